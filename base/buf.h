@@ -1,0 +1,33 @@
+/* A growable byte buffer with a hard cap, and bounded formatting into it. */
+#ifndef MFI_BASE_BUF_H
+#define MFI_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/export.h>
+
+typedef struct mfi_buf {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+    size_t max;  /* hard cap; growing beyond it sets failed */
+    bool failed; /* sticky: an append met the cap or no memory; nothing was appended since */
+} mfi_buf;
+
+/* max 0 means no cap but SIZE_MAX / 2. Allocates nothing. */
+void mfi_buf_init(mfi_buf *buf, size_t max);
+void mfi_buf_fini(mfi_buf *buf);
+/* Keeps the memory, forgets content and failure. */
+void mfi_buf_clear(mfi_buf *buf);
+/* Room for `more` bytes behind size, or NULL (failed is then set). Does not change size. */
+uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more);
+void mfi_buf_append(mfi_buf *buf, const void *data, size_t size);
+void mfi_buf_append_byte(mfi_buf *buf, uint8_t byte);
+void mfi_buf_append_str(mfi_buf *buf, const char *text);
+void mfi_buf_printf(mfi_buf *buf, const char *format, ...) MF_PRINTF(2, 3);
+/* Hands the memory over to the caller (free()), who gets NULL if nothing was written. */
+uint8_t *mfi_buf_take(mfi_buf *buf, size_t *ret_size);
+
+#endif

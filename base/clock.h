@@ -1,0 +1,53 @@
+/* Time. Monotonic nanoseconds for durations and timers, wall clock for timestamps only.
+ *
+ * A clock is passed in wherever time decides something, so that tests turn it by hand. */
+#ifndef MFI_BASE_CLOCK_H
+#define MFI_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define MFI_NS_PER_US UINT64_C(1000)
+#define MFI_NS_PER_MS UINT64_C(1000000)
+#define MFI_NS_PER_S UINT64_C(1000000000)
+/* A deadline that never comes. */
+#define MFI_NEVER UINT64_MAX
+
+typedef struct mfi_clock {
+    uint64_t (*monotonic_ns)(void *self);
+    uint64_t (*wall_ns)(void *self); /* since the Unix epoch */
+    void *self;
+} mfi_clock;
+
+/* The system's clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). Never NULL, never destroyed. */
+const mfi_clock *mfi_clock_system(void);
+
+/* Direct reads of the system's clocks for the hot path. */
+uint64_t mfi_monotonic_ns(void);
+uint64_t mfi_wall_ns(void);
+
+static inline uint64_t mfi_clock_monotonic(const mfi_clock *clock)
+{
+    return clock->monotonic_ns(clock->self);
+}
+
+static inline uint64_t mfi_clock_wall(const mfi_clock *clock)
+{
+    return clock->wall_ns(clock->self);
+}
+
+/* now + milliseconds, saturating to MFI_NEVER; INT64_MAX ms means never; negative counts as 0. */
+uint64_t mfi_deadline_after_ms(uint64_t now_ns, int64_t milliseconds);
+/* Nanoseconds left until deadline, 0 if past; MFI_NEVER stays MFI_NEVER. */
+uint64_t mfi_remaining_ns(uint64_t deadline_ns, uint64_t now_ns);
+/* For poll-like calls: remaining time rounded up to whole ms, capped at INT_MAX; -1 for never. */
+int mfi_poll_timeout_ms(uint64_t deadline_ns, uint64_t now_ns);
+
+/* A hand-turned clock for tests. Both readings start at `start_ns`. */
+typedef struct mfi_fake_clock {
+    mfi_clock clock;
+    uint64_t now_ns;
+} mfi_fake_clock;
+void mfi_fake_clock_init(mfi_fake_clock *fake, uint64_t start_ns);
+void mfi_fake_clock_advance(mfi_fake_clock *fake, uint64_t by_ns);
+
+#endif

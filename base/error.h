@@ -1,0 +1,33 @@
+/* Filling of mf_error. Every function accepts a NULL error. */
+#ifndef MFI_BASE_ERROR_H
+#define MFI_BASE_ERROR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include <multifrost/error.h>
+
+/* Records code and a formatted message (cut at MF_ERROR_MESSAGE_MAX on a UTF-8 boundary), clears
+ * the remote fields, and returns code, so that callers can write `return mfi_fail(err, ...)`. */
+mf_status mfi_fail(mf_error *error, mf_status code, const char *format, ...) MF_PRINTF(3, 4);
+mf_status mfi_vfail(mf_error *error, mf_status code, const char *format, va_list args)
+    MF_PRINTF(3, 0);
+
+/* As mfi_fail, with ": <strerror(errno_value)>" appended. The number itself goes nowhere. */
+mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const char *format, ...)
+    MF_PRINTF(4, 5);
+
+/* The log level word of a code, from the table ("warn"). */
+const char *mfi_err_level(mf_status status);
+
+/* Where `copy` holds what came before: restores nothing, only copies code and texts. */
+void mfi_error_copy(mf_error *to, const mf_error *from);
+
+/* Checks an options struct that begins with size_t struct_size.
+ * `known` is the library's sizeof; `least` the smallest size ever released. A smaller size is an
+ * error; a larger one is accepted only if its unknown tail is all zero. On MF_OK `ret_copy` (known
+ * bytes) holds the options with a missing tail zeroed. options == NULL gives all zero. */
+mf_status mfi_options_copy(void *ret_copy, size_t known, size_t least, const void *options,
+                           const char *type_name, mf_error *error);
+
+#endif

@@ -1,0 +1,43 @@
+/* Text: bounded formatting, UTF-8, strict numbers, timestamps. */
+#ifndef MFI_BASE_STR_H
+#define MFI_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/export.h>
+
+#include "base/buf.h"
+
+/* Copies as much of text as fits (size bytes, NUL included), cut on a UTF-8 boundary. Returns the
+ * bytes written without the NUL. size > 0. */
+size_t mfi_str_copy(char *to, size_t size, const char *text);
+size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length);
+/* snprintf that always terminates, cuts on a UTF-8 boundary and returns what was written. */
+size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
+
+/* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
+bool mfi_utf8_valid(const char *text, size_t length);
+/* Length of the longest prefix of `length` that ends on a character boundary and is <= max. */
+size_t mfi_utf8_prefix(const char *text, size_t length, size_t max);
+/* Appends text with every malformed sequence replaced by U+FFFD. */
+void mfi_utf8_append_clean(mfi_buf *buf, const char *text, size_t length);
+
+/* The inside of a JSON string: escapes quote, backslash and control characters (DEL and C1
+ * included), malformed UTF-8 becomes U+FFFD. Without the quotes. */
+void mfi_json_append_escaped(mfi_buf *buf, const char *text, size_t length);
+
+/* Whole text must be a decimal integer within [least, most]; no blanks, no plus sign. */
+bool mfi_parse_int(const char *text, int64_t least, int64_t most, int64_t *ret_value);
+/* Shortest decimal text that reads back as the same double ("0.1", "1.0" gets its ".0" when
+ * `keep_point`). NaN and infinities become "NaN", "+Inf", "-Inf". Returns the length. */
+size_t mfi_format_double(char *to, size_t size, double value, bool keep_point);
+/* RFC 3339 UTC with `decimals` (0, 3, 6 or 9): "2026-11-24T04:00:00.120345Z". */
+size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals);
+void mfi_format_hex(char *to, const uint8_t *bytes, size_t count); /* 2 * count + NUL, lower case */
+
+/* Whether text is one of [A-Za-z0-9._:-]{1,128}: what a correlation id may be. */
+bool mfi_correlation_id_valid(const char *text, size_t length);
+
+#endif
