@@ -1,0 +1,124 @@
+/**
+ * @file probe.h
+ * The narrow interface through which a component shows its health and its circuits.
+ *
+ * The HTTP endpoint sees a program only through this and its metrics. A runtime offers one
+ * (mf_runtime_probe()); tests make their own.
+ */
+#ifndef MULTIFROST_PROBE_H
+#define MULTIFROST_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/export.h>
+#include <multifrost/metrics.h>
+
+MF_EXTERN_C_BEGIN
+
+/** Outcome of a health check. Higher is worse. */
+typedef enum mf_health {
+    MF_HEALTH_PASS = 0,
+    MF_HEALTH_WARN = 1, /**< Degraded; probes still answer 200. */
+    MF_HEALTH_FAIL = 2,
+} mf_health;
+
+/** Which probes a failing check fails, beside /health: a bit set. */
+enum {
+    MF_GATE_NONE = 0,
+    MF_GATE_LIVE = 1,    /**< /livez: restart the process. */
+    MF_GATE_READY = 2,   /**< /readyz: send no traffic. */
+    MF_GATE_STARTUP = 4, /**< /startupz: still starting. */
+};
+
+/** One health check's outcome. All texts are borrowed for the duration of the visit. */
+typedef struct mf_health_row {
+    size_t struct_size;
+    const char *component;      /**< "math"; no colon. */
+    const char *measurement;    /**< "circuit", or "" for none; no colon. */
+    const char *component_type; /**< "component", "system" or "datastore". */
+    mf_health status;
+    unsigned gates;             /**< MF_GATE_* bits. */
+    bool has_number;            /**< observed_number counts. */
+    double observed_number;
+    const char *observed_text;  /**< Or NULL. */
+    const char *observed_unit;  /**< "s", "workers", or NULL. */
+    const char *output;         /**< Why it is not pass; NULL on pass. No secrets, no paths. */
+} mf_health_row;
+
+/** One state change of a circuit. */
+typedef struct mf_circuit_transition {
+    const char *from;   /**< closed, open, half_open, forced_open or disabled. */
+    const char *to;
+    const char *reason; /**< The rule, or "cool_down", "probes_passed", "heartbeat". */
+    uint64_t at_wall_ns;
+} mf_circuit_transition;
+
+/** Calls by how they ended, since the last state change or at the last trip. */
+typedef struct mf_circuit_window {
+    uint64_t calls, ok, failed, excluded;
+    uint64_t timeout, unavailable, worker_crashed, protocol_error; /**< Parts of failed. */
+} mf_circuit_window;
+
+#define MF_CIRCUIT_TRANSITIONS_MAX 8
+
+/** One circuit's state. All texts are borrowed for the duration of the visit. */
+typedef struct mf_circuit_row {
+    size_t struct_size;
+    const char *target;
+    const char *state;
+    uint64_t since_wall_ns;
+    double since_seconds;
+    uint64_t generation;
+    const char *rule;         /**< Rule that opened it last, or NULL if none ever did. */
+    double observed;
+    double threshold;
+    const char *first_error;  /**< Call status that tipped it, or NULL. */
+    const char *correlation_id, *trace_id; /**< Of the call that tipped it, or NULL. */
+    uint64_t next_probe_wall_ns;           /**< 0 unless open. */
+    double next_probe_in_seconds;
+    uint32_t open_count_in_row;
+    mf_circuit_window window, window_at_trip;
+    uint32_t probes_permitted, probes_in_flight, probes_ok, probes_failed;
+    double probe_slot_seconds;
+    uint32_t consecutive_failures;
+    uint64_t refused_since_open;
+    uint32_t config_consecutive_failures, config_heartbeat_misses;
+    double config_open_seconds, config_open_max_seconds, config_jitter;
+    size_t transition_count;
+    mf_circuit_transition transitions[MF_CIRCUIT_TRANSITIONS_MAX]; /**< Oldest first. */
+} mf_circuit_row;
+
+typedef void (*mf_health_visit_fn)(const mf_health_row *row, void *user_data);
+typedef void (*mf_circuit_visit_fn)(const mf_circuit_row *row, void *user_data);
+
+/** Who is speaking. */
+typedef struct mf_probe_info {
+    const char *service;  /**< Name of the service; valid as long as the probe. */
+    const char *version;  /**< Version of the service, or "". */
+    const char *instance;
+} mf_probe_info;
+
+/**
+ * The interface itself. Every function may be called from any thread, but visit_health only from
+ * one at a time; a visit must not block for more than some milliseconds.
+ */
+typedef struct mf_probe {
+    size_t struct_size;
+    void *self;
+    mf_metrics *metrics; /**< Not NULL. */
+    mf_probe_info info;
+    /** Evaluates all checks now and shows each outcome once. */
+    void (*visit_health)(void *self, mf_health_visit_fn visit, void *user_data);
+    /** Shows every circuit, sorted by target. */
+    void (*visit_circuits)(void *self, mf_circuit_visit_fn visit, void *user_data);
+    /** Tells that a check's status changed between two evaluations. check is
+     *  "component:measurement". May be NULL. */
+    void (*health_changed)(void *self, const char *check, mf_health from, mf_health to,
+                           const char *output);
+} mf_probe;
+
+MF_EXTERN_C_END
+
+#endif
