@@ -1,0 +1,228 @@
+/**
+ * @file log.h
+ * Structured events as JSON lines, written off the calling thread, joined to the running call.
+ *
+ * A record goes through a lock-free ring to one writer thread, so that logging never blocks on I/O
+ * and never allocates. What the ring cannot take is counted and reported in the log itself. Without
+ * a sink a logger is silent.
+ */
+#ifndef MULTIFROST_LOG_H
+#define MULTIFROST_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/error.h>
+#include <multifrost/export.h>
+
+MF_EXTERN_C_BEGIN
+
+typedef struct mf_logger mf_logger; /**< Thread-safe. A runtime brings its own. */
+
+/** Severity. MF_LOG_DEFAULT in options means COMLINK_LOG_LEVEL, else info. */
+typedef enum mf_log_level {
+    MF_LOG_DEFAULT = 0,
+    MF_LOG_TRACE = 1,
+    MF_LOG_DEBUG = 2,
+    MF_LOG_INFO = 3,
+    MF_LOG_WARN = 4,
+    MF_LOG_ERROR = 5,
+    MF_LOG_FATAL = 6,
+    MF_LOG_OFF = 7, /**< As a logger's level: nothing at all. */
+} mf_log_level;
+
+/** How a sink's lines look. */
+typedef enum mf_log_format {
+    MF_LOG_JSON = 0,  /**< One JSON object in each line. */
+    MF_LOG_HUMAN = 1, /**< Time, level, event and fields, for a terminal. */
+} mf_log_format;
+
+/** Options of a logger. Set by MF_LOG_OPTIONS_INIT; zero means the default. */
+typedef struct mf_log_options {
+    size_t struct_size;
+    mf_log_level level;
+    const char *service;    /**< Default: the program's name. Copied. */
+    const char *instance;   /**< Default: host name and pid. Copied. */
+    const char *role;       /**< "parent" or "child"; default "parent". Copied. */
+    size_t ring_records;    /**< Records that may wait; default 4096. */
+    bool no_correlation_ids; /**< Leaves correlation, trace and request ids out. */
+} mf_log_options;
+#define MF_LOG_OPTIONS_INIT {.struct_size = sizeof(mf_log_options)}
+
+/**
+ * Makes a logger and its writer thread. Silent until a sink is added.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT (also for a COMLINK_LOG_LEVEL that is no level: the
+ *         message lists the words); MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ * @par Threads Thread-safe.
+ */
+MF_API MF_NODISCARD mf_status mf_logger_create(mf_logger **ret_logger,
+                                               const mf_log_options *options, mf_error *error);
+/** Writes what is queued, closes the sinks, frees. NULL is a no-op. @par Blocking For the writing. */
+MF_API void mf_logger_destroy(mf_logger *logger);
+
+/**
+ * Adds a file that is appended to, created with mode 0600.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO naming the path and the reason.
+ * @par Threads Thread-safe. Records produced before are not written to it.
+ */
+MF_API MF_NODISCARD mf_status mf_log_add_file(mf_logger *logger, const char *path,
+                                              mf_log_format format, mf_error *error);
+/** Adds a descriptor (STDOUT_FILENO, STDERR_FILENO, ...), duplicated. Errors as mf_log_add_file. */
+MF_API MF_NODISCARD mf_status mf_log_add_fd(mf_logger *logger, int fd, mf_log_format format,
+                                            mf_error *error);
+/** Receives each line on the writer thread, without newline; it must not log. */
+typedef void (*mf_log_sink_fn)(mf_log_level level, const char *line, size_t length,
+                               void *user_data);
+/** Adds a function. @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY. */
+MF_API MF_NODISCARD mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink,
+                                                  void *user_data, mf_log_format format,
+                                                  mf_error *error);
+
+/** Changes the level at run time. MF_LOG_DEFAULT sets info. @par Threads Thread-safe. */
+MF_API void mf_log_set_level(mf_logger *logger, mf_log_level level);
+MF_API mf_log_level mf_log_get_level(const mf_logger *logger);
+/** Reads a level word, in any case ("warn", "WARNING").
+ *  @return MF_OK or MF_ERR_INVALID_ARGUMENT listing the words. */
+MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level *ret_level,
+                                                 mf_error *error);
+
+/** Waits until everything produced before is written. False on the timeout.
+ *  @par Blocking At most timeout_ms. */
+MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
+
+/** Totals since the start. */
+typedef struct mf_log_stats {
+    size_t struct_size;     /**< Set by MF_LOG_STATS_INIT. */
+    uint64_t records[7];    /**< Written, by level: index with mf_log_level. */
+    uint64_t dropped_ring_full, dropped_oversize, dropped_sink_error;
+    uint64_t bytes;         /**< Given to the sinks. */
+    double ring_used_ratio; /**< Highest fill since the last reading, 0 to 1. */
+} mf_log_stats;
+#define MF_LOG_STATS_INIT {.struct_size = sizeof(mf_log_stats)}
+/** Reads the totals. @par Threads Thread-safe. */
+MF_API void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats);
+
+/* ---- Events of the program's own ---- */
+
+/** Type of a field's value. */
+typedef enum mf_log_type {
+    MF_LOG_TYPE_INT = 1,
+    MF_LOG_TYPE_UINT = 2,
+    MF_LOG_TYPE_FLOAT = 3,
+    MF_LOG_TYPE_BOOL = 4,
+    MF_LOG_TYPE_STR = 5,
+} mf_log_type;
+
+/** One key and value. Texts are borrowed until the call returns. */
+typedef struct mf_log_field {
+    const char *key;
+    mf_log_type type;
+    union {
+        int64_t int_value;
+        uint64_t uint_value;
+        double float_value;
+        bool bool_value;
+        const char *str_value; /**< NULL leaves the field out. */
+    } value;
+} mf_log_field;
+
+static inline mf_log_field mf_log_field_int(const char *key, int64_t value)
+{
+    mf_log_field field = {key, MF_LOG_TYPE_INT, {0}};
+    field.value.int_value = value;
+    return field;
+}
+
+static inline mf_log_field mf_log_field_uint(const char *key, uint64_t value)
+{
+    mf_log_field field = {key, MF_LOG_TYPE_UINT, {0}};
+    field.value.uint_value = value;
+    return field;
+}
+
+static inline mf_log_field mf_log_field_float(const char *key, double value)
+{
+    mf_log_field field = {key, MF_LOG_TYPE_FLOAT, {0}};
+    field.value.float_value = value;
+    return field;
+}
+
+static inline mf_log_field mf_log_field_bool(const char *key, bool value)
+{
+    mf_log_field field = {key, MF_LOG_TYPE_BOOL, {0}};
+    field.value.bool_value = value;
+    return field;
+}
+
+static inline mf_log_field mf_log_field_str(const char *key, const char *value)
+{
+    mf_log_field field = {key, MF_LOG_TYPE_STR, {0}};
+    field.value.str_value = value;
+    return field;
+}
+
+#ifndef __cplusplus
+/** One field; the value's C type chooses the constructor. */
+#define MF_FIELD(key, value)                                                                       \
+    _Generic((value),                                                                              \
+        _Bool: mf_log_field_bool,                                                                  \
+        int: mf_log_field_int,                                                                     \
+        long: mf_log_field_int,                                                                    \
+        long long: mf_log_field_int,                                                               \
+        unsigned int: mf_log_field_uint,                                                           \
+        unsigned long: mf_log_field_uint,                                                          \
+        unsigned long long: mf_log_field_uint,                                                     \
+        float: mf_log_field_float,                                                                 \
+        double: mf_log_field_float,                                                                \
+        char *: mf_log_field_str,                                                                  \
+        const char *: mf_log_field_str)((key), (value))
+
+/** Logs an event with fields: MF_LOG(logger, MF_LOG_INFO, "cache.miss", "not cached",
+ *  MF_FIELD("key", key), MF_FIELD("size", 3)). At least one field. */
+#define MF_LOG(logger, level, event, message, ...)                                                 \
+    mf_log_event((logger), (level), (event), (message), (const mf_log_field[]){__VA_ARGS__},       \
+                 sizeof((const mf_log_field[]){__VA_ARGS__}) / sizeof(mf_log_field))
+#endif
+
+/**
+ * Logs one event. It joins the call that is running on this thread: its ids are added.
+ *
+ * @param event   [a-z0-9_.]{1,64}, and none of the library's own events; anything else is logged
+ *                under the event "invalid_event" with the name in a field, never lost.
+ * @param message UTF-8; cut at 1 KiB. NULL counts as "".
+ * @param fields  field_count fields, or NULL; written below the key "fields".
+ * @par Threads  Thread-safe.
+ * @par Blocking Never. A full ring drops the record, counted.
+ */
+MF_API void mf_log_event(mf_logger *logger, mf_log_level level, const char *event,
+                         const char *message, const mf_log_field *fields, size_t field_count);
+
+/* ---- The context that joins log lines and nested calls into one chain ---- */
+
+#define MF_CORRELATION_ID_MAX 129 /**< Bytes with NUL. */
+#define MF_TRACE_ID_MAX 33
+#define MF_SPAN_ID_MAX 17
+#define MF_REQUEST_ID_MAX 37
+
+/** Ids of the call that a thread works for. Plain data, may be copied and kept. Empty texts mean
+ *  none. */
+typedef struct mf_context {
+    char correlation_id[MF_CORRELATION_ID_MAX];
+    char trace_id[MF_TRACE_ID_MAX];
+    char span_id[MF_SPAN_ID_MAX];
+    char parent_span_id[MF_SPAN_ID_MAX];
+    char request_id[MF_REQUEST_ID_MAX];
+    char parent_request_id[MF_REQUEST_ID_MAX];
+    uint8_t trace_flags;
+} mf_context;
+
+/** Copies the calling thread's context; false (and all empty) if it has none. */
+MF_API bool mf_context_get(mf_context *ret_context);
+/** Makes a copy of context current on the calling thread, NULL for none: for a thread that works
+ *  on behalf of a call. Put back what was there with mf_context_get() before. */
+MF_API void mf_context_set(const mf_context *context);
+
+MF_EXTERN_C_END
+
+#endif
