@@ -1,0 +1,332 @@
+/**
+ * @file value.h
+ * Values that go over the wire: arguments, results and metadata.
+ *
+ * An mf_value is 16 bytes of tag and payload, passed by value. Texts, bytes and elements are
+ * *borrowed*: a value never owns what it points to. Values that callers build point to the caller's
+ * memory; values that the library hands out point into the result or request they came from and
+ * live as long as that.
+ */
+#ifndef MULTIFROST_VALUE_H
+#define MULTIFROST_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <multifrost/error.h>
+#include <multifrost/export.h>
+
+MF_EXTERN_C_BEGIN
+
+/** What a value is. */
+typedef enum mf_type {
+    MF_TYPE_NIL = 0,
+    MF_TYPE_BOOL = 1,
+    MF_TYPE_INT = 2,  /**< Fits int64_t. */
+    MF_TYPE_UINT = 3, /**< Above INT64_MAX only. */
+    MF_TYPE_FLOAT = 4,
+    MF_TYPE_STR = 5,  /**< UTF-8. */
+    MF_TYPE_BIN = 6,
+    MF_TYPE_ARRAY = 7,
+    MF_TYPE_MAP = 8,  /**< Keys of any type when received; str keys when sent. */
+    MF_TYPE_EXT = 9,  /**< Received only: bytes of an extension type, opaque. */
+} mf_type;
+
+/** One value. Read it with the mf_value_* functions or through the members that fit `type`. */
+typedef struct mf_value {
+    uint8_t type;     /**< An mf_type. */
+    int8_t ext_type;  /**< MF_TYPE_EXT only. */
+    uint16_t reserved;
+    uint32_t length;  /**< Bytes of str, bin, ext; elements of an array; pairs of a map. */
+    union {
+        bool boolean;
+        int64_t integer;
+        uint64_t unsigned_integer;
+        double number;
+        const char *str;              /**< Of received values also NUL-terminated. */
+        const uint8_t *bytes;
+        const struct mf_value *items; /**< Array: length values. Map: key, value, key, value, ... */
+    } as;
+} mf_value;
+
+/** Arguments of a call: borrowed values. Make it with MF_ARGS() or MF_NO_ARGS. */
+typedef struct mf_args {
+    const mf_value *items;
+    uint32_t count;
+} mf_args;
+
+/* ---- Plain constructors ---- */
+
+static inline mf_value mf_nil(void)
+{
+    mf_value value;
+    memset(&value, 0, sizeof value);
+    return value;
+}
+
+static inline mf_value mf_bool(bool boolean)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_BOOL;
+    value.as.boolean = boolean;
+    return value;
+}
+
+static inline mf_value mf_int(int64_t integer)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_INT;
+    value.as.integer = integer;
+    return value;
+}
+
+static inline mf_value mf_uint(uint64_t integer)
+{
+    mf_value value = mf_nil();
+    value.type = integer > (uint64_t)INT64_MAX ? MF_TYPE_UINT : MF_TYPE_INT;
+    value.as.unsigned_integer = integer;
+    return value;
+}
+
+static inline mf_value mf_float(double number)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_FLOAT;
+    value.as.number = number;
+    return value;
+}
+
+/** A text with its length in bytes; borrowed. Must be valid UTF-8 when it is sent. */
+static inline mf_value mf_str_n(const char *text, size_t length)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_STR;
+    value.length = length > UINT32_MAX ? UINT32_MAX : (uint32_t)length;
+    value.as.str = text;
+    return value;
+}
+
+/** A NUL-terminated text; borrowed. NULL gives nil. */
+static inline mf_value mf_str(const char *text)
+{
+    return text == NULL ? mf_nil() : mf_str_n(text, strlen(text));
+}
+
+/** Bytes; borrowed. */
+static inline mf_value mf_bin(const void *bytes, size_t length)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_BIN;
+    value.length = length > UINT32_MAX ? UINT32_MAX : (uint32_t)length;
+    value.as.bytes = (const uint8_t *)bytes;
+    return value;
+}
+
+/** An array of `count` values; borrowed. */
+static inline mf_value mf_array(const mf_value *items, uint32_t count)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_ARRAY;
+    value.length = count;
+    value.as.items = items;
+    return value;
+}
+
+/** A map of `pairs` keys, each followed by its value; borrowed. */
+static inline mf_value mf_map(const mf_value *keys_and_values, uint32_t pairs)
+{
+    mf_value value = mf_nil();
+    value.type = MF_TYPE_MAP;
+    value.length = pairs;
+    value.as.items = keys_and_values;
+    return value;
+}
+
+static inline mf_value mf_value_self(mf_value value)
+{
+    return value;
+}
+
+/** No arguments. */
+#ifdef __cplusplus
+#define MF_NO_ARGS (mf_args{nullptr, 0})
+#else
+#define MF_NO_ARGS ((mf_args){NULL, 0})
+#endif
+
+#ifndef __cplusplus
+/* C11 has no bool literal of its own type, so `true` would be an int. */
+#define MF_TRUE (mf_bool(true))
+#define MF_FALSE (mf_bool(false))
+#define MF_BOOL(x) (mf_bool((x) ? true : false))
+
+/** One value; the C type chooses the constructor, checked by the compiler. */
+#define MF_VALUE(x)                                                                                \
+    _Generic((x),                                                                                  \
+        mf_value: mf_value_self,                                                                   \
+        _Bool: mf_bool,                                                                            \
+        signed char: mf_int,                                                                       \
+        short: mf_int,                                                                             \
+        int: mf_int,                                                                               \
+        long: mf_int,                                                                              \
+        long long: mf_int,                                                                         \
+        unsigned char: mf_uint,                                                                    \
+        unsigned short: mf_uint,                                                                   \
+        unsigned int: mf_uint,                                                                     \
+        unsigned long: mf_uint,                                                                    \
+        unsigned long long: mf_uint,                                                               \
+        float: mf_float,                                                                           \
+        double: mf_float,                                                                          \
+        char *: mf_str,                                                                            \
+        const char *: mf_str)(x)
+
+#include <multifrost/detail/for_each.h>
+
+/** Arguments of a call, up to 32: MF_ARGS(1, "two", 3.0, MF_MAP("k", MF_TRUE)). Storage is the
+ *  enclosing block's. */
+#define MF_ARGS(...)                                                                               \
+    ((mf_args){(const mf_value[]){MF_DETAIL_FOR_EACH(MF_VALUE, __VA_ARGS__)},                      \
+               MF_DETAIL_COUNT(__VA_ARGS__)})
+/** An array value of up to 32 elements; storage as MF_ARGS. */
+#define MF_ARRAY(...)                                                                              \
+    (mf_array((const mf_value[]){MF_DETAIL_FOR_EACH(MF_VALUE, __VA_ARGS__)},                       \
+              MF_DETAIL_COUNT(__VA_ARGS__)))
+/** A map value of up to 16 pairs: MF_MAP("a", 1, "b", 2); storage as MF_ARGS. */
+#define MF_MAP(...)                                                                                \
+    (mf_map((const mf_value[]){MF_DETAIL_FOR_EACH(MF_VALUE, __VA_ARGS__)},                         \
+            MF_DETAIL_COUNT(__VA_ARGS__) / 2 +                                                     \
+                0 * sizeof(char[MF_DETAIL_COUNT(__VA_ARGS__) % 2 == 0 ? 1 : -1])))
+#endif
+
+/* ---- Reading ---- */
+
+/**
+ * Reads a value as a C type, converting where nothing is lost: an integer from any encoding, also
+ * from a float that is whole; a float from an integer that is exact in a double.
+ * @return MF_OK; MF_ERR_TYPE (kind differs, or out of range: ret_* untouched).
+ * @par Threads Thread-safe.
+ */
+MF_API MF_NODISCARD mf_status mf_value_get_bool(const mf_value *value, bool *ret_boolean);
+MF_API MF_NODISCARD mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer);
+MF_API MF_NODISCARD mf_status mf_value_get_uint64(const mf_value *value, uint64_t *ret_integer);
+MF_API MF_NODISCARD mf_status mf_value_get_double(const mf_value *value, double *ret_number);
+/** A str that holds no NUL inside; valid as long as the value's owner. Received values only. */
+MF_API MF_NODISCARD mf_status mf_value_get_str(const mf_value *value, const char **ret_text);
+
+/** Element of an array, or NULL. */
+MF_API const mf_value *mf_value_at(const mf_value *array, uint32_t index);
+/** Value of a map's str key (the last one if it is there twice), or NULL. */
+MF_API const mf_value *mf_value_find(const mf_value *map, const char *key);
+/** Deep comparison: same types, numbers and order; NaN equals NaN. Bounded depth, no recursion
+ *  beyond MF_VALUE_DEPTH_MAX. */
+MF_API bool mf_value_equal(const mf_value *a, const mf_value *b);
+/** Name of a type ("str"); never NULL. */
+MF_API const char *mf_type_name(mf_type type);
+
+/** Where mf_*_unpack() puts one argument. Made by MF_OUT(). */
+typedef struct mf_out {
+    int kind;
+    void *to;
+} mf_out;
+
+enum { MF_OUT_BOOL, MF_OUT_INT32, MF_OUT_INT64, MF_OUT_UINT64, MF_OUT_DOUBLE, MF_OUT_STR, MF_OUT_VALUE };
+
+static inline mf_out mf_out_bool(bool *to)
+{
+    mf_out out = {MF_OUT_BOOL, to};
+    return out;
+}
+
+static inline mf_out mf_out_int32(int32_t *to)
+{
+    mf_out out = {MF_OUT_INT32, to};
+    return out;
+}
+
+static inline mf_out mf_out_int64(int64_t *to)
+{
+    mf_out out = {MF_OUT_INT64, to};
+    return out;
+}
+
+static inline mf_out mf_out_uint64(uint64_t *to)
+{
+    mf_out out = {MF_OUT_UINT64, to};
+    return out;
+}
+
+static inline mf_out mf_out_double(double *to)
+{
+    mf_out out = {MF_OUT_DOUBLE, to};
+    return out;
+}
+
+static inline mf_out mf_out_str(const char **to)
+{
+    mf_out out = {MF_OUT_STR, (void *)to};
+    return out;
+}
+
+static inline mf_out mf_out_value(mf_value *to)
+{
+    mf_out out = {MF_OUT_VALUE, to};
+    return out;
+}
+
+#ifndef __cplusplus
+/** One target of an unpack; the pointer's type chooses what is read. */
+#define MF_OUT(p)                                                                                  \
+    _Generic((p),                                                                                  \
+        bool *: mf_out_bool,                                                                       \
+        int32_t *: mf_out_int32,                                                                   \
+        int64_t *: mf_out_int64,                                                                   \
+        uint64_t *: mf_out_uint64,                                                                 \
+        double *: mf_out_double,                                                                   \
+        const char **: mf_out_str,                                                                 \
+        mf_value *: mf_out_value)(p)
+#endif
+
+/**
+ * Reads `count` values into as many targets: exactly as many must be there.
+ * @return MF_OK; MF_ERR_TYPE naming the position and the two types (targets before it are filled).
+ */
+MF_API MF_NODISCARD mf_status mf_values_unpack(const mf_value *values, uint32_t value_count,
+                                               const mf_out *outs, uint32_t count, mf_error *error);
+
+/* ---- Bytes ---- */
+
+#define MF_VALUE_DEPTH_MAX 100 /**< Nesting that is accepted, both ways. */
+
+typedef struct mf_document mf_document; /**< A decoded tree and its memory. Immutable. */
+
+/**
+ * Decodes one msgpack value. Every claimed length is checked against the bytes that are there
+ * before anything is allocated.
+ * @param ret_document On MF_OK owns a copy of everything; for mf_document_destroy().
+ * @return MF_OK; MF_ERR_PROTOCOL naming the offset and what is wrong there; MF_ERR_LIMIT;
+ *         MF_ERR_NO_MEMORY.
+ * @par Threads Thread-safe.
+ */
+MF_API MF_NODISCARD mf_status mf_document_decode(const void *bytes, size_t size,
+                                                 mf_document **ret_document, mf_error *error);
+/** Frees. NULL is a no-op. */
+MF_API void mf_document_destroy(mf_document *document);
+/** The tree's root; borrowed from the document, never NULL. */
+MF_API const mf_value *mf_document_root(const mf_document *document);
+
+/**
+ * Encodes a value as every peer can read it: integers smallest, floats as float64, NaN and
+ * infinities as nil, integers above INT64_MAX clamped to it, int keys of maps as decimal text.
+ * @param ret_bytes On MF_OK memory for free(); its size goes to ret_size.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed UTF-8, a key that is neither str nor int, an
+ *         ext); MF_ERR_LIMIT (depth, element count, string or total size); MF_ERR_NO_MEMORY.
+ * @par Threads Thread-safe.
+ */
+MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes,
+                                              size_t *ret_size, mf_error *error);
+
+MF_EXTERN_C_END
+
+#endif

@@ -1,0 +1,26 @@
+/* Every cap on what goes over the wire, in one place. */
+#ifndef MFI_WIRE_LIMITS_H
+#define MFI_WIRE_LIMITS_H
+
+#include <multifrost/value.h>
+
+/* Default for one whole message, both ways (options may lower it); ZMQ_MAXMSGSIZE is the
+ * backstop behind the check. */
+#define MFI_MESSAGE_MAX_BYTES ((size_t)64 * 1024 * 1024)
+/* One str or bin: 10 MB of the protocol. */
+#define MFI_STRING_MAX_BYTES ((size_t)10485760)
+/* Items of one array, pairs of one map. */
+#define MFI_CONTAINER_MAX_ITEMS 100000u
+/* Containers within containers, the message's own map included. */
+#define MFI_DEPTH_MAX MF_VALUE_DEPTH_MAX
+/* All metadata of one message that we make. */
+#define MFI_METADATA_MAX_BYTES ((size_t)4096)
+/* Names: function, namespace, client name, service id. */
+#define MFI_NAME_MAX_BYTES ((size_t)256)
+/* A message id that we echo. Ours have 36. */
+#define MFI_ID_MAX_BYTES ((size_t)128)
+/* The text of an error answer, and one line of output. */
+#define MFI_ERROR_TEXT_MAX_BYTES ((size_t)16384)
+#define MFI_OUTPUT_MAX_BYTES ((size_t)8192)
+
+#endif
