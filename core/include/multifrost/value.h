@@ -231,7 +231,8 @@ typedef struct mf_out {
     void *to;
 } mf_out;
 
-enum { MF_OUT_BOOL, MF_OUT_INT32, MF_OUT_INT64, MF_OUT_UINT64, MF_OUT_DOUBLE, MF_OUT_STR, MF_OUT_VALUE };
+enum { MF_OUT_BOOL, MF_OUT_INT32, MF_OUT_INT64, MF_OUT_UINT64, MF_OUT_DOUBLE, MF_OUT_STR,
+       MF_OUT_VALUE };
 
 static inline mf_out mf_out_bool(bool *to)
 {

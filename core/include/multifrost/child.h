@@ -1,0 +1,121 @@
+/**
+ * @file child.h
+ * The worker side: registers functions and answers calls.
+ */
+#ifndef MULTIFROST_CHILD_H
+#define MULTIFROST_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/error.h>
+#include <multifrost/export.h>
+#include <multifrost/runtime.h>
+#include <multifrost/value.h>
+
+MF_EXTERN_C_BEGIN
+
+typedef struct mf_child mf_child;     /**< A worker. See each function for its threads. */
+typedef struct mf_request mf_request; /**< One call, as long as its handler runs. */
+typedef struct mf_reply mf_reply;     /**< Its answer, as long as its handler runs. */
+
+/** Set by MF_CHILD_OPTIONS_INIT; zero means the default. Texts are copied. */
+typedef struct mf_child_options {
+    size_t struct_size;
+    mf_runtime *runtime;        /**< NULL: a private one with role "child", destroyed with it. */
+    const char *service_id;     /**< For a child that no parent spawned; ignored when
+                                     COMLINK_ZMQ_PORT is set. */
+    const char *namespace_name; /**< Calls for another one are ignored; default "default". */
+    bool no_signals;            /**< Leave SIGTERM and SIGINT alone while running. */
+    bool no_output_capture;     /**< Leave stdout and stderr alone while running. */
+    int32_t max_queued;         /**< Calls waiting behind a running handler; default 10,000. */
+    int64_t max_message_bytes;  /**< Either way; default and most 67,108,864. */
+    void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
+    void *user_data;            /**< For on_stop. */
+} mf_child_options;
+#define MF_CHILD_OPTIONS_INIT {.struct_size = sizeof(mf_child_options)}
+
+/**
+ * Makes a worker from its environment: COMLINK_ZMQ_PORT says where the parent waits.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option, or the port that is not 1024 to 65535;
+ *         MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT and service_id; MF_ERR_UNSUPPORTED for a
+ *         service_id without a port; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM; errors of
+ *         mf_runtime_create(). A worker program prints the text to stderr and exits with status 1.
+ */
+MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child,
+                                              const mf_child_options *options, mf_error *error);
+/** Frees. NULL is a no-op. Not while it runs. */
+MF_API void mf_child_destroy(mf_child *child);
+
+/**
+ * Answers one call: reads the arguments, sets the reply, returns MF_OK. Any other status becomes an
+ * error answer (with the text of a failed mf_request_unpack(), else the status's).
+ * Runs on mf_child_run()'s thread; may block and may call other parents.
+ */
+typedef mf_status (*mf_handler_fn)(mf_request *request, mf_reply *reply, void *user_data);
+
+/**
+ * Registers a function; before mf_child_run() only.
+ * @param name UTF-8, 1 to 256 bytes. Names that begin with "_" are private: callers get the
+ *             protocol's refusal. "ping" and "list_functions" exist already and may be replaced.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_EXISTS; MF_ERR_STATE; MF_ERR_NO_MEMORY. The first
+ *         failure is remembered and returned by mf_child_run() too.
+ */
+MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_fn handler,
+                                 void *user_data);
+
+/**
+ * Connects and answers calls until SIGTERM, SIGINT, SHUTDOWN, mf_child_stop() or the end of the
+ * parent process.
+ *
+ * While it runs in spawn mode, what the process prints to stdout and stderr is forwarded to the
+ * parent as messages, line by line.
+ * @return MF_OK; the first failure of mf_child_handle(); MF_ERR_STATE if it ran before;
+ *         MF_ERR_SYSTEM; MF_ERR_IO; MF_ERR_FORKED.
+ * @par Blocking Until the end.
+ */
+MF_API mf_status mf_child_run(mf_child *child, mf_error *error);
+
+/** Makes mf_child_run() return after the running handler. @par Threads Thread- and signal-safe. */
+MF_API void mf_child_stop(mf_child *child);
+
+/* ---- Requests: on the handler's thread, until the handler returns ---- */
+
+/** Name that was called. */
+MF_API const char *mf_request_function(const mf_request *request);
+/** All arguments; borrowed from the request. */
+MF_API mf_args mf_request_args(const mf_request *request);
+/** The call's metadata, a map; nil if it had none. Borrowed from the request. */
+MF_API const mf_value *mf_request_metadata(mf_request *request);
+/** Ids of the call (correlation, trace, request); borrowed. The same is current on the thread. */
+MF_API const mf_context *mf_request_context(const mf_request *request);
+/** Reads exactly `count` arguments. @return MF_OK or MF_ERR_TYPE. Mind mf_request_unpack(). */
+MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out *outs,
+                                              uint32_t count);
+
+#ifndef __cplusplus
+/** Reads all arguments into typed variables: mf_request_unpack(request, &a, &b). */
+#define mf_request_unpack(request, ...)                                                            \
+    mf_request_read((request), (const mf_out[]){MF_DETAIL_FOR_EACH(MF_OUT, __VA_ARGS__)},          \
+                    MF_DETAIL_COUNT(__VA_ARGS__))
+/** Sets the result from a C value: mf_reply_value(reply, a + b). */
+#define mf_reply_value(reply, x) mf_reply_set((reply), MF_VALUE(x))
+#endif
+
+/* ---- Replies ---- */
+
+/** Sets the result; copied at once. Without one the answer is nil.
+ *  @return MF_OK, or why it cannot be sent (the answer is then that error). */
+MF_API mf_status mf_reply_set(mf_reply *reply, mf_value value);
+/**
+ * Makes the answer an error "<type>: <text>", without control characters.
+ * @param type A class or code such as "ValueError". NULL: the text alone.
+ * @return MF_OK: the answer is set.
+ */
+MF_API mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)
+    MF_PRINTF(3, 4);
+
+MF_EXTERN_C_END
+
+#endif
