@@ -1,0 +1,392 @@
+/* Design note.
+ *
+ * One epoll set, one heap of timers, one queue of tasks. Whoever posts a task writes the wake-up
+ * eventfd only if the thread sleeps or is about to: the thread sets `sleeping`, then looks at the
+ * queue once more before it blocks; the poster pushes, then looks at `sleeping`. With sequentially
+ * consistent accesses at least one of the two sees the other (Dekker's argument).
+ *
+ * A source that is removed while its event waits in the batch at hand must not fire: the batch's
+ * remaining entries are searched and struck out. */
+#include "core/engine/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mutex.h"
+
+#define BATCH 64
+
+/* The loop whose engine thread this is; NULL on all other threads. */
+static _Thread_local const mfi_loop *current_loop;
+
+struct mfi_loop {
+    const mfi_clock *clock;
+    void (*late)(void *user_data, uint64_t lag_ns);
+    void *user_data;
+    int epoll_fd;
+    int wake_fd;
+    pthread_t thread;
+    _Atomic(bool) stopping; /* release by destroy, acquire by the thread */
+    _Atomic(bool) sleeping; /* seq_cst, pairs with the queue's push: see above */
+    _Atomic(uint64_t) last_turn_ns;
+    mfi_mpsc tasks;
+    mfi_timer **heap; /* 1-based binary heap in [0, heap_count) */
+    size_t heap_count;
+    size_t heap_capacity;
+    struct epoll_event batch[BATCH];
+    int batch_next; /* entries of the batch at hand that are still to be delivered */
+    int batch_count;
+};
+
+/* ---- Timers: a binary heap whose entries know their place ---- */
+
+static void heap_put(mfi_loop *loop, size_t at, mfi_timer *timer)
+{
+    loop->heap[at] = timer;
+    timer->heap_index = at + 1;
+}
+
+static void heap_up(mfi_loop *loop, size_t at)
+{
+    mfi_timer *timer = loop->heap[at];
+    while (at > 0) {
+        size_t above = (at - 1) / 2;
+        if (loop->heap[above]->deadline_ns <= timer->deadline_ns) {
+            break;
+        }
+        heap_put(loop, at, loop->heap[above]);
+        at = above;
+    }
+    heap_put(loop, at, timer);
+}
+
+static void heap_down(mfi_loop *loop, size_t at)
+{
+    mfi_timer *timer = loop->heap[at];
+    for (;;) {
+        size_t below = at * 2 + 1;
+        if (below >= loop->heap_count) {
+            break;
+        }
+        if (below + 1 < loop->heap_count &&
+            loop->heap[below + 1]->deadline_ns < loop->heap[below]->deadline_ns) {
+            below++;
+        }
+        if (timer->deadline_ns <= loop->heap[below]->deadline_ns) {
+            break;
+        }
+        heap_put(loop, at, loop->heap[below]);
+        at = below;
+    }
+    heap_put(loop, at, timer);
+}
+
+void mfi_timer_init(mfi_timer *timer, void (*fire)(mfi_timer *timer))
+{
+    timer->fire = fire;
+    timer->deadline_ns = MFI_NEVER;
+    timer->heap_index = 0;
+}
+
+void mfi_timer_cancel(mfi_loop *loop, mfi_timer *timer)
+{
+    if (timer->heap_index == 0) {
+        return;
+    }
+    size_t at = timer->heap_index - 1;
+    timer->heap_index = 0;
+    loop->heap_count--;
+    if (at < loop->heap_count) {
+        mfi_timer *last = loop->heap[loop->heap_count];
+        heap_put(loop, at, last);
+        heap_up(loop, at);
+        heap_down(loop, last->heap_index - 1);
+    }
+}
+
+bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns)
+{
+    mfi_timer_cancel(loop, timer);
+    timer->deadline_ns = deadline_ns;
+    if (deadline_ns == MFI_NEVER) {
+        return true;
+    }
+    if (loop->heap_count == loop->heap_capacity) {
+        size_t capacity = loop->heap_capacity == 0 ? 16 : loop->heap_capacity * 2;
+        mfi_timer **heap = realloc(loop->heap, capacity * sizeof *heap);
+        if (heap == NULL) {
+            return false;
+        }
+        loop->heap = heap;
+        loop->heap_capacity = capacity;
+    }
+    heap_put(loop, loop->heap_count, timer);
+    loop->heap_count++;
+    heap_up(loop, loop->heap_count - 1);
+    return true;
+}
+
+static void run_timers(mfi_loop *loop)
+{
+    while (loop->heap_count > 0) {
+        mfi_timer *timer = loop->heap[0];
+        uint64_t now = mfi_clock_monotonic(loop->clock);
+        if (timer->deadline_ns > now) {
+            break;
+        }
+        if (loop->late != NULL) {
+            loop->late(loop->user_data, now - timer->deadline_ns);
+        }
+        mfi_timer_cancel(loop, timer);
+        timer->fire(timer);
+    }
+}
+
+/* ---- Descriptors ---- */
+
+void mfi_source_init(mfi_source *source, void (*ready)(mfi_source *source, uint32_t events))
+{
+    source->ready = ready;
+    source->fd = -1;
+}
+
+mf_status mfi_source_add(mfi_loop *loop, mfi_source *source, int fd, uint32_t events,
+                         mf_error *error)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch a descriptor");
+    }
+    source->fd = fd;
+    return MF_OK;
+}
+
+void mfi_source_arm(mfi_loop *loop, mfi_source *source, uint32_t events)
+{
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = source};
+    /* Cannot fail on a descriptor that is in the set, and all callers keep it there. */
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
+}
+
+void mfi_source_remove(mfi_loop *loop, mfi_source *source)
+{
+    if (source->fd < 0) {
+        return;
+    }
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    source->fd = -1;
+    for (int i = loop->batch_next; i < loop->batch_count; i++) {
+        if (loop->batch[i].data.ptr == source) {
+            loop->batch[i].data.ptr = NULL;
+        }
+    }
+}
+
+/* ---- Tasks ---- */
+
+void mfi_task_init(mfi_task *task, void (*run)(mfi_task *task))
+{
+    atomic_init(&task->node.next, NULL);
+    task->run = run;
+    atomic_init(&task->posted, false);
+}
+
+static void wake(mfi_loop *loop)
+{
+    uint64_t one = 1;
+    /* Fails only when the counter is full, and then the thread is awake anyway. */
+    ssize_t written = write(loop->wake_fd, &one, sizeof one);
+    (void)written;
+}
+
+bool mfi_loop_post(mfi_loop *loop, mfi_task *task)
+{
+    /* acq_rel: the runner's release of `posted` must be seen before the node is linked again. */
+    if (atomic_exchange_explicit(&task->posted, true, memory_order_acq_rel)) {
+        return false;
+    }
+    mfi_mpsc_push(&loop->tasks, &task->node);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in wait_for_events */
+    if (atomic_load_explicit(&loop->sleeping, memory_order_relaxed) &&
+        atomic_exchange_explicit(&loop->sleeping, false, memory_order_relaxed)) {
+        wake(loop);
+    }
+    return true;
+}
+
+static void run_tasks(mfi_loop *loop)
+{
+    mfi_mpsc_node *node = NULL;
+    /* Bounded, so that tasks which post each other cannot starve descriptors and timers. */
+    for (int i = 0; i < 1024 && (node = mfi_mpsc_pop(&loop->tasks)) != NULL; i++) {
+        mfi_task *task = (mfi_task *)node;
+        atomic_store_explicit(&task->posted, false, memory_order_release);
+        task->run(task);
+    }
+}
+
+typedef struct sync_call {
+    mfi_task task;
+    void (*run)(void *argument);
+    void *argument;
+    _Atomic(uint32_t) done;
+} sync_call;
+
+static void run_sync_call(mfi_task *task)
+{
+    sync_call *call = (sync_call *)task;
+    call->run(call->argument);
+    atomic_store_explicit(&call->done, 1, memory_order_release);
+    mfi_futex_wake(&call->done, 1);
+}
+
+void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument)
+{
+    if (mfi_loop_on_thread(loop)) {
+        run(argument);
+        return;
+    }
+    sync_call call = {.run = run, .argument = argument};
+    mfi_task_init(&call.task, run_sync_call);
+    atomic_init(&call.done, 0);
+    (void)mfi_loop_post(loop, &call.task);
+    while (atomic_load_explicit(&call.done, memory_order_acquire) == 0) {
+        mfi_futex_wait(&call.done, 0, MFI_NEVER);
+    }
+}
+
+/* ---- The thread ---- */
+
+static int wait_for_events(mfi_loop *loop)
+{
+    uint64_t deadline = loop->heap_count > 0 ? loop->heap[0]->deadline_ns : MFI_NEVER;
+    int timeout = mfi_poll_timeout_ms(deadline, mfi_clock_monotonic(loop->clock));
+    atomic_store_explicit(&loop->sleeping, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in mfi_loop_post */
+    if (!mfi_mpsc_empty(&loop->tasks) ||
+        atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
+        timeout = 0;
+    }
+    int count = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout);
+    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
+    return count;
+}
+
+static void deliver(mfi_loop *loop, int count)
+{
+    loop->batch_count = count;
+    for (loop->batch_next = 0; loop->batch_next < loop->batch_count;) {
+        struct epoll_event *event = &loop->batch[loop->batch_next++];
+        mfi_source *source = event->data.ptr;
+        if (source == (void *)loop) { /* the wake-up eventfd */
+            uint64_t counter = 0;
+            ssize_t got = read(loop->wake_fd, &counter, sizeof counter);
+            (void)got;
+        } else if (source != NULL) {
+            source->ready(source, event->events);
+        }
+    }
+    loop->batch_count = 0;
+}
+
+static void *loop_thread(void *argument)
+{
+    mfi_loop *loop = argument;
+    current_loop = loop;
+    for (;;) {
+        int count = wait_for_events(loop);
+        atomic_store_explicit(&loop->last_turn_ns, mfi_clock_monotonic(loop->clock),
+                              memory_order_relaxed);
+        run_tasks(loop);
+        if (count > 0) {
+            deliver(loop, count);
+        }
+        run_timers(loop);
+        if (atomic_load_explicit(&loop->stopping, memory_order_acquire) &&
+            mfi_mpsc_empty(&loop->tasks)) {
+            return NULL;
+        }
+    }
+}
+
+bool mfi_loop_on_thread(const mfi_loop *loop)
+{
+    return current_loop == loop;
+}
+
+uint64_t mfi_loop_now(const mfi_loop *loop)
+{
+    return mfi_clock_monotonic(loop->clock);
+}
+
+uint64_t mfi_loop_last_turn_ns(const mfi_loop *loop)
+{
+    return atomic_load_explicit(&loop->last_turn_ns, memory_order_relaxed);
+}
+
+static void loop_free(mfi_loop *loop)
+{
+    if (loop->epoll_fd >= 0) {
+        (void)close(loop->epoll_fd);
+    }
+    if (loop->wake_fd >= 0) {
+        (void)close(loop->wake_fd);
+    }
+    free(loop->heap);
+    free(loop);
+}
+
+mf_status mfi_loop_create(mfi_loop **ret_loop, const mfi_clock *clock,
+                          void (*late)(void *user_data, uint64_t lag_ns), void *user_data,
+                          mf_error *error)
+{
+    mf_status status = MF_OK;
+    mfi_loop *loop = aligned_alloc(_Alignof(mfi_loop), sizeof *loop);
+    if (loop == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the engine loop");
+    }
+    memset(loop, 0, sizeof *loop);
+    loop->clock = clock;
+    loop->late = late;
+    loop->user_data = user_data;
+    mfi_mpsc_init(&loop->tasks);
+    atomic_init(&loop->last_turn_ns, mfi_clock_monotonic(clock));
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = loop};
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0) {
+        status = mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot make the engine's poll set");
+        goto out;
+    }
+    int started = mfi_thread_start(&loop->thread, "mf-engine", loop_thread, loop);
+    if (started != 0) {
+        status = mfi_fail_errno(error, MF_ERR_SYSTEM, started, "cannot start the engine thread");
+        goto out;
+    }
+    *ret_loop = loop;
+    loop = NULL;
+out:
+    if (loop != NULL) {
+        loop_free(loop);
+    }
+    return status;
+}
+
+void mfi_loop_destroy(mfi_loop *loop)
+{
+    if (loop == NULL) {
+        return;
+    }
+    atomic_store_explicit(&loop->stopping, true, memory_order_release);
+    wake(loop);
+    (void)pthread_join(loop->thread, NULL);
+    loop_free(loop);
+}

@@ -1,0 +1,73 @@
+/* The engine thread of a runtime: descriptors, timers, and tasks posted from other threads.
+ *
+ * Sources and timers belong to the engine thread: only it adds, changes and removes them. Any
+ * thread may post a task. */
+#ifndef MFI_ENGINE_LOOP_H
+#define MFI_ENGINE_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/error.h>
+
+#include "base/clock.h"
+#include "base/mpsc.h"
+
+typedef struct mfi_loop mfi_loop;
+
+/* Starts the thread. late, if given, is told how late each timer ran. */
+mf_status mfi_loop_create(mfi_loop **ret_loop, const mfi_clock *clock,
+                          void (*late)(void *user_data, uint64_t lag_ns), void *user_data,
+                          mf_error *error);
+/* Runs what was posted, ends the thread, frees. Sources and timers must be gone. */
+void mfi_loop_destroy(mfi_loop *loop);
+bool mfi_loop_on_thread(const mfi_loop *loop);
+uint64_t mfi_loop_now(const mfi_loop *loop);
+/* When the thread last went round, for liveness checks. Any thread. */
+uint64_t mfi_loop_last_turn_ns(const mfi_loop *loop);
+
+/* ---- Tasks ---- */
+
+typedef struct mfi_task {
+    mfi_mpsc_node node; /* first member */
+    void (*run)(struct mfi_task *task);
+    _Atomic(bool) posted;
+} mfi_task;
+
+void mfi_task_init(mfi_task *task, void (*run)(mfi_task *task));
+/* Runs the task soon on the engine thread. A task that is posted already is left as it is: false.
+ * It may be posted again from the moment it starts running, and freed by its own run function. */
+bool mfi_loop_post(mfi_loop *loop, mfi_task *task);
+/* Runs a function on the engine thread and waits for its end; directly if called there. */
+void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument);
+
+/* ---- Timers ---- */
+
+typedef struct mfi_timer {
+    void (*fire)(struct mfi_timer *timer);
+    uint64_t deadline_ns;
+    size_t heap_index; /* 0: not armed; else position + 1 */
+} mfi_timer;
+
+void mfi_timer_init(mfi_timer *timer, void (*fire)(mfi_timer *timer));
+/* Arms or moves it; MFI_NEVER disarms. False without memory (the timer is then not armed). */
+bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns);
+void mfi_timer_cancel(mfi_loop *loop, mfi_timer *timer);
+
+/* ---- Descriptors ---- */
+
+typedef struct mfi_source {
+    void (*ready)(struct mfi_source *source, uint32_t events); /* EPOLL* bits */
+    int fd; /* -1: not added */
+} mfi_source;
+
+void mfi_source_init(mfi_source *source, void (*ready)(mfi_source *source, uint32_t events));
+mf_status mfi_source_add(mfi_loop *loop, mfi_source *source, int fd, uint32_t events,
+                         mf_error *error);
+/* May be called from any thread, for EPOLLONESHOT sources: arms (or with 0 disarms) it again. */
+void mfi_source_arm(mfi_loop *loop, mfi_source *source, uint32_t events);
+/* Removes it; does not close. No event of it is delivered afterwards. */
+void mfi_source_remove(mfi_loop *loop, mfi_source *source);
+
+#endif

@@ -1,0 +1,88 @@
+/* The narrow interface to the wire: whole payloads to and from a peer, never frames.
+ *
+ * Used by one thread at a time (the driver), with a full barrier at each hand-over; the functions
+ * marked "engine thread" apart. libzmq is the first implementation; another one that speaks the
+ * same bytes can stand beside it. */
+#ifndef MFI_ENGINE_TRANSPORT_H
+#define MFI_ENGINE_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/error.h>
+
+#include "base/buf.h"
+
+#define MFI_ENDPOINT_MAX 64
+
+/* Which peer a message came from, and an answer goes to. Empty on the parent's side. */
+typedef struct mfi_route {
+    uint8_t size;
+    uint8_t bytes[255];
+} mfi_route;
+
+/* A received payload. Owns the implementation's memory until mfi_message_release. May be moved by
+ * plain assignment if the source is forgotten. */
+typedef struct mfi_message {
+    const uint8_t *data;
+    size_t size;
+    void *owner; /* NULL: empty */
+    void (*release)(void *owner);
+} mfi_message;
+
+void mfi_message_release(mfi_message *message); /* also of an empty one; leaves it empty */
+
+typedef enum mfi_io {
+    MFI_IO_DONE,
+    MFI_IO_AGAIN,      /* send: no peer or its queue is full; receive: nothing there */
+    MFI_IO_UNROUTABLE, /* send: the peer of the route is gone; the payload is dropped */
+    MFI_IO_MALFORMED,  /* receive: something that is no message was there, and is gone */
+    MFI_IO_FAILED      /* broken for good, or out of memory */
+} mfi_io;
+
+typedef enum mfi_peer_event {
+    MFI_PEER_NONE, /* no more events */
+    MFI_PEER_CONNECTED,
+    MFI_PEER_DISCONNECTED,
+    MFI_PEER_HANDSHAKE_FAILED
+} mfi_peer_event;
+
+typedef struct mfi_transport mfi_transport;
+typedef struct mfi_transport_ops {
+    /* On MFI_IO_DONE the payload is on its way and may have been taken over: the buffer is then
+     * empty. On anything else it is untouched. */
+    mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
+    mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
+    /* Descriptor that becomes readable when send or receive may get on. It is edge-like: after a
+     * wake-up, and before the next wait, receive has to be called until MFI_IO_AGAIN. */
+    int (*readiness)(const mfi_transport *transport);
+    /* Engine thread: descriptor that is readable when peer events wait, and the next of them. */
+    int (*events_readiness)(const mfi_transport *transport);
+    mfi_peer_event (*next_event)(mfi_transport *transport);
+    /* Gives queued payloads up to linger_ms, then frees. */
+    void (*close)(mfi_transport *transport);
+} mfi_transport_ops;
+
+struct mfi_transport {
+    const mfi_transport_ops *ops;
+    char endpoint[MFI_ENDPOINT_MAX]; /* where it is bound, or connects to */
+};
+
+typedef struct mfi_transport_options {
+    void *context;           /* the runtime's, see mfi_zmq_context_create */
+    bool is_child;           /* ROUTER that connects, else DEALER that binds */
+    const char *address;     /* numeric IPv4 */
+    uint16_t port;           /* 0 (bind only): a free one */
+    size_t max_message_bytes;
+    int queue_messages;      /* high-water mark, each way */
+    int64_t linger_ms;
+} mfi_transport_options;
+
+/* libzmq. MF_ERR_ADDRESS_IN_USE and MF_ERR_INVALID_ARGUMENT name address and port. */
+mf_status mfi_transport_zmq_open(mfi_transport **ret_transport,
+                                 const mfi_transport_options *options, mf_error *error);
+mf_status mfi_zmq_context_create(void **ret_context, mf_error *error);
+void mfi_zmq_context_destroy(void *context);
+
+#endif
