@@ -1,9 +1,10 @@
 /* Design note.
  *
  * One epoll set, one heap of timers, one queue of tasks. Whoever posts a task writes the wake-up
- * eventfd only if the thread sleeps or is about to: the thread sets `sleeping`, then looks at the
- * queue once more before it blocks; the poster pushes, then looks at `sleeping`. With sequentially
- * consistent accesses at least one of the two sees the other (Dekker's argument).
+ * eventfd only if the thread sleeps or is about to: the thread exchanges `sleeping` to true, then
+ * looks at the queue once more before it blocks; the poster pushes, then exchanges it to false. The
+ * two exchanges are ordered: either the poster's comes second and sees true, or the thread's comes
+ * second and, having read from the poster's, sees what was pushed.
  *
  * A source that is removed while its event waits in the batch at hand must not fire: the batch's
  * remaining entries are searched and struck out. */
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -34,7 +36,7 @@ struct mfi_loop {
     int wake_fd;
     pthread_t thread;
     _Atomic(bool) stopping; /* release by destroy, acquire by the thread */
-    _Atomic(bool) sleeping; /* seq_cst, pairs with the queue's push: see above */
+    _Atomic(bool) sleeping; /* exchanged with acq_rel by both sides: see above */
     _Atomic(uint64_t) last_turn_ns;
     mfi_mpsc tasks;
     mfi_timer **heap; /* 1-based binary heap in [0, heap_count) */
@@ -213,9 +215,7 @@ bool mfi_loop_post(mfi_loop *loop, mfi_task *task)
         return false;
     }
     mfi_mpsc_push(&loop->tasks, &task->node);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in wait_for_events */
-    if (atomic_load_explicit(&loop->sleeping, memory_order_relaxed) &&
-        atomic_exchange_explicit(&loop->sleeping, false, memory_order_relaxed)) {
+    if (atomic_exchange_explicit(&loop->sleeping, false, memory_order_acq_rel)) {
         wake(loop);
     }
     return true;
@@ -267,14 +267,20 @@ void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument)
 static int wait_for_events(mfi_loop *loop)
 {
     uint64_t deadline = loop->heap_count > 0 ? loop->heap[0]->deadline_ns : MFI_NEVER;
-    int timeout = mfi_poll_timeout_ms(deadline, mfi_clock_monotonic(loop->clock));
-    atomic_store_explicit(&loop->sleeping, true, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in mfi_loop_post */
+    (void)atomic_exchange_explicit(&loop->sleeping, true, memory_order_acq_rel);
     if (!mfi_mpsc_empty(&loop->tasks) ||
         atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
-        timeout = 0;
+        deadline = 0;
     }
-    int count = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout);
+    uint64_t left = mfi_remaining_ns(deadline, mfi_clock_monotonic(loop->clock));
+    struct timespec timeout = {.tv_sec = (time_t)(left / MFI_NS_PER_S),
+                               .tv_nsec = (long)(left % MFI_NS_PER_S)};
+    int count = epoll_pwait2(loop->epoll_fd, loop->batch, BATCH,
+                             left == MFI_NEVER ? NULL : &timeout, NULL);
+    if (count < 0 && errno == ENOSYS) { /* before Linux 5.11: whole milliseconds */
+        count = epoll_wait(loop->epoll_fd, loop->batch, BATCH,
+                           mfi_poll_timeout_ms(left, 0));
+    }
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
     return count;
 }

@@ -1,0 +1,442 @@
+/* Design note: the state machine of docs/threads.md.
+ *
+ * Roles      CLOSED  IDLE  PARKED  ENGINE  CALLER
+ *
+ * CALLER and ENGINE are held by exactly one thread, which alone touches the transport and consumes
+ * the queue. All transitions happen under the mutex:
+ *
+ *   IDLE, PARKED -> CALLER   a caller finds the socket free (a parked one is taken out of the poll
+ *                            set first)
+ *   IDLE, PARKED -> ENGINE   readiness, a kick, or a tick that found the socket idle for a while
+ *   CALLER -> CALLER         a leaving caller names the first waiting one its successor
+ *   CALLER -> PARKED         nobody waits, but asynchronous work is open
+ *   CALLER -> IDLE           nothing is open; no system call on this path, which is the lone
+ *                            synchronous caller's
+ *   ENGINE -> CALLER         after a burst, if somebody waits
+ *   ENGINE -> PARKED         otherwise
+ *   IDLE, PARKED -> CLOSED   the engine, when closing was asked for
+ *
+ * Nothing is lost, because
+ * - who pushes to the queue looks at the role afterwards, under the mutex, and who gives the role
+ *   up looks at the queue, under the same mutex: one of them sees the other;
+ * - a driver blocks only after a burst that ended with "nothing there", and on both descriptors;
+ *   who wants it to look around sets `attention` before it exchanges `sleeping`, and the driver
+ *   looks at it after its own exchange (see loop.c for why one of them sees the other);
+ * - arming the one-shot source checks the descriptor's level, so that an edge that came between
+ *   the last look and the arming still fires;
+ * - a driver that leaves early (its own call has ended) hands the rest to a waiter or posts a turn
+ *   to the engine; only when nothing is open at all it leaves the rest, unsolicited messages, to
+ *   the tick. */
+#include "core/engine/driver.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define WAITER_DONE 1u    /* what it waits for has happened */
+#define WAITER_ROLE 2u    /* it is the driver now */
+#define WAITER_WAITING 4u /* it blocks on the word, or is about to */
+#define TICKS_UNTIL_QUIET 100
+#define ENGINE_BURSTS 8 /* then other sources of the loop get their turn */
+
+/* ---- Waiters ---- */
+
+void mfi_waiter_init(mfi_waiter *waiter)
+{
+    atomic_init(&waiter->signal, 0);
+    waiter->listed = false;
+    waiter->next = NULL;
+    waiter->previous = NULL;
+}
+
+static void waiter_signal(mfi_waiter *waiter, uint32_t bit)
+{
+    _Atomic(uint32_t) *word = &waiter->signal;
+    if ((atomic_fetch_or_explicit(word, bit, memory_order_acq_rel) & WAITER_WAITING) != 0) {
+        mfi_futex_wake(word, 1); /* harmless if the word is gone by now */
+    }
+}
+
+void mfi_waiter_done(mfi_waiter *waiter)
+{
+    waiter_signal(waiter, WAITER_DONE);
+}
+
+bool mfi_waiter_is_done(const mfi_waiter *waiter)
+{
+    return (atomic_load_explicit(&waiter->signal, memory_order_acquire) & WAITER_DONE) != 0;
+}
+
+/* Blocks until one of the bits is set or the deadline has passed; gives the word. */
+static uint32_t waiter_block(mfi_waiter *waiter, uint32_t bits, uint64_t deadline_ns)
+{
+    uint32_t word =
+        atomic_fetch_or_explicit(&waiter->signal, WAITER_WAITING, memory_order_acq_rel) |
+        WAITER_WAITING;
+    while ((word & bits) == 0 &&
+           (deadline_ns == MFI_NEVER || mfi_monotonic_ns() < deadline_ns)) {
+        mfi_futex_wait(&waiter->signal, word, deadline_ns);
+        word = atomic_load_explicit(&waiter->signal, memory_order_acquire);
+    }
+    return word;
+}
+
+void mfi_waiter_wait(mfi_waiter *waiter)
+{
+    (void)waiter_block(waiter, WAITER_DONE, MFI_NEVER);
+}
+
+static void list_waiter_locked(mfi_driver *driver, mfi_waiter *waiter)
+{
+    waiter->listed = true;
+    waiter->next = NULL;
+    waiter->previous = driver->last;
+    if (driver->last != NULL) {
+        driver->last->next = waiter;
+    } else {
+        driver->first = waiter;
+    }
+    driver->last = waiter;
+}
+
+static void unlist_waiter_locked(mfi_driver *driver, mfi_waiter *waiter)
+{
+    if (!waiter->listed) {
+        return;
+    }
+    waiter->listed = false;
+    if (waiter->previous != NULL) {
+        waiter->previous->next = waiter->next;
+    } else {
+        driver->first = waiter->next;
+    }
+    if (waiter->next != NULL) {
+        waiter->next->previous = waiter->previous;
+    } else {
+        driver->last = waiter->previous;
+    }
+}
+
+/* The role goes to the first thread that still waits; false if there is none. */
+static bool hand_over_locked(mfi_driver *driver)
+{
+    for (mfi_waiter *waiter = driver->first; waiter != NULL; waiter = waiter->next) {
+        if (!mfi_waiter_is_done(waiter)) {
+            unlist_waiter_locked(driver, waiter);
+            driver->role = MFI_ROLE_CALLER;
+            waiter_signal(waiter, WAITER_ROLE);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- Leaving ---- */
+
+static void start_tick_locked(mfi_driver *driver)
+{
+    if (!driver->ticking) {
+        driver->ticking = true;
+        (void)mfi_loop_post(driver->loop, &driver->tick_start);
+    }
+}
+
+void mfi_driver_release(mfi_driver *driver, bool drained)
+{
+    mfi_mutex_lock(&driver->mutex);
+    bool closing = atomic_load_explicit(&driver->closing, memory_order_relaxed);
+    if (closing || !hand_over_locked(driver)) {
+        bool watch = driver->ops->needs_watch(driver->self);
+        driver->role = MFI_ROLE_IDLE;
+        if (closing || !mfi_mpsc_empty(&driver->queue) || (watch && !drained)) {
+            (void)mfi_loop_post(driver->loop, &driver->turn);
+        } else if (watch) {
+            driver->role = MFI_ROLE_PARKED;
+            mfi_source_arm(driver->loop, &driver->source, EPOLLIN);
+        } else {
+            start_tick_locked(driver);
+        }
+    }
+    mfi_mutex_unlock(&driver->mutex);
+}
+
+/* ---- The engine's side ---- */
+
+static void finish_closing(mfi_driver *driver)
+{
+    mfi_source_remove(driver->loop, &driver->source);
+    mfi_timer_cancel(driver->loop, &driver->tick);
+    driver->closed(driver->self);
+}
+
+static bool closes_now_locked(mfi_driver *driver)
+{
+    if (atomic_load_explicit(&driver->closing, memory_order_relaxed)) {
+        driver->role = MFI_ROLE_CLOSED;
+        return true;
+    }
+    return false;
+}
+
+/* One turn of the engine: burst, then hand over or park. */
+static void engine_turn(mfi_driver *driver)
+{
+    mfi_mutex_lock(&driver->mutex);
+    bool mine = driver->role == MFI_ROLE_IDLE || driver->role == MFI_ROLE_PARKED;
+    bool closes = mine && closes_now_locked(driver);
+    if (mine && !closes) {
+        driver->role = MFI_ROLE_ENGINE;
+    }
+    mfi_mutex_unlock(&driver->mutex);
+    if (mine && !closes) {
+        bool drained = false;
+        for (int i = 0; i < ENGINE_BURSTS && !drained; i++) {
+            drained = driver->ops->burst(driver->self, NULL);
+        }
+        mfi_mutex_lock(&driver->mutex);
+        closes = closes_now_locked(driver);
+        if (!closes && !hand_over_locked(driver)) {
+            if (drained && mfi_mpsc_empty(&driver->queue)) {
+                driver->role = MFI_ROLE_PARKED;
+                mfi_source_arm(driver->loop, &driver->source, EPOLLIN);
+            } else {
+                driver->role = MFI_ROLE_IDLE;
+                (void)mfi_loop_post(driver->loop, &driver->turn);
+            }
+        }
+        mfi_mutex_unlock(&driver->mutex);
+    }
+    if (closes) {
+        finish_closing(driver);
+    }
+}
+
+static void on_turn(mfi_task *task)
+{
+    engine_turn((mfi_driver *)((char *)task - offsetof(mfi_driver, turn)));
+}
+
+static void on_readiness(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    engine_turn((mfi_driver *)((char *)source - offsetof(mfi_driver, source)));
+}
+
+static void arm_tick(mfi_driver *driver)
+{
+    (void)mfi_timer_set(driver->loop, &driver->tick, mfi_loop_now(driver->loop) + driver->tick_ns);
+}
+
+static void on_tick_start(mfi_task *task)
+{
+    mfi_driver *driver = (mfi_driver *)((char *)task - offsetof(mfi_driver, tick_start));
+    mfi_mutex_lock(&driver->mutex);
+    driver->takes_at_tick = driver->takes;
+    driver->quiet_ticks = 0;
+    bool closed = driver->role == MFI_ROLE_CLOSED;
+    driver->ticking = !closed;
+    mfi_mutex_unlock(&driver->mutex);
+    if (!closed) {
+        arm_tick(driver);
+    }
+}
+
+/* A socket that stayed idle for a whole tick is taken over and parked; the tick itself ends when
+ * it is parked, or when nothing has happened for a while. */
+static void on_tick(mfi_timer *timer)
+{
+    mfi_driver *driver = (mfi_driver *)((char *)timer - offsetof(mfi_driver, tick));
+    mfi_mutex_lock(&driver->mutex);
+    bool unchanged = driver->takes == driver->takes_at_tick;
+    driver->takes_at_tick = driver->takes;
+    driver->quiet_ticks = unchanged ? driver->quiet_ticks + 1 : 0;
+    bool take = unchanged && driver->role == MFI_ROLE_IDLE;
+    driver->ticking = !take && driver->role != MFI_ROLE_PARKED &&
+                      driver->quiet_ticks < TICKS_UNTIL_QUIET;
+    bool again = driver->ticking;
+    mfi_mutex_unlock(&driver->mutex);
+    if (take) {
+        engine_turn(driver);
+    }
+    if (again) {
+        arm_tick(driver);
+    }
+}
+
+void mfi_driver_kick(mfi_driver *driver)
+{
+    mfi_mutex_lock(&driver->mutex);
+    mfi_role role = driver->role;
+    mfi_mutex_unlock(&driver->mutex);
+    if (role == MFI_ROLE_IDLE || role == MFI_ROLE_PARKED) {
+        (void)mfi_loop_post(driver->loop, &driver->turn);
+    } else if (role == MFI_ROLE_CALLER) {
+        mfi_driver_wake(driver);
+    }
+    /* ENGINE: it looks at the queue again, under the mutex, before it parks. */
+}
+
+/* ---- The callers' side ---- */
+
+void mfi_driver_wake(mfi_driver *driver)
+{
+    atomic_store_explicit(&driver->attention, true, memory_order_relaxed);
+    if (atomic_exchange_explicit(&driver->sleeping, false, memory_order_acq_rel)) {
+        uint64_t one = 1;
+        ssize_t written = write(driver->wake_fd, &one, sizeof one); /* full: awake anyway */
+        (void)written;
+    }
+}
+
+void mfi_driver_sleep(mfi_driver *driver, uint64_t deadline_ns)
+{
+    (void)atomic_exchange_explicit(&driver->sleeping, true, memory_order_acq_rel);
+    struct pollfd fds[2] = {{.fd = driver->socket_fd, .events = POLLIN},
+                            {.fd = driver->wake_fd, .events = POLLIN}};
+    if (!atomic_exchange_explicit(&driver->attention, false, memory_order_relaxed)) {
+        uint64_t left = mfi_remaining_ns(deadline_ns, mfi_monotonic_ns());
+        struct timespec timeout = {.tv_sec = (time_t)(left / MFI_NS_PER_S),
+                                   .tv_nsec = (long)(left % MFI_NS_PER_S)};
+        (void)ppoll(fds, 2, left == MFI_NEVER ? NULL : &timeout, NULL);
+    }
+    atomic_store_explicit(&driver->sleeping, false, memory_order_relaxed);
+    if (fds[1].revents != 0) {
+        uint64_t counter = 0;
+        ssize_t got = read(driver->wake_fd, &counter, sizeof counter);
+        (void)got;
+    }
+}
+
+typedef enum take { TAKE_MINE, TAKE_LISTED, TAKE_CLOSED } take;
+
+static take take_or_join(mfi_driver *driver, mfi_waiter *waiter)
+{
+    take outcome = TAKE_MINE;
+    mfi_mutex_lock(&driver->mutex);
+    mfi_role before = driver->role;
+    driver->takes++;
+    if (before == MFI_ROLE_CLOSED) {
+        outcome = TAKE_CLOSED;
+    } else if (before == MFI_ROLE_IDLE || before == MFI_ROLE_PARKED) {
+        driver->role = MFI_ROLE_CALLER;
+        if (before == MFI_ROLE_PARKED) {
+            mfi_source_arm(driver->loop, &driver->source, 0);
+        }
+    } else {
+        list_waiter_locked(driver, waiter);
+        outcome = TAKE_LISTED;
+    }
+    mfi_mutex_unlock(&driver->mutex);
+    if (outcome == TAKE_LISTED && before == MFI_ROLE_CALLER) {
+        mfi_driver_wake(driver); /* it may sleep while our message waits in the queue */
+    }
+    return outcome;
+}
+
+/* Waits in the list; true if the role was handed over. */
+static bool wait_for_role(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns)
+{
+    (void)waiter_block(waiter, WAITER_DONE | WAITER_ROLE, deadline_ns);
+    mfi_mutex_lock(&driver->mutex);
+    unlist_waiter_locked(driver, waiter);
+    mfi_mutex_unlock(&driver->mutex);
+    /* Only under the mutex is the role given, so from here on the answer stands. */
+    uint32_t word = atomic_fetch_and_explicit(
+        &waiter->signal, ~(WAITER_ROLE | WAITER_WAITING), memory_order_acq_rel);
+    return (word & WAITER_ROLE) != 0;
+}
+
+mfi_wait mfi_driver_wait(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns)
+{
+    take taken = take_or_join(driver, waiter);
+    if (taken == TAKE_CLOSED) {
+        return mfi_waiter_is_done(waiter) ? MFI_WAIT_DONE : MFI_WAIT_CLOSED;
+    }
+    if (taken == TAKE_LISTED && !wait_for_role(driver, waiter, deadline_ns)) {
+        return mfi_waiter_is_done(waiter) ? MFI_WAIT_DONE : MFI_WAIT_DEADLINE;
+    }
+    for (;;) {
+        bool drained = driver->ops->burst(driver->self, waiter);
+        bool done = mfi_waiter_is_done(waiter);
+        bool late = deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns;
+        bool closing = atomic_load_explicit(&driver->closing, memory_order_acquire);
+        if (done || late || closing) {
+            mfi_driver_release(driver, drained);
+            return done ? MFI_WAIT_DONE : closing ? MFI_WAIT_CLOSED : MFI_WAIT_DEADLINE;
+        }
+        if (drained) {
+            mfi_driver_sleep(driver, deadline_ns);
+        }
+    }
+}
+
+bool mfi_driver_acquire(mfi_driver *driver)
+{
+    mfi_waiter waiter;
+    mfi_waiter_init(&waiter);
+    take taken = take_or_join(driver, &waiter);
+    return taken == TAKE_MINE ||
+           (taken == TAKE_LISTED && wait_for_role(driver, &waiter, MFI_NEVER));
+}
+
+/* ---- Life ---- */
+
+mf_status mfi_driver_init(mfi_driver *driver, mfi_loop *loop, const mfi_driver_ops *ops, void *self,
+                          uint64_t tick_ns, mf_error *error)
+{
+    *driver = (mfi_driver){.loop = loop,
+                           .ops = ops,
+                           .self = self,
+                           .tick_ns = tick_ns,
+                           .socket_fd = -1,
+                           .role = MFI_ROLE_CLOSED};
+    mfi_mutex_init(&driver->mutex);
+    mfi_mpsc_init(&driver->queue);
+    mfi_source_init(&driver->source, on_readiness);
+    mfi_task_init(&driver->turn, on_turn);
+    mfi_task_init(&driver->tick_start, on_tick_start);
+    mfi_timer_init(&driver->tick, on_tick);
+    driver->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (driver->wake_fd < 0) {
+        mfi_mutex_fini(&driver->mutex);
+        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot make an eventfd");
+    }
+    return MF_OK;
+}
+
+void mfi_driver_fini(mfi_driver *driver)
+{
+    (void)close(driver->wake_fd);
+    mfi_mutex_fini(&driver->mutex);
+}
+
+mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error)
+{
+    mf_status status =
+        mfi_source_add(driver->loop, &driver->source, socket_fd, EPOLLIN | EPOLLONESHOT, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    driver->socket_fd = socket_fd;
+    atomic_store_explicit(&driver->closing, false, memory_order_relaxed);
+    mfi_mutex_lock(&driver->mutex);
+    driver->role = MFI_ROLE_PARKED;
+    mfi_mutex_unlock(&driver->mutex);
+    (void)mfi_loop_post(driver->loop, &driver->turn); /* what was queued before */
+    return MF_OK;
+}
+
+void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self))
+{
+    driver->closed = closed;
+    /* release: pairs with the acquire of a driver that looks before it sleeps */
+    atomic_store_explicit(&driver->closing, true, memory_order_release);
+    (void)mfi_loop_post(driver->loop, &driver->turn);
+    mfi_driver_wake(driver);
+}

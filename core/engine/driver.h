@@ -1,0 +1,102 @@
+/* Who drives a socket, and how it is handed over.
+ *
+ * One driver for each transport. At any time at most one thread holds the *role* of driving it:
+ * only that thread touches the transport, and every hand-over happens under the mutex, which is the
+ * full barrier that libzmq asks for. See docs/threads.md for the states and their transitions. */
+#ifndef MFI_ENGINE_DRIVER_H
+#define MFI_ENGINE_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mpsc.h"
+#include "base/mutex.h"
+#include "core/engine/loop.h"
+
+/* A thread that waits for something the driver will bring: its own call's end. Lives on that
+ * thread's stack or in its call's slot. */
+typedef struct mfi_waiter {
+    _Atomic(uint32_t) signal; /* MFI_WAITER_* bits: release by who sets, acquire by who waits */
+    bool listed;              /* the rest is guarded by the driver's mutex */
+    struct mfi_waiter *next, *previous;
+} mfi_waiter;
+
+void mfi_waiter_init(mfi_waiter *waiter);
+/* What it waited for has happened; all that belongs to it was written before. Any thread. The
+ * waiter may be gone as soon as this has set its bit. */
+void mfi_waiter_done(mfi_waiter *waiter);
+bool mfi_waiter_is_done(const mfi_waiter *waiter);
+/* Waits for mfi_waiter_done alone, however long. */
+void mfi_waiter_wait(mfi_waiter *waiter);
+
+typedef enum mfi_role {
+    MFI_ROLE_CLOSED, /* there is no socket */
+    MFI_ROLE_IDLE,   /* nobody drives and nobody watches; a tick is on its way if it matters */
+    MFI_ROLE_PARKED, /* nobody drives; the engine's poll set watches the socket */
+    MFI_ROLE_ENGINE, /* the engine thread is in a burst */
+    MFI_ROLE_CALLER  /* a calling thread drives */
+} mfi_role;
+
+typedef struct mfi_driver_ops {
+    /* Role held. Moves all that can move, both ways, without waiting. Stops early when `until`
+     * (may be NULL) is done, or after a bounded amount of work; true only if nothing was left:
+     * the queue is empty or its head cannot be sent, and receive said "again" last. */
+    bool (*burst)(void *self, const mfi_waiter *until);
+    /* Mutex held. Whether the socket must be watched while nobody drives. */
+    bool (*needs_watch)(void *self);
+} mfi_driver_ops;
+
+typedef struct mfi_driver {
+    mfi_mutex mutex;
+    mfi_mpsc queue; /* what is to be sent; consumed by who holds the role */
+    mfi_loop *loop;
+    const mfi_driver_ops *ops;
+    void *self;
+    mfi_source source; /* the transport's readiness, one-shot; engine thread adds and removes */
+    mfi_task turn;
+    mfi_task tick_start;
+    mfi_timer tick;
+    uint64_t tick_ns;
+    void (*closed)(void *self);
+    int socket_fd;
+    int wake_fd;
+    _Atomic(bool) sleeping; /* a caller blocks in mfi_driver_sleep: exchanged as in loop.c */
+    _Atomic(bool) attention; /* ordered by the exchanges of sleeping */
+    _Atomic(bool) closing;
+    mfi_role role;                     /* the rest is guarded by mutex */
+    mfi_waiter *first, *last;
+    uint64_t takes;                    /* how often a caller took the role */
+    uint64_t takes_at_tick;
+    uint32_t quiet_ticks;
+    bool ticking;
+} mfi_driver;
+
+/* tick_ns: an idle socket is looked at by the engine after this long. Starts CLOSED. */
+mf_status mfi_driver_init(mfi_driver *driver, mfi_loop *loop, const mfi_driver_ops *ops, void *self,
+                          uint64_t tick_ns, mf_error *error);
+void mfi_driver_fini(mfi_driver *driver);
+
+/* Engine thread: the transport is open; watches it. */
+mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error);
+/* Engine thread: no new driver; `closed` runs on the engine thread when nobody holds the role. */
+void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self));
+
+/* Something was pushed to the queue and nobody waits here for it: makes sure that it is seen. */
+void mfi_driver_kick(mfi_driver *driver);
+
+typedef enum mfi_wait { MFI_WAIT_DONE, MFI_WAIT_DEADLINE, MFI_WAIT_CLOSED } mfi_wait;
+/* Waits until the waiter is done, driving the socket if nobody else does. */
+mfi_wait mfi_driver_wait(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns);
+
+/* For a thread that is the regular driver (a child's run loop): takes the role, waiting for it if
+ * need be; false if closed. */
+bool mfi_driver_acquire(mfi_driver *driver);
+/* Role held: blocks until the socket or the queue has something, or the deadline. Only after a
+ * burst that said true. */
+void mfi_driver_sleep(mfi_driver *driver, uint64_t deadline_ns);
+/* Makes a sleeping driver look around. Any thread, and signal handlers. */
+void mfi_driver_wake(mfi_driver *driver);
+/* Gives the role up; drained says what the last burst said. */
+void mfi_driver_release(mfi_driver *driver, bool drained);
+
+#endif
