@@ -269,17 +269,27 @@ static void on_tick(mfi_timer *timer)
     }
 }
 
-void mfi_driver_kick(mfi_driver *driver)
+/* Mutex held: closed for good, as opposed to not open yet. */
+static bool is_closed_locked(const mfi_driver *driver)
+{
+    return driver->role == MFI_ROLE_CLOSED &&
+           atomic_load_explicit(&driver->closing, memory_order_relaxed);
+}
+
+bool mfi_driver_kick(mfi_driver *driver)
 {
     mfi_mutex_lock(&driver->mutex);
     mfi_role role = driver->role;
+    bool closed = is_closed_locked(driver);
     mfi_mutex_unlock(&driver->mutex);
     if (role == MFI_ROLE_IDLE || role == MFI_ROLE_PARKED) {
         (void)mfi_loop_post(driver->loop, &driver->turn);
     } else if (role == MFI_ROLE_CALLER) {
         mfi_driver_wake(driver);
     }
-    /* ENGINE: it looks at the queue again, under the mutex, before it parks. */
+    /* ENGINE looks at the queue again, under the mutex, before it parks; a driver that is not open
+     * yet begins with a turn. */
+    return !closed;
 }
 
 /* ---- The callers' side ---- */
@@ -321,7 +331,7 @@ static take take_or_join(mfi_driver *driver, mfi_waiter *waiter)
     mfi_mutex_lock(&driver->mutex);
     mfi_role before = driver->role;
     driver->takes++;
-    if (before == MFI_ROLE_CLOSED) {
+    if (is_closed_locked(driver)) {
         outcome = TAKE_CLOSED;
     } else if (before == MFI_ROLE_IDLE || before == MFI_ROLE_PARKED) {
         driver->role = MFI_ROLE_CALLER;

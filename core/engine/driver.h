@@ -30,7 +30,7 @@ bool mfi_waiter_is_done(const mfi_waiter *waiter);
 void mfi_waiter_wait(mfi_waiter *waiter);
 
 typedef enum mfi_role {
-    MFI_ROLE_CLOSED, /* there is no socket */
+    MFI_ROLE_CLOSED, /* there is no socket: not yet, or (closing) for good */
     MFI_ROLE_IDLE,   /* nobody drives and nobody watches; a tick is on its way if it matters */
     MFI_ROLE_PARKED, /* nobody drives; the engine's poll set watches the socket */
     MFI_ROLE_ENGINE, /* the engine thread is in a burst */
@@ -81,11 +81,13 @@ mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error);
 /* Engine thread: no new driver; `closed` runs on the engine thread when nobody holds the role. */
 void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self));
 
-/* Something was pushed to the queue and nobody waits here for it: makes sure that it is seen. */
-void mfi_driver_kick(mfi_driver *driver);
+/* Something was pushed to the queue and nobody waits here for it: makes sure that it is seen. False
+ * if the driver has closed: nobody will look any more. */
+bool mfi_driver_kick(mfi_driver *driver);
 
 typedef enum mfi_wait { MFI_WAIT_DONE, MFI_WAIT_DEADLINE, MFI_WAIT_CLOSED } mfi_wait;
-/* Waits until the waiter is done, driving the socket if nobody else does. */
+/* Waits until the waiter is done, driving the socket if nobody else does. Before the driver is open
+ * it waits for that too. */
 mfi_wait mfi_driver_wait(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns);
 
 /* For a thread that is the regular driver (a child's run loop): takes the role, waiting for it if

@@ -1,0 +1,294 @@
+/* The parent's burst: messages from the queue to the wire, and from the wire to their calls. Runs
+ * with the driver's role held, on a calling thread or the engine thread. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/engine/parent.h"
+
+/* So many messages at most in one burst: then the driver looks whether its own call is done and
+ * who else wants to drive. */
+#define BURST_MESSAGES 64
+/* Output messages that may wait for the engine thread; more are dropped, and counted. */
+#define OUTPUTS_MAX 1024
+
+typedef struct output_message {
+    mfi_mpsc_node node; /* first member */
+    bool is_stderr;
+    size_t length;
+    char text[];
+} output_message;
+
+/* ---- Out ---- */
+
+static void drop(mf_parent *parent, const char *reason, const char *text, size_t bytes)
+{
+    mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED,
+                                                       .type = "other",
+                                                       .reason = reason,
+                                                       .text = text,
+                                                       .bytes = bytes});
+}
+
+/* A message that cannot be sent ends its call. */
+static void fail_unsent(mf_parent *parent, mfi_slot *slot)
+{
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+    if (mfi_slot_claim(slot, state)) {
+        slot->status = MF_ERR_IO;
+        mfi_call_ended(parent, slot, state);
+    }
+}
+
+/* Hands one message to the transport. False if it has to wait; it is then the stalled one. */
+static bool send_slot(mf_parent *parent, mfi_slot *slot)
+{
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+    if (!mfi_slot_is_active(state)) { /* its call ended while it waited */
+        mfi_slot_release(&parent->pending, slot);
+        return true;
+    }
+    size_t bytes = slot->out.size;
+    mfi_traffic traffic =
+        (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
+    /* Written before the send: the answer may be read by another thread right after it. */
+    atomic_store_explicit(&slot->sent_ns, mfi_monotonic_ns(), memory_order_relaxed);
+    mfi_io io = parent->transport->ops->send(parent->transport, NULL, &slot->out);
+    if (io == MFI_IO_AGAIN) {
+        if (parent->stalled == NULL) {
+            mfi_observe_transport_event(
+                parent->runtime->observer, parent->observed,
+                &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
+        }
+        atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
+        parent->stalled = slot;
+        return false;
+    }
+    parent->stalled = NULL;
+    if (io == MFI_IO_DONE) {
+        mfi_observe_traffic(parent->observed, true, traffic, bytes);
+    } else {
+        fail_unsent(parent, slot);
+    }
+    mfi_slot_release(&parent->pending, slot);
+    return true;
+}
+
+static mfi_slot *next_to_send(mf_parent *parent)
+{
+    if (parent->stalled != NULL) {
+        return parent->stalled;
+    }
+    mfi_mpsc_node *node = mfi_mpsc_pop(&parent->driver.queue);
+    return node != NULL ? MFI_CONTAINER(node, mfi_slot, out_node) : NULL;
+}
+
+/* True if nothing is left that could be sent now. */
+static bool send_queued(mf_parent *parent)
+{
+    for (int i = 0; i < BURST_MESSAGES; i++) {
+        mfi_slot *slot = next_to_send(parent);
+        if (slot == NULL) {
+            return mfi_mpsc_empty(&parent->driver.queue);
+        }
+        if (!send_slot(parent, slot)) {
+            return true;
+        }
+        if (parent->stalled == slot) { /* was stalled, is gone */
+            parent->stalled = NULL;
+        }
+    }
+    return false;
+}
+
+void mfi_parent_drop_queue(mf_parent *parent)
+{
+    for (mfi_slot *slot = NULL; (slot = next_to_send(parent)) != NULL;) {
+        parent->stalled = NULL;
+        mfi_slot_release(&parent->pending, slot);
+    }
+}
+
+/* ---- In ---- */
+
+static mfi_traffic traffic_of(mfi_message_type type)
+{
+    switch (type) {
+    case MFI_MESSAGE_CALL:
+        return MFI_TRAFFIC_CALL;
+    case MFI_MESSAGE_RESPONSE:
+        return MFI_TRAFFIC_RESPONSE;
+    case MFI_MESSAGE_ERROR:
+        return MFI_TRAFFIC_ERROR;
+    case MFI_MESSAGE_HEARTBEAT:
+        return MFI_TRAFFIC_HEARTBEAT;
+    case MFI_MESSAGE_STDOUT:
+    case MFI_MESSAGE_STDERR:
+        return MFI_TRAFFIC_OUTPUT;
+    case MFI_MESSAGE_SHUTDOWN:
+    case MFI_MESSAGE_READY:
+        return MFI_TRAFFIC_CONTROL;
+    }
+    return MFI_TRAFFIC_OTHER;
+}
+
+/* An answer: finds its call, and ends it. */
+static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_message *message)
+{
+    uint64_t state = 0;
+    mfi_slot *slot =
+        mfi_pending_find(&parent->pending, envelope->id.data, envelope->id.size, &state);
+    bool fits = slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
+                                 MFI_TRAFFIC_HEARTBEAT) ==
+                                    (envelope->type == MFI_MESSAGE_HEARTBEAT);
+    if (!fits || !mfi_slot_claim(slot, state)) {
+        atomic_fetch_add_explicit(&parent->late_replies, 1, memory_order_relaxed);
+        mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+                                    &(mfi_transport_event){.what = MFI_TRANSPORT_LATE_REPLY});
+        return;
+    }
+    mfi_metadata metadata;
+    mfi_metadata_read(envelope->metadata, &metadata);
+    slot->span.received_ns = mfi_monotonic_ns();
+    slot->span.response_bytes = (uint32_t)message->size;
+    slot->span.has_server_times = metadata.has_server_times;
+    slot->span.server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
+    slot->span.server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
+    slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
+    slot->result = envelope->result;
+    slot->error_text = envelope->error;
+    slot->reply = *message;
+    *message = (mfi_message){0};
+    mfi_call_ended(parent, slot, state);
+}
+
+/* What a worker printed is shown on the engine thread, whoever drives. */
+static void take_output(mf_parent *parent, const mfi_envelope *envelope)
+{
+    if (envelope->output.size == 0 || envelope->id.size == 0) {
+        return;
+    }
+    output_message *output = NULL;
+    if (atomic_load_explicit(&parent->outputs_waiting, memory_order_relaxed) < OUTPUTS_MAX) {
+        output = malloc(sizeof *output + envelope->output.size);
+    }
+    if (output == NULL) {
+        drop(parent, "hwm", "too much worker output is waiting", envelope->output.size);
+        return;
+    }
+    output->is_stderr = envelope->type == MFI_MESSAGE_STDERR;
+    output->length = envelope->output.size;
+    memcpy(output->text, envelope->output.data, envelope->output.size);
+    atomic_fetch_add_explicit(&parent->outputs_waiting, 1, memory_order_relaxed);
+    mfi_mpsc_push(&parent->outputs, &output->node);
+    (void)mfi_loop_post(parent->runtime->loop, &parent->outputs_task);
+}
+
+void mfi_parent_run_outputs(mfi_task *task)
+{
+    mf_parent *parent = MFI_CONTAINER(task, mf_parent, outputs_task);
+    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->outputs)) != NULL;) {
+        output_message *output = (output_message *)(void *)node;
+        atomic_fetch_sub_explicit(&parent->outputs_waiting, 1, memory_order_relaxed);
+        mfi_worker_output(parent, output->is_stderr, output->text, output->length);
+        free(output);
+    }
+}
+
+static const char *reject_word(mfi_reject reject)
+{
+    switch (reject) {
+    case MFI_REJECT_OVERSIZE:
+        return "oversize";
+    case MFI_REJECT_WRONG_APP:
+        return "wrong_app";
+    case MFI_REJECT_UNKNOWN_TYPE:
+        return "unknown_type";
+    case MFI_REJECT_NONE:
+    case MFI_REJECT_DECODE_ERROR:
+        break;
+    }
+    return "decode_error";
+}
+
+static void take_message(mf_parent *parent, mfi_message *message)
+{
+    mfi_envelope envelope;
+    mfi_reject reject = MFI_REJECT_NONE;
+    mf_error error = MF_ERROR_INIT;
+    if (message->size > parent->settings.max_message_bytes) {
+        drop(parent, "oversize", "an answer is larger than max_message_bytes", message->size);
+        return;
+    }
+    if (mfi_envelope_decode(message->data, message->size, &envelope, &reject, &error) != MF_OK) {
+        drop(parent, reject_word(reject), error.message, message->size);
+        return;
+    }
+    mfi_observe_traffic(parent->observed, false, traffic_of(envelope.type), message->size);
+    switch (envelope.type) {
+    case MFI_MESSAGE_RESPONSE:
+    case MFI_MESSAGE_ERROR:
+    case MFI_MESSAGE_HEARTBEAT:
+        take_answer(parent, &envelope, message);
+        break;
+    case MFI_MESSAGE_STDOUT:
+    case MFI_MESSAGE_STDERR:
+        take_output(parent, &envelope);
+        break;
+    case MFI_MESSAGE_CALL:
+    case MFI_MESSAGE_SHUTDOWN:
+    case MFI_MESSAGE_READY:
+        break; /* nothing that a worker may ask of its parent */
+    }
+}
+
+/* True when the wire had nothing more. */
+static bool receive_all(mf_parent *parent, const mfi_waiter *until)
+{
+    mfi_route route;
+    for (int i = 0; i < BURST_MESSAGES; i++) {
+        mfi_message message = {0};
+        mfi_io io = parent->transport->ops->receive(parent->transport, &route, &message);
+        if (io == MFI_IO_MALFORMED) {
+            drop(parent, "decode_error", "a message without delimiter frame", 0);
+            continue;
+        }
+        if (io != MFI_IO_DONE) {
+            return true;
+        }
+        take_message(parent, &message);
+        mfi_message_release(&message);
+        if (until != NULL && mfi_waiter_is_done(until)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool burst(void *self, const mfi_waiter *until)
+{
+    mf_parent *parent = self;
+    for (;;) {
+        bool sent = send_queued(parent);
+        if (!receive_all(parent, until)) {
+            return false;
+        }
+        /* Sending may have consumed what would have woken us, so receive has the last word: only
+         * when nothing came into the queue meanwhile is the burst at its end. */
+        if (sent && (parent->stalled != NULL || mfi_mpsc_empty(&parent->driver.queue))) {
+            return true;
+        }
+        if (!sent) {
+            return false;
+        }
+    }
+}
+
+static bool needs_watch(void *self)
+{
+    const mf_parent *parent = self;
+    return atomic_load_explicit(&parent->async_open, memory_order_acquire) > 0;
+}
+
+const mfi_driver_ops mfi_parent_driver_ops = {.burst = burst, .needs_watch = needs_watch};
