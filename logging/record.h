@@ -1,0 +1,142 @@
+/* One log record: how the library's own events are produced.
+ *
+ *     mfi_record on_stack;
+ *     mfi_record *record = mfi_log_begin(logger, MF_LOG_WARN, "request_timeout", &on_stack);
+ *     if (record != NULL) {
+ *         mfi_record_message_pair(record, "Failed", function);
+ *         mfi_record_str(record, "target", target);
+ *         mfi_record_ms(record, "duration_ms", duration_ns);
+ *         mfi_log_commit(record);
+ *     }
+ *
+ * The record is built on the caller's stack as compact typed entries (no text is formatted but
+ * numbers in a message) and copied into the ring when it is committed: the time between claiming
+ * a place and having filled it is one memcpy, so that a caller who is descheduled in the middle of
+ * a record holds up nobody. Nothing here allocates, blocks or fails. What does not fit is cut or
+ * left out, and the line says `"truncated":true`.
+ *
+ * Keys are stored as pointers: they must be string literals (or live as long as the program) and
+ * need no escaping. Texts are copied. */
+#ifndef MFI_LOGGING_RECORD_H
+#define MFI_LOGGING_RECORD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/log.h>
+
+#define MFI_MESSAGE_MAX 1024u /* bytes of a message */
+#define MFI_RECORD_DATA 4032u /* bytes of entries; with the head just under a page */
+
+/* A record under construction. Only the head and the used part of data are ever copied. */
+typedef struct mfi_record {
+    mf_logger *logger;
+    const char *event; /* static, or NULL: then data has it at event_at */
+    uint64_t wall_ns;
+    uint64_t seq; /* given by the ring */
+    int32_t tid;
+    uint16_t size; /* used bytes of data */
+    uint16_t event_at, event_size;
+    uint16_t message_at, message_size;
+    uint8_t level;
+    bool truncated;
+    bool in_object;
+    bool muted; /* inside an object that did not fit */
+    unsigned char data[MFI_RECORD_DATA];
+} mfi_record;
+
+/* What every mf_logger begins with: the least level that is written, MF_LOG_OFF without a sink. */
+typedef struct mfi_log_gate {
+    _Atomic(int) least;
+} mfi_log_gate;
+
+/* Whether a record of this level would be written. One relaxed load; NULL is never enabled. */
+static inline bool mfi_log_enabled(const mf_logger *logger, mf_log_level level)
+{
+    return logger != NULL &&
+           (int)level >= atomic_load_explicit(&((const mfi_log_gate *)(const void *)logger)->least,
+                                              memory_order_relaxed);
+}
+
+/* Fills the head of on_stack: time, thread, level, event (static text). */
+mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *event,
+                          mfi_record *on_stack);
+
+/* As mfi_log_start, or NULL if the level is off. */
+static inline mfi_record *mfi_log_begin(mf_logger *logger, mf_log_level level, const char *event,
+                                        mfi_record *on_stack)
+{
+    return mfi_log_enabled(logger, level) ? mfi_log_start(logger, level, event, on_stack) : NULL;
+}
+
+/* Gives the record its seq and hands it to the writer. False if the ring had no room: then it is
+ * counted and its seq will be declared lost. The record must not be used afterwards. */
+bool mfi_log_commit(mfi_record *record);
+
+/* The message, at most MFI_MESSAGE_MAX bytes; the last one given counts. _pair joins two texts with
+ * a blank, without the cost of formatting; second may be NULL. */
+void mfi_record_message(mfi_record *record, const char *format, ...) MF_PRINTF(2, 3);
+void mfi_record_message_pair(mfi_record *record, const char *first, const char *second);
+void mfi_record_message_strn(mfi_record *record, const char *text, size_t length);
+
+/* Fields, written in the order given. A NULL text leaves the field out, as does a float that is
+ * not finite. */
+void mfi_record_str(mfi_record *record, const char *key, const char *text);
+void mfi_record_strn(mfi_record *record, const char *key, const char *text, size_t length);
+void mfi_record_int(mfi_record *record, const char *key, int64_t value);
+void mfi_record_uint(mfi_record *record, const char *key, uint64_t value);
+void mfi_record_float(mfi_record *record, const char *key, double value);
+void mfi_record_bool(mfi_record *record, const char *key, bool value);
+/* A duration, written in milliseconds with three to six decimals. */
+void mfi_record_ms(mfi_record *record, const char *key, uint64_t duration_ns);
+void mfi_record_null(mfi_record *record, const char *key);
+
+/* An object of fields (`phases`, `fields`), one level deep: no object inside an object. */
+void mfi_record_object_begin(mfi_record *record, const char *key);
+void mfi_record_object_end(mfi_record *record);
+
+/* The ids of a call: correlation_id, trace_id, span_id, parent_span_id, trace_flags, request_id,
+ * parent_request_id; empty ones are left out, all of them where the logger was made with
+ * no_correlation_ids. NULL adds nothing. */
+void mfi_record_context(mfi_record *record, const mf_context *context);
+
+/* For users' events, whose texts live no longer than the call: event and key are copied. */
+void mfi_record_user_event(mfi_record *record, const char *event);
+void mfi_record_user_field(mfi_record *record, const mf_log_field *field);
+
+/* ---- Reading, for the encoders ---- */
+
+typedef enum mfi_entry_type {
+    MFI_ENTRY_TEXT = 1, /* in data, without a key: event or message */
+    MFI_ENTRY_STR,
+    MFI_ENTRY_INT,
+    MFI_ENTRY_UINT,
+    MFI_ENTRY_FLOAT,
+    MFI_ENTRY_MS,
+    MFI_ENTRY_TRUE,
+    MFI_ENTRY_FALSE,
+    MFI_ENTRY_NULL,
+    MFI_ENTRY_OBJECT,
+    MFI_ENTRY_END,
+} mfi_entry_type;
+
+typedef struct mfi_entry {
+    mfi_entry_type type;
+    bool key_copied; /* from a user: to be escaped */
+    const char *key;
+    size_t key_size;
+    const char *text;
+    size_t text_size;
+    union {
+        int64_t int_value;
+        uint64_t uint_value; /* also nanoseconds */
+        double float_value;
+    } value;
+} mfi_entry;
+
+/* Reads the entry at *at and moves on; false behind the last. TEXT entries are passed over. */
+bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry);
+
+#endif
