@@ -17,10 +17,13 @@ mf_status mfi_vfail(mf_error *error, mf_status code, const char *format, va_list
 mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const char *format, ...)
     MF_PRINTF(4, 5);
 
+/* Makes it empty without touching the rest of its three kilobytes. */
+void mfi_error_clear(mf_error *error);
+
 /* The log level word of a code, from the table ("warn"). */
 const char *mfi_err_level(mf_status status);
 
-/* Where `copy` holds what came before: restores nothing, only copies code and texts. */
+/* Copies code and texts; either may be NULL. */
 void mfi_error_copy(mf_error *to, const mf_error *from);
 
 /* Checks an options struct that begins with size_t struct_size.

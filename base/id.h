@@ -23,4 +23,7 @@ void mfi_uuid_format(const mfi_uuid *uuid, char to[MFI_UUID_TEXT]);
 /* Canonical text of 36 characters, either case, any version. */
 bool mfi_uuid_parse(const char *text, size_t length, mfi_uuid *ret_uuid);
 
+/* Counts up in a forked child: what was made in another generation belongs to another process. */
+uint64_t mfi_fork_generation(void);
+
 #endif

@@ -1,0 +1,132 @@
+#include "base/id.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define POOL_BYTES 4096
+
+static _Atomic(uint64_t) fork_generation;
+
+static void after_fork_in_child(void)
+{
+    atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
+uint64_t mfi_fork_generation(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static _Atomic(bool) watched; /* spares the hot path the call */
+    if (!atomic_load_explicit(&watched, memory_order_acquire)) {
+        (void)pthread_once(&once, watch_forks);
+        atomic_store_explicit(&watched, true, memory_order_release);
+    }
+    return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}
+
+typedef struct pool {
+    uint8_t bytes[POOL_BYTES];
+    size_t left;
+    uint64_t generation;
+} pool;
+
+static _Thread_local pool thread_pool;
+
+static void fill(uint8_t *to, size_t size)
+{
+    while (size > 0) {
+        ssize_t got = getrandom(to, size, 0);
+        if (got > 0) {
+            to += got;
+            size -= (size_t)got;
+        }
+        /* Only EINTR can happen here: the kernel has had getrandom since 3.17. */
+    }
+}
+
+void mfi_random(void *to, size_t size)
+{
+    pool *own = &thread_pool;
+    uint64_t generation = mfi_fork_generation();
+    if (size > POOL_BYTES) {
+        fill(to, size);
+        return;
+    }
+    if (own->left < size || own->generation != generation) {
+        fill(own->bytes, POOL_BYTES);
+        own->left = POOL_BYTES;
+        own->generation = generation;
+    }
+    own->left -= size;
+    memcpy(to, own->bytes + own->left, size);
+    memset(own->bytes + own->left, 0, size); /* used bits cannot be read back later */
+}
+
+uint64_t mfi_random_u64(void)
+{
+    uint64_t word = 0;
+    mfi_random(&word, sizeof word);
+    return word;
+}
+
+mfi_uuid mfi_uuid_make(void)
+{
+    mfi_uuid uuid;
+    mfi_random(uuid.bytes, sizeof uuid.bytes);
+    uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x40);
+    uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80);
+    return uuid;
+}
+
+void mfi_uuid_format(const mfi_uuid *uuid, char to[MFI_UUID_TEXT])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof uuid->bytes; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            to[at++] = '-';
+        }
+        to[at++] = digits[uuid->bytes[i] >> 4];
+        to[at++] = digits[uuid->bytes[i] & 15];
+    }
+    to[at] = '\0';
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+bool mfi_uuid_parse(const char *text, size_t length, mfi_uuid *ret_uuid)
+{
+    if (length != MFI_UUID_TEXT - 1) {
+        return false;
+    }
+    mfi_uuid uuid;
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof uuid.bytes; i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && text[at++] != '-') {
+            return false;
+        }
+        int high = hex_digit(text[at]);
+        int low = hex_digit(text[at + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        uuid.bytes[i] = (uint8_t)(high << 4 | low);
+        at += 2;
+    }
+    *ret_uuid = uuid;
+    return true;
+}

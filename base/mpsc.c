@@ -1,0 +1,169 @@
+/* Both queues are D. Vyukov's: "Non-intrusive MPSC node-based queue" in its intrusive form, and
+ * "Bounded MPMC queue" with a single consumer (1024cores.net). */
+#include "base/mpsc.h"
+
+#include <stdlib.h>
+
+void mfi_mpsc_init(mfi_mpsc *queue)
+{
+    atomic_init(&queue->stub.next, NULL);
+    atomic_init(&queue->head, &queue->stub);
+    queue->tail = &queue->stub;
+}
+
+void mfi_mpsc_push(mfi_mpsc *queue, mfi_mpsc_node *node)
+{
+    atomic_store_explicit(&node->next, NULL, memory_order_relaxed);
+    mfi_mpsc_node *before = atomic_exchange_explicit(&queue->head, node, memory_order_acq_rel);
+    /* release: pairs with the consumer's acquire of next */
+    atomic_store_explicit(&before->next, node, memory_order_release);
+}
+
+mfi_mpsc_node *mfi_mpsc_pop(mfi_mpsc *queue)
+{
+    mfi_mpsc_node *tail = queue->tail;
+    mfi_mpsc_node *next = atomic_load_explicit(&tail->next, memory_order_acquire);
+    if (tail == &queue->stub) {
+        if (next == NULL) {
+            return NULL;
+        }
+        queue->tail = next;
+        tail = next;
+        next = atomic_load_explicit(&tail->next, memory_order_acquire);
+    }
+    if (next != NULL) {
+        queue->tail = next;
+        return tail;
+    }
+    if (tail != atomic_load_explicit(&queue->head, memory_order_acquire)) {
+        return NULL; /* a producer stands between its two steps */
+    }
+    /* tail is the last node: the stub goes behind it, so that it can be taken out. */
+    mfi_mpsc_push(queue, &queue->stub);
+    next = atomic_load_explicit(&tail->next, memory_order_acquire);
+    if (next != NULL) {
+        queue->tail = next;
+        return tail;
+    }
+    return NULL;
+}
+
+bool mfi_mpsc_empty(const mfi_mpsc *queue)
+{
+    return queue->tail == &queue->stub &&
+           atomic_load_explicit(&queue->head, memory_order_acquire) == &queue->stub;
+}
+
+/* ---- The bounded ring ---- */
+
+typedef struct cell {
+    _Atomic(uint64_t) sequence; /* position: free for it; position + 1: committed */
+    _Alignas(16) unsigned char bytes[];
+} cell;
+
+struct mfi_ring {
+    _Alignas(64) _Atomic(uint64_t) claimed; /* producers */
+    _Alignas(64) _Atomic(uint64_t) popped;  /* written by the consumer, read for the fill */
+    _Alignas(64) size_t mask;
+    size_t stride;
+    unsigned char *cells;
+};
+
+static cell *cell_at(const mfi_ring *ring, uint64_t position)
+{
+    return (cell *)(void *)(ring->cells + (position & ring->mask) * ring->stride);
+}
+
+mfi_ring *mfi_ring_create(size_t cell_count, size_t cell_size)
+{
+    size_t count = 2;
+    while (count < cell_count) {
+        count *= 2;
+    }
+    mfi_ring *ring = aligned_alloc(_Alignof(mfi_ring), sizeof *ring);
+    if (ring == NULL) {
+        return NULL;
+    }
+    atomic_init(&ring->claimed, 0);
+    atomic_init(&ring->popped, 0);
+    ring->mask = count - 1;
+    ring->stride = (sizeof(cell) + cell_size + 63) & ~(size_t)63;
+    ring->cells = aligned_alloc(64, count * ring->stride);
+    if (ring->cells == NULL) {
+        free(ring);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        atomic_init(&cell_at(ring, i)->sequence, i);
+    }
+    return ring;
+}
+
+void mfi_ring_destroy(mfi_ring *ring)
+{
+    if (ring != NULL) {
+        free(ring->cells);
+        free(ring);
+    }
+}
+
+void *mfi_ring_claim(mfi_ring *ring, size_t most_used, uint64_t *ret_ticket)
+{
+    uint64_t position = atomic_load_explicit(&ring->claimed, memory_order_relaxed);
+    for (;;) {
+        uint64_t popped = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+        if (position >= popped && position - popped >= most_used) {
+            return NULL;
+        }
+        cell *found = cell_at(ring, position);
+        /* acquire: pairs with the consumer's release in mfi_ring_pop */
+        uint64_t sequence = atomic_load_explicit(&found->sequence, memory_order_acquire);
+        if (sequence == position) {
+            if (atomic_compare_exchange_weak_explicit(&ring->claimed, &position, position + 1,
+                                                      memory_order_relaxed,
+                                                      memory_order_relaxed)) {
+                *ret_ticket = position;
+                return found->bytes;
+            }
+        } else if (sequence < position) {
+            return NULL; /* full: the cell still holds what was put there a round ago */
+        } else {
+            position = atomic_load_explicit(&ring->claimed, memory_order_relaxed);
+        }
+    }
+}
+
+void mfi_ring_commit(mfi_ring *ring, uint64_t ticket)
+{
+    atomic_store_explicit(&cell_at(ring, ticket)->sequence, ticket + 1, memory_order_release);
+}
+
+void *mfi_ring_peek(mfi_ring *ring)
+{
+    uint64_t position = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+    cell *found = cell_at(ring, position);
+    if (atomic_load_explicit(&found->sequence, memory_order_acquire) != position + 1) {
+        return NULL;
+    }
+    return found->bytes;
+}
+
+void mfi_ring_pop(mfi_ring *ring)
+{
+    uint64_t position = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+    atomic_store_explicit(&cell_at(ring, position)->sequence, position + ring->mask + 1,
+                          memory_order_release);
+    atomic_store_explicit(&ring->popped, position + 1, memory_order_relaxed);
+}
+
+size_t mfi_ring_capacity(const mfi_ring *ring)
+{
+    return ring->mask + 1;
+}
+
+size_t mfi_ring_used(const mfi_ring *ring)
+{
+    uint64_t popped = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+    uint64_t claimed = atomic_load_explicit(&ring->claimed, memory_order_relaxed);
+    return claimed > popped ? (size_t)(claimed - popped) : 0;
+}

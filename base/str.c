@@ -1,0 +1,249 @@
+#include "base/str.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- UTF-8 ---- */
+
+/* Length of the well-formed sequence at text, 0 if it is malformed or cut (RFC 3629, section 4). */
+static size_t sequence_length(const unsigned char *text, size_t length)
+{
+    unsigned char first = text[0];
+    if (first < 0x80) {
+        return 1;
+    }
+    size_t need = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || length < need) {
+        return 0;
+    }
+    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (text[1] < low || text[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < need; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return need;
+}
+
+bool mfi_utf8_valid(const char *text, size_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t at = 0;
+    while (at < length) {
+        if (length - at >= 8) { /* eight plain characters at once */
+            uint64_t word = 0;
+            memcpy(&word, bytes + at, sizeof word);
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+                at += 8;
+                continue;
+            }
+        }
+        size_t step = sequence_length(bytes + at, length - at);
+        if (step == 0) {
+            return false;
+        }
+        at += step;
+    }
+    return true;
+}
+
+size_t mfi_utf8_prefix(const char *text, size_t length, size_t max)
+{
+    size_t cut = length < max ? length : max;
+    /* Walk back to the start of the last character, and keep it only if it is whole. */
+    size_t start = cut;
+    for (int i = 0; i < 4 && start > 0; i++) {
+        start--;
+        if (((unsigned char)text[start] & 0xc0) != 0x80) {
+            return sequence_length((const unsigned char *)text + start, cut - start) != 0 ? cut
+                                                                                          : start;
+        }
+    }
+    return cut;
+}
+
+void mfi_utf8_append_clean(mfi_buf *buf, const char *text, size_t length)
+{
+    size_t at = 0;
+    while (at < length) {
+        size_t step = sequence_length((const unsigned char *)text + at, length - at);
+        if (step == 0) {
+            mfi_buf_append_str(buf, "\xef\xbf\xbd");
+            at++;
+        } else {
+            mfi_buf_append(buf, text + at, step);
+            at += step;
+        }
+    }
+}
+
+/* ---- Bounded texts ---- */
+
+size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length)
+{
+    size_t cut = length < size ? length : mfi_utf8_prefix(text, length, size - 1);
+    memcpy(to, text, cut);
+    to[cut] = '\0';
+    return cut;
+}
+
+size_t mfi_str_copy(char *to, size_t size, const char *text)
+{
+    return mfi_str_copy_n(to, size, text, strlen(text));
+}
+
+size_t mfi_str_format(char *to, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(to, size, format, args);
+    va_end(args);
+    if (length < 0) {
+        to[0] = '\0';
+        return 0;
+    }
+    if ((size_t)length < size) {
+        return (size_t)length;
+    }
+    size_t cut = mfi_utf8_prefix(to, size - 1, size - 1);
+    to[cut] = '\0';
+    return cut;
+}
+
+/* ---- JSON ---- */
+
+/* Whether the sequence is a control character of U+0080 to U+009F. */
+static bool is_c1(const unsigned char *text, size_t step)
+{
+    return step == 2 && text[0] == 0xc2 && text[1] < 0xa0;
+}
+
+static void append_escape(mfi_buf *buf, unsigned c)
+{
+    static const char named[] = "b\bf\fn\nr\rt\t\"\"\\\\";
+    for (size_t i = 0; i + 1 < sizeof named; i += 2) {
+        if ((unsigned char)named[i + 1] == c) {
+            mfi_buf_append_byte(buf, '\\');
+            mfi_buf_append_byte(buf, (uint8_t)named[i]);
+            return;
+        }
+    }
+    mfi_buf_printf(buf, "\\u%04x", c);
+}
+
+void mfi_json_append_escaped(mfi_buf *buf, const char *text, size_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t plain = 0; /* start of what can be copied as it is */
+    size_t at = 0;
+    while (at < length) {
+        unsigned char c = bytes[at];
+        size_t step = c < 0x80 ? 1 : sequence_length(bytes + at, length - at);
+        bool escape = c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+        if (step == 0 || escape || is_c1(bytes + at, step)) {
+            mfi_buf_append(buf, text + plain, at - plain);
+            if (step == 0) {
+                mfi_buf_append_str(buf, "\xef\xbf\xbd");
+                step = 1;
+            } else {
+                append_escape(buf, escape ? c : bytes[at + 1]);
+            }
+            plain = at + step;
+        }
+        at += step;
+    }
+    mfi_buf_append(buf, text + plain, length - plain);
+}
+
+/* ---- Numbers and times ---- */
+
+bool mfi_parse_int(const char *text, int64_t least, int64_t most, int64_t *ret_value)
+{
+    const char *digits = text[0] == '-' ? text + 1 : text;
+    if (digits[0] < '0' || digits[0] > '9') {
+        return false;
+    }
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value < least || value > most) {
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+size_t mfi_format_double(char *to, size_t size, double value, bool keep_point)
+{
+    if (isnan(value)) {
+        return mfi_str_copy(to, size, "NaN");
+    }
+    if (isinf(value)) {
+        return mfi_str_copy(to, size, value > 0 ? "+Inf" : "-Inf");
+    }
+    char text[40];
+    int length = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        length = snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
+    }
+    if (keep_point && strpbrk(text, ".e") == NULL && length + 2 < (int)sizeof text) {
+        memcpy(text + length, ".0", 3);
+    }
+    return mfi_str_copy(to, size, text);
+}
+
+size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals)
+{
+    time_t seconds = (time_t)(wall_ns / UINT64_C(1000000000));
+    uint64_t fraction = wall_ns % UINT64_C(1000000000);
+    struct tm parts;
+    if (gmtime_r(&seconds, &parts) == NULL) {
+        memset(&parts, 0, sizeof parts);
+    }
+    size_t length = mfi_str_format(to, size, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
+                                   parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
+                                   parts.tm_sec);
+    for (int i = decimals; i < 9; i++) {
+        fraction /= 10;
+    }
+    if (decimals > 0) {
+        length += mfi_str_format(to + length, size - length, ".%0*llu", decimals,
+                                 (unsigned long long)fraction);
+    }
+    return length + mfi_str_copy(to + length, size - length, "Z");
+}
+
+void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        to[2 * i] = digits[bytes[i] >> 4];
+        to[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    to[2 * count] = '\0';
+}
+
+bool mfi_correlation_id_valid(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        bool fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    c == '.' || c == '_' || c == ':' || c == '-';
+        if (!fits) {
+            return false;
+        }
+    }
+    return length >= 1 && length <= 128;
+}
