@@ -1,0 +1,19 @@
+/* A decoded value tree whose memory is kept from one decode to the next. */
+#ifndef MFI_WIRE_TREE_H
+#define MFI_WIRE_TREE_H
+
+#include "core/wire/reader.h"
+
+typedef struct mfi_tree {
+    void *memory; /* values, then texts */
+    size_t capacity;
+    mf_value root;
+} mfi_tree;
+
+void mfi_tree_init(mfi_tree *tree);
+void mfi_tree_fini(mfi_tree *tree);
+/* Decodes exactly one value that fills the slice. Texts are copied and NUL-terminated; bin and ext
+ * stay views into the slice. On failure root is nil. */
+mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error);
+
+#endif

@@ -1,0 +1,21 @@
+/* Values to msgpack, in the form that every peer can read. */
+#ifndef MFI_WIRE_WRITER_H
+#define MFI_WIRE_WRITER_H
+
+#include <msgpack.h>
+
+#include <multifrost/value.h>
+
+#include "base/buf.h"
+
+/* A packer that appends to buf; its errors show as buf->failed. */
+void mfi_packer_init(msgpack_packer *packer, mfi_buf *buf);
+void mfi_pack_text(msgpack_packer *packer, const char *text, size_t length);
+void mfi_pack_key(msgpack_packer *packer, const char *key); /* NUL-terminated */
+
+/* Appends one value that lies `depth` containers deep. where ("args", "result") begins the path
+ * that an error names. On failure what was appended before stays. */
+mf_status mfi_pack_value(msgpack_packer *packer, const mf_value *value, uint32_t depth,
+                         const char *where, mf_error *error);
+
+#endif
