@@ -40,17 +40,17 @@ typedef struct frame {
     bool is_map;
 } frame;
 
-typedef struct walk {
+typedef struct tree_walk {
     msgpack_packer *packer;
     const char *where;
     uint32_t depth;
     uint32_t open;
     frame frames[MFI_DEPTH_MAX + 1];
     mf_error *error;
-} walk;
+} tree_walk;
 
 /* "args[2].name: <what>" */
-static mf_status fail_at(const walk *walk, mf_status code, const char *what)
+static mf_status fail_at(const tree_walk *walk, mf_status code, const char *what)
 {
     char path[256];
     size_t length = mfi_str_copy(path, sizeof path, walk->where);
@@ -69,7 +69,7 @@ static mf_status fail_at(const walk *walk, mf_status code, const char *what)
     return mfi_fail(walk->error, code, "%s: %s", path, what);
 }
 
-static mf_status pack_str(const walk *walk, const mf_value *value)
+static mf_status pack_str(const tree_walk *walk, const mf_value *value)
 {
     if (value->length > MFI_STRING_MAX_BYTES) {
         return fail_at(walk, MF_ERR_LIMIT, "a str has more than 10485760 bytes");
@@ -81,7 +81,7 @@ static mf_status pack_str(const walk *walk, const mf_value *value)
     return MF_OK;
 }
 
-static mf_status pack_bin(const walk *walk, const mf_value *value)
+static mf_status pack_bin(const tree_walk *walk, const mf_value *value)
 {
     if (value->length > MFI_STRING_MAX_BYTES) {
         return fail_at(walk, MF_ERR_LIMIT, "a bin has more than 10485760 bytes");
@@ -92,7 +92,7 @@ static mf_status pack_bin(const walk *walk, const mf_value *value)
 }
 
 /* Keys are str; integers become their decimal text, as Python peers do it. */
-static mf_status pack_map_key(const walk *walk, const mf_value *key)
+static mf_status pack_map_key(const tree_walk *walk, const mf_value *key)
 {
     char text[24];
     if (key->type == MF_TYPE_STR) {
@@ -109,7 +109,7 @@ static mf_status pack_map_key(const walk *walk, const mf_value *key)
     return MF_OK;
 }
 
-static mf_status open_container(walk *walk, const mf_value *value, bool is_map)
+static mf_status open_container(tree_walk *walk, const mf_value *value, bool is_map)
 {
     if (value->length > MFI_CONTAINER_MAX_ITEMS) {
         return fail_at(walk, MF_ERR_LIMIT, "a container has more than 100000 items");
@@ -128,7 +128,7 @@ static mf_status open_container(walk *walk, const mf_value *value, bool is_map)
     return MF_OK;
 }
 
-static mf_status pack_one(walk *walk, const mf_value *value)
+static mf_status pack_one(tree_walk *walk, const mf_value *value)
 {
     msgpack_packer *packer = walk->packer;
     switch ((mf_type)value->type) {
@@ -168,7 +168,7 @@ static mf_status pack_one(walk *walk, const mf_value *value)
 mf_status mfi_pack_value(msgpack_packer *packer, const mf_value *value, uint32_t depth,
                          const char *where, mf_error *error)
 {
-    walk walk; /* not initialised as a whole: the frames alone have two kilobytes */
+    tree_walk walk; /* not initialised as a whole: the frames alone have two kilobytes */
     walk.packer = packer;
     walk.where = where;
     walk.depth = depth;

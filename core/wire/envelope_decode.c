@@ -1,0 +1,282 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/wire/envelope.h"
+#include "core/wire/limits.h"
+
+const char *mfi_reject_word(mfi_reject reject)
+{
+    switch (reject) {
+    case MFI_REJECT_OVERSIZE:
+        return "oversize";
+    case MFI_REJECT_WRONG_APP:
+        return "wrong_app";
+    case MFI_REJECT_UNKNOWN_TYPE:
+        return "unknown_type";
+    case MFI_REJECT_NONE:
+    case MFI_REJECT_DECODE_ERROR:
+        break;
+    }
+    return "decode_error";
+}
+
+static bool text_is(mfi_text text, const char *word)
+{
+    return text.data != NULL && text.size == strlen(word) &&
+           memcmp(text.data, word, text.size) == 0;
+}
+
+static mfi_text text_of(const mf_value *value)
+{
+    mfi_text text = {NULL, 0};
+    if (value->type == MF_TYPE_STR) {
+        text = (mfi_text){value->as.str, value->length};
+    }
+    return text;
+}
+
+/* Shows each key of a map with its value: the header, and all its bytes. */
+typedef void (*pair_fn)(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data);
+
+static mf_status visit_pairs(mfi_reader *reader, uint32_t pairs, pair_fn visit, void *user_data,
+                             mf_error *error)
+{
+    for (uint32_t i = 0; i < pairs; i++) {
+        mfi_extent extent = {0};
+        mfi_reader key_reader = *reader;
+        mf_value key;
+        mf_value value;
+        mf_status status = mfi_reader_skip(reader, 1, &extent, error);
+        if (status != MF_OK) {
+            return status;
+        }
+        (void)mfi_reader_next(&key_reader, &key, NULL);
+        mfi_reader value_reader = *reader;
+        status = mfi_reader_skip(reader, 1, &extent, error);
+        if (status != MF_OK) {
+            return status;
+        }
+        mfi_slice bytes = {reader->data + value_reader.at, reader->at - value_reader.at};
+        (void)mfi_reader_next(&value_reader, &value, NULL);
+        visit(text_of(&key), &value, bytes, user_data);
+    }
+    return MF_OK;
+}
+
+typedef struct parse {
+    mfi_envelope *envelope;
+    mfi_text type;
+    bool wrong_app;
+} parse;
+
+static void take_timestamp(mfi_envelope *envelope, const mf_value *value)
+{
+    if (value->type == MF_TYPE_FLOAT) {
+        envelope->timestamp = value->as.number;
+    } else if (value->type == MF_TYPE_INT) {
+        envelope->timestamp = (double)value->as.integer;
+    }
+}
+
+/* The last of several equal keys wins, as with every peer but one. */
+static void take_pair(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data)
+{
+    parse *at = user_data;
+    mfi_envelope *envelope = at->envelope;
+    if (text_is(key, "app")) {
+        at->wrong_app = !text_is(text_of(value), MFI_APP);
+    } else if (text_is(key, "id")) {
+        envelope->id = text_of(value);
+    } else if (text_is(key, "type")) {
+        at->type = text_of(value);
+    } else if (text_is(key, "timestamp")) {
+        take_timestamp(envelope, value);
+    } else if (text_is(key, "function")) {
+        envelope->function = text_of(value);
+    } else if (text_is(key, "args")) {
+        envelope->args = bytes;
+    } else if (text_is(key, "namespace")) {
+        envelope->namespace_present = true;
+        envelope->namespace_name = text_of(value);
+    } else if (text_is(key, "client_name") || text_is(key, "clientName")) {
+        envelope->client_name = text_of(value);
+    } else if (text_is(key, "result")) {
+        envelope->result = bytes;
+    } else if (text_is(key, "error")) {
+        envelope->error = text_of(value);
+    } else if (text_is(key, "output")) {
+        envelope->output = text_of(value);
+    } else if (text_is(key, "metadata")) {
+        envelope->metadata = bytes;
+    }
+}
+
+static bool type_of(mfi_text word, mfi_message_type *ret_type)
+{
+    static const struct {
+        const char *word;
+        mfi_message_type type;
+    } types[] = {
+        {"call", MFI_MESSAGE_CALL},           {"response", MFI_MESSAGE_RESPONSE},
+        {"error", MFI_MESSAGE_ERROR},         {"heartbeat", MFI_MESSAGE_HEARTBEAT},
+        {"shutdown", MFI_MESSAGE_SHUTDOWN},   {"stdout", MFI_MESSAGE_STDOUT},
+        {"stderr", MFI_MESSAGE_STDERR},       {"ready", MFI_MESSAGE_READY},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (text_is(word, types[i].word)) {
+            *ret_type = types[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+mf_status mfi_envelope_decode(const void *bytes, size_t size, mfi_envelope *ret_envelope,
+                              mfi_reject *ret_reject, mf_error *error)
+{
+    mfi_reader reader = {.data = bytes, .size = size};
+    parse at = {.envelope = ret_envelope};
+    mf_value map;
+    *ret_envelope = (mfi_envelope){0};
+    *ret_reject = MFI_REJECT_DECODE_ERROR;
+    mf_status status = mfi_reader_next(&reader, &map, error);
+    if (status == MF_OK && map.type != MF_TYPE_MAP) {
+        status = mfi_fail(error, MF_ERR_PROTOCOL, "a message must be a map, not %s",
+                          mf_type_name((mf_type)map.type));
+    }
+    if (status == MF_OK) {
+        status = visit_pairs(&reader, map.length, take_pair, &at, error);
+    }
+    if (status == MF_OK && reader.at != size) {
+        status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the message",
+                          size - reader.at);
+    }
+    if (status != MF_OK) {
+        return status;
+    }
+    if (at.wrong_app) {
+        *ret_reject = MFI_REJECT_WRONG_APP;
+        return mfi_fail(error, MF_ERR_PROTOCOL, "app is not '%s'", MFI_APP);
+    }
+    if (!type_of(at.type, &ret_envelope->type)) {
+        *ret_reject = MFI_REJECT_UNKNOWN_TYPE;
+        return mfi_fail(error, MF_ERR_PROTOCOL, "type '%.*s' is unknown",
+                        (int)(at.type.size < 32 ? at.type.size : 32),
+                        at.type.data != NULL ? at.type.data : "");
+    }
+    *ret_reject = MFI_REJECT_NONE;
+    return MF_OK;
+}
+
+/* ---- Metadata ---- */
+
+typedef struct times_seen {
+    mfi_metadata *metadata;
+    bool queue, handler;
+} times_seen;
+
+static bool take_microseconds(const mf_value *value, uint64_t *ret_us)
+{
+    return mf_value_get_uint64(value, ret_us) == MF_OK;
+}
+
+static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data)
+{
+    times_seen *at = user_data;
+    mfi_metadata *metadata = at->metadata;
+    mfi_text text = text_of(value);
+    if (text_is(key, "correlation_id")) {
+        bool fits = text.data != NULL && mfi_correlation_id_valid(text.data, text.size);
+        metadata->correlation_id = fits ? text : (mfi_text){NULL, 0};
+        metadata->correlation_id_invalid = !fits && value->type != MF_TYPE_NIL;
+    } else if (text_is(key, "parent_request_id")) {
+        bool fits = text.data != NULL && mfi_correlation_id_valid(text.data, text.size);
+        metadata->parent_request_id = fits ? text : (mfi_text){NULL, 0};
+    } else if (text_is(key, "traceparent")) {
+        metadata->traceparent = text;
+    } else if (text_is(key, "server_queue_us")) {
+        at->queue = take_microseconds(value, &metadata->server_queue_us);
+    } else if (text_is(key, "server_handler_us")) {
+        at->handler = take_microseconds(value, &metadata->server_handler_us);
+    } else if (text_is(key, "hb_timestamp")) {
+        metadata->hb_timestamp = bytes;
+    }
+}
+
+void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata)
+{
+    mfi_reader reader = {.data = metadata.data, .size = metadata.size};
+    times_seen at = {.metadata = ret_metadata};
+    mf_value map;
+    *ret_metadata = (mfi_metadata){0};
+    if (metadata.data == NULL || mfi_reader_next(&reader, &map, NULL) != MF_OK ||
+        map.type != MF_TYPE_MAP) {
+        return;
+    }
+    (void)visit_pairs(&reader, map.length, take_metadata, &at, NULL);
+    ret_metadata->has_server_times = at.queue && at.handler;
+}
+
+/* ---- Remote errors ---- */
+
+static bool contains(mfi_text text, const char *part)
+{
+    return memmem(text.data, text.size, part, strlen(part)) != NULL;
+}
+
+static bool begins_with(mfi_text text, const char *part)
+{
+    size_t length = strlen(part);
+    return text.size >= length && memcmp(text.data, part, length) == 0;
+}
+
+/* The words that the peers use when a name is not registered or private. */
+static bool says_not_found(mfi_text line)
+{
+    return (contains(line, "Function '") && contains(line, "' not found")) ||
+           contains(line, "Cannot call private method '") || contains(line, "' is not callable") ||
+           begins_with(line, "Function not found: ");
+}
+
+/* Length of "ValueError" in "ValueError: text": a name as classes have it, before ": ". */
+static size_t type_length(mfi_text line)
+{
+    size_t length = 0;
+    while (length < line.size) {
+        char c = line.data[length];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '.';
+        if (!letter && !(length > 0 && c >= '0' && c <= '9')) {
+            break;
+        }
+        length++;
+    }
+    bool fits = length > 0 && length < MF_ERROR_TYPE_MAX && length + 1 < line.size &&
+                line.data[length] == ':' && line.data[length + 1] == ' ';
+    return fits ? length : 0;
+}
+
+void mfi_remote_error_split(mfi_text text, mf_error *ret_error)
+{
+    mfi_error_clear(ret_error);
+    ret_error->code = MF_ERR_REMOTE;
+    if (text.data == NULL || text.size == 0) {
+        return;
+    }
+    const char *newline = memchr(text.data, '\n', text.size);
+    bool has_traceback =
+        newline != NULL &&
+        begins_with((mfi_text){newline + 1, text.size - (size_t)(newline + 1 - text.data)},
+                    "Traceback");
+    mfi_text line = {text.data, has_traceback ? (size_t)(newline - text.data) : text.size};
+    (void)mfi_str_copy_n(ret_error->message, sizeof ret_error->message, line.data, line.size);
+    if (has_traceback) {
+        (void)mfi_str_copy_n(ret_error->remote_traceback, sizeof ret_error->remote_traceback,
+                             newline + 1, text.size - line.size - 1);
+    }
+    (void)mfi_str_copy_n(ret_error->remote_type, sizeof ret_error->remote_type, line.data,
+                         type_length(line));
+    if (says_not_found(line)) {
+        ret_error->code = MF_ERR_FUNCTION_NOT_FOUND;
+    }
+}

@@ -1,0 +1,290 @@
+/* Reading values, and the public bridge between values and bytes. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/wire/limits.h"
+#include "core/wire/tree.h"
+#include "core/wire/writer.h"
+
+const char *mf_type_name(mf_type type)
+{
+    static const char *const names[] = {"nil", "bool", "int",   "uint", "float",
+                                        "str", "bin",  "array", "map",  "ext"};
+    size_t index = (size_t)type;
+    return index < sizeof names / sizeof names[0] ? names[index] : "unknown";
+}
+
+mf_status mf_value_get_bool(const mf_value *value, bool *ret_boolean)
+{
+    if (value->type != MF_TYPE_BOOL) {
+        return MF_ERR_TYPE;
+    }
+    *ret_boolean = value->as.boolean;
+    return MF_OK;
+}
+
+mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer)
+{
+    if (value->type == MF_TYPE_INT) {
+        *ret_integer = value->as.integer;
+        return MF_OK;
+    }
+    /* Peers whose numbers are doubles send whole ones beyond 32 bits as floats. */
+    if (value->type == MF_TYPE_FLOAT && value->as.number >= -0x1p63 &&
+        value->as.number < 0x1p63 && trunc(value->as.number) == value->as.number) {
+        *ret_integer = (int64_t)value->as.number;
+        return MF_OK;
+    }
+    return MF_ERR_TYPE;
+}
+
+mf_status mf_value_get_uint64(const mf_value *value, uint64_t *ret_integer)
+{
+    int64_t integer = 0;
+    if (value->type == MF_TYPE_UINT) {
+        *ret_integer = value->as.unsigned_integer;
+        return MF_OK;
+    }
+    if (value->type == MF_TYPE_FLOAT && value->as.number >= 0x1p63 &&
+        value->as.number < 0x1p64) { /* doubles this large are whole */
+        *ret_integer = (uint64_t)value->as.number;
+        return MF_OK;
+    }
+    if (mf_value_get_int64(value, &integer) != MF_OK || integer < 0) {
+        return MF_ERR_TYPE;
+    }
+    *ret_integer = (uint64_t)integer;
+    return MF_OK;
+}
+
+mf_status mf_value_get_double(const mf_value *value, double *ret_number)
+{
+    double number = 0;
+    if (value->type == MF_TYPE_FLOAT) {
+        number = value->as.number;
+    } else if (value->type == MF_TYPE_INT) {
+        number = (double)value->as.integer;
+        if (number >= 0x1p63 || (int64_t)number != value->as.integer) {
+            return MF_ERR_TYPE;
+        }
+    } else if (value->type == MF_TYPE_UINT) {
+        number = (double)value->as.unsigned_integer;
+        if (number >= 0x1p64 || (uint64_t)number != value->as.unsigned_integer) {
+            return MF_ERR_TYPE;
+        }
+    } else {
+        return MF_ERR_TYPE;
+    }
+    *ret_number = number;
+    return MF_OK;
+}
+
+mf_status mf_value_get_str(const mf_value *value, const char **ret_text)
+{
+    if (value->type != MF_TYPE_STR || memchr(value->as.str, '\0', value->length) != NULL) {
+        return MF_ERR_TYPE;
+    }
+    *ret_text = value->as.str;
+    return MF_OK;
+}
+
+const mf_value *mf_value_at(const mf_value *array, uint32_t index)
+{
+    return array->type == MF_TYPE_ARRAY && index < array->length ? &array->as.items[index] : NULL;
+}
+
+const mf_value *mf_value_find(const mf_value *map, const char *key)
+{
+    size_t length = strlen(key);
+    for (uint32_t i = map->type == MF_TYPE_MAP ? map->length : 0; i > 0; i--) {
+        const mf_value *candidate = &map->as.items[(i - 1) * 2];
+        if (candidate->type == MF_TYPE_STR && candidate->length == length &&
+            memcmp(candidate->as.str, key, length) == 0) {
+            return candidate + 1;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Comparing ---- */
+
+static bool scalars_equal(const mf_value *a, const mf_value *b)
+{
+    if (a->type != b->type || a->length != b->length || a->ext_type != b->ext_type) {
+        return false;
+    }
+    switch ((mf_type)a->type) {
+    case MF_TYPE_BOOL:
+        return a->as.boolean == b->as.boolean;
+    case MF_TYPE_INT:
+    case MF_TYPE_UINT:
+        return a->as.unsigned_integer == b->as.unsigned_integer;
+    case MF_TYPE_FLOAT:
+        return !(a->as.number < b->as.number) && !(a->as.number > b->as.number) &&
+               isnan(a->as.number) == isnan(b->as.number);
+    case MF_TYPE_STR:
+    case MF_TYPE_BIN:
+    case MF_TYPE_EXT:
+        return a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0;
+    case MF_TYPE_NIL:
+    case MF_TYPE_ARRAY:
+    case MF_TYPE_MAP:
+        break;
+    }
+    return true;
+}
+
+typedef struct pair {
+    const mf_value *a, *b;
+    uint32_t left;
+} pair;
+
+bool mf_value_equal(const mf_value *a, const mf_value *b)
+{
+    pair open[MF_VALUE_DEPTH_MAX + 2];
+    size_t depth = 0;
+    open[0] = (pair){a, b, 1};
+    for (;;) {
+        while (open[depth].left == 0) {
+            if (depth == 0) {
+                return true;
+            }
+            depth--;
+        }
+        pair *top = &open[depth];
+        const mf_value *left = top->a++;
+        const mf_value *right = top->b++;
+        top->left--;
+        if (!scalars_equal(left, right)) {
+            return false;
+        }
+        if (left->type == MF_TYPE_ARRAY || left->type == MF_TYPE_MAP) {
+            if (depth + 1 >= sizeof open / sizeof open[0]) {
+                return false; /* deeper than any value that can exist on the wire */
+            }
+            open[++depth] = (pair){left->as.items, right->as.items,
+                                   left->type == MF_TYPE_MAP ? left->length * 2 : left->length};
+        }
+    }
+}
+
+/* ---- Unpacking ---- */
+
+static mf_status read_out(const mf_value *value, const mf_out *out, const char **ret_wanted)
+{
+    int64_t integer = 0;
+    mf_status status = MF_OK;
+    switch (out->kind) {
+    case MF_OUT_BOOL:
+        *ret_wanted = "a bool";
+        return mf_value_get_bool(value, out->to);
+    case MF_OUT_INT32:
+        *ret_wanted = "an integer of 32 bits";
+        status = mf_value_get_int64(value, &integer);
+        if (status != MF_OK || integer < INT32_MIN || integer > INT32_MAX) {
+            return MF_ERR_TYPE;
+        }
+        *(int32_t *)out->to = (int32_t)integer;
+        return MF_OK;
+    case MF_OUT_INT64:
+        *ret_wanted = "an integer";
+        return mf_value_get_int64(value, out->to);
+    case MF_OUT_UINT64:
+        *ret_wanted = "an unsigned integer";
+        return mf_value_get_uint64(value, out->to);
+    case MF_OUT_DOUBLE:
+        *ret_wanted = "a number";
+        return mf_value_get_double(value, out->to);
+    case MF_OUT_STR:
+        *ret_wanted = "a str";
+        return mf_value_get_str(value, out->to);
+    case MF_OUT_VALUE:
+        *(mf_value *)out->to = *value;
+        return MF_OK;
+    default:
+        *ret_wanted = "something unknown";
+        return MF_ERR_TYPE;
+    }
+}
+
+mf_status mf_values_unpack(const mf_value *values, uint32_t value_count, const mf_out *outs,
+                           uint32_t count, mf_error *error)
+{
+    if (value_count != count) {
+        return mfi_fail(error, MF_ERR_TYPE, "expected %u argument%s, got %u", (unsigned)count,
+                        count == 1 ? "" : "s", (unsigned)value_count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const char *wanted = "";
+        if (read_out(&values[i], &outs[i], &wanted) != MF_OK) {
+            return mfi_fail(error, MF_ERR_TYPE, "argument %u must be %s, not %s",
+                            (unsigned)(i + 1), wanted, mf_type_name((mf_type)values[i].type));
+        }
+    }
+    return MF_OK;
+}
+
+/* ---- Bytes ---- */
+
+struct mf_document {
+    mfi_tree tree;
+    uint8_t bytes[];
+};
+
+mf_status mf_document_decode(const void *bytes, size_t size, mf_document **ret_document,
+                             mf_error *error)
+{
+    if (size > MFI_MESSAGE_MAX_BYTES) {
+        return mfi_fail(error, MF_ERR_LIMIT, "%zu bytes, more than %zu", size,
+                        MFI_MESSAGE_MAX_BYTES);
+    }
+    mf_document *document = malloc(sizeof *document + size);
+    if (document == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a value of %zu bytes", size);
+    }
+    if (size > 0) {
+        memcpy(document->bytes, bytes, size);
+    }
+    mfi_tree_init(&document->tree);
+    mf_status status = mfi_tree_decode(&document->tree, (mfi_slice){document->bytes, size}, error);
+    if (status == MF_OK) {
+        *ret_document = document;
+        document = NULL;
+    }
+    mf_document_destroy(document);
+    return status;
+}
+
+void mf_document_destroy(mf_document *document)
+{
+    if (document != NULL) {
+        mfi_tree_fini(&document->tree);
+        free(document);
+    }
+}
+
+const mf_value *mf_document_root(const mf_document *document)
+{
+    return &document->tree.root;
+}
+
+mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *ret_size,
+                          mf_error *error)
+{
+    mfi_buf buf;
+    msgpack_packer packer;
+    mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
+    mfi_packer_init(&packer, &buf);
+    mf_status status = mfi_pack_value(&packer, value, 0, "value", error);
+    if (status == MF_OK && buf.failed) {
+        status = mfi_fail(error, MF_ERR_LIMIT, "value: more than %zu bytes, or no memory",
+                          MFI_MESSAGE_MAX_BYTES);
+    }
+    if (status == MF_OK) {
+        *ret_bytes = mfi_buf_take(&buf, ret_size);
+    }
+    mfi_buf_fini(&buf);
+    return status;
+}
