@@ -1,0 +1,429 @@
+#include "core/policy/circuit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/str.h"
+
+/* A change that happened under the lock and is told outside it. At most two in one step: the
+ * cool-down's end, and what follows. */
+typedef struct change_step {
+    mfi_circuit_change changes[2];
+    size_t count;
+} change_step;
+
+const char *mfi_circuit_state_name(mfi_circuit_state state)
+{
+    static const char *const names[] = {"closed", "open", "half_open", "disabled"};
+    return names[state];
+}
+
+static uint64_t system_random(void *user_data)
+{
+    (void)user_data;
+    return mfi_random_u64();
+}
+
+/* ---- The word ---- */
+
+static mfi_circuit_state state_of(uint64_t word)
+{
+    return (mfi_circuit_state)((word >> 1) & 3);
+}
+
+static uint64_t generation_of(uint64_t word)
+{
+    return word >> 3;
+}
+
+static uint64_t load_word(const mfi_circuit *circuit)
+{
+    return atomic_load_explicit(&circuit->word, memory_order_acquire);
+}
+
+static void store_word_locked(mfi_circuit *circuit, uint64_t generation, mfi_circuit_state state)
+{
+    uint64_t failing = circuit->failures > 0 ? 1 : 0;
+    atomic_store_explicit(&circuit->word, generation << 3 | (uint64_t)state << 1 | failing,
+                          memory_order_release);
+}
+
+mfi_circuit_state mfi_circuit_get_state(const mfi_circuit *circuit)
+{
+    return state_of(load_word(circuit));
+}
+
+/* ---- Changing state ---- */
+
+static void remember_locked(mfi_circuit *circuit, const mfi_circuit_change *change)
+{
+    if (circuit->history_count == MFI_CIRCUIT_HISTORY) {
+        memmove(circuit->history, circuit->history + 1,
+                sizeof circuit->history - sizeof circuit->history[0]);
+        circuit->history_count--;
+    }
+    circuit->history[circuit->history_count++] =
+        (mfi_circuit_history){change->from, change->to, change->why, change->wall_ns};
+}
+
+static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, const char *why, change_step *step)
+{
+    uint64_t word = load_word(circuit);
+    mfi_circuit_change *change = &step->changes[step->count++];
+    *change = (mfi_circuit_change){.from = state_of(word),
+                                   .to = to,
+                                   .why = why,
+                                   .wall_ns = mfi_clock_wall(circuit->clock),
+                                   .reason = circuit->reason};
+    circuit->since_ns = mfi_clock_monotonic(circuit->clock);
+    circuit->since_wall_ns = change->wall_ns;
+    memset(circuit->probe_until_ns, 0, sizeof circuit->probe_until_ns);
+    circuit->probes_ok = 0;
+    circuit->probes_failed = 0;
+    if (to == MFI_CIRCUIT_CLOSED) {
+        circuit->failures = 0;
+        circuit->open_in_row = 0;
+        circuit->probe_at_ns = 0;
+    }
+    circuit->counts = (mfi_circuit_counts){0};
+    atomic_store_explicit(&circuit->fast_ok, 0, memory_order_relaxed);
+    remember_locked(circuit, change);
+    store_word_locked(circuit, generation_of(word) + 1, to);
+}
+
+static mfi_circuit_counts counts_locked(const mfi_circuit *circuit)
+{
+    mfi_circuit_counts counts = circuit->counts;
+    uint64_t fast = atomic_load_explicit(&circuit->fast_ok, memory_order_relaxed);
+    counts.ok += fast;
+    counts.calls += fast;
+    return counts;
+}
+
+/* Doubling from open_ms, capped, then varied, so that many callers do not probe at one moment. */
+static uint64_t cool_down_locked(const mfi_circuit *circuit)
+{
+    uint32_t doublings = circuit->open_in_row > 31 ? 31 : circuit->open_in_row;
+    double ms = (double)circuit->config.open_ms * (double)(UINT64_C(1) << doublings);
+    ms = fmin(ms, (double)circuit->config.open_max_ms);
+    double unit = (double)(circuit->random(circuit->user_data) >> 11) * 0x1p-53; /* [0, 1) */
+    ms *= 1.0 + circuit->config.jitter * (2.0 * unit - 1.0);
+    return (uint64_t)(ms * (double)MFI_NS_PER_MS);
+}
+
+static void open_locked(mfi_circuit *circuit, const char *why, change_step *step)
+{
+    uint64_t cool_down_ns = cool_down_locked(circuit);
+    circuit->counts_at_trip = counts_locked(circuit); /* what tipped it is kept */
+    circuit->probe_at_ns = mfi_clock_monotonic(circuit->clock) + cool_down_ns;
+    circuit->open_in_row++;
+    circuit->trips++;
+    atomic_store_explicit(&circuit->refused, 0, memory_order_relaxed);
+    change_locked(circuit, MFI_CIRCUIT_OPEN, why, step);
+    step->changes[step->count - 1].cool_down_ms = cool_down_ns / MFI_NS_PER_MS;
+}
+
+static void set_reason_locked(mfi_circuit *circuit, const char *rule, double observed,
+                              double threshold, mf_status status, const char *correlation_id,
+                              const char *trace_id)
+{
+    mfi_circuit_reason *reason = &circuit->reason;
+    reason->rule = rule;
+    reason->observed = observed;
+    reason->threshold = threshold;
+    reason->status = status;
+    (void)mfi_str_copy(reason->correlation_id, sizeof reason->correlation_id,
+                       correlation_id != NULL ? correlation_id : "");
+    (void)mfi_str_copy(reason->trace_id, sizeof reason->trace_id,
+                       trace_id != NULL ? trace_id : "");
+}
+
+/* Changes are told in the order they happened: `order` is taken before the state is touched. */
+static void begin_step(mfi_circuit *circuit, change_step *step)
+{
+    step->count = 0;
+    mfi_mutex_lock(&circuit->order);
+    mfi_mutex_lock(&circuit->mutex);
+}
+
+static void end_step(mfi_circuit *circuit, const change_step *step)
+{
+    mfi_mutex_unlock(&circuit->mutex);
+    for (size_t i = 0; i < step->count && circuit->changed != NULL; i++) {
+        circuit->changed(circuit->user_data, &step->changes[i]);
+    }
+    mfi_mutex_unlock(&circuit->order);
+}
+
+/* ---- Time ---- */
+
+static void pass_time_locked(mfi_circuit *circuit, change_step *step)
+{
+    uint64_t now = mfi_clock_monotonic(circuit->clock);
+    mfi_circuit_state state = state_of(load_word(circuit));
+    if (state == MFI_CIRCUIT_OPEN && now >= circuit->probe_at_ns) {
+        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, "cool_down", step);
+        return;
+    }
+    for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
+        if (circuit->probe_until_ns[i] != 0 && now >= circuit->probe_until_ns[i]) {
+            open_locked(circuit, "probe_expired", step);
+            return;
+        }
+    }
+}
+
+void mfi_circuit_tick(mfi_circuit *circuit)
+{
+    change_step step;
+    begin_step(circuit, &step);
+    pass_time_locked(circuit, &step);
+    end_step(circuit, &step);
+}
+
+uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit)
+{
+    uint64_t next = MFI_NEVER;
+    mfi_mutex_lock(&circuit->mutex);
+    mfi_circuit_state state = state_of(load_word(circuit));
+    if (state == MFI_CIRCUIT_OPEN) {
+        next = circuit->probe_at_ns;
+    }
+    for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
+        uint64_t until = circuit->probe_until_ns[i];
+        next = until != 0 && until < next ? until : next;
+    }
+    mfi_mutex_unlock(&circuit->mutex);
+    return next;
+}
+
+/* ---- Calls ---- */
+
+static mf_status refuse(mfi_circuit *circuit, const mfi_circuit_reason *reason, mf_error *error)
+{
+    atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
+    if (reason->rule == NULL || strcmp(reason->rule, MFI_RULE_FAILURES) == 0) {
+        return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
+                        "Circuit breaker open after %.0f consecutive failures", reason->observed);
+    }
+    return mfi_fail(error, MF_ERR_CIRCUIT_OPEN, "Circuit breaker open by rule %s", reason->rule);
+}
+
+/* A free probe slot, or -1. Probes that have succeeded keep theirs out of the count. */
+static int8_t take_probe_locked(mfi_circuit *circuit)
+{
+    uint32_t taken = circuit->probes_ok;
+    int8_t free_slot = -1;
+    for (uint32_t i = 0; i < circuit->config.probes; i++) {
+        if (circuit->probe_until_ns[i] != 0) {
+            taken++;
+        } else if (free_slot < 0) {
+            free_slot = (int8_t)i;
+        }
+    }
+    if (taken >= circuit->config.probes) {
+        return -1;
+    }
+    circuit->probe_until_ns[free_slot] = mfi_deadline_after_ms(
+        mfi_clock_monotonic(circuit->clock), circuit->config.probe_slot_ms);
+    return free_slot;
+}
+
+mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error)
+{
+    uint64_t word = load_word(circuit);
+    *ret_ticket = (mfi_circuit_ticket){.generation = generation_of(word), .probe = -1};
+    if (state_of(word) == MFI_CIRCUIT_CLOSED || state_of(word) == MFI_CIRCUIT_DISABLED) {
+        return MF_OK;
+    }
+    change_step step;
+    bool admitted = false;
+    begin_step(circuit, &step);
+    pass_time_locked(circuit, &step);
+    word = load_word(circuit);
+    ret_ticket->generation = generation_of(word);
+    if (state_of(word) == MFI_CIRCUIT_CLOSED) {
+        admitted = true;
+    } else if (state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
+        ret_ticket->probe = take_probe_locked(circuit);
+        admitted = ret_ticket->probe >= 0;
+    }
+    mfi_circuit_reason reason = circuit->reason;
+    end_step(circuit, &step);
+    return admitted ? MF_OK : refuse(circuit, &reason, error);
+}
+
+typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_verdict;
+
+/* By the call status of the one table of codes, so that metrics and circuit agree. */
+static call_verdict judge(const mfi_circuit *circuit, mf_status status)
+{
+    const char *word = mf_err_status(status);
+    if (status == MF_OK) {
+        return VERDICT_OK;
+    }
+    if (strcmp(word, "app_error") == 0 || strcmp(word, "function_not_found") == 0) {
+        return circuit->config.count_remote_errors ? VERDICT_FAILED : VERDICT_OK;
+    }
+    bool failed = strcmp(word, "timeout") == 0 || strcmp(word, "unavailable") == 0 ||
+                  strcmp(word, "worker_crashed") == 0 || strcmp(word, "protocol_error") == 0;
+    return failed ? VERDICT_FAILED : VERDICT_EXCLUDED;
+}
+
+static void count_failure(mfi_circuit_counts *counts, mf_status status)
+{
+    const char *word = mf_err_status(status);
+    counts->failed++;
+    counts->timeout += strcmp(word, "timeout") == 0;
+    counts->unavailable += strcmp(word, "unavailable") == 0;
+    counts->worker_crashed += strcmp(word, "worker_crashed") == 0;
+    counts->protocol_error += strcmp(word, "protocol_error") == 0;
+}
+
+static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict verdict, change_step *step)
+{
+    if (probe < 0 || circuit->probe_until_ns[probe] == 0) {
+        return;
+    }
+    circuit->probe_until_ns[probe] = 0; /* an excluded outcome only gives the slot back */
+    if (verdict == VERDICT_FAILED) {
+        circuit->probes_failed++;
+        open_locked(circuit, "probe_failed", step);
+    } else if (verdict == VERDICT_OK) {
+        circuit->probes_ok++;
+        if (circuit->probes_ok >= circuit->config.probes) {
+            change_locked(circuit, MFI_CIRCUIT_CLOSED, "probes_passed", step);
+        }
+    }
+}
+
+void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
+                        const char *correlation_id, const char *trace_id)
+{
+    uint64_t word = load_word(circuit);
+    call_verdict verdict = judge(circuit, status);
+    if (state_of(word) == MFI_CIRCUIT_DISABLED) {
+        return;
+    }
+    if (verdict == VERDICT_OK && state_of(word) == MFI_CIRCUIT_CLOSED && (word & 1) == 0) {
+        atomic_fetch_add_explicit(&circuit->fast_ok, 1, memory_order_relaxed);
+        return;
+    }
+    change_step step;
+    begin_step(circuit, &step);
+    word = load_word(circuit);
+    mfi_circuit_counts *counts = &circuit->counts;
+    counts->calls++;
+    counts->ok += verdict == VERDICT_OK;
+    counts->excluded += verdict == VERDICT_EXCLUDED;
+    if (verdict == VERDICT_FAILED) {
+        count_failure(counts, status);
+    }
+    bool current = generation_of(word) == ticket.generation;
+    if (current && state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
+        if (verdict == VERDICT_FAILED) {
+            set_reason_locked(circuit, "probe", (double)circuit->probes_failed + 1, 1, status,
+                              correlation_id, trace_id);
+        }
+        probe_ended_locked(circuit, ticket.probe, verdict, &step);
+    } else if (current && state_of(word) == MFI_CIRCUIT_CLOSED && verdict != VERDICT_EXCLUDED) {
+        circuit->failures = verdict == VERDICT_FAILED ? circuit->failures + 1 : 0;
+        store_word_locked(circuit, ticket.generation, MFI_CIRCUIT_CLOSED);
+        if (circuit->failures >= circuit->config.consecutive_failures) {
+            set_reason_locked(circuit, MFI_RULE_FAILURES, (double)circuit->failures,
+                              (double)circuit->config.consecutive_failures, status,
+                              correlation_id, trace_id);
+            open_locked(circuit, MFI_RULE_FAILURES, &step);
+        }
+    }
+    end_step(circuit, &step);
+}
+
+/* ---- Other rules ---- */
+
+void mfi_circuit_trip(mfi_circuit *circuit, const char *rule, double observed, double threshold,
+                      mf_status status, const char *correlation_id, const char *trace_id)
+{
+    change_step step;
+    begin_step(circuit, &step);
+    mfi_circuit_state state = state_of(load_word(circuit));
+    if (state != MFI_CIRCUIT_DISABLED) {
+        set_reason_locked(circuit, rule, observed, threshold, status, correlation_id, trace_id);
+        if (state != MFI_CIRCUIT_OPEN) {
+            open_locked(circuit, rule, &step);
+        }
+    }
+    end_step(circuit, &step);
+}
+
+void mfi_circuit_heartbeat_answered(mfi_circuit *circuit)
+{
+    if (state_of(load_word(circuit)) != MFI_CIRCUIT_OPEN) {
+        return;
+    }
+    change_step step;
+    begin_step(circuit, &step);
+    if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN) {
+        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, "heartbeat_answered", &step);
+    }
+    end_step(circuit, &step);
+}
+
+/* ---- Reading ---- */
+
+void mfi_circuit_read(mfi_circuit *circuit, mfi_circuit_snapshot *ret_snapshot)
+{
+    mfi_mutex_lock(&circuit->mutex);
+    uint64_t word = load_word(circuit);
+    *ret_snapshot = (mfi_circuit_snapshot){
+        .state = state_of(word),
+        .generation = generation_of(word),
+        .since_ns = circuit->since_ns,
+        .since_wall_ns = circuit->since_wall_ns,
+        .probe_at_ns = state_of(word) == MFI_CIRCUIT_OPEN ? circuit->probe_at_ns : 0,
+        .failures = circuit->failures,
+        .open_in_row = circuit->open_in_row,
+        .trips = circuit->trips,
+        .refused = atomic_load_explicit(&circuit->refused, memory_order_relaxed),
+        .counts = counts_locked(circuit),
+        .counts_at_trip = circuit->counts_at_trip,
+        .reason = circuit->reason,
+        .probes_ok = circuit->probes_ok,
+        .probes_failed = circuit->probes_failed,
+        .history_count = circuit->history_count,
+    };
+    for (uint32_t i = 0; i < circuit->config.probes; i++) {
+        ret_snapshot->probes_in_flight += circuit->probe_until_ns[i] != 0;
+    }
+    memcpy(ret_snapshot->history, circuit->history, sizeof circuit->history);
+    mfi_mutex_unlock(&circuit->mutex);
+}
+
+void mfi_circuit_init(mfi_circuit *circuit, const mfi_circuit_config *config,
+                      const mfi_clock *clock, uint64_t (*random)(void *user_data),
+                      void (*changed)(void *user_data, const mfi_circuit_change *change),
+                      void *user_data)
+{
+    memset(circuit, 0, sizeof *circuit);
+    circuit->config = *config;
+    if (circuit->config.probes == 0 || circuit->config.probes > MFI_CIRCUIT_PROBES_MAX) {
+        circuit->config.probes = 3;
+    }
+    circuit->clock = clock;
+    circuit->random = random != NULL ? random : system_random;
+    circuit->changed = changed;
+    circuit->user_data = user_data;
+    mfi_mutex_init(&circuit->mutex);
+    mfi_mutex_init(&circuit->order);
+    circuit->since_ns = mfi_clock_monotonic(clock);
+    circuit->since_wall_ns = mfi_clock_wall(clock);
+    store_word_locked(circuit, 1, config->disabled ? MFI_CIRCUIT_DISABLED : MFI_CIRCUIT_CLOSED);
+}
+
+void mfi_circuit_fini(mfi_circuit *circuit)
+{
+    mfi_mutex_fini(&circuit->mutex);
+    mfi_mutex_fini(&circuit->order);
+}
