@@ -1,6 +1,5 @@
 /* The life of one call on the calling side: context, admission, encoding, waiting, and the end that
  * every call has exactly once. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,32 +190,28 @@ static void finish_span(mf_parent *parent, mfi_span *span, const mf_error *error
     mfi_observe_call_end(parent->runtime->observer, span, error);
 }
 
-/* The outcome that was written to the slot becomes status, error and result. Runs once for each
- * slot that was activated, on the thread that gets the result. */
+/* The outcome that was written to the slot becomes status, error (not NULL) and result. Runs once for
+ * each slot that was activated, on the thread that gets the result. */
 static mf_status finish_slot(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
                              mf_error *error)
 {
     mf_status status = slot->status;
-    mf_error detail = {.struct_size = sizeof detail}; /* texts are written when there is one */
     slot->span.sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
     if (status == MF_ERR_REMOTE) {
-        mfi_remote_error_split(slot->error_text, &detail);
-        status = detail.code;
+        mfi_remote_error_split(slot->error_text, error);
+        status = error->code;
     } else if (status != MF_OK) {
-        describe(parent, &slot->span, status, &detail);
+        describe(parent, &slot->span, status, error);
     } else if (ret_result != NULL) {
-        status = mfi_result_make(ret_result, &slot->reply, slot->result, &detail);
+        status = mfi_result_make(ret_result, &slot->reply, slot->result, error);
     }
     if (slot->admitted) {
         mfi_circuit_report(&parent->circuit, slot->ticket, status,
                            slot->span.context.correlation_id, slot->span.context.trace_id);
     }
     slot->span.status = status;
-    finish_span(parent, &slot->span, status != MF_OK ? &detail : NULL);
+    finish_span(parent, &slot->span, status != MF_OK ? error : NULL);
     atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_release);
-    if (status != MF_OK) {
-        mfi_error_copy(error, &detail);
-    }
     return status;
 }
 
@@ -351,12 +346,9 @@ mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
 {
     request request;
     mfi_slot *slot = NULL;
-    mf_error local;
-    mf_error *detail = error;
-    if (detail == NULL) { /* the log wants the text even if the caller does not */
-        local = (mf_error){.struct_size = sizeof local};
-        detail = &local;
-    }
+    mf_error local; /* the log wants the text even if the caller does not */
+    mf_error *detail = error != NULL ? error : &local;
+    mfi_error_clear(&local);
     mf_status status = read_request(parent, function, args, options, &request, detail);
     if (status != MF_OK) {
         return status;
@@ -418,7 +410,8 @@ static void async_ended(void *owner, mfi_slot *slot)
 {
     mf_parent *parent = owner;
     mf_result *result = NULL;
-    mf_error error = {.struct_size = sizeof error};
+    mf_error error;
+    mfi_error_clear(&error);
     mf_status status = finish_slot(parent, slot, &result, &error);
     slot->done(status, result, status != MF_OK ? &error : NULL, slot->user_data);
 }
@@ -429,8 +422,9 @@ mf_status mf_call_async(mf_parent *parent, const char *function, mf_args args,
 {
     request request;
     mfi_slot *slot = NULL;
-    mf_error local = {.struct_size = sizeof local};
+    mf_error local;
     mf_error *detail = error != NULL ? error : &local;
+    mfi_error_clear(&local);
     if (done == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "done is NULL");
     }

@@ -196,22 +196,6 @@ void mfi_parent_run_outputs(mfi_task *task)
     }
 }
 
-static const char *reject_word(mfi_reject reject)
-{
-    switch (reject) {
-    case MFI_REJECT_OVERSIZE:
-        return "oversize";
-    case MFI_REJECT_WRONG_APP:
-        return "wrong_app";
-    case MFI_REJECT_UNKNOWN_TYPE:
-        return "unknown_type";
-    case MFI_REJECT_NONE:
-    case MFI_REJECT_DECODE_ERROR:
-        break;
-    }
-    return "decode_error";
-}
-
 static void take_message(mf_parent *parent, mfi_message *message)
 {
     mfi_envelope envelope;
@@ -222,7 +206,7 @@ static void take_message(mf_parent *parent, mfi_message *message)
         return;
     }
     if (mfi_envelope_decode(message->data, message->size, &envelope, &reject, &error) != MF_OK) {
-        drop(parent, reject_word(reject), error.message, message->size);
+        drop(parent, mfi_reject_word(reject), error.message, message->size);
         return;
     }
     mfi_observe_traffic(parent->observed, false, traffic_of(envelope.type), message->size);

@@ -324,7 +324,9 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
     bool current = generation_of(word) == ticket.generation;
     if (current && state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
         if (verdict == VERDICT_FAILED) {
-            set_reason_locked(circuit, "probe", (double)circuit->probes_failed + 1, 1, status,
+            /* The rule stays: the same trouble goes on. */
+            mfi_circuit_reason *reason = &circuit->reason;
+            set_reason_locked(circuit, reason->rule, reason->observed, reason->threshold, status,
                               correlation_id, trace_id);
         }
         probe_ended_locked(circuit, ticket.probe, verdict, &step);

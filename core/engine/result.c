@@ -1,0 +1,97 @@
+#include "core/engine/result.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "core/wire/tree.h"
+
+struct mf_result {
+    mfi_message message;
+    mfi_slice bytes;
+    mfi_tree tree;
+    bool decoded;
+};
+
+static const mf_value nil_value = {.type = MF_TYPE_NIL};
+
+mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slice value,
+                          mf_error *error)
+{
+    mf_result *result = malloc(sizeof *result);
+    if (result == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a result");
+    }
+    *result = (mf_result){.message = *message, .bytes = value, .decoded = value.data == NULL};
+    mfi_tree_init(&result->tree);
+    *message = (mfi_message){0};
+    *ret_result = result;
+    return MF_OK;
+}
+
+void mf_result_destroy(mf_result *result)
+{
+    if (result != NULL) {
+        mfi_tree_fini(&result->tree);
+        mfi_message_release(&result->message);
+        free(result);
+    }
+}
+
+static mf_status decode(mf_result *result, mf_error *error)
+{
+    mf_status status = MF_OK;
+    if (!result->decoded) {
+        status = mfi_tree_decode(&result->tree, result->bytes, error);
+        result->decoded = status == MF_OK;
+    }
+    return status;
+}
+
+const mf_value *mf_result_value(mf_result *result)
+{
+    if (result == NULL || decode(result, NULL) != MF_OK) {
+        return &nil_value;
+    }
+    return &result->tree.root;
+}
+
+mf_status mf_result_read(mf_result *result, mf_out out, mf_error *error)
+{
+    if (result == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "result is NULL");
+    }
+    mf_status status = decode(result, error);
+    if (status == MF_OK && mf_values_unpack(&result->tree.root, 1, &out, 1, error) != MF_OK) {
+        status = mfi_fail(error, MF_ERR_TYPE, "the result is %s, which is not what was asked for",
+                          mf_type_name((mf_type)result->tree.root.type));
+    }
+    return status;
+}
+
+int64_t mf_result_int(mf_result *result)
+{
+    int64_t integer = 0;
+    (void)!mf_value_get_int64(mf_result_value(result), &integer);
+    return integer;
+}
+
+double mf_result_double(mf_result *result)
+{
+    double number = 0;
+    (void)!mf_value_get_double(mf_result_value(result), &number);
+    return number;
+}
+
+bool mf_result_bool(mf_result *result)
+{
+    bool boolean = false;
+    (void)!mf_value_get_bool(mf_result_value(result), &boolean);
+    return boolean;
+}
+
+const char *mf_result_str(mf_result *result)
+{
+    const char *text = "";
+    (void)!mf_value_get_str(mf_result_value(result), &text);
+    return text;
+}
