@@ -151,6 +151,7 @@ uint64_t mfi_calls_oldest(mf_parent *parent);
 void mfi_worker_start(mfi_task *task);
 void mfi_worker_stop(mfi_task *task);
 void mfi_worker_ready(mf_parent *parent);
+void mfi_worker_shutdown_ended(void *owner, mfi_slot *slot);
 void mfi_worker_init(mf_parent *parent);
 void mfi_worker_output(mf_parent *parent, bool is_stderr, const char *text, size_t length);
 
