@@ -11,14 +11,14 @@
 #include "logging/context.h"
 
 /* What a caller asked for, with the defaults of the parent. */
-typedef struct request {
+typedef struct call_request {
     const char *function;
     size_t function_length;
     mf_args args;
     mf_call_options options;
     int64_t timeout_ms;
     uint64_t start_ns;
-} request;
+} call_request;
 
 /* ---- Checks that come before a call exists ---- */
 
@@ -57,7 +57,7 @@ static mf_status check_options(const mf_call_options *options, mf_error *error)
 }
 
 static mf_status read_request(mf_parent *parent, const char *function, mf_args args,
-                              const mf_call_options *options, request *ret, mf_error *error)
+                              const mf_call_options *options, call_request *ret, mf_error *error)
 {
     if (parent == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
@@ -98,7 +98,7 @@ static void new_hex_id(char *to, size_t bytes)
     mfi_format_hex(to, random, bytes);
 }
 
-static void fill_context(mf_context *context, const request *request)
+static void fill_context(mf_context *context, const call_request *request)
 {
     const mf_context *current = mfi_context_current();
     const char *given = request->options.traceparent;
@@ -128,7 +128,7 @@ static void fill_context(mf_context *context, const request *request)
     }
 }
 
-static void fill_span(mf_parent *parent, mfi_span *span, const request *request)
+static void fill_span(mf_parent *parent, mfi_span *span, const call_request *request)
 {
     const char *namespace_name = request->options.namespace_name;
     *span = (mfi_span){
@@ -150,32 +150,23 @@ static void fill_span(mf_parent *parent, mfi_span *span, const request *request)
 static void describe(mf_parent *parent, const mfi_span *span, mf_status status, mf_error *error)
 {
     char reason[MFI_EXIT_TEXT_MAX];
-    switch (status) { /* NOLINT: only some codes can come here */
-    case MF_ERR_TIMEOUT:
+    if (status == MF_ERR_TIMEOUT) {
         (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms", span->function_name,
                        (long long)span->deadline_ms);
-        break;
-    case MF_ERR_WORKER_EXITED:
+    } else if (status == MF_ERR_WORKER_EXITED) {
         mfi_mutex_lock(&parent->mutex);
         (void)mfi_str_copy(reason, sizeof reason, parent->exit_text);
         mfi_mutex_unlock(&parent->mutex);
         (void)mfi_fail(error, status, "worker '%s' %s during the call of '%s'",
                        parent->settings.worker, reason, span->function_name);
-        break;
-    case MF_ERR_NOT_RUNNING:
+    } else if (status == MF_ERR_NOT_RUNNING) {
         (void)mfi_parent_not_running(parent, error);
-        break;
-    case MF_ERR_CANCELLED:
+    } else if (status == MF_ERR_CANCELLED) {
         (void)mfi_fail(error, status, "'%s' was stopped during the call of '%s'",
                        parent->settings.target, span->function_name);
-        break;
-    case MF_ERR_IO:
+    } else {
         (void)mfi_fail(error, status, "the call of '%s' could not be sent to '%s'",
                        span->function_name, parent->settings.target);
-        break;
-    default:
-        (void)mfi_fail(error, status, "%s", mf_strerror(status));
-        break;
     }
 }
 
@@ -230,7 +221,7 @@ static mf_status refuse(mf_parent *parent, mfi_span *span, const char *reason, m
     return status;
 }
 
-static mf_status encode(mf_parent *parent, mfi_slot *slot, const request *request,
+static mf_status encode(mf_parent *parent, mfi_slot *slot, const call_request *request,
                         mf_error *error)
 {
     char traceparent[56];
@@ -295,7 +286,7 @@ static mf_status refuse_slot(mf_parent *parent, mfi_slot *slot, const char *reas
 
 /* Makes a call: checked, admitted by the circuit, encoded, ready to be activated. On failure it
  * has ended already. */
-static mf_status begin(mf_parent *parent, const request *request, mfi_slot **ret_slot,
+static mf_status begin(mf_parent *parent, const call_request *request, mfi_slot **ret_slot,
                        mf_error *error)
 {
     mf_parent_state state = mfi_parent_state(parent);
@@ -344,7 +335,7 @@ static mf_status begin(mf_parent *parent, const request *request, mfi_slot **ret
 mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
                        const mf_call_options *options, mf_result **ret_result, mf_error *error)
 {
-    request request;
+    call_request request;
     mfi_slot *slot = NULL;
     mf_error local; /* the log wants the text even if the caller does not */
     mf_error *detail = error != NULL ? error : &local;
@@ -420,7 +411,7 @@ mf_status mf_call_async(mf_parent *parent, const char *function, mf_args args,
                         const mf_call_options *options, mf_call_fn done, void *user_data,
                         mf_error *error)
 {
-    request request;
+    call_request request;
     mfi_slot *slot = NULL;
     mf_error local;
     mf_error *detail = error != NULL ? error : &local;

@@ -175,10 +175,12 @@ static void finish_closing(mfi_driver *driver)
     driver->closed(driver->self);
 }
 
+/* True once: from then on the driver is closed, also if it never was open. */
 static bool closes_now_locked(mfi_driver *driver)
 {
-    if (atomic_load_explicit(&driver->closing, memory_order_relaxed)) {
+    if (atomic_load_explicit(&driver->closing, memory_order_relaxed) && !driver->finished) {
         driver->role = MFI_ROLE_CLOSED;
+        driver->finished = true;
         return true;
     }
     return false;
@@ -188,13 +190,14 @@ static bool closes_now_locked(mfi_driver *driver)
 static void engine_turn(mfi_driver *driver)
 {
     mfi_mutex_lock(&driver->mutex);
+    bool held = driver->role == MFI_ROLE_CALLER || driver->role == MFI_ROLE_ENGINE;
+    bool closes = !held && closes_now_locked(driver);
     bool mine = driver->role == MFI_ROLE_IDLE || driver->role == MFI_ROLE_PARKED;
-    bool closes = mine && closes_now_locked(driver);
-    if (mine && !closes) {
+    if (mine) {
         driver->role = MFI_ROLE_ENGINE;
     }
     mfi_mutex_unlock(&driver->mutex);
-    if (mine && !closes) {
+    if (mine) {
         bool drained = false;
         for (int i = 0; i < ENGINE_BURSTS && !drained; i++) {
             drained = driver->ops->burst(driver->self, NULL);

@@ -69,6 +69,7 @@ typedef struct mfi_driver {
     uint64_t takes_at_tick;
     uint32_t quiet_ticks;
     bool ticking;
+    bool finished; /* closed has run or is about to */
 } mfi_driver;
 
 /* tick_ns: an idle socket is looked at by the engine after this long. Starts CLOSED. */

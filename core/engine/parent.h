@@ -101,7 +101,7 @@ struct mf_parent {
     _Atomic(uint32_t) outputs_waiting;
 
     /* The engine thread's own. */
-    mfi_task start_task, stop_task, rearm_task;
+    mfi_task start_task, stop_task, rearm_task, circuit_task;
     mfi_timer deadline_timer, heartbeat_timer, start_timer, stop_timer, circuit_timer;
     mfi_worker_phase phase;
     mfi_process process;
@@ -160,7 +160,10 @@ void mfi_worker_output(mf_parent *parent, bool is_stderr, const char *text, size
 void mfi_heartbeat_send(mf_parent *parent, int64_t timeout_ms);
 void mfi_heartbeat_on_timer(mfi_timer *timer);
 
-/* ---- circuit events ---- */
+/* ---- parent_probe.c: how it shows itself to mf_probe ---- */
+void mfi_parent_component_init(mf_parent *parent);
+
+/* ---- Circuit events ---- */
 void mfi_parent_circuit_changed(void *user_data, const mfi_circuit_change *change);
 
 #endif

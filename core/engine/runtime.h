@@ -39,6 +39,7 @@ struct mf_runtime {
     mfi_mutex mutex;
     mfi_component *components; /* guarded by mutex, sorted by target */
     mfi_user_check *checks;    /* guarded by mutex */
+    struct mfi_ping *ping;     /* engine_probe.c: whether the engine's loop goes round */
 };
 
 /* Takes a reference, or makes a private silent runtime when runtime is NULL. */

@@ -113,7 +113,9 @@ static void on_monitor(mfi_source *source, uint32_t events)
 
 /* ---- The end of a start ---- */
 
-static void tell_starter(mf_parent *parent, mf_status status)
+/* The new state, and the outcome of the start for who waits for it. The callback comes last, so that
+ * it sees what has become of the parent. */
+static void finish_start(mf_parent *parent, mf_status status, mf_parent_state state)
 {
     mf_error error;
     mfi_error_clear(&error);
@@ -126,6 +128,7 @@ static void tell_starter(mf_parent *parent, mf_status status)
         (void)mfi_fail(&error, status, "%s", parent->exit_text);
     }
     mfi_mutex_unlock(&parent->mutex);
+    mfi_parent_set_state(parent, state);
     if (done != NULL) {
         done(status, status != MF_OK ? &error : NULL, user_data);
     }
@@ -146,8 +149,7 @@ void mfi_worker_ready(mf_parent *parent)
     observe(parent, &(mfi_process_event){.what = MFI_PROCESS_READY,
                                          .pid = parent->process.pid,
                                          .duration_ns = now - parent->spawned_ns});
-    tell_starter(parent, MF_OK);
-    mfi_parent_set_state(parent, MF_PARENT_READY);
+    finish_start(parent, MF_OK, MF_PARENT_READY);
 }
 
 /* ---- Teardown ---- */
@@ -174,10 +176,12 @@ static void on_driver_closed(void *self)
     if (parent->stop_asked) {
         observe(parent, &(mfi_process_event){.what = MFI_PROCESS_STOPPED});
     }
+    mf_parent_state state = parent->stop_asked ? MF_PARENT_STOPPED : MF_PARENT_FAILED;
     if (parent->failure != MF_OK) {
-        tell_starter(parent, parent->failure);
+        finish_start(parent, parent->failure, state);
+    } else {
+        mfi_parent_set_state(parent, state);
     }
-    mfi_parent_set_state(parent, parent->stop_asked ? MF_PARENT_STOPPED : MF_PARENT_FAILED);
 }
 
 static void close_process(mf_parent *parent)

@@ -1,0 +1,352 @@
+/* mf_parent: options, creation, start and stop as users see them, and what they read back. */
+#include "core/engine/parent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/engine/parent_options.h"
+
+#define IDLE_TICK_NS (20 * MFI_NS_PER_MS)
+
+/* ---- State ---- */
+
+void mfi_parent_set_state(mf_parent *parent, mf_parent_state state)
+{
+    atomic_store_explicit(&parent->state, state, memory_order_release);
+    mfi_futex_wake(&parent->state, INT32_MAX);
+}
+
+mf_status mfi_parent_not_running(mf_parent *parent, mf_error *error)
+{
+    char reason[MFI_EXIT_TEXT_MAX];
+    mf_parent_state state = mfi_parent_state(parent);
+    if (state == MF_PARENT_CREATED) {
+        return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: it was not started",
+                        parent->settings.target);
+    }
+    if (state == MF_PARENT_STOPPING || state == MF_PARENT_STOPPED) {
+        return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: it was stopped",
+                        parent->settings.target);
+    }
+    mfi_mutex_lock(&parent->mutex);
+    (void)mfi_str_copy(reason, sizeof reason, parent->exit_text);
+    mfi_mutex_unlock(&parent->mutex);
+    return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: its worker %s",
+                    parent->settings.target, reason[0] != '\0' ? reason : "is not ready");
+}
+
+/* Waits until the state is none of two. */
+static mf_parent_state wait_while(mf_parent *parent, mf_parent_state a, mf_parent_state b)
+{
+    for (;;) {
+        mf_parent_state state = mfi_parent_state(parent);
+        if (state != a && state != b) {
+            return state;
+        }
+        mfi_futex_wait(&parent->state, state, MFI_NEVER);
+    }
+}
+
+mf_parent_state mf_parent_get_state(const mf_parent *parent)
+{
+    return parent != NULL ? mfi_parent_state(parent) : MF_PARENT_CREATED;
+}
+
+/* ---- Start and stop ---- */
+
+mf_status mf_parent_start_async(mf_parent *parent, mf_start_fn done, void *user_data,
+                                mf_error *error)
+{
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
+    }
+    mf_status status = mfi_runtime_check(parent->runtime, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    mfi_mutex_lock(&parent->mutex);
+    bool first = mfi_parent_state(parent) == MF_PARENT_CREATED;
+    if (first) {
+        parent->start_done = done;
+        parent->start_data = user_data;
+        mfi_parent_set_state(parent, MF_PARENT_STARTING);
+    }
+    mfi_mutex_unlock(&parent->mutex);
+    if (!first) {
+        return mfi_fail(error, MF_ERR_STATE, "'%s' was started or stopped before",
+                        parent->settings.target);
+    }
+    (void)mfi_loop_post(parent->runtime->loop, &parent->start_task);
+    return MF_OK;
+}
+
+mf_status mf_parent_start(mf_parent *parent, mf_error *error)
+{
+    if (parent != NULL && mfi_loop_on_thread(parent->runtime->loop)) {
+        return mfi_fail(error, MF_ERR_WOULD_DEADLOCK,
+                        "a start from a callback would wait for itself: use "
+                        "mf_parent_start_async()");
+    }
+    mf_status status = mf_parent_start_async(parent, NULL, NULL, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    (void)wait_while(parent, MF_PARENT_STARTING, MF_PARENT_STOPPING);
+    mfi_mutex_lock(&parent->mutex);
+    status = parent->start_status;
+    if (status != MF_OK) {
+        (void)mfi_fail(error, status, "%s", parent->exit_text);
+    }
+    mfi_mutex_unlock(&parent->mutex);
+    return status;
+}
+
+mf_status mf_parent_stop(mf_parent *parent, mf_error *error)
+{
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
+    }
+    mf_status status = mfi_runtime_check(parent->runtime, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (mfi_loop_on_thread(parent->runtime->loop)) {
+        return mfi_fail(error, MF_ERR_WOULD_DEADLOCK, "a stop from a callback would wait for itself");
+    }
+    mfi_mutex_lock(&parent->mutex);
+    bool unused = mfi_parent_state(parent) == MF_PARENT_CREATED;
+    if (unused) {
+        mfi_parent_set_state(parent, MF_PARENT_STOPPED);
+    }
+    mfi_mutex_unlock(&parent->mutex);
+    while (!unused && mfi_parent_state(parent) != MF_PARENT_STOPPED) {
+        mf_parent_state state = mfi_parent_state(parent);
+        (void)mfi_loop_post(parent->runtime->loop, &parent->stop_task);
+        if (state != MF_PARENT_STOPPED) {
+            mfi_futex_wait(&parent->state, state, MFI_NEVER);
+        }
+    }
+    return MF_OK;
+}
+
+/* ---- Circuit events ---- */
+
+static void on_circuit_timer(mfi_timer *timer)
+{
+    mf_parent *parent = MFI_CONTAINER(timer, mf_parent, circuit_timer);
+    mfi_circuit_tick(&parent->circuit);
+    (void)mfi_timer_set(parent->runtime->loop, timer,
+                        mfi_circuit_next_event_ns(&parent->circuit));
+}
+
+static void on_circuit_task(mfi_task *task)
+{
+    on_circuit_timer(&MFI_CONTAINER(task, mf_parent, circuit_task)->circuit_timer);
+}
+
+void mfi_parent_circuit_changed(void *user_data, const mfi_circuit_change *change)
+{
+    mf_parent *parent = user_data;
+    const mfi_circuit_reason *reason = &change->reason;
+    bool opens = change->to == MFI_CIRCUIT_OPEN;
+    mfi_circuit_event event = {.from = mfi_circuit_state_name(change->from),
+                               .to = mfi_circuit_state_name(change->to),
+                               .rule = change->why,
+                               .retry_in_ms = change->cool_down_ms};
+    if (opens) {
+        event.observed = reason->observed;
+        event.threshold = reason->threshold;
+        event.status = reason->status != MF_OK ? mf_err_status(reason->status) : NULL;
+        event.correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
+        event.trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
+    }
+    mfi_observe_circuit_changed(parent->runtime->observer, parent->observed, &event);
+    /* The timer belongs to the engine thread, and we may be on any. */
+    (void)mfi_loop_post(parent->runtime->loop, &parent->circuit_task);
+}
+
+/* ---- Creation ---- */
+
+static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
+{
+    mf_parent *parent = user_data;
+    uint64_t oldest = mfi_calls_oldest(parent);
+    uint64_t now = mfi_monotonic_ns();
+    uint32_t open = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
+    *ret_gauges = (mfi_target_gauges){.calls_in_flight = open,
+                                      .queue_capacity = parent->settings.max_in_flight,
+                                      .concurrency_limit = parent->settings.max_in_flight};
+    if (oldest < now) {
+        ret_gauges->oldest_call_age_seconds = (double)(now - oldest) / (double)MFI_NS_PER_S;
+    }
+}
+
+static void init_parts(mf_parent *parent)
+{
+    mfi_mutex_init(&parent->mutex);
+    mfi_mpsc_init(&parent->ended);
+    mfi_mpsc_init(&parent->outputs);
+    mfi_task_init(&parent->ended_task, mfi_calls_run_ended);
+    mfi_task_init(&parent->outputs_task, mfi_parent_run_outputs);
+    mfi_task_init(&parent->rearm_task, mfi_calls_rearm);
+    mfi_task_init(&parent->circuit_task, on_circuit_task);
+    mfi_timer_init(&parent->deadline_timer, mfi_calls_on_deadline);
+    mfi_timer_init(&parent->heartbeat_timer, mfi_heartbeat_on_timer);
+    mfi_timer_init(&parent->circuit_timer, on_circuit_timer);
+    atomic_init(&parent->state, MF_PARENT_CREATED);
+    atomic_init(&parent->armed_ns, MFI_NEVER);
+    mfi_circuit_init(&parent->circuit, &parent->settings.circuit, parent->runtime->clock, NULL,
+                     mfi_parent_circuit_changed, parent);
+    mfi_worker_init(parent);
+}
+
+static void free_parts(mf_parent *parent)
+{
+    mfi_pending_fini(&parent->pending);
+    mfi_target_destroy(parent->observed);
+    mfi_circuit_fini(&parent->circuit);
+    mfi_mutex_fini(&parent->mutex);
+    mfi_parent_settings_fini(&parent->settings);
+    mfi_runtime_unref(parent->runtime);
+    free(parent);
+}
+
+mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *options,
+                           mf_error *error)
+{
+    mf_parent *parent = NULL;
+    if (ret_parent == NULL || options == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_parent and options must not be NULL");
+    }
+    parent = aligned_alloc(_Alignof(mf_parent), sizeof *parent);
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent");
+    }
+    memset(parent, 0, sizeof *parent);
+    mf_runtime *runtime = NULL;
+    mf_status status = mfi_parent_settings_init(&parent->settings, options, &runtime, error);
+    if (status == MF_OK) {
+        status = mfi_runtime_use(&parent->runtime, runtime, "parent", error);
+    }
+    if (status != MF_OK) {
+        mfi_parent_settings_fini(&parent->settings);
+        free(parent);
+        return status;
+    }
+    init_parts(parent);
+    status = mfi_pending_init(&parent->pending, parent->settings.max_in_flight + MFI_CONTROL_SLOTS,
+                              error);
+    if (status == MF_OK) {
+        status = mfi_target_create(&parent->observed, parent->runtime->observer,
+                                   parent->settings.target, parent->settings.worker, false,
+                                   read_gauges, parent, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_driver_init(&parent->driver, parent->runtime->loop, &mfi_parent_driver_ops,
+                                 parent, IDLE_TICK_NS, error);
+    }
+    if (status != MF_OK) {
+        free_parts(parent);
+        return status;
+    }
+    mfi_parent_component_init(parent);
+    mfi_runtime_add_component(parent->runtime, &parent->component);
+    *ret_parent = parent;
+    return MF_OK;
+}
+
+/* ---- Destruction ---- */
+
+static void cancel_timers(void *argument)
+{
+    mf_parent *parent = argument;
+    mfi_timer_cancel(parent->runtime->loop, &parent->deadline_timer);
+    mfi_timer_cancel(parent->runtime->loop, &parent->circuit_timer);
+}
+
+void mf_parent_destroy(mf_parent *parent)
+{
+    if (parent == NULL || mfi_runtime_check(parent->runtime, NULL) != MF_OK ||
+        mfi_loop_on_thread(parent->runtime->loop)) {
+        return; /* in a forked process its threads do not exist; in a callback it would hang */
+    }
+    (void)mf_parent_stop(parent, NULL);
+    mfi_runtime_remove_component(parent->runtime, &parent->component);
+    /* Tasks run in the order they were posted: after the first round all callbacks have run, and
+     * what they posted is done after the second. */
+    mfi_loop_call(parent->runtime->loop, cancel_timers, parent);
+    mfi_loop_call(parent->runtime->loop, cancel_timers, parent);
+    mfi_parent_drop_queue(parent);
+    mfi_driver_fini(&parent->driver);
+    free_parts(parent);
+}
+
+/* ---- Reading back ---- */
+
+int64_t mf_parent_pid(const mf_parent *parent)
+{
+    return parent != NULL ? atomic_load_explicit(&parent->pid, memory_order_relaxed) : 0;
+}
+
+size_t mf_parent_endpoint(const mf_parent *parent, char *to, size_t size)
+{
+    if (parent == NULL || to == NULL || size == 0) {
+        return 0;
+    }
+    mfi_mutex *mutex = (mfi_mutex *)&parent->mutex; /* logically const */
+    mfi_mutex_lock(mutex);
+    size_t length = mfi_str_copy(to, size, parent->endpoint);
+    mfi_mutex_unlock(mutex);
+    return length;
+}
+
+const char *mf_parent_circuit_state(const mf_parent *parent)
+{
+    return parent != NULL ? mfi_circuit_state_name(mfi_circuit_get_state(&parent->circuit))
+                          : "disabled";
+}
+
+static uint64_t load(const _Atomic(uint64_t) *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static uint64_t as_ns(double seconds)
+{
+    return seconds > 0 ? (uint64_t)(seconds * (double)MFI_NS_PER_S) : 0; /* NaN gives 0 */
+}
+
+mf_status mf_parent_read_stats(const mf_parent *parent, mf_parent_stats *ret_stats,
+                               mf_error *error)
+{
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mfi_circuit_snapshot circuit;
+    mf_distribution latency = MF_DISTRIBUTION_INIT;
+    if (parent == NULL || ret_stats == NULL || ret_stats->struct_size < sizeof(size_t) ||
+        ret_stats->struct_size > sizeof stats) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "parent must not be NULL, ret_stats set by MF_PARENT_STATS_INIT");
+    }
+    mfi_circuit_read((mfi_circuit *)&parent->circuit, &circuit);
+    mfi_target_read(parent->observed, &latency);
+    stats.struct_size = ret_stats->struct_size;
+    stats.calls_failed = load(&parent->calls_failed);
+    stats.calls_total = load(&parent->calls_ended);
+    stats.success_ratio =
+        stats.calls_total > 0
+            ? 1.0 - (double)stats.calls_failed / (double)stats.calls_total
+            : 1.0;
+    stats.calls_in_flight = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
+    stats.p50_ns = as_ns(latency.p50);
+    stats.p95_ns = as_ns(latency.p95);
+    stats.p99_ns = as_ns(latency.p99);
+    stats.circuit_trips = circuit.trips;
+    stats.consecutive_failures = circuit.failures;
+    stats.heartbeat_rtt_ns = load(&parent->heartbeat_rtt_ns);
+    stats.heartbeat_misses = load(&parent->heartbeat_misses);
+    stats.late_replies = load(&parent->late_replies);
+    memcpy(ret_stats, &stats, stats.struct_size);
+    return MF_OK;
+}

@@ -1,0 +1,274 @@
+#include "core/engine/parent_options.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+#define TARGET_MAX 64
+
+char **mfi_list_copy(const char *const *list, const char *last)
+{
+    size_t count = 0;
+    while (list != NULL && list[count] != NULL) {
+        count++;
+    }
+    char **copy = calloc(count + 2, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i <= count; i++) {
+        const char *text = i < count ? list[i] : last;
+        copy[i] = text != NULL ? strdup(text) : NULL;
+        if (text != NULL && copy[i] == NULL) {
+            mfi_list_free(copy);
+            copy = NULL;
+        }
+    }
+    return copy;
+}
+
+void mfi_list_free(char **list)
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+        free(list[i]);
+    }
+    free(list);
+}
+
+/* ---- Numbers ---- */
+
+/* A time in milliseconds: zero takes the default; MF_DISABLED only where it means something. */
+static mf_status pick_ms(const char *name, int64_t given, int64_t preset, bool can_disable,
+                         int64_t *ret_ms, mf_error *error)
+{
+    if (given < 0 && !(can_disable && given == MF_DISABLED)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must not be %lld", name,
+                        (long long)given);
+    }
+    *ret_ms = given != 0 ? given : preset;
+    return MF_OK;
+}
+
+static mf_status pick_count(const char *name, int32_t given, uint32_t preset, int32_t most,
+                            uint32_t *ret_count, mf_error *error)
+{
+    if (given < 0 || given > most) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be 1 to %d, not %d", name, most,
+                        given);
+    }
+    *ret_count = given != 0 ? (uint32_t)given : preset;
+    return MF_OK;
+}
+
+static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *from,
+                            mf_error *error)
+{
+    struct {
+        const char *name;
+        int64_t given, preset;
+        bool can_disable;
+        int64_t *to;
+    } times[] = {
+        {"call_timeout_ms", from->call_timeout_ms, 30000, false, &to->call_timeout_ms},
+        {"start_timeout_ms", from->start_timeout_ms, 10000, false, &to->start_timeout_ms},
+        {"stop_timeout_ms", from->stop_timeout_ms, 2000, false, &to->stop_timeout_ms},
+        {"heartbeat_interval_ms", from->heartbeat_interval_ms, 5000, true,
+         &to->heartbeat_interval_ms},
+        {"heartbeat_timeout_ms", from->heartbeat_timeout_ms, 3000, false,
+         &to->heartbeat_timeout_ms},
+        {"circuit_open_ms", from->circuit_open_ms, 1000, false, &to->circuit.open_ms},
+        {"circuit_open_max_ms", from->circuit_open_max_ms, 30000, false,
+         &to->circuit.open_max_ms},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        mf_status status = pick_ms(times[i].name, times[i].given, times[i].preset,
+                                   times[i].can_disable, times[i].to, error);
+        if (status != MF_OK) {
+            return status;
+        }
+    }
+    return MF_OK;
+}
+
+static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *from,
+                             mf_error *error)
+{
+    int64_t most = (int64_t)MFI_MESSAGE_MAX_BYTES;
+    if (from->max_message_bytes < 0 || from->max_message_bytes > most) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "max_message_bytes must be 1 to %lld, not %lld", (long long)most,
+                        (long long)from->max_message_bytes);
+    }
+    to->max_message_bytes =
+        (size_t)(from->max_message_bytes != 0 ? from->max_message_bytes : most);
+    to->circuit.disabled = from->circuit_failures == MF_DISABLED;
+    mf_status status =
+        pick_count("max_in_flight", from->max_in_flight, 4096, 65528, &to->max_in_flight, error);
+    if (status == MF_OK) {
+        status = pick_count("heartbeat_misses", from->heartbeat_misses, 3, 1000,
+                            &to->heartbeat_misses, error);
+    }
+    if (status == MF_OK) {
+        status = pick_count("circuit_failures", to->circuit.disabled ? 0 : from->circuit_failures,
+                            5, 1000000, &to->circuit.consecutive_failures, error);
+    }
+    to->circuit.heartbeat_misses = to->heartbeat_misses;
+    to->circuit.jitter = 0.2;
+    to->circuit.probes = 3;
+    to->circuit.probe_slot_ms = 5000;
+    to->circuit.count_remote_errors = from->circuit_counts_remote_errors;
+    return status;
+}
+
+/* ---- Names ---- */
+
+/* "/path/math.py" gives "math"; what does not fit a target becomes '_'. */
+static void target_from_path(const char *path, char to[TARGET_MAX + 1])
+{
+    const char *slash = strrchr(path, '/');
+    (void)mfi_str_copy(to, TARGET_MAX + 1, slash != NULL ? slash + 1 : path);
+    char *dot = strrchr(to, '.');
+    if (dot != NULL && dot != to) {
+        *dot = '\0';
+    }
+    for (char *c = to; *c != '\0'; c++) {
+        if (!mfi_correlation_id_valid(c, 1) || *c == ':') {
+            *c = '_';
+        }
+    }
+}
+
+/* The script if there is one, else the program: `python3 math.py` is "math". */
+static const char *script_or_program(const mf_parent_options *from)
+{
+    for (size_t i = 0; from->args != NULL && from->args[i] != NULL; i++) {
+        if (from->args[i][0] != '-' && from->args[i][0] != '\0') {
+            return from->args[i];
+        }
+    }
+    return from->program;
+}
+
+static bool target_fits(const char *target)
+{
+    size_t length = strlen(target);
+    return length <= TARGET_MAX && mfi_correlation_id_valid(target, length) &&
+           strchr(target, ':') == NULL;
+}
+
+static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *from,
+                             mf_error *error)
+{
+    char target[TARGET_MAX + 1];
+    char worker[TARGET_MAX + 3];
+    if (from->target != NULL && !target_fits(from->target)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "target '%.80s' must be 1 to %d of [A-Za-z0-9._-]", from->target,
+                        TARGET_MAX);
+    }
+    if (from->target != NULL) {
+        (void)mfi_str_copy(target, sizeof target, from->target);
+    } else {
+        target_from_path(script_or_program(from), target);
+    }
+    (void)mfi_str_format(worker, sizeof worker, "%s-0", target);
+    to->target = strdup(target);
+    to->worker = strdup(worker);
+    return MF_OK;
+}
+
+static mf_status check_names(const mf_parent_options *from, mf_error *error)
+{
+    struct in_addr address;
+    const char *names[] = {from->namespace_name, from->client_name};
+    if (from->program == NULL || from->program[0] == '\0') {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "program is missing");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (names[i] != NULL && (strlen(names[i]) > MFI_NAME_MAX_BYTES ||
+                                 !mfi_utf8_valid(names[i], strlen(names[i])))) {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                            "%s must be UTF-8 of at most %zu bytes",
+                            i == 0 ? "namespace_name" : "client_name", MFI_NAME_MAX_BYTES);
+        }
+    }
+    if (from->bind_address != NULL && inet_pton(AF_INET, from->bind_address, &address) != 1) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "bind_address '%.80s' is no IPv4 address",
+                        from->bind_address);
+    }
+    for (size_t i = 0; from->env != NULL && from->env[i] != NULL; i++) {
+        if (strchr(from->env[i], '=') == NULL || from->env[i][0] == '=') {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "env[%zu] is not NAME=value", i);
+        }
+    }
+    return MF_OK;
+}
+
+static char *copy_or(const char *text, const char *preset)
+{
+    const char *chosen = text != NULL ? text : preset;
+    return chosen != NULL ? strdup(chosen) : NULL;
+}
+
+static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *from,
+                            mf_error *error)
+{
+    to->program = strdup(from->program);
+    to->args = mfi_list_copy(from->args, "--worker");
+    to->env = mfi_list_copy(from->env, NULL);
+    to->namespace_name = copy_or(from->namespace_name, MFI_DEFAULT_NAMESPACE);
+    to->bind_address = copy_or(from->bind_address, "127.0.0.1");
+    to->client_name = copy_or(from->client_name, NULL);
+    to->working_directory = copy_or(from->working_directory, NULL);
+    bool complete = to->program != NULL && to->args != NULL && to->env != NULL &&
+                    to->namespace_name != NULL && to->bind_address != NULL &&
+                    to->target != NULL && to->worker != NULL &&
+                    (to->client_name != NULL) == (from->client_name != NULL) &&
+                    (to->working_directory != NULL) == (from->working_directory != NULL);
+    return complete ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent's options");
+}
+
+mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_parent_options *options,
+                                   mf_runtime **ret_runtime, mf_error *error)
+{
+    mf_parent_options from;
+    mf_status status = mfi_options_copy(&from, sizeof from, sizeof from, options,
+                                        "mf_parent_options", error);
+    if (status == MF_OK) {
+        status = check_names(&from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_times(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_counts(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_target(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = copy_texts(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        settings->port = from.port;
+        settings->critical = from.critical;
+        settings->on_output = from.on_output;
+        settings->user_data = from.user_data;
+        *ret_runtime = from.runtime;
+    }
+    return status;
+}
+
+void mfi_parent_settings_fini(mfi_parent_settings *settings)
+{
+    free(settings->target);
+    free(settings->worker);
+    free(settings->program);
+    mfi_list_free(settings->args);
+    mfi_list_free(settings->env);
+    free(settings->working_directory);
+    free(settings->namespace_name);
+    free(settings->client_name);
+    free(settings->bind_address);
+    *settings = (mfi_parent_settings){0};
+}
