@@ -49,7 +49,7 @@ static mf_parent_state wait_while(mf_parent *parent, mf_parent_state a, mf_paren
     }
 }
 
-mf_parent_state mf_parent_get_state(const mf_parent *parent)
+mf_parent_state mf_parent_get_state(mf_parent *parent)
 {
     return parent != NULL ? mfi_parent_state(parent) : MF_PARENT_CREATED;
 }
@@ -285,24 +285,23 @@ void mf_parent_destroy(mf_parent *parent)
 
 /* ---- Reading back ---- */
 
-int64_t mf_parent_pid(const mf_parent *parent)
+int64_t mf_parent_pid(mf_parent *parent)
 {
     return parent != NULL ? atomic_load_explicit(&parent->pid, memory_order_relaxed) : 0;
 }
 
-size_t mf_parent_endpoint(const mf_parent *parent, char *to, size_t size)
+size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size)
 {
     if (parent == NULL || to == NULL || size == 0) {
         return 0;
     }
-    mfi_mutex *mutex = (mfi_mutex *)&parent->mutex; /* logically const */
-    mfi_mutex_lock(mutex);
+    mfi_mutex_lock(&parent->mutex);
     size_t length = mfi_str_copy(to, size, parent->endpoint);
-    mfi_mutex_unlock(mutex);
+    mfi_mutex_unlock(&parent->mutex);
     return length;
 }
 
-const char *mf_parent_circuit_state(const mf_parent *parent)
+const char *mf_parent_circuit_state(mf_parent *parent)
 {
     return parent != NULL ? mfi_circuit_state_name(mfi_circuit_get_state(&parent->circuit))
                           : "disabled";
@@ -318,7 +317,7 @@ static uint64_t as_ns(double seconds)
     return seconds > 0 ? (uint64_t)(seconds * (double)MFI_NS_PER_S) : 0; /* NaN gives 0 */
 }
 
-mf_status mf_parent_read_stats(const mf_parent *parent, mf_parent_stats *ret_stats,
+mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats,
                                mf_error *error)
 {
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
@@ -329,7 +328,7 @@ mf_status mf_parent_read_stats(const mf_parent *parent, mf_parent_stats *ret_sta
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "parent must not be NULL, ret_stats set by MF_PARENT_STATS_INIT");
     }
-    mfi_circuit_read((mfi_circuit *)&parent->circuit, &circuit);
+    mfi_circuit_read(&parent->circuit, &circuit);
     mfi_target_read(parent->observed, &latency);
     stats.struct_size = ret_stats->struct_size;
     stats.calls_failed = load(&parent->calls_failed);

@@ -31,7 +31,6 @@ struct mf_runtime {
     mfi_loop *loop;
     mf_logger *logger;
     mf_metrics *metrics;
-    bool measures;
     mfi_observer *observer;
     mf_probe probe;
     char *service, *version, *instance;
@@ -54,7 +53,7 @@ void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component);
 void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component);
 
 /* engine_probe.c: fills runtime->probe. */
-void mfi_engine_probe_init(mf_runtime *runtime);
+mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error);
 void mfi_engine_probe_fini(mf_runtime *runtime);
 
 #endif

@@ -112,12 +112,12 @@ MF_API mf_status mf_parent_stop(mf_parent *parent, mf_error *error);
 MF_API void mf_parent_destroy(mf_parent *parent);
 
 /** Where it stands now. @par Threads Thread-safe. */
-MF_API mf_parent_state mf_parent_get_state(const mf_parent *parent);
+MF_API mf_parent_state mf_parent_get_state(mf_parent *parent);
 /** The worker's process id, 0 if none runs. @par Threads Thread-safe. */
-MF_API int64_t mf_parent_pid(const mf_parent *parent);
+MF_API int64_t mf_parent_pid(mf_parent *parent);
 /** Copies the bound endpoint ("tcp://127.0.0.1:40001"), "" before the start.
  *  @return Its length. @par Threads Thread-safe. */
-MF_API size_t mf_parent_endpoint(const mf_parent *parent, char *to, size_t size);
+MF_API size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size);
 
 /** What mf_parent_stats() reads. Set by MF_PARENT_STATS_INIT. */
 typedef struct mf_parent_stats {
@@ -136,11 +136,11 @@ typedef struct mf_parent_stats {
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT {.struct_size = sizeof(mf_parent_stats)}
 /** Reads the figures. @return MF_OK or MF_ERR_INVALID_ARGUMENT. @par Threads Thread-safe. */
-MF_API MF_NODISCARD mf_status mf_parent_read_stats(const mf_parent *parent,
+MF_API MF_NODISCARD mf_status mf_parent_read_stats(mf_parent *parent,
                                                    mf_parent_stats *ret_stats, mf_error *error);
 
 /** "closed", "open", "half_open" or "disabled"; static. @par Threads Thread-safe. */
-MF_API const char *mf_parent_circuit_state(const mf_parent *parent);
+MF_API const char *mf_parent_circuit_state(mf_parent *parent);
 
 /**
  * Sends a heartbeat now and waits for its answer.

@@ -1,0 +1,18 @@
+/* Who is speaking: facts about the build and the process, as info metrics and as default names. */
+#ifndef MFI_CORE_BUILD_INFO_H
+#define MFI_CORE_BUILD_INFO_H
+
+#include <stddef.h>
+
+#include <multifrost/error.h>
+#include <multifrost/metrics.h>
+
+/* Adds target_info and multifrost_build_info. */
+mf_status mfi_build_info_add(mf_metrics *metrics, const char *service, const char *version,
+                             const char *instance, const char *service_namespace, mf_error *error);
+/* Name of the running program; static. */
+const char *mfi_build_program(void);
+/* "host-4711". */
+void mfi_build_instance(char *to, size_t size);
+
+#endif
