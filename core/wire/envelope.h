@@ -91,9 +91,11 @@ typedef struct mfi_reply_times {
 } mfi_reply_times;
 mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, double timestamp,
                               const mfi_reply_times *times, mf_error *error);
-/* As above, with a result that is encoded already: one msgpack value. */
-mf_status mfi_encode_response_raw(mfi_buf *to, mfi_text id, mfi_slice result, double timestamp,
-                                  const mfi_reply_times *times, mf_error *error);
+/* The same in two steps, for a handler that sets its result before its run time is known: the first
+ * encodes the result straight into the message, the second completes it. */
+mf_status mfi_encode_response_begin(mfi_buf *to, mfi_text id, const mf_value *result,
+                                    double timestamp, mf_error *error);
+mf_status mfi_encode_response_end(mfi_buf *to, const mfi_reply_times *times, mf_error *error);
 /* text is cleaned and cut at MFI_ERROR_TEXT_MAX_BYTES. */
 mf_status mfi_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
                            const mfi_reply_times *times, mf_error *error);

@@ -174,25 +174,35 @@ static void pack_times(draft *at, const mfi_reply_times *times)
     }
 }
 
-mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, double timestamp,
-                              const mfi_reply_times *times, mf_error *error)
+mf_status mfi_encode_response_begin(mfi_buf *to, mfi_text id, const mf_value *result,
+                                    double timestamp, mf_error *error)
 {
     draft at;
     begin(&at, to, id, "response", timestamp, 2);
-    pack_times(&at, times);
     mfi_pack_key(&at.packer, "result"); /* written out also when it is nil */
     return end(&at, mfi_pack_value(&at.packer, result, 1, "result", error), error);
 }
 
-mf_status mfi_encode_response_raw(mfi_buf *to, mfi_text id, mfi_slice result, double timestamp,
-                                  const mfi_reply_times *times, mf_error *error)
+mf_status mfi_encode_response_end(mfi_buf *to, const mfi_reply_times *times, mf_error *error)
 {
-    draft at;
-    begin(&at, to, id, "response", timestamp, 2);
+    draft at = {.to = to, .start = to->size};
+    mfi_packer_init(&at.packer, to);
     pack_times(&at, times);
-    mfi_pack_key(&at.packer, "result");
-    mfi_buf_append(to, result.data, result.size);
     return end(&at, MF_OK, error);
+}
+
+mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, double timestamp,
+                              const mfi_reply_times *times, mf_error *error)
+{
+    size_t start = to->size;
+    mf_status status = mfi_encode_response_begin(to, id, result, timestamp, error);
+    if (status == MF_OK) {
+        status = mfi_encode_response_end(to, times, error);
+    }
+    if (status != MF_OK) {
+        to->size = start;
+    }
+    return status;
 }
 
 /* A str pair whose text comes from a program: cleaned, cut on a character. */

@@ -1,0 +1,301 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/engine/child.h"
+
+#define BURST_MESSAGES 64
+
+/* ---- Messages ---- */
+
+mfi_out *mfi_out_make(const mf_child *child, mfi_traffic traffic, const mfi_route *route)
+{
+    mfi_out *out = malloc(sizeof *out);
+    if (out != NULL) {
+        out->traffic = traffic;
+        out->route.size = 0;
+        if (route != NULL) {
+            out->route.size = route->size;
+            memcpy(out->route.bytes, route->bytes, route->size);
+        }
+        mfi_buf_init(&out->buf, child->max_message_bytes);
+    }
+    return out;
+}
+
+void mfi_out_free(mfi_out *out)
+{
+    if (out != NULL) {
+        mfi_buf_fini(&out->buf);
+        free(out);
+    }
+}
+
+void mfi_child_push(mf_child *child, mfi_out *out)
+{
+    if (out->traffic == MFI_TRAFFIC_OUTPUT) {
+        atomic_fetch_add_explicit(&child->outputs_waiting, 1, memory_order_relaxed);
+    }
+    mfi_mpsc_push(&child->driver.queue, &out->node);
+}
+
+void mfi_call_in_free(mfi_call_in *call)
+{
+    if (call != NULL) {
+        mfi_message_release(&call->message);
+        free(call);
+    }
+}
+
+void mfi_child_dropped(mf_child *child, const char *reason, const char *text, size_t bytes)
+{
+    mfi_observe_transport_event(child->runtime->observer, child->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED,
+                                                       .type = "other",
+                                                       .reason = reason,
+                                                       .text = text,
+                                                       .bytes = bytes});
+}
+
+/* ---- Out ---- */
+
+static mfi_out *next_to_send(mf_child *child)
+{
+    mfi_out *out = child->stalled;
+    child->stalled = NULL;
+    if (out == NULL) {
+        out = (mfi_out *)(void *)mfi_mpsc_pop(&child->driver.queue);
+        if (out != NULL && out->traffic == MFI_TRAFFIC_OUTPUT) {
+            atomic_fetch_sub_explicit(&child->outputs_waiting, 1, memory_order_relaxed);
+        }
+    }
+    return out;
+}
+
+/* False if it has to wait; it is then the stalled one. */
+static bool send_one(mf_child *child, mfi_out *out)
+{
+    const mfi_route *route = out->route.size != 0 ? &out->route : &child->peer;
+    size_t bytes = out->buf.size;
+    /* Before a peer has spoken there is nobody to send output to. */
+    mfi_io io = route->size != 0 ? child->transport->ops->send(child->transport, route, &out->buf)
+                                 : MFI_IO_AGAIN;
+    if (io == MFI_IO_AGAIN) {
+        child->stalled = out;
+        return false;
+    }
+    if (io == MFI_IO_DONE) {
+        mfi_observe_traffic(child->observed, true, out->traffic, bytes);
+    } else {
+        mfi_child_dropped(child, "unroutable", "the peer of an answer is gone", bytes);
+    }
+    mfi_out_free(out);
+    return true;
+}
+
+static bool send_queued(mf_child *child)
+{
+    for (int i = 0; i < BURST_MESSAGES; i++) {
+        mfi_out *out = next_to_send(child);
+        if (out == NULL) {
+            return mfi_mpsc_empty(&child->driver.queue);
+        }
+        if (!send_one(child, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- In ---- */
+
+static bool text_equals(mfi_text text, const char *word)
+{
+    return text.data != NULL && text.size == strlen(word) &&
+           memcmp(text.data, word, text.size) == 0;
+}
+
+static void answer_heartbeat(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
+{
+    mfi_metadata metadata;
+    mfi_metadata_read(envelope->metadata, &metadata);
+    uint64_t since = atomic_load_explicit(&child->handler_since_ns, memory_order_relaxed);
+    mfi_heartbeat_answer answer = {
+        .id = envelope->id,
+        .args = envelope->args,
+        .hb_timestamp = metadata.hb_timestamp,
+        .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
+        .queue_length = atomic_load_explicit(&child->queued, memory_order_relaxed)};
+    double timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
+    mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_HEARTBEAT, route);
+    if (out != NULL && envelope->id.data != NULL && envelope->id.size <= MFI_ID_MAX_BYTES &&
+        mfi_encode_heartbeat_answer(&out->buf, &answer, timestamp, NULL) == MF_OK) {
+        mfi_child_push(child, out);
+        return;
+    }
+    mfi_out_free(out);
+    mfi_child_dropped(child, "decode_error", "a heartbeat that cannot be answered", 0);
+}
+
+/* Too many calls wait already: the caller is told at once. */
+static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
+{
+    static const char text[] = "ServerOverloaded: too many calls are waiting";
+    double timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
+    mfi_reply_times times = {.timestamp_received = timestamp};
+    mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_ERROR, route);
+    mfi_observe_transport_event(child->runtime->observer, child->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
+    if (out != NULL &&
+        mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, sizeof text - 1}, timestamp,
+                         &times, NULL) == MF_OK) {
+        mfi_child_push(child, out);
+    } else {
+        mfi_out_free(out);
+    }
+}
+
+static void queue_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
+                       mfi_message *message)
+{
+    if (envelope->id.size == 0 || envelope->id.size > MFI_ID_MAX_BYTES) {
+        mfi_child_dropped(child, "decode_error", "a call without an id that can be answered",
+                          message->size);
+        return;
+    }
+    if (atomic_load_explicit(&child->queued, memory_order_relaxed) >= child->max_queued) {
+        refuse_call(child, route, envelope);
+        return;
+    }
+    mfi_call_in *call = malloc(sizeof *call);
+    if (call == NULL) {
+        refuse_call(child, route, envelope);
+        return;
+    }
+    call->next = NULL;
+    call->route.size = route->size;
+    memcpy(call->route.bytes, route->bytes, route->size);
+    call->message = *message;
+    *message = (mfi_message){0};
+    call->envelope = *envelope;
+    call->received_ns = mfi_monotonic_ns();
+    if (child->last != NULL) {
+        child->last->next = call;
+    } else {
+        child->first = call;
+    }
+    child->last = call;
+    atomic_fetch_add_explicit(&child->queued, 1, memory_order_relaxed);
+}
+
+mfi_call_in *mfi_child_next_call(mf_child *child)
+{
+    mfi_call_in *call = child->first;
+    if (call != NULL) {
+        child->first = call->next;
+        if (child->first == NULL) {
+            child->last = NULL;
+        }
+        atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
+    }
+    return call;
+}
+
+static void take_message(mf_child *child, const mfi_route *route, mfi_message *message)
+{
+    static const mfi_traffic traffics[] = {
+        MFI_TRAFFIC_OTHER,     MFI_TRAFFIC_CALL,    MFI_TRAFFIC_RESPONSE,
+        MFI_TRAFFIC_ERROR,     MFI_TRAFFIC_HEARTBEAT, MFI_TRAFFIC_CONTROL,
+        MFI_TRAFFIC_OUTPUT,    MFI_TRAFFIC_OUTPUT,  MFI_TRAFFIC_CONTROL};
+    mfi_envelope envelope;
+    mfi_reject reject = MFI_REJECT_NONE;
+    mf_error error;
+    mfi_error_clear(&error);
+    if (message->size > child->max_message_bytes) {
+        mfi_child_dropped(child, "oversize", "a message is larger than max_message_bytes",
+                          message->size);
+        return;
+    }
+    if (mfi_envelope_decode(message->data, message->size, &envelope, &reject, &error) != MF_OK) {
+        mfi_child_dropped(child, mfi_reject_word(reject), error.message, message->size);
+        return;
+    }
+    mfi_observe_traffic(child->observed, false, traffics[envelope.type], message->size);
+    if (envelope.namespace_present &&
+        !text_equals(envelope.namespace_name, child->namespace_name)) {
+        return; /* for another child; the protocol answers nothing */
+    }
+    child->peer.size = route->size;
+    memcpy(child->peer.bytes, route->bytes, route->size);
+    if (envelope.type == MFI_MESSAGE_CALL) {
+        queue_call(child, route, &envelope, message);
+    } else if (envelope.type == MFI_MESSAGE_HEARTBEAT) {
+        answer_heartbeat(child, route, &envelope);
+    } else if (envelope.type == MFI_MESSAGE_SHUTDOWN) {
+        mf_child_stop(child);
+    }
+}
+
+/* True when the wire had nothing more. The run thread stops at the first call. */
+static bool receive_all(mf_child *child, bool one_call)
+{
+    mfi_route route;
+    for (int i = 0; i < BURST_MESSAGES; i++) {
+        mfi_message message = {0};
+        mfi_io io = child->transport->ops->receive(child->transport, &route, &message);
+        if (io == MFI_IO_MALFORMED) {
+            mfi_child_dropped(child, "decode_error", "a message with too few frames", 0);
+            continue;
+        }
+        if (io != MFI_IO_DONE) {
+            return true;
+        }
+        take_message(child, &route, &message);
+        mfi_message_release(&message);
+        if (one_call && child->first != NULL) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool move(mf_child *child, bool one_call)
+{
+    for (;;) {
+        bool sent = send_queued(child);
+        if (!receive_all(child, one_call) || !sent) {
+            return false;
+        }
+        if (child->stalled != NULL || mfi_mpsc_empty(&child->driver.queue)) {
+            return true;
+        }
+    }
+}
+
+bool mfi_child_burst(mf_child *child)
+{
+    return move(child, true);
+}
+
+static bool burst(void *self, const mfi_waiter *until)
+{
+    (void)until;
+    return move(self, false);
+}
+
+static bool needs_watch(void *self)
+{
+    return ((const mf_child *)self)->stalled != NULL;
+}
+
+const mfi_driver_ops mfi_child_driver_ops = {.burst = burst, .needs_watch = needs_watch};
+
+void mfi_child_drop_all(mf_child *child)
+{
+    for (mfi_out *out = NULL; (out = next_to_send(child)) != NULL;) {
+        mfi_out_free(out);
+    }
+    for (mfi_call_in *call = NULL; (call = mfi_child_next_call(child)) != NULL;) {
+        mfi_call_in_free(call);
+    }
+}
