@@ -1,0 +1,126 @@
+/* What the worker prints. File descriptors 1 and 2 lead into pipes while it runs; the engine thread
+ * cuts what comes out into lines and queues them as messages for the parent, so that a parent which
+ * never reads its child's pipes cannot block it. A bound keeps a flood from filling memory: what is
+ * beyond it is dropped, and counted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "core/engine/child.h"
+#include "core/engine/parent.h"
+
+#define READ_BYTES 16384
+#define READS_PER_TURN 8
+
+static void on_line(void *self, const char *text, size_t length)
+{
+    mfi_capture *capture = self;
+    mf_child *child = capture->child;
+    mfi_out *out = NULL;
+    char id[MFI_UUID_TEXT];
+    if (length == 0) {
+        return;
+    }
+    if (atomic_load_explicit(&child->outputs_waiting, memory_order_relaxed) <
+        MFI_CHILD_OUTPUTS_MAX) {
+        out = mfi_out_make(child, MFI_TRAFFIC_OUTPUT, NULL);
+    }
+    mfi_uuid uuid = mfi_uuid_make();
+    mfi_uuid_format(&uuid, id);
+    double timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
+    if (out == NULL || mfi_encode_output(&out->buf, id, capture->fd == STDERR_FILENO,
+                                         (mfi_text){text, length}, timestamp, NULL) != MF_OK) {
+        mfi_out_free(out);
+        mfi_child_dropped(child, "hwm", "more output than the parent takes", length);
+        return;
+    }
+    mfi_child_push(child, out);
+}
+
+/* False at the end of the pipe. */
+static bool drain(mfi_capture *capture, int reads)
+{
+    char bytes[READ_BYTES];
+    for (int i = 0; i < reads; i++) {
+        ssize_t got = read(capture->read_fd, bytes, sizeof bytes);
+        if (got > 0) {
+            mfi_lines_feed(&capture->lines, bytes, (size_t)got);
+        } else if (got == 0 || errno != EINTR) {
+            return got < 0 && errno == EAGAIN;
+        }
+    }
+    return true;
+}
+
+static void on_readable(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mfi_capture *capture = MFI_CONTAINER(source, mfi_capture, source);
+    if (!drain(capture, READS_PER_TURN)) {
+        mfi_source_remove(capture->child->runtime->loop, source);
+    }
+    (void)mfi_driver_kick(&capture->child->driver);
+}
+
+static mf_status capture_one(mf_child *child, mfi_capture *capture, int fd, mf_error *error)
+{
+    int ends[2] = {-1, -1};
+    mfi_source_init(&capture->source, on_readable);
+    mfi_lines_init(&capture->lines, on_line, capture);
+    capture->child = child;
+    capture->fd = fd;
+    capture->read_fd = -1;
+    capture->saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (capture->saved < 0) {
+        return errno == EBADF ? MF_OK /* closed: nothing to catch */
+                              : mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot keep fd %d",
+                                               fd);
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 ||
+        dup2(ends[1], fd) < 0) {
+        mf_status status =
+            mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot catch what fd %d prints", fd);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        (void)close(capture->saved);
+        capture->saved = -1;
+        return status;
+    }
+    (void)close(ends[1]);
+    capture->read_fd = ends[0];
+    return mfi_source_add(child->runtime->loop, &capture->source, ends[0], EPOLLIN, error);
+}
+
+mf_status mfi_child_capture_start(mf_child *child, mf_error *error)
+{
+    (void)fflush(NULL);
+    mf_status status = capture_one(child, &child->captures[0], STDOUT_FILENO, error);
+    if (status == MF_OK) {
+        status = capture_one(child, &child->captures[1], STDERR_FILENO, error);
+    }
+    /* A pipe would make stdio buffer whole blocks; lines are what people wait for. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    return status;
+}
+
+void mfi_child_capture_stop(mf_child *child)
+{
+    for (int i = 0; i < 2; i++) {
+        mfi_capture *capture = &child->captures[i];
+        if (capture->child == NULL || capture->read_fd < 0) {
+            continue;
+        }
+        (void)dup2(capture->saved, capture->fd);
+        (void)close(capture->saved);
+        /* A pipe holds 64 KiB; a child of ours may keep it open, so there may be no end. */
+        (void)drain(capture, READS_PER_TURN);
+        mfi_lines_end(&capture->lines);
+        mfi_source_remove(child->runtime->loop, &capture->source);
+        (void)close(capture->read_fd);
+        capture->read_fd = -1;
+    }
+}

@@ -1,0 +1,268 @@
+/* The run loop of a worker: its start, its end, and what makes it stop: SHUTDOWN, SIGTERM, SIGINT,
+ * mf_child_stop(), or the end of the parent process. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "core/engine/child.h"
+#include "core/engine/parent.h"
+
+#define QUEUE_MESSAGES 10000
+#define LINGER_MS 1000
+/* How often the end tries to hand over what is still queued, each time waiting at most as long. */
+#define FLUSH_ROUNDS 20
+#define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
+
+/* ---- Stopping ---- */
+
+void mf_child_stop(mf_child *child)
+{
+    if (child != NULL) {
+        atomic_store_explicit(&child->stopping, true, memory_order_release);
+        mfi_driver_wake(&child->driver);
+    }
+}
+
+/* The child that has the signals, NULL if none. */
+static _Atomic(mf_child *) signal_child;
+
+static void on_signal(int number)
+{
+    (void)number;
+    int before = errno;
+    mf_child_stop(atomic_load_explicit(&signal_child, memory_order_acquire));
+    errno = before;
+}
+
+typedef struct signals {
+    bool taken;
+    struct sigaction term, interrupt;
+} signals;
+
+/* Only one child of a process can have them; a second one leaves them alone. */
+static void take_signals(mf_child *child, signals *saved)
+{
+    mf_child *nobody = NULL;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    saved->taken = !child->no_signals &&
+                   atomic_compare_exchange_strong_explicit(&signal_child, &nobody, child,
+                                                           memory_order_acq_rel,
+                                                           memory_order_relaxed);
+    if (saved->taken) {
+        (void)sigaction(SIGTERM, &action, &saved->term);
+        (void)sigaction(SIGINT, &action, &saved->interrupt);
+    }
+}
+
+static void restore_signals(const signals *saved)
+{
+    if (saved->taken) {
+        (void)sigaction(SIGTERM, &saved->term, NULL);
+        (void)sigaction(SIGINT, &saved->interrupt, NULL);
+        atomic_store_explicit(&signal_child, NULL, memory_order_release);
+    }
+}
+
+/* ---- The parent process ---- */
+
+static void on_parent_gone(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mf_child *child = MFI_CONTAINER(source, mf_child, parent_source);
+    mfi_source_remove(child->runtime->loop, source);
+    mf_child_stop(child);
+}
+
+/* Without pidfds (an old kernel) only signals and SHUTDOWN end the worker. */
+static void watch_parent(mf_child *child)
+{
+    pid_t parent = getppid();
+    mfi_source_init(&child->parent_source, on_parent_gone);
+    child->parent_fd = (int)syscall(SYS_pidfd_open, parent, 0);
+    if (child->parent_fd >= 0 && mfi_source_add(child->runtime->loop, &child->parent_source,
+                                                child->parent_fd, EPOLLIN, NULL) != MF_OK) {
+        (void)close(child->parent_fd);
+        child->parent_fd = -1;
+    }
+    if (getppid() != parent) {
+        mf_child_stop(child); /* it went away just now */
+    }
+}
+
+/* ---- Start ---- */
+
+typedef struct start {
+    mf_child *child;
+    mf_status status;
+    mf_error *error;
+} start;
+
+static void on_monitor(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mf_child *child = MFI_CONTAINER(source, mf_child, monitor_source);
+    mfi_peer_event event = MFI_PEER_NONE;
+    while ((event = child->transport->ops->next_event(child->transport)) != MFI_PEER_NONE) {
+        mfi_transport_event seen = {.text = child->transport->endpoint};
+        if (event == MFI_PEER_CONNECTED) {
+            seen.what =
+                child->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
+            child->was_connected = true;
+        } else {
+            seen.what = MFI_TRANSPORT_DISCONNECTED;
+            seen.reason = event == MFI_PEER_HANDSHAKE_FAILED ? "handshake_failed" : "closed";
+        }
+        mfi_observe_transport_event(child->runtime->observer, child->observed, &seen);
+    }
+}
+
+/* Engine thread. Connects first: an original parent gives a worker two seconds. */
+static void start_on_engine(void *argument)
+{
+    start *at = argument;
+    mf_child *child = at->child;
+    mfi_loop *loop = child->runtime->loop;
+    mfi_transport_options options = {.context = child->runtime->messaging,
+                                     .is_child = true,
+                                     .address = "127.0.0.1",
+                                     .port = child->port,
+                                     .max_message_bytes = child->max_message_bytes,
+                                     .queue_messages = QUEUE_MESSAGES,
+                                     .linger_ms = LINGER_MS};
+    at->status = mfi_transport_zmq_open(&child->transport, &options, at->error);
+    if (at->status != MF_OK) {
+        return;
+    }
+    const mfi_transport_ops *ops = child->transport->ops;
+    mfi_source_init(&child->monitor_source, on_monitor);
+    at->status = mfi_source_add(loop, &child->monitor_source,
+                                ops->events_readiness(child->transport), EPOLLIN, at->error);
+    if (at->status == MF_OK) {
+        at->status =
+            mfi_driver_open(&child->driver, ops->readiness(child->transport), at->error);
+    }
+    watch_parent(child);
+    if (at->status == MF_OK && !child->no_output_capture) {
+        at->status = mfi_child_capture_start(child, at->error);
+    }
+}
+
+/* ---- End ---- */
+
+static void capture_stop_on_engine(void *argument)
+{
+    mfi_child_capture_stop(argument);
+}
+
+static void on_closed(void *self)
+{
+    mf_child *child = self;
+    mfi_loop *loop = child->runtime->loop;
+    mfi_source_remove(loop, &child->monitor_source);
+    mfi_source_remove(loop, &child->parent_source);
+    if (child->parent_fd >= 0) {
+        (void)close(child->parent_fd);
+        child->parent_fd = -1;
+    }
+    if (child->transport != NULL) {
+        child->transport->ops->close(child->transport);
+        child->transport = NULL;
+    }
+    atomic_store_explicit(&child->closed, 1, memory_order_release);
+    mfi_futex_wake(&child->closed, 1);
+}
+
+static void close_on_engine(void *argument)
+{
+    mf_child *child = argument;
+    mfi_driver_close(&child->driver, on_closed);
+}
+
+static void finish(mf_child *child)
+{
+    mfi_loop_call(child->runtime->loop, close_on_engine, child);
+    while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
+        mfi_futex_wait(&child->closed, 0, MFI_NEVER);
+    }
+    /* Tasks that were posted before have run when this returns. */
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
+    mfi_child_drop_all(child);
+}
+
+/* Role held: answers and the last lines of output get out, if the parent still takes them. */
+static void flush_messages(mf_child *child)
+{
+    (void)fflush(NULL);
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
+    for (int i = 0; i < FLUSH_ROUNDS; i++) {
+        bool drained = mfi_child_burst(child);
+        if (drained && child->stalled == NULL && mfi_mpsc_empty(&child->driver.queue)) {
+            return;
+        }
+        mfi_call_in_free(mfi_child_next_call(child)); /* too late to be served */
+        if (drained) {
+            mfi_driver_sleep(&child->driver, mfi_monotonic_ns() + FLUSH_WAIT_NS);
+        }
+    }
+}
+
+/* ---- The loop ---- */
+
+static void serve_until_stopped(mf_child *child)
+{
+    bool drained = false;
+    if (!mfi_driver_acquire(&child->driver)) {
+        return;
+    }
+    while (!atomic_load_explicit(&child->stopping, memory_order_acquire)) {
+        mfi_call_in *call = mfi_child_next_call(child);
+        if (call != NULL) {
+            mfi_driver_release(&child->driver, drained);
+            mfi_child_serve(child, call);
+            (void)mfi_driver_acquire(&child->driver);
+        }
+        drained = mfi_child_burst(child);
+        if (drained && child->first == NULL) {
+            mfi_driver_sleep(&child->driver, MFI_NEVER);
+        }
+    }
+    flush_messages(child);
+    mfi_driver_release(&child->driver, false);
+}
+
+mf_status mf_child_run(mf_child *child, mf_error *error)
+{
+    signals saved;
+    if (child == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "child is NULL");
+    }
+    mf_status status = mfi_runtime_check(child->runtime, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (child->first_failure != MF_OK) {
+        mfi_error_copy(error, &child->failure);
+        return child->first_failure;
+    }
+    if (child->ran || mfi_loop_on_thread(child->runtime->loop)) {
+        return mfi_fail(error, MF_ERR_STATE, "a child runs once, and not from a callback");
+    }
+    child->ran = true;
+    take_signals(child, &saved);
+    start at = {.child = child, .error = error};
+    mfi_loop_call(child->runtime->loop, start_on_engine, &at);
+    if (at.status == MF_OK) {
+        serve_until_stopped(child);
+    }
+    finish(child);
+    restore_signals(&saved);
+    if (child->on_stop != NULL) {
+        child->on_stop(child->user_data);
+    }
+    return at.status;
+}
