@@ -327,6 +327,8 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
     memset(child, 0, sizeof *child);
     child->driver.wake_fd = -1;
     child->parent_fd = -1;
+    mfi_source_init(&child->parent_source, NULL);
+    mfi_source_init(&child->monitor_source, NULL);
     mfi_tree_init(&child->args);
     mfi_tree_init(&child->metadata);
     status = take_options(child, &from, error);

@@ -1,0 +1,199 @@
+/* Counters, gauges and histograms: writers touch their own shard, readers pay for the merge (the
+ * trade of brpc's bvar). All cells are relaxed: they order nothing but themselves. */
+#include "metrics/instruments.h"
+
+#include <math.h>
+
+unsigned mfi_shard_index(void)
+{
+    static _Atomic(unsigned) next;
+    static _Thread_local unsigned own; /* 0: none yet, else index + 1 */
+    if (own == 0) {
+        own = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % MFI_SHARDS + 1;
+    }
+    return own - 1;
+}
+
+/* ---- Counters and gauges ---- */
+
+void mf_counter_add(mf_counter *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(&counter->page->cells[mfi_shard_index()][counter->index], n,
+                              memory_order_relaxed);
+}
+
+uint64_t mf_counter_value(const mf_counter *counter)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < MFI_SHARDS; i++) {
+        sum += atomic_load_explicit(&counter->page->cells[i][counter->index],
+                                    memory_order_relaxed);
+    }
+    return sum;
+}
+
+void mf_gauge_set(mf_gauge *gauge, double value)
+{
+    atomic_store_explicit(&gauge->value, value, memory_order_relaxed);
+}
+
+void mf_gauge_add(mf_gauge *gauge, double n)
+{
+    double value = atomic_load_explicit(&gauge->value, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&gauge->value, &value, value + n,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+double mf_gauge_value(const mf_gauge *gauge)
+{
+    return atomic_load_explicit(&gauge->value, memory_order_relaxed);
+}
+
+/* ---- Recording ---- */
+
+/* The pointer at place, made on first use. Two threads may make it at once: one wins, and the
+ * arena keeps the other's memory. */
+static mfi_histogram_shard *shard_of(mf_histogram *histogram)
+{
+    _Atomic(mfi_histogram_shard *) *place = &histogram->shards[mfi_shard_index()];
+    mfi_histogram_shard *shard = atomic_load_explicit(place, memory_order_acquire);
+    if (shard == NULL) {
+        mfi_histogram_shard *made =
+            histogram->arena.allocate(histogram->arena.self, sizeof *made);
+        if (made != NULL && atomic_compare_exchange_strong_explicit(
+                                place, &shard, made, memory_order_acq_rel, memory_order_acquire)) {
+            shard = made;
+        }
+    }
+    return shard;
+}
+
+static mfi_octave *octave_of(mf_histogram *histogram, mfi_histogram_shard *shard, int octave)
+{
+    _Atomic(mfi_octave *) *place = &shard->octaves[octave];
+    mfi_octave *cells = atomic_load_explicit(place, memory_order_acquire);
+    if (cells == NULL) {
+        mfi_octave *made = histogram->arena.allocate(histogram->arena.self, sizeof *made);
+        if (made != NULL && atomic_compare_exchange_strong_explicit(
+                                place, &cells, made, memory_order_acq_rel, memory_order_acquire)) {
+            cells = made;
+        }
+    }
+    return cells;
+}
+
+static void record(mf_histogram *histogram, double value, uint64_t integer)
+{
+    const mfi_layout *layout = histogram->layout;
+    mfi_histogram_shard *shard = shard_of(histogram);
+    if (shard == NULL) {
+        return; /* no memory for the very first value of a thread: nothing to count in */
+    }
+    int index = mfi_layout_index(layout, value);
+    _Atomic(uint64_t) *cell = &shard->under;
+    if (index >= layout->octaves * MFI_CELLS_PER_OCTAVE) {
+        cell = &shard->over;
+    } else if (index >= 0) {
+        mfi_octave *octave = octave_of(histogram, shard, index / MFI_CELLS_PER_OCTAVE);
+        /* Without memory it is counted, if not in its place. */
+        cell = octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &shard->over;
+    }
+    atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shard->sum, integer, memory_order_relaxed);
+}
+
+void mf_histogram_record(mf_histogram *histogram, double value)
+{
+    double positive = value > 0 ? value : 0; /* NaN too */
+    double integer = fmin(positive * histogram->layout->unit, 0x1p62);
+    record(histogram, positive, (uint64_t)integer);
+}
+
+void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
+{
+    /* A division is rounded correctly, so that a power of two stays on its side of its bound. */
+    record(histogram, (double)duration_ns / 1e9, duration_ns);
+}
+
+/* ---- Reading ---- */
+
+void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells)
+{
+    for (unsigned s = 0; s < MFI_SHARDS; s++) {
+        mfi_histogram_shard *shard =
+            atomic_load_explicit(&histogram->shards[s], memory_order_acquire);
+        if (shard == NULL) {
+            continue;
+        }
+        uint64_t under = atomic_load_explicit(&shard->under, memory_order_relaxed);
+        uint64_t over = atomic_load_explicit(&shard->over, memory_order_relaxed);
+        ret_cells->under += under;
+        ret_cells->over += over;
+        ret_cells->count += under + over;
+        for (int o = 0; o < histogram->layout->octaves; o++) {
+            mfi_octave *octave = atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
+            for (int c = 0; octave != NULL && c < MFI_CELLS_PER_OCTAVE; c++) {
+                uint64_t n = atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
+                ret_cells->cells[o * MFI_CELLS_PER_OCTAVE + c] += n;
+                ret_cells->count += n;
+            }
+        }
+        ret_cells->sum += (double)atomic_load_explicit(&shard->sum, memory_order_relaxed) /
+                          histogram->layout->unit;
+    }
+}
+
+double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, double q)
+{
+    if (cells->count == 0) {
+        return (double)NAN;
+    }
+    uint64_t rank = (uint64_t)ceil(q * (double)cells->count);
+    uint64_t seen = cells->under;
+    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
+    if (seen >= rank) {
+        return mfi_layout_middle(layout, -1);
+    }
+    for (int i = 0; i < most; i++) {
+        seen += cells->cells[i];
+        if (seen >= rank) {
+            return mfi_layout_middle(layout, i);
+        }
+    }
+    return mfi_layout_middle(layout, most);
+}
+
+void mfi_cells_summarise(const mfi_cells *cells, const mfi_layout *layout,
+                         mf_distribution *ret_distribution)
+{
+    ret_distribution->count = cells->count;
+    ret_distribution->sum = cells->sum;
+    ret_distribution->p50 = mfi_cells_quantile(cells, layout, 0.5);
+    ret_distribution->p90 = mfi_cells_quantile(cells, layout, 0.9);
+    ret_distribution->p95 = mfi_cells_quantile(cells, layout, 0.95);
+    ret_distribution->p99 = mfi_cells_quantile(cells, layout, 0.99);
+    ret_distribution->p999 = mfi_cells_quantile(cells, layout, 0.999);
+}
+
+void mfi_cells_cumulate(const mfi_cells *cells, const mfi_layout *layout,
+                        uint64_t ret_counts[MFI_BOUNDS_MAX])
+{
+    uint64_t seen = cells->under;
+    int cell = 0;
+    for (size_t i = 0; i < layout->bound_count; i++) {
+        int exponent = layout->bound_first + (int)i * layout->bound_step;
+        int end = (exponent - layout->lowest_exponent) * MFI_CELLS_PER_OCTAVE;
+        for (; cell < end; cell++) {
+            seen += cells->cells[cell];
+        }
+        ret_counts[i] = seen;
+    }
+}
+
+void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution)
+{
+    mfi_cells cells = {0};
+    mfi_histogram_merge(histogram, &cells);
+    mfi_cells_summarise(&cells, histogram->layout, ret_distribution);
+}
