@@ -1,0 +1,60 @@
+/* The registry: families, their series, and the visit that exposition makes of them. */
+#ifndef MFI_METRICS_METRIC_REGISTRY_H
+#define MFI_METRICS_METRIC_REGISTRY_H
+
+#include <multifrost/metrics.h>
+
+#include "base/buf.h"
+#include "base/mutex.h"
+#include "metrics/instruments.h"
+
+typedef struct mfi_series {
+    struct mfi_series *next;       /* sorted by label values */
+    struct mfi_series *hash_next;
+    uint64_t hash;
+    char **values; /* label_count */
+    union {
+        mf_counter counter;
+        mf_gauge gauge;
+        mf_histogram *histogram;
+        mf_window *window;
+    } as;
+} mfi_series;
+
+#define MFI_FAMILY_BUCKETS 64
+
+struct mf_family {
+    struct mf_family *next; /* in the order of exposition */
+    mf_metrics *metrics;
+    mf_metric_type type;
+    char *name, *help, *unit;
+    char **label_names;
+    size_t label_count;
+    size_t max_series;
+    double counter_factor;
+    const mfi_layout *layout;
+    mfi_mutex mutex;
+    mfi_series *series;                     /* guarded by mutex */
+    mfi_series *buckets[MFI_FAMILY_BUCKETS]; /* guarded by mutex */
+    size_t series_count;                    /* guarded by mutex */
+    mfi_series *other; /* takes the overflow; made with the family, exposed once it is used */
+    bool other_used;   /* guarded by mutex */
+    bool hidden;       /* takes series of a wrong type: never exposed */
+};
+
+/* As mf_metrics_create, with the memory and the time that the caller supplies. */
+mf_status mfi_metrics_create_in(mf_metrics **ret_metrics, const mf_metrics_options *options,
+                                mfi_arena arena, const mfi_clock *clock, mf_error *error);
+/* As mf_metrics_add, for the library's own rooms: also names that users may not take. */
+mf_status mfi_metrics_add_reserved(mf_metrics *metrics, const mf_metric_options *options,
+                                   mf_family **ret_family, mf_error *error);
+
+/* Runs the collectors and shows each family, in order. The family's mutex is held meanwhile:
+ * series cannot be made, but every writer goes on. */
+void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
+                       void *user_data);
+
+/* All series of a histogram family whose label `label` has this value, merged. */
+void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
+
+#endif
