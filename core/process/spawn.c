@@ -1,0 +1,341 @@
+#include "core/process/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/process/exec_record.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+#define START_WAIT_MS 5000
+
+extern char **environ;
+
+void mfi_process_init(mfi_process *process)
+{
+    *process = (mfi_process){
+        .pidfd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(*fd);
+        *fd = -1;
+    }
+}
+
+void mfi_process_close(mfi_process *process)
+{
+    close_fd(&process->pidfd);
+    close_fd(&process->stdout_fd);
+    close_fd(&process->stderr_fd);
+    close_fd(&process->death_fd);
+}
+
+/* ---- Environment ---- */
+
+static size_t name_length(const char *entry)
+{
+    const char *equals = strchr(entry, '=');
+    return equals != NULL ? (size_t)(equals - entry) : strlen(entry);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    size_t length = name_length(a);
+    return length == name_length(b) && strncmp(a, b, length) == 0;
+}
+
+/* What talks to the service manager is for this process alone. */
+static bool is_private(const char *entry)
+{
+    return strncmp(entry, "NOTIFY_SOCKET=", 14) == 0 || strncmp(entry, "WATCHDOG_", 9) == 0;
+}
+
+/* The own environment with `over` laid over it. Borrows all texts; NULL without memory. */
+static char **make_environment(const char *const *over)
+{
+    size_t own = 0;
+    size_t more = 0;
+    while (environ[own] != NULL) {
+        own++;
+    }
+    while (over != NULL && over[more] != NULL) {
+        more++;
+    }
+    char **all = calloc(own + more + 1, sizeof *all);
+    size_t count = 0;
+    for (size_t i = 0; all != NULL && i < own; i++) {
+        bool replaced = is_private(environ[i]);
+        for (size_t j = 0; j < more && !replaced; j++) {
+            replaced = same_name(environ[i], over[j]);
+        }
+        if (!replaced) {
+            all[count++] = environ[i];
+        }
+    }
+    for (size_t j = 0; all != NULL && j < more; j++) {
+        all[count++] = (char *)(uintptr_t)over[j]; /* posix_spawn does not write to it */
+    }
+    return all;
+}
+
+/* ---- The helper ---- */
+
+static const char *find_helper(const mfi_spawn_options *options, mf_error *error)
+{
+    const char *const places[] = {options->helper_path,
+                                  getenv("MULTIFROST_EXEC"), /* NOLINT: read only */
+                                  MFI_EXEC_INSTALLED_PATH, MFI_EXEC_BUILD_PATH};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (places[i] != NULL && places[i][0] != '\0' && access(places[i], X_OK) == 0) {
+            return places[i];
+        }
+    }
+    (void)mfi_fail(error, MF_ERR_START_FAILED,
+                   "the helper multifrost-exec is not at %s (MULTIFROST_EXEC names another place)",
+                   MFI_EXEC_INSTALLED_PATH);
+    return NULL;
+}
+
+typedef struct pipes {
+    int out[2], err[2], death[2], status[2];
+} pipes;
+
+static void close_pipes(pipes *all)
+{
+    int *ends[] = {all->out, all->err, all->death, all->status};
+    for (size_t i = 0; i < 4; i++) {
+        close_fd(&ends[i][0]);
+        close_fd(&ends[i][1]);
+    }
+}
+
+static mf_status open_pipes(pipes *all, mf_error *error)
+{
+    *all = (pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    if (pipe2(all->out, O_CLOEXEC) != 0 || pipe2(all->err, O_CLOEXEC) != 0 ||
+        pipe2(all->death, O_CLOEXEC) != 0 || pipe2(all->status, O_CLOEXEC) != 0 ||
+        fcntl(all->out[0], F_SETFL, O_NONBLOCK) != 0 ||
+        fcntl(all->err[0], F_SETFL, O_NONBLOCK) != 0) {
+        mf_status status =
+            mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot make pipes for a worker");
+        close_pipes(all);
+        return status;
+    }
+    return MF_OK;
+}
+
+/* The two descriptors that the helper keeps have to survive the exec under numbers it is told. A
+ * dup2 onto itself clears the close-on-exec flag in a file action. */
+static int spawn_helper(const char *helper, char **argv, char **envp, const pipes *all,
+                        const char *directory, pid_t *ret_pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    (void)sigemptyset(&none);
+    int result = posix_spawn_file_actions_init(&actions);
+    if (result != 0) {
+        return result;
+    }
+    result = posix_spawnattr_init(&attributes);
+    if (result == 0) {
+        (void)posix_spawnattr_setsigmask(&attributes, &none);
+        (void)posix_spawnattr_setpgroup(&attributes, 0); /* no terminal signals reach it */
+        (void)posix_spawnattr_setflags(&attributes,
+                                       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+        result |= posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        result |= posix_spawn_file_actions_adddup2(&actions, all->out[1], 1);
+        result |= posix_spawn_file_actions_adddup2(&actions, all->err[1], 2);
+        result |= posix_spawn_file_actions_adddup2(&actions, all->death[0], all->death[0]);
+        result |= posix_spawn_file_actions_adddup2(&actions, all->status[1], all->status[1]);
+        if (directory != NULL) {
+            result |= posix_spawn_file_actions_addchdir_np(&actions, directory);
+        }
+        if (result == 0) {
+            result = posix_spawn(ret_pid, helper, &actions, &attributes, argv, envp);
+        }
+        (void)posix_spawnattr_destroy(&attributes);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return result;
+}
+
+/* Waits for the helper's record; the pipe's end comes with its death. */
+static mf_status read_record(int fd, const mfi_spawn_options *options, pid_t *ret_pid,
+                             mf_error *error)
+{
+    mfi_exec_record record = {0};
+    struct pollfd wake = {.fd = fd, .events = POLLIN};
+    int ready = 0;
+    do {
+        ready = poll(&wake, 1, START_WAIT_MS);
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0 || read(fd, &record, sizeof record) != (ssize_t)sizeof record) {
+        return mfi_fail(error, MF_ERR_START_FAILED,
+                        "cannot start '%s': the helper multifrost-exec did not report",
+                        options->program);
+    }
+    if (record.error_number != 0) {
+        return mfi_fail_errno(error, MF_ERR_START_FAILED, record.error_number,
+                              "cannot start '%s'", options->program);
+    }
+    *ret_pid = record.pid;
+    return MF_OK;
+}
+
+static char **make_arguments(const char *helper, const mfi_spawn_options *options, char *death,
+                             char *status)
+{
+    size_t count = 0;
+    while (options->args != NULL && options->args[count] != NULL) {
+        count++;
+    }
+    char **argv = calloc(count + 5, sizeof *argv);
+    if (argv != NULL) {
+        /* posix_spawn writes to none of these. */
+        argv[0] = (char *)(uintptr_t)helper;
+        argv[1] = death;
+        argv[2] = status;
+        argv[3] = (char *)(uintptr_t)options->program;
+        for (size_t i = 0; i < count; i++) {
+            argv[4 + i] = (char *)(uintptr_t)options->args[i];
+        }
+    }
+    return argv;
+}
+
+/* The helper runs: takes over what the parent keeps. */
+static mf_status adopt(mfi_process *process, pipes *all, pid_t helper_pid,
+                       const mfi_spawn_options *options, mf_error *error)
+{
+    mfi_process_init(process);
+    process->helper_pid = helper_pid;
+    process->pidfd = (int)syscall(SYS_pidfd_open, helper_pid, 0);
+    process->stdout_fd = all->out[0];
+    process->stderr_fd = all->err[0];
+    process->death_fd = all->death[1];
+    all->out[0] = all->err[0] = all->death[1] = -1;
+    close_fd(&all->status[1]); /* so that the helper's end is the pipe's end */
+    if (process->pidfd < 0) {
+        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch '%s'", options->program);
+    }
+    return read_record(all->status[0], options, &process->pid, error);
+}
+
+mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *options,
+                            mf_error *error)
+{
+    char death[16];
+    char status_text[16];
+    pipes all;
+    pid_t helper_pid = 0;
+    mf_status status = MF_OK;
+    const char *helper = find_helper(options, error);
+    if (helper == NULL) {
+        return MF_ERR_START_FAILED;
+    }
+    status = open_pipes(&all, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    (void)mfi_str_format(death, sizeof death, "%d", all.death[0]);
+    (void)mfi_str_format(status_text, sizeof status_text, "%d", all.status[1]);
+    char **argv = make_arguments(helper, options, death, status_text);
+    char **envp = make_environment(options->env);
+    if (argv == NULL || envp == NULL) {
+        status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory to start '%s'", options->program);
+        goto out;
+    }
+    int result =
+        spawn_helper(helper, argv, envp, &all, options->working_directory, &helper_pid);
+    if (result != 0) {
+        status = mfi_fail_errno(error, MF_ERR_START_FAILED, result, "cannot start '%s'",
+                                options->program);
+        goto out;
+    }
+    mfi_process process;
+    status = adopt(&process, &all, helper_pid, options, error);
+    if (status == MF_OK) {
+        *ret_process = process;
+    } else {
+        mfi_process_close(&process); /* the death pipe ends what may run */
+        (void)waitpid(helper_pid, NULL, 0);
+    }
+out:
+    free(argv);
+    free(envp);
+    close_pipes(&all);
+    return status;
+}
+
+/* ---- Signals and the end ---- */
+
+void mfi_process_signal(const mfi_process *process, int signal_number)
+{
+    if (process->pidfd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0);
+    }
+}
+
+void mfi_process_kill(mfi_process *process)
+{
+    /* The group is ours as long as the helper, its session's adoptive parent, is not reaped. */
+    if (process->pid > 0 && process->pidfd >= 0) {
+        (void)kill(-process->pid, SIGKILL);
+    }
+    close_fd(&process->death_fd);
+}
+
+bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit)
+{
+    siginfo_t info = {0};
+    *ret_exit = (mfi_exit){.known = false, .code = -1, .signal = 0};
+    if (process->pidfd < 0) {
+        return true;
+    }
+    int result = 0;
+    do {
+        result = waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0) {
+        return true; /* ECHILD: the program ignores SIGCHLD, so nobody knows how it ended */
+    }
+    if (info.si_pid == 0) {
+        return false;
+    }
+    ret_exit->known = true;
+    if (info.si_code == CLD_EXITED) {
+        ret_exit->code = info.si_status;
+    } else {
+        ret_exit->signal = info.si_status;
+    }
+    return true;
+}
+
+size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended)
+{
+    if (!ended->known) {
+        return mfi_str_copy(to, size, "ended for a reason that is not known");
+    }
+    if (ended->signal != 0) {
+        const char *name = sigabbrev_np(ended->signal);
+        return mfi_str_format(to, size, "was killed by signal %d (SIG%s)", ended->signal,
+                              name != NULL ? name : "?");
+    }
+    return mfi_str_format(to, size, "exited with status %d", ended->code);
+}
