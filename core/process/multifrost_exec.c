@@ -194,7 +194,9 @@ static int supervise(pid_t worker, int death_fd, int signal_fd)
         (void)poll(wakes, 2, -1);
         struct signalfd_siginfo info;
         while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-            if (info.ssi_signo != SIGCHLD) {
+            if (info.ssi_signo == (uint32_t)MFI_EXEC_KILL) {
+                (void)kill(-worker, SIGKILL);
+            } else if (info.ssi_signo != SIGCHLD) {
                 (void)kill(-worker, (int)info.ssi_signo);
             }
         }
@@ -220,6 +222,7 @@ int main(int argc, char **argv)
     sigset_t signals;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGCHLD);
+    (void)sigaddset(&signals, MFI_EXEC_KILL);
     for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++) {
         (void)sigaddset(&signals, passed_on[i]);
     }

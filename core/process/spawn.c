@@ -294,10 +294,7 @@ void mfi_process_signal(const mfi_process *process, int signal_number)
 
 void mfi_process_kill(mfi_process *process)
 {
-    /* The group is ours as long as the helper, its session's adoptive parent, is not reaped. */
-    if (process->pid > 0 && process->pidfd >= 0) {
-        (void)kill(-process->pid, SIGKILL);
-    }
+    mfi_process_signal(process, MFI_EXEC_KILL);
     close_fd(&process->death_fd);
 }
 
