@@ -85,8 +85,6 @@ typedef struct mfi_circuit_event {
 } mfi_circuit_event;
 void mfi_observe_circuit_changed(mfi_observer *observer, mfi_target *target,
                                  const mfi_circuit_event *event);
-/* A half-open probe ended: "ok", "failed" or "expired". */
-void mfi_observe_probe(mfi_observer *observer, mfi_target *target, const char *result);
 
 typedef enum mfi_process_what {
     MFI_PROCESS_SPAWNED,  /* process_spawn */

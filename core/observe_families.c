@@ -59,7 +59,7 @@
       "Thread-seconds spent in handlers")                                                          \
     X(messages, COUNTER, "transport_messages_total", "", L("target", "direction", "type"), 512,    \
       "Messages by type")                                                                          \
-    X(bytes, COUNTER, "transport_bytes_total", "", L("target", "direction"), 64, "Encoded bytes")  \
+    X(bytes, COUNTER, "transport_bytes_total", "bytes", L("target", "direction"), 64, "Encoded bytes")  \
     X(send_blocked, COUNTER, "transport_send_blocked_total", "", L("target"), 64,                  \
       "Sends that met the high-water mark")                                                        \
     X(dropped, COUNTER, "transport_dropped_messages_total", "", L("reason"), 16,                   \
@@ -97,7 +97,7 @@
     X(log_dropped, COUNTER, "log_dropped_total", "", L("reason"), 8, "Records dropped")            \
     X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", L(NULL), 1,                                 \
       "Highest fill of the log ring since the last scrape")                                        \
-    X(log_bytes, COUNTER, "log_bytes_total", "", L(NULL), 1, "Bytes given to the sinks")           \
+    X(log_bytes, COUNTER, "log_bytes_total", "bytes", L(NULL), 1, "Bytes given to the sinks")           \
     X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", L("loop"), 8, "How late loops wake")
 
 typedef struct description {

@@ -510,6 +510,11 @@ void mf_metrics_remove_collector(mf_metrics *metrics, mf_metrics_collect_fn coll
     mfi_mutex_unlock(&metrics->collecting);
 }
 
+void *mfi_metrics_keep(mf_metrics *metrics, size_t size)
+{
+    return metrics->arena.allocate(metrics->arena.self, size);
+}
+
 void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
                        void *user_data)
 {

@@ -49,6 +49,9 @@ mf_status mfi_metrics_create_in(mf_metrics **ret_metrics, const mf_metrics_optio
 mf_status mfi_metrics_add_reserved(mf_metrics *metrics, const mf_metric_options *options,
                                    mf_family **ret_family, mf_error *error);
 
+/* Zeroed memory that lives as long as the registry, for a collector's own data; NULL without. */
+void *mfi_metrics_keep(mf_metrics *metrics, size_t size);
+
 /* Runs the collectors and shows each family, in order. The family's mutex is held meanwhile:
  * series cannot be made, but every writer goes on. */
 void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),

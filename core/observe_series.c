@@ -1,0 +1,245 @@
+/* The series of one target and of its functions: made once, so that recording never looks anything
+ * up. Those with a closed label set exist at zero from the start, so that rates and alerts work
+ * from the first event on. */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "core/observe_parts.h"
+#include "metrics/metric_registry.h"
+
+static const char *const phase_words[MFI_PHASE_COUNT] = {"send_wait", "wire", "peer_queue",
+                                                         "handler", "receive_wait"};
+static const char *const traffic_words[MFI_TRAFFIC_COUNT] = {
+    "call", "response", "error", "heartbeat", "output", "control", "other"};
+static const char *const state_words[5] = {"closed", "open", "half_open", "forced_open",
+                                           "disabled"};
+
+static const char *const *pair(const char **values, const char *first, const char *second)
+{
+    values[0] = first;
+    values[1] = second;
+    return values;
+}
+
+static mf_counter *counter1(mf_family *family, const char *value)
+{
+    return mf_family_counter(family, &value);
+}
+
+static mf_gauge *gauge1(mf_family *family, const char *value)
+{
+    return mf_family_gauge(family, &value);
+}
+
+static mf_histogram *histogram1(mf_family *family, const char *value)
+{
+    return mf_family_histogram(family, &value);
+}
+
+/* ---- Functions ---- */
+
+void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name)
+{
+    const mfi_families *families = &target->observer->families;
+    if (target->observer->metrics == NULL) {
+        return;
+    }
+    const char *names[2];
+    if (target->is_server) {
+        function->started =
+            mf_family_counter(families->server_started, pair(names, target->name, name));
+        function->duration_ok =
+            mf_family_histogram(families->server_duration, pair(names, name, "ok"));
+        function->duration_error =
+            mf_family_histogram(families->server_duration, pair(names, name, "error"));
+        return;
+    }
+    const char *ok[] = {target->name, name, "ok"};
+    const char *failed[] = {target->name, name, "error"};
+    function->started =
+        mf_family_counter(families->calls_started, pair(names, target->name, name));
+    function->duration_ok = mf_family_histogram(families->call_duration, ok);
+    function->duration_error = mf_family_histogram(families->call_duration, failed);
+}
+
+/* ---- Targets ---- */
+
+static void make_traffic(mfi_target *target)
+{
+    const mfi_families *families = &target->observer->families;
+    static const char *const directions[2] = {"received", "sent"};
+    for (size_t d = 0; d < 2; d++) {
+        const char *names[3] = {target->name, directions[d], NULL};
+        target->bytes[d] = mf_family_counter(families->bytes, names);
+        for (size_t t = 0; t < MFI_TRAFFIC_COUNT; t++) {
+            names[2] = traffic_words[t];
+            target->messages[d][t] = mf_family_counter(families->messages, names);
+        }
+    }
+    target->send_blocked = counter1(families->send_blocked, target->name);
+    target->connections = gauge1(families->connections, target->name);
+    static const char *const reasons[] = {"closed", "handshake_failed", "timeout", "shutdown",
+                                          "unknown"};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        const char *names[2];
+        (void)mf_family_counter(families->disconnects, pair(names, target->name, reasons[i]));
+    }
+}
+
+static void make_circuit(mfi_target *target)
+{
+    static const char *const legal[][2] = {
+        {"closed", "open"},      {"open", "half_open"}, {"half_open", "closed"},
+        {"half_open", "open"},   {"open", "closed"}};
+    const mfi_families *families = &target->observer->families;
+    for (size_t i = 0; i < 5; i++) {
+        const char *names[2];
+        target->circuit_states[i] =
+            mf_family_gauge(families->circuit_state, pair(names, target->name, state_words[i]));
+        mf_gauge_set(target->circuit_states[i], i == 0 ? 1 : 0);
+    }
+    for (size_t i = 0; i < sizeof legal / sizeof legal[0]; i++) {
+        const char *names[3] = {target->name, legal[i][0], legal[i][1]};
+        (void)mf_family_counter(families->circuit_transitions, names);
+    }
+    target->circuit_since = gauge1(families->circuit_since, target->name);
+    mf_gauge_set(target->circuit_since, (double)mfi_wall_ns() / 1e9);
+}
+
+static void make_worker(mfi_target *target)
+{
+    static const char *const reasons[] = {"exit_ok",       "exit_error", "signal", "heartbeat",
+                                          "start_timeout", "manual"};
+    const mfi_families *families = &target->observer->families;
+    const char *names[2];
+    (void)pair(names, target->name, target->worker);
+    target->up = mf_family_gauge(families->worker_up, names);
+    target->exit_code = mf_family_gauge(families->worker_exit_code, names);
+    target->exit_signal = mf_family_gauge(families->worker_exit_signal, names);
+    target->pid = mf_family_gauge(families->worker_pid, names);
+    mf_gauge_set(target->exit_code, -1);
+    target->start_duration = histogram1(families->worker_start, target->name);
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        (void)mf_family_counter(families->worker_restarts,
+                                pair(names, target->name, reasons[i]));
+    }
+    target->heartbeat_rtt = histogram1(families->heartbeat_rtt, target->name);
+    target->heartbeat_missed = counter1(families->heartbeat_missed, target->name);
+    target->heartbeat_consecutive = gauge1(families->heartbeat_consecutive, target->name);
+    target->heartbeat_last = gauge1(families->heartbeat_last, target->name);
+}
+
+static void make_client(mfi_target *target)
+{
+    static const char *const reasons[] = {"circuit_open", "queue_full", "concurrency_limit",
+                                          "draining", "no_worker"};
+    const mfi_families *families = &target->observer->families;
+    const char *names[2];
+    target->window = mf_family_window(families->latency_window,
+                                      (const char *const *)&target->name);
+    for (size_t i = 0; i < MFI_PHASE_COUNT; i++) {
+        target->phases[i] = mf_family_histogram(families->call_phase,
+                                                pair(names, target->name, phase_words[i]));
+    }
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        (void)mf_family_counter(families->refused, pair(names, target->name, reasons[i]));
+    }
+    target->attempts_first =
+        mf_family_counter(families->attempts, pair(names, target->name, "first"));
+    target->late_replies = counter1(families->late_replies, target->name);
+    target->request_size = histogram1(families->request_size, target->name);
+    target->response_size = histogram1(families->response_size, target->name);
+    target->in_flight = gauge1(families->in_flight, target->name);
+    target->oldest_age = gauge1(families->oldest_age, target->name);
+    target->queue_depth = gauge1(families->queue_depth, target->name);
+    target->queue_capacity = gauge1(families->queue_capacity, target->name);
+    target->concurrency_limit = gauge1(families->concurrency_limit, target->name);
+    make_circuit(target);
+    make_worker(target);
+}
+
+static void make_server(mfi_target *target)
+{
+    const mfi_families *families = &target->observer->families;
+    const char *names[2];
+    target->queue_wait = histogram1(families->server_queue_wait, target->name);
+    target->in_flight = gauge1(families->server_in_flight, target->name);
+    target->unknown = counter1(families->server_unknown, target->name);
+    target->busy = counter1(families->server_busy, target->name);
+    target->threads_busy =
+        mf_family_gauge(families->server_threads, pair(names, target->name, "busy"));
+    target->threads_idle =
+        mf_family_gauge(families->server_threads, pair(names, target->name, "idle"));
+}
+
+void mfi_target_series_make(mfi_target *target)
+{
+    if (target->observer->metrics == NULL) {
+        return;
+    }
+    if (target->is_server) {
+        make_server(target);
+    } else {
+        make_client(target);
+    }
+    make_traffic(target);
+    target->measured = true;
+    mfi_function_series_make(target, &target->other, MF_METRIC_OTHER);
+}
+
+void mfi_target_series_end(mfi_target *target)
+{
+    if (!target->measured) {
+        return;
+    }
+    mf_gauge_set(target->in_flight, 0);
+    mf_gauge_set(target->connections, 0);
+    if (!target->is_server) {
+        mf_gauge_set(target->up, 0);
+        mf_gauge_set(target->pid, 0);
+        mf_gauge_set(target->oldest_age, 0);
+    }
+}
+
+void mfi_target_collect(void *user_data)
+{
+    mfi_target *target = user_data;
+    mfi_target_gauges gauges;
+    if (!target->measured || target->gauges == NULL) {
+        return;
+    }
+    target->gauges(&gauges, target->user_data);
+    if (target->is_server) {
+        mf_gauge_set(target->in_flight, (double)gauges.handlers_busy);
+        mf_gauge_set(target->threads_busy, (double)gauges.handlers_busy);
+        mf_gauge_set(target->threads_idle, gauges.handlers_busy > 0 ? 0 : 1);
+        return;
+    }
+    mf_gauge_set(target->in_flight, (double)gauges.calls_in_flight);
+    mf_gauge_set(target->oldest_age, gauges.oldest_call_age_seconds);
+    mf_gauge_set(target->queue_depth, (double)gauges.queue_depth);
+    mf_gauge_set(target->queue_capacity, (double)gauges.queue_capacity);
+    mf_gauge_set(target->concurrency_limit, (double)gauges.concurrency_limit);
+}
+
+/* ---- Reading back ---- */
+
+void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
+{
+    mfi_cells cells = {0};
+    if (target->measured) {
+        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &cells);
+    }
+    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
+}
+
+double mfi_target_recent_p50(mfi_target *target)
+{
+    mf_distribution recent = MF_DISTRIBUTION_INIT;
+    if (!target->measured || target->window == NULL) {
+        return (double)NAN;
+    }
+    mf_window_read(target->window, &recent);
+    return recent.p50;
+}
