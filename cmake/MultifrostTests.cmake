@@ -1,0 +1,55 @@
+# Helpers for tests. Labels: unit, integration, interop, long. Every test has a timeout.
+
+# mf_unit_test(room name [LIBS ...]): tests/unit/<room>/test_<name>.c with the objects of the room and
+# of those it uses, so that hidden symbols are within reach.
+function(mf_unit_test room name)
+    cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS" ${ARGN})
+    set(target "test_${room}_${name}")
+    set(rooms ${room})
+    get_property(used TARGET mf_${room} PROPERTY MF_USES)
+    list(APPEND rooms ${used})
+    add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/unit/${room}/test_${name}.c")
+    foreach(each IN LISTS rooms)
+        target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
+        target_include_directories(${target} PRIVATE
+            $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
+        target_link_libraries(${target} PRIVATE
+            $<TARGET_PROPERTY:mf_${each},INTERFACE_LINK_LIBRARIES>)
+    endforeach()
+    target_link_libraries(${target} PRIVATE mf_warnings mf_test_support Threads::Threads m
+        ${TEST_LIBS})
+    if(NOT TEST_TIMEOUT)
+        set(TEST_TIMEOUT 60)
+    endif()
+    add_test(NAME unit.${room}.${name} COMMAND ${target})
+    set_tests_properties(unit.${room}.${name} PROPERTIES LABELS unit TIMEOUT ${TEST_TIMEOUT}
+        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR}")
+endfunction()
+
+# mf_integration_test(name [TIMEOUT s]): tests/integration/test_<name>.c on the public library.
+function(mf_integration_test name)
+    cmake_parse_arguments(TEST "" "TIMEOUT" "" ${ARGN})
+    set(target "test_integration_${name}")
+    add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/integration/test_${name}.c")
+    target_link_libraries(${target} PRIVATE mf_warnings mf_test_support multifrost::multifrost
+        Threads::Threads m)
+    if(NOT TEST_TIMEOUT)
+        set(TEST_TIMEOUT 120)
+    endif()
+    add_test(NAME integration.${name} COMMAND ${target})
+    set_tests_properties(integration.${name} PROPERTIES LABELS integration TIMEOUT ${TEST_TIMEOUT}
+        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR}")
+endfunction()
+
+# mf_script_test(name LABEL label COMMAND ... [ENV ...] [TIMEOUT s]): a Python program.
+function(mf_script_test name)
+    cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "COMMAND;ENV" ${ARGN})
+    if(NOT TEST_TIMEOUT)
+        set(TEST_TIMEOUT 120)
+    endif()
+    add_test(NAME ${TEST_LABEL}.${name} COMMAND /usr/bin/python3 ${TEST_COMMAND})
+    set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL}
+        TIMEOUT ${TEST_TIMEOUT}
+        ENVIRONMENT
+        "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};${TEST_ENV}")
+endfunction()
