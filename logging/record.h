@@ -28,7 +28,7 @@
 #include <multifrost/log.h>
 
 #define MFI_MESSAGE_MAX 1024u /* bytes of a message */
-#define MFI_RECORD_DATA 4032u /* bytes of entries; with the head just under a page */
+#define MFI_RECORD_DATA 2016u /* bytes of entries */
 
 /* A record under construction. Only the head and the used part of data are ever copied. */
 typedef struct mfi_record {

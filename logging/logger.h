@@ -1,0 +1,60 @@
+/* The inside of a logger, shared by the files of this room. */
+#ifndef MFI_LOGGING_LOGGER_H
+#define MFI_LOGGING_LOGGER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/mpsc.h"
+#include "base/mutex.h"
+#include "logging/record.h"
+
+#define MFI_LINE_MAX_BYTES ((size_t)8192)
+#define MFI_SINKS_MAX 8
+
+typedef struct mfi_sink {
+    mf_log_format format;
+    int fd;      /* -1: a function */
+    bool is_pipe; /* writes of at most PIPE_BUF, so that lines of several processes do not mix */
+    mf_log_sink_fn write;
+    void *user_data;
+} mfi_sink;
+
+struct mf_logger {
+    mfi_log_gate gate; /* first member: see record.h */
+    _Atomic(int) level;
+    char *service, *instance, *role;
+    int pid;
+    bool no_correlation_ids;
+    uint64_t fork_generation;
+    mfi_ring *ring;
+    pthread_t thread;
+    _Atomic(bool) stopping;
+    _Atomic(uint32_t) sleeping;   /* futex of the writer: 1 while it sleeps or is about to */
+    _Atomic(uint64_t) committed;  /* records in the ring so far; release */
+    _Atomic(uint64_t) done;       /* of those, written out; release by the writer */
+    _Atomic(uint64_t) refused;    /* by a full ring, not declared yet */
+    _Atomic(uint64_t) records[7]; /* totals, relaxed */
+    _Atomic(uint64_t) dropped_ring_full, dropped_sink_error, bytes;
+    _Atomic(size_t) most_used;    /* since the last reading */
+    mfi_mutex mutex;              /* guards the sinks */
+    mfi_sink sinks[MFI_SINKS_MAX];
+    size_t sink_count;
+    mfi_mutex flush_mutex;        /* with flushed: who waits for `done` */
+    mfi_cond flushed;
+    uint64_t seq;                 /* the writer's own */
+};
+
+const char *mfi_level_word(mf_log_level level);
+/* The level of an option, else of the environment, else info. */
+mf_status mfi_level_pick(mf_log_level given, mf_log_level *ret_level, mf_error *error);
+
+/* One record as one line, without newline, at most MFI_LINE_MAX_BYTES. Pure. */
+void mfi_encode_json(mfi_buf *to, const mf_logger *logger, const mfi_record *record);
+void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record);
+
+/* Writes whole lines, each with its newline. False if some of it could not be written. */
+bool mfi_sink_write(const mfi_sink *sink, const char *lines, size_t size);
+
+#endif

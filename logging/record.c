@@ -1,0 +1,352 @@
+/* Entries: type, flags, key (a pointer, or a length and bytes), then the value. Unaligned, so all
+ * access is by memcpy. */
+#include "logging/record.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <math.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "logging/context.h"
+#include "logging/logger.h"
+
+#define KEY_COPIED 1u
+#define KEY_MAX 128u
+
+static int32_t thread_id(void)
+{
+    static _Thread_local int32_t own;
+    static _Thread_local int32_t own_process;
+    int32_t process = (int32_t)getpid(); /* a forked thread has another id */
+    if (own == 0 || own_process != process) {
+        own = (int32_t)syscall(SYS_gettid);
+        own_process = process;
+    }
+    return own;
+}
+
+mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *event,
+                          mfi_record *on_stack)
+{
+    on_stack->logger = logger;
+    on_stack->event = event;
+    on_stack->wall_ns = mfi_wall_ns();
+    on_stack->seq = 0;
+    on_stack->tid = thread_id();
+    on_stack->size = 0;
+    on_stack->event_at = on_stack->event_size = 0;
+    on_stack->message_at = on_stack->message_size = 0;
+    on_stack->level = (uint8_t)level;
+    on_stack->truncated = false;
+    on_stack->in_object = false;
+    on_stack->muted = false;
+    return on_stack;
+}
+
+/* ---- Writing ---- */
+
+static size_t room(const mfi_record *record)
+{
+    /* One byte is kept for the end of an object. */
+    return MFI_RECORD_DATA - record->size - 2u;
+}
+
+static void put(mfi_record *record, const void *bytes, size_t size)
+{
+    memcpy(record->data + record->size, bytes, size);
+    record->size = (uint16_t)(record->size + size);
+}
+
+/* Begins an entry whose value takes `needed` bytes; false if there is no room for it. */
+static bool begin(mfi_record *record, mfi_entry_type type, const char *key, bool copy,
+                  size_t needed)
+{
+    unsigned char head[2] = {(unsigned char)type, copy ? KEY_COPIED : 0};
+    uint16_t key_size = copy ? (uint16_t)mfi_utf8_prefix(key, strlen(key), KEY_MAX) : 0;
+    size_t total = sizeof head + (copy ? sizeof key_size + key_size : sizeof key) + needed;
+    if (record->muted || total > room(record)) {
+        record->truncated = true;
+        return false;
+    }
+    put(record, head, sizeof head);
+    if (copy) {
+        put(record, &key_size, sizeof key_size);
+        put(record, key, key_size);
+    } else {
+        put(record, (const void *)&key, sizeof key);
+    }
+    return true;
+}
+
+static void add_text(mfi_record *record, const char *key, bool copy, const char *text,
+                     size_t length)
+{
+    size_t overhead = 2 + sizeof(uint16_t) + (copy ? sizeof(uint16_t) + KEY_MAX : sizeof key);
+    size_t left = room(record) > overhead ? room(record) - overhead : 0;
+    size_t cut = length > left ? mfi_utf8_prefix(text, length, left) : length;
+    uint16_t size = (uint16_t)cut;
+    if (begin(record, MFI_ENTRY_STR, key, copy, sizeof size + cut)) {
+        put(record, &size, sizeof size);
+        put(record, text, cut);
+        record->truncated |= cut < length;
+    }
+}
+
+static void add_word(mfi_record *record, mfi_entry_type type, const char *key, bool copy,
+                     const void *word)
+{
+    if (begin(record, type, key, copy, sizeof(uint64_t))) {
+        put(record, word, sizeof(uint64_t));
+    }
+}
+
+void mfi_record_strn(mfi_record *record, const char *key, const char *text, size_t length)
+{
+    if (text != NULL) {
+        add_text(record, key, false, text, length);
+    }
+}
+
+void mfi_record_str(mfi_record *record, const char *key, const char *text)
+{
+    if (text != NULL) {
+        add_text(record, key, false, text, strlen(text));
+    }
+}
+
+void mfi_record_int(mfi_record *record, const char *key, int64_t value)
+{
+    add_word(record, MFI_ENTRY_INT, key, false, &value);
+}
+
+void mfi_record_uint(mfi_record *record, const char *key, uint64_t value)
+{
+    add_word(record, MFI_ENTRY_UINT, key, false, &value);
+}
+
+void mfi_record_float(mfi_record *record, const char *key, double value)
+{
+    if (isfinite(value)) {
+        add_word(record, MFI_ENTRY_FLOAT, key, false, &value);
+    }
+}
+
+void mfi_record_bool(mfi_record *record, const char *key, bool value)
+{
+    (void)begin(record, value ? MFI_ENTRY_TRUE : MFI_ENTRY_FALSE, key, false, 0);
+}
+
+void mfi_record_ms(mfi_record *record, const char *key, uint64_t duration_ns)
+{
+    add_word(record, MFI_ENTRY_MS, key, false, &duration_ns);
+}
+
+void mfi_record_null(mfi_record *record, const char *key)
+{
+    (void)begin(record, MFI_ENTRY_NULL, key, false, 0);
+}
+
+void mfi_record_object_begin(mfi_record *record, const char *key)
+{
+    record->muted = !begin(record, MFI_ENTRY_OBJECT, key, false, 0);
+    record->in_object = !record->muted;
+}
+
+void mfi_record_object_end(mfi_record *record)
+{
+    if (record->in_object) {
+        record->data[record->size++] = MFI_ENTRY_END; /* its room was kept */
+    }
+    record->in_object = false;
+    record->muted = false;
+}
+
+void mfi_record_context(mfi_record *record, const mf_context *context)
+{
+    char flags[3];
+    if (context == NULL || record->logger->no_correlation_ids) {
+        return;
+    }
+    const char *const pairs[][2] = {{"correlation_id", context->correlation_id},
+                                    {"trace_id", context->trace_id},
+                                    {"span_id", context->span_id},
+                                    {"parent_span_id", context->parent_span_id},
+                                    {"request_id", context->request_id},
+                                    {"parent_request_id", context->parent_request_id}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (pairs[i][1][0] != '\0') {
+            mfi_record_str(record, pairs[i][0], pairs[i][1]);
+        }
+    }
+    if (context->trace_id[0] != '\0') {
+        mfi_format_hex(flags, &context->trace_flags, 1);
+        mfi_record_strn(record, "trace_flags", flags, 2);
+    }
+}
+
+/* ---- Messages ---- */
+
+/* The message lies between the entries, as one that the reader passes over. */
+static void add_message(mfi_record *record, const char *first, size_t first_size,
+                        const char *second, size_t second_size)
+{
+    unsigned char head[2] = {MFI_ENTRY_TEXT, 0};
+    size_t most = room(record) > 16 ? room(record) - 16 : 0;
+    most = most < MFI_MESSAGE_MAX ? most : MFI_MESSAGE_MAX;
+    size_t a = mfi_utf8_prefix(first, first_size, most);
+    size_t b = a < first_size ? 0 : mfi_utf8_prefix(second, second_size, most - a);
+    uint16_t size = (uint16_t)(a + b);
+    record->truncated |= a + b < first_size + second_size;
+    put(record, head, sizeof head);
+    put(record, &size, sizeof size);
+    record->message_at = record->size;
+    record->message_size = size;
+    put(record, first, a);
+    put(record, second, b);
+}
+
+void mfi_record_message_strn(mfi_record *record, const char *text, size_t length)
+{
+    add_message(record, text, length, "", 0);
+}
+
+void mfi_record_message_pair(mfi_record *record, const char *first, const char *second)
+{
+    char text[320];
+    size_t length = mfi_str_copy(text, sizeof text, first);
+    if (second != NULL && length + 1 < sizeof text) {
+        text[length++] = ' ';
+    }
+    add_message(record, text, length, second != NULL ? second : "",
+                second != NULL ? strlen(second) : 0);
+}
+
+void mfi_record_message(mfi_record *record, const char *format, ...)
+{
+    char text[MFI_MESSAGE_MAX + 1];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    size_t size = length < 0 ? 0 : (size_t)length;
+    size_t cut = size < sizeof text ? size : mfi_utf8_prefix(text, sizeof text - 1, sizeof text - 1);
+    record->truncated |= cut < size;
+    add_message(record, text, cut, "", 0);
+}
+
+/* ---- Users' events ---- */
+
+void mfi_record_user_event(mfi_record *record, const char *event)
+{
+    unsigned char head[2] = {MFI_ENTRY_TEXT, 0};
+    uint16_t size = (uint16_t)strlen(event); /* at most 64: the name was checked */
+    put(record, head, sizeof head);
+    put(record, &size, sizeof size);
+    record->event = NULL;
+    record->event_at = record->size;
+    record->event_size = size;
+    put(record, event, size);
+}
+
+/* Keys whose values are nobody's business, also as part of a longer key. */
+static bool is_secret(const char *key)
+{
+    static const char *const words[] = {"password", "token",  "authorization",
+                                        "secret",   "cookie", "api_key"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasestr(key, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void mfi_record_user_field(mfi_record *record, const mf_log_field *field)
+{
+    static const char mask[] = "[redacted]";
+    const char *key = field->key;
+    if (key == NULL) {
+        return;
+    }
+    if (is_secret(key)) {
+        add_text(record, key, true, mask, sizeof mask - 1);
+        return;
+    }
+    switch (field->type) {
+    case MF_LOG_TYPE_INT:
+        add_word(record, MFI_ENTRY_INT, key, true, &field->value.int_value);
+        break;
+    case MF_LOG_TYPE_UINT:
+        add_word(record, MFI_ENTRY_UINT, key, true, &field->value.uint_value);
+        break;
+    case MF_LOG_TYPE_FLOAT:
+        if (isfinite(field->value.float_value)) {
+            add_word(record, MFI_ENTRY_FLOAT, key, true, &field->value.float_value);
+        }
+        break;
+    case MF_LOG_TYPE_BOOL:
+        (void)begin(record, field->value.bool_value ? MFI_ENTRY_TRUE : MFI_ENTRY_FALSE, key, true,
+                    0);
+        break;
+    case MF_LOG_TYPE_STR:
+        if (field->value.str_value != NULL) {
+            add_text(record, key, true, field->value.str_value, strlen(field->value.str_value));
+        }
+        break;
+    }
+}
+
+/* ---- Reading ---- */
+
+static void get(const mfi_record *record, size_t *at, void *to, size_t size)
+{
+    memcpy(to, record->data + *at, size);
+    *at += size;
+}
+
+static void get_text(const mfi_record *record, size_t *at, const char **ret_text, size_t *ret_size)
+{
+    uint16_t size = 0;
+    get(record, at, &size, sizeof size);
+    *ret_text = (const char *)record->data + *at;
+    *ret_size = size;
+    *at += size;
+}
+
+bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry)
+{
+    const char *text = NULL;
+    size_t size = 0;
+    while (*at < record->size && record->data[*at] == MFI_ENTRY_TEXT) {
+        *at += 2;
+        get_text(record, at, &text, &size);
+    }
+    if (*at >= record->size) {
+        return false;
+    }
+    mfi_entry entry = {.type = (mfi_entry_type)record->data[*at]};
+    *at += 1;
+    if (entry.type != MFI_ENTRY_END) {
+        entry.key_copied = (record->data[*at] & KEY_COPIED) != 0;
+        *at += 1;
+        if (entry.key_copied) {
+            get_text(record, at, &entry.key, &entry.key_size);
+        } else {
+            get(record, at, (void *)&entry.key, sizeof entry.key);
+            entry.key_size = strlen(entry.key);
+        }
+        if (entry.type == MFI_ENTRY_STR) {
+            get_text(record, at, &entry.text, &entry.text_size);
+        } else if (entry.type >= MFI_ENTRY_INT && entry.type <= MFI_ENTRY_MS) {
+            get(record, at, &entry.value, sizeof entry.value);
+        }
+    }
+    *ret_entry = entry;
+    return true;
+}

@@ -1,0 +1,54 @@
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "logging/logger.h"
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(fd, bytes, size);
+        if (written >= 0) {
+            bytes += written;
+            size -= (size_t)written;
+        } else if (errno == EAGAIN) {
+            struct pollfd ready = {.fd = fd, .events = POLLOUT};
+            (void)poll(&ready, 1, -1); /* only the writer thread waits for a slow reader */
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Length of the longest run of whole lines that fits PIPE_BUF; of the first line if it is longer. */
+static size_t pipe_run(const char *lines, size_t size)
+{
+    size_t run = 0;
+    while (run < size) {
+        const char *newline = memchr(lines + run, '\n', size - run);
+        size_t end = (size_t)(newline - lines) + 1;
+        if (end > PIPE_BUF && run > 0) {
+            break;
+        }
+        run = end;
+        if (run > PIPE_BUF) {
+            break;
+        }
+    }
+    return run;
+}
+
+bool mfi_sink_write(const mfi_sink *sink, const char *lines, size_t size)
+{
+    bool complete = true;
+    while (sink->is_pipe && size > 0) {
+        size_t run = pipe_run(lines, size);
+        complete = write_all(sink->fd, lines, run) && complete;
+        lines += run;
+        size -= run;
+    }
+    return size == 0 ? complete : write_all(sink->fd, lines, size);
+}
