@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include <msgpack/version.h>
+#include <msgpack.h>
 #include <zmq.h>
 
 #include <multifrost/version.h>

@@ -75,12 +75,12 @@ bool mfi_log_commit(mfi_record *record)
 
 /* ---- The writer ---- */
 
-typedef struct batch {
+typedef struct line_batch {
     mfi_buf lines[2]; /* by mf_log_format */
     uint64_t records;
-} batch;
+} line_batch;
 
-static void write_batch(mf_logger *logger, batch *batch)
+static void write_batch(mf_logger *logger, line_batch *batch)
 {
     mfi_mutex_lock(&logger->mutex);
     for (size_t i = 0; i < logger->sink_count; i++) {
@@ -127,7 +127,7 @@ static unsigned formats_in_use(mf_logger *logger)
     return formats;
 }
 
-static void add_record(mf_logger *logger, batch *batch, const mfi_record *record)
+static void add_record(mf_logger *logger, line_batch *batch, const mfi_record *record)
 {
     unsigned formats = formats_in_use(logger);
     for (unsigned format = 0; format < 2; format++) {
@@ -150,7 +150,7 @@ static void add_record(mf_logger *logger, batch *batch, const mfi_record *record
 }
 
 /* Declares what the ring had to refuse since the last time. */
-static void declare_drops(mf_logger *logger, batch *batch)
+static void declare_drops(mf_logger *logger, line_batch *batch)
 {
     mfi_record on_stack;
     uint64_t count = atomic_exchange_explicit(&logger->refused, 0, memory_order_relaxed);
@@ -169,7 +169,7 @@ static void declare_drops(mf_logger *logger, batch *batch)
 }
 
 /* Takes what is there, writing whenever a batch is full. Gives how many records it took. */
-static uint64_t drain(mf_logger *logger, batch *batch)
+static uint64_t drain(mf_logger *logger, line_batch *batch)
 {
     uint64_t taken = 0;
     mfi_record *record = NULL;
@@ -210,7 +210,7 @@ static void sleep_until_woken(mf_logger *logger)
 static void *writer_thread(void *argument)
 {
     mf_logger *logger = argument;
-    batch batch = {.records = 0};
+    line_batch batch = {.records = 0};
     mfi_buf_init(&batch.lines[0], 0);
     mfi_buf_init(&batch.lines[1], 0);
     for (;;) {
@@ -324,8 +324,8 @@ void mf_log_set_level(mf_logger *logger, mf_log_level level)
         return;
     }
     mfi_mutex_lock(&logger->mutex);
-    atomic_store_explicit(&logger->level, level == MF_LOG_DEFAULT ? MF_LOG_INFO : level,
-                          memory_order_relaxed);
+    int chosen = level == MF_LOG_DEFAULT ? (int)MF_LOG_INFO : (int)level;
+    atomic_store_explicit(&logger->level, chosen, memory_order_relaxed);
     set_gate_locked(logger);
     mfi_mutex_unlock(&logger->mutex);
 }

@@ -1,0 +1,1 @@
+typedef int mfi_http_room_is_empty;
