@@ -1,0 +1,341 @@
+/* Calls against a real worker process: results, errors, deadlines, both ways of waiting. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <multifrost/multifrost.h>
+
+#include "mf_test.h"
+
+static mf_parent *start_worker(mf_runtime *runtime, int32_t max_in_flight)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.target = "math";
+    options.max_in_flight = max_in_flight;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_str(error.message, "");
+    return parent;
+}
+
+static void test_results_and_errors(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_result *result = NULL;
+    mf_parent *parent = start_worker(NULL, 0);
+    mf_check_int(mf_call(parent, "add", MF_ARGS(40, 2), &result, &error), MF_OK);
+    mf_check_int(mf_result_int(result), 42);
+    mf_result_destroy(result);
+    mf_check_int(mf_call(parent, "greet", MF_ARGS("Ada"), &result, &error), MF_OK);
+    mf_check_str(mf_result_str(result), "Hello, Ada!");
+    mf_result_destroy(result);
+    mf_check_int(mf_call(parent, "divide", MF_ARGS(1, 0), NULL, &error), MF_ERR_REMOTE);
+    mf_check_str(error.message, "ZeroDivisionError: division by zero");
+    mf_check_str(error.remote_type, "ZeroDivisionError");
+    mf_check_int(mf_call(parent, "nope", MF_NO_ARGS, NULL, &error), MF_ERR_FUNCTION_NOT_FOUND);
+    mf_check_str(error.message, "AttributeError: Function 'nope' not found");
+    mf_check_int(mf_call(parent, "_secret", MF_NO_ARGS, NULL, &error), MF_ERR_FUNCTION_NOT_FOUND);
+    mf_check_str(error.message, "AttributeError: Cannot call private method '_secret'");
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1), NULL, &error), MF_ERR_REMOTE);
+    mf_check_str(error.message, "TypeError: expected 2 arguments, got 1");
+    mf_check_int(mf_call(parent, "ping", MF_NO_ARGS, &result, &error), MF_OK);
+    mf_check_str(mf_result_str(result), "pong");
+    mf_result_destroy(result);
+    mf_parent_destroy(parent);
+}
+
+static void test_deadline(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_result *result = NULL;
+    mf_parent *parent = start_worker(NULL, 0);
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.timeout_ms = 50;
+    int64_t before = mf_test_now_ms();
+    mf_check_int(mf_call_with(parent, "sleep_ms", MF_ARGS(300), &options, NULL, &error),
+                 MF_ERR_TIMEOUT);
+    mf_check_str(error.message, "Function 'sleep_ms' timed out after 50 ms");
+    mf_check(mf_test_now_ms() - before < 250);
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 1), &result, &error), MF_OK);
+    mf_result_destroy(result);
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mf_check_int(mf_parent_read_stats(parent, &stats, &error), MF_OK);
+    mf_check_int(stats.calls_total, 2);
+    mf_check_int(stats.calls_failed, 1);
+    mf_check_int(stats.late_replies, 1);
+    mf_parent_destroy(parent);
+}
+
+static void test_call_before_start_and_after_stop(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = NULL;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.program = "true";
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_call(parent, "add", MF_NO_ARGS, NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_check_contains(error.message, "was not started");
+    mf_check_int(mf_parent_stop(parent, &error), MF_OK);
+    mf_check_int(mf_call(parent, "add", MF_NO_ARGS, NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_check_contains(error.message, "was stopped");
+    mf_parent_destroy(parent);
+}
+
+static void test_starts_that_fail(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = NULL;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.program = "/nonexistent/worker";
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_ERR_START_FAILED);
+    mf_check_contains(error.message, "/nonexistent/worker");
+    mf_parent_destroy(parent);
+    options.program = "false";
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_ERR_START_FAILED);
+    mf_check_contains(error.message, "exited with status 1");
+    mf_parent_destroy(parent);
+    static const char *const sleep_args[] = {"-c", "exec sleep 60", NULL};
+    options.program = "sh";
+    options.args = sleep_args;
+    options.start_timeout_ms = 100;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_ERR_START_TIMEOUT);
+    mf_check_contains(error.message, "did not connect within 100 ms");
+    mf_parent_destroy(parent);
+}
+
+static void test_killed_worker_fails_pending_calls(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *futures[20];
+    mf_parent *parent = start_worker(NULL, 0);
+    for (size_t i = 0; i < 20; i++) {
+        mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(5000), NULL, &futures[i], &error),
+                     MF_OK);
+    }
+    int64_t before = mf_test_now_ms();
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    for (size_t i = 0; i < 20; i++) {
+        mf_check_int(mf_future_wait(futures[i], 2000, NULL, &error), MF_ERR_WORKER_EXITED);
+        mf_check_contains(error.message, "was killed by signal 9 (SIGKILL)");
+        mf_future_destroy(futures[i]);
+    }
+    mf_check(mf_test_now_ms() - before < 100);
+    mf_check_int(mf_parent_get_state(parent), MF_PARENT_FAILED);
+    mf_check_int(mf_call(parent, "add", MF_NO_ARGS, NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_check_contains(error.message, "SIGKILL");
+    mf_check_str(mf_parent_circuit_state(parent), "open");
+    mf_parent_destroy(parent);
+}
+
+/* ---- Many callers on one parent ---- */
+
+typedef struct stress {
+    mf_parent *parent;
+    int calls;
+    _Atomic(int) wrong, slow, ended;
+} stress;
+
+static void *call_synchronously(void *argument)
+{
+    stress *at = argument;
+    for (int i = 0; i < at->calls; i++) {
+        mf_result *result = NULL;
+        int64_t before = mf_test_now_ms();
+        mf_status status = mf_call(at->parent, "add", MF_ARGS(i, 1), &result, NULL);
+        at->wrong += status != MF_OK || mf_result_int(result) != i + 1;
+        at->slow += mf_test_now_ms() - before > 1000;
+        at->ended++;
+        mf_result_destroy(result);
+    }
+    return NULL;
+}
+
+typedef struct one_call {
+    stress *at;
+    int expected;
+    int64_t before;
+    _Atomic(int) ended;
+} one_call;
+
+static void on_end(mf_status status, mf_result *result, const mf_error *error, void *user_data)
+{
+    one_call *call = user_data;
+    (void)error;
+    call->at->wrong += status != MF_OK || mf_result_int(result) != call->expected;
+    call->at->slow += mf_test_now_ms() - call->before > 1000;
+    call->at->wrong += call->ended++ != 0;
+    call->at->ended++;
+    mf_result_destroy(result);
+}
+
+#define WINDOW 32
+
+static bool has_ended(void *data)
+{
+    return ((one_call *)data)->ended == 1;
+}
+
+static void *call_asynchronously(void *argument)
+{
+    stress *at = argument;
+    one_call *calls = calloc((size_t)at->calls, sizeof *calls);
+    for (int i = 0; i < at->calls; i++) {
+        if (i >= WINDOW) {
+            at->wrong += !mf_test_until(has_ended, &calls[i - WINDOW], 5000);
+        }
+        calls[i] = (one_call){.at = at, .expected = i + 1, .before = mf_test_now_ms()};
+        at->wrong += mf_call_async(at->parent, "add", MF_ARGS(i, 1), NULL, on_end, &calls[i],
+                                   NULL) != MF_OK;
+    }
+    for (int i = 0; i < at->calls; i++) {
+        at->wrong += !mf_test_until(has_ended, &calls[i], 5000);
+    }
+    free(calls);
+    return NULL;
+}
+
+static void test_four_and_four_callers(void)
+{
+    const char *asked = getenv("MF_STRESS_CALLS");
+    pthread_t threads[8];
+    stress at = {.parent = start_worker(NULL, 0), .calls = asked != NULL ? atoi(asked) : 5000};
+    for (size_t i = 0; i < 8; i++) {
+        pthread_create(&threads[i], NULL, i % 2 == 0 ? call_synchronously : call_asynchronously,
+                       &at);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    mf_check_int(at.wrong, 0);
+    mf_check_int(at.slow, 0);
+    mf_check_int(at.ended, at.calls * 8);
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mf_check_int(mf_parent_read_stats(at.parent, &stats, NULL), MF_OK);
+    mf_check_int(stats.calls_total, at.calls * 8);
+    mf_check_int(stats.calls_in_flight, 0);
+    mf_parent_destroy(at.parent);
+}
+
+static void test_too_many_calls(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *futures[2];
+    mf_parent *parent = start_worker(NULL, 2);
+    for (size_t i = 0; i < 2; i++) {
+        mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(50), NULL, &futures[i], &error),
+                     MF_OK);
+    }
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_TOO_MANY_CALLS);
+    mf_check_contains(error.message, "2 calls in flight");
+    for (size_t i = 0; i < 2; i++) {
+        mf_check_int(mf_future_wait(futures[i], 2000, NULL, &error), MF_OK);
+        mf_future_destroy(futures[i]);
+    }
+    mf_parent_destroy(parent);
+}
+
+/* ---- Heartbeats ---- */
+
+static bool is_open(void *data)
+{
+    return strcmp(mf_parent_circuit_state(data), "open") == 0;
+}
+
+static bool is_not_open(void *data)
+{
+    return strcmp(mf_parent_circuit_state(data), "half_open") == 0;
+}
+
+static void test_stopped_worker_opens_the_circuit(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = NULL;
+    uint64_t rtt = 0;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.heartbeat_interval_ms = 30;
+    options.heartbeat_timeout_ms = 60;
+    options.circuit_open_ms = 20000;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_int(mf_parent_heartbeat(parent, 1000, &rtt, &error), MF_OK);
+    mf_check(rtt > 0);
+    pid_t pid = (pid_t)mf_parent_pid(parent);
+    mf_check_int(kill(pid, SIGSTOP), 0);
+    mf_check(mf_test_until(is_open, parent, 5000));
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_CIRCUIT_OPEN);
+    mf_check_int(kill(pid, SIGCONT), 0);
+    mf_check(mf_test_until(is_not_open, parent, 5000));
+    for (int i = 0; i < 3; i++) {
+        mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_OK);
+    }
+    mf_check_str(mf_parent_circuit_state(parent), "closed");
+    mf_parent_destroy(parent);
+}
+
+static void test_busy_handler_misses_no_heartbeat(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = NULL;
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.heartbeat_interval_ms = 20;
+    options.heartbeat_timeout_ms = 200;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_int(mf_call(parent, "sleep_ms", MF_ARGS(1000), NULL, &error), MF_OK);
+    mf_check_int(mf_parent_read_stats(parent, &stats, &error), MF_OK);
+    mf_check_int(stats.heartbeat_misses, 0);
+    mf_check(stats.heartbeat_rtt_ns > 0);
+    mf_parent_destroy(parent);
+}
+
+static void count_line(const char *line, size_t length, bool is_stderr, void *user_data)
+{
+    (void)line;
+    (void)length;
+    (void)is_stderr;
+    ++*(_Atomic(int) *)user_data;
+}
+
+static void test_talkative_worker_blocks_nobody(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = NULL;
+    _Atomic(int) lines = 0;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.on_output = count_line;
+    options.user_data = &lines;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_int(mf_call(parent, "print_lines", MF_ARGS(120000), NULL, &error), MF_OK);
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_OK);
+    mf_parent_destroy(parent);
+    mf_check(lines > 0);
+}
+
+static const mf_test tests[] = {
+    {"calls__results_and_errors", test_results_and_errors},
+    {"calls__deadline_ends_the_wait", test_deadline},
+    {"calls__before_start_and_after_stop_are_refused", test_call_before_start_and_after_stop},
+    {"calls__starts_that_fail_say_why", test_starts_that_fail},
+    {"calls__killed_worker_fails_pending_calls", test_killed_worker_fails_pending_calls},
+    {"calls__four_synchronous_and_four_asynchronous_callers", test_four_and_four_callers},
+    {"calls__beyond_the_limit_are_refused", test_too_many_calls},
+    {"heartbeat__stopped_worker_opens_the_circuit", test_stopped_worker_opens_the_circuit},
+    {"heartbeat__busy_handler_misses_none", test_busy_handler_misses_no_heartbeat},
+    {"output__talkative_worker_blocks_nobody", test_talkative_worker_blocks_nobody},
+};
+MF_TEST_MAIN(tests)
