@@ -1,0 +1,141 @@
+#include "http/accept.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+
+#define Q_MAX 1000 /* q in thousandths */
+
+typedef struct media {
+    char type[64];
+    char version[16];
+    char escaping[24];
+    int q;
+} media;
+
+static const char *skip_blanks(const char *at)
+{
+    while (*at == ' ' || *at == '\t') {
+        at++;
+    }
+    return at;
+}
+
+static size_t token_length(const char *at)
+{
+    return strcspn(at, " \t;,=");
+}
+
+/* Thousandths of "0.25"; -1 if it is no q. */
+static int read_q(const char *text)
+{
+    if (text[0] != '0' && text[0] != '1') {
+        return -1;
+    }
+    int q = (text[0] - '0') * Q_MAX;
+    int unit = 100;
+    if (text[1] == '\0') {
+        return q;
+    }
+    if (text[1] != '.' || strlen(text) > 5) {
+        return -1;
+    }
+    for (const char *c = text + 2; *c != '\0'; c++, unit /= 10) {
+        if (*c < '0' || *c > '9') {
+            return -1;
+        }
+        q += (*c - '0') * unit;
+    }
+    return q <= Q_MAX ? q : -1;
+}
+
+static const char *read_parameter(const char *at, media *to)
+{
+    char name[24];
+    char value[48];
+    size_t length = token_length(at);
+    (void)mfi_str_copy_n(name, sizeof name, at, length);
+    at = skip_blanks(at + length);
+    value[0] = '\0';
+    if (*at == '=') {
+        at = skip_blanks(at + 1);
+        bool quoted = *at == '"';
+        at += quoted ? 1 : 0;
+        length = quoted ? strcspn(at, "\"") : token_length(at);
+        (void)mfi_str_copy_n(value, sizeof value, at, length);
+        at += length;
+        at += quoted && *at == '"' ? 1 : 0;
+    }
+    if (strcasecmp(name, "q") == 0) {
+        to->q = read_q(value);
+    } else if (strcasecmp(name, "version") == 0) {
+        (void)mfi_str_copy(to->version, sizeof to->version, value);
+    } else if (strcasecmp(name, "escaping") == 0) {
+        (void)mfi_str_copy(to->escaping, sizeof to->escaping, value);
+    }
+    return at;
+}
+
+/* Reads one item up to its comma; always gets on. */
+static const char *read_media(const char *at, media *to)
+{
+    *to = (media){.q = Q_MAX};
+    at = skip_blanks(at);
+    size_t length = token_length(at);
+    (void)mfi_str_copy_n(to->type, sizeof to->type, at, length);
+    at += length;
+    while (*at != '\0' && *at != ',') {
+        at = skip_blanks(at);
+        if (*at == ';') {
+            at = read_parameter(skip_blanks(at + 1), to);
+        } else if (*at != ',' && *at != '\0') {
+            at++;
+        }
+    }
+    return *at == ',' ? at + 1 : at;
+}
+
+static bool matches(const media *item, mf_metrics_format *ret_format)
+{
+    const char *version = item->version;
+    if (strcasecmp(item->type, "application/openmetrics-text") == 0) {
+        *ret_format = MF_METRICS_OPENMETRICS;
+        return version[0] == '\0' || strcmp(version, "1.0.0") == 0;
+    }
+    *ret_format = MF_METRICS_PROMETHEUS_TEXT;
+    if (strcasecmp(item->type, "text/plain") == 0) {
+        return version[0] == '\0' || strcmp(version, "0.0.4") == 0;
+    }
+    return strcmp(item->type, "*/*") == 0 || strcasecmp(item->type, "text/*") == 0;
+}
+
+mf_metrics_format mfi_accept_choose(const char *header, char *ret_content_type, size_t size)
+{
+    static const char *const types[] = {
+        [MF_METRICS_PROMETHEUS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+        [MF_METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8"};
+    static const char *const schemes[] = {"allow-utf-8", "underscores", "dots", "values"};
+    mf_metrics_format best = MF_METRICS_PROMETHEUS_TEXT;
+    const char *scheme = NULL;
+    int best_q = 0;
+    for (const char *at = header != NULL ? header : ""; *at != '\0';) {
+        media item;
+        mf_metrics_format format = MF_METRICS_PROMETHEUS_TEXT;
+        at = read_media(at, &item);
+        if (item.q > best_q && matches(&item, &format)) {
+            best = format;
+            best_q = item.q;
+            scheme = NULL;
+            for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+                if (strcasecmp(item.escaping, schemes[i]) == 0) {
+                    scheme = schemes[i]; /* never the client's own bytes */
+                }
+            }
+        }
+    }
+    (void)mfi_str_format(ret_content_type, size, "%s%s%s", types[best],
+                         scheme != NULL ? "; escaping=" : "", scheme != NULL ? scheme : "");
+    return best;
+}

@@ -1,1 +1,0 @@
-typedef int mfi_http_room_is_empty;

@@ -1,0 +1,178 @@
+#include "http/health.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "metrics/metric_registry.h"
+
+#define CHECKS_MAX 1024
+
+static const char *const words[] = {"pass", "warn", "fail"};
+
+/* What one evaluation brings, before it replaces the last one. */
+typedef struct round_of {
+    mfi_check *checks;
+    size_t count;
+} round_of;
+
+static void copy_or_empty(char *to, size_t size, const char *text)
+{
+    (void)mfi_str_copy(to, size, text != NULL ? text : "");
+}
+
+static void take_row(const mf_health_row *row, void *user_data)
+{
+    round_of *at = user_data;
+    mfi_check *grown =
+        at->count < CHECKS_MAX ? realloc(at->checks, (at->count + 1) * sizeof *grown) : NULL;
+    if (grown == NULL) {
+        return;
+    }
+    at->checks = grown;
+    mfi_check *check = &grown[at->count++];
+    memset(check, 0, sizeof *check);
+    bool measured = row->measurement != NULL && row->measurement[0] != '\0';
+    (void)mfi_str_format(check->name, sizeof check->name, "%s%s%s", row->component,
+                         measured ? ":" : "", measured ? row->measurement : "");
+    copy_or_empty(check->component_type, sizeof check->component_type, row->component_type);
+    copy_or_empty(check->text, sizeof check->text, row->observed_text);
+    copy_or_empty(check->unit, sizeof check->unit, row->observed_unit);
+    copy_or_empty(check->output, sizeof check->output, row->output);
+    check->status = row->status;
+    check->gates = row->gates;
+    check->has_number = row->has_number;
+    check->number = row->observed_number;
+}
+
+static void set_gauges(const mfi_health *health, const mfi_check *check)
+{
+    for (int i = 0; i < 3; i++) {
+        const char *labels[] = {check->name, words[i]};
+        mf_gauge_set(mf_family_gauge(health->family, labels),
+                     (int)check->status == i ? 1 : 0);
+    }
+}
+
+static const mfi_check *find(const mfi_check *checks, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(checks[i].name, name) == 0) {
+            return &checks[i];
+        }
+    }
+    return NULL;
+}
+
+/* Tells what changed against the evaluation before. A check that is new is compared with pass. */
+static void tell_changes(const mfi_health *health, const round_of *now, const mfi_check *before,
+                         size_t before_count)
+{
+    const mf_probe *probe = health->probe;
+    for (size_t i = 0; i < now->count; i++) {
+        const mfi_check *check = &now->checks[i];
+        const mfi_check *past = find(before, before_count, check->name);
+        mf_health from = past != NULL ? past->status : MF_HEALTH_PASS;
+        set_gauges(health, check);
+        if (from != check->status && probe->health_changed != NULL) {
+            probe->health_changed(probe->self, check->name, from, check->status,
+                                  check->output[0] != '\0' ? check->output : NULL);
+        }
+    }
+}
+
+static void evaluate(mfi_health *health)
+{
+    round_of now = {NULL, 0};
+    mfi_mutex_lock(&health->mutex);
+    health->begun_ns = mfi_monotonic_ns();
+    mfi_mutex_unlock(&health->mutex);
+    health->probe->visit_health(health->probe->self, take_row, &now);
+    mfi_mutex_lock(&health->mutex);
+    mfi_check *before = health->checks;
+    size_t before_count = health->count;
+    health->checks = now.checks;
+    health->count = now.count;
+    health->evaluated_ns = mfi_monotonic_ns();
+    health->evaluated_wall_ns = mfi_wall_ns();
+    health->begun_ns = 0;
+    mfi_mutex_unlock(&health->mutex);
+    /* Only this thread replaces the checks, so they may be read without the mutex. */
+    tell_changes(health, &now, before, before_count);
+    free(before);
+}
+
+static void *health_thread(void *argument)
+{
+    mfi_health *health = argument;
+    mfi_mutex_lock(&health->mutex);
+    while (!health->stopping) {
+        uint64_t next = mfi_deadline_after_ms(health->evaluated_ns, health->interval_ms);
+        if (mfi_cond_wait_until(&health->wake, &health->mutex, next) || health->stopping) {
+            continue;
+        }
+        mfi_mutex_unlock(&health->mutex);
+        evaluate(health);
+        mfi_mutex_lock(&health->mutex);
+    }
+    mfi_mutex_unlock(&health->mutex);
+    return NULL;
+}
+
+mfi_check *mfi_health_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
+                           uint64_t *ret_age_ns)
+{
+    mfi_mutex_lock(&health->mutex);
+    uint64_t now = mfi_monotonic_ns();
+    mfi_check *copy = calloc(health->count + 1, sizeof *copy);
+    if (copy != NULL && health->count > 0) {
+        memcpy(copy, health->checks, health->count * sizeof *copy);
+    }
+    *ret_count = health->count;
+    *ret_wall_ns = health->evaluated_wall_ns;
+    *ret_age_ns = now - health->evaluated_ns;
+    mfi_mutex_unlock(&health->mutex);
+    return copy;
+}
+
+mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
+                           mf_error *error)
+{
+    static const char *const labels[] = {"check", "status"};
+    mf_metric_options options = {.struct_size = sizeof options,
+                                 .type = MF_METRIC_GAUGE,
+                                 .name = "multifrost_health_check_status",
+                                 .help = "1 for the present status of a health check",
+                                 .label_names = labels,
+                                 .label_count = 2,
+                                 .max_series = 3 * 128};
+    *health = (mfi_health){.probe = probe, .interval_ms = interval_ms};
+    mfi_mutex_init(&health->mutex);
+    mfi_cond_init(&health->wake);
+    mf_status status = mfi_metrics_add_reserved(probe->metrics, &options, &health->family, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    evaluate(health);
+    int started = mfi_thread_start(&health->thread, "mf-health", health_thread, health);
+    health->started = started == 0;
+    return started == 0 ? MF_OK
+                        : mfi_fail_errno(error, MF_ERR_SYSTEM, started,
+                                         "cannot start the health thread");
+}
+
+void mfi_health_stop(mfi_health *health)
+{
+    if (health->started) {
+        mfi_mutex_lock(&health->mutex);
+        health->stopping = true;
+        mfi_cond_signal(&health->wake);
+        mfi_mutex_unlock(&health->mutex);
+        (void)pthread_join(health->thread, NULL);
+    }
+    free(health->checks);
+    mfi_cond_fini(&health->wake);
+    mfi_mutex_fini(&health->mutex);
+}

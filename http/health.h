@@ -1,0 +1,54 @@
+/* Health, evaluated off the request path: a thread asks the probe once in an interval, and requests
+ * read what it found last. */
+#ifndef MFI_HTTP_HEALTH_H
+#define MFI_HTTP_HEALTH_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include <multifrost/probe.h>
+
+#include "base/mutex.h"
+
+#define MFI_CHECK_NAME_MAX 132
+
+typedef struct mfi_check {
+    char name[MFI_CHECK_NAME_MAX]; /* "component:measurement" */
+    char component_type[16];
+    mf_health status;
+    unsigned gates;
+    bool has_number;
+    double number;
+    char text[64], unit[16], output[512];
+    bool seen; /* in the evaluation at hand */
+    mf_gauge *gauges[3];
+} mfi_check;
+
+typedef struct mfi_health {
+    const mf_probe *probe;
+    int64_t interval_ms;
+    mf_family *family;
+    pthread_t thread;
+    bool started;
+    mfi_mutex mutex;       /* guards what follows, and the thread's sleep */
+    mfi_cond wake;
+    bool stopping;
+    mfi_check *checks;
+    size_t count;
+    uint64_t evaluated_ns, evaluated_wall_ns;
+    uint64_t begun_ns;     /* of an evaluation under way, 0 if none */
+} mfi_health;
+
+mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
+                           mf_error *error);
+void mfi_health_stop(mfi_health *health);
+
+/* A copy of the last evaluation, for free(); NULL without memory. */
+mfi_check *mfi_health_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
+                           uint64_t *ret_age_ns);
+
+#endif

@@ -1,0 +1,207 @@
+/* /health, /healthz and the probes: the last evaluation, as application/health+json or text. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <multifrost/version.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "http/pages.h"
+
+#define STUCK_NS (10 * MFI_NS_PER_S)
+
+static const char *const words[] = {"pass", "warn", "fail"};
+
+static bool is_excluded(const mfi_page_request *request, const char *name)
+{
+    for (size_t i = 0; request->excluded[i] != NULL; i++) {
+        if (strcmp(request->excluded[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps the checks that belong to the gate (0: all), are asked for and not excluded. */
+static size_t select_checks(const mfi_page_request *request, unsigned gate, mfi_check *checks,
+                            size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool asked = request->rest[0] == '\0' || strcmp(checks[i].name, request->rest) == 0;
+        bool gated = gate == 0 || (checks[i].gates & gate) != 0;
+        if (asked && gated && !is_excluded(request, checks[i].name)) {
+            checks[kept++] = checks[i];
+        }
+    }
+    return kept;
+}
+
+static mf_health worst(const mfi_check *checks, size_t count)
+{
+    mf_health status = MF_HEALTH_PASS;
+    for (size_t i = 0; i < count; i++) {
+        status = checks[i].status > status ? checks[i].status : status;
+    }
+    return status;
+}
+
+/* ---- Bodies ---- */
+
+static void add_check(cJSON *all, const mfi_check *check, const char *time)
+{
+    cJSON *list = cJSON_AddArrayToObject(all, check->name);
+    cJSON *one = cJSON_CreateObject();
+    (void)cJSON_AddItemToArray(list, one);
+    (void)cJSON_AddStringToObject(one, "componentType", check->component_type);
+    (void)cJSON_AddStringToObject(one, "status", words[check->status]);
+    if (check->text[0] != '\0') {
+        (void)cJSON_AddStringToObject(one, "observedValue", check->text);
+    } else if (check->has_number && isfinite(check->number)) {
+        (void)cJSON_AddNumberToObject(one, "observedValue", check->number);
+    }
+    if (check->unit[0] != '\0' && (check->has_number || check->text[0] != '\0')) {
+        (void)cJSON_AddStringToObject(one, "observedUnit", check->unit);
+    }
+    (void)cJSON_AddStringToObject(one, "time", time);
+    if (check->status != MF_HEALTH_PASS && check->output[0] != '\0') {
+        (void)cJSON_AddStringToObject(one, "output", check->output);
+    }
+}
+
+/* One line for people: what is wrong, or that nothing is. */
+static const char *describe(const mfi_check *checks, size_t count)
+{
+    mf_health status = worst(checks, count);
+    for (size_t i = 0; i < count && status != MF_HEALTH_PASS; i++) {
+        if (checks[i].status == status) {
+            return checks[i].output;
+        }
+    }
+    return "all checks pass";
+}
+
+static void json_body(const mfi_page_request *request, mfi_page *page, const mfi_check *checks,
+                      size_t count, uint64_t wall_ns)
+{
+    char time[40];
+    const mf_probe_info *info = &request->probe->info;
+    cJSON *body = cJSON_CreateObject();
+    (void)mfi_format_rfc3339(time, sizeof time, wall_ns, 3);
+    (void)cJSON_AddStringToObject(body, "status", words[worst(checks, count)]);
+    (void)cJSON_AddStringToObject(body, "version", "1");
+    (void)cJSON_AddStringToObject(body, "releaseId",
+                                  info->version != NULL && info->version[0] != '\0'
+                                      ? info->version
+                                      : MF_VERSION_STRING);
+    (void)cJSON_AddStringToObject(body, "serviceId", info->service);
+    (void)cJSON_AddStringToObject(body, "description", describe(checks, count));
+    cJSON *all = cJSON_AddObjectToObject(body, "checks");
+    for (size_t i = 0; i < count; i++) {
+        add_check(all, &checks[i], time);
+    }
+    cJSON *links = cJSON_AddObjectToObject(body, "links");
+    (void)cJSON_AddStringToObject(links, "circuits", "/circuits");
+    (void)cJSON_AddStringToObject(links, "metrics", "/metrics");
+    page->body = cJSON_PrintUnformatted(body);
+    page->size = page->body != NULL ? strlen(page->body) : 0;
+    (void)mfi_str_copy(page->type, sizeof page->type, "application/health+json");
+    cJSON_Delete(body);
+}
+
+static void text_body(mfi_page *page, const mfi_check *checks, size_t count)
+{
+    mfi_buf body;
+    mfi_buf_init(&body, 0);
+    for (size_t i = 0; i < count; i++) {
+        bool fails = checks[i].status == MF_HEALTH_FAIL;
+        mfi_buf_printf(&body, "[%c]%s %s%s%s\n", fails ? '-' : '+', checks[i].name,
+                       fails ? "failed" : checks[i].status == MF_HEALTH_WARN ? "warn" : "ok",
+                       checks[i].output[0] != '\0' ? ": " : "", checks[i].output);
+    }
+    mfi_buf_printf(&body, "%s\n", words[worst(checks, count)]);
+    page->body = (char *)mfi_buf_take(&body, &page->size);
+    (void)mfi_str_copy(page->type, sizeof page->type, "text/plain; charset=utf-8");
+}
+
+static bool wants_text(const mfi_page_request *request)
+{
+    return request->verbose ||
+           (request->accept != NULL && strncmp(request->accept, "text/plain", 10) == 0);
+}
+
+/* ---- Routes ---- */
+
+/* An evaluation that never ends is a check of its own for the one who asks whether we live. */
+static size_t add_stuck(mfi_check *checks, size_t count, uint64_t age_ns)
+{
+    mfi_check *stuck = &checks[count];
+    memset(stuck, 0, sizeof *stuck);
+    (void)mfi_str_copy(stuck->name, sizeof stuck->name, "health:evaluation");
+    (void)mfi_str_copy(stuck->component_type, sizeof stuck->component_type, "system");
+    (void)mfi_str_format(stuck->output, sizeof stuck->output,
+                         "the health checks have not been evaluated for %.0f s",
+                         (double)age_ns / 1e9);
+    stuck->status = MF_HEALTH_FAIL;
+    stuck->gates = MF_GATE_LIVE;
+    return count + 1;
+}
+
+static void answer(const mfi_page_request *request, mfi_page *page, unsigned gate, bool one_word)
+{
+    size_t count = 0;
+    uint64_t wall_ns = 0;
+    uint64_t age_ns = 0;
+    mfi_check *checks = mfi_health_copy(request->health, &count, &wall_ns, &age_ns);
+    if (checks == NULL) {
+        mfi_page_error(page, 500, "no memory");
+        return;
+    }
+    uint64_t patience = STUCK_NS + (uint64_t)request->health->interval_ms * MFI_NS_PER_MS;
+    if (age_ns > patience) {
+        count = add_stuck(checks, count, age_ns); /* the copy has room for one more */
+    }
+    count = select_checks(request, gate, checks, count);
+    page->age_ms = (int64_t)(age_ns / MFI_NS_PER_MS);
+    if (count == 0 && request->rest[0] != '\0') {
+        mfi_page_error(page, 404, "no check '%.100s' here", request->rest);
+    } else {
+        page->code = worst(checks, count) == MF_HEALTH_FAIL ? 503 : 200;
+        if (one_word) {
+            page->body = strdup(page->code == 200 ? "ok\n" : "fail\n");
+            page->size = page->body != NULL ? strlen(page->body) : 0;
+            (void)mfi_str_copy(page->type, sizeof page->type, "text/plain; charset=utf-8");
+        } else if (wants_text(request)) {
+            text_body(page, checks, count);
+        } else {
+            json_body(request, page, checks, count, wall_ns);
+        }
+    }
+    free(checks);
+}
+
+void mfi_page_livez(const mfi_page_request *request, mfi_page *page)
+{
+    answer(request, page, MF_GATE_LIVE, false);
+}
+
+void mfi_page_readyz(const mfi_page_request *request, mfi_page *page)
+{
+    answer(request, page, MF_GATE_READY, false);
+}
+
+void mfi_page_startupz(const mfi_page_request *request, mfi_page *page)
+{
+    answer(request, page, MF_GATE_STARTUP, false);
+}
+
+void mfi_page_health(const mfi_page_request *request, mfi_page *page)
+{
+    answer(request, page, MF_GATE_NONE, false);
+}
+
+void mfi_page_healthz(const mfi_page_request *request, mfi_page *page)
+{
+    answer(request, page, MF_GATE_NONE, true);
+}

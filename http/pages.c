@@ -1,0 +1,109 @@
+/* The small pages: errors, index, metrics. */
+#include "http/pages.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "http/accept.h"
+
+static const char *code_word(int code)
+{
+    switch (code) {
+    case 400:
+        return "bad_request";
+    case 404:
+        return "not_found";
+    case 405:
+        return "method_not_allowed";
+    case 414:
+        return "uri_too_long";
+    default:
+        return "internal";
+    }
+}
+
+static void set_body(mfi_page *page, mfi_buf *body)
+{
+    if (body->failed) {
+        mfi_buf_fini(body);
+        page->code = 500;
+        return;
+    }
+    page->body = (char *)mfi_buf_take(body, &page->size);
+}
+
+void mfi_page_error(mfi_page *page, int code, const char *format, ...)
+{
+    char message[512];
+    mfi_buf body;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    size_t size = length < 0 ? 0 : (size_t)length;
+    size = size < sizeof message ? size : sizeof message - 1;
+    mfi_buf_init(&body, 0);
+    mfi_buf_printf(&body, "{\"error\":{\"code\":%d,\"status\":\"%s\",\"message\":\"", code,
+                   code_word(code));
+    mfi_json_append_escaped(&body, message, size);
+    mfi_buf_append_str(&body, "\"}}\n");
+    page->code = code;
+    (void)mfi_str_copy(page->type, sizeof page->type, "application/json");
+    set_body(page, &body);
+}
+
+static void append_html(mfi_buf *to, const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        const char *escape = *c == '&'   ? "&amp;"
+                             : *c == '<' ? "&lt;"
+                             : *c == '>' ? "&gt;"
+                             : *c == '"' ? "&quot;"
+                                         : NULL;
+        if (escape != NULL) {
+            mfi_buf_append_str(to, escape);
+        } else {
+            mfi_buf_append_byte(to, (uint8_t)*c);
+        }
+    }
+}
+
+void mfi_page_index(const mfi_page_request *request, mfi_page *page)
+{
+    static const char *const links[][2] = {
+        {"metrics", "Prometheus metrics"},        {"health", "all health checks"},
+        {"healthz", "health in one word"},        {"livez", "is the process alive?"},
+        {"readyz", "may it get traffic?"},        {"startupz", "has it started?"},
+        {"circuits", "state of the circuit breakers"}};
+    mfi_buf body;
+    mfi_buf_init(&body, 0);
+    mfi_buf_append_str(&body, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                              "<title>");
+    append_html(&body, request->probe->info.service);
+    mfi_buf_append_str(&body, "</title></head><body>\n<h1>");
+    append_html(&body, request->probe->info.service);
+    mfi_buf_append_str(&body, "</h1>\n<ul>\n");
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+        mfi_buf_printf(&body, "<li><a href=\"/%s\">/%s</a> %s</li>\n", links[i][0], links[i][0],
+                       links[i][1]);
+    }
+    mfi_buf_append_str(&body, "</ul>\n</body></html>\n");
+    (void)mfi_str_copy(page->type, sizeof page->type, "text/html; charset=utf-8");
+    set_body(page, &body);
+}
+
+void mfi_page_metrics(const mfi_page_request *request, mfi_page *page)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_metrics_format format =
+        mfi_accept_choose(request->accept, page->type, sizeof page->type);
+    page->vary = "Accept";
+    if (mf_metrics_render(request->probe->metrics, format, &page->body, &page->size, &error) !=
+        MF_OK) {
+        mfi_page_error(page, 500, "%s", error.message);
+    }
+}

@@ -1,0 +1,43 @@
+/* What each route answers. A page gets the query and the Accept header, and makes a body. */
+#ifndef MFI_HTTP_PAGES_H
+#define MFI_HTTP_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <multifrost/probe.h>
+
+#include "http/health.h"
+
+/* One request, as far as a page may see it. */
+typedef struct mfi_page_request {
+    const mf_probe *probe;
+    mfi_health *health;
+    const char *accept; /* or NULL */
+    const char *rest;   /* of the path, behind the route's name: "" or "math" */
+    bool verbose;
+    const char *const *excluded; /* NULL-terminated */
+} mfi_page_request;
+
+typedef struct mfi_page {
+    int code;
+    char type[128];   /* Content-Type */
+    char *body;       /* for free(); NULL means no memory */
+    size_t size;
+    const char *vary; /* or NULL; static */
+    int64_t age_ms;   /* of a cached evaluation, -1 if it is none */
+} mfi_page;
+
+/* {"error":{"code":404,"status":"not_found","message":"..."}} with the message cleaned and cut. */
+void mfi_page_error(mfi_page *page, int code, const char *format, ...) MF_PRINTF(3, 4);
+
+void mfi_page_index(const mfi_page_request *request, mfi_page *page);
+void mfi_page_metrics(const mfi_page_request *request, mfi_page *page);
+void mfi_page_livez(const mfi_page_request *request, mfi_page *page);
+void mfi_page_readyz(const mfi_page_request *request, mfi_page *page);
+void mfi_page_startupz(const mfi_page_request *request, mfi_page *page);
+void mfi_page_health(const mfi_page_request *request, mfi_page *page);
+void mfi_page_healthz(const mfi_page_request *request, mfi_page *page);
+void mfi_page_circuits(const mfi_page_request *request, mfi_page *page);
+
+#endif
