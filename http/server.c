@@ -116,16 +116,16 @@ static enum MHD_Result send_page(struct MHD_Connection *connection, mfi_page *pa
     return result;
 }
 
-typedef struct query {
+typedef struct query_arguments {
     bool verbose;
     const char *excluded[EXCLUDES_MAX + 1];
     size_t count;
-} query;
+} query_arguments;
 
 static enum MHD_Result take_argument(void *user_data, enum MHD_ValueKind kind, const char *key,
                                      const char *value)
 {
-    query *at = user_data;
+    query_arguments *at = user_data;
     (void)kind;
     if (strcmp(key, "verbose") == 0) {
         at->verbose = true;
@@ -163,7 +163,7 @@ static enum MHD_Result on_request(void *user_data, struct MHD_Connection *connec
     }
     *upload_size = 0; /* a body is read and forgotten */
     uint64_t start = mfi_monotonic_ns();
-    query query = {.count = 0};
+    query_arguments query = {.count = 0};
     mfi_page page = {.code = 200, .age_ms = -1};
     const char *rest = "";
     const route *found = strlen(path) <= PATH_MAX_BYTES ? find_route(path, &rest) : NULL;
@@ -250,13 +250,13 @@ static void *sweep(void *argument)
 
 /* ---- The listening socket ---- */
 
-typedef union address {
+typedef union ip_address {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
-} address;
+} ip_address;
 
-static mf_status read_address(const char *text, uint16_t port, address *ret_address,
+static mf_status read_address(const char *text, uint16_t port, ip_address *ret_address,
                               socklen_t *ret_size, mf_error *error)
 {
     memset(ret_address, 0, sizeof *ret_address);
@@ -278,7 +278,7 @@ static mf_status read_address(const char *text, uint16_t port, address *ret_addr
 static mf_status open_socket(mf_http *http, const mf_http_options *options, mf_error *error)
 {
     const char *text = options->bind_address != NULL ? options->bind_address : "127.0.0.1";
-    address address;
+    ip_address address;
     socklen_t size = 0;
     int on = 1;
     mf_status status = read_address(text, options->port, &address, &size, error);

@@ -1,0 +1,39 @@
+/* What the demo's files share. */
+#ifndef DEMO_H
+#define DEMO_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <multifrost/multifrost.h>
+
+#define DEMO_STATUSES 12
+
+/* Calls of one function, counted by the demo itself, by call status. */
+typedef struct demo_count {
+    const char *target, *function;
+    _Atomic(uint64_t) ended[DEMO_STATUSES];
+} demo_count;
+
+typedef struct demo_state {
+    int64_t seconds; /* 0: until a signal */
+    uint16_t port;
+    const char *log_file, *counts_file;
+    mf_runtime *runtime;
+    mf_http *http;
+    mf_parent *c, *py;
+    _Atomic(bool) stopping;  /* no more calls; a signal or the time is over */
+    _Atomic(bool) quiescing; /* no more calls, but the endpoint goes on */
+    _Atomic(uint64_t) asynchronous; /* calls that are still to end */
+} demo_state;
+
+/* load.c: makes calls until told to stop. Returns when all its calls have ended. */
+void demo_load_start(demo_state *demo);
+void demo_load_join(demo_state *demo);
+/* Sums over functions: all calls, and those that were not "ok". */
+void demo_totals(uint64_t *ret_calls, uint64_t *ret_errors);
+/* {"math-c":{"add":{"ok":1}}} */
+bool demo_write_counts(const char *path);
+
+#endif
