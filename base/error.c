@@ -18,8 +18,8 @@ static const code_row rows[] = {
 #undef CODE_ROW
 };
 
-static const code_row unknown_row = {MF_ERR_INTERNAL, "unknown",       "internal", "error",
-                                     "other",         "unknown status"};
+static const code_row unknown_row = {MF_ERR_INTERNAL, "unknown", "internal",
+                                     "error",         "other",   "unknown status"};
 
 /* The numbers are dense, so the table is its own index. */
 static const code_row *row_of(mf_status status)

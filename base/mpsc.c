@@ -120,8 +120,7 @@ void *mfi_ring_claim(mfi_ring *ring, size_t most_used, uint64_t *ret_ticket)
         uint64_t sequence = atomic_load_explicit(&found->sequence, memory_order_acquire);
         if (sequence == position) {
             if (atomic_compare_exchange_weak_explicit(&ring->claimed, &position, position + 1,
-                                                      memory_order_relaxed,
-                                                      memory_order_relaxed)) {
+                                                      memory_order_relaxed, memory_order_relaxed)) {
                 *ret_ticket = position;
                 return found->bytes;
             }

@@ -212,9 +212,9 @@ size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals)
     if (gmtime_r(&seconds, &parts) == NULL) {
         memset(&parts, 0, sizeof parts);
     }
-    size_t length = mfi_str_format(to, size, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
-                                   parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
-                                   parts.tm_sec);
+    size_t length =
+        mfi_str_format(to, size, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
+                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
     for (int i = decimals; i < 9; i++) {
         fraction /= 10;
     }

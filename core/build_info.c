@@ -59,14 +59,16 @@ mf_status mfi_build_info_add(mf_metrics *metrics, const char *service, const cha
     zmq_version(&major, &minor, &patch);
     (void)mfi_str_format(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
     const char *const target_values[] = {service, version, instance, service_namespace};
-    const char *const build_values[] = {MF_VERSION_STRING, MF_VERSION_REVISION,
-                                        "gcc-compatible " __VERSION__,
-                                        zmq, MFI_LIBMICROHTTPD_VERSION, msgpack_version()};
+    const char *const build_values[] = {
+        MF_VERSION_STRING,         MF_VERSION_REVISION, "gcc-compatible " __VERSION__, zmq,
+        MFI_LIBMICROHTTPD_VERSION, msgpack_version()};
     mf_status status = add_info(metrics, "target_info", "Who exposes these metrics", target_labels,
                                 target_values, 4, error);
     if (status == MF_OK) {
-        status = add_info(metrics, "multifrost_build_info", "Versions of the library and of what "
-                          "it is built on", build_labels, build_values, 6, error);
+        status = add_info(metrics, "multifrost_build_info",
+                          "Versions of the library and of what "
+                          "it is built on",
+                          build_labels, build_values, 6, error);
     }
     return status;
 }

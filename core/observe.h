@@ -79,40 +79,40 @@ typedef struct mfi_circuit_event {
     const char *from, *to; /* closed, open, half_open, disabled */
     const char *rule;      /* why */
     double observed, threshold;
-    const char *status;    /* of the call that tipped it, or NULL */
+    const char *status;                    /* of the call that tipped it, or NULL */
     const char *correlation_id, *trace_id; /* or NULL */
-    uint64_t retry_in_ms;  /* when opening: cool-down */
+    uint64_t retry_in_ms;                  /* when opening: cool-down */
 } mfi_circuit_event;
 void mfi_observe_circuit_changed(mfi_observer *observer, mfi_target *target,
                                  const mfi_circuit_event *event);
 
 typedef enum mfi_process_what {
-    MFI_PROCESS_SPAWNED,  /* process_spawn */
-    MFI_PROCESS_READY,    /* worker_start; duration_ns since the spawn */
-    MFI_PROCESS_EXITED,   /* process_exit, and worker_crash unless expected */
-    MFI_PROCESS_FAILED,   /* the start failed: worker_stop with the reason */
-    MFI_PROCESS_STOPPED,  /* worker_stop, after an asked-for stop */
+    MFI_PROCESS_SPAWNED, /* process_spawn */
+    MFI_PROCESS_READY,   /* worker_start; duration_ns since the spawn */
+    MFI_PROCESS_EXITED,  /* process_exit, and worker_crash unless expected */
+    MFI_PROCESS_FAILED,  /* the start failed: worker_stop with the reason */
+    MFI_PROCESS_STOPPED, /* worker_stop, after an asked-for stop */
 } mfi_process_what;
 typedef struct mfi_process_event {
     mfi_process_what what;
     int64_t pid;
     uint64_t duration_ns;
-    bool expected;        /* the exit was asked for */
+    bool expected; /* the exit was asked for */
     bool exit_known;
-    int exit_code;        /* -1 if it was a signal */
-    int signal;           /* 0 if none */
-    const char *text;     /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
+    int exit_code;           /* -1 if it was a signal */
+    int signal;              /* 0 if none */
+    const char *text;        /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
     uint64_t pending_failed; /* calls that the exit ended */
 } mfi_process_event;
 void mfi_observe_process_changed(mfi_observer *observer, mfi_target *target,
                                  const mfi_process_event *event);
 
 typedef struct mfi_heartbeat_event {
-    bool sent;             /* heartbeat_sent (debug) */
-    bool answered;         /* heartbeat_received (debug), else a miss: heartbeat_missed (warn) */
+    bool sent;     /* heartbeat_sent (debug) */
+    bool answered; /* heartbeat_received (debug), else a miss: heartbeat_missed (warn) */
     uint64_t rtt_ns;
     uint32_t consecutive_misses;
-    uint32_t max_misses;   /* reached: heartbeat_timeout (error) too */
+    uint32_t max_misses; /* reached: heartbeat_timeout (error) too */
     const char *request_id;
 } mfi_heartbeat_event;
 void mfi_observe_heartbeat_seen(mfi_observer *observer, mfi_target *target,
@@ -132,9 +132,9 @@ typedef enum mfi_transport_what {
 } mfi_transport_what;
 typedef struct mfi_transport_event {
     mfi_transport_what what;
-    const char *type;     /* call, response, error, heartbeat, output, control, other */
-    const char *reason;   /* closed sets of the catalogue */
-    const char *text;     /* detail for people: the decoder's message, the endpoint */
+    const char *type;   /* call, response, error, heartbeat, output, control, other */
+    const char *reason; /* closed sets of the catalogue */
+    const char *text;   /* detail for people: the decoder's message, the endpoint */
     size_t bytes;
 } mfi_transport_event;
 void mfi_observe_transport_event(mfi_observer *observer, mfi_target *target,

@@ -9,7 +9,10 @@
 #define CAP_CALLS (CAP_TARGETS * (MFI_FUNCTIONS_MAX + 1) * MFI_STATUS_WORDS)
 
 /* X(field, type, name, unit, labels, cap, help). */
-#define L(...) {__VA_ARGS__}
+#define L(...)                                                                                     \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 #define FAMILIES(X)                                                                                \
     X(calls_started, COUNTER, "client_calls_started_total", "", L("target", "function"), 512,      \
       "Calls begun, including those still open")                                                   \
@@ -59,7 +62,8 @@
       "Thread-seconds spent in handlers")                                                          \
     X(messages, COUNTER, "transport_messages_total", "", L("target", "direction", "type"), 512,    \
       "Messages by type")                                                                          \
-    X(bytes, COUNTER, "transport_bytes_total", "bytes", L("target", "direction"), 64, "Encoded bytes")  \
+    X(bytes, COUNTER, "transport_bytes_total", "bytes", L("target", "direction"), 64,              \
+      "Encoded bytes")                                                                             \
     X(send_blocked, COUNTER, "transport_send_blocked_total", "", L("target"), 64,                  \
       "Sends that met the high-water mark")                                                        \
     X(dropped, COUNTER, "transport_dropped_messages_total", "", L("reason"), 16,                   \
@@ -97,7 +101,7 @@
     X(log_dropped, COUNTER, "log_dropped_total", "", L("reason"), 8, "Records dropped")            \
     X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", L(NULL), 1,                                 \
       "Highest fill of the log ring since the last scrape")                                        \
-    X(log_bytes, COUNTER, "log_bytes_total", "bytes", L(NULL), 1, "Bytes given to the sinks")           \
+    X(log_bytes, COUNTER, "log_bytes_total", "bytes", L(NULL), 1, "Bytes given to the sinks")      \
     X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", L("loop"), 8, "How late loops wake")
 
 typedef struct description {
@@ -177,8 +181,8 @@ void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns)
 
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
 {
-    static const char *const reasons[MFI_REASONS_MAX] = {
-        "hwm", "unroutable", "decode_error", "oversize", "wrong_app", "unknown_type"};
+    static const char *const reasons[MFI_REASONS_MAX] = {"hwm",      "unroutable", "decode_error",
+                                                         "oversize", "wrong_app",  "unknown_type"};
     for (size_t i = 0; i < sizeof catalogue / sizeof catalogue[0]; i++) {
         mf_status status = add_one(observer, &catalogue[i], error);
         if (status != MF_OK) {

@@ -38,8 +38,7 @@ static void add_call(mfi_record *record, const mfi_span *span)
 void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span)
 {
     mfi_record on_stack;
-    mfi_record *record =
-        mfi_log_begin(observer->logger, MF_LOG_DEBUG, "request_start", &on_stack);
+    mfi_record *record = mfi_log_begin(observer->logger, MF_LOG_DEBUG, "request_start", &on_stack);
     if (record == NULL) {
         return;
     }
@@ -76,8 +75,7 @@ static void add_phases(mfi_record *record, const mfi_span *span)
         add_phase(record, "wire", split, wire);
         add_phase(record, "peer_queue", split, span->server_queue_ns);
         add_phase(record, "handler", split, span->server_handler_ns);
-        add_phase(record, "receive_wait", span->received_ns != 0,
-                  span->end_ns - span->received_ns);
+        add_phase(record, "receive_wait", span->received_ns != 0, span->end_ns - span->received_ns);
     }
     mfi_record_object_end(record);
 }
@@ -114,8 +112,8 @@ static const char *end_event(mf_status status)
 void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_error *error)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, level_of(span->status),
-                                       end_event(span->status), &on_stack);
+    mfi_record *record =
+        mfi_log_begin(observer->logger, level_of(span->status), end_event(span->status), &on_stack);
     if (record == NULL) {
         return;
     }
@@ -153,11 +151,11 @@ void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circu
 {
     mfi_record on_stack;
     bool opens = strcmp(event->to, "open") == 0;
-    const char *name = opens                                  ? "circuit_open"
+    const char *name = opens                                 ? "circuit_open"
                        : strcmp(event->to, "half_open") == 0 ? "circuit_half_open"
-                                                              : "circuit_close";
-    mfi_record *record = mfi_log_begin(observer->logger, opens ? MF_LOG_WARN : MF_LOG_INFO, name,
-                                       &on_stack);
+                                                             : "circuit_close";
+    mfi_record *record =
+        mfi_log_begin(observer->logger, opens ? MF_LOG_WARN : MF_LOG_INFO, name, &on_stack);
     if (record == NULL) {
         return;
     }
@@ -184,8 +182,7 @@ void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circu
 /* ---- Processes ---- */
 
 static void log_process_event(mfi_observer *observer, mfi_target *target, mf_log_level level,
-                              const char *name, const char *message,
-                              const mfi_process_event *event)
+                              const char *name, const char *message, const mfi_process_event *event)
 {
     mfi_record on_stack;
     mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
@@ -231,8 +228,8 @@ void mfi_log_process(mfi_observer *observer, mfi_target *target, const mfi_proce
         log_process_event(observer, target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit",
                           "ended", event);
         if (!event->expected) {
-            log_process_event(observer, target, MF_LOG_ERROR, "worker_crash",
-                              "ended by itself", event);
+            log_process_event(observer, target, MF_LOG_ERROR, "worker_crash", "ended by itself",
+                              event);
         }
         break;
     case MFI_PROCESS_FAILED:
@@ -247,8 +244,7 @@ void mfi_log_process(mfi_observer *observer, mfi_target *target, const mfi_proce
 /* ---- Heartbeats ---- */
 
 static void log_heartbeat(mfi_observer *observer, mfi_target *target, mf_log_level level,
-                          const char *name, const char *message,
-                          const mfi_heartbeat_event *event)
+                          const char *name, const char *message, const mfi_heartbeat_event *event)
 {
     mfi_record on_stack;
     mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
@@ -269,14 +265,13 @@ static void log_heartbeat(mfi_observer *observer, mfi_target *target, mf_log_lev
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target,
-                       const mfi_heartbeat_event *event)
+void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target, const mfi_heartbeat_event *event)
 {
     if (event->sent) {
         log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_sent", "Heartbeat to", event);
     } else if (event->answered) {
-        log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_received",
-                      "Heartbeat answered by", event);
+        log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_received", "Heartbeat answered by",
+                      event);
     } else {
         log_heartbeat(observer, target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by",
                       event);
@@ -290,8 +285,7 @@ void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target,
 /* ---- Transport ---- */
 
 static void log_transport(mfi_observer *observer, mfi_target *target, mf_log_level level,
-                          const char *name, const char *message,
-                          const mfi_transport_event *event)
+                          const char *name, const char *message, const mfi_transport_event *event)
 {
     mfi_record on_stack;
     mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
@@ -320,8 +314,7 @@ static bool overflow_is_due(mfi_observer *observer)
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
-void mfi_log_transport(mfi_observer *observer, mfi_target *target,
-                       const mfi_transport_event *event)
+void mfi_log_transport(mfi_observer *observer, mfi_target *target, const mfi_transport_event *event)
 {
     switch (event->what) {
     case MFI_TRANSPORT_CONNECTED:
@@ -344,8 +337,7 @@ void mfi_log_transport(mfi_observer *observer, mfi_target *target,
         break;
     case MFI_TRANSPORT_QUEUE_FULL:
         if (overflow_is_due(observer)) {
-            log_transport(observer, target, MF_LOG_WARN, "queue_overflow", "Too many calls",
-                          event);
+            log_transport(observer, target, MF_LOG_WARN, "queue_overflow", "Too many calls", event);
         }
         break;
     case MFI_TRANSPORT_SEND_BLOCKED:

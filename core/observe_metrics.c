@@ -6,9 +6,9 @@
 
 /* The closed set of call statuses; a status word is the index into a function's counters. */
 static const char *const status_words[MFI_STATUS_WORDS] = {
-    "ok",           "app_error", "function_not_found", "invalid_argument",
-    "timeout",      "cancelled", "circuit_open",       "rejected",
-    "unavailable",  "worker_crashed", "protocol_error", "internal"};
+    "ok",          "app_error",      "function_not_found", "invalid_argument",
+    "timeout",     "cancelled",      "circuit_open",       "rejected",
+    "unavailable", "worker_crashed", "protocol_error",     "internal"};
 
 static size_t status_index(mf_status status)
 {
@@ -20,8 +20,7 @@ static size_t status_index(mf_status status)
     return index;
 }
 
-static mf_counter *ended_counter(const mfi_target *target, mfi_function *function,
-                                 mf_status status)
+static mf_counter *ended_counter(const mfi_target *target, mfi_function *function, mf_status status)
 {
     size_t index = status == MF_OK ? 0 : status_index(status);
     _Atomic(mf_counter *) *place = &function->ended[index];
@@ -31,8 +30,8 @@ static mf_counter *ended_counter(const mfi_target *target, mfi_function *functio
         const char *labels[] = {target->name,
                                 function->name != NULL ? function->name : MF_METRIC_OTHER,
                                 status_words[index]};
-        counter = mf_family_counter(target->is_server ? families->server_calls : families->calls,
-                                    labels);
+        counter =
+            mf_family_counter(target->is_server ? families->server_calls : families->calls, labels);
         atomic_store_explicit(place, counter, memory_order_release);
     }
     return counter;
@@ -122,9 +121,8 @@ static void measure_server_end(const mfi_span *span)
     mf_counter_add(ended_counter(target, span->function, span->status), 1);
     mf_counter_add(target->busy, run);
     mf_histogram_record_ns(target->queue_wait, span->sent_ns - span->start_ns);
-    mf_histogram_record_ns(span->status == MF_OK ? span->function->duration_ok
-                                                 : span->function->duration_error,
-                           run);
+    mf_histogram_record_ns(
+        span->status == MF_OK ? span->function->duration_ok : span->function->duration_error, run);
 }
 
 void mfi_measure_end(const mfi_span *span)
@@ -213,8 +211,8 @@ void mfi_observe_traffic(mfi_target *target, bool sent, mfi_traffic type, size_t
 
 static void measure_drop(mfi_target *target, const char *reason)
 {
-    static const char *const reasons[MFI_REASONS_MAX] = {
-        "hwm", "unroutable", "decode_error", "oversize", "wrong_app", "unknown_type"};
+    static const char *const reasons[MFI_REASONS_MAX] = {"hwm",      "unroutable", "decode_error",
+                                                         "oversize", "wrong_app",  "unknown_type"};
     for (size_t i = 0; i < MFI_REASONS_MAX; i++) {
         if (strcmp(reasons[i], reason) == 0) {
             mf_counter_add(target->observer->dropped[i], 1);

@@ -45,8 +45,14 @@ struct mfi_function {
     mf_histogram *duration_ok, *duration_error;
 };
 
-enum { MFI_PHASE_SEND_WAIT, MFI_PHASE_WIRE, MFI_PHASE_PEER_QUEUE, MFI_PHASE_HANDLER,
-       MFI_PHASE_RECEIVE_WAIT, MFI_PHASE_COUNT };
+enum {
+    MFI_PHASE_SEND_WAIT,
+    MFI_PHASE_WIRE,
+    MFI_PHASE_PEER_QUEUE,
+    MFI_PHASE_HANDLER,
+    MFI_PHASE_RECEIVE_WAIT,
+    MFI_PHASE_COUNT
+};
 
 /* Everything that one target (client) or worker (server) records into. */
 struct mfi_target {

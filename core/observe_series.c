@@ -57,8 +57,7 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
     }
     const char *ok[] = {target->name, name, "ok"};
     const char *failed[] = {target->name, name, "error"};
-    function->started =
-        mf_family_counter(families->calls_started, pair(names, target->name, name));
+    function->started = mf_family_counter(families->calls_started, pair(names, target->name, name));
     function->duration_ok = mf_family_histogram(families->call_duration, ok);
     function->duration_error = mf_family_histogram(families->call_duration, failed);
 }
@@ -89,9 +88,11 @@ static void make_traffic(mfi_target *target)
 
 static void make_circuit(mfi_target *target)
 {
-    static const char *const legal[][2] = {
-        {"closed", "open"},      {"open", "half_open"}, {"half_open", "closed"},
-        {"half_open", "open"},   {"open", "closed"}};
+    static const char *const legal[][2] = {{"closed", "open"},
+                                           {"open", "half_open"},
+                                           {"half_open", "closed"},
+                                           {"half_open", "open"},
+                                           {"open", "closed"}};
     const mfi_families *families = &target->observer->families;
     for (size_t i = 0; i < 5; i++) {
         const char *names[2];
@@ -109,8 +110,8 @@ static void make_circuit(mfi_target *target)
 
 static void make_worker(mfi_target *target)
 {
-    static const char *const reasons[] = {"exit_ok",       "exit_error", "signal", "heartbeat",
-                                          "start_timeout", "manual"};
+    static const char *const reasons[] = {"exit_ok",   "exit_error",    "signal",
+                                          "heartbeat", "start_timeout", "manual"};
     const mfi_families *families = &target->observer->families;
     const char *names[2];
     (void)pair(names, target->name, target->worker);
@@ -121,8 +122,7 @@ static void make_worker(mfi_target *target)
     mf_gauge_set(target->exit_code, -1);
     target->start_duration = histogram1(families->worker_start, target->name);
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        (void)mf_family_counter(families->worker_restarts,
-                                pair(names, target->name, reasons[i]));
+        (void)mf_family_counter(families->worker_restarts, pair(names, target->name, reasons[i]));
     }
     target->heartbeat_rtt = histogram1(families->heartbeat_rtt, target->name);
     target->heartbeat_missed = counter1(families->heartbeat_missed, target->name);
@@ -136,11 +136,10 @@ static void make_client(mfi_target *target)
                                           "draining", "no_worker"};
     const mfi_families *families = &target->observer->families;
     const char *names[2];
-    target->window = mf_family_window(families->latency_window,
-                                      (const char *const *)&target->name);
+    target->window = mf_family_window(families->latency_window, (const char *const *)&target->name);
     for (size_t i = 0; i < MFI_PHASE_COUNT; i++) {
-        target->phases[i] = mf_family_histogram(families->call_phase,
-                                                pair(names, target->name, phase_words[i]));
+        target->phases[i] =
+            mf_family_histogram(families->call_phase, pair(names, target->name, phase_words[i]));
     }
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         (void)mf_family_counter(families->refused, pair(names, target->name, reasons[i]));

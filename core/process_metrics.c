@@ -81,7 +81,7 @@ static void collect_descriptors(const process_families *families)
     struct rlimit limit;
     DIR *directory = opendir("/proc/self/fd");
     if (directory != NULL) {
-        double count = -3; /* ".", "..", and the directory itself */
+        double count = -3;                   /* ".", "..", and the directory itself */
         while (readdir(directory) != NULL) { /* NOLINT: a stream of our own */
             count++;
         }
@@ -92,8 +92,7 @@ static void collect_descriptors(const process_families *families)
         set(families->max_fds, (double)limit.rlim_cur);
     }
     if (getrlimit(RLIMIT_AS, &limit) == 0) {
-        set(families->virtual_max,
-            limit.rlim_cur != RLIM_INFINITY ? (double)limit.rlim_cur : -1);
+        set(families->virtual_max, limit.rlim_cur != RLIM_INFINITY ? (double)limit.rlim_cur : -1);
     }
 }
 

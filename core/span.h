@@ -10,29 +10,29 @@
 #include <multifrost/error.h>
 #include <multifrost/log.h>
 
-typedef struct mfi_target mfi_target;     /* observe's handle for one parent's target or one worker */
+typedef struct mfi_target mfi_target; /* observe's handle for one parent's target or one worker */
 typedef struct mfi_function mfi_function; /* observe's handle for one function of a target */
 
 typedef struct mfi_span {
     mfi_target *target;
-    mfi_function *function;     /* its series; may be the one of `_OTHER` */
-    const char *function_name;  /* as called; valid from call_begin to call_end */
+    mfi_function *function;    /* its series; may be the one of `_OTHER` */
+    const char *function_name; /* as called; valid from call_begin to call_end */
     const char *namespace_name;
-    mf_context context;         /* ids of this call */
-    uint64_t start_ns;          /* client: call entered; server: message received */
-    uint64_t sent_ns;           /* client: handed to the transport; server: handler started */
-    uint64_t received_ns;       /* client: answer read; server: handler returned */
-    uint64_t end_ns;            /* client: result at the caller; server: answer handed over */
-    uint64_t server_queue_ns;   /* client: from the answer's metadata */
+    mf_context context;       /* ids of this call */
+    uint64_t start_ns;        /* client: call entered; server: message received */
+    uint64_t sent_ns;         /* client: handed to the transport; server: handler started */
+    uint64_t received_ns;     /* client: answer read; server: handler returned */
+    uint64_t end_ns;          /* client: result at the caller; server: answer handed over */
+    uint64_t server_queue_ns; /* client: from the answer's metadata */
     uint64_t server_handler_ns;
-    int64_t deadline_ms;        /* the call's timeout; MF_TIMEOUT_INFINITE for none */
+    int64_t deadline_ms; /* the call's timeout; MF_TIMEOUT_INFINITE for none */
     uint32_t request_bytes;
     uint32_t response_bytes;
-    uint16_t attempt;           /* 1 for the first */
+    uint16_t attempt; /* 1 for the first */
     bool is_server;
     bool has_server_times;
     bool correlation_id_replaced; /* the peer's or caller's was not fit for use */
-    mf_status status;           /* at the end */
+    mf_status status;             /* at the end */
 } mfi_span;
 
 #endif

@@ -51,8 +51,7 @@ static void set_gauges(const mfi_health *health, const mfi_check *check)
 {
     for (int i = 0; i < 3; i++) {
         const char *labels[] = {check->name, words[i]};
-        mf_gauge_set(mf_family_gauge(health->family, labels),
-                     (int)check->status == i ? 1 : 0);
+        mf_gauge_set(mf_family_gauge(health->family, labels), (int)check->status == i ? 1 : 0);
     }
 }
 
@@ -158,9 +157,9 @@ mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t in
     evaluate(health);
     int started = mfi_thread_start(&health->thread, "mf-health", health_thread, health);
     health->started = started == 0;
-    return started == 0 ? MF_OK
-                        : mfi_fail_errno(error, MF_ERR_SYSTEM, started,
-                                         "cannot start the health thread");
+    return started == 0
+               ? MF_OK
+               : mfi_fail_errno(error, MF_ERR_SYSTEM, started, "cannot start the health thread");
 }
 
 void mfi_health_stop(mfi_health *health)

@@ -34,13 +34,13 @@ typedef struct mfi_health {
     mf_family *family;
     pthread_t thread;
     bool started;
-    mfi_mutex mutex;       /* guards what follows, and the thread's sleep */
+    mfi_mutex mutex; /* guards what follows, and the thread's sleep */
     mfi_cond wake;
     bool stopping;
     mfi_check *checks;
     size_t count;
     uint64_t evaluated_ns, evaluated_wall_ns;
-    uint64_t begun_ns;     /* of an evaluation under way, 0 if none */
+    uint64_t begun_ns; /* of an evaluation under way, 0 if none */
 } mfi_health;
 
 mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,

@@ -91,10 +91,9 @@ static void json_body(const mfi_page_request *request, mfi_page *page, const mfi
     (void)mfi_format_rfc3339(time, sizeof time, wall_ns, 3);
     (void)cJSON_AddStringToObject(body, "status", words[worst(checks, count)]);
     (void)cJSON_AddStringToObject(body, "version", "1");
-    (void)cJSON_AddStringToObject(body, "releaseId",
-                                  info->version != NULL && info->version[0] != '\0'
-                                      ? info->version
-                                      : MF_VERSION_STRING);
+    (void)cJSON_AddStringToObject(
+        body, "releaseId",
+        info->version != NULL && info->version[0] != '\0' ? info->version : MF_VERSION_STRING);
     (void)cJSON_AddStringToObject(body, "serviceId", info->service);
     (void)cJSON_AddStringToObject(body, "description", describe(checks, count));
     cJSON *all = cJSON_AddObjectToObject(body, "checks");
@@ -117,7 +116,9 @@ static void text_body(mfi_page *page, const mfi_check *checks, size_t count)
     for (size_t i = 0; i < count; i++) {
         bool fails = checks[i].status == MF_HEALTH_FAIL;
         mfi_buf_printf(&body, "[%c]%s %s%s%s\n", fails ? '-' : '+', checks[i].name,
-                       fails ? "failed" : checks[i].status == MF_HEALTH_WARN ? "warn" : "ok",
+                       fails                                ? "failed"
+                       : checks[i].status == MF_HEALTH_WARN ? "warn"
+                                                            : "ok",
                        checks[i].output[0] != '\0' ? ": " : "", checks[i].output);
     }
     mfi_buf_printf(&body, "%s\n", words[worst(checks, count)]);

@@ -74,11 +74,13 @@ static void append_html(mfi_buf *to, const char *text)
 
 void mfi_page_index(const mfi_page_request *request, mfi_page *page)
 {
-    static const char *const links[][2] = {
-        {"metrics", "Prometheus metrics"},        {"health", "all health checks"},
-        {"healthz", "health in one word"},        {"livez", "is the process alive?"},
-        {"readyz", "may it get traffic?"},        {"startupz", "has it started?"},
-        {"circuits", "state of the circuit breakers"}};
+    static const char *const links[][2] = {{"metrics", "Prometheus metrics"},
+                                           {"health", "all health checks"},
+                                           {"healthz", "health in one word"},
+                                           {"livez", "is the process alive?"},
+                                           {"readyz", "may it get traffic?"},
+                                           {"startupz", "has it started?"},
+                                           {"circuits", "state of the circuit breakers"}};
     mfi_buf body;
     mfi_buf_init(&body, 0);
     mfi_buf_append_str(&body, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -99,8 +101,7 @@ void mfi_page_index(const mfi_page_request *request, mfi_page *page)
 void mfi_page_metrics(const mfi_page_request *request, mfi_page *page)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_metrics_format format =
-        mfi_accept_choose(request->accept, page->type, sizeof page->type);
+    mf_metrics_format format = mfi_accept_choose(request->accept, page->type, sizeof page->type);
     page->vary = "Accept";
     if (mf_metrics_render(request->probe->metrics, format, &page->body, &page->size, &error) !=
         MF_OK) {

@@ -21,8 +21,8 @@ typedef struct mfi_page_request {
 
 typedef struct mfi_page {
     int code;
-    char type[128];   /* Content-Type */
-    char *body;       /* for free(); NULL means no memory */
+    char type[128]; /* Content-Type */
+    char *body;     /* for free(); NULL means no memory */
     size_t size;
     const char *vary; /* or NULL; static */
     int64_t age_ms;   /* of a cached evaluation, -1 if it is none */

@@ -1,5 +1,5 @@
-/* The endpoint over libmicrohttpd: one listening socket of our own, two threads, limits, and a sweep
- * that closes connections which are too old, however busily they send a byte now and then. */
+/* The endpoint over libmicrohttpd: one listening socket of our own, two threads, limits, and a
+ * sweep that closes connections which are too old, however busily they send a byte now and then. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -54,10 +54,10 @@ typedef struct route {
 } route;
 
 static const route routes[] = {
-    {"/", false, mfi_page_index},          {"/metrics", false, mfi_page_metrics},
-    {"/livez", true, mfi_page_livez},      {"/readyz", true, mfi_page_readyz},
+    {"/", false, mfi_page_index},           {"/metrics", false, mfi_page_metrics},
+    {"/livez", true, mfi_page_livez},       {"/readyz", true, mfi_page_readyz},
     {"/startupz", true, mfi_page_startupz}, {"/healthz", false, mfi_page_healthz},
-    {"/health", true, mfi_page_health},    {"/circuits", true, mfi_page_circuits},
+    {"/health", true, mfi_page_health},     {"/circuits", true, mfi_page_circuits},
 };
 
 /* The route of a path, and what follows its name; NULL if there is none. */
@@ -110,8 +110,7 @@ static enum MHD_Result send_page(struct MHD_Connection *connection, mfi_page *pa
         (void)mfi_str_format(number, sizeof number, "%lld", (long long)page->age_ms);
         (void)MHD_add_response_header(response, "X-Health-Age-Ms", number);
     }
-    enum MHD_Result result =
-        MHD_queue_response(connection, (unsigned)page->code, response);
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)page->code, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -241,8 +240,7 @@ static void *sweep(void *argument)
                 (void)shutdown(at->fd, SHUT_RDWR); /* its thread then closes it */
             }
         }
-        (void)mfi_cond_wait_until(&http->wake, &http->mutex,
-                                  mfi_deadline_after_ms(now, period_ms));
+        (void)mfi_cond_wait_until(&http->wake, &http->mutex, mfi_deadline_after_ms(now, period_ms));
     }
     mfi_mutex_unlock(&http->mutex);
     return NULL;
@@ -291,22 +289,22 @@ static mf_status open_socket(mf_http *http, const mf_http_options *options, mf_e
         bind(http->listen_fd, &address.any, size) != 0 || listen(http->listen_fd, 64) != 0 ||
         getsockname(http->listen_fd, &address.any, &size) != 0) {
         int reason = errno;
-        mf_status code = reason == EADDRINUSE ? MF_ERR_ADDRESS_IN_USE
+        mf_status code = reason == EADDRINUSE                          ? MF_ERR_ADDRESS_IN_USE
                          : reason == EADDRNOTAVAIL || reason == EACCES ? MF_ERR_INVALID_ARGUMENT
                                                                        : MF_ERR_SYSTEM;
         return mfi_fail_errno(error, code, reason, "cannot serve HTTP on %s port %u", text,
                               (unsigned)options->port);
     }
-    http->port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port
-                                                        : address.v6.sin6_port);
+    http->port =
+        ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
     return MF_OK;
 }
 
 /* ---- Life ---- */
 
-static mf_status add_family(mf_http *http, mf_metric_type type, const char *name,
-                            const char *unit, const char *help, const char *const *labels,
-                            size_t label_count, mf_family **ret_family, mf_error *error)
+static mf_status add_family(mf_http *http, mf_metric_type type, const char *name, const char *unit,
+                            const char *help, const char *const *labels, size_t label_count,
+                            mf_family **ret_family, mf_error *error)
 {
     mf_metric_options options = {.struct_size = sizeof options,
                                  .type = type,
@@ -327,14 +325,14 @@ static mf_status add_families(mf_http *http, mf_error *error)
         add_family(http, MF_METRIC_COUNTER, "multifrost_http_requests_total", NULL,
                    "Embedded endpoint requests", request_labels, 2, &http->requests, error);
     if (status == MF_OK) {
-        status = add_family(http, MF_METRIC_HISTOGRAM, "multifrost_scrape_duration_seconds",
-                            "seconds", "Time to build /metrics", format_label, 1,
-                            &http->scrape_duration, error);
+        status =
+            add_family(http, MF_METRIC_HISTOGRAM, "multifrost_scrape_duration_seconds", "seconds",
+                       "Time to build /metrics", format_label, 1, &http->scrape_duration, error);
     }
     if (status == MF_OK) {
         status = add_family(http, MF_METRIC_GAUGE, "multifrost_scrape_size_bytes", "bytes",
-                            "Size of the last /metrics body", format_label, 1,
-                            &http->scrape_size, error);
+                            "Size of the last /metrics body", format_label, 1, &http->scrape_size,
+                            error);
     }
     return status;
 }
@@ -392,9 +390,9 @@ mf_status mf_http_create(mf_http **ret_http, const mf_probe *probe, const mf_htt
     if (ret_http == NULL || probe == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_http and probe must not be NULL");
     }
-    mf_status status = mfi_options_copy(&from, sizeof from, sizeof from,
-                                        options != NULL ? options : &defaults, "mf_http_options",
-                                        error);
+    mf_status status =
+        mfi_options_copy(&from, sizeof from, sizeof from, options != NULL ? options : &defaults,
+                         "mf_http_options", error);
     if (status == MF_OK) {
         status = check_options(&from, error);
     }
@@ -415,9 +413,9 @@ mf_status mf_http_create(mf_http **ret_http, const mf_probe *probe, const mf_htt
         status = add_families(http, error);
     }
     if (status == MF_OK) {
-        status = mfi_health_start(&http->health, probe,
-                                  from.health_interval_ms != 0 ? from.health_interval_ms : 1000,
-                                  error);
+        status =
+            mfi_health_start(&http->health, probe,
+                             from.health_interval_ms != 0 ? from.health_interval_ms : 1000, error);
     }
     if (status == MF_OK) {
         status = start_daemon(http, &from, error);

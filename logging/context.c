@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static _Thread_local mf_context own;           /* the user's copy */
+static _Thread_local mf_context own;            /* the user's copy */
 static _Thread_local const mf_context *current; /* own, a scope's, or NULL */
 
 const mf_context *mfi_context_current(void)

@@ -6,8 +6,7 @@
 #include "base/error.h"
 #include "logging/logger.h"
 
-static const char *const words[] = {"",     "trace", "debug", "info",
-                                    "warn", "error", "fatal", "off"};
+static const char *const words[] = {"", "trace", "debug", "info", "warn", "error", "fatal", "off"};
 
 const char *mfi_level_word(mf_log_level level)
 {

@@ -7,7 +7,8 @@
  * numbers that a log_dropped record declares: kept and declared numbers together have no gap.
  *
  * The writer sleeps on a futex. A producer exchanges `sleeping` to 0 after it has committed, the
- * writer exchanges it to 1 before it looks at the ring a last time: one of the two sees the other. */
+ * writer exchanges it to 1 before it looks at the ring a last time: one of the two sees the other.
+ */
 #include "logging/logger.h"
 
 #include <errno.h>
@@ -49,9 +50,9 @@ static void note_fill(mf_logger *logger)
 {
     size_t used = mfi_ring_used(logger->ring);
     size_t most = atomic_load_explicit(&logger->most_used, memory_order_relaxed);
-    while (used > most && !atomic_compare_exchange_weak_explicit(
-                              &logger->most_used, &most, used, memory_order_relaxed,
-                              memory_order_relaxed)) {
+    while (used > most &&
+           !atomic_compare_exchange_weak_explicit(&logger->most_used, &most, used,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
@@ -102,8 +103,8 @@ static void write_batch(mf_logger *logger, line_batch *batch)
     batch->records = 0;
 }
 
-static void call_functions(mf_logger *logger, mf_log_format format, uint8_t level,
-                           const char *line, size_t length)
+static void call_functions(mf_logger *logger, mf_log_format format, uint8_t level, const char *line,
+                           size_t length)
 {
     mfi_mutex_lock(&logger->mutex);
     for (size_t i = 0; i < logger->sink_count; i++) {
@@ -313,9 +314,9 @@ mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink, void *user
     if (logger == NULL || sink == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "logger and sink must not be NULL");
     }
-    return add_sink(
-        logger, (mfi_sink){.format = format, .fd = -1, .write = sink, .user_data = user_data},
-        error);
+    return add_sink(logger,
+                    (mfi_sink){.format = format, .fd = -1, .write = sink, .user_data = user_data},
+                    error);
 }
 
 void mf_log_set_level(mf_logger *logger, mf_log_level level)
@@ -360,15 +361,18 @@ void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
 static bool is_own_event(const char *event)
 {
     static const char *const own[] = {
-        "request_start",      "request_complete",  "request_error",     "request_timeout",
-        "worker_start",       "worker_stop",       "worker_restart",    "process_spawn",
-        "process_exit",       "socket_connect",    "socket_disconnect", "socket_reconnect",
-        "heartbeat_sent",     "heartbeat_received", "heartbeat_missed", "heartbeat_timeout",
-        "circuit_open",       "circuit_half_open", "circuit_close",     "queue_overflow",
-        "worker_output",      "request_retry",     "request_cancelled", "worker_crash",
-        "service_register",   "service_unregister", "service_found",    "service_lost",
-        "health_change",      "drain",             "log_dropped",       "config_change",
-        "message_rejected",   "request_end"};
+        "request_start",     "request_complete",   "request_error",
+        "request_timeout",   "worker_start",       "worker_stop",
+        "worker_restart",    "process_spawn",      "process_exit",
+        "socket_connect",    "socket_disconnect",  "socket_reconnect",
+        "heartbeat_sent",    "heartbeat_received", "heartbeat_missed",
+        "heartbeat_timeout", "circuit_open",       "circuit_half_open",
+        "circuit_close",     "queue_overflow",     "worker_output",
+        "request_retry",     "request_cancelled",  "worker_crash",
+        "service_register",  "service_unregister", "service_found",
+        "service_lost",      "health_change",      "drain",
+        "log_dropped",       "config_change",      "message_rejected",
+        "request_end"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strcmp(event, own[i]) == 0) {
             return true;

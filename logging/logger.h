@@ -15,7 +15,7 @@
 
 typedef struct mfi_sink {
     mf_log_format format;
-    int fd;      /* -1: a function */
+    int fd;       /* -1: a function */
     bool is_pipe; /* writes of at most PIPE_BUF, so that lines of several processes do not mix */
     mf_log_sink_fn write;
     void *user_data;
@@ -37,13 +37,13 @@ struct mf_logger {
     _Atomic(uint64_t) refused;    /* by a full ring, not declared yet */
     _Atomic(uint64_t) records[7]; /* totals, relaxed */
     _Atomic(uint64_t) dropped_ring_full, dropped_sink_error, bytes;
-    _Atomic(size_t) most_used;    /* since the last reading */
-    mfi_mutex mutex;              /* guards the sinks */
+    _Atomic(size_t) most_used; /* since the last reading */
+    mfi_mutex mutex;           /* guards the sinks */
     mfi_sink sinks[MFI_SINKS_MAX];
     size_t sink_count;
-    mfi_mutex flush_mutex;        /* with flushed: who waits for `done` */
+    mfi_mutex flush_mutex; /* with flushed: who waits for `done` */
     mfi_cond flushed;
-    uint64_t seq;                 /* the writer's own */
+    uint64_t seq; /* the writer's own */
 };
 
 const char *mfi_level_word(mf_log_level level);

@@ -23,7 +23,8 @@ static bool write_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-/* Length of the longest run of whole lines that fits PIPE_BUF; of the first line if it is longer. */
+/* Length of the longest run of whole lines that fits PIPE_BUF; of the first line if it is longer.
+ */
 static size_t pipe_run(const char *lines, size_t size)
 {
     size_t run = 0;

@@ -26,8 +26,7 @@ uint64_t mf_counter_value(const mf_counter *counter)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < MFI_SHARDS; i++) {
-        sum += atomic_load_explicit(&counter->page->cells[i][counter->index],
-                                    memory_order_relaxed);
+        sum += atomic_load_explicit(&counter->page->cells[i][counter->index], memory_order_relaxed);
     }
     return sum;
 }
@@ -59,8 +58,7 @@ static mfi_histogram_shard *shard_of(mf_histogram *histogram)
     _Atomic(mfi_histogram_shard *) *place = &histogram->shards[mfi_shard_index()];
     mfi_histogram_shard *shard = atomic_load_explicit(place, memory_order_acquire);
     if (shard == NULL) {
-        mfi_histogram_shard *made =
-            histogram->arena.allocate(histogram->arena.self, sizeof *made);
+        mfi_histogram_shard *made = histogram->arena.allocate(histogram->arena.self, sizeof *made);
         if (made != NULL && atomic_compare_exchange_strong_explicit(
                                 place, &shard, made, memory_order_acq_rel, memory_order_acquire)) {
             shard = made;

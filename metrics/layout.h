@@ -15,10 +15,10 @@
 #define MFI_BOUNDS_MAX 18
 
 typedef struct mfi_layout {
-    int lowest_exponent;  /* values up to 2^lowest go to the underflow cell */
-    int octaves;          /* values above 2^(lowest + octaves) to the overflow cell */
-    double unit;          /* recorded integer = value * unit: 1e9 for durations, 1 for bytes */
-    size_t bound_count;   /* exposed classic bounds: 2^(first + i * step) */
+    int lowest_exponent; /* values up to 2^lowest go to the underflow cell */
+    int octaves;         /* values above 2^(lowest + octaves) to the overflow cell */
+    double unit;         /* recorded integer = value * unit: 1e9 for durations, 1 for bytes */
+    size_t bound_count;  /* exposed classic bounds: 2^(first + i * step) */
     int bound_first, bound_step;
 } mfi_layout;
 

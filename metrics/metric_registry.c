@@ -22,11 +22,11 @@ struct mf_metrics {
     mfi_arena arena;
     const mfi_clock *clock;
     size_t max_series;
-    mfi_mutex mutex;              /* taken before a family's */
-    mf_family *families;          /* guarded by mutex */
-    collector *collectors;        /* guarded by collecting */
-    mfi_mutex collecting;         /* serialises collections; taken before mutex */
-    mfi_mutex cells;              /* guards the page below; taken last */
+    mfi_mutex mutex;       /* taken before a family's */
+    mf_family *families;   /* guarded by mutex */
+    collector *collectors; /* guarded by collecting */
+    mfi_mutex collecting;  /* serialises collections; taken before mutex */
+    mfi_mutex cells;       /* guards the page below; taken last */
     mfi_counter_page *page;
     uint32_t page_used;
     _Atomic(size_t) series_count;
@@ -99,9 +99,9 @@ static mf_status check_options(const mf_metric_options *options, mf_error *error
             problem = "has a label name that cannot be used";
         }
     }
-    return problem == NULL ? MF_OK
-                           : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metric '%.100s' %s", name,
-                                      problem);
+    return problem == NULL
+               ? MF_OK
+               : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metric '%.100s' %s", name, problem);
 }
 
 /* ---- Series ---- */
@@ -163,8 +163,7 @@ static bool make_instrument(mf_family *family, mfi_series *series)
     case MF_METRIC_COUNTER:
         return make_counter(metrics, &series->as.counter);
     case MF_METRIC_HISTOGRAM:
-        series->as.histogram =
-            metrics->arena.allocate(metrics->arena.self, sizeof(mf_histogram));
+        series->as.histogram = metrics->arena.allocate(metrics->arena.self, sizeof(mf_histogram));
         if (series->as.histogram != NULL) {
             series->as.histogram->layout = family->layout;
             series->as.histogram->arena = metrics->arena;
@@ -236,9 +235,8 @@ static bool take_place_locked(mf_family *family)
 static mfi_series *find_locked(mf_family *family, const char *const *values, uint64_t hash)
 {
     mfi_series *series = family->buckets[hash % MFI_FAMILY_BUCKETS];
-    while (series != NULL &&
-           (series->hash != hash ||
-            compare_values(series->values, values, family->label_count) != 0)) {
+    while (series != NULL && (series->hash != hash ||
+                              compare_values(series->values, values, family->label_count) != 0)) {
         series = series->hash_next;
     }
     return series;
@@ -332,16 +330,14 @@ static bool family_fill(mf_family *family, const mf_metric_options *options)
         MF_METRIC_OTHER, MF_METRIC_OTHER, MF_METRIC_OTHER, MF_METRIC_OTHER};
     family->type = options->type;
     family->label_count = options->label_count;
-    family->max_series =
-        options->max_series != 0 ? options->max_series : FAMILY_SERIES_DEFAULT;
+    family->max_series = options->max_series != 0 ? options->max_series : FAMILY_SERIES_DEFAULT;
     family->counter_factor = options->counter_factor > 0 ? options->counter_factor : 1;
     family->layout = mfi_layout_of(options->scale);
     family->name = strdup(options->name);
     family->help = strdup(options->help);
     family->unit = options->unit != NULL ? strdup(options->unit) : NULL;
     family->label_names = calloc(options->label_count + 1, sizeof *family->label_names);
-    bool complete =
-        family->name != NULL && family->help != NULL && family->label_names != NULL;
+    bool complete = family->name != NULL && family->help != NULL && family->label_names != NULL;
     for (size_t i = 0; complete && i < options->label_count; i++) {
         family->label_names[i] = strdup(options->label_names[i]);
         complete = family->label_names[i] != NULL;
@@ -367,7 +363,9 @@ static mf_family *family_make(mf_metrics *metrics, const mf_metric_options *opti
 /* target_info first, then the build, then by name. */
 static int exposition_rank(const char *name)
 {
-    return strcmp(name, "target_info") == 0 ? 0 : strcmp(name, "multifrost_build_info") == 0 ? 1 : 2;
+    return strcmp(name, "target_info") == 0             ? 0
+           : strcmp(name, "multifrost_build_info") == 0 ? 1
+                                                        : 2;
 }
 
 static int compare_families(const mf_family *a, const mf_family *b)
@@ -379,8 +377,8 @@ static int compare_families(const mf_family *a, const mf_family *b)
 /* Whether the exposed names of one would be taken for the other's. */
 static bool names_clash(const char *a, const char *b)
 {
-    static const char *const suffixes[] = {"_bucket", "_sum", "_count", "_total", "_created",
-                                           "_info"};
+    static const char *const suffixes[] = {"_bucket", "_sum",     "_count",
+                                           "_total",  "_created", "_info"};
     if (strcmp(a, b) == 0) {
         return true;
     }

@@ -9,7 +9,7 @@
 #include "metrics/instruments.h"
 
 typedef struct mfi_series {
-    struct mfi_series *next;       /* sorted by label values */
+    struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
     char **values; /* label_count */
@@ -34,9 +34,9 @@ struct mf_family {
     double counter_factor;
     const mfi_layout *layout;
     mfi_mutex mutex;
-    mfi_series *series;                     /* guarded by mutex */
+    mfi_series *series;                      /* guarded by mutex */
     mfi_series *buckets[MFI_FAMILY_BUCKETS]; /* guarded by mutex */
-    size_t series_count;                    /* guarded by mutex */
+    size_t series_count;                     /* guarded by mutex */
     mfi_series *other; /* takes the overflow; made with the family, exposed once it is used */
     bool other_used;   /* guarded by mutex */
     bool hidden;       /* takes series of a wrong type: never exposed */

@@ -1,6 +1,6 @@
-/* A sliding minute in slots of five seconds. Who records first in a new five seconds clears the slot
- * that is thirteen slots old; a value recorded by another thread in that very moment may be missed
- * by the window. Counts since the start are exact. */
+/* A sliding minute in slots of five seconds. Who records first in a new five seconds clears the
+ * slot that is thirteen slots old; a value recorded by another thread in that very moment may be
+ * missed by the window. Counts since the start are exact. */
 #include "metrics/instruments.h"
 
 static uint64_t epoch_now(const mf_window *window)
@@ -22,9 +22,9 @@ static mfi_window_slot *present_slot(mf_window *window)
     uint64_t epoch = epoch_now(window);
     mfi_window_slot *slot = &window->slots[epoch % MFI_WINDOW_SLOTS];
     uint64_t held = atomic_load_explicit(&slot->epoch, memory_order_acquire);
-    if (held != epoch && atomic_compare_exchange_strong_explicit(
-                             &slot->epoch, &held, epoch, memory_order_acq_rel,
-                             memory_order_relaxed)) {
+    if (held != epoch &&
+        atomic_compare_exchange_strong_explicit(&slot->epoch, &held, epoch, memory_order_acq_rel,
+                                                memory_order_relaxed)) {
         clear_slot(slot);
     }
     return slot;
@@ -35,9 +35,10 @@ void mf_window_record_ns(mf_window *window, uint64_t duration_ns)
     const mfi_layout *layout = mfi_layout_of(MF_SCALE_DURATION);
     int index = mfi_layout_index(layout, (double)duration_ns / 1e9);
     mfi_window_slot *slot = present_slot(window);
-    _Atomic(uint32_t) *cell = index < 0                                            ? &slot->under
-                              : index >= layout->octaves * MFI_CELLS_PER_OCTAVE ? &slot->over
-                                                                                 : &slot->cells[index];
+    _Atomic(uint32_t) *cell = index < 0 ? &slot->under
+                              : index >= layout->octaves * MFI_CELLS_PER_OCTAVE
+                                  ? &slot->over
+                                  : &slot->cells[index];
     atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&window->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&window->sum_ns, duration_ns, memory_order_relaxed);

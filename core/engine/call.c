@@ -123,8 +123,7 @@ static void fill_context(mf_context *context, const call_request *request)
     }
     (void)mfi_str_copy(context->correlation_id, sizeof context->correlation_id, correlation_id);
     if (current != NULL) {
-        memcpy(context->parent_request_id, current->request_id,
-               sizeof context->parent_request_id);
+        memcpy(context->parent_request_id, current->request_id, sizeof context->parent_request_id);
     }
 }
 
@@ -136,8 +135,7 @@ static void fill_span(mf_parent *parent, mfi_span *span, const call_request *req
         .function =
             mfi_target_function(parent->observed, request->function, request->function_length),
         .function_name = request->function,
-        .namespace_name =
-            namespace_name != NULL ? namespace_name : parent->settings.namespace_name,
+        .namespace_name = namespace_name != NULL ? namespace_name : parent->settings.namespace_name,
         .start_ns = request->start_ns,
         .deadline_ms = request->timeout_ms,
         .attempt = 1,
@@ -181,8 +179,8 @@ static void finish_span(mf_parent *parent, mfi_span *span, const mf_error *error
     mfi_observe_call_end(parent->runtime->observer, span, error);
 }
 
-/* The outcome that was written to the slot becomes status, error (not NULL) and result. Runs once for
- * each slot that was activated, on the thread that gets the result. */
+/* The outcome that was written to the slot becomes status, error (not NULL) and result. Runs once
+ * for each slot that was activated, on the thread that gets the result. */
 static mf_status finish_slot(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
                              mf_error *error)
 {
@@ -226,11 +224,9 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const call_request *r
 {
     char traceparent[56];
     const mf_context *context = &slot->span.context;
-    const char *client_name = request->options.client_name != NULL
-                                  ? request->options.client_name
-                                  : parent->settings.client_name;
-    mfi_traceparent_format(traceparent, context->trace_id, context->span_id,
-                           context->trace_flags);
+    const char *client_name = request->options.client_name != NULL ? request->options.client_name
+                                                                   : parent->settings.client_name;
+    mfi_traceparent_format(traceparent, context->trace_id, context->span_id, context->trace_flags);
     mfi_call_fields fields = {
         .id = slot->id,
         .function = {request->function, request->function_length},
@@ -304,8 +300,7 @@ static mf_status begin(mf_parent *parent, const call_request *request, mfi_slot 
         return refuse(parent, &span, "queue_full",
                       mfi_fail(error, MF_ERR_TOO_MANY_CALLS,
                                "'%s' has %u calls in flight (max_in_flight)",
-                               parent->settings.target,
-                               (unsigned)parent->settings.max_in_flight),
+                               parent->settings.target, (unsigned)parent->settings.max_in_flight),
                       error);
     }
     fill_span(parent, &slot->span, request);
@@ -356,9 +351,9 @@ mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
     mfi_slot_activate(slot, MFI_PHASE_SYNC);
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
     mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
-    mfi_wait waited = mfi_driver_wait(
-        &parent->driver, &slot->waiter,
-        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
+    mfi_wait waited =
+        mfi_driver_wait(&parent->driver, &slot->waiter,
+                        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
     if (waited != MFI_WAIT_DONE) {
         if (mfi_slot_claim(slot, state)) {
             slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
@@ -391,8 +386,7 @@ static void keep_texts(mfi_slot *slot, const mf_parent *parent)
         span->function_name = slot->function_copy;
     }
     if (span->namespace_name != parent->settings.namespace_name) {
-        (void)mfi_str_copy(slot->namespace_copy, sizeof slot->namespace_copy,
-                           span->namespace_name);
+        (void)mfi_str_copy(slot->namespace_copy, sizeof slot->namespace_copy, span->namespace_name);
         span->namespace_name = slot->namespace_copy;
     }
 }

@@ -26,8 +26,8 @@ mfi_handler *mfi_child_find(mf_child *child, const char *name, size_t length)
     return NULL;
 }
 
-static mf_status add_handler(mf_child *child, const char *name, mf_handler_fn run,
-                             void *user_data, bool builtin, mf_error *error)
+static mf_status add_handler(mf_child *child, const char *name, mf_handler_fn run, void *user_data,
+                             bool builtin, mf_error *error)
 {
     mfi_handler *known = mfi_child_find(child, name, strlen(name));
     if (known != NULL && !known->builtin) {
@@ -56,8 +56,7 @@ static mf_status add_handler(mf_child *child, const char *name, mf_handler_fn ru
     return MF_OK;
 }
 
-mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_fn handler,
-                          void *user_data)
+mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_fn handler, void *user_data)
 {
     mf_error error;
     mf_status status = MF_OK;
@@ -266,8 +265,8 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
                          .status = stopping ? MF_HEALTH_FAIL : MF_HEALTH_PASS,
                          .gates = MF_GATE_READY,
                          .has_number = true,
-                         .observed_number = (double)atomic_load_explicit(&child->queued,
-                                                                         memory_order_relaxed),
+                         .observed_number =
+                             (double)atomic_load_explicit(&child->queued, memory_order_relaxed),
                          .observed_unit = "calls",
                          .output = stopping ? "the worker is stopping" : NULL};
     visit(&row, user_data);
@@ -298,8 +297,8 @@ static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *erro
     if (status != MF_OK) {
         return status;
     }
-    status = mfi_target_create(&child->observed, child->runtime->observer,
-                               child->component.target, NULL, true, read_gauges, child, error);
+    status = mfi_target_create(&child->observed, child->runtime->observer, child->component.target,
+                               NULL, true, read_gauges, child, error);
     if (status == MF_OK) {
         status = add_handler(child, "ping", ping, NULL, true, error);
     }

@@ -82,7 +82,7 @@ struct mf_child {
     mfi_driver driver;
     mfi_transport *transport;
     _Atomic(bool) stopping;
-    _Atomic(uint32_t) closed; /* futex: the transport is gone */
+    _Atomic(uint32_t) closed;           /* futex: the transport is gone */
     _Atomic(uint64_t) handler_since_ns; /* 0: none runs */
     _Atomic(uint32_t) queued;
 

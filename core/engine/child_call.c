@@ -37,15 +37,13 @@ static void fill_context(mf_context *context, const mfi_call_in *call, bool *ret
     memset(context, 0, sizeof *context);
     if (metadata.traceparent.data == NULL ||
         !mfi_traceparent_parse(metadata.traceparent.data, metadata.traceparent.size,
-                               context->trace_id, context->parent_span_id,
-                               &context->trace_flags)) {
+                               context->trace_id, context->parent_span_id, &context->trace_flags)) {
         new_hex_id(context->trace_id, 16);
         context->trace_flags = 2;
     }
     new_hex_id(context->span_id, 8);
     if (metadata.correlation_id.data != NULL) {
-        copy_text(context->correlation_id, sizeof context->correlation_id,
-                  metadata.correlation_id);
+        copy_text(context->correlation_id, sizeof context->correlation_id, metadata.correlation_id);
     } else {
         memcpy(context->correlation_id, context->trace_id, sizeof context->trace_id);
     }
@@ -128,8 +126,7 @@ static mfi_out *make_answer(mf_reply *reply, const mfi_reply_times *times)
     if (text.data == NULL) {
         text = (mfi_text){"error", 5};
     }
-    return mfi_encode_error(&out->buf, id, text, wall_seconds(), times, NULL) == MF_OK ? out
-                                                                                      : NULL;
+    return mfi_encode_error(&out->buf, id, text, wall_seconds(), times, NULL) == MF_OK ? out : NULL;
 }
 
 /* ---- The call ---- */
@@ -156,8 +153,7 @@ static void describe_failure(mf_error *error, mf_status status, const mf_reply *
     mfi_error_clear(error);
     error->code = status;
     (void)mfi_str_copy_n(error->message, sizeof error->message,
-                         reply->error_text.data != NULL ? (const char *)reply->error_text.data
-                                                        : "",
+                         reply->error_text.data != NULL ? (const char *)reply->error_text.data : "",
                          reply->error_text.size);
 }
 

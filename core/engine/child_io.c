@@ -146,9 +146,8 @@ static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envel
     mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_ERROR, route);
     mfi_observe_transport_event(child->runtime->observer, child->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
-    if (out != NULL &&
-        mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, sizeof text - 1}, timestamp,
-                         &times, NULL) == MF_OK) {
+    if (out != NULL && mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, sizeof text - 1},
+                                        timestamp, &times, NULL) == MF_OK) {
         mfi_child_push(child, out);
     } else {
         mfi_out_free(out);
@@ -204,9 +203,9 @@ mfi_call_in *mfi_child_next_call(mf_child *child)
 static void take_message(mf_child *child, const mfi_route *route, mfi_message *message)
 {
     static const mfi_traffic traffics[] = {
-        MFI_TRAFFIC_OTHER,     MFI_TRAFFIC_CALL,    MFI_TRAFFIC_RESPONSE,
-        MFI_TRAFFIC_ERROR,     MFI_TRAFFIC_HEARTBEAT, MFI_TRAFFIC_CONTROL,
-        MFI_TRAFFIC_OUTPUT,    MFI_TRAFFIC_OUTPUT,  MFI_TRAFFIC_CONTROL};
+        MFI_TRAFFIC_OTHER,  MFI_TRAFFIC_CALL,      MFI_TRAFFIC_RESPONSE,
+        MFI_TRAFFIC_ERROR,  MFI_TRAFFIC_HEARTBEAT, MFI_TRAFFIC_CONTROL,
+        MFI_TRAFFIC_OUTPUT, MFI_TRAFFIC_OUTPUT,    MFI_TRAFFIC_CONTROL};
     mfi_envelope envelope;
     mfi_reject reject = MFI_REJECT_NONE;
     mf_error error;

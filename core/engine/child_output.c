@@ -76,9 +76,9 @@ static mf_status capture_one(mf_child *child, mfi_capture *capture, int fd, mf_e
     capture->read_fd = -1;
     capture->saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (capture->saved < 0) {
-        return errno == EBADF ? MF_OK /* closed: nothing to catch */
-                              : mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot keep fd %d",
-                                               fd);
+        return errno == EBADF
+                   ? MF_OK /* closed: nothing to catch */
+                   : mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot keep fd %d", fd);
     }
     if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 ||
         dup2(ends[1], fd) < 0) {

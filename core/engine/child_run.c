@@ -50,9 +50,8 @@ static void take_signals(mf_child *child, signals *saved)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
     saved->taken = !child->no_signals &&
-                   atomic_compare_exchange_strong_explicit(&signal_child, &nobody, child,
-                                                           memory_order_acq_rel,
-                                                           memory_order_relaxed);
+                   atomic_compare_exchange_strong_explicit(
+                       &signal_child, &nobody, child, memory_order_acq_rel, memory_order_relaxed);
     if (saved->taken) {
         (void)sigaction(SIGTERM, &action, &saved->term);
         (void)sigaction(SIGINT, &action, &saved->interrupt);
@@ -110,8 +109,7 @@ static void on_monitor(mfi_source *source, uint32_t events)
     while ((event = child->transport->ops->next_event(child->transport)) != MFI_PEER_NONE) {
         mfi_transport_event seen = {.text = child->transport->endpoint};
         if (event == MFI_PEER_CONNECTED) {
-            seen.what =
-                child->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
+            seen.what = child->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
             child->was_connected = true;
         } else {
             seen.what = MFI_TRANSPORT_DISCONNECTED;
@@ -143,8 +141,7 @@ static void start_on_engine(void *argument)
     at->status = mfi_source_add(loop, &child->monitor_source,
                                 ops->events_readiness(child->transport), EPOLLIN, at->error);
     if (at->status == MF_OK) {
-        at->status =
-            mfi_driver_open(&child->driver, ops->readiness(child->transport), at->error);
+        at->status = mfi_driver_open(&child->driver, ops->readiness(child->transport), at->error);
     }
     watch_parent(child);
     if (at->status == MF_OK && !child->no_output_capture) {

@@ -79,8 +79,7 @@ static uint32_t waiter_block(mfi_waiter *waiter, uint32_t bits, uint64_t deadlin
     uint32_t word =
         atomic_fetch_or_explicit(&waiter->signal, WAITER_WAITING, memory_order_acq_rel) |
         WAITER_WAITING;
-    while ((word & bits) == 0 &&
-           (deadline_ns == MFI_NEVER || mfi_monotonic_ns() < deadline_ns)) {
+    while ((word & bits) == 0 && (deadline_ns == MFI_NEVER || mfi_monotonic_ns() < deadline_ns)) {
         mfi_futex_wait(&waiter->signal, word, deadline_ns);
         word = atomic_load_explicit(&waiter->signal, memory_order_acquire);
     }
@@ -260,8 +259,8 @@ static void on_tick(mfi_timer *timer)
     driver->takes_at_tick = driver->takes;
     driver->quiet_ticks = unchanged ? driver->quiet_ticks + 1 : 0;
     bool take = unchanged && driver->role == MFI_ROLE_IDLE;
-    driver->ticking = !take && driver->role != MFI_ROLE_PARKED &&
-                      driver->quiet_ticks < TICKS_UNTIL_QUIET;
+    driver->ticking =
+        !take && driver->role != MFI_ROLE_PARKED && driver->quiet_ticks < TICKS_UNTIL_QUIET;
     bool again = driver->ticking;
     mfi_mutex_unlock(&driver->mutex);
     if (take) {
@@ -360,8 +359,8 @@ static bool wait_for_role(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadl
     unlist_waiter_locked(driver, waiter);
     mfi_mutex_unlock(&driver->mutex);
     /* Only under the mutex is the role given, so from here on the answer stands. */
-    uint32_t word = atomic_fetch_and_explicit(
-        &waiter->signal, ~(WAITER_ROLE | WAITER_WAITING), memory_order_acq_rel);
+    uint32_t word = atomic_fetch_and_explicit(&waiter->signal, ~(WAITER_ROLE | WAITER_WAITING),
+                                              memory_order_acq_rel);
     return (word & WAITER_ROLE) != 0;
 }
 

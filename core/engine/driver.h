@@ -60,12 +60,12 @@ typedef struct mfi_driver {
     void (*closed)(void *self);
     int socket_fd;
     int wake_fd;
-    _Atomic(bool) sleeping; /* a caller blocks in mfi_driver_sleep: exchanged as in loop.c */
+    _Atomic(bool) sleeping;  /* a caller blocks in mfi_driver_sleep: exchanged as in loop.c */
     _Atomic(bool) attention; /* ordered by the exchanges of sleeping */
     _Atomic(bool) closing;
-    mfi_role role;                     /* the rest is guarded by mutex */
+    mfi_role role; /* the rest is guarded by mutex */
     mfi_waiter *first, *last;
-    uint64_t takes;                    /* how often a caller took the role */
+    uint64_t takes; /* how often a caller took the role */
     uint64_t takes_at_tick;
     uint32_t quiet_ticks;
     bool ticking;

@@ -168,8 +168,8 @@ mf_status mf_runtime_add_health_check(mf_runtime *runtime, const mf_health_check
     mfi_mutex_unlock(&runtime->mutex);
     if (taken) {
         check_free(added);
-        return mfi_fail(error, MF_ERR_EXISTS, "health check '%s:%s' exists already",
-                        from.component, from.measurement != NULL ? from.measurement : "");
+        return mfi_fail(error, MF_ERR_EXISTS, "health check '%s:%s' exists already", from.component,
+                        from.measurement != NULL ? from.measurement : "");
     }
     return MF_OK;
 }

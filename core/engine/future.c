@@ -56,8 +56,7 @@ mf_status mf_call_future(mf_parent *parent, const char *function, mf_args args,
     future->status = MF_OK;
     future->result = NULL;
     mfi_error_clear(&future->error);
-    mf_status status =
-        mf_call_async(parent, function, args, options, future_ended, future, error);
+    mf_status status = mf_call_async(parent, function, args, options, future_ended, future, error);
     if (status != MF_OK) {
         free(future);
         return status;

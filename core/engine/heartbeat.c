@@ -1,5 +1,5 @@
-/* Heartbeats. Each one is a slot like a call, minded by the engine; any `heartbeat` message with its
- * id is the answer, whatever it carries. The round trip is taken from the monotonic clock. */
+/* Heartbeats. Each one is a slot like a call, minded by the engine; any `heartbeat` message with
+ * its id is the answer, whatever it carries. The round trip is taken from the monotonic clock. */
 #include "base/error.h"
 #include "core/engine/parent.h"
 
@@ -51,9 +51,8 @@ static void missed(mf_parent *parent, mfi_slot *slot)
     uint32_t in_row =
         atomic_fetch_add_explicit(&parent->consecutive_misses, 1, memory_order_relaxed) + 1;
     atomic_fetch_add_explicit(&parent->heartbeat_misses, 1, memory_order_relaxed);
-    observe(parent, &(mfi_heartbeat_event){.consecutive_misses = in_row,
-                                           .max_misses = most,
-                                           .request_id = slot->id});
+    observe(parent, &(mfi_heartbeat_event){
+                        .consecutive_misses = in_row, .max_misses = most, .request_id = slot->id});
     if (in_row >= most) {
         mfi_circuit_trip(&parent->circuit, MFI_RULE_HEARTBEAT, (double)in_row, (double)most,
                          MF_ERR_TIMEOUT, NULL, NULL);
@@ -101,9 +100,9 @@ static mf_status wait_for_answer(mf_parent *parent, mfi_slot *slot, uint64_t *re
     mfi_slot_activate(slot, MFI_PHASE_SYNC);
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
     mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
-    mfi_wait waited = mfi_driver_wait(
-        &parent->driver, &slot->waiter,
-        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
+    mfi_wait waited =
+        mfi_driver_wait(&parent->driver, &slot->waiter,
+                        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
     if (waited != MFI_WAIT_DONE) {
         if (mfi_slot_claim(slot, state)) {
             slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;

@@ -275,11 +275,10 @@ static int wait_for_events(mfi_loop *loop)
     uint64_t left = mfi_remaining_ns(deadline, mfi_clock_monotonic(loop->clock));
     struct timespec timeout = {.tv_sec = (time_t)(left / MFI_NS_PER_S),
                                .tv_nsec = (long)(left % MFI_NS_PER_S)};
-    int count = epoll_pwait2(loop->epoll_fd, loop->batch, BATCH,
-                             left == MFI_NEVER ? NULL : &timeout, NULL);
+    int count =
+        epoll_pwait2(loop->epoll_fd, loop->batch, BATCH, left == MFI_NEVER ? NULL : &timeout, NULL);
     if (count < 0 && errno == ENOSYS) { /* before Linux 5.11: whole milliseconds */
-        count = epoll_wait(loop->epoll_fd, loop->batch, BATCH,
-                           mfi_poll_timeout_ms(left, 0));
+        count = epoll_wait(loop->epoll_fd, loop->batch, BATCH, mfi_poll_timeout_ms(left, 0));
     }
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
     return count;

@@ -59,7 +59,7 @@ void mfi_timer_cancel(mfi_loop *loop, mfi_timer *timer);
 
 typedef struct mfi_source {
     void (*ready)(struct mfi_source *source, uint32_t events); /* EPOLL* bits */
-    int fd; /* -1: not added */
+    int fd;                                                    /* -1: not added */
 } mfi_source;
 
 void mfi_source_init(mfi_source *source, void (*ready)(mfi_source *source, uint32_t events));

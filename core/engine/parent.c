@@ -113,7 +113,8 @@ mf_status mf_parent_stop(mf_parent *parent, mf_error *error)
         return status;
     }
     if (mfi_loop_on_thread(parent->runtime->loop)) {
-        return mfi_fail(error, MF_ERR_WOULD_DEADLOCK, "a stop from a callback would wait for itself");
+        return mfi_fail(error, MF_ERR_WOULD_DEADLOCK,
+                        "a stop from a callback would wait for itself");
     }
     mfi_mutex_lock(&parent->mutex);
     bool unused = mfi_parent_state(parent) == MF_PARENT_CREATED;
@@ -137,8 +138,7 @@ static void on_circuit_timer(mfi_timer *timer)
 {
     mf_parent *parent = MFI_CONTAINER(timer, mf_parent, circuit_timer);
     mfi_circuit_tick(&parent->circuit);
-    (void)mfi_timer_set(parent->runtime->loop, timer,
-                        mfi_circuit_next_event_ns(&parent->circuit));
+    (void)mfi_timer_set(parent->runtime->loop, timer, mfi_circuit_next_event_ns(&parent->circuit));
 }
 
 static void on_circuit_task(mfi_task *task)
@@ -239,9 +239,9 @@ mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *opti
     status = mfi_pending_init(&parent->pending, parent->settings.max_in_flight + MFI_CONTROL_SLOTS,
                               error);
     if (status == MF_OK) {
-        status = mfi_target_create(&parent->observed, parent->runtime->observer,
-                                   parent->settings.target, parent->settings.worker, false,
-                                   read_gauges, parent, error);
+        status =
+            mfi_target_create(&parent->observed, parent->runtime->observer, parent->settings.target,
+                              parent->settings.worker, false, read_gauges, parent, error);
     }
     if (status == MF_OK) {
         status = mfi_driver_init(&parent->driver, parent->runtime->loop, &mfi_parent_driver_ops,
@@ -317,8 +317,7 @@ static uint64_t as_ns(double seconds)
     return seconds > 0 ? (uint64_t)(seconds * (double)MFI_NS_PER_S) : 0; /* NaN gives 0 */
 }
 
-mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats,
-                               mf_error *error)
+mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf_error *error)
 {
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
     mfi_circuit_snapshot circuit;
@@ -334,9 +333,7 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats,
     stats.calls_failed = load(&parent->calls_failed);
     stats.calls_total = load(&parent->calls_ended);
     stats.success_ratio =
-        stats.calls_total > 0
-            ? 1.0 - (double)stats.calls_failed / (double)stats.calls_total
-            : 1.0;
+        stats.calls_total > 0 ? 1.0 - (double)stats.calls_failed / (double)stats.calls_total : 1.0;
     stats.calls_in_flight = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
     stats.p50_ns = as_ns(latency.p50);
     stats.p95_ns = as_ns(latency.p95);

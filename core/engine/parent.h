@@ -72,25 +72,25 @@ struct mf_parent {
     mfi_circuit circuit;
     mfi_pending pending;
     mfi_driver driver;
-    mfi_transport *transport;       /* set on the engine thread while the driver is closed */
-    mfi_slot *stalled;              /* role held: taken from the queue, could not be sent yet */
+    mfi_transport *transport; /* set on the engine thread while the driver is closed */
+    mfi_slot *stalled;        /* role held: taken from the queue, could not be sent yet */
 
-    _Atomic(uint32_t) state;        /* mf_parent_state; release by the engine; futex of waiters */
+    _Atomic(uint32_t) state; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;
-    _Atomic(uint32_t) calls_open;   /* user calls that hold a slot */
-    _Atomic(uint32_t) async_open;   /* calls and heartbeats that the engine minds */
+    _Atomic(uint32_t) calls_open; /* user calls that hold a slot */
+    _Atomic(uint32_t) async_open; /* calls and heartbeats that the engine minds */
     _Atomic(uint64_t) calls_ended, calls_failed;
     _Atomic(uint64_t) late_replies;
     _Atomic(uint64_t) heartbeat_rtt_ns, heartbeat_misses;
     _Atomic(uint32_t) consecutive_misses;
-    _Atomic(uint64_t) armed_ns;     /* when deadline_timer fires, or will once rearm has run */
+    _Atomic(uint64_t) armed_ns; /* when deadline_timer fires, or will once rearm has run */
 
     mfi_mutex mutex;
-    char endpoint[MFI_ENDPOINT_MAX];      /* guarded by mutex */
-    char exit_text[MFI_EXIT_TEXT_MAX];    /* guarded by mutex: why it does not run */
-    mf_status start_status;               /* guarded by mutex */
-    mf_start_fn start_done;               /* guarded by mutex */
-    void *start_data;                     /* guarded by mutex */
+    char endpoint[MFI_ENDPOINT_MAX];   /* guarded by mutex */
+    char exit_text[MFI_EXIT_TEXT_MAX]; /* guarded by mutex: why it does not run */
+    mf_status start_status;            /* guarded by mutex */
+    mf_start_fn start_done;            /* guarded by mutex */
+    void *start_data;                  /* guarded by mutex */
 
     /* Ended asynchronous calls, on their way to the engine thread. */
     mfi_mpsc ended;

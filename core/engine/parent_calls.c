@@ -92,9 +92,8 @@ static void look_through(mf_parent *parent)
     /* Who submits a call activates it and then touches armed_ns (both acq_rel): either it comes
      * first, and its call is seen below, or it sees "never" and moves the timer itself. */
     (void)atomic_exchange_explicit(&parent->armed_ns, MFI_NEVER, memory_order_acq_rel);
-    scan at = {.parent = parent,
-               .now_ns = mfi_loop_now(parent->runtime->loop),
-               .earliest_ns = MFI_NEVER};
+    scan at = {
+        .parent = parent, .now_ns = mfi_loop_now(parent->runtime->loop), .earliest_ns = MFI_NEVER};
     mfi_pending_visit(&parent->pending, check_deadline, &at);
     uint64_t armed = atomic_load_explicit(&parent->armed_ns, memory_order_relaxed);
     while (at.earliest_ns < armed &&

@@ -50,16 +50,14 @@ static bool send_slot(mf_parent *parent, mfi_slot *slot)
         return true;
     }
     size_t bytes = slot->out.size;
-    mfi_traffic traffic =
-        (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
+    mfi_traffic traffic = (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
     /* Written before the send: the answer may be read by another thread right after it. */
     atomic_store_explicit(&slot->sent_ns, mfi_monotonic_ns(), memory_order_relaxed);
     mfi_io io = parent->transport->ops->send(parent->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
         if (parent->stalled == NULL) {
-            mfi_observe_transport_event(
-                parent->runtime->observer, parent->observed,
-                &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
+            mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+                                        &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
         }
         atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
         parent->stalled = slot;
@@ -139,9 +137,9 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_mes
     uint64_t state = 0;
     mfi_slot *slot =
         mfi_pending_find(&parent->pending, envelope->id.data, envelope->id.size, &state);
-    bool fits = slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
-                                 MFI_TRAFFIC_HEARTBEAT) ==
-                                    (envelope->type == MFI_MESSAGE_HEARTBEAT);
+    bool fits =
+        slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
+                         MFI_TRAFFIC_HEARTBEAT) == (envelope->type == MFI_MESSAGE_HEARTBEAT);
     if (!fits || !mfi_slot_claim(slot, state)) {
         atomic_fetch_add_explicit(&parent->late_replies, 1, memory_order_relaxed);
         mfi_observe_transport_event(parent->runtime->observer, parent->observed,

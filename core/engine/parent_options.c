@@ -60,8 +60,7 @@ static mf_status pick_count(const char *name, int32_t given, uint32_t preset, in
     return MF_OK;
 }
 
-static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *from,
-                            mf_error *error)
+static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *from, mf_error *error)
 {
     struct {
         const char *name;
@@ -77,8 +76,7 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
         {"heartbeat_timeout_ms", from->heartbeat_timeout_ms, 3000, false,
          &to->heartbeat_timeout_ms},
         {"circuit_open_ms", from->circuit_open_ms, 1000, false, &to->circuit.open_ms},
-        {"circuit_open_max_ms", from->circuit_open_max_ms, 30000, false,
-         &to->circuit.open_max_ms},
+        {"circuit_open_max_ms", from->circuit_open_max_ms, 30000, false, &to->circuit.open_max_ms},
     };
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         mf_status status = pick_ms(times[i].name, times[i].given, times[i].preset,
@@ -99,8 +97,7 @@ static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *f
                         "max_message_bytes must be 1 to %lld, not %lld", (long long)most,
                         (long long)from->max_message_bytes);
     }
-    to->max_message_bytes =
-        (size_t)(from->max_message_bytes != 0 ? from->max_message_bytes : most);
+    to->max_message_bytes = (size_t)(from->max_message_bytes != 0 ? from->max_message_bytes : most);
     to->circuit.disabled = from->circuit_failures == MF_DISABLED;
     mf_status status =
         pick_count("max_in_flight", from->max_in_flight, 4096, 65528, &to->max_in_flight, error);
@@ -187,8 +184,7 @@ static mf_status check_names(const mf_parent_options *from, mf_error *error)
     for (size_t i = 0; i < 2; i++) {
         if (names[i] != NULL && (strlen(names[i]) > MFI_NAME_MAX_BYTES ||
                                  !mfi_utf8_valid(names[i], strlen(names[i])))) {
-            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                            "%s must be UTF-8 of at most %zu bytes",
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
                             i == 0 ? "namespace_name" : "client_name", MFI_NAME_MAX_BYTES);
         }
     }
@@ -210,8 +206,7 @@ static char *copy_or(const char *text, const char *preset)
     return chosen != NULL ? strdup(chosen) : NULL;
 }
 
-static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *from,
-                            mf_error *error)
+static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *from, mf_error *error)
 {
     to->program = strdup(from->program);
     to->args = mfi_list_copy(from->args, "--worker");
@@ -221,8 +216,8 @@ static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *fr
     to->client_name = copy_or(from->client_name, NULL);
     to->working_directory = copy_or(from->working_directory, NULL);
     bool complete = to->program != NULL && to->args != NULL && to->env != NULL &&
-                    to->namespace_name != NULL && to->bind_address != NULL &&
-                    to->target != NULL && to->worker != NULL &&
+                    to->namespace_name != NULL && to->bind_address != NULL && to->target != NULL &&
+                    to->worker != NULL &&
                     (to->client_name != NULL) == (from->client_name != NULL) &&
                     (to->working_directory != NULL) == (from->working_directory != NULL);
     return complete ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent's options");
@@ -232,8 +227,8 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
                                    mf_runtime **ret_runtime, mf_error *error)
 {
     mf_parent_options from;
-    mf_status status = mfi_options_copy(&from, sizeof from, sizeof from, options,
-                                        "mf_parent_options", error);
+    mf_status status =
+        mfi_options_copy(&from, sizeof from, sizeof from, options, "mf_parent_options", error);
     if (status == MF_OK) {
         status = check_names(&from, error);
     }

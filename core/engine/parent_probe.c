@@ -32,8 +32,8 @@ static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *use
                                  parent->exit_text);
             mfi_mutex_unlock(&parent->mutex);
         } else {
-            static const char *const words[] = {"was not started", "is starting", "", "is stopping",
-                                                "was stopped", ""};
+            static const char *const words[] = {"was not started", "is starting", "",
+                                                "is stopping",     "was stopped", ""};
             (void)mfi_str_format(output, sizeof output, "worker %s %s", parent->settings.worker,
                                  words[state]);
         }

@@ -60,8 +60,7 @@ static void issue_id(mfi_pending *pending, mfi_slot *slot)
     atomic_store_explicit(&slot->id_words[1], low, memory_order_relaxed);
 }
 
-mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length,
-                           uint64_t *ret_state)
+mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length, uint64_t *ret_state)
 {
     mfi_uuid uuid;
     if (!mfi_uuid_parse(id, length, &uuid)) {
@@ -69,8 +68,7 @@ mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length,
     }
     uint64_t high = load_be(uuid.bytes);
     uint64_t low = load_be(uuid.bytes + 8);
-    uint64_t name =
-        (low & ((UINT64_C(1) << SLOT_BITS) - 1)) ^ slot_mask(pending, high);
+    uint64_t name = (low & ((UINT64_C(1) << SLOT_BITS) - 1)) ^ slot_mask(pending, high);
     uint32_t index = (uint32_t)(name & ((1u << INDEX_BITS) - 1));
     if (index >= pending->capacity) {
         return NULL;

@@ -33,40 +33,40 @@ typedef enum mfi_phase {
 typedef struct mfi_slot mfi_slot;
 
 struct mfi_slot {
-    mfi_mpsc_node out_node;          /* in the driver's queue */
-    mfi_mpsc_node done_node;         /* in the queue of ended asynchronous calls */
-    _Atomic(uint64_t) state;         /* generation << 2 | phase; release by who changes it */
-    _Atomic(uint64_t) id_words[2];   /* the issued id, big end first; relaxed, behind state */
-    _Atomic(uint64_t) deadline_ns;   /* relaxed, behind state */
-    _Atomic(uint32_t) holders;       /* who still needs the slot: the queue, and who ends the call */
+    mfi_mpsc_node out_node;        /* in the driver's queue */
+    mfi_mpsc_node done_node;       /* in the queue of ended asynchronous calls */
+    _Atomic(uint64_t) state;       /* generation << 2 | phase; release by who changes it */
+    _Atomic(uint64_t) id_words[2]; /* the issued id, big end first; relaxed, behind state */
+    _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
+    _Atomic(uint32_t) holders;     /* who still needs the slot: the queue, and who ends the call */
     _Atomic(uint32_t) next_free;
     uint32_t index;
-    _Atomic(uint32_t) traffic;       /* mfi_traffic; relaxed, behind state */
-    _Atomic(uint64_t) started_ns;    /* relaxed, behind state */
-    _Atomic(uint64_t) sent_ns;       /* by the driver, relaxed; 0 until handed to the transport */
+    _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
+    _Atomic(uint64_t) started_ns; /* relaxed, behind state */
+    _Atomic(uint64_t) sent_ns;    /* by the driver, relaxed; 0 until handed to the transport */
     char id[MFI_UUID_TEXT];
-    mfi_buf out;                     /* the encoded message, until it is sent */
-    mfi_waiter waiter;               /* synchronous calls */
+    mfi_buf out;                                /* the encoded message, until it is sent */
+    mfi_waiter waiter;                          /* synchronous calls */
     void (*ended)(void *owner, mfi_slot *slot); /* asynchronous ones: on the engine thread */
-    mf_call_fn done;                 /* the user's callback and its data */
+    mf_call_fn done;                            /* the user's callback and its data */
     void *user_data;
     mfi_span span;
     mfi_circuit_ticket ticket;
-    bool admitted;                   /* ticket is to be reported */
+    bool admitted; /* ticket is to be reported */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
-    mf_status status;                /* the outcome, written by who claimed */
-    mfi_message reply;               /* the answer, if there was one */
-    mfi_slice result;                /* views into reply */
+    mf_status status;  /* the outcome, written by who claimed */
+    mfi_message reply; /* the answer, if there was one */
+    mfi_slice result;  /* views into reply */
     mfi_text error_text;
 };
 
 typedef struct mfi_pending {
     mfi_slot *slots;
     uint32_t capacity;
-    uint64_t key;                    /* secret of the mask */
-    _Atomic(uint64_t) free_head;     /* tag << 32 | index + 1; acq_rel */
-    _Atomic(uint32_t) used;          /* slots below this were in use once */
+    uint64_t key;                /* secret of the mask */
+    _Atomic(uint64_t) free_head; /* tag << 32 | index + 1; acq_rel */
+    _Atomic(uint32_t) used;      /* slots below this were in use once */
 } mfi_pending;
 
 mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *error);

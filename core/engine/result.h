@@ -1,4 +1,5 @@
-/* What a call brings back: the answer's memory, and the value that is decoded when it is asked for. */
+/* What a call brings back: the answer's memory, and the value that is decoded when it is asked for.
+ */
 #ifndef MFI_ENGINE_RESULT_H
 #define MFI_ENGINE_RESULT_H
 

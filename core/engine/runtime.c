@@ -50,8 +50,7 @@ static mf_status make_logger(mf_runtime *runtime, const mf_runtime_options *opti
     return status;
 }
 
-static mf_status make_names(mf_runtime *runtime, const mf_runtime_options *options,
-                            mf_error *error)
+static mf_status make_names(mf_runtime *runtime, const mf_runtime_options *options, mf_error *error)
 {
     char instance[128];
     mfi_build_instance(instance, sizeof instance);
@@ -90,8 +89,8 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     if (ret_runtime == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_runtime is NULL");
     }
-    mf_status status = mfi_options_copy(&from, sizeof from, sizeof from, options,
-                                        "mf_runtime_options", error);
+    mf_status status =
+        mfi_options_copy(&from, sizeof from, sizeof from, options, "mf_runtime_options", error);
     if (status != MF_OK) {
         return status;
     }

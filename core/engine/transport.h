@@ -70,12 +70,12 @@ struct mfi_transport {
 };
 
 typedef struct mfi_transport_options {
-    void *context;           /* the runtime's, see mfi_zmq_context_create */
-    bool is_child;           /* ROUTER that connects, else DEALER that binds */
-    const char *address;     /* numeric IPv4 */
-    uint16_t port;           /* 0 (bind only): a free one */
+    void *context;       /* the runtime's, see mfi_zmq_context_create */
+    bool is_child;       /* ROUTER that connects, else DEALER that binds */
+    const char *address; /* numeric IPv4 */
+    uint16_t port;       /* 0 (bind only): a free one */
     size_t max_message_bytes;
-    int queue_messages;      /* high-water mark, each way */
+    int queue_messages; /* high-water mark, each way */
     int64_t linger_ms;
 } mfi_transport_options;
 

@@ -175,8 +175,7 @@ static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, z
     return MFI_IO_DONE;
 }
 
-static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route,
-                                mfi_message *ret_message)
+static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
 {
     zmq_transport *transport = (zmq_transport *)base;
     zmq_msg_t front;
@@ -347,14 +346,13 @@ mf_status mfi_transport_zmq_open(mfi_transport **ret_transport,
     }
     transport->base.ops = &zmq_ops;
     transport->is_router = options->is_child;
-    transport->socket =
-        zmq_socket(options->context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
+    transport->socket = zmq_socket(options->context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
     size_t size = sizeof transport->socket_fd;
     if (transport->socket == NULL || set_options(transport, options) != 0 ||
         zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||
         open_monitor(transport, options->context) != 0) {
-        status = mfi_fail(error, MF_ERR_SYSTEM, "cannot open a socket: %s",
-                          zmq_strerror(zmq_errno()));
+        status =
+            mfi_fail(error, MF_ERR_SYSTEM, "cannot open a socket: %s", zmq_strerror(zmq_errno()));
         goto out;
     }
     status = attach(transport, options, error);

@@ -94,9 +94,9 @@ static void on_monitor(mfi_source *source, uint32_t events)
         mfi_transport_event seen = {.text = parent->transport->endpoint};
         if (event == MFI_PEER_CONNECTED) {
             parent->connections++;
-            seen.what = parent->connections > 1  ? MFI_TRANSPORT_EXTRA_CONNECTION
+            seen.what = parent->connections > 1 ? MFI_TRANSPORT_EXTRA_CONNECTION
                         : parent->was_connected ? MFI_TRANSPORT_RECONNECTED
-                                                 : MFI_TRANSPORT_CONNECTED;
+                                                : MFI_TRANSPORT_CONNECTED;
             parent->was_connected = true;
         } else {
             seen.what = MFI_TRANSPORT_DISCONNECTED;
@@ -113,8 +113,8 @@ static void on_monitor(mfi_source *source, uint32_t events)
 
 /* ---- The end of a start ---- */
 
-/* The new state, and the outcome of the start for who waits for it. The callback comes last, so that
- * it sees what has become of the parent. */
+/* The new state, and the outcome of the start for who waits for it. The callback comes last, so
+ * that it sees what has become of the parent. */
 static void finish_start(mf_parent *parent, mf_status status, mf_parent_state state)
 {
     mf_error error;
@@ -270,8 +270,7 @@ static mf_status open_transport(mf_parent *parent, mf_error *error)
     mf_status status = mfi_transport_zmq_open(&parent->transport, &options, error);
     if (status == MF_OK) {
         mfi_mutex_lock(&parent->mutex);
-        (void)mfi_str_copy(parent->endpoint, sizeof parent->endpoint,
-                           parent->transport->endpoint);
+        (void)mfi_str_copy(parent->endpoint, sizeof parent->endpoint, parent->transport->endpoint);
         mfi_mutex_unlock(&parent->mutex);
     }
     return status;
@@ -282,8 +281,7 @@ static mf_status spawn(mf_parent *parent, mf_error *error)
 {
     char port[64];
     const char *colon = strrchr(parent->transport->endpoint, ':');
-    (void)mfi_str_format(port, sizeof port, "COMLINK_ZMQ_PORT=%s",
-                         colon != NULL ? colon + 1 : "");
+    (void)mfi_str_format(port, sizeof port, "COMLINK_ZMQ_PORT=%s", colon != NULL ? colon + 1 : "");
     size_t count = 0;
     while (parent->settings.env[count] != NULL) {
         count++;
@@ -310,8 +308,8 @@ static mf_status watch(mf_parent *parent, mf_error *error)
 {
     const mfi_process *process = &parent->process;
     const mfi_transport *transport = parent->transport;
-    mf_status status = mfi_source_add(loop_of(parent), &parent->process_source, process->pidfd,
-                                      EPOLLIN, error);
+    mf_status status =
+        mfi_source_add(loop_of(parent), &parent->process_source, process->pidfd, EPOLLIN, error);
     if (status == MF_OK) {
         status = mfi_source_add(loop_of(parent), &parent->streams[0].source, process->stdout_fd,
                                 EPOLLIN, error);
@@ -336,8 +334,7 @@ static void start_failed(mf_parent *parent, const mf_error *error)
     parent->failure = error->code;
     set_exit_text(parent, error->message);
     (void)mfi_calls_fail_all(parent, MF_ERR_NOT_RUNNING, NULL);
-    observe(parent,
-            &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
+    observe(parent, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
     teardown(parent);
 }
 
@@ -360,8 +357,7 @@ void mfi_worker_start(mfi_task *task)
     }
     parent->phase = MFI_WORKER_STARTING;
     atomic_store_explicit(&parent->pid, parent->process.pid, memory_order_relaxed);
-    observe(parent,
-            &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = parent->process.pid});
+    observe(parent, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = parent->process.pid});
     if (watch(parent, &error) != MF_OK) {
         mfi_process_kill(&parent->process);
         start_failed(parent, &error);
@@ -378,11 +374,10 @@ static void on_start_timeout(mfi_timer *timer)
 {
     mf_parent *parent = MFI_CONTAINER(timer, mf_parent, start_timer);
     char reason[MFI_EXIT_TEXT_MAX];
-    (void)mfi_str_format(reason, sizeof reason, "worker '%s' %s within %lld ms",
-                         parent->settings.worker,
-                         parent->was_connected ? "connected but answered no heartbeat"
-                                               : "did not connect",
-                         (long long)parent->settings.start_timeout_ms);
+    (void)mfi_str_format(
+        reason, sizeof reason, "worker '%s' %s within %lld ms", parent->settings.worker,
+        parent->was_connected ? "connected but answered no heartbeat" : "did not connect",
+        (long long)parent->settings.start_timeout_ms);
     set_exit_text(parent, reason);
     parent->failure = MF_ERR_START_TIMEOUT;
     parent->phase = MFI_WORKER_KILLING;
@@ -465,9 +460,9 @@ void mfi_worker_stop(mfi_task *task)
         parent->phase = MFI_WORKER_KILLING;
         mfi_process_signal(&parent->process, SIGTERM);
     }
-    (void)mfi_timer_set(loop_of(parent), &parent->stop_timer,
-                        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)),
-                                              parent->settings.stop_timeout_ms / 2));
+    (void)mfi_timer_set(
+        loop_of(parent), &parent->stop_timer,
+        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.stop_timeout_ms / 2));
 }
 
 void mfi_worker_init(mf_parent *parent)

@@ -68,7 +68,8 @@ static void remember_locked(mfi_circuit *circuit, const mfi_circuit_change *chan
         (mfi_circuit_history){change->from, change->to, change->why, change->wall_ns};
 }
 
-static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, const char *why, change_step *step)
+static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, const char *why,
+                          change_step *step)
 {
     uint64_t word = load_word(circuit);
     mfi_circuit_change *change = &step->changes[step->count++];
@@ -136,8 +137,7 @@ static void set_reason_locked(mfi_circuit *circuit, const char *rule, double obs
     reason->status = status;
     (void)mfi_str_copy(reason->correlation_id, sizeof reason->correlation_id,
                        correlation_id != NULL ? correlation_id : "");
-    (void)mfi_str_copy(reason->trace_id, sizeof reason->trace_id,
-                       trace_id != NULL ? trace_id : "");
+    (void)mfi_str_copy(reason->trace_id, sizeof reason->trace_id, trace_id != NULL ? trace_id : "");
 }
 
 /* Changes are told in the order they happened: `order` is taken before the state is touched. */
@@ -226,8 +226,8 @@ static int8_t take_probe_locked(mfi_circuit *circuit)
     if (taken >= circuit->config.probes) {
         return -1;
     }
-    circuit->probe_until_ns[free_slot] = mfi_deadline_after_ms(
-        mfi_clock_monotonic(circuit->clock), circuit->config.probe_slot_ms);
+    circuit->probe_until_ns[free_slot] =
+        mfi_deadline_after_ms(mfi_clock_monotonic(circuit->clock), circuit->config.probe_slot_ms);
     return free_slot;
 }
 
@@ -282,7 +282,8 @@ static void count_failure(mfi_circuit_counts *counts, mf_status status)
     counts->protocol_error += strcmp(word, "protocol_error") == 0;
 }
 
-static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict verdict, change_step *step)
+static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict verdict,
+                               change_step *step)
 {
     if (probe < 0 || circuit->probe_until_ns[probe] == 0) {
         return;
@@ -335,8 +336,8 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
         store_word_locked(circuit, ticket.generation, MFI_CIRCUIT_CLOSED);
         if (circuit->failures >= circuit->config.consecutive_failures) {
             set_reason_locked(circuit, MFI_RULE_FAILURES, (double)circuit->failures,
-                              (double)circuit->config.consecutive_failures, status,
-                              correlation_id, trace_id);
+                              (double)circuit->config.consecutive_failures, status, correlation_id,
+                              trace_id);
             open_locked(circuit, MFI_RULE_FAILURES, &step);
         }
     }

@@ -75,7 +75,7 @@ typedef struct mfi_circuit_change {
     const char *why; /* a rule, "cool_down", "heartbeat_answered", "probes_passed",
                         "probe_failed" or "probe_expired"; static */
     uint64_t wall_ns;
-    uint64_t cool_down_ms; /* to open: until probing */
+    uint64_t cool_down_ms;     /* to open: until probing */
     mfi_circuit_reason reason; /* to open */
 } mfi_circuit_change;
 

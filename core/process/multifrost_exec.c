@@ -3,10 +3,10 @@
  *     multifrost-exec DEATH_FD STATUS_FD PROGRAM [ARGUMENT...]
  *
  * It becomes a child subreaper, starts the program in a process group of its own, and waits for
- * three things: the program's end, a signal to pass on, and the end of the pipe DEATH_FD, whose only
- * write end the parent holds. When that pipe closes (the parent is gone, however it died) it ends
- * the group and every orphan that it adopted: SIGTERM, a moment, SIGKILL. It exits as the program
- * did: with the same status, or by the same signal.
+ * three things: the program's end, a signal to pass on, and the end of the pipe DEATH_FD, whose
+ * only write end the parent holds. When that pipe closes (the parent is gone, however it died) it
+ * ends the group and every orphan that it adopted: SIGTERM, a moment, SIGKILL. It exits as the
+ * program did: with the same status, or by the same signal.
  *
  * On STATUS_FD it writes one record, {pid, errno}: errno 0 when the program was started, else why
  * it could not be. PR_SET_PDEATHSIG alone would not do: it fires when the thread that forked ends,

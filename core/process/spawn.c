@@ -25,8 +25,7 @@ extern char **environ;
 
 void mfi_process_init(mfi_process *process)
 {
-    *process = (mfi_process){
-        .pidfd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
+    *process = (mfi_process){.pidfd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
 }
 
 static void close_fd(int *fd)
@@ -156,8 +155,7 @@ static int spawn_helper(const char *helper, char **argv, char **envp, const pipe
     if (result == 0) {
         (void)posix_spawnattr_setsigmask(&attributes, &none);
         (void)posix_spawnattr_setpgroup(&attributes, 0); /* no terminal signals reach it */
-        (void)posix_spawnattr_setflags(&attributes,
-                                       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+        (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
         result |= posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         result |= posix_spawn_file_actions_adddup2(&actions, all->out[1], 1);
         result |= posix_spawn_file_actions_adddup2(&actions, all->err[1], 2);
@@ -191,8 +189,8 @@ static mf_status read_record(int fd, const mfi_spawn_options *options, pid_t *re
                         options->program);
     }
     if (record.error_number != 0) {
-        return mfi_fail_errno(error, MF_ERR_START_FAILED, record.error_number,
-                              "cannot start '%s'", options->program);
+        return mfi_fail_errno(error, MF_ERR_START_FAILED, record.error_number, "cannot start '%s'",
+                              options->program);
     }
     *ret_pid = record.pid;
     return MF_OK;
@@ -261,8 +259,7 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
         status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory to start '%s'", options->program);
         goto out;
     }
-    int result =
-        spawn_helper(helper, argv, envp, &all, options->working_directory, &helper_pid);
+    int result = spawn_helper(helper, argv, envp, &all, options->working_directory, &helper_pid);
     if (result != 0) {
         status = mfi_fail_errno(error, MF_ERR_START_FAILED, result, "cannot start '%s'",
                                 options->program);

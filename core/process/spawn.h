@@ -26,7 +26,7 @@ typedef struct mfi_process {
     int pidfd;     /* of the helper: readable when all has ended */
     int stdout_fd; /* read ends, non-blocking */
     int stderr_fd;
-    int death_fd;  /* closing it ends the worker and all its descendants */
+    int death_fd; /* closing it ends the worker and all its descendants */
 } mfi_process;
 
 /* Every descriptor -1, no pids: what mfi_process_close takes. */

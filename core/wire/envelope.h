@@ -50,7 +50,7 @@ typedef struct mfi_envelope {
     mfi_message_type type;
     double timestamp; /* 0 if absent */
     mfi_text id, function, namespace_name, client_name, error, output;
-    bool namespace_present; /* the key was there, of whatever type */
+    bool namespace_present;           /* the key was there, of whatever type */
     mfi_slice args, result, metadata; /* one checked value each */
 } mfi_envelope;
 

@@ -118,10 +118,10 @@ static bool type_of(mfi_text word, mfi_message_type *ret_type)
         const char *word;
         mfi_message_type type;
     } types[] = {
-        {"call", MFI_MESSAGE_CALL},           {"response", MFI_MESSAGE_RESPONSE},
-        {"error", MFI_MESSAGE_ERROR},         {"heartbeat", MFI_MESSAGE_HEARTBEAT},
-        {"shutdown", MFI_MESSAGE_SHUTDOWN},   {"stdout", MFI_MESSAGE_STDOUT},
-        {"stderr", MFI_MESSAGE_STDERR},       {"ready", MFI_MESSAGE_READY},
+        {"call", MFI_MESSAGE_CALL},         {"response", MFI_MESSAGE_RESPONSE},
+        {"error", MFI_MESSAGE_ERROR},       {"heartbeat", MFI_MESSAGE_HEARTBEAT},
+        {"shutdown", MFI_MESSAGE_SHUTDOWN}, {"stdout", MFI_MESSAGE_STDOUT},
+        {"stderr", MFI_MESSAGE_STDERR},     {"ready", MFI_MESSAGE_READY},
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (text_is(word, types[i].word)) {
@@ -149,8 +149,7 @@ mf_status mfi_envelope_decode(const void *bytes, size_t size, mfi_envelope *ret_
         status = visit_pairs(&reader, map.length, take_pair, &at, error);
     }
     if (status == MF_OK && reader.at != size) {
-        status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the message",
-                          size - reader.at);
+        status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the message", size - reader.at);
     }
     if (status != MF_OK) {
         return status;

@@ -69,20 +69,20 @@ static mf_status take_container(mfi_reader *reader, mf_type type, uint64_t count
     if (least > reader->size - reader->at) {
         return cut_short(reader, error);
     }
-    *ret_value = type == MF_TYPE_MAP ? mf_map(NULL, (uint32_t)count)
-                                     : mf_array(NULL, (uint32_t)count);
+    *ret_value =
+        type == MF_TYPE_MAP ? mf_map(NULL, (uint32_t)count) : mf_array(NULL, (uint32_t)count);
     return MF_OK;
 }
 
 static mf_status take_ext(mfi_reader *reader, uint64_t length, mf_value *ret_value, mf_error *error)
 {
-    const uint8_t *kind = NULL;
-    mf_status status = take(reader, 1, &kind, error);
-    if (status == MF_OK) {
-        status = take_bytes(reader, MF_TYPE_EXT, length, ret_value, error);
+    if (reader->at >= reader->size) {
+        return cut_short(reader, error);
     }
+    int8_t kind = (int8_t)reader->data[reader->at++];
+    mf_status status = take_bytes(reader, MF_TYPE_EXT, length, ret_value, error);
     if (status == MF_OK) {
-        ret_value->ext_type = (int8_t)*kind;
+        ret_value->ext_type = kind;
     }
     return status;
 }
@@ -187,19 +187,17 @@ static mf_status take_marked(mfi_reader *reader, uint8_t first, mf_value *ret_va
     case 0xdf:
         return take_sized(reader, MF_TYPE_MAP, first == 0xde ? 2 : 4, ret_value, error);
     default:
-        return mfi_fail(error, MF_ERR_PROTOCOL, "byte 0x%02x at %zu begins no msgpack value",
-                        first, reader->at - 1);
+        return mfi_fail(error, MF_ERR_PROTOCOL, "byte 0x%02x at %zu begins no msgpack value", first,
+                        reader->at - 1);
     }
 }
 
 mf_status mfi_reader_next(mfi_reader *reader, mf_value *ret_value, mf_error *error)
 {
-    const uint8_t *bytes = NULL;
-    mf_status status = take(reader, 1, &bytes, error);
-    if (status != MF_OK) {
-        return status;
+    if (reader->at >= reader->size) {
+        return cut_short(reader, error);
     }
-    uint8_t first = bytes[0];
+    uint8_t first = reader->data[reader->at++];
     if (first <= 0x7f) {
         *ret_value = mf_int(first);
         return MF_OK;

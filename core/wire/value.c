@@ -32,8 +32,8 @@ mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer)
         return MF_OK;
     }
     /* Peers whose numbers are doubles send whole ones beyond 32 bits as floats. */
-    if (value->type == MF_TYPE_FLOAT && value->as.number >= -0x1p63 &&
-        value->as.number < 0x1p63 && trunc(value->as.number) == value->as.number) {
+    if (value->type == MF_TYPE_FLOAT && value->as.number >= -0x1p63 && value->as.number < 0x1p63 &&
+        trunc(value->as.number) == value->as.number) {
         *ret_integer = (int64_t)value->as.number;
         return MF_OK;
     }
@@ -219,8 +219,8 @@ mf_status mf_values_unpack(const mf_value *values, uint32_t value_count, const m
     for (uint32_t i = 0; i < count; i++) {
         const char *wanted = "";
         if (read_out(&values[i], &outs[i], &wanted) != MF_OK) {
-            return mfi_fail(error, MF_ERR_TYPE, "argument %u must be %s, not %s",
-                            (unsigned)(i + 1), wanted, mf_type_name((mf_type)values[i].type));
+            return mfi_fail(error, MF_ERR_TYPE, "argument %u must be %s, not %s", (unsigned)(i + 1),
+                            wanted, mf_type_name((mf_type)values[i].type));
         }
     }
     return MF_OK;

@@ -38,12 +38,10 @@ static bool read_number(const char *text, int64_t most, int64_t *ret_number)
 /* -1 to go on, else the exit status. */
 static int read_arguments(demo_state *demo, int argc, char **argv)
 {
-    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
-                                            {"http-port", required_argument, NULL, 'p'},
-                                            {"log-file", required_argument, NULL, 'l'},
-                                            {"counts-file", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seconds", required_argument, NULL, 's'},  {"http-port", required_argument, NULL, 'p'},
+        {"log-file", required_argument, NULL, 'l'}, {"counts-file", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     int64_t port = MF_HTTP_PORT_DEFAULT;
     int option = 0;
     bool fits = true;

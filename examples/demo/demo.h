@@ -23,8 +23,8 @@ typedef struct demo_state {
     mf_runtime *runtime;
     mf_http *http;
     mf_parent *c, *py;
-    _Atomic(bool) stopping;  /* no more calls; a signal or the time is over */
-    _Atomic(bool) quiescing; /* no more calls, but the endpoint goes on */
+    _Atomic(bool) stopping;         /* no more calls; a signal or the time is over */
+    _Atomic(bool) quiescing;        /* no more calls, but the endpoint goes on */
     _Atomic(uint64_t) asynchronous; /* calls that are still to end */
 } demo_state;
 

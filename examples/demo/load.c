@@ -1,4 +1,5 @@
-/* The demo's load: a steady mix of successes, remote errors, slow calls, and a timeout now and then. */
+/* The demo's load: a steady mix of successes, remote errors, slow calls, and a timeout now and
+ * then. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,14 +10,14 @@
 #include "demo.h"
 
 static const char *const statuses[DEMO_STATUSES] = {
-    "ok",      "app_error", "function_not_found", "invalid_argument",
-    "timeout", "cancelled", "circuit_open",       "rejected",
-    "unavailable", "worker_crashed", "protocol_error", "internal"};
+    "ok",          "app_error",      "function_not_found", "invalid_argument",
+    "timeout",     "cancelled",      "circuit_open",       "rejected",
+    "unavailable", "worker_crashed", "protocol_error",     "internal"};
 
 static demo_count counts[] = {
-    {.target = "math-c", .function = "add"},    {.target = "math-c", .function = "divide"},
+    {.target = "math-c", .function = "add"},      {.target = "math-c", .function = "divide"},
     {.target = "math-c", .function = "sleep_ms"}, {.target = "math-py", .function = "greet"},
-    {.target = "math-py", .function = "mean"},  {.target = "math-py", .function = "sleep_ms"},
+    {.target = "math-py", .function = "mean"},    {.target = "math-py", .function = "sleep_ms"},
 };
 enum { C_ADD, C_DIVIDE, C_SLEEP, PY_GREET, PY_MEAN, PY_SLEEP, COUNTS };
 

@@ -137,8 +137,9 @@ static mf_status print_lines(mf_request *request, mf_reply *reply, void *user_da
         return MF_ERR_TYPE;
     }
     for (int64_t i = 0; i < count; i++) {
-        printf("line %lld of a worker that talks a lot, and more than its parent may want to hear\n",
-               (long long)i);
+        printf(
+            "line %lld of a worker that talks a lot, and more than its parent may want to hear\n",
+            (long long)i);
     }
     return mf_reply_value(reply, count);
 }

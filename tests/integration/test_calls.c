@@ -194,8 +194,8 @@ static void *call_asynchronously(void *argument)
             at->wrong += !mf_test_until(has_ended, &calls[i - WINDOW], 5000);
         }
         calls[i] = (one_call){.at = at, .expected = i + 1, .before = mf_test_now_ms()};
-        at->wrong += mf_call_async(at->parent, "add", MF_ARGS(i, 1), NULL, on_end, &calls[i],
-                                   NULL) != MF_OK;
+        at->wrong +=
+            mf_call_async(at->parent, "add", MF_ARGS(i, 1), NULL, on_end, &calls[i], NULL) != MF_OK;
     }
     for (int i = 0; i < at->calls; i++) {
         at->wrong += !mf_test_until(has_ended, &calls[i], 5000);

@@ -2,7 +2,8 @@
  * fails on a failed assertion, on no tests at all, and on what a test leaves behind: descriptors,
  * threads, child processes.
  *
- * CUnit's _FATAL assertions leave a test by longjmp, past its clean-up; use them in fixtures only. */
+ * CUnit's _FATAL assertions leave a test by longjmp, past its clean-up; use them in fixtures only.
+ */
 #ifndef MF_TEST_H
 #define MF_TEST_H
 
@@ -39,7 +40,8 @@ void mf_check_str_at(const char *file, unsigned line, const char *what, const ch
                      const char *wanted);
 /* text must contain part. */
 void mf_check_contains_at(const char *file, unsigned line, const char *text, const char *part);
-#define mf_check(condition) CU_assertImplementation((condition), __LINE__, #condition, __FILE__, "", CU_FALSE)
+#define mf_check(condition)                                                                        \
+    CU_assertImplementation((condition), __LINE__, #condition, __FILE__, "", CU_FALSE)
 #define mf_check_int(got, wanted)                                                                  \
     mf_check_int_at(__FILE__, __LINE__, #got, (long long)(got), (long long)(wanted))
 #define mf_check_str(got, wanted) mf_check_str_at(__FILE__, __LINE__, #got, (got), (wanted))

@@ -31,7 +31,10 @@ typedef struct mf_call_options {
     const char *traceparent;    /**< W3C form; default: of the running call, else a new trace. */
     const mf_value *metadata;   /**< A map to send along, or NULL; at most 4 KiB encoded. */
 } mf_call_options;
-#define MF_CALL_OPTIONS_INIT {.struct_size = sizeof(mf_call_options)}
+#define MF_CALL_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(mf_call_options)                                                     \
+    }
 
 /**
  * Calls a remote function with options and waits for its result.
@@ -46,8 +49,8 @@ typedef struct mf_call_options {
  *         MF_ERR_REMOTE, MF_ERR_FUNCTION_NOT_FOUND (error has the remote text);
  *         MF_ERR_TIMEOUT; MF_ERR_CIRCUIT_OPEN; MF_ERR_NOT_RUNNING (before start, after stop, worker
  *         gone); MF_ERR_WORKER_EXITED (during the call, naming how); MF_ERR_CANCELLED (stopped
- *         during the call); MF_ERR_TOO_MANY_CALLS; MF_ERR_INVALID_ARGUMENT (options, or a value that
- *         cannot be sent); MF_ERR_LIMIT (message too large); MF_ERR_PROTOCOL (malformed answer);
+ *         during the call); MF_ERR_TOO_MANY_CALLS; MF_ERR_INVALID_ARGUMENT (options, or a value
+ * that cannot be sent); MF_ERR_LIMIT (message too large); MF_ERR_PROTOCOL (malformed answer);
  *         MF_ERR_WOULD_DEADLOCK (from a callback of the same runtime); MF_ERR_FORKED;
  *         MF_ERR_NO_MEMORY.
  * @par Threads  Thread-safe.
@@ -79,8 +82,8 @@ MF_API MF_NODISCARD mf_status mf_call_async(mf_parent *parent, const char *funct
 
 /** As mf_call_async(), with a future for mf_future_destroy(). */
 MF_API MF_NODISCARD mf_status mf_call_future(mf_parent *parent, const char *function, mf_args args,
-                                             const mf_call_options *options,
-                                             mf_future **ret_future, mf_error *error);
+                                             const mf_call_options *options, mf_future **ret_future,
+                                             mf_error *error);
 /**
  * Waits for the call's end.
  * @param ret_result NULL, or on MF_OK the result, transferred; a second wait gives MF_ERR_STATE.

@@ -32,9 +32,12 @@ typedef struct mf_child_options {
     int32_t max_queued;         /**< Calls waiting behind a running handler; default 10,000. */
     int64_t max_message_bytes;  /**< Either way; default and most 67,108,864. */
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
-    void *user_data;            /**< For on_stop. */
+    void *user_data;                  /**< For on_stop. */
 } mf_child_options;
-#define MF_CHILD_OPTIONS_INIT {.struct_size = sizeof(mf_child_options)}
+#define MF_CHILD_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        .struct_size = sizeof(mf_child_options)                                                    \
+    }
 
 /**
  * Makes a worker from its environment: COMLINK_ZMQ_PORT says where the parent waits.
@@ -43,8 +46,8 @@ typedef struct mf_child_options {
  *         service_id without a port; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM; errors of
  *         mf_runtime_create(). A worker program prints the text to stderr and exits with status 1.
  */
-MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child,
-                                              const mf_child_options *options, mf_error *error);
+MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
+                                              mf_error *error);
 /** Frees. NULL is a no-op. Not while it runs. */
 MF_API void mf_child_destroy(mf_child *child);
 

@@ -25,7 +25,7 @@ typedef enum mf_parent_state {
     MF_PARENT_READY = 2,
     MF_PARENT_STOPPING = 3,
     MF_PARENT_STOPPED = 4,
-    MF_PARENT_FAILED = 5,   /**< The start failed or the worker ended by itself. */
+    MF_PARENT_FAILED = 5, /**< The start failed or the worker ended by itself. */
 } mf_parent_state;
 
 /** Text that the worker printed, one line without its end. Runs on the engine thread; must not
@@ -35,24 +35,24 @@ typedef void (*mf_output_fn)(const char *line, size_t length, bool is_stderr, vo
 /** Set by MF_PARENT_OPTIONS_INIT; zero means the default. Texts and lists are copied. */
 typedef struct mf_parent_options {
     size_t struct_size;
-    mf_runtime *runtime;        /**< NULL: a private one, silent, destroyed with the parent. */
-    const char *target;         /**< Name in metrics, logs, routes: [A-Za-z0-9_.-]{1,64}; default:
-                                     base name of the script or program, without its suffix. */
-    const char *program;        /**< Required. Found by PATH like a shell does; no shell is run. */
-    const char *const *args;    /**< Arguments after the program, NULL-terminated, or NULL.
-                                     "--worker" is added behind them. */
-    const char *const *env;     /**< "NAME=value" on top of the own environment, NULL-terminated,
-                                     or NULL. */
+    mf_runtime *runtime;     /**< NULL: a private one, silent, destroyed with the parent. */
+    const char *target;      /**< Name in metrics, logs, routes: [A-Za-z0-9_.-]{1,64}; default:
+                                  base name of the script or program, without its suffix. */
+    const char *program;     /**< Required. Found by PATH like a shell does; no shell is run. */
+    const char *const *args; /**< Arguments after the program, NULL-terminated, or NULL.
+                                  "--worker" is added behind them. */
+    const char *const *env;  /**< "NAME=value" on top of the own environment, NULL-terminated,
+                                  or NULL. */
     const char *working_directory; /**< Default: the own. */
-    const char *namespace_name; /**< Default "default". */
-    const char *client_name;    /**< Sent with calls; default none. */
-    const char *bind_address;   /**< IPv4 address; default "127.0.0.1". */
-    uint16_t port;              /**< Default 0: a free one is chosen at each start. */
-    bool critical;              /**< An open circuit makes /readyz fail. */
-    int64_t call_timeout_ms;    /**< Default 30,000. */
-    int64_t start_timeout_ms;   /**< From start to the first answered heartbeat; default 10,000. */
-    int64_t stop_timeout_ms;    /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
-                                     2,000. */
+    const char *namespace_name;    /**< Default "default". */
+    const char *client_name;       /**< Sent with calls; default none. */
+    const char *bind_address;      /**< IPv4 address; default "127.0.0.1". */
+    uint16_t port;                 /**< Default 0: a free one is chosen at each start. */
+    bool critical;                 /**< An open circuit makes /readyz fail. */
+    int64_t call_timeout_ms;       /**< Default 30,000. */
+    int64_t start_timeout_ms; /**< From start to the first answered heartbeat; default 10,000. */
+    int64_t stop_timeout_ms;  /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
+                                   2,000. */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
     int32_t heartbeat_misses;      /**< In a row, to open the circuit; default 3. */
@@ -63,10 +63,13 @@ typedef struct mf_parent_options {
     int64_t circuit_open_ms;       /**< First cool-down; default 1,000, doubling. */
     int64_t circuit_open_max_ms;   /**< Default 30,000. */
     bool circuit_counts_remote_errors; /**< Errors that the function raised count as failures. */
-    mf_output_fn on_output;        /**< Called for each line beside its log record; or NULL. */
-    void *user_data;               /**< For on_output. */
+    mf_output_fn on_output;            /**< Called for each line beside its log record; or NULL. */
+    void *user_data;                   /**< For on_output. */
 } mf_parent_options;
-#define MF_PARENT_OPTIONS_INIT {.struct_size = sizeof(mf_parent_options)}
+#define MF_PARENT_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(mf_parent_options)                                                   \
+    }
 
 /**
  * Makes a parent; starts nothing yet.
@@ -122,22 +125,25 @@ MF_API size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size);
 /** What mf_parent_stats() reads. Set by MF_PARENT_STATS_INIT. */
 typedef struct mf_parent_stats {
     size_t struct_size;
-    uint64_t calls_total;   /**< Ended, however. */
+    uint64_t calls_total; /**< Ended, however. */
     uint64_t calls_failed;
-    double success_ratio;   /**< 1 when nothing has ended yet. */
+    double success_ratio; /**< 1 when nothing has ended yet. */
     uint64_t calls_in_flight;
     uint64_t p50_ns, p95_ns, p99_ns; /**< Of this target since the start; 0 without calls. */
     uint64_t circuit_trips;
     uint64_t restarts;
     uint32_t consecutive_failures;
-    uint64_t heartbeat_rtt_ns;       /**< Last one; 0 if none was answered. */
-    uint64_t heartbeat_misses;       /**< Total. */
-    uint64_t late_replies;           /**< Answers that came after their call had ended. */
+    uint64_t heartbeat_rtt_ns; /**< Last one; 0 if none was answered. */
+    uint64_t heartbeat_misses; /**< Total. */
+    uint64_t late_replies;     /**< Answers that came after their call had ended. */
 } mf_parent_stats;
-#define MF_PARENT_STATS_INIT {.struct_size = sizeof(mf_parent_stats)}
+#define MF_PARENT_STATS_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(mf_parent_stats)                                                     \
+    }
 /** Reads the figures. @return MF_OK or MF_ERR_INVALID_ARGUMENT. @par Threads Thread-safe. */
-MF_API MF_NODISCARD mf_status mf_parent_read_stats(mf_parent *parent,
-                                                   mf_parent_stats *ret_stats, mf_error *error);
+MF_API MF_NODISCARD mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats,
+                                                   mf_error *error);
 
 /** "closed", "open", "half_open" or "disabled"; static. @par Threads Thread-safe. */
 MF_API const char *mf_parent_circuit_state(mf_parent *parent);

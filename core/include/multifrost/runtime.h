@@ -37,7 +37,10 @@ typedef struct mf_runtime_options {
     const char *log_file;          /**< JSON lines are appended to it; default none: silent. */
     bool no_metrics;               /**< Calls are not measured. */
 } mf_runtime_options;
-#define MF_RUNTIME_OPTIONS_INIT {.struct_size = sizeof(mf_runtime_options)}
+#define MF_RUNTIME_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        .struct_size = sizeof(mf_runtime_options)                                                  \
+    }
 
 /**
  * Makes a runtime and starts its engine thread and log writer.
@@ -50,8 +53,7 @@ typedef struct mf_runtime_options {
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_runtime_create(mf_runtime **ret_runtime,
-                                                const mf_runtime_options *options,
-                                                mf_error *error);
+                                                const mf_runtime_options *options, mf_error *error);
 
 /**
  * Gives the runtime up. NULL is a no-op. Not from a callback.
@@ -88,7 +90,10 @@ typedef struct mf_health_check {
     mf_health_check_fn check;
     void *user_data;
 } mf_health_check;
-#define MF_HEALTH_CHECK_INIT {.struct_size = sizeof(mf_health_check)}
+#define MF_HEALTH_CHECK_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(mf_health_check)                                                     \
+    }
 
 /**
  * Adds a check to /health (and the probes its gates name).

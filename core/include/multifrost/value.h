@@ -27,25 +27,25 @@ typedef enum mf_type {
     MF_TYPE_INT = 2,  /**< Fits int64_t. */
     MF_TYPE_UINT = 3, /**< Above INT64_MAX only. */
     MF_TYPE_FLOAT = 4,
-    MF_TYPE_STR = 5,  /**< UTF-8. */
+    MF_TYPE_STR = 5, /**< UTF-8. */
     MF_TYPE_BIN = 6,
     MF_TYPE_ARRAY = 7,
-    MF_TYPE_MAP = 8,  /**< Keys of any type when received; str keys when sent. */
-    MF_TYPE_EXT = 9,  /**< Received only: bytes of an extension type, opaque. */
+    MF_TYPE_MAP = 8, /**< Keys of any type when received; str keys when sent. */
+    MF_TYPE_EXT = 9, /**< Received only: bytes of an extension type, opaque. */
 } mf_type;
 
 /** One value. Read it with the mf_value_* functions or through the members that fit `type`. */
 typedef struct mf_value {
-    uint8_t type;     /**< An mf_type. */
-    int8_t ext_type;  /**< MF_TYPE_EXT only. */
+    uint8_t type;    /**< An mf_type. */
+    int8_t ext_type; /**< MF_TYPE_EXT only. */
     uint16_t reserved;
-    uint32_t length;  /**< Bytes of str, bin, ext; elements of an array; pairs of a map. */
+    uint32_t length; /**< Bytes of str, bin, ext; elements of an array; pairs of a map. */
     union {
         bool boolean;
         int64_t integer;
         uint64_t unsigned_integer;
         double number;
-        const char *str;              /**< Of received values also NUL-terminated. */
+        const char *str; /**< Of received values also NUL-terminated. */
         const uint8_t *bytes;
         const struct mf_value *items; /**< Array: length values. Map: key, value, key, value, ... */
     } as;
@@ -231,8 +231,15 @@ typedef struct mf_out {
     void *to;
 } mf_out;
 
-enum { MF_OUT_BOOL, MF_OUT_INT32, MF_OUT_INT64, MF_OUT_UINT64, MF_OUT_DOUBLE, MF_OUT_STR,
-       MF_OUT_VALUE };
+enum {
+    MF_OUT_BOOL,
+    MF_OUT_INT32,
+    MF_OUT_INT64,
+    MF_OUT_UINT64,
+    MF_OUT_DOUBLE,
+    MF_OUT_STR,
+    MF_OUT_VALUE
+};
 
 static inline mf_out mf_out_bool(bool *to)
 {

@@ -28,7 +28,10 @@ typedef struct mf_http_options {
     int64_t connection_age_ms;  /**< A connection older than this is closed; default 10,000. */
     int64_t health_interval_ms; /**< Checks are evaluated this often; default 1,000. */
 } mf_http_options;
-#define MF_HTTP_OPTIONS_INIT {.struct_size = sizeof(mf_http_options), .port = MF_HTTP_PORT_DEFAULT}
+#define MF_HTTP_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(mf_http_options), .port = MF_HTTP_PORT_DEFAULT                       \
+    }
 
 /**
  * Binds the address and serves until mf_http_destroy().

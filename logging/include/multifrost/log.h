@@ -42,13 +42,16 @@ typedef enum mf_log_format {
 typedef struct mf_log_options {
     size_t struct_size;
     mf_log_level level;
-    const char *service;    /**< Default: the program's name. Copied. */
-    const char *instance;   /**< Default: host name and pid. Copied. */
-    const char *role;       /**< "parent" or "child"; default "parent". Copied. */
-    size_t ring_records;    /**< Records that may wait; default 4096. */
+    const char *service;     /**< Default: the program's name. Copied. */
+    const char *instance;    /**< Default: host name and pid. Copied. */
+    const char *role;        /**< "parent" or "child"; default "parent". Copied. */
+    size_t ring_records;     /**< Records that may wait; default 4096. */
     bool no_correlation_ids; /**< Leaves correlation, trace and request ids out. */
 } mf_log_options;
-#define MF_LOG_OPTIONS_INIT {.struct_size = sizeof(mf_log_options)}
+#define MF_LOG_OPTIONS_INIT                                                                        \
+    {                                                                                              \
+        .struct_size = sizeof(mf_log_options)                                                      \
+    }
 
 /**
  * Makes a logger and its writer thread. Silent until a sink is added.
@@ -58,7 +61,8 @@ typedef struct mf_log_options {
  */
 MF_API MF_NODISCARD mf_status mf_logger_create(mf_logger **ret_logger,
                                                const mf_log_options *options, mf_error *error);
-/** Writes what is queued, closes the sinks, frees. NULL is a no-op. @par Blocking For the writing. */
+/** Writes what is queued, closes the sinks, frees. NULL is a no-op. @par Blocking For the writing.
+ */
 MF_API void mf_logger_destroy(mf_logger *logger);
 
 /**
@@ -93,13 +97,16 @@ MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
 
 /** Totals since the start. */
 typedef struct mf_log_stats {
-    size_t struct_size;     /**< Set by MF_LOG_STATS_INIT. */
-    uint64_t records[7];    /**< Written, by level: index with mf_log_level. */
+    size_t struct_size;  /**< Set by MF_LOG_STATS_INIT. */
+    uint64_t records[7]; /**< Written, by level: index with mf_log_level. */
     uint64_t dropped_ring_full, dropped_oversize, dropped_sink_error;
     uint64_t bytes;         /**< Given to the sinks. */
     double ring_used_ratio; /**< Highest fill since the last reading, 0 to 1. */
 } mf_log_stats;
-#define MF_LOG_STATS_INIT {.struct_size = sizeof(mf_log_stats)}
+#define MF_LOG_STATS_INIT                                                                          \
+    {                                                                                              \
+        .struct_size = sizeof(mf_log_stats)                                                        \
+    }
 /** Reads the totals. @par Threads Thread-safe. */
 MF_API void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats);
 

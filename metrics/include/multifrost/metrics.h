@@ -30,7 +30,7 @@ typedef struct mf_window mf_window;       /**< Quantiles of the last minute. Thr
 
 /** What a family holds, and how it is exposed. */
 typedef enum mf_metric_type {
-    MF_METRIC_COUNTER = 1,   /**< Name must end in "_total". */
+    MF_METRIC_COUNTER = 1, /**< Name must end in "_total". */
     MF_METRIC_GAUGE = 2,
     MF_METRIC_HISTOGRAM = 3, /**< Base-2 exponential, exposed as classic buckets. */
     MF_METRIC_WINDOW = 4,    /**< Exposed as a summary with quantiles 0.5 to 0.999. */
@@ -43,9 +43,9 @@ typedef enum mf_metric_scale {
     MF_SCALE_SIZE = 1,     /**< Bytes, 2^0 to 2^36; exposed bounds 64 * 4^n, n = 0..9. */
 } mf_metric_scale;
 
-#define MF_METRIC_LABELS_MAX 8          /**< Label names of one family. */
-#define MF_METRIC_LABEL_VALUE_MAX 256   /**< Bytes of a label value; longer ones are cut. */
-#define MF_METRIC_OTHER "_OTHER"        /**< Label value of the series that takes the overflow. */
+#define MF_METRIC_LABELS_MAX 8        /**< Label names of one family. */
+#define MF_METRIC_LABEL_VALUE_MAX 256 /**< Bytes of a label value; longer ones are cut. */
+#define MF_METRIC_OTHER "_OTHER"      /**< Label value of the series that takes the overflow. */
 
 /** Describes a family. Set by MF_METRIC_OPTIONS_INIT; zero means the default. */
 typedef struct mf_metric_options {
@@ -58,17 +58,23 @@ typedef struct mf_metric_options {
     size_t label_count;             /**< At most MF_METRIC_LABELS_MAX. */
     size_t max_series;              /**< Cap on label sets; default 1024. */
     mf_metric_scale scale;          /**< Histograms only. */
-    double counter_factor;          /**< Exposed value = count * factor; default 1. A counter kept in
-                                         nanoseconds is exposed in seconds with 1e-9. */
+    double counter_factor; /**< Exposed value = count * factor; default 1. A counter kept in
+                                nanoseconds is exposed in seconds with 1e-9. */
 } mf_metric_options;
-#define MF_METRIC_OPTIONS_INIT {.struct_size = sizeof(mf_metric_options)}
+#define MF_METRIC_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(mf_metric_options)                                                   \
+    }
 
 /** Options of a registry. Set by MF_METRICS_OPTIONS_INIT; zero means the default. */
 typedef struct mf_metrics_options {
     size_t struct_size;
     size_t max_series; /**< Over all families; default 20,000. */
 } mf_metrics_options;
-#define MF_METRICS_OPTIONS_INIT {.struct_size = sizeof(mf_metrics_options)}
+#define MF_METRICS_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        .struct_size = sizeof(mf_metrics_options)                                                  \
+    }
 
 /**
  * Makes an empty registry. A runtime brings its own; this is for use without one.
@@ -146,10 +152,13 @@ MF_API void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns
 typedef struct mf_distribution {
     size_t struct_size; /**< Set by MF_DISTRIBUTION_INIT. */
     uint64_t count;
-    double sum;         /**< Seconds or bytes. */
+    double sum;                      /**< Seconds or bytes. */
     double p50, p90, p95, p99, p999; /**< Within 1.1 %; NaN when count is 0. */
 } mf_distribution;
-#define MF_DISTRIBUTION_INIT {.struct_size = sizeof(mf_distribution)}
+#define MF_DISTRIBUTION_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(mf_distribution)                                                     \
+    }
 
 /** Reads all values since the start. @par Threads Thread-safe; never stops a writer. */
 MF_API void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution);

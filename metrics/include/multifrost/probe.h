@@ -39,17 +39,17 @@ typedef struct mf_health_row {
     const char *measurement;    /**< "circuit", or "" for none; no colon. */
     const char *component_type; /**< "component", "system" or "datastore". */
     mf_health status;
-    unsigned gates;             /**< MF_GATE_* bits. */
-    bool has_number;            /**< observed_number counts. */
+    unsigned gates;  /**< MF_GATE_* bits. */
+    bool has_number; /**< observed_number counts. */
     double observed_number;
-    const char *observed_text;  /**< Or NULL. */
-    const char *observed_unit;  /**< "s", "workers", or NULL. */
-    const char *output;         /**< Why it is not pass; NULL on pass. No secrets, no paths. */
+    const char *observed_text; /**< Or NULL. */
+    const char *observed_unit; /**< "s", "workers", or NULL. */
+    const char *output;        /**< Why it is not pass; NULL on pass. No secrets, no paths. */
 } mf_health_row;
 
 /** One state change of a circuit. */
 typedef struct mf_circuit_transition {
-    const char *from;   /**< closed, open, half_open, forced_open or disabled. */
+    const char *from; /**< closed, open, half_open, forced_open or disabled. */
     const char *to;
     const char *reason; /**< The rule, or "cool_down", "probes_passed", "heartbeat". */
     uint64_t at_wall_ns;
@@ -71,10 +71,10 @@ typedef struct mf_circuit_row {
     uint64_t since_wall_ns;
     double since_seconds;
     uint64_t generation;
-    const char *rule;         /**< Rule that opened it last, or NULL if none ever did. */
+    const char *rule; /**< Rule that opened it last, or NULL if none ever did. */
     double observed;
     double threshold;
-    const char *first_error;  /**< Call status that tipped it, or NULL. */
+    const char *first_error;               /**< Call status that tipped it, or NULL. */
     const char *correlation_id, *trace_id; /**< Of the call that tipped it, or NULL. */
     uint64_t next_probe_wall_ns;           /**< 0 unless open. */
     double next_probe_in_seconds;
@@ -95,8 +95,8 @@ typedef void (*mf_circuit_visit_fn)(const mf_circuit_row *row, void *user_data);
 
 /** Who is speaking. */
 typedef struct mf_probe_info {
-    const char *service;  /**< Name of the service; valid as long as the probe. */
-    const char *version;  /**< Version of the service, or "". */
+    const char *service; /**< Name of the service; valid as long as the probe. */
+    const char *version; /**< Version of the service, or "". */
     const char *instance;
 } mf_probe_info;
 
