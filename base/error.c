@@ -79,8 +79,7 @@ mf_status mfi_vfail(mf_error *error, mf_status code, const char *format, va_list
         error->code = code;
         int length = vsnprintf(error->message, sizeof error->message, format, args);
         if (length >= (int)sizeof error->message) {
-            size_t cut = mfi_utf8_prefix(error->message, sizeof error->message - 1,
-                                         sizeof error->message - 1);
+            size_t cut = mfi_utf8_prefix(error->message, (size_t)length, sizeof error->message - 1);
             error->message[cut] = '\0';
         }
     }

@@ -58,7 +58,10 @@ bool mfi_utf8_valid(const char *text, size_t length)
 
 size_t mfi_utf8_prefix(const char *text, size_t length, size_t max)
 {
-    size_t cut = length < max ? length : max;
+    size_t cut = max;
+    if (length <= max) {
+        return length;
+    }
     /* Walk back to the start of the last character, and keep it only if it is whole. */
     size_t start = cut;
     for (int i = 0; i < 4 && start > 0; i++) {
@@ -114,7 +117,7 @@ size_t mfi_str_format(char *to, size_t size, const char *format, ...)
     if ((size_t)length < size) {
         return (size_t)length;
     }
-    size_t cut = mfi_utf8_prefix(to, size - 1, size - 1);
+    size_t cut = mfi_utf8_prefix(to, (size_t)length, size - 1);
     to[cut] = '\0';
     return cut;
 }

@@ -13,8 +13,8 @@ function(mf_unit_test room name)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
         target_include_directories(${target} PRIVATE
             $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
-        target_link_libraries(${target} PRIVATE
-            $<TARGET_PROPERTY:mf_${each},INTERFACE_LINK_LIBRARIES>)
+        get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
+        target_link_libraries(${target} PRIVATE ${libraries})
     endforeach()
     target_link_libraries(${target} PRIVATE mf_warnings mf_test_support Threads::Threads m
         ${TEST_LIBS})

@@ -235,8 +235,7 @@ void mfi_record_message(mfi_record *record, const char *format, ...)
     int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     size_t size = length < 0 ? 0 : (size_t)length;
-    size_t cut =
-        size < sizeof text ? size : mfi_utf8_prefix(text, sizeof text - 1, sizeof text - 1);
+    size_t cut = size < sizeof text ? size : mfi_utf8_prefix(text, size, sizeof text - 1);
     record->truncated |= cut < size;
     add_message(record, text, cut, "", 0);
 }

@@ -188,7 +188,7 @@ mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, 
     size_t size = length < 0 ? 0
                   : (size_t)length < sizeof text
                       ? (size_t)length
-                      : mfi_utf8_prefix(text, sizeof text - 1, sizeof text - 1);
+                      : mfi_utf8_prefix(text, (size_t)length, sizeof text - 1);
     for (size_t i = 0; i < size; i++) {
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
             text[i] = ' '; /* one line, and nothing that moves a terminal's cursor */

@@ -1,0 +1,130 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "mf_test.h"
+
+static void test_utf8(void)
+{
+    mf_check(mfi_utf8_valid("gr\xc3\xbc\xc3\x9f", 6));
+    mf_check(!mfi_utf8_valid("\xc0\xaf", 2));            /* overlong */
+    mf_check(!mfi_utf8_valid("\xed\xa0\x80", 3));        /* surrogate */
+    mf_check(!mfi_utf8_valid("\xf4\x90\x80\x80", 4));    /* beyond U+10FFFF */
+    mf_check(!mfi_utf8_valid("abcdefgh\xc3", 9));        /* cut */
+    mf_check_int(mfi_utf8_prefix("a\xc3\xbc", 3, 2), 1); /* no half character */
+    mf_check_int(mfi_utf8_prefix("a\xc3\xbc", 3, 3), 3);
+}
+
+static void test_json_escapes(void)
+{
+    mfi_buf buf;
+    mfi_buf_init(&buf, 0);
+    mfi_json_append_escaped(&buf, "a\"\\\n\x01\x7f\xc2\x85\xff", 9);
+    mfi_buf_append_byte(&buf, 0);
+    mf_check_str((const char *)buf.data, "a\\\"\\\\\\n\\u0001\\u007f\\u0085\xef\xbf\xbd");
+    mfi_buf_fini(&buf);
+}
+
+static void test_numbers(void)
+{
+    char text[48];
+    int64_t number = 0;
+    mf_check(mfi_parse_int("65535", 0, 65535, &number) && number == 65535);
+    mf_check(!mfi_parse_int("65536", 0, 65535, &number));
+    mf_check(!mfi_parse_int("5555x", 0, 65535, &number));
+    mf_check(!mfi_parse_int(" 5", 0, 65535, &number));
+    mf_check(!mfi_parse_int("", 0, 65535, &number));
+    (void)mfi_format_double(text, sizeof text, 0.1, false);
+    mf_check_str(text, "0.1");
+    (void)mfi_format_double(text, sizeof text, 1, true);
+    mf_check_str(text, "1.0");
+    (void)mfi_format_double(text, sizeof text, (double)INFINITY, true);
+    mf_check_str(text, "+Inf");
+    (void)mfi_format_double(text, sizeof text, 1.0 / 3, false);
+    mf_check(strtod(text, NULL) == 1.0 / 3);
+}
+
+static void test_times(void)
+{
+    char text[40];
+    (void)mfi_format_rfc3339(text, sizeof text, UINT64_C(1709164800123456789), 6);
+    mf_check_str(text, "2024-02-29T00:00:00.123456Z");
+    mf_check_int(mfi_deadline_after_ms(5, INT64_MAX) == MFI_NEVER, 1);
+    mf_check_int(mfi_deadline_after_ms(MFI_NEVER - 5, 1) == MFI_NEVER, 1);
+    mf_check_int(mfi_poll_timeout_ms(1000001, 0), 2);
+    mf_check_int(mfi_poll_timeout_ms(MFI_NEVER, 0), -1);
+}
+
+static void test_uuids(void)
+{
+    char text[MFI_UUID_TEXT];
+    mfi_uuid back;
+    mfi_uuid uuid = mfi_uuid_make();
+    mfi_uuid_format(&uuid, text);
+    mf_check_int(text[14], '4');
+    mf_check(strchr("89ab", text[19]) != NULL);
+    mf_check(mfi_uuid_parse(text, 36, &back));
+    mf_check_int(memcmp(&back, &uuid, sizeof back), 0);
+    text[8] = 'x';
+    mf_check(!mfi_uuid_parse(text, 36, &back));
+}
+
+typedef struct sample_options {
+    size_t struct_size;
+    int first, second;
+} sample_options;
+
+static void test_options(void)
+{
+    struct {
+        sample_options known;
+        int unknown;
+    } larger = {{sizeof larger, 1, 2}, 0};
+    sample_options copy;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &larger, "sample", &error),
+                 MF_OK);
+    mf_check_int(copy.second, 2);
+    larger.unknown = 7;
+    mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &larger, "sample", &error),
+                 MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "does not know");
+    sample_options zero = {0, 0, 0};
+    mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &zero, "sample", &error),
+                 MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "struct_size is 0");
+}
+
+static void test_every_code_has_its_words(void)
+{
+    static const char *const statuses =
+        " ok app_error function_not_found invalid_argument timeout cancelled circuit_open rejected "
+        "unavailable worker_crashed protocol_error internal ";
+    static const char *const kinds = " ok remote timeout circuit notrunning other ";
+    for (int code = MF_OK; code <= MF_ERR_INTERNAL; code++) {
+        char word[64];
+        (void)mfi_str_format(word, sizeof word, " %s ", mf_err_status((mf_status)code));
+        mf_check_contains(statuses, word);
+        (void)mfi_str_format(word, sizeof word, " %s ", mf_err_kind((mf_status)code));
+        mf_check_contains(kinds, word);
+        for (int other = MF_OK; other < code; other++) {
+            mf_check(strcmp(mf_err_name((mf_status)code), mf_err_name((mf_status)other)) != 0);
+        }
+    }
+    mf_check_str(mf_err_name((mf_status)9999), "unknown");
+}
+
+static const mf_test tests[] = {
+    {"utf8__malformed_is_found_and_never_cut", test_utf8},
+    {"json__control_characters_are_escaped", test_json_escapes},
+    {"numbers__are_read_strictly_and_written_shortest", test_numbers},
+    {"times__saturate_and_format", test_times},
+    {"uuid__is_version_4_and_reads_back", test_uuids},
+    {"options__grow_without_breaking_callers", test_options},
+    {"errors__every_code_has_its_words", test_every_code_has_its_words},
+};
+MF_TEST_MAIN(tests)

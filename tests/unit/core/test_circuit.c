@@ -1,0 +1,157 @@
+#include <string.h>
+
+#include "core/policy/circuit.h"
+#include "mf_test.h"
+
+static uint64_t middle(void *user_data)
+{
+    (void)user_data;
+    return UINT64_C(1) << 63; /* no jitter */
+}
+
+typedef struct fixture {
+    mfi_fake_clock clock;
+    mfi_circuit circuit;
+} fixture;
+
+static void setup(fixture *at)
+{
+    mfi_circuit_config config = {.consecutive_failures = 3,
+                                 .heartbeat_misses = 3,
+                                 .open_ms = 1000,
+                                 .open_max_ms = 3000,
+                                 .jitter = 0.2,
+                                 .probes = 3,
+                                 .probe_slot_ms = 5000};
+    mfi_fake_clock_init(&at->clock, MFI_NS_PER_S);
+    mfi_circuit_init(&at->circuit, &config, &at->clock.clock, middle, NULL, NULL);
+}
+
+static mf_status call(fixture *at, mf_status outcome)
+{
+    mfi_circuit_ticket ticket;
+    mf_error error = MF_ERROR_INIT;
+    mf_status status = mfi_circuit_admit(&at->circuit, &ticket, &error);
+    if (status == MF_OK) {
+        mfi_circuit_report(&at->circuit, ticket, outcome, "corr", "trace");
+    }
+    return status;
+}
+
+static void pass(fixture *at, uint64_t ms)
+{
+    mfi_fake_clock_advance(&at->clock, ms * MFI_NS_PER_MS);
+}
+
+static void check_state(fixture *at, const char *wanted)
+{
+    mf_check_str(mfi_circuit_state_name(mfi_circuit_get_state(&at->circuit)), wanted);
+}
+
+static void test_opens_after_n_failures(void)
+{
+    fixture at;
+    mfi_circuit_ticket ticket;
+    mf_error error = MF_ERROR_INIT;
+    setup(&at);
+    (void)call(&at, MF_ERR_TIMEOUT);
+    (void)call(&at, MF_ERR_TIMEOUT);
+    (void)call(&at, MF_OK);
+    (void)call(&at, MF_ERR_TIMEOUT);
+    (void)call(&at, MF_ERR_REMOTE); /* an answer, not a failure */
+    (void)call(&at, MF_ERR_TIMEOUT);
+    (void)call(&at, MF_ERR_TIMEOUT);
+    check_state(&at, "closed");
+    (void)call(&at, MF_ERR_TIMEOUT);
+    check_state(&at, "open");
+    mf_check_int(mfi_circuit_admit(&at.circuit, &ticket, &error), MF_ERR_CIRCUIT_OPEN);
+    mf_check_str(error.message, "Circuit breaker open after 3 consecutive failures");
+    mfi_circuit_snapshot snapshot;
+    mfi_circuit_read(&at.circuit, &snapshot);
+    mf_check_str(snapshot.reason.rule, "consecutive_failures");
+    mf_check_str(snapshot.reason.correlation_id, "corr");
+    mf_check_int(snapshot.refused, 1);
+    mf_check_int(snapshot.trips, 1);
+    mfi_circuit_fini(&at.circuit);
+}
+
+static void open_it(fixture *at)
+{
+    for (int i = 0; i < 3; i++) {
+        (void)call(at, MF_ERR_TIMEOUT);
+    }
+    check_state(at, "open");
+}
+
+static void test_probes_close_it(void)
+{
+    fixture at;
+    setup(&at);
+    open_it(&at);
+    pass(&at, 999);
+    mf_check_int(call(&at, MF_OK), MF_ERR_CIRCUIT_OPEN);
+    pass(&at, 1);
+    mf_check_int(call(&at, MF_OK), MF_OK);
+    check_state(&at, "half_open");
+    (void)call(&at, MF_OK);
+    (void)call(&at, MF_OK);
+    check_state(&at, "closed");
+    mfi_circuit_fini(&at.circuit);
+}
+
+static void test_failed_probe_doubles_the_cool_down(void)
+{
+    fixture at;
+    setup(&at);
+    open_it(&at);
+    pass(&at, 1000);
+    (void)call(&at, MF_ERR_TIMEOUT);
+    check_state(&at, "open");
+    pass(&at, 1999);
+    mf_check_int(call(&at, MF_OK), MF_ERR_CIRCUIT_OPEN);
+    pass(&at, 1);
+    (void)call(&at, MF_ERR_TIMEOUT);
+    pass(&at, 3000); /* capped */
+    mf_check_int(call(&at, MF_OK), MF_OK);
+    mfi_circuit_fini(&at.circuit);
+}
+
+static void test_only_so_many_probes_and_none_is_stuck(void)
+{
+    fixture at;
+    mfi_circuit_ticket tickets[4];
+    setup(&at);
+    open_it(&at);
+    pass(&at, 1000);
+    for (int i = 0; i < 3; i++) {
+        mf_check_int(mfi_circuit_admit(&at.circuit, &tickets[i], NULL), MF_OK);
+    }
+    mf_check_int(mfi_circuit_admit(&at.circuit, &tickets[3], NULL), MF_ERR_CIRCUIT_OPEN);
+    mf_check(mfi_circuit_next_event_ns(&at.circuit) == at.clock.now_ns + 5000 * MFI_NS_PER_MS);
+    pass(&at, 5000);
+    mfi_circuit_tick(&at.circuit);
+    check_state(&at, "open");
+    mfi_circuit_report(&at.circuit, tickets[0], MF_OK, NULL, NULL); /* too late to matter */
+    check_state(&at, "open");
+    mfi_circuit_fini(&at.circuit);
+}
+
+static void test_heartbeat(void)
+{
+    fixture at;
+    setup(&at);
+    mfi_circuit_trip(&at.circuit, MFI_RULE_HEARTBEAT, 3, 3, MF_ERR_TIMEOUT, NULL, NULL);
+    check_state(&at, "open");
+    mfi_circuit_heartbeat_answered(&at.circuit);
+    check_state(&at, "half_open");
+    mfi_circuit_fini(&at.circuit);
+}
+
+static const mf_test tests[] = {
+    {"circuit__opens_after_n_failures_in_a_row", test_opens_after_n_failures},
+    {"circuit__probes_close_it", test_probes_close_it},
+    {"circuit__failed_probe_doubles_the_cool_down", test_failed_probe_doubles_the_cool_down},
+    {"circuit__only_so_many_probes_and_none_is_stuck", test_only_so_many_probes_and_none_is_stuck},
+    {"circuit__heartbeat_opens_and_half_opens_it", test_heartbeat},
+};
+MF_TEST_MAIN(tests)
