@@ -82,14 +82,14 @@ static void test_options(void)
 {
     struct {
         sample_options known;
-        int unknown;
-    } larger = {{sizeof larger, 1, 2}, 0};
+        int unknown[2];
+    } larger = {{sizeof larger, 1, 2}, {0, 0}};
     sample_options copy;
     mf_error error = MF_ERROR_INIT;
     mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &larger, "sample", &error),
                  MF_OK);
     mf_check_int(copy.second, 2);
-    larger.unknown = 7;
+    larger.unknown[0] = 7;
     mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &larger, "sample", &error),
                  MF_ERR_INVALID_ARGUMENT);
     mf_check_contains(error.message, "does not know");

@@ -76,7 +76,7 @@ static void test_quantiles(void)
     static const char *const labels[] = {"d"};
     mf_family *family = add(metrics, MF_METRIC_HISTOGRAM, "test_seconds", labels, 1, 0);
     for (int d = 0; d < 4; d++) {
-        char name[8];
+        char name[16];
         const char *values[] = {name};
         mf_distribution read = MF_DISTRIBUTION_INIT;
         (void)snprintf(name, sizeof name, "%d", d);
