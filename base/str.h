@@ -19,8 +19,8 @@ size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(
 
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 bool mfi_utf8_valid(const char *text, size_t length);
-/* length if it is at most max; else the longest prefix of at most max bytes that does not end inside
- * a character. Reads no more than max bytes. */
+/* length if it is at most max; else the longest prefix of at most max bytes that does not end
+ * inside a character. Reads no more than max bytes. */
 size_t mfi_utf8_prefix(const char *text, size_t length, size_t max);
 /* Appends text with every malformed sequence replaced by U+FFFD. */
 void mfi_utf8_append_clean(mfi_buf *buf, const char *text, size_t length);

@@ -11,6 +11,12 @@
 #include "base/str.h"
 #include "metrics/metric_registry.h"
 
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 const char *mfi_build_program(void)
 {
     return program_invocation_short_name;
@@ -60,7 +66,7 @@ mf_status mfi_build_info_add(mf_metrics *metrics, const char *service, const cha
     (void)mfi_str_format(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
     const char *const target_values[] = {service, version, instance, service_namespace};
     const char *const build_values[] = {
-        MF_VERSION_STRING,         MF_VERSION_REVISION, "gcc-compatible " __VERSION__, zmq,
+        MF_VERSION_STRING,         MF_VERSION_REVISION, COMPILER, zmq,
         MFI_LIBMICROHTTPD_VERSION, msgpack_version()};
     mf_status status = add_info(metrics, "target_info", "Who exposes these metrics", target_labels,
                                 target_values, 4, error);

@@ -6,7 +6,7 @@
 
 #define CAP_TARGETS 8
 #define CAP_WORKERS 32
-#define CAP_CALLS (CAP_TARGETS * (MFI_FUNCTIONS_MAX + 1) * MFI_STATUS_WORDS)
+#define CAP_CALLS ((size_t)CAP_TARGETS * (MFI_FUNCTIONS_MAX + 1) * MFI_STATUS_WORDS)
 
 /* X(field, type, name, unit, labels, cap, help). */
 #define L(...)                                                                                     \

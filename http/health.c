@@ -146,7 +146,7 @@ mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t in
                                  .help = "1 for the present status of a health check",
                                  .label_names = labels,
                                  .label_count = 2,
-                                 .max_series = 3 * 128};
+                                 .max_series = 384};
     *health = (mfi_health){.probe = probe, .interval_ms = interval_ms};
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);

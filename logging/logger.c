@@ -142,9 +142,14 @@ static void add_record(mf_logger *logger, line_batch *batch, const mfi_record *r
         } else {
             mfi_encode_human(lines, logger, record);
         }
+        mfi_buf_append_byte(lines, '\0'); /* for functions; then it becomes the newline */
+        if (lines->failed) {
+            mfi_buf_clear(lines); /* no memory for this batch */
+            continue;
+        }
         call_functions(logger, (mf_log_format)format, record->level,
-                       (const char *)lines->data + start, lines->size - start);
-        mfi_buf_append_byte(lines, '\n');
+                       (const char *)lines->data + start, lines->size - start - 1);
+        lines->data[lines->size - 1] = '\n';
     }
     batch->records++;
     atomic_fetch_add_explicit(&logger->records[record->level], 1, memory_order_relaxed);

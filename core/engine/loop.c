@@ -122,7 +122,7 @@ bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns)
     }
     if (loop->heap_count == loop->heap_capacity) {
         size_t capacity = loop->heap_capacity == 0 ? 16 : loop->heap_capacity * 2;
-        mfi_timer **heap = realloc(loop->heap, capacity * sizeof *heap);
+        mfi_timer **heap = realloc(loop->heap, capacity * sizeof(mfi_timer *));
         if (heap == NULL) {
             return false;
         }

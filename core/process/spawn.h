@@ -50,7 +50,7 @@ typedef struct mfi_exit {
 /* True if it has ended; does not wait. */
 bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit);
 /* "exited with status 3", "was killed by signal 9 (SIGKILL)". Returns the length. */
-size_t mfi_exit_text(char *to, size_t size, const mfi_exit *exit);
+size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended);
 
 /* Closes all descriptors. */
 void mfi_process_close(mfi_process *process);

@@ -90,7 +90,7 @@ static mf_status pack_own_metadata(draft *at, const mfi_call_fields *call, mf_er
 {
     const mf_value *own = call->metadata;
     for (uint32_t i = 0; own != NULL && i < own->length; i++) {
-        const mf_value *key = &own->as.items[i * 2];
+        const mf_value *key = &own->as.items[(size_t)i * 2];
         if (is_ours(call, key)) {
             continue;
         }
@@ -110,7 +110,7 @@ static size_t count_metadata(const mfi_call_fields *call)
     size_t count = 1u + is_set(call->correlation_id) + is_set(call->parent_request_id) +
                    is_set(call->traceparent);
     for (uint32_t i = 0; call->metadata != NULL && i < call->metadata->length; i++) {
-        count += is_ours(call, &call->metadata->as.items[i * 2]) ? 0 : 1;
+        count += is_ours(call, &call->metadata->as.items[(size_t)i * 2]) ? 0 : 1;
     }
     return count;
 }

@@ -56,10 +56,5 @@ bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], c
 void mfi_traceparent_format(char to[MFI_TRACEPARENT_TEXT], const char *trace_id,
                             const char *span_id, uint8_t flags)
 {
-    memcpy(to, "00-", 3);
-    memcpy(to + 3, trace_id, 32);
-    to[35] = '-';
-    memcpy(to + 36, span_id, 16);
-    to[52] = '-';
-    mfi_format_hex(to + 53, &flags, 1);
+    (void)mfi_str_format(to, MFI_TRACEPARENT_TEXT, "00-%.32s-%.16s-%02x", trace_id, span_id, flags);
 }

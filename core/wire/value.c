@@ -99,7 +99,7 @@ const mf_value *mf_value_find(const mf_value *map, const char *key)
 {
     size_t length = strlen(key);
     for (uint32_t i = map->type == MF_TYPE_MAP ? map->length : 0; i > 0; i--) {
-        const mf_value *candidate = &map->as.items[(i - 1) * 2];
+        const mf_value *candidate = &map->as.items[((size_t)i - 1) * 2];
         if (candidate->type == MF_TYPE_STR && candidate->length == length &&
             memcmp(candidate->as.str, key, length) == 0) {
             return candidate + 1;

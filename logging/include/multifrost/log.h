@@ -75,7 +75,7 @@ MF_API MF_NODISCARD mf_status mf_log_add_file(mf_logger *logger, const char *pat
 /** Adds a descriptor (STDOUT_FILENO, STDERR_FILENO, ...), duplicated. Errors as mf_log_add_file. */
 MF_API MF_NODISCARD mf_status mf_log_add_fd(mf_logger *logger, int fd, mf_log_format format,
                                             mf_error *error);
-/** Receives each line on the writer thread, without newline; it must not log. */
+/** Receives each line on the writer thread, NUL-terminated, without newline; it must not log. */
 typedef void (*mf_log_sink_fn)(mf_log_level level, const char *line, size_t length,
                                void *user_data);
 /** Adds a function. @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY. */
