@@ -12,9 +12,9 @@
 #include "metrics/metric_registry.h"
 
 #if defined(__clang__)
-#define COMPILER "clang " __clang_version__
+static const char compiler[] = "clang " __clang_version__;
 #else
-#define COMPILER "gcc " __VERSION__
+static const char compiler[] = "gcc " __VERSION__;
 #endif
 
 const char *mfi_build_program(void)
@@ -66,7 +66,7 @@ mf_status mfi_build_info_add(mf_metrics *metrics, const char *service, const cha
     (void)mfi_str_format(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
     const char *const target_values[] = {service, version, instance, service_namespace};
     const char *const build_values[] = {
-        MF_VERSION_STRING,         MF_VERSION_REVISION, COMPILER, zmq,
+        MF_VERSION_STRING,         MF_VERSION_REVISION, compiler, zmq,
         MFI_LIBMICROHTTPD_VERSION, msgpack_version()};
     mf_status status = add_info(metrics, "target_info", "Who exposes these metrics", target_labels,
                                 target_values, 4, error);
