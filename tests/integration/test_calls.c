@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -326,7 +327,63 @@ static void test_talkative_worker_blocks_nobody(void)
     mf_check(lines > 0);
 }
 
+/* ---- Bad input ---- */
+
+static void test_taken_port_is_named(void)
+{
+    char endpoint[64];
+    char port[16];
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *first = start_worker(NULL, 0);
+    mf_parent *second = NULL;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    (void)mf_parent_endpoint(first, endpoint, sizeof endpoint);
+    (void)snprintf(port, sizeof port, "%s", strrchr(endpoint, ':') + 1);
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.port = (uint16_t)strtoul(port, NULL, 10);
+    mf_check_int(mf_parent_create(&second, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(second, &error), MF_ERR_ADDRESS_IN_USE);
+    mf_check_contains(error.message, port);
+    mf_parent_destroy(second);
+    mf_parent_destroy(first);
+}
+
+static void test_bad_arguments_are_named(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_result *result = NULL;
+    mf_parent *parent = NULL;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "program is missing");
+    options.program = "true";
+    options.target = "a:b";
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "a:b");
+    options.target = NULL;
+    options.call_timeout_ms = -5;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "call_timeout_ms");
+    parent = start_worker(NULL, 0);
+    mf_check_int(mf_call(parent, "echo", MF_ARGS("\xff"), NULL, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "args[0]");
+    size_t size = 10485761;
+    char *large = calloc(size, 1);
+    memset(large, 'x', size - 1);
+    mf_check_int(mf_call(parent, "echo", MF_ARGS(mf_str_n(large, size)), NULL, &error),
+                 MF_ERR_LIMIT);
+    mf_check_int(mf_call(parent, "echo", MF_ARGS(mf_str_n(large, size - 1)), &result, &error),
+                 MF_OK);
+    mf_check_int(mf_result_value(result)->length, 10485760);
+    mf_result_destroy(result);
+    free(large);
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_OK);
+    mf_parent_destroy(parent);
+}
+
 static const mf_test tests[] = {
+    {"input__taken_port_is_named", test_taken_port_is_named},
+    {"input__bad_arguments_are_named_and_nothing_is_lost", test_bad_arguments_are_named},
     {"calls__results_and_errors", test_results_and_errors},
     {"calls__deadline_ends_the_wait", test_deadline},
     {"calls__before_start_and_after_stop_are_refused", test_call_before_start_and_after_stop},
