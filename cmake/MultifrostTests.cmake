@@ -23,7 +23,7 @@ function(mf_unit_test room name)
     endif()
     add_test(NAME unit.${room}.${name} COMMAND ${target})
     set_tests_properties(unit.${room}.${name} PROPERTIES LABELS unit TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR}")
+        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 endfunction()
 
 # mf_integration_test(name [TIMEOUT s]): tests/integration/test_<name>.c on the public library.
@@ -37,8 +37,8 @@ function(mf_integration_test name)
         set(TEST_TIMEOUT 120)
     endif()
     add_test(NAME integration.${name} COMMAND ${target})
-    set_tests_properties(integration.${name} PROPERTIES LABELS integration TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR}")
+    set_tests_properties(integration.${name} PROPERTIES LABELS "integration;native" TIMEOUT ${TEST_TIMEOUT}
+        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 endfunction()
 
 # mf_script_test(name LABEL label COMMAND ... [ENV ...] [TIMEOUT s]): a Python program.
