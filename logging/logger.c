@@ -22,11 +22,12 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "logging/context.h"
 
 #define RING_RECORDS 4096
 #define BATCH_BYTES ((size_t)64 * 1024)
 #define HEAD_BYTES offsetof(mfi_record, data)
+#define NAP_NS (5 * MFI_NS_PER_MS)
+#define ACTIVE_NS (100 * MFI_NS_PER_MS) /* so long after the last record it goes on napping */
 
 /* ---- Producers ---- */
 
@@ -35,6 +36,12 @@ static void wake_writer(mf_logger *logger)
     if (atomic_exchange_explicit(&logger->sleeping, 0, memory_order_acq_rel) != 0) {
         mfi_futex_wake(&logger->sleeping, 1);
     }
+}
+
+static void end_nap(mf_logger *logger)
+{
+    atomic_fetch_add_explicit(&logger->nap, 1, memory_order_release);
+    mfi_futex_wake(&logger->nap, 1);
 }
 
 /* How full the ring may be for a record of this level. */
@@ -49,6 +56,9 @@ static size_t most_used(const mf_logger *logger, uint8_t level)
 static void note_fill(mf_logger *logger)
 {
     size_t used = mfi_ring_used(logger->ring);
+    if (used == mfi_ring_capacity(logger->ring) / 4) {
+        end_nap(logger);
+    }
     size_t most = atomic_load_explicit(&logger->most_used, memory_order_relaxed);
     while (used > most &&
            !atomic_compare_exchange_weak_explicit(&logger->most_used, &most, used,
@@ -213,9 +223,18 @@ static void sleep_until_woken(mf_logger *logger)
     atomic_store_explicit(&logger->sleeping, 0, memory_order_relaxed);
 }
 
+static void nap(mf_logger *logger)
+{
+    uint32_t before = atomic_load_explicit(&logger->nap, memory_order_acquire);
+    if (!atomic_load_explicit(&logger->stopping, memory_order_acquire)) {
+        mfi_futex_wait(&logger->nap, before, mfi_monotonic_ns() + NAP_NS);
+    }
+}
+
 static void *writer_thread(void *argument)
 {
     mf_logger *logger = argument;
+    uint64_t active_ns = 0; /* when there were records last */
     line_batch batch = {.records = 0};
     mfi_buf_init(&batch.lines[0], 0);
     mfi_buf_init(&batch.lines[1], 0);
@@ -223,9 +242,13 @@ static void *writer_thread(void *argument)
         uint64_t taken = drain(logger, &batch);
         if (taken > 0) {
             tell_flushers(logger, taken);
+            active_ns = mfi_monotonic_ns();
+            nap(logger);
         } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&
                    mfi_ring_used(logger->ring) == 0) {
             break;
+        } else if (mfi_monotonic_ns() - active_ns < ACTIVE_NS) {
+            nap(logger);
         } else {
             sleep_until_woken(logger);
         }
@@ -240,6 +263,7 @@ bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
     uint64_t wanted = atomic_load_explicit(&logger->committed, memory_order_acquire);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
     bool in_time = true;
+    end_nap(logger);
     mfi_mutex_lock(&logger->flush_mutex);
     while (in_time && atomic_load_explicit(&logger->done, memory_order_acquire) < wanted) {
         in_time = mfi_cond_wait_until(&logger->flushed, &logger->flush_mutex, deadline);
@@ -361,73 +385,6 @@ void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
     memcpy(ret_stats, &stats, size);
 }
 
-/* ---- Users' events ---- */
-
-static bool is_own_event(const char *event)
-{
-    static const char *const own[] = {
-        "request_start",     "request_complete",   "request_error",
-        "request_timeout",   "worker_start",       "worker_stop",
-        "worker_restart",    "process_spawn",      "process_exit",
-        "socket_connect",    "socket_disconnect",  "socket_reconnect",
-        "heartbeat_sent",    "heartbeat_received", "heartbeat_missed",
-        "heartbeat_timeout", "circuit_open",       "circuit_half_open",
-        "circuit_close",     "queue_overflow",     "worker_output",
-        "request_retry",     "request_cancelled",  "worker_crash",
-        "service_register",  "service_unregister", "service_found",
-        "service_lost",      "health_change",      "drain",
-        "log_dropped",       "config_change",      "message_rejected",
-        "request_end"};
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        if (strcmp(event, own[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool event_fits(const char *event)
-{
-    size_t length = event != NULL ? strlen(event) : 0;
-    for (size_t i = 0; i < length; i++) {
-        char c = event[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.')) {
-            return false;
-        }
-    }
-    return length >= 1 && length <= 64 && !is_own_event(event);
-}
-
-void mf_log_event(mf_logger *logger, mf_log_level level, const char *event, const char *message,
-                  const mf_log_field *fields, size_t field_count)
-{
-    mfi_record on_stack;
-    bool fits = event_fits(event);
-    bool known = level >= MF_LOG_TRACE && level <= MF_LOG_FATAL;
-    mfi_record *record =
-        mfi_log_begin(logger, known ? level : MF_LOG_INFO, "invalid_event", &on_stack);
-    if (record == NULL) {
-        return;
-    }
-    if (fits) {
-        mfi_record_user_event(record, event);
-    }
-    mfi_record_message_strn(record, message != NULL ? message : "",
-                            message != NULL ? strlen(message) : 0);
-    mfi_record_context(record, mfi_context_current());
-    if (!fits || (fields != NULL && field_count > 0)) {
-        mfi_record_object_begin(record, "fields");
-        if (!fits) {
-            mfi_record_str(record, "name", event != NULL ? event : "");
-        }
-        for (size_t i = 0; fields != NULL && i < field_count; i++) {
-            mfi_record_user_field(record, &fields[i]);
-        }
-        mfi_record_object_end(record);
-    }
-    (void)mfi_log_commit(record);
-}
-
 /* ---- Life ---- */
 
 static char *copy_or(const char *text, const char *preset)
@@ -524,6 +481,7 @@ void mf_logger_destroy(mf_logger *logger)
     if (logger->fork_generation == mfi_fork_generation()) { /* else the thread does not exist */
         atomic_store_explicit(&logger->stopping, true, memory_order_release);
         wake_writer(logger);
+        end_nap(logger);
         (void)pthread_join(logger->thread, NULL);
     }
     logger_free(logger);

@@ -32,6 +32,7 @@ struct mf_logger {
     pthread_t thread;
     _Atomic(bool) stopping;
     _Atomic(uint32_t) sleeping;   /* futex of the writer: 1 while it sleeps or is about to */
+    _Atomic(uint32_t) nap;        /* futex of the writer while it lets records gather */
     _Atomic(uint64_t) committed;  /* records in the ring so far; release */
     _Atomic(uint64_t) done;       /* of those, written out; release by the writer */
     _Atomic(uint64_t) refused;    /* by a full ring, not declared yet */
