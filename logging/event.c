@@ -1,4 +1,5 @@
-/* Events of the program's own: names are checked, keys and texts copied, the running call joined. */
+/* Events of the program's own: names are checked, keys and texts copied, the running call joined.
+ */
 #include <string.h>
 
 #include "logging/context.h"

@@ -7,30 +7,13 @@
 #include "base/str.h"
 
 #define MAX_SERIES_DEFAULT 20000
-#define FAMILY_SERIES_DEFAULT 1024
 #define HELP_MAX 512
 #define NAME_MAX_BYTES 128
 
-typedef struct collector {
-    struct collector *next;
+struct mfi_collector {
+    struct mfi_collector *next;
     mf_metrics_collect_fn collect;
     void *user_data;
-} collector;
-
-struct mf_metrics {
-    mfi_heap_arena *heap; /* NULL when the caller supplied the arena */
-    mfi_arena arena;
-    const mfi_clock *clock;
-    size_t max_series;
-    mfi_mutex mutex;       /* taken before a family's */
-    mf_family *families;   /* guarded by mutex */
-    collector *collectors; /* guarded by collecting */
-    mfi_mutex collecting;  /* serialises collections; taken before mutex */
-    mfi_mutex cells;       /* guards the page below; taken last */
-    mfi_counter_page *page;
-    uint32_t page_used;
-    _Atomic(size_t) series_count;
-    mf_family *folded, *series, *limit; /* what the registry says of itself */
 };
 
 /* ---- Checks ---- */
@@ -104,262 +87,6 @@ static mf_status check_options(const mf_metric_options *options, mf_error *error
                : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metric '%.100s' %s", name, problem);
 }
 
-/* ---- Series ---- */
-
-static uint64_t hash_values(const char *const *values, size_t count)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (size_t i = 0; i < count; i++) {
-        for (const char *c = values[i]; *c != '\0'; c++) {
-            hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-        }
-        hash = (hash ^ 0xff) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
-static int compare_values(char *const *a, const char *const *b, size_t count)
-{
-    int order = 0;
-    for (size_t i = 0; i < count && order == 0; i++) {
-        order = strcmp(a[i], b[i]);
-    }
-    return order;
-}
-
-static void series_free(mfi_series *series, size_t label_count)
-{
-    if (series != NULL) {
-        for (size_t i = 0; series->values != NULL && i < label_count; i++) {
-            free(series->values[i]);
-        }
-        free(series->values);
-        free(series);
-    }
-}
-
-static bool make_counter(mf_metrics *metrics, mf_counter *counter)
-{
-    mfi_mutex_lock(&metrics->cells);
-    if (metrics->page == NULL || metrics->page_used == MFI_PAGE_COUNTERS) {
-        mfi_counter_page *page =
-            metrics->arena.allocate(metrics->arena.self, sizeof(mfi_counter_page));
-        metrics->page = page != NULL ? page : metrics->page;
-        metrics->page_used = page != NULL ? 0 : metrics->page_used;
-    }
-    bool made = metrics->page != NULL && metrics->page_used < MFI_PAGE_COUNTERS;
-    if (made) {
-        counter->page = metrics->page;
-        counter->index = metrics->page_used++;
-    }
-    mfi_mutex_unlock(&metrics->cells);
-    return made;
-}
-
-static bool make_instrument(mf_family *family, mfi_series *series)
-{
-    mf_metrics *metrics = family->metrics;
-    switch (family->type) {
-    case MF_METRIC_COUNTER:
-        return make_counter(metrics, &series->as.counter);
-    case MF_METRIC_HISTOGRAM:
-        series->as.histogram = metrics->arena.allocate(metrics->arena.self, sizeof(mf_histogram));
-        if (series->as.histogram != NULL) {
-            series->as.histogram->layout = family->layout;
-            series->as.histogram->arena = metrics->arena;
-        }
-        return series->as.histogram != NULL;
-    case MF_METRIC_WINDOW:
-        series->as.window = metrics->arena.allocate(metrics->arena.self, sizeof(mf_window));
-        if (series->as.window != NULL) {
-            series->as.window->clock = metrics->clock;
-        }
-        return series->as.window != NULL;
-    case MF_METRIC_GAUGE:
-    case MF_METRIC_INFO:
-        break;
-    }
-    return true;
-}
-
-static mfi_series *series_make(mf_family *family, const char *const *values)
-{
-    mfi_series *series = calloc(1, sizeof *series);
-    if (series == NULL) {
-        return NULL;
-    }
-    series->values = calloc(family->label_count + 1, sizeof *series->values);
-    bool complete = series->values != NULL && make_instrument(family, series);
-    for (size_t i = 0; complete && i < family->label_count; i++) {
-        size_t length = mfi_utf8_prefix(values[i], strlen(values[i]), MF_METRIC_LABEL_VALUE_MAX);
-        series->values[i] = strndup(values[i], length);
-        complete = series->values[i] != NULL;
-    }
-    if (!complete) {
-        series_free(series, family->label_count);
-        return NULL;
-    }
-    return series;
-}
-
-static void link_locked(mf_family *family, mfi_series *series, uint64_t hash)
-{
-    mfi_series **at = &family->series;
-    const char *const *values = (const char *const *)series->values;
-    while (*at != NULL && compare_values((*at)->values, values, family->label_count) < 0) {
-        at = &(*at)->next;
-    }
-    series->next = *at;
-    *at = series;
-    series->hash = hash;
-    series->hash_next = family->buckets[hash % MFI_FAMILY_BUCKETS];
-    family->buckets[hash % MFI_FAMILY_BUCKETS] = series;
-    family->series_count++;
-}
-
-/* Within the family's and the registry's cap? Takes the place if so. */
-static bool take_place_locked(mf_family *family)
-{
-    mf_metrics *metrics = family->metrics;
-    if (family->series_count >= family->max_series) {
-        return false;
-    }
-    if (atomic_fetch_add_explicit(&metrics->series_count, 1, memory_order_relaxed) >=
-        metrics->max_series) {
-        atomic_fetch_sub_explicit(&metrics->series_count, 1, memory_order_relaxed);
-        return false;
-    }
-    return true;
-}
-
-static mfi_series *find_locked(mf_family *family, const char *const *values, uint64_t hash)
-{
-    mfi_series *series = family->buckets[hash % MFI_FAMILY_BUCKETS];
-    while (series != NULL && (series->hash != hash ||
-                              compare_values(series->values, values, family->label_count) != 0)) {
-        series = series->hash_next;
-    }
-    return series;
-}
-
-static mfi_series *find_or_make(mf_family *family, const char *const *values)
-{
-    const char *given[MF_METRIC_LABELS_MAX];
-    for (size_t i = 0; i < family->label_count; i++) {
-        given[i] = values != NULL && values[i] != NULL ? values[i] : "";
-    }
-    uint64_t hash = hash_values(given, family->label_count);
-    bool folds = false;
-    mfi_mutex_lock(&family->mutex);
-    mfi_series *series = find_locked(family, given, hash);
-    if (series == NULL && take_place_locked(family)) {
-        series = series_make(family, given);
-        if (series != NULL) {
-            link_locked(family, series, hash);
-        }
-    }
-    if (series == NULL) {
-        series = family->other;
-        family->other_used = true;
-        folds = true;
-    }
-    mfi_mutex_unlock(&family->mutex);
-    if (folds && family->metrics->folded != NULL && family != family->metrics->folded) {
-        mf_counter_add(
-            mf_family_counter(family->metrics->folded, (const char *const[]){family->name}), 1);
-    }
-    return series;
-}
-
-/* Series of a type that the family does not have: kept apart, so that nothing ever is NULL. */
-static mf_family *family_for(mf_family *family, mf_metric_type type);
-
-mf_counter *mf_family_counter(mf_family *family, const char *const *values)
-{
-    return &find_or_make(family_for(family, MF_METRIC_COUNTER), values)->as.counter;
-}
-
-mf_gauge *mf_family_gauge(mf_family *family, const char *const *values)
-{
-    return &find_or_make(family_for(family, MF_METRIC_GAUGE), values)->as.gauge;
-}
-
-mf_histogram *mf_family_histogram(mf_family *family, const char *const *values)
-{
-    return find_or_make(family_for(family, MF_METRIC_HISTOGRAM), values)->as.histogram;
-}
-
-mf_window *mf_family_window(mf_family *family, const char *const *values)
-{
-    return find_or_make(family_for(family, MF_METRIC_WINDOW), values)->as.window;
-}
-
-void mf_family_info(mf_family *family, const char *const *values)
-{
-    (void)find_or_make(family_for(family, MF_METRIC_INFO), values);
-}
-
-/* ---- Families ---- */
-
-static void family_free(mf_family *family)
-{
-    if (family == NULL) {
-        return;
-    }
-    while (family->series != NULL) {
-        mfi_series *first = family->series;
-        family->series = first->next;
-        series_free(first, family->label_count);
-    }
-    series_free(family->other, family->label_count);
-    for (size_t i = 0; family->label_names != NULL && i < family->label_count; i++) {
-        free(family->label_names[i]);
-    }
-    free(family->label_names);
-    free(family->name);
-    free(family->help);
-    free(family->unit);
-    mfi_mutex_fini(&family->mutex);
-    free(family);
-}
-
-static bool family_fill(mf_family *family, const mf_metric_options *options)
-{
-    static const char *const others[MF_METRIC_LABELS_MAX] = {
-        MF_METRIC_OTHER, MF_METRIC_OTHER, MF_METRIC_OTHER, MF_METRIC_OTHER,
-        MF_METRIC_OTHER, MF_METRIC_OTHER, MF_METRIC_OTHER, MF_METRIC_OTHER};
-    family->type = options->type;
-    family->label_count = options->label_count;
-    family->max_series = options->max_series != 0 ? options->max_series : FAMILY_SERIES_DEFAULT;
-    family->counter_factor = options->counter_factor > 0 ? options->counter_factor : 1;
-    family->layout = mfi_layout_of(options->scale);
-    family->name = strdup(options->name);
-    family->help = strdup(options->help);
-    family->unit = options->unit != NULL ? strdup(options->unit) : NULL;
-    family->label_names = calloc(options->label_count + 1, sizeof *family->label_names);
-    bool complete = family->name != NULL && family->help != NULL && family->label_names != NULL;
-    for (size_t i = 0; complete && i < options->label_count; i++) {
-        family->label_names[i] = strdup(options->label_names[i]);
-        complete = family->label_names[i] != NULL;
-    }
-    family->other = complete ? series_make(family, others) : NULL;
-    return family->other != NULL;
-}
-
-static mf_family *family_make(mf_metrics *metrics, const mf_metric_options *options)
-{
-    mf_family *family = calloc(1, sizeof *family);
-    if (family != NULL) {
-        family->metrics = metrics;
-        mfi_mutex_init(&family->mutex);
-        if (!family_fill(family, options)) {
-            family_free(family);
-            family = NULL;
-        }
-    }
-    return family;
-}
-
 /* target_info first, then the build, then by name. */
 static int exposition_rank(const char *name)
 {
@@ -426,13 +153,13 @@ mf_status mfi_metrics_add_reserved(mf_metrics *metrics, const mf_metric_options 
     if (status != MF_OK) {
         return status;
     }
-    mf_family *family = family_make(metrics, &from);
+    mf_family *family = mfi_family_make(metrics, &from);
     if (family == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for metric '%s'", from.name);
     }
     status = link_family(metrics, family, error);
     if (status != MF_OK) {
-        family_free(family);
+        mfi_family_free(family);
         return status;
     }
     *ret_family = family;
@@ -457,21 +184,6 @@ mf_status mf_metrics_add(mf_metrics *metrics, const mf_metric_options *options,
     return mfi_metrics_add_reserved(metrics, options, ret_family, error);
 }
 
-static mf_family *family_for(mf_family *family, mf_metric_type type)
-{
-    if (family->type == type) {
-        return family;
-    }
-    mf_metrics *metrics = family->metrics;
-    mfi_mutex_lock(&metrics->mutex);
-    mf_family *hidden = metrics->families;
-    while (!hidden->hidden || hidden->type != type) {
-        hidden = hidden->next;
-    }
-    mfi_mutex_unlock(&metrics->mutex);
-    return hidden;
-}
-
 /* ---- Collectors and visits ---- */
 
 mf_status mf_metrics_add_collector(mf_metrics *metrics, mf_metrics_collect_fn collect,
@@ -480,7 +192,7 @@ mf_status mf_metrics_add_collector(mf_metrics *metrics, mf_metrics_collect_fn co
     if (metrics == NULL || collect == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metrics and collect must not be NULL");
     }
-    collector *added = calloc(1, sizeof *added);
+    struct mfi_collector *added = calloc(1, sizeof *added);
     if (added == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a collector");
     }
@@ -497,9 +209,9 @@ void mf_metrics_remove_collector(mf_metrics *metrics, mf_metrics_collect_fn coll
                                  void *user_data)
 {
     mfi_mutex_lock(&metrics->collecting);
-    for (collector **at = &metrics->collectors; *at != NULL; at = &(*at)->next) {
+    for (struct mfi_collector **at = &metrics->collectors; *at != NULL; at = &(*at)->next) {
         if ((*at)->collect == collect && (*at)->user_data == user_data) {
-            collector *found = *at;
+            struct mfi_collector *found = *at;
             *at = found->next;
             free(found);
             break;
@@ -517,7 +229,7 @@ void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, voi
                        void *user_data)
 {
     mfi_mutex_lock(&metrics->collecting);
-    for (collector *at = metrics->collectors; at != NULL; at = at->next) {
+    for (struct mfi_collector *at = metrics->collectors; at != NULL; at = at->next) {
         at->collect(at->user_data);
     }
     mf_gauge_set(mf_family_gauge(metrics->series, NULL),
@@ -535,17 +247,6 @@ void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, voi
     mfi_mutex_unlock(&metrics->collecting);
 }
 
-void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells)
-{
-    mfi_mutex_lock(&family->mutex);
-    for (mfi_series *at = family->series; at != NULL; at = at->next) {
-        if (family->type == MF_METRIC_HISTOGRAM && strcmp(at->values[label], value) == 0) {
-            mfi_histogram_merge(at->as.histogram, ret_cells);
-        }
-    }
-    mfi_mutex_unlock(&family->mutex);
-}
-
 /* ---- Life ---- */
 
 /* The families that take series of a wrong type, and those about the registry itself. */
@@ -557,7 +258,7 @@ static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
                                     .name = "hidden",
                                     .help = "",
                                     .max_series = 1};
-        mf_family *family = family_make(metrics, &hidden);
+        mf_family *family = mfi_family_make(metrics, &hidden);
         if (family == NULL) {
             return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a registry");
         }
@@ -642,10 +343,10 @@ void mf_metrics_destroy(mf_metrics *metrics)
     while (metrics->families != NULL) {
         mf_family *first = metrics->families;
         metrics->families = first->next;
-        family_free(first);
+        mfi_family_free(first);
     }
     while (metrics->collectors != NULL) {
-        collector *first = metrics->collectors;
+        struct mfi_collector *first = metrics->collectors;
         metrics->collectors = first->next;
         free(first);
     }

@@ -60,4 +60,28 @@ void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, voi
 /* All series of a histogram family whose label `label` has this value, merged. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
 
+/* ---- Shared by registry and families ---- */
+
+struct mfi_collector;
+
+struct mf_metrics {
+    mfi_heap_arena *heap; /* NULL when the caller supplied the arena */
+    mfi_arena arena;
+    const mfi_clock *clock;
+    size_t max_series;
+    mfi_mutex mutex;                  /* taken before a family's */
+    mf_family *families;              /* guarded by mutex */
+    struct mfi_collector *collectors; /* guarded by collecting */
+    mfi_mutex collecting;             /* serialises collections; taken before mutex */
+    mfi_mutex cells;                  /* guards the page below; taken last */
+    mfi_counter_page *page;
+    uint32_t page_used;
+    _Atomic(size_t) series_count;
+    mf_family *folded, *series, *limit; /* what the registry says of itself */
+};
+
+/* A family without its place in a registry. NULL without memory. */
+mf_family *mfi_family_make(mf_metrics *metrics, const mf_metric_options *options);
+void mfi_family_free(mf_family *family);
+
 #endif

@@ -348,19 +348,7 @@ mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
     if (status != MF_OK) {
         return status;
     }
-    mfi_slot_activate(slot, MFI_PHASE_SYNC);
-    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
-    mfi_wait waited =
-        mfi_driver_wait(&parent->driver, &slot->waiter,
-                        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
-    if (waited != MFI_WAIT_DONE) {
-        if (mfi_slot_claim(slot, state)) {
-            slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
-        } else {
-            mfi_waiter_wait(&slot->waiter); /* somebody else is ending it right now */
-        }
-    }
+    mfi_call_wait(parent, slot);
     status = finish_slot(parent, slot, ret_result, detail);
     mfi_slot_release(&parent->pending, slot);
     return status;

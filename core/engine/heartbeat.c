@@ -97,19 +97,7 @@ void mfi_heartbeat_on_timer(mfi_timer *timer)
 static mf_status wait_for_answer(mf_parent *parent, mfi_slot *slot, uint64_t *ret_rtt_ns,
                                  mf_error *error)
 {
-    mfi_slot_activate(slot, MFI_PHASE_SYNC);
-    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
-    mfi_wait waited =
-        mfi_driver_wait(&parent->driver, &slot->waiter,
-                        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
-    if (waited != MFI_WAIT_DONE) {
-        if (mfi_slot_claim(slot, state)) {
-            slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
-        } else {
-            mfi_waiter_wait(&slot->waiter);
-        }
-    }
+    mfi_call_wait(parent, slot);
     if (slot->status == MF_OK) {
         *ret_rtt_ns = answered(parent, slot);
         return MF_OK;

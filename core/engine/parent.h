@@ -136,6 +136,8 @@ void mfi_parent_run_outputs(mfi_task *task);
 /* ---- parent_calls.c ---- */
 /* The slot was claimed and its outcome written: tells the waiter, or queues the callback. */
 void mfi_call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state);
+/* Activates and sends a slot, and waits for its end on this thread, its deadline included. */
+void mfi_call_wait(mf_parent *parent, mfi_slot *slot);
 /* Claims every active call and ends it with status. Returns how many user calls; ret_oldest (may be
  * NULL) gets the ids of the oldest of them. */
 uint32_t mfi_calls_fail_all(mf_parent *parent, mf_status status, mf_context *ret_oldest);

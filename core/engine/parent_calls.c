@@ -25,6 +25,24 @@ void mfi_calls_run_ended(mfi_task *task)
     }
 }
 
+void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
+{
+    mfi_slot_activate(slot, MFI_PHASE_SYNC);
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
+    mfi_wait waited =
+        mfi_driver_wait(&parent->driver, &slot->waiter,
+                        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
+    if (waited == MFI_WAIT_DONE) {
+        return;
+    }
+    if (mfi_slot_claim(slot, state)) {
+        slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
+    } else {
+        mfi_waiter_wait(&slot->waiter); /* somebody else is ending it right now */
+    }
+}
+
 /* ---- All at once ---- */
 
 typedef struct fail_all {
