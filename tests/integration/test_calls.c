@@ -327,6 +327,88 @@ static void test_talkative_worker_blocks_nobody(void)
     mf_check(lines > 0);
 }
 
+/* ---- The log of many calls at once ---- */
+
+#define LOGGED 1000
+
+typedef struct call_log {
+    char ids[LOGGED][37], correlation_ids[LOGGED][40];
+    int ends[LOGGED];
+    int starts, strangers, other_correlation;
+    unsigned long long next_seq, wrong_seq;
+} call_log;
+
+/* Copies the text behind a key, "" if it is not there. */
+static void text_behind(const char *line, const char *key, char *to, size_t size)
+{
+    const char *at = strstr(line, key);
+    size_t length = at != NULL ? strcspn(at + strlen(key), "\"") : 0;
+    (void)snprintf(to, size, "%.*s", (int)length, at != NULL ? at + strlen(key) : "");
+}
+
+static void read_line(mf_log_level level, const char *line, size_t length, void *user_data)
+{
+    call_log *log = user_data;
+    char event[40], id[37], correlation_id[40];
+    (void)level;
+    (void)length;
+    text_behind(line, "\"event\":\"", event, sizeof event);
+    text_behind(line, "\"request_id\":\"", id, sizeof id);
+    text_behind(line, "\"correlation_id\":\"", correlation_id, sizeof correlation_id);
+    log->wrong_seq += strtoull(strstr(line, "\"seq\":") + 6, NULL, 10) != ++log->next_seq;
+    if (strcmp(event, "request_start") == 0 && log->starts < LOGGED) {
+        memcpy(log->ids[log->starts], id, sizeof id);
+        memcpy(log->correlation_ids[log->starts++], correlation_id, sizeof correlation_id);
+    } else if (strncmp(event, "request_", 8) == 0) {
+        int i = 0;
+        while (i < log->starts && strcmp(log->ids[i], id) != 0) {
+            i++;
+        }
+        if (i == log->starts) {
+            log->strangers++;
+        } else {
+            log->ends[i]++;
+            log->other_correlation += strcmp(log->correlation_ids[i], correlation_id) != 0;
+        }
+    }
+}
+
+static void test_thousand_calls_are_logged_in_pairs(void)
+{
+    static call_log log;
+    static mf_future *futures[LOGGED];
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    int unpaired = 0;
+    options.log_level = MF_LOG_DEBUG;
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+    mf_check_int(
+        mf_log_add_callback(mf_runtime_logger(runtime), read_line, &log, MF_LOG_JSON, &error),
+        MF_OK);
+    mf_parent *parent = start_worker(runtime, 0);
+    for (int i = 0; i < LOGGED; i++) {
+        mf_check_int(mf_call_future(parent, i % 10 == 0 ? "nope" : "add", MF_ARGS(i, 1), NULL,
+                                    &futures[i], &error),
+                     MF_OK);
+    }
+    for (int i = 0; i < LOGGED; i++) {
+        (void)!mf_future_wait(futures[i], 20000, NULL, &error);
+        mf_future_destroy(futures[i]);
+    }
+    mf_parent_destroy(parent);
+    mf_check(mf_log_flush(mf_runtime_logger(runtime), 5000));
+    mf_runtime_destroy(runtime);
+    for (int i = 0; i < LOGGED; i++) {
+        unpaired += log.ends[i] != 1;
+    }
+    mf_check_int(log.starts, LOGGED);
+    mf_check_int(unpaired, 0);
+    mf_check_int(log.strangers, 0);
+    mf_check_int(log.other_correlation, 0);
+    mf_check_int(log.wrong_seq, 0);
+}
+
 /* ---- Bad input ---- */
 
 static void test_taken_port_is_named(void)
@@ -382,6 +464,7 @@ static void test_bad_arguments_are_named(void)
 }
 
 static const mf_test tests[] = {
+    {"log__thousand_calls_are_logged_in_pairs", test_thousand_calls_are_logged_in_pairs},
     {"input__taken_port_is_named", test_taken_port_is_named},
     {"input__bad_arguments_are_named_and_nothing_is_lost", test_bad_arguments_are_named},
     {"calls__results_and_errors", test_results_and_errors},

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import tempfile
 import time
 import unittest
 
@@ -97,6 +98,22 @@ class ParentTest(unittest.TestCase):
             while os.path.exists(f"/proc/{own[0]}") and time.monotonic() < deadline:
                 time.sleep(0.01)
             self.assertFalse(os.path.exists(f"/proc/{own[0]}"))
+
+    def test_killed_parent_leaves_no_grandchild(self):
+        with tempfile.TemporaryDirectory() as directory:
+            script = os.path.join(directory, "worker.sh")
+            mark = f"31{os.getpid()}"  # seconds that nobody else sleeps
+            with open(script, "w", encoding="utf-8") as file:
+                file.write(f"setsid sleep {mark} &\nsleep {mark} &\nexec {CHILD}\n")
+            with LineParent("/bin/sh", script) as parent:
+                self.assertEqual(parent.call("add", 1, 2), 3)
+                self.assertEqual(len(processes_with(f"sleep\0{mark}")), 2)
+                parent.process.kill()
+                parent.process.wait()
+                deadline = time.monotonic() + 1
+                while processes_with(f"sleep\0{mark}") and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                self.assertEqual(processes_with(f"sleep\0{mark}"), [])
 
     def test_end_of_file_ends_it(self):
         with LineParent("/usr/bin/python3", WORKER) as parent:

@@ -115,7 +115,12 @@ static void test_bounds_are_inclusive(void)
 /* ---- Writers and readers at once ---- */
 
 #define WRITERS 8
+/* A sanitizer makes each record many times slower; what is to be shown is the same. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VALUES 1000000
+#else
+#define VALUES 10000000
+#endif
 
 typedef struct load {
     mf_metrics *metrics;
@@ -280,7 +285,7 @@ static void test_window_forgets(void)
 static const mf_test tests[] = {
     {"histogram__quantiles_within_1_1_percent_of_exact", test_quantiles},
     {"histogram__bounds_are_inclusive", test_bounds_are_inclusive},
-    {"histogram__8_writers_of_1e6_lose_none_under_1000_scrapes", test_none_is_lost_under_scrapes},
+    {"histogram__8_writers_lose_none_under_1000_scrapes", test_none_is_lost_under_scrapes},
     {"family__100000_unknown_labels_fold", test_unknown_labels_fold},
     {"family__names_are_checked", test_names_are_checked},
     {"exposition__text_is_exact", test_text_is_exact},
