@@ -192,7 +192,8 @@ static mf_status finish_slot(mf_parent *parent, mfi_slot *slot, mf_result **ret_
     } else if (status != MF_OK) {
         describe(parent, &slot->span, status, error);
     } else if (ret_result != NULL) {
-        status = mfi_result_make(ret_result, &slot->reply, slot->result, error);
+        status = mfi_result_make(ret_result, &slot->reply, slot->result, slot->metadata,
+                                 &parent->settings.limits, error);
     }
     if (slot->admitted) {
         mfi_circuit_report(&parent->circuit, slot->ticket, status,
@@ -237,6 +238,8 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const call_request *r
         .parent_request_id = context->parent_request_id,
         .traceparent = traceparent,
         .timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S,
+        .deadline_ms_left = MF_TIMEOUT_INFINITE,
+        .limits = &parent->settings.limits,
     };
     if (client_name != NULL) {
         fields.client_name = (mfi_text){client_name, strlen(client_name)};

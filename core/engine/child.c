@@ -168,9 +168,9 @@ mf_status mf_reply_set(mf_reply *reply, mf_value value)
     mfi_buf_clear(&reply->out->buf);
     mfi_buf_clear(&reply->error_text);
     reply->has_error = false;
-    mf_status status =
-        mfi_encode_response_begin(&reply->out->buf, reply->call->envelope.id, &value,
-                                  (double)mfi_wall_ns() / (double)MFI_NS_PER_S, &error);
+    mf_status status = mfi_encode_response_begin(&reply->out->buf, reply->call->envelope.id, &value,
+                                                 (double)mfi_wall_ns() / (double)MFI_NS_PER_S,
+                                                 &reply->child->limits, &error);
     reply->has_result = status == MF_OK;
     if (status != MF_OK) {
         (void)mf_reply_error(reply, "ResultError", "%s", error.message);
@@ -243,6 +243,7 @@ static mf_status take_options(mf_child *child, const mf_child_options *from, mf_
     child->max_queued = from->max_queued != 0 ? (uint32_t)from->max_queued : 10000;
     child->max_message_bytes =
         from->max_message_bytes != 0 ? (size_t)from->max_message_bytes : MFI_MESSAGE_MAX_BYTES;
+    child->limits = mfi_limits_default;
     child->no_signals = from->no_signals;
     child->no_output_capture = from->no_output_capture;
     child->on_stop = from->on_stop;
@@ -330,6 +331,8 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
     mfi_source_init(&child->monitor_source, NULL);
     mfi_tree_init(&child->args);
     mfi_tree_init(&child->metadata);
+    child->args.limits = &child->limits;
+    child->metadata.limits = &child->limits;
     status = take_options(child, &from, error);
     if (status == MF_OK) {
         status = make_parts(child, from.runtime, error);

@@ -68,6 +68,7 @@ struct mf_child {
     uint16_t port;
     uint32_t max_queued;
     size_t max_message_bytes;
+    mfi_limits limits;
     bool no_signals, no_output_capture;
     void (*on_stop)(void *user_data);
     void *user_data;

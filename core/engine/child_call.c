@@ -109,7 +109,8 @@ static mfi_out *make_answer(mf_reply *reply, const mfi_reply_times *times)
     if (!reply->has_error) {
         mf_value nil = mf_nil();
         if (!reply->has_result) {
-            status = mfi_encode_response_begin(&out->buf, id, &nil, wall_seconds(), &error);
+            status = mfi_encode_response_begin(&out->buf, id, &nil, wall_seconds(),
+                                               &reply->child->limits, &error);
         }
         if (status == MF_OK) {
             status = mfi_encode_response_end(&out->buf, times, &error);

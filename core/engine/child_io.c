@@ -215,7 +215,8 @@ static void take_message(mf_child *child, const mfi_route *route, mfi_message *m
                           message->size);
         return;
     }
-    if (mfi_envelope_decode(message->data, message->size, &envelope, &reject, &error) != MF_OK) {
+    if (mfi_envelope_decode(message->data, message->size, &child->limits, &envelope, &reject,
+                            &error) != MF_OK) {
         mfi_child_dropped(child, mfi_reject_word(reject), error.message, message->size);
         return;
     }

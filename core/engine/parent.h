@@ -41,6 +41,7 @@ typedef struct mfi_parent_settings {
     uint32_t heartbeat_misses;
     uint32_t max_in_flight;
     size_t max_message_bytes;
+    mfi_limits limits;
     mfi_circuit_config circuit;
     mf_output_fn on_output;
     void *user_data;

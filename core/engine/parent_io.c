@@ -155,6 +155,7 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_mes
     slot->span.server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
     slot->result = envelope->result;
+    slot->metadata = envelope->metadata;
     slot->error_text = envelope->error;
     slot->reply = *message;
     *message = (mfi_message){0};
@@ -203,7 +204,8 @@ static void take_message(mf_parent *parent, mfi_message *message)
         drop(parent, "oversize", "an answer is larger than max_message_bytes", message->size);
         return;
     }
-    if (mfi_envelope_decode(message->data, message->size, &envelope, &reject, &error) != MF_OK) {
+    if (mfi_envelope_decode(message->data, message->size, &parent->settings.limits, &envelope,
+                            &reject, &error) != MF_OK) {
         drop(parent, mfi_reject_word(reject), error.message, message->size);
         return;
     }

@@ -98,6 +98,7 @@ static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *f
                         (long long)from->max_message_bytes);
     }
     to->max_message_bytes = (size_t)(from->max_message_bytes != 0 ? from->max_message_bytes : most);
+    to->limits = mfi_limits_default;
     to->circuit.disabled = from->circuit_failures == MF_DISABLED;
     mf_status status =
         pick_count("max_in_flight", from->max_in_flight, 4096, 65528, &to->max_in_flight, error);

@@ -144,6 +144,7 @@ mfi_slot *mfi_pending_acquire(mfi_pending *pending)
         slot->admitted = false;
         slot->status = MF_OK;
         slot->result = (mfi_slice){0};
+        slot->metadata = (mfi_slice){0};
         slot->error_text = (mfi_text){0};
     }
     return slot;

@@ -55,9 +55,9 @@ struct mfi_slot {
     bool admitted; /* ticket is to be reported */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
-    mf_status status;  /* the outcome, written by who claimed */
-    mfi_message reply; /* the answer, if there was one */
-    mfi_slice result;  /* views into reply */
+    mf_status status;           /* the outcome, written by who claimed */
+    mfi_message reply;          /* the answer, if there was one */
+    mfi_slice result, metadata; /* views into reply */
     mfi_text error_text;
 };
 

@@ -8,21 +8,31 @@
 struct mf_result {
     mfi_message message;
     mfi_slice bytes;
-    mfi_tree tree;
-    bool decoded;
+    mfi_slice metadata_bytes;
+    mfi_limits limits;
+    mfi_tree tree, metadata;
+    bool decoded, metadata_decoded;
 };
 
 static const mf_value nil_value = {.type = MF_TYPE_NIL};
 
 mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slice value,
-                          mf_error *error)
+                          mfi_slice metadata, const mfi_limits *limits, mf_error *error)
 {
     mf_result *result = malloc(sizeof *result);
     if (result == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a result");
     }
-    *result = (mf_result){.message = *message, .bytes = value, .decoded = value.data == NULL};
+    *result = (mf_result){.message = *message,
+                          .bytes = value,
+                          .metadata_bytes = metadata,
+                          .limits = *limits,
+                          .decoded = value.data == NULL,
+                          .metadata_decoded = metadata.data == NULL};
     mfi_tree_init(&result->tree);
+    mfi_tree_init(&result->metadata);
+    result->tree.limits = &result->limits;
+    result->metadata.limits = &result->limits;
     *message = (mfi_message){0};
     *ret_result = result;
     return MF_OK;
@@ -32,6 +42,7 @@ void mf_result_destroy(mf_result *result)
 {
     if (result != NULL) {
         mfi_tree_fini(&result->tree);
+        mfi_tree_fini(&result->metadata);
         mfi_message_release(&result->message);
         free(result);
     }
@@ -53,6 +64,18 @@ const mf_value *mf_result_value(mf_result *result)
         return &nil_value;
     }
     return &result->tree.root;
+}
+
+const mf_value *mf_result_metadata(mf_result *result)
+{
+    if (result == NULL) {
+        return &nil_value;
+    }
+    if (!result->metadata_decoded) {
+        result->metadata_decoded =
+            mfi_tree_decode(&result->metadata, result->metadata_bytes, NULL) == MF_OK;
+    }
+    return result->metadata.root.type == MF_TYPE_MAP ? &result->metadata.root : &nil_value;
 }
 
 mf_status mf_result_read(mf_result *result, mf_out out, mf_error *error)

@@ -10,6 +10,6 @@
 
 /* Takes the message over on MF_OK; value is a view into it, absent means nil. */
 mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slice value,
-                          mf_error *error);
+                          mfi_slice metadata, const mfi_limits *limits, mf_error *error);
 
 #endif

@@ -55,8 +55,8 @@ typedef struct mfi_envelope {
 } mfi_envelope;
 
 /* MF_OK, or the failure and its reason. A missing app counts as ours, as with Python and JS. */
-mf_status mfi_envelope_decode(const void *bytes, size_t size, mfi_envelope *ret_envelope,
-                              mfi_reject *ret_reject, mf_error *error);
+mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
+                              mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error);
 
 /* The metadata keys with a meaning, as views. Invalid ones count as absent. */
 typedef struct mfi_metadata {
@@ -64,7 +64,10 @@ typedef struct mfi_metadata {
     bool correlation_id_invalid; /* there, but not fit for logs */
     bool has_server_times;
     uint64_t server_queue_us, server_handler_us;
-    mfi_slice hb_timestamp; /* to be echoed as it came */
+    bool has_deadline;
+    int64_t deadline_ms_left; /* what the caller still waits; 0 or less: it has given up */
+    uint32_t attempt;         /* 1 unless the caller said more */
+    mfi_slice hb_timestamp;   /* to be echoed as it came */
 } mfi_metadata;
 /* Of anything, also nothing; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);
@@ -78,6 +81,9 @@ typedef struct mfi_call_fields {
     const mf_value *metadata; /* the caller's own map, or NULL; keys of ours win */
     const char *correlation_id, *parent_request_id, *traceparent; /* NULL or "": left out */
     double timestamp;
+    int64_t deadline_ms_left; /* 0 or MF_TIMEOUT_INFINITE: left out */
+    uint32_t attempt;         /* left out for the first */
+    const mfi_limits *limits;
 } mfi_call_fields;
 
 /* All encoders return MF_OK; MF_ERR_INVALID_ARGUMENT or MF_ERR_LIMIT naming the value;
@@ -88,13 +94,15 @@ typedef struct mfi_reply_times {
     double timestamp_received;
     bool has_server_times;
     uint64_t queue_us, handler_us;
+    const mf_value *more; /* a map of pairs to send along, or NULL; checked by who added them */
 } mfi_reply_times;
 mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, double timestamp,
-                              const mfi_reply_times *times, mf_error *error);
+                              const mfi_limits *limits, const mfi_reply_times *times,
+                              mf_error *error);
 /* The same in two steps, for a handler that sets its result before its run time is known: the first
  * encodes the result straight into the message, the second completes it. */
 mf_status mfi_encode_response_begin(mfi_buf *to, mfi_text id, const mf_value *result,
-                                    double timestamp, mf_error *error);
+                                    double timestamp, const mfi_limits *limits, mf_error *error);
 mf_status mfi_encode_response_end(mfi_buf *to, const mfi_reply_times *times, mf_error *error);
 /* text is cleaned and cut at MFI_ERROR_TEXT_MAX_BYTES. */
 mf_status mfi_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,

@@ -132,10 +132,10 @@ static bool type_of(mfi_text word, mfi_message_type *ret_type)
     return false;
 }
 
-mf_status mfi_envelope_decode(const void *bytes, size_t size, mfi_envelope *ret_envelope,
-                              mfi_reject *ret_reject, mf_error *error)
+mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
+                              mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error)
 {
-    mfi_reader reader = {.data = bytes, .size = size};
+    mfi_reader reader = {.data = bytes, .size = size, .limits = limits};
     parse at = {.envelope = ret_envelope};
     mf_value map;
     *ret_envelope = (mfi_envelope){0};
@@ -180,6 +180,13 @@ static bool take_microseconds(const mf_value *value, uint64_t *ret_us)
     return mf_value_get_uint64(value, ret_us) == MF_OK;
 }
 
+static uint32_t attempt_of(const mf_value *value)
+{
+    uint64_t attempt = 0;
+    bool fits = mf_value_get_uint64(value, &attempt) == MF_OK && attempt >= 1 && attempt <= 65535;
+    return fits ? (uint32_t)attempt : 1;
+}
+
 static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data)
 {
     times_seen *at = user_data;
@@ -198,6 +205,10 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
         at->queue = take_microseconds(value, &metadata->server_queue_us);
     } else if (text_is(key, "server_handler_us")) {
         at->handler = take_microseconds(value, &metadata->server_handler_us);
+    } else if (text_is(key, "deadline_ms_left")) {
+        metadata->has_deadline = mf_value_get_int64(value, &metadata->deadline_ms_left) == MF_OK;
+    } else if (text_is(key, "attempt")) {
+        metadata->attempt = attempt_of(value);
     } else if (text_is(key, "hb_timestamp")) {
         metadata->hb_timestamp = bytes;
     }
@@ -208,7 +219,7 @@ void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata)
     mfi_reader reader = {.data = metadata.data, .size = metadata.size};
     times_seen at = {.metadata = ret_metadata};
     mf_value map;
-    *ret_metadata = (mfi_metadata){0};
+    *ret_metadata = (mfi_metadata){.attempt = 1};
     if (metadata.data == NULL || mfi_reader_next(&reader, &map, NULL) != MF_OK ||
         map.type != MF_TYPE_MAP) {
         return;

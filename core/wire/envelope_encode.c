@@ -70,13 +70,22 @@ static bool is_set(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
+static bool has_deadline(const mfi_call_fields *call)
+{
+    return call->deadline_ms_left > 0 && call->deadline_ms_left != MF_TIMEOUT_INFINITE;
+}
+
 /* Keys that we write ourselves win over the caller's. */
 static bool is_ours(const mfi_call_fields *call, const mf_value *key)
 {
-    static const char *const names[] = {"timestamp_sent", "correlation_id", "parent_request_id",
-                                        "traceparent"};
-    bool set[] = {true, is_set(call->correlation_id), is_set(call->parent_request_id),
-                  is_set(call->traceparent)};
+    static const char *const names[] = {"timestamp_sent", "correlation_id",   "parent_request_id",
+                                        "traceparent",    "deadline_ms_left", "attempt"};
+    bool set[] = {true,
+                  is_set(call->correlation_id),
+                  is_set(call->parent_request_id),
+                  is_set(call->traceparent),
+                  has_deadline(call),
+                  call->attempt > 1};
     for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
         if (set[i] && key->type == MF_TYPE_STR && key->length == strlen(names[i]) &&
             memcmp(key->as.str, names[i], key->length) == 0) {
@@ -94,9 +103,9 @@ static mf_status pack_own_metadata(draft *at, const mfi_call_fields *call, mf_er
         if (is_ours(call, key)) {
             continue;
         }
-        mf_status status = mfi_pack_value(&at->packer, key, 2, "metadata", error);
+        mf_status status = mfi_pack_value(&at->packer, key, 2, "metadata", call->limits, error);
         if (status == MF_OK) {
-            status = mfi_pack_value(&at->packer, key + 1, 2, "metadata", error);
+            status = mfi_pack_value(&at->packer, key + 1, 2, "metadata", call->limits, error);
         }
         if (status != MF_OK) {
             return status;
@@ -108,7 +117,7 @@ static mf_status pack_own_metadata(draft *at, const mfi_call_fields *call, mf_er
 static size_t count_metadata(const mfi_call_fields *call)
 {
     size_t count = 1u + is_set(call->correlation_id) + is_set(call->parent_request_id) +
-                   is_set(call->traceparent);
+                   is_set(call->traceparent) + has_deadline(call) + (call->attempt > 1);
     for (uint32_t i = 0; call->metadata != NULL && i < call->metadata->length; i++) {
         count += is_ours(call, &call->metadata->as.items[(size_t)i * 2]) ? 0 : 1;
     }
@@ -129,6 +138,13 @@ static mf_status pack_metadata(draft *at, const mfi_call_fields *call, mf_error 
     }
     if (is_set(call->traceparent)) {
         pack_pair_str(at, "traceparent", call->traceparent);
+    }
+    if (has_deadline(call)) {
+        mfi_pack_key(&at->packer, "deadline_ms_left");
+        (void)msgpack_pack_int64(&at->packer, call->deadline_ms_left);
+    }
+    if (call->attempt > 1) {
+        pack_pair_uint(at, "attempt", call->attempt);
     }
     mf_status status = pack_own_metadata(at, call, error);
     if (status == MF_OK && at->to->size - start > MFI_METADATA_MAX_BYTES) {
@@ -156,7 +172,7 @@ mf_status mfi_encode_call(mfi_buf *to, const mfi_call_fields *call, mf_error *er
     mf_status status = pack_metadata(&at, call, error);
     if (status == MF_OK) {
         mfi_pack_key(&at.packer, "args");
-        status = mfi_pack_value(&at.packer, &args, 1, "args", error);
+        status = mfi_pack_value(&at.packer, &args, 1, "args", call->limits, error);
     }
     return end(&at, status, error);
 }
@@ -165,8 +181,12 @@ mf_status mfi_encode_call(mfi_buf *to, const mfi_call_fields *call, mf_error *er
 
 static void pack_times(draft *at, const mfi_reply_times *times)
 {
+    uint32_t more = times->more != NULL ? times->more->length : 0;
     mfi_pack_key(&at->packer, "metadata");
-    (void)msgpack_pack_map(&at->packer, times->has_server_times ? 3 : 1);
+    (void)msgpack_pack_map(&at->packer, (times->has_server_times ? 3u : 1u) + more);
+    for (uint32_t i = 0; i < more * 2; i++) {
+        (void)mfi_pack_value(&at->packer, &times->more->as.items[i], 2, "metadata", NULL, NULL);
+    }
     pack_pair_double(at, "timestamp_received", times->timestamp_received);
     if (times->has_server_times) {
         pack_pair_uint(at, "server_queue_us", times->queue_us);
@@ -175,12 +195,12 @@ static void pack_times(draft *at, const mfi_reply_times *times)
 }
 
 mf_status mfi_encode_response_begin(mfi_buf *to, mfi_text id, const mf_value *result,
-                                    double timestamp, mf_error *error)
+                                    double timestamp, const mfi_limits *limits, mf_error *error)
 {
     draft at;
     begin(&at, to, id, "response", timestamp, 2);
     mfi_pack_key(&at.packer, "result"); /* written out also when it is nil */
-    return end(&at, mfi_pack_value(&at.packer, result, 1, "result", error), error);
+    return end(&at, mfi_pack_value(&at.packer, result, 1, "result", limits, error), error);
 }
 
 mf_status mfi_encode_response_end(mfi_buf *to, const mfi_reply_times *times, mf_error *error)
@@ -192,10 +212,11 @@ mf_status mfi_encode_response_end(mfi_buf *to, const mfi_reply_times *times, mf_
 }
 
 mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, double timestamp,
-                              const mfi_reply_times *times, mf_error *error)
+                              const mfi_limits *limits, const mfi_reply_times *times,
+                              mf_error *error)
 {
     size_t start = to->size;
-    mf_status status = mfi_encode_response_begin(to, id, result, timestamp, error);
+    mf_status status = mfi_encode_response_begin(to, id, result, timestamp, limits, error);
     if (status == MF_OK) {
         status = mfi_encode_response_end(to, times, error);
     }

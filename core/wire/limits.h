@@ -23,4 +23,11 @@
 #define MFI_ERROR_TEXT_MAX_BYTES ((size_t)16384)
 #define MFI_OUTPUT_MAX_BYTES ((size_t)8192)
 
+/* What a parent or child may set for itself. NULL stands for the defaults wherever one is taken. */
+typedef struct mfi_limits {
+    size_t string_bytes; /* of one str, bin or ext */
+    uint32_t items;      /* of one array; pairs of one map */
+} mfi_limits;
+extern const mfi_limits mfi_limits_default;
+
 #endif

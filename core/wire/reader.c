@@ -6,6 +6,14 @@
 #include "base/str.h"
 #include "core/wire/limits.h"
 
+const mfi_limits mfi_limits_default = {.string_bytes = MFI_STRING_MAX_BYTES,
+                                       .items = MFI_CONTAINER_MAX_ITEMS};
+
+static const mfi_limits *limits_of(const mfi_reader *reader)
+{
+    return reader->limits != NULL ? reader->limits : &mfi_limits_default;
+}
+
 static mf_status cut_short(const mfi_reader *reader, mf_error *error)
 {
     return mfi_fail(error, MF_ERR_PROTOCOL, "msgpack ends too early, at byte %zu", reader->size);
@@ -40,10 +48,10 @@ static mf_status take_bytes(mfi_reader *reader, mf_type type, uint64_t length, m
 {
     const uint8_t *bytes = NULL;
     size_t start = reader->at;
-    if (length > MFI_STRING_MAX_BYTES) {
+    if (length > limits_of(reader)->string_bytes) {
         return mfi_fail(error, MF_ERR_LIMIT, "%s of %llu bytes at byte %zu, more than %zu",
                         mf_type_name(type), (unsigned long long)length, start,
-                        MFI_STRING_MAX_BYTES);
+                        limits_of(reader)->string_bytes);
     }
     mf_status status = take(reader, (size_t)length, &bytes, error);
     if (status != MF_OK) {
@@ -61,10 +69,10 @@ static mf_status take_container(mfi_reader *reader, mf_type type, uint64_t count
                                 mf_value *ret_value, mf_error *error)
 {
     uint64_t least = type == MF_TYPE_MAP ? count * 2 : count; /* each element has a byte at least */
-    if (count > MFI_CONTAINER_MAX_ITEMS) {
+    if (count > limits_of(reader)->items) {
         return mfi_fail(error, MF_ERR_LIMIT, "%s of %llu items at byte %zu, more than %u",
                         mf_type_name(type), (unsigned long long)count, reader->at,
-                        MFI_CONTAINER_MAX_ITEMS);
+                        (unsigned)limits_of(reader)->items);
     }
     if (least > reader->size - reader->at) {
         return cut_short(reader, error);

@@ -11,6 +11,8 @@
 
 #include <multifrost/value.h>
 
+#include "core/wire/limits.h"
+
 typedef struct mfi_slice {
     const uint8_t *data; /* NULL: absent */
     size_t size;
@@ -21,6 +23,7 @@ typedef struct mfi_reader {
     const uint8_t *data;
     size_t size;
     size_t at;
+    const mfi_limits *limits; /* NULL: the defaults */
 } mfi_reader;
 
 /* Reads one header: the value's kind, its length or number. For str, bin and ext the bytes are

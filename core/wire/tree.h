@@ -7,6 +7,7 @@
 typedef struct mfi_tree {
     void *memory; /* values, then texts */
     size_t capacity;
+    const mfi_limits *limits; /* borrowed; NULL: the defaults */
     mf_value root;
 } mfi_tree;
 

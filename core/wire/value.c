@@ -277,7 +277,7 @@ mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *re
     msgpack_packer packer;
     mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
     mfi_packer_init(&packer, &buf);
-    mf_status status = mfi_pack_value(&packer, value, 0, "value", error);
+    mf_status status = mfi_pack_value(&packer, value, 0, "value", NULL, error);
     if (status == MF_OK && buf.failed) {
         status = mfi_fail(error, MF_ERR_LIMIT, "value: more than %zu bytes, or no memory",
                           MFI_MESSAGE_MAX_BYTES);

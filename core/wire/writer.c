@@ -43,6 +43,7 @@ typedef struct frame {
 typedef struct tree_walk {
     msgpack_packer *packer;
     const char *where;
+    const mfi_limits *limits;
     uint32_t depth;
     uint32_t open;
     frame frames[MFI_DEPTH_MAX + 1];
@@ -71,7 +72,7 @@ static mf_status fail_at(const tree_walk *walk, mf_status code, const char *what
 
 static mf_status pack_str(const tree_walk *walk, const mf_value *value)
 {
-    if (value->length > MFI_STRING_MAX_BYTES) {
+    if (value->length > walk->limits->string_bytes) {
         return fail_at(walk, MF_ERR_LIMIT, "a str has more than 10485760 bytes");
     }
     if (value->length > 0 && !mfi_utf8_valid(value->as.str, value->length)) {
@@ -83,7 +84,7 @@ static mf_status pack_str(const tree_walk *walk, const mf_value *value)
 
 static mf_status pack_bin(const tree_walk *walk, const mf_value *value)
 {
-    if (value->length > MFI_STRING_MAX_BYTES) {
+    if (value->length > walk->limits->string_bytes) {
         return fail_at(walk, MF_ERR_LIMIT, "a bin has more than 10485760 bytes");
     }
     (void)msgpack_pack_bin(walk->packer, value->length);
@@ -111,7 +112,7 @@ static mf_status pack_map_key(const tree_walk *walk, const mf_value *key)
 
 static mf_status open_container(tree_walk *walk, const mf_value *value, bool is_map)
 {
-    if (value->length > MFI_CONTAINER_MAX_ITEMS) {
+    if (value->length > walk->limits->items) {
         return fail_at(walk, MF_ERR_LIMIT, "a container has more than 100000 items");
     }
     if (walk->depth + walk->open + 1 > MFI_DEPTH_MAX) {
@@ -166,11 +167,12 @@ static mf_status pack_one(tree_walk *walk, const mf_value *value)
 }
 
 mf_status mfi_pack_value(msgpack_packer *packer, const mf_value *value, uint32_t depth,
-                         const char *where, mf_error *error)
+                         const char *where, const mfi_limits *limits, mf_error *error)
 {
     tree_walk walk; /* not initialised as a whole: the frames alone have two kilobytes */
     walk.packer = packer;
     walk.where = where;
+    walk.limits = limits != NULL ? limits : &mfi_limits_default;
     walk.depth = depth;
     walk.open = 0;
     walk.error = error;

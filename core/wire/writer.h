@@ -7,6 +7,7 @@
 #include <multifrost/value.h>
 
 #include "base/buf.h"
+#include "core/wire/limits.h"
 
 /* A packer that appends to buf; its errors show as buf->failed. */
 void mfi_packer_init(msgpack_packer *packer, mfi_buf *buf);
@@ -16,6 +17,6 @@ void mfi_pack_key(msgpack_packer *packer, const char *key); /* NUL-terminated */
 /* Appends one value that lies `depth` containers deep. where ("args", "result") begins the path
  * that an error names. On failure what was appended before stays. */
 mf_status mfi_pack_value(msgpack_packer *packer, const mf_value *value, uint32_t depth,
-                         const char *where, mf_error *error);
+                         const char *where, const mfi_limits *limits, mf_error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef MULTIFROST_CALL_H
 #define MULTIFROST_CALL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,29 @@ typedef struct mf_result mf_result;
 /** An asynchronous call that can be waited for. Thread-safe, one waiter at a time. */
 typedef struct mf_future mf_future;
 
+/**
+ * When and how a call is tried again. Set by MF_RETRY_POLICY_INIT; zero means the default.
+ *
+ * A call that was never handed to the worker is tried again in any case; one that may have run only
+ * if the call is marked `idempotent`. Answers, also errors that the function raised, are final. All
+ * calls of a parent share a budget: each first attempt earns a fifth of a retry (at most 100 are
+ * saved up, 10 are there at the start), so that retries cannot multiply an overload. No attempt is
+ * made that the call's timeout leaves no time for.
+ */
+typedef struct mf_retry_policy {
+    size_t struct_size;
+    int32_t max_attempts;       /**< The first included; default 3. */
+    int64_t backoff_ms;         /**< Before the second attempt; default 20. */
+    int64_t backoff_max_ms;     /**< Default 1,000. */
+    double multiplier;          /**< Default 2. */
+    double jitter;              /**< Share by which waits vary, 0 to 1; default 0.2. */
+    int64_t attempt_timeout_ms; /**< Of one attempt; default: what is left of the call's timeout. */
+} mf_retry_policy;
+#define MF_RETRY_POLICY_INIT                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(mf_retry_policy)                                                     \
+    }
+
 /** Options of one call. Set by MF_CALL_OPTIONS_INIT; zero means the default. All copied. */
 typedef struct mf_call_options {
     size_t struct_size;
@@ -30,6 +54,8 @@ typedef struct mf_call_options {
                                      thread, else the trace id. */
     const char *traceparent;    /**< W3C form; default: of the running call, else a new trace. */
     const mf_value *metadata;   /**< A map to send along, or NULL; at most 4 KiB encoded. */
+    const mf_retry_policy *retry; /**< NULL: one attempt. */
+    bool idempotent;              /**< The function may run more than once for one call. */
 } mf_call_options;
 #define MF_CALL_OPTIONS_INIT                                                                       \
     {                                                                                              \
@@ -93,6 +119,32 @@ MF_API MF_NODISCARD mf_status mf_call_future(mf_parent *parent, const char *func
  */
 MF_API MF_NODISCARD mf_status mf_future_wait(mf_future *future, int64_t timeout_ms,
                                              mf_result **ret_result, mf_error *error);
+/**
+ * Ends the call now with MF_ERR_CANCELLED, if it has not ended yet; its waiter gets that. The
+ * worker is not told and may still run it. NULL is a no-op.
+ * @par Threads Thread-safe, also from callbacks; not after the parent was destroyed.
+ */
+MF_API void mf_future_cancel(mf_future *future);
+/** Whether the call has ended. */
+MF_API bool mf_future_is_done(const mf_future *future);
+
+/**
+ * Waits until all of the futures have ended; their outcomes are read by mf_future_wait() with 0.
+ * @return MF_OK; MF_ERR_TIMEOUT naming how many are still going on; MF_ERR_INVALID_ARGUMENT;
+ *         MF_ERR_WOULD_DEADLOCK on the engine thread.
+ * @par Blocking At most timeout_ms; 0 only looks.
+ */
+MF_API MF_NODISCARD mf_status mf_futures_wait_all(mf_future *const *futures, size_t count,
+                                                  int64_t timeout_ms, mf_error *error);
+/**
+ * Waits until one of the futures has ended. NULL entries are passed over.
+ * @param ret_index On MF_OK the first that has ended.
+ * @return As mf_futures_wait_all(); MF_ERR_INVALID_ARGUMENT also when all are NULL.
+ */
+MF_API MF_NODISCARD mf_status mf_futures_wait_any(mf_future *const *futures, size_t count,
+                                                  int64_t timeout_ms, size_t *ret_index,
+                                                  mf_error *error);
+
 /** Gives the future up, ended or not; the call itself goes on. NULL is a no-op. */
 MF_API void mf_future_destroy(mf_future *future);
 
@@ -110,6 +162,8 @@ MF_API MF_NODISCARD mf_status mf_parent_prepare(mf_parent *parent, const char *f
 MF_API void mf_result_destroy(mf_result *result);
 /** The value; borrowed as long as the result. Never NULL; nil for NULL or without memory. */
 MF_API const mf_value *mf_result_value(mf_result *result);
+/** The metadata of the answer, a map; nil if it had none. Borrowed as long as the result. */
+MF_API const mf_value *mf_result_metadata(mf_result *result);
 /** Reads it as a C type: mf_result_read(result, MF_OUT(&number), &error).
  *  @return MF_OK; MF_ERR_TYPE naming both types; MF_ERR_NO_MEMORY. */
 MF_API MF_NODISCARD mf_status mf_result_read(mf_result *result, mf_out out, mf_error *error);

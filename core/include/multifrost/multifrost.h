@@ -13,7 +13,9 @@
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
 #include <multifrost/parent.h>
+#include <multifrost/pool.h>
 #include <multifrost/probe.h>
+#include <multifrost/registry.h>
 #include <multifrost/runtime.h>
 #include <multifrost/value.h>
 #include <multifrost/version.h>

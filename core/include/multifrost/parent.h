@@ -1,6 +1,6 @@
 /**
  * @file parent.h
- * The calling side: starts a worker process, watches it, and stops it.
+ * The calling side: starts a worker process or finds a service by its name, watches it, and calls.
  */
 #ifndef MULTIFROST_PARENT_H
 #define MULTIFROST_PARENT_H
@@ -15,7 +15,8 @@
 
 MF_EXTERN_C_BEGIN
 
-/** One connection to one worker. Thread-safe; to be destroyed when no other thread uses it. */
+/** One connection to one worker or service. Thread-safe; to be destroyed when no other thread uses
+ *  it. */
 typedef struct mf_parent mf_parent;
 
 /** Where a parent stands. */
@@ -25,7 +26,9 @@ typedef enum mf_parent_state {
     MF_PARENT_READY = 2,
     MF_PARENT_STOPPING = 3,
     MF_PARENT_STOPPED = 4,
-    MF_PARENT_FAILED = 5, /**< The start failed or the worker ended by itself. */
+    MF_PARENT_FAILED = 5, /**< The start failed, or the worker ended and is not started again. */
+    MF_PARENT_RESTARTING = 6, /**< Was ready, and will be again: the worker is started anew, or the
+                                   service is looked for. Calls wait, or fail fast by option. */
 } mf_parent_state;
 
 /** Text that the worker printed, one line without its end. Runs on the engine thread; must not
@@ -35,14 +38,16 @@ typedef void (*mf_output_fn)(const char *line, size_t length, bool is_stderr, vo
 /** Set by MF_PARENT_OPTIONS_INIT; zero means the default. Texts and lists are copied. */
 typedef struct mf_parent_options {
     size_t struct_size;
-    mf_runtime *runtime;     /**< NULL: a private one, silent, destroyed with the parent. */
-    const char *target;      /**< Name in metrics, logs, routes: [A-Za-z0-9_.-]{1,64}; default:
-                                  base name of the script or program, without its suffix. */
-    const char *program;     /**< Required. Found by PATH like a shell does; no shell is run. */
-    const char *const *args; /**< Arguments after the program, NULL-terminated, or NULL.
-                                  "--worker" is added behind them. */
-    const char *const *env;  /**< "NAME=value" on top of the own environment, NULL-terminated,
-                                  or NULL. */
+    mf_runtime *runtime;    /**< NULL: a private one, silent, destroyed with the parent. */
+    const char *target;     /**< Name in metrics, logs, routes: [A-Za-z0-9_.-]{1,64}; default:
+                                 base name of the script or program, without its suffix. */
+    const char *program;    /**< Spawn mode: found by PATH like a shell does; no shell is run. */
+    const char *service_id; /**< Connect mode, instead of program: name in the service registry. */
+    const char *registry_directory; /**< Where services.json is; default "$HOME/.multifrost". */
+    const char *const *args;        /**< Arguments after the program, NULL-terminated, or NULL.
+                                         "--worker" is added behind them. */
+    const char *const *env;        /**< "NAME=value" on top of the own environment, NULL-terminated,
+                                        or NULL. */
     const char *working_directory; /**< Default: the own. */
     const char *namespace_name;    /**< Default "default". */
     const char *client_name;       /**< Sent with calls; default none. */
@@ -50,9 +55,12 @@ typedef struct mf_parent_options {
     uint16_t port;                 /**< Default 0: a free one is chosen at each start. */
     bool critical;                 /**< An open circuit makes /readyz fail. */
     int64_t call_timeout_ms;       /**< Default 30,000. */
-    int64_t start_timeout_ms; /**< From start to the first answered heartbeat; default 10,000. */
-    int64_t stop_timeout_ms;  /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
-                                   2,000. */
+    int64_t start_timeout_ms; /**< From spawn or discovery to the first answered heartbeat; default
+                                   10,000. */
+    int64_t discovery_timeout_ms;  /**< Connect mode: for the first start; default 5,000. */
+    int64_t discovery_poll_ms;     /**< Default 100; changes of the file are seen at once. */
+    int64_t stop_timeout_ms;       /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
+                                        2,000. */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
     int32_t heartbeat_misses;      /**< In a row, to open the circuit; default 3. */
@@ -63,8 +71,20 @@ typedef struct mf_parent_options {
     int64_t circuit_open_ms;       /**< First cool-down; default 1,000, doubling. */
     int64_t circuit_open_max_ms;   /**< Default 30,000. */
     bool circuit_counts_remote_errors; /**< Errors that the function raised count as failures. */
-    mf_output_fn on_output;            /**< Called for each line beside its log record; or NULL. */
-    void *user_data;                   /**< For on_output. */
+    bool auto_restart; /**< Starts a worker that ended, or answers no heartbeats, again. */
+    int32_t max_restart_attempts;   /**< In restart_period_ms before giving up; default 5;
+                                         MF_DISABLED for no limit. */
+    int64_t restart_period_ms;      /**< Default 60,000. */
+    int64_t restart_backoff_ms;     /**< Before the first of several in a row; default 1,000,
+                                         doubling, varied by 20 %. */
+    int64_t restart_backoff_max_ms; /**< Default 30,000. */
+    int64_t restart_stable_ms;      /**< Uptime that ends a row of restarts; default 10,000. */
+    bool fail_fast; /**< Calls made while it is restarting fail at once with MF_ERR_NOT_RUNNING,
+                         instead of waiting up to their timeout. */
+    int64_t max_string_bytes; /**< One str or bin, either way; default 10,485,760. */
+    int64_t max_items;        /**< Of one array or map, either way; default 100,000. */
+    mf_output_fn on_output;   /**< Called for each line beside its log record; or NULL. */
+    void *user_data;          /**< For on_output. */
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT                                                                     \
     {                                                                                              \
@@ -82,14 +102,16 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
                                                const mf_parent_options *options, mf_error *error);
 
 /**
- * Binds, starts the worker, and waits until it has answered a first heartbeat.
+ * Starts the worker, or finds the service, and waits until it has answered a first heartbeat.
  * @return MF_OK; MF_ERR_START_FAILED (absent program, worker that ends at once: how is named);
- *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port; MF_ERR_STATE if started
- *         before; MF_ERR_FORKED; MF_ERR_CANCELLED by a stop; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY;
- *         MF_ERR_WOULD_DEADLOCK on the engine thread.
+ *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
+ *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port; MF_ERR_PROTOCOL or MF_ERR_IO
+ *         for a registry file that cannot be read; MF_ERR_STATE if started before; MF_ERR_FORKED;
+ *         MF_ERR_CANCELLED by a stop; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_WOULD_DEADLOCK on the
+ *         engine thread.
  *         A failed start leaves no process behind.
  * @par Threads  Thread-safe.
- * @par Blocking At most start_timeout_ms and a little.
+ * @par Blocking At most discovery_timeout_ms and start_timeout_ms, and a little.
  */
 MF_API MF_NODISCARD mf_status mf_parent_start(mf_parent *parent, mf_error *error);
 
@@ -110,6 +132,19 @@ MF_API MF_NODISCARD mf_status mf_parent_start_async(mf_parent *parent, mf_start_
  * @par Blocking At most stop_timeout_ms and a little.
  */
 MF_API mf_status mf_parent_stop(mf_parent *parent, mf_error *error);
+
+/**
+ * Starts the worker anew, or connects to the service anew, and waits until it answers.
+ *
+ * Calls made meanwhile wait (or fail fast); those that the worker is running are waited for up to
+ * stop_timeout_ms, then it gets SIGTERM and at last SIGKILL. Also ends a wait between two automatic
+ * restarts, and revives a parent that gave up.
+ * @return MF_OK; what mf_parent_start() gives for the new start; MF_ERR_STATE before the first
+ * start and after a stop; MF_ERR_FORKED; MF_ERR_WOULD_DEADLOCK on the engine thread.
+ * @par Threads  Thread-safe.
+ * @par Blocking As the stop and the start; with auto_restart until it is ready or has given up.
+ */
+MF_API MF_NODISCARD mf_status mf_parent_restart(mf_parent *parent, mf_error *error);
 
 /** Stops if needed and frees. NULL is a no-op. Not from a callback. @par Blocking As the stop. */
 MF_API void mf_parent_destroy(mf_parent *parent);
@@ -136,6 +171,12 @@ typedef struct mf_parent_stats {
     uint64_t heartbeat_rtt_ns; /**< Last one; 0 if none was answered. */
     uint64_t heartbeat_misses; /**< Total. */
     uint64_t late_replies;     /**< Answers that came after their call had ended. */
+    uint32_t restarts_in_period;
+    uint32_t restart_attempts; /**< In a row, without stable uptime in between. */
+    uint64_t restart_in_ms;    /**< Until the next start; 0 unless it waits for one. */
+    int32_t last_exit_code;    /**< Of the last ended worker; -1 if none or by a signal. */
+    int32_t last_exit_signal;  /**< 0 if none. */
+    uint64_t retries;          /**< Attempts beyond the first. */
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT                                                                       \
     {                                                                                              \
@@ -144,6 +185,10 @@ typedef struct mf_parent_stats {
 /** Reads the figures. @return MF_OK or MF_ERR_INVALID_ARGUMENT. @par Threads Thread-safe. */
 MF_API MF_NODISCARD mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats,
                                                    mf_error *error);
+
+/** Copies how the last worker ended ("was killed by signal 9 (SIGKILL)"), or why the connection was
+ *  given up; "" if neither happened. @return Its length. @par Threads Thread-safe. */
+MF_API size_t mf_parent_last_exit(mf_parent *parent, char *to, size_t size);
 
 /** "closed", "open", "half_open" or "disabled"; static. @par Threads Thread-safe. */
 MF_API const char *mf_parent_circuit_state(mf_parent *parent);

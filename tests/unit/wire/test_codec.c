@@ -130,7 +130,7 @@ static void test_call_reads_back(void)
                             .timestamp = 1.5};
     mfi_buf_init(&buf, 0);
     mf_check_int(mfi_encode_call(&buf, &call, &error), MF_OK);
-    mf_check_int(mfi_envelope_decode(buf.data, buf.size, &envelope, &reject, &error), MF_OK);
+    mf_check_int(mfi_envelope_decode(buf.data, buf.size, NULL, &envelope, &reject, &error), MF_OK);
     mf_check_int(envelope.type, MFI_MESSAGE_CALL);
     mf_check_int(envelope.function.size, 3);
     mf_check(envelope.namespace_present && memcmp(envelope.namespace_name.data, "default", 7) == 0);
