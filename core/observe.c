@@ -16,6 +16,7 @@ mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf
     }
     observer->logger = logger;
     observer->metrics = metrics;
+    mfi_mutex_init(&observer->mutex);
     mf_status status = metrics != NULL ? mfi_families_add(observer, error) : MF_OK;
     if (status != MF_OK) {
         mfi_observer_destroy(observer);
@@ -29,38 +30,63 @@ void mfi_observer_destroy(mfi_observer *observer)
 {
     if (observer != NULL) {
         mfi_families_remove(observer);
+        mfi_mutex_fini(&observer->mutex);
         free(observer);
     }
 }
 
-mf_status mfi_target_create(mfi_target **ret_target, mfi_observer *observer, const char *target,
-                            const char *worker, bool is_server, mfi_gauges_fn gauges,
-                            void *user_data, mf_error *error)
+/* NULL stays NULL; false without memory. */
+static bool copy_text(char **to, const char *text)
+{
+    *to = text != NULL ? strdup(text) : NULL;
+    return text == NULL || *to != NULL;
+}
+
+static void list_target(mfi_target *target)
+{
+    mfi_observer *observer = target->observer;
+    mfi_mutex_lock(&observer->mutex);
+    mfi_target **at = &observer->targets;
+    while (*at != NULL && strcmp((*at)->name, target->name) <= 0) {
+        at = &(*at)->next;
+    }
+    target->next = *at;
+    *at = target;
+    mfi_mutex_unlock(&observer->mutex);
+}
+
+static void unlist_target(mfi_target *target)
+{
+    mfi_observer *observer = target->observer;
+    mfi_mutex_lock(&observer->mutex);
+    for (mfi_target **at = &observer->targets; *at != NULL; at = &(*at)->next) {
+        if (*at == target) {
+            *at = target->next;
+            break;
+        }
+    }
+    mfi_mutex_unlock(&observer->mutex);
+}
+
+mf_status mfi_target_create(mfi_target **ret_target, mfi_observer *observer,
+                            const mfi_target_options *options, mf_error *error)
 {
     mfi_target *made = calloc(1, sizeof *made);
     if (made == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", target);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->target);
     }
     made->observer = observer;
-    made->is_server = is_server;
-    made->gauges = gauges;
-    made->user_data = user_data;
+    made->is_server = options->is_server;
+    made->gauges = options->gauges;
+    made->user_data = options->user_data;
     mfi_mutex_init(&made->mutex);
-    made->name = strdup(target);
-    made->worker = worker != NULL ? strdup(worker) : NULL;
-    mf_status status = MF_OK;
-    if (made->name == NULL || (worker != NULL && made->worker == NULL)) {
-        status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", target);
-    } else {
-        mfi_target_series_make(made);
-        if (observer->metrics != NULL) {
-            status = mf_metrics_add_collector(observer->metrics, mfi_target_collect, made, error);
-        }
-    }
-    if (status != MF_OK) {
+    if (!copy_text(&made->name, options->target) || !copy_text(&made->worker, options->worker) ||
+        !copy_text(&made->circuit, options->circuit)) {
         mfi_target_destroy(made);
-        return status;
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->target);
     }
+    mfi_target_series_make(made);
+    list_target(made);
     *ret_target = made;
     return MF_OK;
 }
@@ -70,9 +96,7 @@ void mfi_target_destroy(mfi_target *target)
     if (target == NULL) {
         return;
     }
-    if (target->observer->metrics != NULL) {
-        mf_metrics_remove_collector(target->observer->metrics, mfi_target_collect, target);
-    }
+    unlist_target(target);
     mfi_target_series_end(target);
     for (size_t i = 0; i < MFI_FUNCTIONS_MAX; i++) {
         mfi_function *function = atomic_load_explicit(&target->functions[i], memory_order_relaxed);
@@ -84,6 +108,7 @@ void mfi_target_destroy(mfi_target *target)
     mfi_mutex_fini(&target->mutex);
     free(target->name);
     free(target->worker);
+    free(target->circuit);
     free(target);
 }
 
@@ -178,6 +203,29 @@ void mfi_observe_refused(mfi_observer *observer, const mfi_span *span, const cha
 {
     (void)observer;
     mfi_measure_refused(span, reason);
+}
+
+void mfi_observe_retry(mfi_observer *observer, const mfi_span *span, mf_status status,
+                       const mf_error *error, uint64_t wait_ms)
+{
+    mfi_log_retry(observer, span, status, error, wait_ms);
+}
+
+void mfi_observe_retry_suppressed(mfi_observer *observer, const mfi_span *span, const char *reason)
+{
+    (void)observer;
+    mfi_measure_suppressed(span, reason);
+}
+
+void mfi_observe_service_changed(mfi_observer *observer, mfi_target *target,
+                                 const mfi_service_event *event)
+{
+    mfi_log_service(observer, target, event);
+}
+
+void mfi_observe_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_event *event)
+{
+    mfi_log_drain(observer, target, event);
 }
 
 void mfi_observe_circuit_changed(mfi_observer *observer, mfi_target *target,

@@ -28,21 +28,43 @@ void mfi_observer_destroy(mfi_observer *observer);
 
 /* ---- Handles, made once and kept ---- */
 
-/* What the gauges of a target show; read before each collection, on the collecting thread. */
+typedef enum mfi_pool_state {
+    MFI_POOL_NONE, /* no member of a pool */
+    MFI_POOL_READY,
+    MFI_POOL_STARTING,
+    MFI_POOL_DRAINING,
+    MFI_POOL_DOWN,
+    MFI_POOL_STATES
+} mfi_pool_state;
+
+/* What the gauges of a target show; read before each collection, on the collecting thread. Of
+ * several parents with the same target (the members of a pool) the sums are shown, or the worst. */
 typedef struct mfi_target_gauges {
     uint64_t calls_in_flight;
     double oldest_call_age_seconds;
     uint64_t queue_depth, queue_capacity;
     uint64_t concurrency_limit;
-    uint64_t handlers_busy; /* server */
+    uint32_t heartbeat_misses;      /* since the last answer */
+    uint64_t heartbeat_last_ns;     /* wall clock of the last answer, 0 if there was none */
+    double restart_backoff_seconds; /* until the next start, 0 unless it waits for one */
+    uint64_t restart_budget;        /* restarts that are left in the present period */
+    uint64_t next_probe_ns;         /* wall clock, 0 unless the circuit is open */
+    mfi_pool_state pool_state;
+    uint64_t handlers_busy, handlers; /* server: running now, and how many can */
 } mfi_target_gauges;
 typedef void (*mfi_gauges_fn)(mfi_target_gauges *ret_gauges, void *user_data);
 
-/* target: name of the target (client) or worker (server); worker: slot name such as "math-0", NULL
- * on the server side. Creates the series with closed label sets at zero. Never NULL on MF_OK. */
-mf_status mfi_target_create(mfi_target **ret_target, mfi_observer *observer, const char *target,
-                            const char *worker, bool is_server, mfi_gauges_fn gauges,
-                            void *user_data, mf_error *error);
+typedef struct mfi_target_options {
+    const char *target;  /* name of the target (client) or worker (server) */
+    const char *worker;  /* slot name such as "math-0"; NULL on the server side */
+    const char *circuit; /* name of its circuit, which is no other's; NULL: target */
+    bool is_server;
+    mfi_gauges_fn gauges;
+    void *user_data; /* for gauges */
+} mfi_target_options;
+/* Creates the series with closed label sets at zero. Never NULL on MF_OK. */
+mf_status mfi_target_create(mfi_target **ret_target, mfi_observer *observer,
+                            const mfi_target_options *options, mf_error *error);
 void mfi_target_destroy(mfi_target *target);
 
 /* Series of a function name; lock-free for a known name. On the client side the first 32 names get
@@ -70,6 +92,15 @@ void mfi_observe_call_end(mfi_observer *observer, const mfi_span *span, const mf
 /* A call was refused before it began to exist on the wire: circuit_open, queue_full. It still gets
  * call_begin and call_end; this counts the reason, and keeps it out of the duration histogram. */
 void mfi_observe_refused(mfi_observer *observer, const mfi_span *span, const char *reason);
+/* An attempt failed and another one follows after wait_ms: request_retry (warn). */
+void mfi_observe_retry(mfi_observer *observer, const mfi_span *span, mf_status status,
+                       const mf_error *error, uint64_t wait_ms);
+/* An attempt failed and no other one follows, though the policy had one left: budget, deadline,
+ * not_idempotent, circuit. */
+void mfi_observe_retry_suppressed(mfi_observer *observer, const mfi_span *span, const char *reason);
+/* Server: the caller no longer waited, before the handler started (the call is refused) or when the
+ * answer was ready. */
+void mfi_observe_expired(mfi_observer *observer, mfi_target *target, bool at_reply);
 /* Server: a call for a function that is not registered (or private). */
 void mfi_observe_unknown_function(mfi_observer *observer, mfi_target *target);
 
@@ -92,6 +123,8 @@ typedef enum mfi_process_what {
     MFI_PROCESS_EXITED,  /* process_exit, and worker_crash unless expected */
     MFI_PROCESS_FAILED,  /* the start failed: worker_stop with the reason */
     MFI_PROCESS_STOPPED, /* worker_stop, after an asked-for stop */
+    MFI_PROCESS_RESTART, /* worker_restart: will be started again */
+    MFI_PROCESS_GAVE_UP, /* worker_stop: too many restarts */
 } mfi_process_what;
 typedef struct mfi_process_event {
     mfi_process_what what;
@@ -103,9 +136,42 @@ typedef struct mfi_process_event {
     int signal;              /* 0 if none */
     const char *text;        /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
     uint64_t pending_failed; /* calls that the exit ended */
+    /* Restarts. */
+    const char *reason; /* exit_ok, exit_error, signal, heartbeat, start_timeout, manual */
+    uint64_t restart_in_ms;
+    uint32_t restart_attempt;    /* in a row */
+    uint32_t restarts_in_period; /* this one included */
+    uint32_t restarts_allowed;   /* in a period; 0: any number */
 } mfi_process_event;
 void mfi_observe_process_changed(mfi_observer *observer, mfi_target *target,
                                  const mfi_process_event *event);
+
+typedef enum mfi_service_what {
+    MFI_SERVICE_REGISTERED,   /* service_register */
+    MFI_SERVICE_UNREGISTERED, /* service_unregister */
+    MFI_SERVICE_FOUND,        /* service_found */
+    MFI_SERVICE_LOST,         /* service_lost (warn): text says why */
+} mfi_service_what;
+typedef struct mfi_service_event {
+    mfi_service_what what;
+    const char *service_id;
+    const char *text; /* the endpoint, or the reason */
+    int64_t pid;
+    uint64_t pending_failed; /* calls that the loss ended */
+    uint64_t gap_ns;         /* found again: how long it was lost */
+} mfi_service_event;
+void mfi_observe_service_changed(mfi_observer *observer, mfi_target *target,
+                                 const mfi_service_event *event);
+
+/* A worker gets no new calls any more (begins), or its calls in flight have ended or the time for
+ * that is over: drain (info, warn with calls_left). */
+typedef struct mfi_drain_event {
+    bool begins;
+    const char *reason; /* rolling_restart, asked_for, stop */
+    uint64_t calls_left;
+    uint64_t duration_ns;
+} mfi_drain_event;
+void mfi_observe_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_event *event);
 
 typedef struct mfi_heartbeat_event {
     bool sent;     /* heartbeat_sent (debug) */

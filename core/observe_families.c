@@ -32,6 +32,8 @@
       "Attempts sent: first, retry, hedge")                                                        \
     X(refused, COUNTER, "client_refused_total", "", L("target", "reason"), 64,                     \
       "Calls refused before sending")                                                              \
+    X(retries_suppressed, COUNTER, "client_retries_suppressed_total", "", L("target", "reason"),   \
+      64, "Retries not sent: budget, deadline, not_idempotent, pushback, circuit")                 \
     X(late_replies, COUNTER, "client_late_replies_total", "", L("target"), 64,                     \
       "Replies that arrived after their call had ended")                                           \
     X(request_size, HISTOGRAM, "client_request_size_bytes", "bytes", L("target"), 64,              \
@@ -54,6 +56,8 @@
       "Time between receipt and handler start")                                                    \
     X(server_in_flight, GAUGE, "server_calls_in_flight", "", L("worker"), 64,                      \
       "Handlers running now")                                                                      \
+    X(server_expired, COUNTER, "server_expired_calls_total", "", L("worker", "stage"), 64,         \
+      "Calls whose deadline had passed: before_start, at_reply")                                   \
     X(server_unknown, COUNTER, "server_unknown_function_total", "", L("worker"), 64,               \
       "Calls to functions not registered")                                                         \
     X(server_threads, GAUGE, "server_threads", "", L("worker", "state"), 64,                       \
@@ -85,6 +89,10 @@
       128, "State changes")                                                                        \
     X(circuit_since, GAUGE, "circuit_state_since_timestamp_seconds", "seconds", L("target"), 64,   \
       "Unix time of the last change")                                                              \
+    X(circuit_probe, GAUGE, "circuit_next_probe_timestamp_seconds", "seconds", L("target"), 64,    \
+      "Unix time when probing may begin, 0 if not open")                                           \
+    X(pool_workers, GAUGE, "pool_workers", "", L("target", "state"), 64,                           \
+      "Pool members by state: ready, starting, draining, down")                                    \
     X(worker_up, GAUGE, "worker_up", "", L("target", "worker"), CAP_WORKERS,                       \
       "1 when connected and answering")                                                            \
     X(worker_restarts, COUNTER, "worker_restarts_total", "", L("target", "reason"), 64,            \
@@ -97,6 +105,10 @@
       "From start to first answered heartbeat")                                                    \
     X(worker_pid, GAUGE, "worker_pid", "", L("target", "worker"), CAP_WORKERS,                     \
       "Process id of the worker, 0 if none runs")                                                  \
+    X(restart_backoff, GAUGE, "worker_restart_backoff_seconds", "seconds", L("target", "worker"),  \
+      CAP_WORKERS, "Wait before the next start, 0 when running")                                   \
+    X(restart_budget, GAUGE, "worker_restart_budget_remaining", "", L("target"), 64,               \
+      "Restarts left in the present period")                                                       \
     X(log_records, COUNTER, "log_records_total", "", L("level"), 8, "Records written")             \
     X(log_dropped, COUNTER, "log_dropped_total", "", L("reason"), 8, "Records dropped")            \
     X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", L(NULL), 1,                                 \
@@ -194,12 +206,17 @@ mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
     }
     observer->loop_lag =
         mf_family_histogram(observer->families.loop_lag, (const char *const[]){"engine"});
-    return mf_metrics_add_collector(observer->metrics, collect_log, observer, error);
+    mf_status status = mf_metrics_add_collector(observer->metrics, collect_log, observer, error);
+    if (status == MF_OK) {
+        status = mf_metrics_add_collector(observer->metrics, mfi_targets_collect, observer, error);
+    }
+    return status;
 }
 
 void mfi_families_remove(mfi_observer *observer)
 {
     if (observer->metrics != NULL) {
+        mf_metrics_remove_collector(observer->metrics, mfi_targets_collect, observer);
         mf_metrics_remove_collector(observer->metrics, collect_log, observer);
     }
 }

@@ -47,7 +47,8 @@ void mfi_measure_begin(const mfi_span *span)
 void mfi_measure_attempt(const mfi_span *span)
 {
     if (span->target->measured) {
-        mf_counter_add(span->target->attempts_first, 1);
+        mf_counter_add(
+            span->attempt > 1 ? span->target->attempts_retry : span->target->attempts_first, 1);
         mf_histogram_record(span->target->request_size, (double)span->request_bytes);
     }
 }
@@ -57,6 +58,15 @@ void mfi_measure_refused(const mfi_span *span, const char *reason)
     const char *labels[] = {span->target->name, reason};
     if (span->target->measured) {
         mf_counter_add(mf_family_counter(span->target->observer->families.refused, labels), 1);
+    }
+}
+
+void mfi_measure_suppressed(const mfi_span *span, const char *reason)
+{
+    const char *labels[] = {span->target->name, reason};
+    if (span->target->measured) {
+        mf_counter_add(
+            mf_family_counter(span->target->observer->families.retries_suppressed, labels), 1);
     }
 }
 
@@ -145,6 +155,14 @@ void mfi_observe_unknown_function(mfi_observer *observer, mfi_target *target)
     }
 }
 
+void mfi_observe_expired(mfi_observer *observer, mfi_target *target, bool at_reply)
+{
+    (void)observer;
+    if (target->measured) {
+        mf_counter_add(target->expired[at_reply], 1);
+    }
+}
+
 /* ---- Events ---- */
 
 void mfi_measure_circuit(mfi_target *target, const mfi_circuit_event *event)
@@ -153,7 +171,7 @@ void mfi_measure_circuit(mfi_target *target, const mfi_circuit_event *event)
     if (!target->measured || target->is_server) {
         return;
     }
-    const char *labels[] = {target->name, event->from, event->to};
+    const char *labels[] = {mfi_circuit_name(target), event->from, event->to};
     mf_counter_add(mf_family_counter(target->observer->families.circuit_transitions, labels), 1);
     for (size_t i = 0; i < 5; i++) {
         mf_gauge_set(target->circuit_states[i], strcmp(states[i], event->to) == 0 ? 1 : 0);
@@ -180,8 +198,15 @@ void mfi_measure_process(mfi_target *target, const mfi_process_event *event)
         mf_gauge_set(target->exit_code, event->exit_code);
         mf_gauge_set(target->exit_signal, event->signal);
         break;
+    case MFI_PROCESS_RESTART:
+        mf_gauge_set(target->up, 0);
+        mf_counter_add(mf_family_counter(target->observer->families.worker_restarts,
+                                         (const char *const[]){target->name, event->reason}),
+                       1);
+        break;
     case MFI_PROCESS_FAILED:
     case MFI_PROCESS_STOPPED:
+    case MFI_PROCESS_GAVE_UP:
         mf_gauge_set(target->up, 0);
         break;
     }
@@ -194,11 +219,9 @@ void mfi_measure_heartbeat(mfi_target *target, const mfi_heartbeat_event *event)
     }
     if (event->answered) {
         mf_histogram_record_ns(target->heartbeat_rtt, event->rtt_ns);
-        mf_gauge_set(target->heartbeat_last, (double)mfi_wall_ns() / 1e9);
     } else {
         mf_counter_add(target->heartbeat_missed, 1);
     }
-    mf_gauge_set(target->heartbeat_consecutive, event->consecutive_misses);
 }
 
 void mfi_observe_traffic(mfi_target *target, bool sent, mfi_traffic type, size_t bytes)
@@ -220,6 +243,12 @@ static void measure_drop(mfi_target *target, const char *reason)
     }
 }
 
+static void connected(mfi_target *target, int32_t change)
+{
+    atomic_fetch_add_explicit(&target->connected, change, memory_order_relaxed);
+    mf_gauge_add(target->connections, change);
+}
+
 void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
 {
     if (!target->measured) {
@@ -229,11 +258,11 @@ void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
     case MFI_TRANSPORT_CONNECTED:
     case MFI_TRANSPORT_EXTRA_CONNECTION:
     case MFI_TRANSPORT_RECONNECTED:
-        mf_gauge_add(target->connections, 1);
+        connected(target, 1);
         break;
     case MFI_TRANSPORT_DISCONNECTED:
         if (strcmp(event->reason, "handshake_failed") != 0) {
-            mf_gauge_add(target->connections, -1);
+            connected(target, -1);
         }
         mf_counter_add(mf_family_counter(target->observer->families.disconnects,
                                          (const char *const[]){target->name, event->reason}),

@@ -22,7 +22,8 @@ typedef struct mfi_families {
     mf_family *heartbeat_rtt, *heartbeat_missed, *heartbeat_consecutive, *heartbeat_last;
     mf_family *circuit_state, *circuit_transitions, *circuit_since;
     mf_family *worker_up, *worker_restarts, *worker_exit_code, *worker_exit_signal;
-    mf_family *worker_start, *worker_pid;
+    mf_family *worker_start, *worker_pid, *restart_backoff, *restart_budget;
+    mf_family *retries_suppressed, *server_expired, *circuit_probe, *pool_workers;
     mf_family *log_records, *log_dropped, *log_ring, *log_bytes;
     mf_family *loop_lag;
 } mfi_families;
@@ -34,6 +35,8 @@ struct mfi_observer {
     mf_counter *dropped[MFI_REASONS_MAX];
     mf_histogram *loop_lag;
     mf_log_stats log_seen; /* what the log's counters have been told; collections are serialised */
+    mfi_mutex mutex;
+    mfi_target *targets;                  /* guarded by mutex, sorted by name */
     _Atomic(uint64_t) overflow_logged_ns; /* when queue_overflow was logged last */
 };
 
@@ -57,7 +60,9 @@ enum {
 /* Everything that one target (client) or worker (server) records into. */
 struct mfi_target {
     mfi_observer *observer;
-    char *name, *worker;
+    struct mfi_target *next;       /* guarded by the observer's mutex */
+    char *name, *worker, *circuit; /* circuit NULL: name */
+    _Atomic(int32_t) connected;    /* its own part of the connections gauge */
     bool is_server;
     mfi_gauges_fn gauges;
     void *user_data;
@@ -68,12 +73,14 @@ struct mfi_target {
     mf_window *window;
     mf_histogram *phases[MFI_PHASE_COUNT];
     mf_histogram *request_size, *response_size, *queue_wait, *heartbeat_rtt, *start_duration;
-    mf_counter *attempts_first, *late_replies, *send_blocked, *heartbeat_missed, *unknown, *busy;
+    mf_counter *attempts_first, *attempts_retry, *expired[2], *late_replies, *send_blocked,
+        *heartbeat_missed, *unknown, *busy;
     mf_counter *messages[2][MFI_TRAFFIC_COUNT], *bytes[2];
     mf_gauge *in_flight, *oldest_age, *queue_depth, *queue_capacity, *concurrency_limit;
     mf_gauge *connections, *heartbeat_consecutive, *heartbeat_last;
     mf_gauge *up, *exit_code, *exit_signal, *pid, *threads_busy, *threads_idle;
-    mf_gauge *circuit_states[5], *circuit_since;
+    mf_gauge *circuit_states[5], *circuit_since, *circuit_probe;
+    mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_STATES];
 };
 
 /* ---- observe_families.c ---- */
@@ -85,13 +92,19 @@ void mfi_target_series_make(mfi_target *target);
 /* The target goes away: what it shows as present becomes absent. */
 void mfi_target_series_end(mfi_target *target);
 void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name);
-void mfi_target_collect(void *user_data);
+/* Collector: brings the gauges of all targets up to date. */
+void mfi_targets_collect(void *user_data);
+static inline const char *mfi_circuit_name(const mfi_target *target)
+{
+    return target->circuit != NULL ? target->circuit : target->name;
+}
 
 /* ---- observe_metrics.c ---- */
 void mfi_measure_begin(const mfi_span *span);
 void mfi_measure_attempt(const mfi_span *span);
 void mfi_measure_end(const mfi_span *span);
 void mfi_measure_refused(const mfi_span *span, const char *reason);
+void mfi_measure_suppressed(const mfi_span *span, const char *reason);
 void mfi_measure_circuit(mfi_target *target, const mfi_circuit_event *event);
 void mfi_measure_process(mfi_target *target, const mfi_process_event *event);
 void mfi_measure_heartbeat(mfi_target *target, const mfi_heartbeat_event *event);
@@ -100,12 +113,19 @@ void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
 bool mfi_span_wire_ns(const mfi_span *span, uint64_t *ret_ns);
 
 /* ---- observe_log.c ---- */
+struct mfi_record;
+void mfi_log_target(struct mfi_record *record, const mfi_target *target);
 void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span);
 void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_error *error);
 void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circuit_event *event);
 void mfi_log_process(mfi_observer *observer, mfi_target *target, const mfi_process_event *event);
 void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target,
                        const mfi_heartbeat_event *event);
+void mfi_log_retry(mfi_observer *observer, const mfi_span *span, mf_status status,
+                   const mf_error *error, uint64_t wait_ms);
+/* ---- observe_log_events.c ---- */
+void mfi_log_service(mfi_observer *observer, mfi_target *target, const mfi_service_event *event);
+void mfi_log_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_event *event);
 void mfi_log_transport(mfi_observer *observer, mfi_target *target,
                        const mfi_transport_event *event);
 void mfi_log_health(mfi_observer *observer, const char *check, mf_health from, mf_health to,

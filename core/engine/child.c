@@ -279,6 +279,7 @@ static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
     bool busy = atomic_load_explicit(&child->handler_since_ns, memory_order_relaxed) != 0;
     *ret_gauges = (mfi_target_gauges){
         .handlers_busy = busy ? 1 : 0,
+        .handlers = 1,
         .queue_depth = atomic_load_explicit(&child->queued, memory_order_relaxed),
         .queue_capacity = child->max_queued};
 }
@@ -298,8 +299,11 @@ static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *erro
     if (status != MF_OK) {
         return status;
     }
-    status = mfi_target_create(&child->observed, child->runtime->observer, child->component.target,
-                               NULL, true, read_gauges, child, error);
+    mfi_target_options observed = {.target = child->component.target,
+                                   .is_server = true,
+                                   .gauges = read_gauges,
+                                   .user_data = child};
+    status = mfi_target_create(&child->observed, child->runtime->observer, &observed, error);
     if (status == MF_OK) {
         status = add_handler(child, "ping", ping, NULL, true, error);
     }

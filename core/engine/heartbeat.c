@@ -37,6 +37,7 @@ static uint64_t answered(mf_parent *parent, mfi_slot *slot)
     uint64_t rtt = slot->span.received_ns - sent;
     atomic_store_explicit(&parent->heartbeat_rtt_ns, rtt, memory_order_relaxed);
     atomic_store_explicit(&parent->consecutive_misses, 0, memory_order_relaxed);
+    atomic_store_explicit(&parent->heartbeat_last_ns, mfi_wall_ns(), memory_order_relaxed);
     observe(parent, &(mfi_heartbeat_event){.answered = true,
                                            .rtt_ns = rtt,
                                            .max_misses = parent->settings.heartbeat_misses,

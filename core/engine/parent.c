@@ -175,9 +175,12 @@ static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
     uint64_t oldest = mfi_calls_oldest(parent);
     uint64_t now = mfi_monotonic_ns();
     uint32_t open = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
-    *ret_gauges = (mfi_target_gauges){.calls_in_flight = open,
-                                      .queue_capacity = parent->settings.max_in_flight,
-                                      .concurrency_limit = parent->settings.max_in_flight};
+    *ret_gauges = (mfi_target_gauges){
+        .calls_in_flight = open,
+        .heartbeat_misses = atomic_load_explicit(&parent->consecutive_misses, memory_order_relaxed),
+        .heartbeat_last_ns = atomic_load_explicit(&parent->heartbeat_last_ns, memory_order_relaxed),
+        .queue_capacity = parent->settings.max_in_flight,
+        .concurrency_limit = parent->settings.max_in_flight};
     if (oldest < now) {
         ret_gauges->oldest_call_age_seconds = (double)(now - oldest) / (double)MFI_NS_PER_S;
     }
@@ -239,9 +242,11 @@ mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *opti
     status = mfi_pending_init(&parent->pending, parent->settings.max_in_flight + MFI_CONTROL_SLOTS,
                               error);
     if (status == MF_OK) {
-        status =
-            mfi_target_create(&parent->observed, parent->runtime->observer, parent->settings.target,
-                              parent->settings.worker, false, read_gauges, parent, error);
+        mfi_target_options observed = {.target = parent->settings.target,
+                                       .worker = parent->settings.worker,
+                                       .gauges = read_gauges,
+                                       .user_data = parent};
+        status = mfi_target_create(&parent->observed, parent->runtime->observer, &observed, error);
     }
     if (status == MF_OK) {
         status = mfi_driver_init(&parent->driver, parent->runtime->loop, &mfi_parent_driver_ops,

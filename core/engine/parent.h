@@ -83,6 +83,7 @@ struct mf_parent {
     _Atomic(uint64_t) calls_ended, calls_failed;
     _Atomic(uint64_t) late_replies;
     _Atomic(uint64_t) heartbeat_rtt_ns, heartbeat_misses;
+    _Atomic(uint64_t) heartbeat_last_ns; /* wall clock of the last answer */
     _Atomic(uint32_t) consecutive_misses;
     _Atomic(uint64_t) armed_ns; /* when deadline_timer fires, or will once rearm has run */
 

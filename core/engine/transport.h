@@ -71,9 +71,10 @@ struct mfi_transport {
 
 typedef struct mfi_transport_options {
     void *context;       /* the runtime's, see mfi_zmq_context_create */
-    bool is_child;       /* ROUTER that connects, else DEALER that binds */
+    bool is_child;       /* ROUTER, else DEALER */
+    bool binds;          /* else it connects */
     const char *address; /* numeric IPv4 */
-    uint16_t port;       /* 0 (bind only): a free one */
+    uint16_t port;       /* 0 (only where it binds): a free one */
     size_t max_message_bytes;
     int queue_messages; /* high-water mark, each way */
     int64_t linger_ms;

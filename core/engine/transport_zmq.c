@@ -1,5 +1,6 @@
-/* The transport over libzmq: DEALER that binds (parent) or ROUTER that connects (child), frames
- * ["", payload] seen from the DEALER and [identity, "", payload] from the ROUTER.
+/* The transport over libzmq: DEALER (parent) or ROUTER (child); in spawn mode the parent binds, in
+ * connect mode the child. Frames are ["", payload] seen from the DEALER and [identity, "", payload]
+ * from the ROUTER.
  *
  * Small payloads are copied into libzmq's message, which is cheaper than a reference that another
  * thread gives back; from ZERO_COPY_BYTES on the buffer itself is handed over. */
@@ -317,15 +318,15 @@ static mf_status attach(zmq_transport *transport, const mfi_transport_options *o
         (void)mfi_str_format(endpoint, sizeof endpoint, "tcp://%s:%u", options->address,
                              (unsigned)options->port);
     }
-    int result = options->is_child ? zmq_connect(transport->socket, endpoint)
-                                   : zmq_bind(transport->socket, endpoint);
+    int result = options->binds ? zmq_bind(transport->socket, endpoint)
+                                : zmq_connect(transport->socket, endpoint);
     if (result != 0) {
         int reason = zmq_errno();
         mf_status code = reason == EADDRINUSE ? MF_ERR_ADDRESS_IN_USE
                          : reason == EINVAL || reason == ENODEV || reason == EADDRNOTAVAIL
                              ? MF_ERR_INVALID_ARGUMENT
                              : MF_ERR_SYSTEM;
-        return mfi_fail(error, code, "cannot %s %s: %s", options->is_child ? "connect to" : "bind",
+        return mfi_fail(error, code, "cannot %s %s: %s", options->binds ? "bind" : "connect to",
                         endpoint, zmq_strerror(reason));
     }
     size_t size = sizeof transport->base.endpoint;

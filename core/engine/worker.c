@@ -262,6 +262,7 @@ static void on_process(mfi_source *source, uint32_t events)
 static mf_status open_transport(mf_parent *parent, mf_error *error)
 {
     mfi_transport_options options = {.context = parent->runtime->messaging,
+                                     .binds = true,
                                      .address = parent->settings.bind_address,
                                      .port = parent->settings.port,
                                      .max_message_bytes = parent->settings.max_message_bytes,
