@@ -201,7 +201,7 @@ static mf_status finish_slot(mf_parent *parent, mfi_slot *slot, mf_result **ret_
     }
     slot->span.status = status;
     finish_span(parent, &slot->span, status != MF_OK ? error : NULL);
-    atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_release);
+    mfi_call_closed(parent);
     return status;
 }
 
@@ -279,7 +279,7 @@ static mf_status refuse_slot(mf_parent *parent, mfi_slot *slot, const char *reas
     slot->span.status = status;
     finish_span(parent, &slot->span, error);
     mfi_slot_abandon(&parent->pending, slot);
-    atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_release);
+    mfi_call_closed(parent);
     return status;
 }
 

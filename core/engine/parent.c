@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/engine/member.h"
 #include "core/engine/parent_options.h"
 
 #define IDLE_TICK_NS (20 * MFI_NS_PER_MS)
@@ -169,6 +170,20 @@ void mfi_parent_circuit_changed(void *user_data, const mfi_circuit_change *chang
 
 /* ---- Creation ---- */
 
+static mfi_pool_state pool_state(const mf_parent *parent)
+{
+    mf_parent_state state = mfi_parent_state(parent);
+    if (!parent->settings.is_member) {
+        return MFI_POOL_NONE;
+    }
+    if (atomic_load_explicit(&parent->draining, memory_order_relaxed)) {
+        return MFI_POOL_DRAINING;
+    }
+    return state == MF_PARENT_READY                                       ? MFI_POOL_READY
+           : state == MF_PARENT_STARTING || state == MF_PARENT_RESTARTING ? MFI_POOL_STARTING
+                                                                          : MFI_POOL_DOWN;
+}
+
 static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
 {
     mf_parent *parent = user_data;
@@ -216,8 +231,8 @@ static void free_parts(mf_parent *parent)
     free(parent);
 }
 
-mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *options,
-                           mf_error *error)
+mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *options, bool is_member,
+                          uint32_t index, mf_error *error)
 {
     mf_parent *parent = NULL;
     if (ret_parent == NULL || options == NULL) {
@@ -229,6 +244,8 @@ mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *opti
     }
     memset(parent, 0, sizeof *parent);
     mf_runtime *runtime = NULL;
+    parent->settings.is_member = is_member;
+    parent->settings.index = index;
     mf_status status = mfi_parent_settings_init(&parent->settings, options, &runtime, error);
     if (status == MF_OK) {
         status = mfi_runtime_use(&parent->runtime, runtime, "parent", error);
@@ -244,6 +261,7 @@ mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *opti
     if (status == MF_OK) {
         mfi_target_options observed = {.target = parent->settings.target,
                                        .worker = parent->settings.worker,
+                                       .circuit = is_member ? parent->settings.worker : NULL,
                                        .gauges = read_gauges,
                                        .user_data = parent};
         status = mfi_target_create(&parent->observed, parent->runtime->observer, &observed, error);
@@ -260,6 +278,18 @@ mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *opti
     mfi_runtime_add_component(parent->runtime, &parent->component);
     *ret_parent = parent;
     return MF_OK;
+}
+
+mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *options,
+                           mf_error *error)
+{
+    return mfi_parent_make(ret_parent, options, false, 0, error);
+}
+
+mf_status mfi_member_create(mf_parent **ret_parent, const mf_parent_options *options,
+                            uint32_t index, mf_error *error)
+{
+    return mfi_parent_make(ret_parent, options, true, index, error);
 }
 
 /* ---- Destruction ---- */

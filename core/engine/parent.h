@@ -31,6 +31,8 @@
 /* Options with the defaults filled in, and texts of its own. */
 typedef struct mfi_parent_settings {
     char *target, *worker; /* "math", "math-0" */
+    uint32_t index;        /* the last part of worker */
+    bool is_member;        /* of a pool: the circuit has the worker's name */
     char *program;
     char **args, **env; /* NULL-terminated */
     char *working_directory, *namespace_name, *client_name, *bind_address;
@@ -78,7 +80,9 @@ struct mf_parent {
 
     _Atomic(uint32_t) state; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;
-    _Atomic(uint32_t) calls_open; /* user calls that hold a slot */
+    _Atomic(uint32_t) calls_open; /* user calls that have not ended; futex while it drains */
+    _Atomic(bool) draining;       /* who ends a call wakes whoever waits for the last one */
+    _Atomic(uint64_t) drain_since_ns;
     _Atomic(uint32_t) async_open; /* calls and heartbeats that the engine minds */
     _Atomic(uint64_t) calls_ended, calls_failed;
     _Atomic(uint64_t) late_replies;
@@ -125,7 +129,15 @@ static inline mf_parent_state mfi_parent_state(const mf_parent *parent)
 {
     return (mf_parent_state)atomic_load_explicit(&parent->state, memory_order_acquire);
 }
+/* What its circuit is called: the target, or the worker where several share a target. */
+static inline const char *mfi_parent_circuit_name(const mf_parent *parent)
+{
+    return parent->settings.is_member ? parent->settings.worker : parent->settings.target;
+}
 void mfi_parent_set_state(mf_parent *parent, mf_parent_state state);
+/* Makes one; index tells it from the other members of a pool. */
+mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *options, bool is_member,
+                          uint32_t index, mf_error *error);
 /* MF_ERR_NOT_RUNNING with the reason. */
 mf_status mfi_parent_not_running(mf_parent *parent, mf_error *error);
 
@@ -138,6 +150,8 @@ void mfi_parent_run_outputs(mfi_task *task);
 /* ---- parent_calls.c ---- */
 /* The slot was claimed and its outcome written: tells the waiter, or queues the callback. */
 void mfi_call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state);
+/* A user call has ended for good. */
+void mfi_call_closed(mf_parent *parent);
 /* Activates and sends a slot, and waits for its end on this thread, its deadline included. */
 void mfi_call_wait(mf_parent *parent, mfi_slot *slot);
 /* Claims every active call and ends it with status. Returns how many user calls; ret_oldest (may be

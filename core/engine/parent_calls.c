@@ -14,6 +14,16 @@ void mfi_call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state)
     (void)mfi_loop_post(parent->runtime->loop, &parent->ended_task);
 }
 
+void mfi_call_closed(mf_parent *parent)
+{
+    /* Either whoever drains looks at the count after this and sees it, or has looked before: then
+     * this, being the later write to the same word, sees that it drains. */
+    atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_acq_rel);
+    if (atomic_load_explicit(&parent->draining, memory_order_acquire)) {
+        mfi_futex_wake(&parent->calls_open, INT32_MAX);
+    }
+}
+
 void mfi_calls_run_ended(mfi_task *task)
 {
     mf_parent *parent = MFI_CONTAINER(task, mf_parent, ended_task);

@@ -158,7 +158,7 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
                              mf_error *error)
 {
     char target[TARGET_MAX + 1];
-    char worker[TARGET_MAX + 3];
+    char worker[TARGET_MAX + 16];
     if (from->target != NULL && !target_fits(from->target)) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "target '%.80s' must be 1 to %d of [A-Za-z0-9._-]", from->target,
@@ -169,7 +169,7 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
     } else {
         target_from_path(script_or_program(from), target);
     }
-    (void)mfi_str_format(worker, sizeof worker, "%s-0", target);
+    (void)mfi_str_format(worker, sizeof worker, "%s-%u", target, (unsigned)to->index);
     to->target = strdup(target);
     to->worker = strdup(worker);
     return MF_OK;

@@ -47,7 +47,7 @@ static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, vo
     mfi_circuit_snapshot circuit;
     mfi_circuit_read(&parent->circuit, &circuit);
     mf_health_row row = {.struct_size = sizeof row,
-                         .component = parent->settings.target,
+                         .component = mfi_parent_circuit_name(parent),
                          .measurement = "circuit",
                          .component_type = "component",
                          .status = MF_HEALTH_PASS,
@@ -59,7 +59,7 @@ static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, vo
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
         (void)mfi_str_format(output, sizeof output, "circuit %s is %s by rule %s (%g of %g)",
-                             parent->settings.target, mfi_circuit_state_name(circuit.state),
+                             mfi_parent_circuit_name(parent), mfi_circuit_state_name(circuit.state),
                              circuit.reason.rule != NULL ? circuit.reason.rule : "none",
                              circuit.reason.observed, circuit.reason.threshold);
     }
@@ -83,9 +83,13 @@ static void visit_response_time(mf_parent *parent, mf_health_visit_fn visit, voi
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_parent *parent = self;
-    visit_workers(parent, visit, user_data);
     visit_circuit_health(parent, visit, user_data);
-    visit_response_time(parent, visit, user_data);
+    if (!parent->settings.is_member) { /* a pool speaks for all of its members at once */
+        visit_workers(parent, visit, user_data);
+    }
+    if (parent->settings.index == 0) { /* it is the target's, not the worker's */
+        visit_response_time(parent, visit, user_data);
+    }
 }
 
 /* ---- Circuit ---- */
@@ -136,7 +140,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
     uint64_t now = mfi_monotonic_ns();
     uint64_t left = circuit.probe_at_ns > now ? circuit.probe_at_ns - now : 0;
     mf_circuit_row row = {.struct_size = sizeof row,
-                          .target = parent->settings.target,
+                          .target = mfi_parent_circuit_name(parent),
                           .state = mfi_circuit_state_name(circuit.state),
                           .since_wall_ns = circuit.since_wall_ns,
                           .since_seconds = seconds(now - circuit.since_ns),
@@ -166,7 +170,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
 
 void mfi_parent_component_init(mf_parent *parent)
 {
-    parent->component = (mfi_component){.target = parent->settings.target,
+    parent->component = (mfi_component){.target = mfi_parent_circuit_name(parent),
                                         .self = parent,
                                         .visit_health = visit_health,
                                         .visit_circuit = visit_circuit};

@@ -1,0 +1,47 @@
+#include "core/engine/member.h"
+
+#include "core/engine/parent.h"
+
+uint32_t mfi_member_calls_open(const mf_parent *parent)
+{
+    return atomic_load_explicit(&parent->calls_open, memory_order_acquire);
+}
+
+void mfi_member_drain_begin(mf_parent *parent, const char *reason)
+{
+    atomic_store_explicit(&parent->drain_since_ns, mfi_monotonic_ns(), memory_order_relaxed);
+    /* acq_rel, and the read of calls_open in wait_idle is a write too: see mfi_call_closed() */
+    (void)atomic_exchange_explicit(&parent->draining, true, memory_order_acq_rel);
+    mfi_observe_drain(parent->runtime->observer, parent->observed,
+                      &(mfi_drain_event){.begins = true,
+                                         .reason = reason,
+                                         .calls_left = mfi_member_calls_open(parent)});
+}
+
+bool mfi_member_wait_idle(mf_parent *parent, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel);
+        if (open == 0) {
+            return true;
+        }
+        if (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns) {
+            return false;
+        }
+        mfi_futex_wait(&parent->calls_open, open, deadline_ns);
+    }
+}
+
+void mfi_member_drain_report(mf_parent *parent, const char *reason)
+{
+    uint64_t since = atomic_load_explicit(&parent->drain_since_ns, memory_order_relaxed);
+    mfi_observe_drain(parent->runtime->observer, parent->observed,
+                      &(mfi_drain_event){.reason = reason,
+                                         .calls_left = mfi_member_calls_open(parent),
+                                         .duration_ns = mfi_monotonic_ns() - since});
+}
+
+void mfi_member_drain_end(mf_parent *parent)
+{
+    atomic_store_explicit(&parent->draining, false, memory_order_relaxed);
+}

@@ -1,0 +1,25 @@
+/* What a pool needs of its members beyond what mf_parent offers to everybody. */
+#ifndef MFI_ENGINE_MEMBER_H
+#define MFI_ENGINE_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <multifrost/parent.h>
+
+/* Makes a parent that is one of several with the same target: it is the target's worker number
+ * `index` ("math-2"), and its circuit has that name too. */
+mf_status mfi_member_create(mf_parent **ret_parent, const mf_parent_options *options,
+                            uint32_t index, mf_error *error);
+/* User calls that have begun and not ended; those that wait for a retry too. Any thread. */
+uint32_t mfi_member_calls_open(const mf_parent *parent);
+/* Between begin and end the member counts as draining in the metrics, and both are logged. Calls
+ * are not refused: the pool gives it none. */
+void mfi_member_drain_begin(mf_parent *parent, const char *reason);
+/* Waits until no call is open; false at the deadline. */
+bool mfi_member_wait_idle(mf_parent *parent, uint64_t deadline_ns);
+/* The wait is over: reports how many calls are left, and since when it drained. */
+void mfi_member_drain_report(mf_parent *parent, const char *reason);
+void mfi_member_drain_end(mf_parent *parent);
+
+#endif
