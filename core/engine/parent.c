@@ -191,6 +191,7 @@ static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
     uint64_t now = mfi_monotonic_ns();
     uint32_t open = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
     *ret_gauges = (mfi_target_gauges){
+        .pool_state = pool_state(parent),
         .calls_in_flight = open,
         .heartbeat_misses = atomic_load_explicit(&parent->consecutive_misses, memory_order_relaxed),
         .heartbeat_last_ns = atomic_load_explicit(&parent->heartbeat_last_ns, memory_order_relaxed),
