@@ -174,12 +174,18 @@ static void finish_closing(mfi_driver *driver)
     driver->closed(driver->self);
 }
 
-/* True once: from then on the driver is closed, also if it never was open. */
+/* True once: from then on the driver is closed, also if it never was open, or paused. */
 static bool closes_now_locked(mfi_driver *driver)
 {
     if (atomic_load_explicit(&driver->closing, memory_order_relaxed) && !driver->finished) {
+        bool pauses = atomic_load_explicit(&driver->pausing, memory_order_relaxed);
         driver->role = MFI_ROLE_CLOSED;
-        driver->finished = true;
+        driver->ticking = false;
+        driver->finished = !pauses;
+        if (pauses) { /* from here on it is as before the first open */
+            atomic_store_explicit(&driver->pausing, false, memory_order_relaxed);
+            atomic_store_explicit(&driver->closing, false, memory_order_relaxed);
+        }
         return true;
     }
     return false;
@@ -335,7 +341,8 @@ static take take_or_join(mfi_driver *driver, mfi_waiter *waiter)
     driver->takes++;
     if (is_closed_locked(driver)) {
         outcome = TAKE_CLOSED;
-    } else if (before == MFI_ROLE_IDLE || before == MFI_ROLE_PARKED) {
+    } else if ((before == MFI_ROLE_IDLE || before == MFI_ROLE_PARKED) &&
+               !atomic_load_explicit(&driver->pausing, memory_order_relaxed)) {
         driver->role = MFI_ROLE_CALLER;
         if (before == MFI_ROLE_PARKED) {
             mfi_source_arm(driver->loop, &driver->source, 0);
@@ -364,28 +371,43 @@ static bool wait_for_role(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadl
     return (word & WAITER_ROLE) != 0;
 }
 
-mfi_wait mfi_driver_wait(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns)
+/* Role held: drives until the waiter is done or the deadline has passed, and gives the role up.
+ * True if it had to be given up for a pause before that. */
+static bool drive(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns, mfi_wait *ret_wait)
 {
-    take taken = take_or_join(driver, waiter);
-    if (taken == TAKE_CLOSED) {
-        return mfi_waiter_is_done(waiter) ? MFI_WAIT_DONE : MFI_WAIT_CLOSED;
-    }
-    if (taken == TAKE_LISTED && !wait_for_role(driver, waiter, deadline_ns)) {
-        return mfi_waiter_is_done(waiter) ? MFI_WAIT_DONE : MFI_WAIT_DEADLINE;
-    }
     for (;;) {
         bool drained = driver->ops->burst(driver->self, waiter);
         bool done = mfi_waiter_is_done(waiter);
         bool late = deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns;
         bool closing = atomic_load_explicit(&driver->closing, memory_order_acquire);
         if (done || late || closing) {
+            /* A pause cannot end, only become a close, as long as the role is held. */
+            bool pausing = atomic_load_explicit(&driver->pausing, memory_order_acquire);
             mfi_driver_release(driver, drained);
-            return done ? MFI_WAIT_DONE : closing ? MFI_WAIT_CLOSED : MFI_WAIT_DEADLINE;
+            *ret_wait = done                  ? MFI_WAIT_DONE
+                        : closing && !pausing ? MFI_WAIT_CLOSED
+                                              : MFI_WAIT_DEADLINE;
+            return !done && !late && pausing;
         }
         if (drained) {
             mfi_driver_sleep(driver, deadline_ns);
         }
     }
+}
+
+mfi_wait mfi_driver_wait(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns)
+{
+    mfi_wait outcome = MFI_WAIT_DONE;
+    do {
+        take taken = take_or_join(driver, waiter);
+        if (taken == TAKE_CLOSED) {
+            return mfi_waiter_is_done(waiter) ? MFI_WAIT_DONE : MFI_WAIT_CLOSED;
+        }
+        if (taken == TAKE_LISTED && !wait_for_role(driver, waiter, deadline_ns)) {
+            return mfi_waiter_is_done(waiter) ? MFI_WAIT_DONE : MFI_WAIT_DEADLINE;
+        }
+    } while (drive(driver, waiter, deadline_ns, &outcome));
+    return outcome;
 }
 
 bool mfi_driver_acquire(mfi_driver *driver)
@@ -444,11 +466,22 @@ mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error)
     return MF_OK;
 }
 
-void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self))
+static void close_soon(mfi_driver *driver, bool pausing, void (*closed)(void *self))
 {
     driver->closed = closed;
+    atomic_store_explicit(&driver->pausing, pausing, memory_order_release);
     /* release: pairs with the acquire of a driver that looks before it sleeps */
     atomic_store_explicit(&driver->closing, true, memory_order_release);
     (void)mfi_loop_post(driver->loop, &driver->turn);
     mfi_driver_wake(driver);
+}
+
+void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self))
+{
+    close_soon(driver, false, closed);
+}
+
+void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *self))
+{
+    close_soon(driver, true, paused);
 }

@@ -62,8 +62,9 @@ typedef struct mfi_driver {
     int wake_fd;
     _Atomic(bool) sleeping;  /* a caller blocks in mfi_driver_sleep: exchanged as in loop.c */
     _Atomic(bool) attention; /* ordered by the exchanges of sleeping */
-    _Atomic(bool) closing;
-    mfi_role role; /* the rest is guarded by mutex */
+    _Atomic(bool) closing;   /* or pausing */
+    _Atomic(bool) pausing;   /* written on the engine thread, before closing */
+    mfi_role role;           /* the rest is guarded by mutex */
     mfi_waiter *first, *last;
     uint64_t takes; /* how often a caller took the role */
     uint64_t takes_at_tick;
@@ -81,6 +82,10 @@ void mfi_driver_fini(mfi_driver *driver);
 mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error);
 /* Engine thread: no new driver; `closed` runs on the engine thread when nobody holds the role. */
 void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self));
+
+/* Engine thread: as close, but who waits goes on waiting, and what is queued stays: as before the
+ * first open. For a new transport, or as a barrier that every driver has passed. */
+void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *self));
 
 /* Something was pushed to the queue and nobody waits here for it: makes sure that it is seen. False
  * if the driver has closed: nobody will look any more. */

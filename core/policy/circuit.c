@@ -1,11 +1,11 @@
 #include "core/policy/circuit.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
+#include "core/policy/backoff.h"
 
 /* A change that happened under the lock and is told outside it. At most two in one step: the
  * cool-down's end, and what follows. */
@@ -103,15 +103,13 @@ static mfi_circuit_counts counts_locked(const mfi_circuit *circuit)
     return counts;
 }
 
-/* Doubling from open_ms, capped, then varied, so that many callers do not probe at one moment. */
 static uint64_t cool_down_locked(const mfi_circuit *circuit)
 {
-    uint32_t doublings = circuit->open_in_row > 31 ? 31 : circuit->open_in_row;
-    double ms = (double)circuit->config.open_ms * (double)(UINT64_C(1) << doublings);
-    ms = fmin(ms, (double)circuit->config.open_max_ms);
-    double unit = (double)(circuit->random(circuit->user_data) >> 11) * 0x1p-53; /* [0, 1) */
-    ms *= 1.0 + circuit->config.jitter * (2.0 * unit - 1.0);
-    return (uint64_t)(ms * (double)MFI_NS_PER_MS);
+    const mfi_backoff backoff = {.first_ms = circuit->config.open_ms,
+                                 .most_ms = circuit->config.open_max_ms,
+                                 .multiplier = 2,
+                                 .jitter = circuit->config.jitter};
+    return mfi_backoff_ns(&backoff, circuit->open_in_row, circuit->random(circuit->user_data));
 }
 
 static void open_locked(mfi_circuit *circuit, const char *why, change_step *step)
