@@ -1,149 +1,89 @@
-/* The life of one call on the calling side: context, admission, encoding, waiting, and the end that
- * every call has exactly once. */
-#include <stdlib.h>
+/* The life of one call on the calling side: admission, encoding, waiting, further attempts, and the
+ * end that every call has exactly once. */
 #include <string.h>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/str.h"
-#include "core/engine/parent.h"
+#include "core/engine/call_parts.h"
 #include "core/engine/result.h"
 #include "core/wire/trace.h"
-#include "logging/context.h"
 
-/* What a caller asked for, with the defaults of the parent. */
-typedef struct call_request {
-    const char *function;
-    size_t function_length;
-    mf_args args;
-    mf_call_options options;
-    int64_t timeout_ms;
-    uint64_t start_ns;
-} call_request;
+/* ---- The whole call ---- */
 
-/* ---- Checks that come before a call exists ---- */
-
-static mf_status check_name(const char *what, const char *name, mf_error *error)
+mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                        mf_error *error)
 {
-    size_t length = name != NULL ? strlen(name) : 0;
-    if (name == NULL || length > MFI_NAME_MAX_BYTES || !mfi_utf8_valid(name, length)) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
-                        what, MFI_NAME_MAX_BYTES);
+    mfi_call_fill_span(parent, span, request);
+    mfi_observe_call_begin(parent->runtime->observer, span);
+    mfi_retry_budget_earn(&parent->retry_budget);
+    uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 1, memory_order_acquire);
+    if (open < parent->settings.max_in_flight) {
+        return MF_OK;
     }
-    return MF_OK;
-}
-
-static mf_status check_options(const mf_call_options *options, mf_error *error)
-{
-    if (options->timeout_ms < 0) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "timeout_ms must not be negative");
-    }
-    if (options->correlation_id != NULL &&
-        !mfi_correlation_id_valid(options->correlation_id, strlen(options->correlation_id))) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        "correlation_id must be 1 to 128 of [A-Za-z0-9._:-]");
-    }
-    if (options->metadata != NULL && options->metadata->type != MF_TYPE_MAP) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metadata must be a map, not %s",
-                        mf_type_name((mf_type)options->metadata->type));
-    }
-    if (options->namespace_name != NULL &&
-        check_name("namespace_name", options->namespace_name, error) != MF_OK) {
-        return MF_ERR_INVALID_ARGUMENT;
-    }
-    if (options->client_name != NULL) {
-        return check_name("client_name", options->client_name, error);
-    }
-    return MF_OK;
-}
-
-static mf_status read_request(mf_parent *parent, const char *function, mf_args args,
-                              const mf_call_options *options, call_request *ret, mf_error *error)
-{
-    if (parent == NULL) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
-    }
-    mf_status status = mfi_runtime_check(parent->runtime, error);
-    if (status == MF_OK) {
-        status = check_name("function", function, error);
-    }
-    if (status == MF_OK && function[0] == '\0') {
-        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "function is empty");
-    }
-    if (status == MF_OK) {
-        status = mfi_options_copy(&ret->options, sizeof ret->options, sizeof(mf_call_options),
-                                  options, "mf_call_options", error);
-    }
-    if (status == MF_OK) {
-        status = check_options(&ret->options, error);
-    }
-    if (status == MF_OK) {
-        ret->function = function;
-        ret->function_length = strlen(function);
-        ret->args = args;
-        ret->timeout_ms = ret->options.timeout_ms != 0 ? ret->options.timeout_ms
-                                                       : parent->settings.call_timeout_ms;
-        ret->start_ns = mfi_monotonic_ns();
-    }
+    mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
+    mfi_observe_refused(parent->runtime->observer, span, "queue_full");
+    mf_status status =
+        mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has %u calls in flight (max_in_flight)",
+                 parent->settings.target, (unsigned)parent->settings.max_in_flight);
+    mfi_call_close(parent, span, status, error);
     return status;
 }
 
-/* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
-
-static void new_hex_id(char *to, size_t bytes)
+void mfi_call_close(mf_parent *parent, mfi_span *span, mf_status status, const mf_error *error)
 {
-    uint8_t random[16];
-    do {
-        mfi_random(random, bytes);
-    } while (random[0] == 0 && random[bytes - 1] == 0); /* all-zero ids are invalid */
-    mfi_format_hex(to, random, bytes);
+    atomic_fetch_add_explicit(&parent->calls_ended, 1, memory_order_relaxed);
+    if (status != MF_OK) {
+        atomic_fetch_add_explicit(&parent->calls_failed, 1, memory_order_relaxed);
+    }
+    span->status = status;
+    span->end_ns = mfi_monotonic_ns();
+    mfi_observe_call_end(parent->runtime->observer, span, status != MF_OK ? error : NULL);
+    mfi_call_closed(parent);
 }
 
-static void fill_context(mf_context *context, const call_request *request)
+bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                    mf_status status, const mf_error *error, uint64_t *ret_wait_ns)
 {
-    const mf_context *current = mfi_context_current();
-    const char *given = request->options.traceparent;
-    memset(context, 0, sizeof *context);
-    if (given != NULL && mfi_traceparent_parse(given, strlen(given), context->trace_id,
-                                               context->parent_span_id, &context->trace_flags)) {
-        /* as given */
-    } else if (current != NULL && current->trace_id[0] != '\0') {
-        memcpy(context->trace_id, current->trace_id, sizeof context->trace_id);
-        memcpy(context->parent_span_id, current->span_id, sizeof context->parent_span_id);
-        context->trace_flags = current->trace_flags;
-    } else {
-        new_hex_id(context->trace_id, 16);
-        context->trace_flags = 2; /* random trace id */
+    if (status == MF_OK || request->retry.max_attempts == 1) {
+        return false;
     }
-    new_hex_id(context->span_id, 8);
-    const char *correlation_id = request->options.correlation_id;
-    if (correlation_id == NULL) {
-        correlation_id = current != NULL && current->correlation_id[0] != '\0'
-                             ? current->correlation_id
-                             : context->trace_id;
+    mf_parent_state state = mfi_parent_state(parent);
+    mfi_retry_outcome outcome = {.status = status,
+                                 .sent = span->sent_ns != 0,
+                                 .idempotent = request->options.idempotent,
+                                 .can_return = state == MF_PARENT_RESTARTING ||
+                                               state == MF_PARENT_READY ||
+                                               state == MF_PARENT_STARTING,
+                                 .attempt = span->attempt,
+                                 .now_ns = mfi_monotonic_ns(),
+                                 .deadline_ns = request->deadline_ns};
+    mfi_retry_verdict verdict =
+        mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_u64());
+    if (span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
+        mfi_observe_retry_suppressed(parent->runtime->observer, span, "circuit");
     }
-    (void)mfi_str_copy(context->correlation_id, sizeof context->correlation_id, correlation_id);
-    if (current != NULL) {
-        memcpy(context->parent_request_id, current->request_id, sizeof context->parent_request_id);
+    if (verdict.suppressed != NULL) {
+        mfi_observe_retry_suppressed(parent->runtime->observer, span, verdict.suppressed);
     }
+    if (!verdict.again) {
+        return false;
+    }
+    mfi_observe_retry(parent->runtime->observer, span, status, error,
+                      verdict.wait_ns / MFI_NS_PER_MS);
+    atomic_fetch_add_explicit(&parent->retries_made, 1, memory_order_relaxed);
+    span->attempt++;
+    span->sent_ns = 0;
+    span->received_ns = 0;
+    span->has_server_times = false;
+    span->response_bytes = 0;
+    mfi_call_new_span_id(&span->context);
+    *ret_wait_ns = verdict.wait_ns;
+    return true;
 }
 
-static void fill_span(mf_parent *parent, mfi_span *span, const call_request *request)
-{
-    const char *namespace_name = request->options.namespace_name;
-    *span = (mfi_span){
-        .target = parent->observed,
-        .function =
-            mfi_target_function(parent->observed, request->function, request->function_length),
-        .function_name = request->function,
-        .namespace_name = namespace_name != NULL ? namespace_name : parent->settings.namespace_name,
-        .start_ns = request->start_ns,
-        .deadline_ms = request->timeout_ms,
-        .attempt = 1,
-    };
-    fill_context(&span->context, request);
-}
-
-/* ---- The end ---- */
+/* ---- The end of an attempt ---- */
 
 static void describe(mf_parent *parent, const mfi_span *span, mf_status status, mf_error *error)
 {
@@ -160,7 +100,11 @@ static void describe(mf_parent *parent, const mfi_span *span, mf_status status, 
     } else if (status == MF_ERR_NOT_RUNNING) {
         (void)mfi_parent_not_running(parent, error);
     } else if (status == MF_ERR_CANCELLED) {
-        (void)mfi_fail(error, status, "'%s' was stopped during the call of '%s'",
+        mf_parent_state state = mfi_parent_state(parent);
+        bool stopped = state == MF_PARENT_STOPPING || state == MF_PARENT_STOPPED;
+        (void)mfi_fail(error, status,
+                       stopped ? "'%s' was stopped during the call of '%s'"
+                               : "'%s': the call of '%s' was cancelled",
                        parent->settings.target, span->function_name);
     } else {
         (void)mfi_fail(error, status, "the call of '%s' could not be sent to '%s'",
@@ -168,77 +112,63 @@ static void describe(mf_parent *parent, const mfi_span *span, mf_status status, 
     }
 }
 
-/* Counts and reports a call that has its final status in the span. */
-static void finish_span(mf_parent *parent, mfi_span *span, const mf_error *error)
+mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
+                          mf_error *error)
 {
-    atomic_fetch_add_explicit(&parent->calls_ended, 1, memory_order_relaxed);
-    if (span->status != MF_OK) {
-        atomic_fetch_add_explicit(&parent->calls_failed, 1, memory_order_relaxed);
-    }
-    span->end_ns = mfi_monotonic_ns();
-    mfi_observe_call_end(parent->runtime->observer, span, error);
-}
-
-/* The outcome that was written to the slot becomes status, error (not NULL) and result. Runs once
- * for each slot that was activated, on the thread that gets the result. */
-static mf_status finish_slot(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
-                             mf_error *error)
-{
+    mfi_span *span = slot->span;
     mf_status status = slot->status;
-    slot->span.sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
+    span->sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
     if (status == MF_ERR_REMOTE) {
         mfi_remote_error_split(slot->error_text, error);
         status = error->code;
+    } else if (status == MF_ERR_LIMIT || status == MF_ERR_PROTOCOL) {
+        (void)mfi_fail(error, status, "the answer of '%s' to '%s' was refused: %s",
+                       parent->settings.target, span->function_name, slot->refusal);
     } else if (status != MF_OK) {
-        describe(parent, &slot->span, status, error);
+        describe(parent, span, status, error);
     } else if (ret_result != NULL) {
         status = mfi_result_make(ret_result, &slot->reply, slot->result, slot->metadata,
                                  &parent->settings.limits, error);
     }
     if (slot->admitted) {
-        mfi_circuit_report(&parent->circuit, slot->ticket, status,
-                           slot->span.context.correlation_id, slot->span.context.trace_id);
+        mfi_circuit_report(&parent->circuit, slot->ticket, status, span->context.correlation_id,
+                           span->context.trace_id);
     }
-    slot->span.status = status;
-    finish_span(parent, &slot->span, status != MF_OK ? error : NULL);
-    mfi_call_closed(parent);
     return status;
 }
 
-/* ---- The beginning ---- */
+/* ---- The beginning of an attempt ---- */
 
-/* A call that ends before it got a slot: it is still counted and logged like any other. */
-static mf_status refuse(mf_parent *parent, mfi_span *span, const char *reason, mf_status status,
-                        mf_error *error)
+/* What is left of the call's time, for the worker. */
+static int64_t left_ms(const mfi_call_request *request)
 {
-    mfi_observe_call_begin(parent->runtime->observer, span);
-    if (reason != NULL) {
-        mfi_observe_refused(parent->runtime->observer, span, reason);
+    if (request->deadline_ns == MFI_NEVER) {
+        return MF_TIMEOUT_INFINITE;
     }
-    span->status = status;
-    finish_span(parent, span, error);
-    return status;
+    uint64_t left = mfi_remaining_ns(request->deadline_ns, mfi_monotonic_ns()) / MFI_NS_PER_MS;
+    return left > 0 ? (int64_t)left : 1;
 }
 
-static mf_status encode(mf_parent *parent, mfi_slot *slot, const call_request *request,
+static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_request *request,
                         mf_error *error)
 {
     char traceparent[56];
-    const mf_context *context = &slot->span.context;
+    const mf_context *context = &slot->span->context;
     const char *client_name = request->options.client_name != NULL ? request->options.client_name
                                                                    : parent->settings.client_name;
     mfi_traceparent_format(traceparent, context->trace_id, context->span_id, context->trace_flags);
     mfi_call_fields fields = {
         .id = slot->id,
         .function = {request->function, request->function_length},
-        .namespace_name = {slot->span.namespace_name, strlen(slot->span.namespace_name)},
+        .namespace_name = {slot->span->namespace_name, strlen(slot->span->namespace_name)},
         .args = request->args,
         .metadata = request->options.metadata,
         .correlation_id = context->correlation_id,
         .parent_request_id = context->parent_request_id,
         .traceparent = traceparent,
         .timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S,
-        .deadline_ms_left = MF_TIMEOUT_INFINITE,
+        .deadline_ms_left = left_ms(request),
+        .attempt = slot->span->attempt,
         .limits = &parent->settings.limits,
     };
     if (client_name != NULL) {
@@ -250,95 +180,121 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const call_request *r
                           "the call of '%s' has %zu bytes, more than max_message_bytes (%zu)",
                           request->function, slot->out.size, parent->settings.max_message_bytes);
     }
-    slot->span.request_bytes = (uint32_t)slot->out.size;
+    slot->span->request_bytes = (uint32_t)slot->out.size;
     return status;
 }
 
-/* Room for one more call, or NULL. */
-static mfi_slot *take_slot(mf_parent *parent)
+static mf_status refuse(mf_parent *parent, const mfi_span *span, const char *reason,
+                        mf_status status)
 {
-    uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 1, memory_order_acquire);
-    mfi_slot *slot =
-        open < parent->settings.max_in_flight ? mfi_pending_acquire(&parent->pending) : NULL;
-    if (slot == NULL) {
-        atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_release);
-    }
-    return slot;
-}
-
-/* Ends a call whose slot was taken but never activated. */
-static mf_status refuse_slot(mf_parent *parent, mfi_slot *slot, const char *reason,
-                             mf_status status, mf_error *error)
-{
-    if (slot->admitted) {
-        mfi_circuit_report(&parent->circuit, slot->ticket, status, NULL, NULL);
-    }
-    if (reason != NULL) {
-        mfi_observe_refused(parent->runtime->observer, &slot->span, reason);
-    }
-    slot->span.status = status;
-    finish_span(parent, &slot->span, error);
-    mfi_slot_abandon(&parent->pending, slot);
-    mfi_call_closed(parent);
+    mfi_observe_refused(parent->runtime->observer, span, reason);
     return status;
 }
 
-/* Makes a call: checked, admitted by the circuit, encoded, ready to be activated. On failure it
- * has ended already. */
-static mf_status begin(mf_parent *parent, const call_request *request, mfi_slot **ret_slot,
-                       mf_error *error)
+static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_span *span)
 {
-    mf_parent_state state = mfi_parent_state(parent);
-    mfi_slot *slot = NULL;
-    mfi_span span;
-    if (state != MF_PARENT_STARTING && state != MF_PARENT_READY) {
-        fill_span(parent, &span, request);
-        return refuse(parent, &span, "no_worker", mfi_parent_not_running(parent, error), error);
+    uint64_t deadline = request->deadline_ns;
+    if (request->retry.attempt_timeout_ms > 0) {
+        uint64_t own = mfi_deadline_after_ms(mfi_monotonic_ns(), request->retry.attempt_timeout_ms);
+        deadline = own < deadline ? own : deadline;
     }
-    slot = take_slot(parent);
-    if (slot == NULL) {
-        fill_span(parent, &span, request);
-        mfi_observe_transport_event(parent->runtime->observer, parent->observed,
-                                    &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
-        return refuse(parent, &span, "queue_full",
-                      mfi_fail(error, MF_ERR_TOO_MANY_CALLS,
-                               "'%s' has %u calls in flight (max_in_flight)",
-                               parent->settings.target, (unsigned)parent->settings.max_in_flight),
-                      error);
-    }
-    fill_span(parent, &slot->span, request);
-    memcpy(slot->span.context.request_id, slot->id, sizeof slot->span.context.request_id);
+    slot->span = span;
+    memcpy(span->context.request_id, slot->id, sizeof span->context.request_id);
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_CALL, memory_order_relaxed);
     atomic_store_explicit(&slot->started_ns, request->start_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
-    uint64_t deadline = mfi_deadline_after_ms(request->start_ns, request->timeout_ms);
     atomic_store_explicit(&slot->deadline_ns, deadline, memory_order_relaxed);
-    mfi_observe_call_begin(parent->runtime->observer, &slot->span);
-    mf_status status = mfi_circuit_admit(&parent->circuit, &slot->ticket, error);
-    if (status != MF_OK) {
-        return refuse_slot(parent, slot, "circuit_open", status, error);
+}
+
+/* A call that is made while the worker is restarting waits in the queue: the circuit, which is open
+ * because of that, has no say in it. */
+static mf_status admit(mf_parent *parent, mfi_span *span, mfi_circuit_ticket *ret_ticket,
+                       bool *ret_admitted, mf_error *error)
+{
+    mf_parent_state state = mfi_parent_state(parent);
+    bool waits = state == MF_PARENT_RESTARTING && !parent->settings.fail_fast;
+    *ret_admitted = false;
+    if (state != MF_PARENT_STARTING && state != MF_PARENT_READY && !waits) {
+        return refuse(parent, span, "no_worker", mfi_parent_not_running(parent, error));
     }
-    slot->admitted = true;
-    status = encode(parent, slot, request, error);
-    if (status != MF_OK) {
-        return refuse_slot(parent, slot, NULL, status, error);
+    if (waits) {
+        return MF_OK;
     }
-    mfi_observe_attempt(parent->runtime->observer, &slot->span);
-    *ret_slot = slot;
-    return MF_OK;
+    mf_status status = mfi_circuit_admit(&parent->circuit, ret_ticket, error);
+    *ret_admitted = status == MF_OK;
+    return status == MF_OK ? status : refuse(parent, span, "circuit_open", status);
+}
+
+mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                            mfi_slot **ret_slot, mf_error *error)
+{
+    mfi_circuit_ticket ticket;
+    bool admitted = false;
+    mf_status status = admit(parent, span, &ticket, &admitted, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
+    if (slot == NULL) {
+        status = mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
+                          parent->settings.target);
+    } else {
+        fill_slot(slot, request, span);
+        slot->ticket = ticket;
+        slot->admitted = admitted;
+        status = encode(parent, slot, request, error);
+    }
+    if (status == MF_OK) {
+        mfi_observe_attempt(parent->runtime->observer, span);
+        *ret_slot = slot;
+        return MF_OK;
+    }
+    if (admitted) {
+        mfi_circuit_report(&parent->circuit, ticket, status, NULL, NULL);
+    }
+    if (slot != NULL) {
+        mfi_slot_abandon(&parent->pending, slot);
+    }
+    return status;
 }
 
 /* ---- Waiting calls ---- */
 
+static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                         mf_result **ret_result, mf_error *error)
+{
+    mfi_slot *slot = NULL;
+    mf_status status = mfi_attempt_begin(parent, request, span, &slot, error);
+    if (status == MF_OK) {
+        mfi_call_wait(parent, slot);
+        status = mfi_attempt_end(parent, slot, ret_result, error);
+        mfi_slot_release(&parent->pending, slot);
+    }
+    return status;
+}
+
+/* A stop ends the wait. */
+static void wait_for_retry(mf_parent *parent, uint64_t wait_ns)
+{
+    uint64_t until = mfi_monotonic_ns() + wait_ns;
+    mf_parent_state state = mfi_parent_state(parent);
+    while (mfi_monotonic_ns() < until && state != MF_PARENT_STOPPING &&
+           state != MF_PARENT_STOPPED) {
+        mfi_futex_wait(&parent->state, state, until);
+        state = mfi_parent_state(parent);
+    }
+}
+
 mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
                        const mf_call_options *options, mf_result **ret_result, mf_error *error)
 {
-    call_request request;
-    mfi_slot *slot = NULL;
+    mfi_call_request request;
+    mfi_span span;
     mf_error local; /* the log wants the text even if the caller does not */
     mf_error *detail = error != NULL ? error : &local;
+    uint64_t wait_ns = 0;
     mfi_error_clear(&local);
-    mf_status status = read_request(parent, function, args, options, &request, detail);
+    mf_status status = mfi_call_read(parent, function, args, options, &request, detail);
     if (status != MF_OK) {
         return status;
     }
@@ -347,13 +303,19 @@ mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
                         "a waiting call from a callback would wait for itself: use "
                         "mf_call_async()");
     }
-    status = begin(parent, &request, &slot, detail);
+    status = mfi_call_open(parent, &request, &span, detail);
     if (status != MF_OK) {
         return status;
     }
-    mfi_call_wait(parent, slot);
-    status = finish_slot(parent, slot, ret_result, detail);
-    mfi_slot_release(&parent->pending, slot);
+    for (;;) {
+        status = attempt(parent, &request, &span, ret_result, detail);
+        if (!mfi_call_again(parent, &request, &span, status, detail, &wait_ns)) {
+            break;
+        }
+        wait_for_retry(parent, wait_ns);
+        mfi_error_clear(detail);
+    }
+    mfi_call_close(parent, &span, status, detail);
     return status;
 }
 
@@ -363,68 +325,12 @@ mf_status mf_call(mf_parent *parent, const char *function, mf_args args, mf_resu
     return mf_call_with(parent, function, args, NULL, ret_result, error);
 }
 
-/* ---- Asynchronous calls ---- */
-
-/* The caller's texts may be gone when the call ends. */
-static void keep_texts(mfi_slot *slot, const mf_parent *parent)
-{
-    mfi_span *span = &slot->span;
-    const char *stored = mfi_function_name(span->function);
-    if (stored != NULL) {
-        span->function_name = stored;
-    } else {
-        (void)mfi_str_copy(slot->function_copy, sizeof slot->function_copy, span->function_name);
-        span->function_name = slot->function_copy;
-    }
-    if (span->namespace_name != parent->settings.namespace_name) {
-        (void)mfi_str_copy(slot->namespace_copy, sizeof slot->namespace_copy, span->namespace_name);
-        span->namespace_name = slot->namespace_copy;
-    }
-}
-
-static void async_ended(void *owner, mfi_slot *slot)
-{
-    mf_parent *parent = owner;
-    mf_result *result = NULL;
-    mf_error error;
-    mfi_error_clear(&error);
-    mf_status status = finish_slot(parent, slot, &result, &error);
-    slot->done(status, result, status != MF_OK ? &error : NULL, slot->user_data);
-}
-
-mf_status mf_call_async(mf_parent *parent, const char *function, mf_args args,
-                        const mf_call_options *options, mf_call_fn done, void *user_data,
-                        mf_error *error)
-{
-    call_request request;
-    mfi_slot *slot = NULL;
-    mf_error local;
-    mf_error *detail = error != NULL ? error : &local;
-    mfi_error_clear(&local);
-    if (done == NULL) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "done is NULL");
-    }
-    mf_status status = read_request(parent, function, args, options, &request, detail);
-    if (status == MF_OK) {
-        status = begin(parent, &request, &slot, detail);
-    }
-    if (status != MF_OK) {
-        return status;
-    }
-    keep_texts(slot, parent);
-    slot->ended = async_ended;
-    slot->done = done;
-    slot->user_data = user_data;
-    mfi_call_submit_async(parent, slot);
-    return MF_OK;
-}
-
 mf_status mf_parent_prepare(mf_parent *parent, const char *function, mf_error *error)
 {
     if (parent == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
     }
-    mf_status status = check_name("function", function, error);
+    mf_status status = mfi_call_check_name("function", function, error);
     if (status == MF_OK && !mfi_target_prepare(parent->observed, function)) {
         status = mfi_fail(error, MF_ERR_LIMIT,
                           "'%s' has too many function names to give '%s' its own label",

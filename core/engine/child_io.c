@@ -259,6 +259,12 @@ static bool receive_all(mf_child *child, bool one_call)
     return false;
 }
 
+static bool has_more(void *self)
+{
+    mf_child *child = self;
+    return child->stalled == NULL && !mfi_mpsc_empty(&child->driver.queue);
+}
+
 static bool move(mf_child *child, bool one_call)
 {
     for (;;) {
@@ -266,7 +272,7 @@ static bool move(mf_child *child, bool one_call)
         if (!receive_all(child, one_call) || !sent) {
             return false;
         }
-        if (child->stalled != NULL || mfi_mpsc_empty(&child->driver.queue)) {
+        if (!has_more(child)) {
             return true;
         }
     }
@@ -288,7 +294,8 @@ static bool needs_watch(void *self)
     return ((const mf_child *)self)->stalled != NULL;
 }
 
-const mfi_driver_ops mfi_child_driver_ops = {.burst = burst, .needs_watch = needs_watch};
+const mfi_driver_ops mfi_child_driver_ops = {
+    .burst = burst, .needs_watch = needs_watch, .has_more = has_more};
 
 void mfi_child_drop_all(mf_child *child)
 {

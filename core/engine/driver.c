@@ -153,7 +153,7 @@ void mfi_driver_release(mfi_driver *driver, bool drained)
     if (closing || !hand_over_locked(driver)) {
         bool watch = driver->ops->needs_watch(driver->self);
         driver->role = MFI_ROLE_IDLE;
-        if (closing || !mfi_mpsc_empty(&driver->queue) || (watch && !drained)) {
+        if (closing || driver->ops->has_more(driver->self) || (watch && !drained)) {
             (void)mfi_loop_post(driver->loop, &driver->turn);
         } else if (watch) {
             driver->role = MFI_ROLE_PARKED;
@@ -208,9 +208,10 @@ static void engine_turn(mfi_driver *driver)
             drained = driver->ops->burst(driver->self, NULL);
         }
         mfi_mutex_lock(&driver->mutex);
+        bool more = driver->ops->has_more(driver->self);
         closes = closes_now_locked(driver);
         if (!closes && !hand_over_locked(driver)) {
-            if (drained && mfi_mpsc_empty(&driver->queue)) {
+            if (drained && !more) {
                 driver->role = MFI_ROLE_PARKED;
                 mfi_source_arm(driver->loop, &driver->source, EPOLLIN);
             } else {
@@ -484,4 +485,12 @@ void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self))
 void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *self))
 {
     close_soon(driver, true, paused);
+}
+
+void mfi_driver_reopen(mfi_driver *driver)
+{
+    mfi_mutex_lock(&driver->mutex);
+    driver->finished = false;
+    atomic_store_explicit(&driver->closing, false, memory_order_relaxed);
+    mfi_mutex_unlock(&driver->mutex);
 }

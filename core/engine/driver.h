@@ -44,6 +44,8 @@ typedef struct mfi_driver_ops {
     bool (*burst)(void *self, const mfi_waiter *until);
     /* Mutex held. Whether the socket must be watched while nobody drives. */
     bool (*needs_watch)(void *self);
+    /* Role and mutex held. Whether the queue has something that need not wait for the socket. */
+    bool (*has_more)(void *self);
 } mfi_driver_ops;
 
 typedef struct mfi_driver {
@@ -86,6 +88,9 @@ void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self));
 /* Engine thread: as close, but who waits goes on waiting, and what is queued stays: as before the
  * first open. For a new transport, or as a barrier that every driver has passed. */
 void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *self));
+
+/* Engine thread: what was closed is as before the first open again. */
+void mfi_driver_reopen(mfi_driver *driver);
 
 /* Something was pushed to the queue and nobody waits here for it: makes sure that it is seen. False
  * if the driver has closed: nobody will look any more. */

@@ -6,17 +6,24 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mutex.h"
-#include "core/engine/parent.h"
+#include "core/engine/call_parts.h"
 
 struct mf_future {
     _Atomic(uint32_t) holders;
     _Atomic(uint32_t) ended; /* release by the callback, acquire by the waiter */
     mfi_loop *loop;
-    bool taken; /* the waiter's */
+    mf_parent *parent;      /* for cancelling */
+    mfi_call_handle handle; /* the user's, as parent and taken */
+    bool taken;
     mf_status status;
     mf_result *result;
     mf_error error;
 };
+
+/* Who waits for any of several futures looks at all of them each time one has ended, anywhere in
+ * the process: that is rare, and spares a future the list of its waiters. */
+static _Atomic(uint32_t) any_ended;
+static _Atomic(uint32_t) any_waiting;
 
 static void future_unref(mf_future *future)
 {
@@ -35,6 +42,11 @@ static void future_ended(mf_status status, mf_result *result, const mf_error *er
     mfi_error_copy(&future->error, error);
     atomic_store_explicit(&future->ended, 1, memory_order_release);
     mfi_futex_wake(&future->ended, 1);
+    /* acq_rel both: either this sees who waits, or who waits sees the future's end. */
+    atomic_fetch_add_explicit(&any_ended, 1, memory_order_acq_rel);
+    if (atomic_load_explicit(&any_waiting, memory_order_acquire) > 0) {
+        mfi_futex_wake(&any_ended, INT32_MAX);
+    }
     future_unref(future);
 }
 
@@ -52,11 +64,14 @@ mf_status mf_call_future(mf_parent *parent, const char *function, mf_args args,
     atomic_init(&future->holders, 2);
     atomic_init(&future->ended, 0);
     future->loop = parent->runtime->loop;
+    future->parent = parent;
+    future->handle = (mfi_call_handle){0};
     future->taken = false;
     future->status = MF_OK;
     future->result = NULL;
     mfi_error_clear(&future->error);
-    mf_status status = mf_call_async(parent, function, args, options, future_ended, future, error);
+    mf_status status = mfi_call_start_async(parent, function, args, options, future_ended, future,
+                                            &future->handle, error);
     if (status != MF_OK) {
         free(future);
         return status;
@@ -98,9 +113,113 @@ mf_status mf_future_wait(mf_future *future, int64_t timeout_ms, mf_result **ret_
     return future->status;
 }
 
+void mf_future_cancel(mf_future *future)
+{
+    if (future != NULL && !mf_future_is_done(future)) {
+        mfi_call_cancel(future->parent, &future->handle);
+    }
+}
+
+bool mf_future_is_done(const mf_future *future)
+{
+    return future != NULL && atomic_load_explicit(&future->ended, memory_order_acquire) != 0;
+}
+
+/* ---- Several at once ---- */
+
+static mf_status check_wait(mf_future *const *futures, size_t count, int64_t timeout_ms,
+                            mf_error *error)
+{
+    if ((futures == NULL && count > 0) || timeout_ms < 0) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s",
+                        timeout_ms < 0 ? "timeout_ms must not be negative" : "futures is NULL");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i] != NULL && timeout_ms > 0 && mfi_loop_on_thread(futures[i]->loop)) {
+            return mfi_fail(error, MF_ERR_WOULD_DEADLOCK,
+                            "futures cannot be waited for in a callback");
+        }
+    }
+    return MF_OK;
+}
+
+static size_t count_open(mf_future *const *futures, size_t count)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < count; i++) {
+        open += futures[i] != NULL && !mf_future_is_done(futures[i]);
+    }
+    return open;
+}
+
+mf_status mf_futures_wait_all(mf_future *const *futures, size_t count, int64_t timeout_ms,
+                              mf_error *error)
+{
+    mf_status status = check_wait(futures, count, timeout_ms, error);
+    uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
+    for (size_t i = 0; status == MF_OK && i < count; i++) {
+        while (futures[i] != NULL && !mf_future_is_done(futures[i])) {
+            if (deadline != MFI_NEVER && mfi_monotonic_ns() >= deadline) {
+                return mfi_fail(error, MF_ERR_TIMEOUT,
+                                "%zu of %zu calls are still going on after a wait of %lld ms",
+                                count_open(futures, count), count, (long long)timeout_ms);
+            }
+            mfi_futex_wait(&futures[i]->ended, 0, deadline);
+        }
+    }
+    return status;
+}
+
+/* The first that has ended, or count. */
+static size_t find_ended(mf_future *const *futures, size_t count)
+{
+    size_t index = 0;
+    while (index < count && !mf_future_is_done(futures[index])) {
+        index++;
+    }
+    return index;
+}
+
+mf_status mf_futures_wait_any(mf_future *const *futures, size_t count, int64_t timeout_ms,
+                              size_t *ret_index, mf_error *error)
+{
+    mf_status status = check_wait(futures, count, timeout_ms, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    size_t there = 0;
+    for (size_t i = 0; i < count; i++) {
+        there += futures[i] != NULL;
+    }
+    if (ret_index == NULL || there == 0) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s",
+                        ret_index == NULL ? "ret_index is NULL" : "there is no future to wait for");
+    }
+    uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
+    size_t index = find_ended(futures, count);
+    atomic_fetch_add_explicit(&any_waiting, 1, memory_order_acq_rel);
+    while (index == count && (deadline == MFI_NEVER || mfi_monotonic_ns() < deadline)) {
+        uint32_t seen = atomic_fetch_add_explicit(&any_ended, 0, memory_order_acq_rel);
+        index = find_ended(futures, count);
+        if (index == count) {
+            mfi_futex_wait(&any_ended, seen, deadline);
+            index = find_ended(futures, count);
+        }
+    }
+    atomic_fetch_sub_explicit(&any_waiting, 1, memory_order_acq_rel);
+    if (index == count) {
+        return mfi_fail(error, MF_ERR_TIMEOUT,
+                        "none of %zu calls has ended after a wait of %lld ms", there,
+                        (long long)timeout_ms);
+    }
+    *ret_index = index;
+    return MF_OK;
+}
+
 void mf_future_destroy(mf_future *future)
 {
     if (future != NULL) {
+        mfi_call_handle_fini(&future->handle);
         future_unref(future);
     }
 }

@@ -12,7 +12,8 @@ static mfi_slot *make_heartbeat(mf_parent *parent, int64_t timeout_ms)
         return NULL;
     }
     uint64_t now = mfi_monotonic_ns();
-    slot->span = (mfi_span){.start_ns = now};
+    slot->own_span = (mfi_span){.start_ns = now};
+    slot->span = &slot->own_span;
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_HEARTBEAT, memory_order_relaxed);
     atomic_store_explicit(&slot->started_ns, now, memory_order_relaxed);
     atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
@@ -34,7 +35,7 @@ static void observe(mf_parent *parent, const mfi_heartbeat_event *event)
 static uint64_t answered(mf_parent *parent, mfi_slot *slot)
 {
     uint64_t sent = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
-    uint64_t rtt = slot->span.received_ns - sent;
+    uint64_t rtt = slot->span->received_ns - sent;
     atomic_store_explicit(&parent->heartbeat_rtt_ns, rtt, memory_order_relaxed);
     atomic_store_explicit(&parent->consecutive_misses, 0, memory_order_relaxed);
     atomic_store_explicit(&parent->heartbeat_last_ns, mfi_wall_ns(), memory_order_relaxed);
@@ -57,6 +58,7 @@ static void missed(mf_parent *parent, mfi_slot *slot)
     if (in_row >= most) {
         mfi_circuit_trip(&parent->circuit, MFI_RULE_HEARTBEAT, (double)in_row, (double)most,
                          MF_ERR_TIMEOUT, NULL, NULL);
+        mfi_link_silent(parent, in_row);
     }
 }
 
@@ -67,8 +69,8 @@ static void heartbeat_ended(void *owner, mfi_slot *slot)
     mf_parent *parent = owner;
     if (slot->status == MF_OK) {
         (void)answered(parent, slot);
-        mfi_worker_ready(parent);
-    } else if (slot->status == MF_ERR_TIMEOUT && parent->phase == MFI_WORKER_RUNNING) {
+        mfi_link_ready(parent);
+    } else if (slot->status == MF_ERR_TIMEOUT && parent->phase == MFI_LINK_RUNNING) {
         missed(parent, slot);
     }
 }
@@ -81,7 +83,7 @@ void mfi_heartbeat_send(mf_parent *parent, int64_t timeout_ms)
     }
     slot->ended = heartbeat_ended;
     observe(parent, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
-    mfi_call_submit_async(parent, slot);
+    mfi_call_submit_async(parent, slot, NULL);
 }
 
 void mfi_heartbeat_on_timer(mfi_timer *timer)

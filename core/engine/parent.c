@@ -34,8 +34,9 @@ mf_status mfi_parent_not_running(mf_parent *parent, mf_error *error)
     mfi_mutex_lock(&parent->mutex);
     (void)mfi_str_copy(reason, sizeof reason, parent->exit_text);
     mfi_mutex_unlock(&parent->mutex);
-    return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: its worker %s",
-                    parent->settings.target, reason[0] != '\0' ? reason : "is not ready");
+    return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is %s: its worker %s", parent->settings.target,
+                    state == MF_PARENT_RESTARTING ? "restarting" : "not running",
+                    reason[0] != '\0' ? reason : "is not ready");
 }
 
 /* Waits until the state is none of two. */
@@ -133,6 +134,51 @@ mf_status mf_parent_stop(mf_parent *parent, mf_error *error)
     return MF_OK;
 }
 
+typedef struct restart_call {
+    mf_parent *parent;
+    mf_error *error;
+    mf_status status;
+} restart_call;
+
+static void restart_on_engine(void *argument)
+{
+    restart_call *call = argument;
+    call->status = mfi_link_restart(call->parent, call->error);
+}
+
+mf_status mf_parent_restart(mf_parent *parent, mf_error *error)
+{
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
+    }
+    mf_status status = mfi_runtime_check(parent->runtime, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (mfi_loop_on_thread(parent->runtime->loop)) {
+        return mfi_fail(error, MF_ERR_WOULD_DEADLOCK,
+                        "a restart from a callback would wait for itself");
+    }
+    restart_call call = {.parent = parent, .error = error};
+    mfi_loop_call(parent->runtime->loop, restart_on_engine, &call);
+    if (call.status != MF_OK) {
+        return call.status;
+    }
+    mf_parent_state state = wait_while(parent, MF_PARENT_RESTARTING, MF_PARENT_RESTARTING);
+    if (state == MF_PARENT_READY) {
+        return MF_OK;
+    }
+    if (state != MF_PARENT_FAILED) {
+        return mfi_fail(error, MF_ERR_CANCELLED, "'%s' was stopped during the restart",
+                        parent->settings.target);
+    }
+    mfi_mutex_lock(&parent->mutex);
+    status = parent->start_status != MF_OK ? parent->start_status : MF_ERR_WORKER_EXITED;
+    (void)mfi_fail(error, status, "%s", parent->exit_text);
+    mfi_mutex_unlock(&parent->mutex);
+    return status;
+}
+
 /* ---- Circuit events ---- */
 
 static void on_circuit_timer(mfi_timer *timer)
@@ -190,13 +236,26 @@ static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
     uint64_t oldest = mfi_calls_oldest(parent);
     uint64_t now = mfi_monotonic_ns();
     uint32_t open = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
+    mfi_circuit_snapshot circuit;
+    mfi_circuit_read(&parent->circuit, &circuit);
+    mfi_mutex_lock(&parent->mutex);
+    uint64_t restart_at = parent->restart_at_ns;
+    uint32_t budget = parent->settings.auto_restart ? mfi_restart_budget(&parent->restart, now) : 0;
+    mfi_mutex_unlock(&parent->mutex);
     *ret_gauges = (mfi_target_gauges){
+        .restart_budget = budget,
         .pool_state = pool_state(parent),
         .calls_in_flight = open,
         .heartbeat_misses = atomic_load_explicit(&parent->consecutive_misses, memory_order_relaxed),
         .heartbeat_last_ns = atomic_load_explicit(&parent->heartbeat_last_ns, memory_order_relaxed),
         .queue_capacity = parent->settings.max_in_flight,
         .concurrency_limit = parent->settings.max_in_flight};
+    if (restart_at > now) {
+        ret_gauges->restart_backoff_seconds = (double)(restart_at - now) / (double)MFI_NS_PER_S;
+    }
+    if (circuit.probe_at_ns > now) {
+        ret_gauges->next_probe_ns = mfi_wall_ns() + (circuit.probe_at_ns - now);
+    }
     if (oldest < now) {
         ret_gauges->oldest_call_age_seconds = (double)(now - oldest) / (double)MFI_NS_PER_S;
     }
@@ -207,10 +266,12 @@ static void init_parts(mf_parent *parent)
     mfi_mutex_init(&parent->mutex);
     mfi_mpsc_init(&parent->ended);
     mfi_mpsc_init(&parent->outputs);
+    mfi_mpsc_init(&parent->new_retries);
     mfi_task_init(&parent->ended_task, mfi_calls_run_ended);
     mfi_task_init(&parent->outputs_task, mfi_parent_run_outputs);
     mfi_task_init(&parent->rearm_task, mfi_calls_rearm);
     mfi_task_init(&parent->circuit_task, on_circuit_task);
+    mfi_task_init(&parent->retry_task, mfi_retries_run);
     mfi_timer_init(&parent->deadline_timer, mfi_calls_on_deadline);
     mfi_timer_init(&parent->heartbeat_timer, mfi_heartbeat_on_timer);
     mfi_timer_init(&parent->circuit_timer, on_circuit_timer);
@@ -219,10 +280,12 @@ static void init_parts(mf_parent *parent)
     mfi_circuit_init(&parent->circuit, &parent->settings.circuit, parent->runtime->clock, NULL,
                      mfi_parent_circuit_changed, parent);
     mfi_worker_init(parent);
+    mfi_link_init(parent);
 }
 
 static void free_parts(mf_parent *parent)
 {
+    mfi_service_fini(parent);
     mfi_pending_fini(&parent->pending);
     mfi_target_destroy(parent->observed);
     mfi_circuit_fini(&parent->circuit);
@@ -257,6 +320,11 @@ mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *optio
         return status;
     }
     init_parts(parent);
+    status = mfi_service_init(parent, error);
+    if (status != MF_OK) {
+        free_parts(parent);
+        return status;
+    }
     status = mfi_pending_init(&parent->pending, parent->settings.max_in_flight + MFI_CONTROL_SLOTS,
                               error);
     if (status == MF_OK) {
@@ -299,6 +367,7 @@ static void cancel_timers(void *argument)
 {
     mf_parent *parent = argument;
     mfi_timer_cancel(parent->runtime->loop, &parent->deadline_timer);
+    mfi_timer_cancel(parent->runtime->loop, &parent->again_timer);
     mfi_timer_cancel(parent->runtime->loop, &parent->circuit_timer);
 }
 
@@ -324,6 +393,17 @@ void mf_parent_destroy(mf_parent *parent)
 int64_t mf_parent_pid(mf_parent *parent)
 {
     return parent != NULL ? atomic_load_explicit(&parent->pid, memory_order_relaxed) : 0;
+}
+
+size_t mf_parent_last_exit(mf_parent *parent, char *to, size_t size)
+{
+    if (parent == NULL || to == NULL || size == 0) {
+        return 0;
+    }
+    mfi_mutex_lock(&parent->mutex);
+    size_t length = mfi_str_copy(to, size, parent->last_exit_text);
+    mfi_mutex_unlock(&parent->mutex);
+    return length;
 }
 
 size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size)
@@ -353,6 +433,20 @@ static uint64_t as_ns(double seconds)
     return seconds > 0 ? (uint64_t)(seconds * (double)MFI_NS_PER_S) : 0; /* NaN gives 0 */
 }
 
+static void read_restarts(mf_parent *parent, mf_parent_stats *stats)
+{
+    uint64_t now = mfi_monotonic_ns();
+    mfi_mutex_lock(&parent->mutex);
+    stats->restarts = parent->restarts;
+    stats->restart_attempts = parent->restart.row;
+    stats->restarts_in_period = mfi_restart_in_period(&parent->restart, now);
+    stats->restart_in_ms =
+        parent->restart_at_ns > now ? (parent->restart_at_ns - now) / MFI_NS_PER_MS : 0;
+    stats->last_exit_code = parent->last_exit.code;
+    stats->last_exit_signal = parent->last_exit.signal;
+    mfi_mutex_unlock(&parent->mutex);
+}
+
 mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf_error *error)
 {
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
@@ -379,6 +473,8 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf
     stats.heartbeat_rtt_ns = load(&parent->heartbeat_rtt_ns);
     stats.heartbeat_misses = load(&parent->heartbeat_misses);
     stats.late_replies = load(&parent->late_replies);
+    stats.retries = load(&parent->retries_made);
+    read_restarts(parent, &stats);
     memcpy(ret_stats, &stats, stats.struct_size);
     return MF_OK;
 }

@@ -4,7 +4,9 @@
  *   parent_io.c     the driver's burst: messages out and in
  *   parent_calls.c  the ends of calls: claims, deadlines, completions on the engine thread
  *   call.c          mf_call and its relatives: the life of one call
- *   worker.c        the process: start, readiness, output, exit, stop (engine thread)
+ *   link.c          the connection's life in both modes: start, readiness, end, start again
+ *   worker.c        spawn mode: the process, its output, its exit
+ *   service.c       connect mode: the registry, loss and return of the service
  *   heartbeat.c     periodic and on-demand heartbeats */
 #ifndef MFI_ENGINE_PARENT_H
 #define MFI_ENGINE_PARENT_H
@@ -15,6 +17,7 @@
 
 #include <multifrost/call.h>
 #include <multifrost/parent.h>
+#include <multifrost/registry.h>
 
 #include "base/mutex.h"
 #include "core/engine/driver.h"
@@ -23,6 +26,8 @@
 #include "core/engine/runtime.h"
 #include "core/engine/transport.h"
 #include "core/policy/circuit.h"
+#include "core/policy/restart.h"
+#include "core/policy/retry.h"
 #include "core/process/spawn.h"
 
 #define MFI_CONTROL_SLOTS 8 /* for heartbeats and SHUTDOWN, beyond max_in_flight */
@@ -30,34 +35,51 @@
 
 /* Options with the defaults filled in, and texts of its own. */
 typedef struct mfi_parent_settings {
-    char *target, *worker; /* "math", "math-0" */
-    uint32_t index;        /* the last part of worker */
-    bool is_member;        /* of a pool: the circuit has the worker's name */
-    char *program;
-    char **args, **env; /* NULL-terminated */
+    char *target, *worker;    /* "math", "math-0" */
+    uint32_t index;           /* the last part of worker */
+    bool is_member;           /* of a pool: the circuit has the worker's name */
+    char *program;            /* spawn mode */
+    char **args, **env;       /* NULL-terminated */
+    char *service_id;         /* connect mode */
+    char *registry_directory; /* or NULL */
     char *working_directory, *namespace_name, *client_name, *bind_address;
     uint16_t port;
     bool critical;
+    bool auto_restart, fail_fast;
     int64_t call_timeout_ms, start_timeout_ms, stop_timeout_ms;
+    int64_t discovery_timeout_ms, discovery_poll_ms;
     int64_t heartbeat_interval_ms, heartbeat_timeout_ms;
     uint32_t heartbeat_misses;
     uint32_t max_in_flight;
     size_t max_message_bytes;
     mfi_limits limits;
     mfi_circuit_config circuit;
+    mfi_restart_config restart;
     mf_output_fn on_output;
     void *user_data;
 } mfi_parent_settings;
 
-/* Where the worker's process stands. Engine thread only. */
-typedef enum mfi_worker_phase {
-    MFI_WORKER_NONE,
-    MFI_WORKER_STARTING, /* spawned, no heartbeat answered yet */
-    MFI_WORKER_RUNNING,
-    MFI_WORKER_STOPPING, /* asked to end, by a stop */
-    MFI_WORKER_KILLING,  /* the start failed; being ended */
-    MFI_WORKER_GONE
-} mfi_worker_phase;
+/* Where the connection stands. Engine thread only; the transitions are in link.c. */
+typedef enum mfi_link_phase {
+    MFI_LINK_NONE,     /* not started */
+    MFI_LINK_LOOKING,  /* connect mode: no live service has that name */
+    MFI_LINK_STARTING, /* spawned or connecting: no heartbeat answered yet */
+    MFI_LINK_RUNNING,
+    MFI_LINK_DRAINING, /* no new calls go out; those in flight are waited for */
+    MFI_LINK_ENDING,   /* spawn mode: the process is being ended, `ending` says why */
+    MFI_LINK_CLOSING,  /* waits for the driver to let go of the transport */
+    MFI_LINK_WAITING,  /* for the time of the next start */
+    MFI_LINK_GONE
+} mfi_link_phase;
+
+/* Why a process is being ended. */
+typedef enum mfi_ending {
+    MFI_ENDING_NOT,
+    MFI_ENDING_STOP,
+    MFI_ENDING_RESTART,       /* asked for */
+    MFI_ENDING_START_TIMEOUT, /* it did not become ready */
+    MFI_ENDING_HEARTBEAT      /* it answered no heartbeats */
+} mfi_ending;
 
 /* One of the worker's streams: a pipe that is always drained. */
 typedef struct mfi_stream {
@@ -85,18 +107,25 @@ struct mf_parent {
     _Atomic(uint64_t) drain_since_ns;
     _Atomic(uint32_t) async_open; /* calls and heartbeats that the engine minds */
     _Atomic(uint64_t) calls_ended, calls_failed;
-    _Atomic(uint64_t) late_replies;
+    _Atomic(uint64_t) late_replies, retries_made;
+    mfi_retry_budget retry_budget;
+    _Atomic(bool) holding;  /* calls stay in the queue: set before a barrier in the driver */
+    _Atomic(bool) watching; /* who ends a call posts drain_task */
     _Atomic(uint64_t) heartbeat_rtt_ns, heartbeat_misses;
     _Atomic(uint64_t) heartbeat_last_ns; /* wall clock of the last answer */
     _Atomic(uint32_t) consecutive_misses;
     _Atomic(uint64_t) armed_ns; /* when deadline_timer fires, or will once rearm has run */
 
     mfi_mutex mutex;
-    char endpoint[MFI_ENDPOINT_MAX];   /* guarded by mutex */
-    char exit_text[MFI_EXIT_TEXT_MAX]; /* guarded by mutex: why it does not run */
-    mf_status start_status;            /* guarded by mutex */
-    mf_start_fn start_done;            /* guarded by mutex */
-    void *start_data;                  /* guarded by mutex */
+    char endpoint[MFI_ENDPOINT_MAX];        /* guarded by mutex */
+    char exit_text[MFI_EXIT_TEXT_MAX];      /* guarded by mutex: why it does not run */
+    mf_status start_status;                 /* guarded by mutex */
+    mf_start_fn start_done;                 /* guarded by mutex */
+    void *start_data;                       /* guarded by mutex */
+    mfi_restart restart;                    /* guarded by mutex */
+    mfi_exit last_exit;                     /* guarded by mutex */
+    char last_exit_text[MFI_EXIT_TEXT_MAX]; /* guarded by mutex */
+    uint64_t restarts, restart_at_ns;       /* guarded by mutex; 0: waits for none */
 
     /* Ended asynchronous calls, on their way to the engine thread. */
     mfi_mpsc ended;
@@ -104,21 +133,38 @@ struct mf_parent {
     /* Output messages, on their way to the engine thread. */
     mfi_mpsc outputs;
     mfi_task outputs_task;
+    mfi_mpsc new_retries; /* asynchronous calls with a retry policy */
     _Atomic(uint32_t) outputs_waiting;
 
     /* The engine thread's own. */
-    mfi_task start_task, stop_task, rearm_task, circuit_task;
+    mfi_task start_task, stop_task, rearm_task, circuit_task, drain_task, retry_task;
     mfi_timer deadline_timer, heartbeat_timer, start_timer, stop_timer, circuit_timer;
-    mfi_worker_phase phase;
-    mfi_process process;
-    mfi_source process_source, monitor_source;
-    mfi_stream streams[2];
-    uint64_t spawned_ns;
+    mfi_timer again_timer; /* the next start or the next look, or the end of draining */
+    mfi_link_phase phase;
+    mfi_ending ending;
+    bool stop_asked, was_ready;
+    bool again; /* when it is closed, it starts again after again_wait_ns */
+    uint64_t again_wait_ns;
+    mfi_process_event decision;  /* what the restart policy said, until it is told */
+    uint64_t began_ns, ready_ns; /* this start; when it became ready, 0 if it did not */
     uint32_t connections;
     bool was_connected;
-    bool stop_asked;
     int stop_step;
-    mf_status failure; /* why the start failed */
+    mf_status failure; /* why it will not start (again) */
+    mfi_source monitor_source;
+    struct mfi_async_retry *retries; /* asynchronous calls with a retry policy */
+
+    /* Spawn mode. */
+    mfi_process process;
+    mfi_source process_source;
+    mfi_stream streams[2];
+
+    /* Connect mode. */
+    mf_registry *registry;
+    mfi_source registry_source;
+    mf_service service;     /* the one it is connected to */
+    uint64_t look_until_ns; /* of the first start */
+    uint64_t lost_ns;       /* 0: not lost */
 };
 
 #define MFI_CONTAINER(pointer, type, member)                                                       \
@@ -157,21 +203,71 @@ void mfi_call_wait(mf_parent *parent, mfi_slot *slot);
 /* Claims every active call and ends it with status. Returns how many user calls; ret_oldest (may be
  * NULL) gets the ids of the oldest of them. */
 uint32_t mfi_calls_fail_all(mf_parent *parent, mf_status status, mf_context *ret_oldest);
-/* An asynchronous call was activated: its deadline is minded from here on, and it is sent. */
-void mfi_call_submit_async(mf_parent *parent, mfi_slot *slot);
+/* The same for what was handed to the transport; calls that still wait in the queue stay. */
+uint32_t mfi_calls_fail_sent(mf_parent *parent, mf_status status, mf_context *ret_oldest);
+/* How many calls were handed to the transport and have not ended. */
+uint32_t mfi_calls_sent(mf_parent *parent);
+/* Activates an asynchronous call: its deadline is minded from here on, and it is sent. ret_state
+ * (may be NULL) is what claims it; it is written before the call can end. */
+void mfi_call_submit_async(mf_parent *parent, mfi_slot *slot, uint64_t *ret_state);
 void mfi_calls_run_ended(mfi_task *task);
 void mfi_calls_rearm(mfi_task *task);
 void mfi_calls_on_deadline(mfi_timer *timer);
 /* When the oldest active call began, MFI_NEVER if there is none. */
 uint64_t mfi_calls_oldest(mf_parent *parent);
 
+/* ---- call_async.c: engine thread ---- */
+void mfi_retries_run(mfi_task *task);
+/* The parent ends: calls that wait for an attempt end too. */
+void mfi_retries_end(mf_parent *parent);
+
+/* ---- link.c: engine thread ---- */
+void mfi_link_init(mf_parent *parent);
+/* A heartbeat was answered: what was starting is ready. */
+void mfi_link_ready(mf_parent *parent);
+/* No heartbeat was answered for long enough. */
+void mfi_link_silent(mf_parent *parent, uint32_t misses);
+/* The transport is open: whatever the peer does is seen from here on. */
+mf_status mfi_link_watch(mf_parent *parent, mf_error *error);
+/* A start, the first or another one, came to nothing. */
+void mfi_link_start_failed(mf_parent *parent, const mf_error *error, const char *reason);
+/* What was running is no more: calls end, and it is decided whether another start follows. why
+ * reads like "was killed by signal 9 (SIGKILL)"; reason is one of the metrics' words. Gives how
+ * many calls that ended; ret_oldest gets the ids of the oldest. */
+uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
+                       mf_context *ret_oldest);
+/* After it, when the loss itself has been reported: opens the circuit, and closes. */
+void mfi_link_close_lost(mf_parent *parent, const mf_context *oldest);
+/* Lets go of the transport, and of the process; then it starts again or is gone. */
+void mfi_link_close(mf_parent *parent);
+/* No new calls go out until the next start; when those in flight have ended, it goes on. */
+void mfi_link_drain(mf_parent *parent);
+void mfi_link_set_exit_text(mf_parent *parent, const char *text);
+/* mf_parent_restart(), on the engine thread. */
+mf_status mfi_link_restart(mf_parent *parent, mf_error *error);
+
 /* ---- worker.c: engine thread ---- */
-void mfi_worker_start(mfi_task *task);
-void mfi_worker_stop(mfi_task *task);
-void mfi_worker_ready(mf_parent *parent);
-void mfi_worker_shutdown_ended(void *owner, mfi_slot *slot);
 void mfi_worker_init(mf_parent *parent);
+/* Opens the transport and spawns. */
+mf_status mfi_worker_begin(mf_parent *parent, mf_error *error);
+/* Asks it to end, by SHUTDOWN or else SIGTERM; SIGKILL follows if it does not. */
+void mfi_worker_end(mf_parent *parent, mfi_ending ending, bool shutdown);
+void mfi_worker_kill(mf_parent *parent, mfi_ending ending);
+/* The process has ended: gives back what belongs to it. */
+void mfi_worker_close(mf_parent *parent);
 void mfi_worker_output(mf_parent *parent, bool is_stderr, const char *text, size_t length);
+
+/* ---- service.c: engine thread ---- */
+mf_status mfi_service_init(mf_parent *parent, mf_error *error);
+void mfi_service_fini(mf_parent *parent);
+/* Looks for it: connects, or goes on looking. */
+mf_status mfi_service_begin(mf_parent *parent, mf_error *error);
+/* Something has happened to the connection: is it still the service of that name? */
+void mfi_service_check(mf_parent *parent, bool disconnected);
+static inline bool mfi_parent_connects(const mf_parent *parent)
+{
+    return parent->settings.service_id != NULL;
+}
 
 /* ---- heartbeat.c ---- */
 /* Engine thread: sends one; its answer or miss is handled by itself. */

@@ -22,6 +22,9 @@ void mfi_call_closed(mf_parent *parent)
     if (atomic_load_explicit(&parent->draining, memory_order_acquire)) {
         mfi_futex_wake(&parent->calls_open, INT32_MAX);
     }
+    if (atomic_load_explicit(&parent->watching, memory_order_acquire)) {
+        (void)mfi_loop_post(parent->runtime->loop, &parent->drain_task);
+    }
 }
 
 void mfi_calls_run_ended(mfi_task *task)
@@ -58,6 +61,7 @@ void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
 typedef struct fail_all {
     mf_parent *parent;
     mf_status status;
+    bool sent_only;
     uint32_t count;
     uint64_t oldest_ns;
     mf_context *oldest; /* or NULL */
@@ -66,26 +70,58 @@ typedef struct fail_all {
 static void fail_one(mfi_slot *slot, uint64_t state, void *user_data)
 {
     fail_all *all = user_data;
-    if (!mfi_slot_claim(slot, state)) {
+    bool is_call = atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
+    bool waits = is_call && atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) == 0;
+    if ((all->sent_only && waits) || !mfi_slot_claim(slot, state)) {
         return;
     }
-    if (atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL) {
+    if (is_call) {
         all->count++;
-        if (all->oldest != NULL && slot->span.start_ns < all->oldest_ns) {
-            all->oldest_ns = slot->span.start_ns;
-            *all->oldest = slot->span.context;
+        if (all->oldest != NULL && slot->span->start_ns < all->oldest_ns) {
+            all->oldest_ns = slot->span->start_ns;
+            *all->oldest = slot->span->context;
         }
     }
     slot->status = all->status;
     mfi_call_ended(all->parent, slot, state);
 }
 
-uint32_t mfi_calls_fail_all(mf_parent *parent, mf_status status, mf_context *ret_oldest)
+static uint32_t fail(mf_parent *parent, mf_status status, bool sent_only, mf_context *ret_oldest)
 {
-    fail_all all = {
-        .parent = parent, .status = status, .oldest_ns = MFI_NEVER, .oldest = ret_oldest};
+    fail_all all = {.parent = parent,
+                    .status = status,
+                    .sent_only = sent_only,
+                    .oldest_ns = MFI_NEVER,
+                    .oldest = ret_oldest};
     mfi_pending_visit(&parent->pending, fail_one, &all);
     return all.count;
+}
+
+uint32_t mfi_calls_fail_all(mf_parent *parent, mf_status status, mf_context *ret_oldest)
+{
+    return fail(parent, status, false, ret_oldest);
+}
+
+uint32_t mfi_calls_fail_sent(mf_parent *parent, mf_status status, mf_context *ret_oldest)
+{
+    return fail(parent, status, true, ret_oldest);
+}
+
+static void count_sent(mfi_slot *slot, uint64_t state, void *user_data)
+{
+    (void)state;
+    uint32_t *count = user_data;
+    bool is_call = atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
+    if (is_call && atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) != 0) {
+        (*count)++;
+    }
+}
+
+uint32_t mfi_calls_sent(mf_parent *parent)
+{
+    uint32_t count = 0;
+    mfi_pending_visit(&parent->pending, count_sent, &count);
+    return count;
 }
 
 /* ---- Deadlines of asynchronous calls ----
@@ -156,12 +192,15 @@ static void mind_deadline(mf_parent *parent, uint64_t deadline_ns)
     }
 }
 
-void mfi_call_submit_async(mf_parent *parent, mfi_slot *slot)
+void mfi_call_submit_async(mf_parent *parent, mfi_slot *slot, uint64_t *ret_state)
 {
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     atomic_fetch_add_explicit(&parent->async_open, 1, memory_order_acq_rel);
+    uint64_t state = mfi_slot_active_state(slot, MFI_PHASE_ASYNC);
+    if (ret_state != NULL) {
+        *ret_state = state;
+    }
     mfi_slot_activate(slot, MFI_PHASE_ASYNC);
-    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
     mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
     mind_deadline(parent, deadline);
     if (!mfi_driver_kick(&parent->driver) && mfi_slot_claim(slot, state)) {

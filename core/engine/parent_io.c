@@ -86,6 +86,9 @@ static mfi_slot *next_to_send(mf_parent *parent)
 static bool send_queued(mf_parent *parent)
 {
     for (int i = 0; i < BURST_MESSAGES; i++) {
+        if (atomic_load_explicit(&parent->holding, memory_order_relaxed)) {
+            return true; /* what is queued waits for the next worker */
+        }
         mfi_slot *slot = next_to_send(parent);
         if (slot == NULL) {
             return mfi_mpsc_empty(&parent->driver.queue);
@@ -148,11 +151,11 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_mes
     }
     mfi_metadata metadata;
     mfi_metadata_read(envelope->metadata, &metadata);
-    slot->span.received_ns = mfi_monotonic_ns();
-    slot->span.response_bytes = (uint32_t)message->size;
-    slot->span.has_server_times = metadata.has_server_times;
-    slot->span.server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
-    slot->span.server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
+    slot->span->received_ns = mfi_monotonic_ns();
+    slot->span->response_bytes = (uint32_t)message->size;
+    slot->span->has_server_times = metadata.has_server_times;
+    slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
+    slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
     slot->result = envelope->result;
     slot->metadata = envelope->metadata;
@@ -250,6 +253,13 @@ static bool receive_all(mf_parent *parent, const mfi_waiter *until)
     return false;
 }
 
+static bool has_more(void *self)
+{
+    mf_parent *parent = self;
+    return parent->stalled == NULL && !mfi_mpsc_empty(&parent->driver.queue) &&
+           !atomic_load_explicit(&parent->holding, memory_order_relaxed);
+}
+
 static bool burst(void *self, const mfi_waiter *until)
 {
     mf_parent *parent = self;
@@ -260,11 +270,8 @@ static bool burst(void *self, const mfi_waiter *until)
         }
         /* Sending may have consumed what would have woken us, so receive has the last word: only
          * when nothing came into the queue meanwhile is the burst at its end. */
-        if (sent && (parent->stalled != NULL || mfi_mpsc_empty(&parent->driver.queue))) {
-            return true;
-        }
-        if (!sent) {
-            return false;
+        if (!sent || !has_more(parent)) {
+            return sent;
         }
     }
 }
@@ -275,4 +282,5 @@ static bool needs_watch(void *self)
     return atomic_load_explicit(&parent->async_open, memory_order_acquire) > 0;
 }
 
-const mfi_driver_ops mfi_parent_driver_ops = {.burst = burst, .needs_watch = needs_watch};
+const mfi_driver_ops mfi_parent_driver_ops = {
+    .burst = burst, .needs_watch = needs_watch, .has_more = has_more};

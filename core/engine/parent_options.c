@@ -75,6 +75,15 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
          &to->heartbeat_interval_ms},
         {"heartbeat_timeout_ms", from->heartbeat_timeout_ms, 3000, false,
          &to->heartbeat_timeout_ms},
+        {"discovery_timeout_ms", from->discovery_timeout_ms, 5000, false,
+         &to->discovery_timeout_ms},
+        {"discovery_poll_ms", from->discovery_poll_ms, 100, false, &to->discovery_poll_ms},
+        {"restart_period_ms", from->restart_period_ms, 60000, false, &to->restart.period_ms},
+        {"restart_backoff_ms", from->restart_backoff_ms, 1000, false,
+         &to->restart.backoff.first_ms},
+        {"restart_backoff_max_ms", from->restart_backoff_max_ms, 30000, false,
+         &to->restart.backoff.most_ms},
+        {"restart_stable_ms", from->restart_stable_ms, 10000, false, &to->restart.stable_ms},
         {"circuit_open_ms", from->circuit_open_ms, 1000, false, &to->circuit.open_ms},
         {"circuit_open_max_ms", from->circuit_open_max_ms, 30000, false, &to->circuit.open_max_ms},
     };
@@ -91,25 +100,26 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
 static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *from,
                              mf_error *error)
 {
-    int64_t most = (int64_t)MFI_MESSAGE_MAX_BYTES;
-    if (from->max_message_bytes < 0 || from->max_message_bytes > most) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        "max_message_bytes must be 1 to %lld, not %lld", (long long)most,
-                        (long long)from->max_message_bytes);
-    }
-    to->max_message_bytes = (size_t)(from->max_message_bytes != 0 ? from->max_message_bytes : most);
-    to->limits = mfi_limits_default;
     to->circuit.disabled = from->circuit_failures == MF_DISABLED;
+    bool unlimited = from->max_restart_attempts == MF_DISABLED;
     mf_status status =
         pick_count("max_in_flight", from->max_in_flight, 4096, 65528, &to->max_in_flight, error);
+    if (status == MF_OK) {
+        status = pick_count("max_restart_attempts", unlimited ? 0 : from->max_restart_attempts, 5,
+                            MFI_RESTARTS_MAX, &to->restart.max_attempts, error);
+    }
     if (status == MF_OK) {
         status = pick_count("heartbeat_misses", from->heartbeat_misses, 3, 1000,
                             &to->heartbeat_misses, error);
     }
     if (status == MF_OK) {
-        status = pick_count("circuit_failures", to->circuit.disabled ? 0 : from->circuit_failures,
-                            5, 1000000, &to->circuit.consecutive_failures, error);
+        status =
+            pick_count("circuit_failures", to->circuit.disabled ? 0 : from->circuit_failures,
+                       to->restart.max_attempts, 1000000, &to->circuit.consecutive_failures, error);
     }
+    to->restart.max_attempts = unlimited ? 0 : to->restart.max_attempts;
+    to->restart.backoff.multiplier = 2;
+    to->restart.backoff.jitter = 0.2;
     to->circuit.heartbeat_misses = to->heartbeat_misses;
     to->circuit.jitter = 0.2;
     to->circuit.probes = 3;
@@ -118,9 +128,57 @@ static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *f
     return status;
 }
 
+/* A size or count: zero takes the default. */
+static mf_status pick_size(const char *name, int64_t given, size_t preset, size_t most,
+                           size_t *ret_size, mf_error *error)
+{
+    if (given < 0 || (uint64_t)given > most) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be 1 to %zu, not %lld", name, most,
+                        (long long)given);
+    }
+    *ret_size = given != 0 ? (size_t)given : preset;
+    return MF_OK;
+}
+
+mf_status mfi_limits_pick(mfi_limits *ret_limits, int64_t max_string_bytes, int64_t max_items,
+                          mf_error *error)
+{
+    size_t items = 0;
+    mf_status status =
+        pick_size("max_string_bytes", max_string_bytes, mfi_limits_default.string_bytes,
+                  MFI_MESSAGE_MAX_BYTES, &ret_limits->string_bytes, error);
+    if (status == MF_OK) {
+        status = pick_size("max_items", max_items, mfi_limits_default.items, MFI_ITEMS_MOST, &items,
+                           error);
+    }
+    ret_limits->items = (uint32_t)items;
+    return status;
+}
+
+static mf_status pick_limits(mfi_parent_settings *to, const mf_parent_options *from,
+                             mf_error *error)
+{
+    mf_status status =
+        pick_size("max_message_bytes", from->max_message_bytes, MFI_MESSAGE_MAX_BYTES,
+                  MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
+    return status == MF_OK
+               ? mfi_limits_pick(&to->limits, from->max_string_bytes, from->max_items, error)
+               : status;
+}
+
 /* ---- Names ---- */
 
-/* "/path/math.py" gives "math"; what does not fit a target becomes '_'. */
+/* What does not fit a target becomes '_'. */
+static void make_fit(char *target)
+{
+    for (char *c = target; *c != '\0'; c++) {
+        if (!mfi_correlation_id_valid(c, 1) || *c == ':') {
+            *c = '_';
+        }
+    }
+}
+
+/* "/path/math.py" gives "math". */
 static void target_from_path(const char *path, char to[TARGET_MAX + 1])
 {
     const char *slash = strrchr(path, '/');
@@ -129,11 +187,7 @@ static void target_from_path(const char *path, char to[TARGET_MAX + 1])
     if (dot != NULL && dot != to) {
         *dot = '\0';
     }
-    for (char *c = to; *c != '\0'; c++) {
-        if (!mfi_correlation_id_valid(c, 1) || *c == ':') {
-            *c = '_';
-        }
-    }
+    make_fit(to);
 }
 
 /* The script if there is one, else the program: `python3 math.py` is "math". */
@@ -166,6 +220,9 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
     }
     if (from->target != NULL) {
         (void)mfi_str_copy(target, sizeof target, from->target);
+    } else if (from->service_id != NULL) {
+        (void)mfi_str_copy(target, sizeof target, from->service_id);
+        make_fit(target);
     } else {
         target_from_path(script_or_program(from), target);
     }
@@ -178,15 +235,20 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
 static mf_status check_names(const mf_parent_options *from, mf_error *error)
 {
     struct in_addr address;
-    const char *names[] = {from->namespace_name, from->client_name};
-    if (from->program == NULL || from->program[0] == '\0') {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "program is missing");
+    static const char *const words[] = {"namespace_name", "client_name", "service_id"};
+    const char *names[] = {from->namespace_name, from->client_name, from->service_id};
+    bool spawns = from->program != NULL && from->program[0] != '\0';
+    bool connects = from->service_id != NULL && from->service_id[0] != '\0';
+    if (spawns == connects) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        spawns ? "program and service_id exclude each other"
+                               : "program or service_id is missing");
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         if (names[i] != NULL && (strlen(names[i]) > MFI_NAME_MAX_BYTES ||
                                  !mfi_utf8_valid(names[i], strlen(names[i])))) {
             return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
-                            i == 0 ? "namespace_name" : "client_name", MFI_NAME_MAX_BYTES);
+                            words[i], MFI_NAME_MAX_BYTES);
         }
     }
     if (from->bind_address != NULL && inet_pton(AF_INET, from->bind_address, &address) != 1) {
@@ -209,17 +271,20 @@ static char *copy_or(const char *text, const char *preset)
 
 static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *from, mf_error *error)
 {
-    to->program = strdup(from->program);
+    to->program = copy_or(from->program, NULL);
+    to->service_id = copy_or(from->program == NULL ? from->service_id : NULL, NULL);
+    to->registry_directory = copy_or(from->registry_directory, NULL);
     to->args = mfi_list_copy(from->args, "--worker");
     to->env = mfi_list_copy(from->env, NULL);
     to->namespace_name = copy_or(from->namespace_name, MFI_DEFAULT_NAMESPACE);
     to->bind_address = copy_or(from->bind_address, "127.0.0.1");
     to->client_name = copy_or(from->client_name, NULL);
     to->working_directory = copy_or(from->working_directory, NULL);
-    bool complete = to->program != NULL && to->args != NULL && to->env != NULL &&
-                    to->namespace_name != NULL && to->bind_address != NULL && to->target != NULL &&
-                    to->worker != NULL &&
+    bool complete = (to->program != NULL || to->service_id != NULL) && to->args != NULL &&
+                    to->env != NULL && to->namespace_name != NULL && to->bind_address != NULL &&
+                    to->target != NULL && to->worker != NULL &&
                     (to->client_name != NULL) == (from->client_name != NULL) &&
+                    (to->registry_directory != NULL) == (from->registry_directory != NULL) &&
                     (to->working_directory != NULL) == (from->working_directory != NULL);
     return complete ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent's options");
 }
@@ -240,6 +305,9 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
         status = pick_counts(settings, &from, error);
     }
     if (status == MF_OK) {
+        status = pick_limits(settings, &from, error);
+    }
+    if (status == MF_OK) {
         status = pick_target(settings, &from, error);
     }
     if (status == MF_OK) {
@@ -248,6 +316,8 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
     if (status == MF_OK) {
         settings->port = from.port;
         settings->critical = from.critical;
+        settings->auto_restart = from.auto_restart;
+        settings->fail_fast = from.fail_fast;
         settings->on_output = from.on_output;
         settings->user_data = from.user_data;
         *ret_runtime = from.runtime;
@@ -260,6 +330,8 @@ void mfi_parent_settings_fini(mfi_parent_settings *settings)
     free(settings->target);
     free(settings->worker);
     free(settings->program);
+    free(settings->service_id);
+    free(settings->registry_directory);
     mfi_list_free(settings->args);
     mfi_list_free(settings->env);
     free(settings->working_directory);

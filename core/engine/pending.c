@@ -139,6 +139,7 @@ mfi_slot *mfi_pending_acquire(mfi_pending *pending)
     if (slot != NULL) {
         issue_id(pending, slot);
         mfi_waiter_init(&slot->waiter);
+        slot->span = &slot->own_span;
         slot->ended = NULL;
         slot->done = NULL;
         slot->admitted = false;

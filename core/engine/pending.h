@@ -50,7 +50,8 @@ struct mfi_slot {
     void (*ended)(void *owner, mfi_slot *slot); /* asynchronous ones: on the engine thread */
     mf_call_fn done;                            /* the user's callback and its data */
     void *user_data;
-    mfi_span span;
+    mfi_span *span;    /* of the call that this is an attempt of; valid until its end is told */
+    mfi_span own_span; /* where that is nobody else's */
     mfi_circuit_ticket ticket;
     bool admitted; /* ticket is to be reported */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
@@ -59,6 +60,7 @@ struct mfi_slot {
     mfi_message reply;          /* the answer, if there was one */
     mfi_slice result, metadata; /* views into reply */
     mfi_text error_text;
+    char refusal[256]; /* why the answer could not be taken */
 };
 
 typedef struct mfi_pending {
@@ -74,6 +76,11 @@ void mfi_pending_fini(mfi_pending *pending);
 
 /* A slot with a fresh id, not active yet; NULL when all are in use. */
 mfi_slot *mfi_pending_acquire(mfi_pending *pending);
+/* What the state will be when it is active: what claims it. */
+static inline uint64_t mfi_slot_active_state(const mfi_slot *slot, mfi_phase phase)
+{
+    return (atomic_load_explicit(&slot->state, memory_order_relaxed) & ~UINT64_C(3)) | phase;
+}
 /* Everything is written: answers may come. Two holders: the queue and who ends the call. */
 void mfi_slot_activate(mfi_slot *slot, mfi_phase phase);
 /* One holder less; the last one frees the slot. */

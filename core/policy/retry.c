@@ -74,7 +74,6 @@ static bool is_retriable(const mfi_retry_outcome *outcome)
     case MF_ERR_TIMEOUT:
     case MF_ERR_CIRCUIT_OPEN:
     case MF_ERR_WORKER_EXITED:
-    case MF_ERR_TOO_MANY_CALLS:
     case MF_ERR_PROTOCOL:
     case MF_ERR_IO:
         return true;

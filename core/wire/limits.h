@@ -11,6 +11,8 @@
 #define MFI_STRING_MAX_BYTES ((size_t)10485760)
 /* Items of one array, pairs of one map. */
 #define MFI_CONTAINER_MAX_ITEMS 100000u
+/* The most that an option may raise it to. */
+#define MFI_ITEMS_MOST ((size_t)16 * 1024 * 1024)
 /* Containers within containers, the message's own map included. */
 #define MFI_DEPTH_MAX MF_VALUE_DEPTH_MAX
 /* All metadata of one message that we make. */

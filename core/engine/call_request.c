@@ -1,0 +1,142 @@
+/* What a caller asked for: checked, completed with the parent's defaults, and given its ids. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "core/engine/call_parts.h"
+#include "core/wire/trace.h"
+#include "logging/context.h"
+
+/* ---- Checks that come before a call exists ---- */
+
+mf_status mfi_call_check_name(const char *what, const char *name, mf_error *error)
+{
+    size_t length = name != NULL ? strlen(name) : 0;
+    if (name == NULL || length > MFI_NAME_MAX_BYTES || !mfi_utf8_valid(name, length)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
+                        what, MFI_NAME_MAX_BYTES);
+    }
+    return MF_OK;
+}
+
+static mf_status check_options(const mf_call_options *options, mf_error *error)
+{
+    if (options->timeout_ms < 0) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "timeout_ms must not be negative");
+    }
+    if (options->correlation_id != NULL &&
+        !mfi_correlation_id_valid(options->correlation_id, strlen(options->correlation_id))) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "correlation_id must be 1 to 128 of [A-Za-z0-9._:-]");
+    }
+    if (options->metadata != NULL && options->metadata->type != MF_TYPE_MAP) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metadata must be a map, not %s",
+                        mf_type_name((mf_type)options->metadata->type));
+    }
+    if (options->namespace_name != NULL &&
+        mfi_call_check_name("namespace_name", options->namespace_name, error) != MF_OK) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    if (options->client_name != NULL) {
+        return mfi_call_check_name("client_name", options->client_name, error);
+    }
+    return MF_OK;
+}
+
+mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
+                        const mf_call_options *options, mfi_call_request *ret, mf_error *error)
+{
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
+    }
+    mf_status status = mfi_runtime_check(parent->runtime, error);
+    if (status == MF_OK) {
+        status = mfi_call_check_name("function", function, error);
+    }
+    if (status == MF_OK && function[0] == '\0') {
+        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "function is empty");
+    }
+    if (status == MF_OK) {
+        status = mfi_options_copy(&ret->options, sizeof ret->options, sizeof(mf_call_options),
+                                  options, "mf_call_options", error);
+    }
+    if (status == MF_OK) {
+        status = check_options(&ret->options, error);
+    }
+    if (status == MF_OK) {
+        ret->function = function;
+        ret->function_length = strlen(function);
+        ret->args = args;
+        ret->timeout_ms = ret->options.timeout_ms != 0 ? ret->options.timeout_ms
+                                                       : parent->settings.call_timeout_ms;
+        ret->start_ns = mfi_monotonic_ns();
+        ret->deadline_ns = mfi_deadline_after_ms(ret->start_ns, ret->timeout_ms);
+        ret->retry.max_attempts = 1;
+    }
+    if (status == MF_OK && ret->options.retry != NULL) {
+        status = mfi_retry_policy_read(&ret->retry, ret->options.retry, error);
+    }
+    return status;
+}
+
+/* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
+
+static void new_hex_id(char *to, size_t bytes)
+{
+    uint8_t random[16];
+    do {
+        mfi_random(random, bytes);
+    } while (random[0] == 0 && random[bytes - 1] == 0); /* all-zero ids are invalid */
+    mfi_format_hex(to, random, bytes);
+}
+
+void mfi_call_new_span_id(mf_context *context)
+{
+    new_hex_id(context->span_id, 8);
+}
+
+static void fill_context(mf_context *context, const mfi_call_request *request)
+{
+    const mf_context *current = mfi_context_current();
+    const char *given = request->options.traceparent;
+    memset(context, 0, sizeof *context);
+    if (given != NULL && mfi_traceparent_parse(given, strlen(given), context->trace_id,
+                                               context->parent_span_id, &context->trace_flags)) {
+        /* as given */
+    } else if (current != NULL && current->trace_id[0] != '\0') {
+        memcpy(context->trace_id, current->trace_id, sizeof context->trace_id);
+        memcpy(context->parent_span_id, current->span_id, sizeof context->parent_span_id);
+        context->trace_flags = current->trace_flags;
+    } else {
+        new_hex_id(context->trace_id, 16);
+        context->trace_flags = 2; /* random trace id */
+    }
+    mfi_call_new_span_id(context);
+    const char *correlation_id = request->options.correlation_id;
+    if (correlation_id == NULL) {
+        correlation_id = current != NULL && current->correlation_id[0] != '\0'
+                             ? current->correlation_id
+                             : context->trace_id;
+    }
+    (void)mfi_str_copy(context->correlation_id, sizeof context->correlation_id, correlation_id);
+    if (current != NULL) {
+        memcpy(context->parent_request_id, current->request_id, sizeof context->parent_request_id);
+    }
+}
+
+void mfi_call_fill_span(mf_parent *parent, mfi_span *span, const mfi_call_request *request)
+{
+    const char *namespace_name = request->options.namespace_name;
+    *span = (mfi_span){
+        .target = parent->observed,
+        .function =
+            mfi_target_function(parent->observed, request->function, request->function_length),
+        .function_name = request->function,
+        .namespace_name = namespace_name != NULL ? namespace_name : parent->settings.namespace_name,
+        .start_ns = request->start_ns,
+        .deadline_ms = request->timeout_ms,
+        .attempt = 1,
+    };
+    fill_context(&span->context, request);
+}

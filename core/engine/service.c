@@ -1,0 +1,227 @@
+/* Connect mode: a service is found by its name, and found again when it has moved. Everything here
+ * runs on the engine thread.
+ *
+ * While it is connected, two things can say that the service is no longer the one it was: the
+ * registry's file changes, or the connection ends. Both lead to a look at the registry. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/engine/parent.h"
+
+#define QUEUE_MESSAGES 10000
+#define LINGER_MS 500
+
+static mfi_loop *loop_of(const mf_parent *parent)
+{
+    return parent->runtime->loop;
+}
+
+static void observe(mf_parent *parent, const mfi_service_event *event)
+{
+    mfi_observe_service_changed(parent->runtime->observer, parent->observed, event);
+}
+
+static void look_again_later(mf_parent *parent)
+{
+    (void)mfi_timer_set(
+        loop_of(parent), &parent->again_timer,
+        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.discovery_poll_ms));
+}
+
+/* ---- Finding it ---- */
+
+static mf_status connect_to(mf_parent *parent, const mf_service *found, mf_error *error)
+{
+    mfi_transport_options options = {.context = parent->runtime->messaging,
+                                     .address = parent->settings.bind_address,
+                                     .port = found->port,
+                                     .max_message_bytes = parent->settings.max_message_bytes,
+                                     .queue_messages = QUEUE_MESSAGES,
+                                     .linger_ms = LINGER_MS};
+    mf_status status = mfi_transport_zmq_open(&parent->transport, &options, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    uint64_t now = mfi_loop_now(loop_of(parent));
+    parent->phase = MFI_LINK_STARTING;
+    parent->service = *found;
+    atomic_store_explicit(&parent->pid, found->pid, memory_order_relaxed);
+    observe(parent,
+            &(mfi_service_event){.what = MFI_SERVICE_FOUND,
+                                 .service_id = parent->settings.service_id,
+                                 .text = parent->transport->endpoint,
+                                 .pid = found->pid,
+                                 .gap_ns = parent->lost_ns != 0 ? now - parent->lost_ns : 0});
+    parent->lost_ns = 0;
+    if (mf_registry_watch_fd(parent->registry) < 0) {
+        look_again_later(parent); /* nothing tells of changes: they are looked for */
+    }
+    return mfi_link_watch(parent, error);
+}
+
+mf_status mfi_service_begin(mf_parent *parent, mf_error *error)
+{
+    mf_service found = MF_SERVICE_INIT;
+    mf_status status =
+        mf_registry_find(parent->registry, parent->settings.service_id, &found, error);
+    if (status == MF_OK) {
+        return connect_to(parent, &found, error);
+    }
+    bool late = mfi_loop_now(loop_of(parent)) >= parent->look_until_ns;
+    if (parent->was_ready || (status == MF_ERR_NOT_FOUND && !late)) {
+        parent->phase = MFI_LINK_LOOKING;
+        look_again_later(parent);
+        return MF_OK;
+    }
+    if (status == MF_ERR_NOT_FOUND) {
+        status =
+            mfi_fail(error, MF_ERR_NOT_FOUND, "Service '%s' not found within %lld ms",
+                     parent->settings.service_id, (long long)parent->settings.discovery_timeout_ms);
+    }
+    return status;
+}
+
+/* ---- Losing it ---- */
+
+static void lost(mf_parent *parent, const char *why)
+{
+    uint32_t failed = 0;
+    mf_context oldest = {0};
+    parent->lost_ns = mfi_loop_now(loop_of(parent));
+    if (parent->was_ready) {
+        failed = mfi_link_lost(parent, why, NULL, &oldest);
+    } else { /* the first start goes on looking */
+        mfi_link_set_exit_text(parent, why);
+        parent->again = true;
+        parent->again_wait_ns = 0;
+    }
+    observe(parent, &(mfi_service_event){.what = MFI_SERVICE_LOST,
+                                         .service_id = parent->settings.service_id,
+                                         .text = why,
+                                         .pid = parent->service.pid,
+                                         .pending_failed = failed});
+    if (parent->was_ready) {
+        mfi_link_close_lost(parent, &oldest);
+    } else {
+        mfi_link_close(parent);
+    }
+}
+
+/* It gave its name up, but still answers: what it was asked before is waited for. */
+static void leaving(mf_parent *parent, const char *why)
+{
+    parent->lost_ns = mfi_loop_now(loop_of(parent));
+    mfi_link_set_exit_text(parent, why);
+    observe(parent, &(mfi_service_event){.what = MFI_SERVICE_LOST,
+                                         .service_id = parent->settings.service_id,
+                                         .text = why,
+                                         .pid = parent->service.pid});
+    mfi_link_drain(parent);
+}
+
+void mfi_service_check(mf_parent *parent, bool disconnected)
+{
+    char why[MFI_EXIT_TEXT_MAX];
+    mf_error error;
+    mf_service now = MF_SERVICE_INIT;
+    mfi_error_clear(&error);
+    if (parent->phase != MFI_LINK_STARTING && parent->phase != MFI_LINK_RUNNING &&
+        parent->phase != MFI_LINK_DRAINING) {
+        return;
+    }
+    mf_status status =
+        mf_registry_find(parent->registry, parent->settings.service_id, &now, &error);
+    bool same =
+        status == MF_OK && now.pid == parent->service.pid && now.port == parent->service.port;
+    if (status == MF_OK && !same) {
+        (void)mfi_str_format(why, sizeof why, "moved to port %u (pid %lld)", (unsigned)now.port,
+                             (long long)now.pid);
+    } else if (status == MF_ERR_NOT_FOUND) {
+        (void)mfi_str_format(why, sizeof why, "is no longer registered: %.160s", error.message);
+    } else if (!same) {
+        return; /* the file cannot be read now: the connection says enough */
+    } else {
+        (void)mfi_str_format(why, sizeof why, "closed the connection to %s",
+                             parent->transport->endpoint);
+    }
+    if (same && !disconnected) {
+        if (mf_registry_watch_fd(parent->registry) < 0) {
+            look_again_later(parent);
+        }
+        return;
+    }
+    if (disconnected || parent->phase == MFI_LINK_STARTING || parent->connections == 0) {
+        lost(parent, why);
+    } else if (parent->phase == MFI_LINK_RUNNING) {
+        leaving(parent, why);
+    }
+}
+
+static void on_registry(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mf_parent *parent = MFI_CONTAINER(source, mf_parent, registry_source);
+    if (mf_registry_wait(parent->registry, 0, NULL) != MF_OK) {
+        return; /* nothing of ours has changed */
+    }
+    if (parent->phase == MFI_LINK_LOOKING) {
+        (void)mfi_timer_set(loop_of(parent), &parent->again_timer, parent->began_ns); /* now */
+    } else {
+        mfi_service_check(parent, false);
+    }
+}
+
+/* ---- Life ---- */
+
+typedef struct watch_call {
+    mf_parent *parent;
+    mf_error *error;
+    mf_status status;
+} watch_call;
+
+static void watch(void *argument)
+{
+    watch_call *call = argument;
+    mf_parent *parent = call->parent;
+    int fd = mf_registry_watch_fd(parent->registry);
+    if (fd >= 0) {
+        call->status =
+            mfi_source_add(loop_of(parent), &parent->registry_source, fd, EPOLLIN, call->error);
+    }
+}
+
+static void unwatch(void *argument)
+{
+    mf_parent *parent = argument;
+    mfi_source_remove(loop_of(parent), &parent->registry_source);
+}
+
+mf_status mfi_service_init(mf_parent *parent, mf_error *error)
+{
+    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
+    options.directory = parent->settings.registry_directory;
+    options.runtime = parent->runtime;
+    mfi_source_init(&parent->registry_source, on_registry);
+    if (!mfi_parent_connects(parent)) {
+        return MF_OK;
+    }
+    mf_status status = mf_registry_create(&parent->registry, &options, error);
+    if (status == MF_OK) {
+        watch_call call = {.parent = parent, .error = error};
+        mfi_loop_call(loop_of(parent), watch, &call);
+        status = call.status;
+    }
+    return status;
+}
+
+void mfi_service_fini(mf_parent *parent)
+{
+    if (parent->registry != NULL) {
+        mfi_loop_call(loop_of(parent), unwatch, parent);
+        mf_registry_destroy(parent->registry);
+        parent->registry = NULL;
+    }
+}
