@@ -222,6 +222,13 @@ void mfi_observe_traffic(mfi_target *target, bool sent, mfi_traffic type, size_t
 void mfi_observe_output_line(mfi_observer *observer, mfi_target *target, bool is_stderr,
                              const char *text, size_t length, bool truncated);
 
+/* One operation on the service registry. op: register, unregister, discover, list; result: ok (the
+ * look itself worked, whatever it found), conflict, locked, corrupt, error. lock_wait_ns:
+ * MFI_NO_LOCK when no lock was asked for. */
+#define MFI_NO_LOCK UINT64_MAX
+void mfi_observe_registry(mfi_observer *observer, const char *op, const char *result,
+                          uint64_t lock_wait_ns);
+
 /* How late the engine's loop woke for a timer or a ping. */
 void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns);
 /* health_change, once for each transition. */

@@ -1,4 +1,6 @@
 /* The catalogue: every family is described once, here, and everything else refers to it. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/observe_parts.h"
@@ -114,6 +116,10 @@
     X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", L(NULL), 1,                                 \
       "Highest fill of the log ring since the last scrape")                                        \
     X(log_bytes, COUNTER, "log_bytes_total", "bytes", L(NULL), 1, "Bytes given to the sinks")      \
+    X(registry_operations, COUNTER, "registry_operations_total", "", L("op", "result"), 32,        \
+      "Operations on the service registry")                                                        \
+    X(registry_lock_wait, HISTOGRAM, "registry_lock_wait_seconds", "seconds", L(NULL), 1,          \
+      "Wait for the registry's locks")                                                             \
     X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", L("loop"), 8, "How late loops wake")
 
 typedef struct description {
@@ -191,6 +197,48 @@ void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns)
     }
 }
 
+/* ---- The service registry ---- */
+
+static const char *const registry_ops[MFI_REGISTRY_OPS] = {"register", "unregister", "discover",
+                                                           "list"};
+static const char *const registry_results[MFI_REGISTRY_RESULTS] = {"ok", "conflict", "locked",
+                                                                   "corrupt", "error"};
+
+static size_t index_of(const char *const *words, size_t count, const char *word)
+{
+    size_t at = 0;
+    while (at < count && strcmp(words[at], word) != 0) {
+        at++;
+    }
+    return at;
+}
+
+void mfi_observe_registry(mfi_observer *observer, const char *op, const char *result,
+                          uint64_t lock_wait_ns)
+{
+    size_t row = index_of(registry_ops, MFI_REGISTRY_OPS, op);
+    size_t column = index_of(registry_results, MFI_REGISTRY_RESULTS, result);
+    if (observer->metrics == NULL || row == MFI_REGISTRY_OPS || column == MFI_REGISTRY_RESULTS) {
+        return;
+    }
+    mf_counter_add(observer->registry[row][column], 1);
+    if (lock_wait_ns != MFI_NO_LOCK) {
+        mf_histogram_record_ns(observer->registry_lock_wait, lock_wait_ns);
+    }
+}
+
+static void make_registry_series(mfi_observer *observer)
+{
+    for (size_t i = 0; i < MFI_REGISTRY_OPS; i++) {
+        for (size_t j = 0; j < MFI_REGISTRY_RESULTS; j++) {
+            observer->registry[i][j] =
+                mf_family_counter(observer->families.registry_operations,
+                                  (const char *const[]){registry_ops[i], registry_results[j]});
+        }
+    }
+    observer->registry_lock_wait = mf_family_histogram(observer->families.registry_lock_wait, NULL);
+}
+
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
 {
     static const char *const reasons[MFI_REASONS_MAX] = {"hwm",      "unroutable", "decode_error",
@@ -204,6 +252,7 @@ mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
     for (size_t i = 0; i < MFI_REASONS_MAX; i++) {
         observer->dropped[i] = mf_family_counter(observer->families.dropped, &reasons[i]);
     }
+    make_registry_series(observer);
     observer->loop_lag =
         mf_family_histogram(observer->families.loop_lag, (const char *const[]){"engine"});
     mf_status status = mf_metrics_add_collector(observer->metrics, collect_log, observer, error);

@@ -10,6 +10,8 @@
 #define MFI_FUNCTIONS_MAX 32
 #define MFI_STATUS_WORDS 12
 #define MFI_REASONS_MAX 6
+#define MFI_REGISTRY_OPS 4
+#define MFI_REGISTRY_RESULTS 5
 
 /* The families of the catalogue, one field each. */
 typedef struct mfi_families {
@@ -25,6 +27,7 @@ typedef struct mfi_families {
     mf_family *worker_start, *worker_pid, *restart_backoff, *restart_budget;
     mf_family *retries_suppressed, *server_expired, *circuit_probe, *pool_workers;
     mf_family *log_records, *log_dropped, *log_ring, *log_bytes;
+    mf_family *registry_operations, *registry_lock_wait;
     mf_family *loop_lag;
 } mfi_families;
 
@@ -34,6 +37,8 @@ struct mfi_observer {
     mfi_families families;
     mf_counter *dropped[MFI_REASONS_MAX];
     mf_histogram *loop_lag;
+    mf_counter *registry[MFI_REGISTRY_OPS][MFI_REGISTRY_RESULTS];
+    mf_histogram *registry_lock_wait;
     mf_log_stats log_seen; /* what the log's counters have been told; collections are serialised */
     mfi_mutex mutex;
     mfi_target *targets;                  /* guarded by mutex, sorted by name */

@@ -64,7 +64,8 @@ MF_API MF_NODISCARD mf_status mf_registry_create(mf_registry **ret_registry,
 MF_API void mf_registry_destroy(mf_registry *registry);
 
 /**
- * Enters this process under a name, which must be reachable on the port already.
+ * Enters this process under a name, which must be reachable on the port already. Takes out the
+ * entries of processes that have ended, as mf_registry_unregister() does.
  * @param id UTF-8 of 1 to 256 bytes without control characters.
  * @return MF_OK; MF_ERR_EXISTS while a live process has the name, naming its pid and port;
  *         MF_ERR_TIMEOUT naming the lock and its holder; MF_ERR_PROTOCOL naming file and offset of

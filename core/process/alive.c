@@ -1,0 +1,90 @@
+#include "core/process/alive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+#define BOOT_ID_LENGTH 36
+/* Fields of /proc/<pid>/stat, counted from the one behind the command's name. */
+#define FIELD_STATE 0
+#define FIELD_THREADS 17
+#define FIELD_START 19
+#define FIELD_COUNT 20
+
+static bool read_text(const char *path, char *to, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, to, size - 1) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    to[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
+/* Cuts the text of a stat file in place. The name may hold blanks and parentheses, so the last
+ * closing one counts. */
+static bool read_stat(int64_t pid, char *text, size_t size, char *ret_fields[FIELD_COUNT])
+{
+    char path[48];
+    (void)mfi_str_format(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    char *rest = read_text(path, text, size) ? strrchr(text, ')') : NULL;
+    if (rest == NULL || rest[1] != ' ') {
+        return false;
+    }
+    rest += 2;
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        ret_fields[i] = strsep(&rest, " ");
+        if (ret_fields[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void format_mark(char to[MFI_PROCESS_MARK_MAX], const char *start)
+{
+    char boot[64];
+    to[0] = '\0';
+    if (read_text("/proc/sys/kernel/random/boot_id", boot, sizeof boot) &&
+        strlen(boot) >= BOOT_ID_LENGTH) {
+        (void)mfi_str_format(to, MFI_PROCESS_MARK_MAX, "%.*s/%s", BOOT_ID_LENGTH, boot, start);
+    }
+}
+
+void mfi_process_mark(int64_t pid, char to[MFI_PROCESS_MARK_MAX])
+{
+    char text[1024];
+    char *fields[FIELD_COUNT];
+    to[0] = '\0';
+    if (read_stat(pid, text, sizeof text, fields)) {
+        format_mark(to, fields[FIELD_START]);
+    }
+}
+
+bool mfi_process_alive(int64_t pid, const char *mark)
+{
+    char text[1024];
+    char now[MFI_PROCESS_MARK_MAX];
+    char *fields[FIELD_COUNT];
+    if (pid <= 0 || pid > INT32_MAX || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)) {
+        return false;
+    }
+    if (!read_stat(pid, text, sizeof text, fields)) {
+        return true; /* hidden from us, or it ends just now */
+    }
+    /* A leader that has ended counts as a zombie while its other threads still run. */
+    if (strchr("ZX", fields[FIELD_STATE][0]) != NULL && strcmp(fields[FIELD_THREADS], "1") <= 0) {
+        return false;
+    }
+    if (mark == NULL || mark[0] == '\0') {
+        return true;
+    }
+    format_mark(now, fields[FIELD_START]);
+    return now[0] == '\0' || strcmp(now, mark) == 0;
+}
