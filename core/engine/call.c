@@ -15,12 +15,12 @@ mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_
                         mf_error *error)
 {
     mfi_call_fill_span(parent, span, request);
-    mfi_observe_call_begin(parent->runtime->observer, span);
     mfi_retry_budget_earn(&parent->retry_budget);
     uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 1, memory_order_acquire);
     if (open < parent->settings.max_in_flight) {
         return MF_OK;
     }
+    mfi_observe_call_begin(parent->runtime->observer, span);
     mfi_observe_transport_event(parent->runtime->observer, parent->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
     mfi_observe_refused(parent->runtime->observer, span, "queue_full");
@@ -208,54 +208,50 @@ static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_span 
 
 /* A call that is made while the worker is restarting waits in the queue: the circuit, which is open
  * because of that, has no say in it. */
-static mf_status admit(mf_parent *parent, mfi_span *span, mfi_circuit_ticket *ret_ticket,
-                       bool *ret_admitted, mf_error *error)
+static mf_status admit(mf_parent *parent, mfi_slot *slot, mf_error *error)
 {
     mf_parent_state state = mfi_parent_state(parent);
     bool waits = state == MF_PARENT_RESTARTING && !parent->settings.fail_fast;
-    *ret_admitted = false;
     if (state != MF_PARENT_STARTING && state != MF_PARENT_READY && !waits) {
-        return refuse(parent, span, "no_worker", mfi_parent_not_running(parent, error));
+        return refuse(parent, slot->span, "no_worker", mfi_parent_not_running(parent, error));
     }
     if (waits) {
         return MF_OK;
     }
-    mf_status status = mfi_circuit_admit(&parent->circuit, ret_ticket, error);
-    *ret_admitted = status == MF_OK;
-    return status == MF_OK ? status : refuse(parent, span, "circuit_open", status);
+    mf_status status = mfi_circuit_admit(&parent->circuit, &slot->ticket, error);
+    slot->admitted = status == MF_OK;
+    return status == MF_OK ? status : refuse(parent, slot->span, "circuit_open", status);
 }
 
 mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
                             mfi_slot **ret_slot, mf_error *error)
 {
-    mfi_circuit_ticket ticket;
-    bool admitted = false;
-    mf_status status = admit(parent, span, &ticket, &admitted, error);
-    if (status != MF_OK) {
-        return status;
-    }
     mfi_slot *slot = mfi_pending_acquire(&parent->pending);
-    if (slot == NULL) {
-        status = mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
-                          parent->settings.target);
-    } else {
+    if (slot != NULL) {
         fill_slot(slot, request, span);
-        slot->ticket = ticket;
-        slot->admitted = admitted;
+    }
+    if (span->attempt == 1) { /* only now it has an id */
+        mfi_observe_call_begin(parent->runtime->observer, span);
+    }
+    if (slot == NULL) {
+        return refuse(parent, span, "queue_full",
+                      mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
+                               parent->settings.target));
+    }
+    mf_status status = admit(parent, slot, error);
+    if (status == MF_OK) {
         status = encode(parent, slot, request, error);
     }
-    if (status == MF_OK) {
-        mfi_observe_attempt(parent->runtime->observer, span);
-        *ret_slot = slot;
-        return MF_OK;
-    }
-    if (admitted) {
-        mfi_circuit_report(&parent->circuit, ticket, status, NULL, NULL);
-    }
-    if (slot != NULL) {
+    if (status != MF_OK) {
+        if (slot->admitted) {
+            mfi_circuit_report(&parent->circuit, slot->ticket, status, NULL, NULL);
+        }
         mfi_slot_abandon(&parent->pending, slot);
+        return status;
     }
-    return status;
+    mfi_observe_attempt(parent->runtime->observer, span);
+    *ret_slot = slot;
+    return MF_OK;
 }
 
 /* ---- Waiting calls ---- */
