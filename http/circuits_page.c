@@ -94,6 +94,38 @@ static void add_transitions(cJSON *to, const mf_circuit_row *row)
     }
 }
 
+/* What is behind the circuit: whether it runs, and how it ended last. */
+static void add_worker(cJSON *to, const mf_circuit_worker *worker)
+{
+    if (worker->name == NULL) {
+        return;
+    }
+    cJSON *object = cJSON_AddObjectToObject(to, "worker");
+    add_text(object, "name", worker->name);
+    add_text(object, "state", worker->state);
+    if (worker->pid != 0) {
+        add_number(object, "pid", (double)worker->pid);
+    }
+    add_number(object, "restarts", (double)worker->restarts);
+    add_number(object, "restarts_in_period", worker->restarts_in_period);
+    if (worker->restarts_permitted != 0) {
+        add_number(object, "restarts_permitted", worker->restarts_permitted);
+    }
+    if (worker->restart_in_seconds > 0) {
+        add_number(object, "restart_in_seconds", worker->restart_in_seconds);
+    }
+    if (worker->last_exit != NULL) {
+        cJSON *last_exit = cJSON_AddObjectToObject(object, "last_exit");
+        add_text(last_exit, "text", worker->last_exit);
+        add_number(last_exit, "code", worker->last_exit_code);
+        add_number(last_exit, "signal", worker->last_exit_signal);
+    }
+    if (worker->heartbeat_rtt_seconds > 0) {
+        add_number(object, "heartbeat_rtt_seconds", worker->heartbeat_rtt_seconds);
+    }
+    add_number(object, "heartbeat_misses", (double)worker->heartbeat_misses);
+}
+
 static cJSON *circuit_json(const mf_circuit_row *row)
 {
     cJSON *circuit = cJSON_CreateObject();
@@ -122,6 +154,7 @@ static cJSON *circuit_json(const mf_circuit_row *row)
     add_number(circuit, "refused_since_open", (double)row->refused_since_open);
     add_config(circuit, row);
     add_transitions(circuit, row);
+    add_worker(circuit, &row->worker);
     return circuit;
 }
 

@@ -72,7 +72,7 @@ mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
                                                        : parent->settings.call_timeout_ms;
         ret->start_ns = mfi_monotonic_ns();
         ret->deadline_ns = mfi_deadline_after_ms(ret->start_ns, ret->timeout_ms);
-        ret->retry.max_attempts = 1;
+        ret->retry = (mf_retry_policy){.max_attempts = 1};
     }
     if (status == MF_OK && ret->options.retry != NULL) {
         status = mfi_retry_policy_read(&ret->retry, ret->options.retry, error);

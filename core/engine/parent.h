@@ -276,6 +276,8 @@ void mfi_heartbeat_on_timer(mfi_timer *timer);
 
 /* ---- parent_probe.c: how it shows itself to mf_probe ---- */
 void mfi_parent_component_init(mf_parent *parent);
+/* Why it is not ready, and what happens next, for people. */
+void mfi_parent_explain(mf_parent *parent, char *to, size_t size);
 
 /* ---- Circuit events ---- */
 void mfi_parent_circuit_changed(void *user_data, const mfi_circuit_change *change);

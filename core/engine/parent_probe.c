@@ -7,6 +7,31 @@
 
 /* ---- Health ---- */
 
+/* Why it is not ready, and what happens next: "worker math-0 was killed by signal 9 (SIGKILL),
+ * restart in 0.8 s (2 of 5 in 60 s)". */
+void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
+{
+    static const char *const words[] = {
+        [MF_PARENT_CREATED] = "was not started", [MF_PARENT_STARTING] = "is starting",
+        [MF_PARENT_READY] = "is ready",          [MF_PARENT_STOPPING] = "is stopping",
+        [MF_PARENT_STOPPED] = "was stopped",     [MF_PARENT_FAILED] = "ended",
+        [MF_PARENT_RESTARTING] = "is restarting"};
+    mf_parent_state state = mfi_parent_state(parent);
+    uint64_t now = mfi_monotonic_ns();
+    bool explained = state == MF_PARENT_FAILED || state == MF_PARENT_RESTARTING;
+    mfi_mutex_lock(&parent->mutex);
+    const char *why = explained && parent->exit_text[0] != '\0' ? parent->exit_text : words[state];
+    size_t length = mfi_str_format(to, size, "worker %s %s", parent->settings.worker, why);
+    if (state == MF_PARENT_RESTARTING && parent->restart_at_ns > now) {
+        (void)mfi_str_format(to + length, size - length, ", restart in %.1f s (%u of %u in %lld s)",
+                             (double)(parent->restart_at_ns - now) / (double)MFI_NS_PER_S,
+                             (unsigned)mfi_restart_in_period(&parent->restart, now),
+                             (unsigned)parent->settings.restart.max_attempts,
+                             (long long)(parent->settings.restart.period_ms / 1000));
+    }
+    mfi_mutex_unlock(&parent->mutex);
+}
+
 static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
 {
     char output[MFI_EXIT_TEXT_MAX + 128];
@@ -26,17 +51,7 @@ static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *use
         /* Before it was ever ready it is a start that is not complete. */
         row.gates |= state == MF_PARENT_CREATED || state == MF_PARENT_STARTING ? MF_GATE_STARTUP
                                                                                : MF_GATE_NONE;
-        if (state == MF_PARENT_FAILED) {
-            mfi_mutex_lock(&parent->mutex);
-            (void)mfi_str_format(output, sizeof output, "worker %s %s", parent->settings.worker,
-                                 parent->exit_text);
-            mfi_mutex_unlock(&parent->mutex);
-        } else {
-            static const char *const words[] = {"was not started", "is starting", "",
-                                                "is stopping",     "was stopped", ""};
-            (void)mfi_str_format(output, sizeof output, "worker %s %s", parent->settings.worker,
-                                 words[state]);
-        }
+        mfi_parent_explain(parent, output, sizeof output);
     }
     visit(&row, user_data);
 }
@@ -132,6 +147,32 @@ static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
     row->config_jitter = config->jitter;
 }
 
+static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit, size_t size)
+{
+    static const char *const states[] = {
+        [MF_PARENT_CREATED] = "created",      [MF_PARENT_STARTING] = "starting",
+        [MF_PARENT_READY] = "ready",          [MF_PARENT_STOPPING] = "stopping",
+        [MF_PARENT_STOPPED] = "stopped",      [MF_PARENT_FAILED] = "failed",
+        [MF_PARENT_RESTARTING] = "restarting"};
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    (void)!mf_parent_read_stats(parent, &stats, NULL);
+    (void)mf_parent_last_exit(parent, last_exit, size);
+    row->worker = (mf_circuit_worker){
+        .name = parent->settings.worker,
+        .state = states[mfi_parent_state(parent)],
+        .pid = mf_parent_pid(parent),
+        .restarts = stats.restarts,
+        .restarts_in_period = stats.restarts_in_period,
+        .restarts_permitted =
+            parent->settings.auto_restart ? parent->settings.restart.max_attempts : 0,
+        .restart_in_seconds = (double)stats.restart_in_ms / 1000,
+        .last_exit = last_exit[0] != '\0' ? last_exit : NULL,
+        .last_exit_code = stats.last_exit_code,
+        .last_exit_signal = stats.last_exit_signal,
+        .heartbeat_rtt_seconds = seconds(stats.heartbeat_rtt_ns),
+        .heartbeat_misses = stats.heartbeat_misses};
+}
+
 static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data)
 {
     mf_parent *parent = self;
@@ -158,6 +199,8 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
                           .transition_count = circuit.history_count};
     fill_reason(&row, &circuit.reason);
     fill_config(&row, &parent->circuit.config);
+    char last_exit[MFI_EXIT_TEXT_MAX] = "";
+    fill_worker(&row, parent, last_exit, sizeof last_exit);
     for (uint32_t i = 0; i < circuit.history_count; i++) {
         const mfi_circuit_history *past = &circuit.history[i];
         row.transitions[i] = (mf_circuit_transition){.from = mfi_circuit_state_name(past->from),

@@ -61,6 +61,22 @@ typedef struct mf_circuit_window {
     uint64_t timeout, unavailable, worker_crashed, protocol_error; /**< Parts of failed. */
 } mf_circuit_window;
 
+/** The worker or service behind a circuit. */
+typedef struct mf_circuit_worker {
+    const char *name;  /**< "math-0"; NULL: the row says nothing of a worker. */
+    const char *state; /**< created, starting, ready, restarting, stopping, stopped, failed. */
+    int64_t pid;       /**< 0 if none runs. */
+    uint64_t restarts;
+    uint32_t restarts_in_period;
+    uint32_t restarts_permitted;  /**< In a period; 0: no limit, or no restarts. */
+    double restart_in_seconds;    /**< 0 unless it waits for one. */
+    const char *last_exit;        /**< How it ended last, or NULL. */
+    int32_t last_exit_code;       /**< -1 if none or by a signal. */
+    int32_t last_exit_signal;     /**< 0 if none. */
+    double heartbeat_rtt_seconds; /**< Last one; 0 if none was answered. */
+    uint64_t heartbeat_misses;
+} mf_circuit_worker;
+
 #define MF_CIRCUIT_TRANSITIONS_MAX 8
 
 /** One circuit's state. All texts are borrowed for the duration of the visit. */
@@ -88,6 +104,7 @@ typedef struct mf_circuit_row {
     double config_open_seconds, config_open_max_seconds, config_jitter;
     size_t transition_count;
     mf_circuit_transition transitions[MF_CIRCUIT_TRANSITIONS_MAX]; /**< Oldest first. */
+    mf_circuit_worker worker;
 } mf_circuit_row;
 
 typedef void (*mf_health_visit_fn)(const mf_health_row *row, void *user_data);

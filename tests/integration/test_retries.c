@@ -1,0 +1,256 @@
+/* Retries, cancellation, and waiting for several calls at once. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <multifrost/multifrost.h>
+
+#include "mf_test.h"
+
+static mf_parent *start(mf_runtime *runtime, bool fail_fast)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.target = "math";
+    options.auto_restart = true;
+    options.fail_fast = fail_fast;
+    options.restart_backoff_ms = 50;
+    options.circuit_open_ms = 50;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_str(error.message, "");
+    return parent;
+}
+
+static mf_parent_stats stats_of(mf_parent *parent)
+{
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mf_check_int(mf_parent_read_stats(parent, &stats, NULL), MF_OK);
+    return stats;
+}
+
+/* Kills the worker as soon as it has taken a call that it will not answer. */
+static void kill_while_it_sleeps(mf_parent *parent)
+{
+    uint64_t rtt_ns = 0;
+    mf_check_int(mf_parent_heartbeat(parent, 5000, &rtt_ns, NULL), MF_OK); /* comes behind it */
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+}
+
+static void test_idempotent_call_survives_a_crash(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *future = NULL;
+    mf_result *result = NULL;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.retry = &retry;
+    options.idempotent = true;
+    mf_parent *parent = start(NULL, false);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(400), &options, &future, &error),
+                 MF_OK);
+    kill_while_it_sleeps(parent);
+    mf_check_int(mf_future_wait(future, 20000, &result, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_check_int(mf_result_int(result), 400);
+    mf_result_destroy(result);
+    mf_future_destroy(future);
+    mf_parent_stats stats = stats_of(parent);
+    mf_check_int(stats.retries, 1);
+    mf_check_int(stats.calls_total, 1);
+    mf_check_int(stats.calls_failed, 0);
+    mf_parent_destroy(parent);
+}
+
+static bool exposition_has(mf_runtime *runtime, const char *line)
+{
+    char *text = NULL;
+    size_t size = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(runtime), MF_METRICS_PROMETHEUS_TEXT, &text,
+                                   &size, &error),
+                 MF_OK);
+    bool found = text != NULL && strstr(text, line) != NULL;
+    free(text);
+    return found;
+}
+
+static void test_other_calls_are_not_repeated(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_future *future = NULL;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.retry = &retry;
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
+    mf_parent *parent = start(runtime, false);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(60000), &options, &future, &error),
+                 MF_OK);
+    kill_while_it_sleeps(parent);
+    mf_check_int(mf_future_wait(future, 20000, NULL, &error), MF_ERR_WORKER_EXITED);
+    mf_check_contains(error.message, "SIGKILL");
+    mf_future_destroy(future);
+    mf_check_int(stats_of(parent).retries, 0);
+    mf_check(exposition_has(runtime, "multifrost_client_retries_suppressed_total{target=\"math\","
+                                     "reason=\"not_idempotent\"} 1"));
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+}
+
+static void test_refused_call_is_tried_again(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_result *result = NULL;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    retry.max_attempts = 50;
+    retry.backoff_ms = 50;
+    retry.multiplier = 1;
+    options.retry = &retry;
+    mf_parent *parent = start(NULL, true); /* fails fast while it restarts */
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    /* Whether it is refused or lost with the worker is a race; refused it must be tried again. */
+    mf_status status = MF_ERR_WORKER_EXITED;
+    while (status == MF_ERR_WORKER_EXITED) {
+        status = mf_call_with(parent, "add", MF_ARGS(40, 2), &options, &result, &error);
+    }
+    mf_check_int(status, MF_OK);
+    mf_check_int(mf_result_int(result), 42);
+    mf_result_destroy(result);
+    mf_check(stats_of(parent).retries > 0);
+    mf_parent_destroy(parent);
+}
+
+static void test_answers_are_final(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.retry = &retry;
+    options.idempotent = true;
+    mf_parent *parent = start(NULL, false);
+    mf_check_int(mf_call_with(parent, "divide", MF_ARGS(1, 0), &options, NULL, &error),
+                 MF_ERR_REMOTE);
+    mf_check_int(mf_call_with(parent, "nope", MF_NO_ARGS, &options, NULL, &error),
+                 MF_ERR_FUNCTION_NOT_FOUND);
+    mf_check_int(stats_of(parent).retries, 0);
+    mf_parent_destroy(parent);
+}
+
+static void test_attempts_share_the_timeout(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    retry.max_attempts = 10;
+    retry.attempt_timeout_ms = 100;
+    retry.backoff_ms = 1;
+    options.retry = &retry;
+    options.idempotent = true;
+    options.timeout_ms = 350;
+    mf_parent *parent = start(NULL, false);
+    int64_t before = mf_test_now_ms();
+    mf_check_int(mf_call_with(parent, "sleep_ms", MF_ARGS(2000), &options, NULL, &error),
+                 MF_ERR_TIMEOUT);
+    int64_t took = mf_test_now_ms() - before;
+    mf_check(took >= 300 && took < 1500);
+    mf_check(stats_of(parent).retries >= 1);
+    mf_check(stats_of(parent).retries <= 3);
+    mf_parent_destroy(parent);
+}
+
+static void test_cancelled_future_ends_at_once(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *plain = NULL, *retried = NULL;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.retry = &retry;
+    mf_parent *parent = start(NULL, false);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(1000), NULL, &plain, &error), MF_OK);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(1000), &options, &retried, &error),
+                 MF_OK);
+    mf_check(!mf_future_is_done(plain));
+    mf_future_cancel(plain);
+    mf_future_cancel(retried);
+    mf_check_int(mf_future_wait(plain, 5000, NULL, &error), MF_ERR_CANCELLED);
+    mf_check_contains(error.message, "cancelled");
+    mf_check_int(mf_future_wait(retried, 5000, NULL, &error), MF_ERR_CANCELLED);
+    mf_check(mf_future_is_done(plain));
+    mf_future_cancel(plain); /* does nothing any more */
+    mf_future_destroy(plain);
+    mf_future_destroy(retried);
+    mf_future_cancel(NULL);
+    mf_check_str(mf_parent_circuit_state(parent), "closed");
+    mf_parent_destroy(parent);
+}
+
+static void test_gather(void)
+{
+    enum { CALLS = 20 };
+    size_t index = CALLS;
+    mf_error error = MF_ERROR_INIT;
+    mf_future *futures[CALLS + 1] = {0};
+    mf_parent *parent = start(NULL, false);
+    for (int64_t i = 0; i < CALLS; i++) {
+        mf_check_int(mf_call_future(parent, "add", MF_ARGS(i, i), NULL, &futures[i], &error),
+                     MF_OK);
+    }
+    mf_check_int(mf_futures_wait_all(futures, CALLS + 1, 10000, &error), MF_OK);
+    for (int64_t i = 0; i < CALLS; i++) {
+        mf_result *result = NULL;
+        mf_check_int(mf_future_wait(futures[i], 0, &result, &error), MF_OK);
+        mf_check_int(mf_result_int(result), 2 * i);
+        mf_result_destroy(result);
+        mf_future_destroy(futures[i]);
+    }
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(400), NULL, &futures[0], &error),
+                 MF_OK);
+    mf_check_int(mf_futures_wait_any(futures, 1, 20, &index, &error), MF_ERR_TIMEOUT);
+    mf_check_int(mf_futures_wait_all(futures, 1, 0, &error), MF_ERR_TIMEOUT);
+    mf_check_contains(error.message, "1 of 1 calls");
+    futures[1] = NULL;
+    mf_check_int(mf_futures_wait_any(futures, 2, 10000, &index, &error), MF_OK);
+    mf_check_int(index, 0);
+    mf_future_destroy(futures[0]);
+    futures[0] = NULL;
+    mf_check_int(mf_futures_wait_any(futures, 2, 10, &index, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_parent_destroy(parent);
+}
+
+static void test_bad_policies_are_named(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.retry = &retry;
+    mf_parent *parent = start(NULL, false);
+    retry.max_attempts = -1;
+    mf_check_int(mf_call_with(parent, "ping", MF_NO_ARGS, &options, NULL, &error),
+                 MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "max_attempts");
+    retry.max_attempts = 2;
+    retry.jitter = 1.5;
+    mf_check_int(mf_call_with(parent, "ping", MF_NO_ARGS, &options, NULL, &error),
+                 MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "jitter");
+    mf_parent_destroy(parent);
+}
+
+static const mf_test tests[] = {
+    {"retry__an_idempotent_call_survives_a_crash", test_idempotent_call_survives_a_crash},
+    {"retry__other_calls_are_not_repeated", test_other_calls_are_not_repeated},
+    {"retry__a_refused_call_is_tried_again", test_refused_call_is_tried_again},
+    {"retry__answers_are_final", test_answers_are_final},
+    {"retry__attempts_share_the_timeout", test_attempts_share_the_timeout},
+    {"retry__bad_policies_are_named", test_bad_policies_are_named},
+    {"cancel__a_future_ends_at_once", test_cancelled_future_ends_at_once},
+    {"gather__all_or_any_are_waited_for", test_gather},
+};
+
+MF_TEST_MAIN(tests)

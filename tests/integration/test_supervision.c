@@ -1,0 +1,308 @@
+/* Workers that end, and come back: by themselves, by hand, or not. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <multifrost/multifrost.h>
+
+#include "mf_test.h"
+
+static mf_parent_options supervised(void)
+{
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.program = mf_test_build_path("tests/conformance/conformance_child");
+    options.target = "math";
+    options.auto_restart = true;
+    options.restart_backoff_ms = 50;
+    options.circuit_open_ms = 100;
+    return options;
+}
+
+static mf_parent *start(const mf_parent_options *options)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_parent_create(&parent, options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_str(error.message, "");
+    return parent;
+}
+
+static mf_parent_stats stats_of(mf_parent *parent)
+{
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mf_check_int(mf_parent_read_stats(parent, &stats, NULL), MF_OK);
+    return stats;
+}
+
+static bool is_ready(void *data)
+{
+    return mf_parent_get_state(data) == MF_PARENT_READY;
+}
+
+static bool is_restarting(void *data)
+{
+    return mf_parent_get_state(data) == MF_PARENT_RESTARTING;
+}
+
+static bool has_failed(void *data)
+{
+    return mf_parent_get_state(data) == MF_PARENT_FAILED;
+}
+
+static void check_add(mf_parent *parent)
+{
+    mf_result *result = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_call(parent, "add", MF_ARGS(40, 2), &result, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_check_int(mf_result_int(result), 42);
+    mf_result_destroy(result);
+}
+
+static void test_killed_worker_is_started_again(void)
+{
+    char text[256];
+    mf_parent_options options = supervised();
+    mf_parent *parent = start(&options);
+    int64_t pid = mf_parent_pid(parent);
+    mf_check_int(kill((pid_t)pid, SIGKILL), 0);
+    mf_check(mf_test_until(is_restarting, parent, 5000));
+    check_add(parent); /* waits for the new worker */
+    mf_check(mf_test_until(is_ready, parent, 5000));
+    mf_check(mf_parent_pid(parent) != pid);
+    mf_parent_stats stats = stats_of(parent);
+    mf_check_int(stats.restarts, 1);
+    mf_check_int(stats.restarts_in_period, 1);
+    mf_check_int(stats.restart_attempts, 1);
+    mf_check_int(stats.circuit_trips, 1);
+    mf_check_int(stats.last_exit_signal, SIGKILL);
+    mf_check_int(stats.last_exit_code, -1);
+    (void)mf_parent_last_exit(parent, text, sizeof text);
+    mf_check_str(text, "was killed by signal 9 (SIGKILL)");
+    mf_parent_destroy(parent);
+}
+
+static void test_fail_fast_refuses_meanwhile(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = supervised();
+    options.fail_fast = true;
+    options.restart_backoff_ms = 1000;
+    mf_parent *parent = start(&options);
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    mf_check(mf_test_until(is_restarting, parent, 5000));
+    int64_t before = mf_test_now_ms();
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_check(mf_test_now_ms() - before < 500);
+    mf_check_contains(error.message, "is restarting");
+    mf_check_contains(error.message, "was killed by signal 9 (SIGKILL)");
+    mf_parent_destroy(parent);
+}
+
+static void test_gives_up_after_too_many(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = supervised();
+    options.max_restart_attempts = 2;
+    options.restart_backoff_ms = 10;
+    options.circuit_failures = 5;
+    mf_parent *parent = start(&options);
+    for (int i = 0; i < 3; i++) {
+        mf_check(mf_test_until(is_ready, parent, 5000));
+        mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+        mf_check(mf_test_until(i < 2 ? is_restarting : has_failed, parent, 5000));
+    }
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_check_contains(error.message, "was given up after 2 restarts in 60 s");
+    mf_check_contains(error.message, "SIGKILL");
+    mf_check_int(stats_of(parent).restarts, 2);
+    /* By hand it comes back. */
+    mf_check_int(mf_parent_restart(parent, &error), MF_OK);
+    for (int i = 0; i < 3; i++) {
+        check_add(parent);
+    }
+    mf_check_int(stats_of(parent).restarts, 3);
+    mf_check_int(stats_of(parent).restarts_in_period, 0);
+    mf_parent_destroy(parent);
+}
+
+static void test_without_auto_restart_it_stays_down(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = supervised();
+    options.auto_restart = false;
+    mf_parent *parent = start(&options);
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    mf_check(mf_test_until(has_failed, parent, 5000));
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_check_int(stats_of(parent).restarts, 0);
+    mf_check_int(mf_parent_restart(parent, &error), MF_OK);
+    check_add(parent);
+    mf_parent_destroy(parent);
+}
+
+static void test_manual_restart_waits_for_calls(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *running = NULL;
+    mf_result *result = NULL;
+    mf_parent_options options = supervised();
+    options.auto_restart = false;
+    mf_parent *parent = start(&options);
+    int64_t pid = mf_parent_pid(parent);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(300), NULL, &running, &error), MF_OK);
+    mf_check_int(mf_parent_restart(parent, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_check(mf_parent_pid(parent) != pid);
+    mf_check_int(mf_future_wait(running, 0, &result, &error), MF_OK);
+    mf_check_int(mf_result_int(result), 300);
+    mf_result_destroy(result);
+    mf_future_destroy(running);
+    check_add(parent);
+    mf_parent_stats stats = stats_of(parent);
+    mf_check_int(stats.circuit_trips, 0);
+    mf_check_int(stats.calls_failed, 0);
+    mf_check_int(stats.restarts, 1);
+    mf_parent_destroy(parent);
+}
+
+static void test_silent_worker_is_replaced(void)
+{
+    char text[256];
+    mf_parent_options options = supervised();
+    options.heartbeat_interval_ms = 50;
+    options.heartbeat_timeout_ms = 300;
+    options.heartbeat_misses = 2;
+    mf_parent *parent = start(&options);
+    int64_t pid = mf_parent_pid(parent);
+    mf_check_int(kill((pid_t)pid, SIGSTOP), 0);
+    mf_check(mf_test_until(is_restarting, parent, 10000));
+    mf_check(mf_test_until(is_ready, parent, 10000));
+    mf_check(mf_parent_pid(parent) != pid);
+    (void)mf_parent_last_exit(parent, text, sizeof text);
+    mf_check_contains(text, "heartbeats in a row");
+    mf_parent_destroy(parent);
+}
+
+static void test_stop_during_a_restart(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *waiting = NULL;
+    mf_parent_options options = supervised();
+    options.restart_backoff_ms = 20000;
+    mf_parent *parent = start(&options);
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    mf_check(mf_test_until(is_restarting, parent, 5000));
+    mf_check_int(mf_call_future(parent, "add", MF_ARGS(1, 2), NULL, &waiting, &error), MF_OK);
+    mf_check(stats_of(parent).restart_in_ms > 1000);
+    mf_check_int(mf_parent_stop(parent, &error), MF_OK);
+    mf_check_int(mf_future_wait(waiting, 5000, NULL, &error), MF_ERR_CANCELLED);
+    mf_future_destroy(waiting);
+    mf_check_int(mf_parent_restart(parent, &error), MF_ERR_STATE);
+    mf_parent_destroy(parent);
+}
+
+static void test_waiting_call_keeps_its_deadline(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_call_options call = MF_CALL_OPTIONS_INIT;
+    mf_parent_options options = supervised();
+    options.restart_backoff_ms = 20000;
+    call.timeout_ms = 100;
+    mf_parent *parent = start(&options);
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    mf_check(mf_test_until(is_restarting, parent, 5000));
+    mf_check_int(mf_call_with(parent, "add", MF_ARGS(1, 2), &call, NULL, &error), MF_ERR_TIMEOUT);
+    mf_parent_destroy(parent);
+}
+
+typedef struct load {
+    mf_parent *parent;
+    _Atomic(bool) stop;
+    _Atomic(int) answered, failed, lost;
+} load;
+
+static void *call_on(void *data)
+{
+    load *at = data;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.timeout_ms = 20000;
+    while (!atomic_load(&at->stop)) {
+        mf_error error = MF_ERROR_INIT;
+        int64_t before = mf_test_now_ms();
+        mf_status status = mf_call_with(at->parent, "add", MF_ARGS(1, 2), &options, NULL, &error);
+        atomic_fetch_add(status == MF_OK ? &at->answered : &at->failed, 1);
+        if (mf_test_now_ms() - before > 15000) {
+            atomic_fetch_add(&at->lost, 1);
+        }
+    }
+    return NULL;
+}
+
+/* Kills the worker again and again under load: every call gets an answer, and it is back soon. */
+static void test_killed_under_load(void)
+{
+    enum { CALLERS = 4 };
+    const char *asked = getenv("MF_KILL_SECONDS");
+    int64_t kill_ms = (asked != NULL ? atoi(asked) : 3) * 1000;
+    pthread_t threads[CALLERS];
+    mf_parent_options options = supervised();
+    options.max_restart_attempts = MF_DISABLED;
+    options.circuit_failures = 5;
+    options.restart_backoff_ms = 10;
+    options.restart_backoff_max_ms = 250;
+    options.circuit_open_ms = 100;
+    options.circuit_open_max_ms = 500;
+    load at = {.parent = start(&options)};
+    for (int i = 0; i < CALLERS; i++) {
+        mf_check_int(pthread_create(&threads[i], NULL, call_on, &at), 0);
+    }
+    int64_t until = mf_test_now_ms() + kill_ms;
+    int kills = 0;
+    while (mf_test_now_ms() < until) {
+        int64_t pid = mf_parent_pid(at.parent);
+        if (pid > 0 && kill((pid_t)pid, SIGKILL) == 0) {
+            kills++;
+        }
+        (void)usleep(50000); /* the rhythm is the test */
+    }
+    int64_t last = mf_test_now_ms();
+    mf_call_options call = MF_CALL_OPTIONS_INIT;
+    call.timeout_ms = 1000;
+    mf_status status = MF_ERR_TIMEOUT;
+    while (status != MF_OK && mf_test_now_ms() - last < 5000) {
+        status = mf_call_with(at.parent, "add", MF_ARGS(1, 2), &call, NULL, NULL);
+    }
+    mf_check_int(status, MF_OK);
+    mf_check(mf_test_now_ms() - last < 2000);
+    atomic_store(&at.stop, true);
+    for (int i = 0; i < CALLERS; i++) {
+        mf_check_int(pthread_join(threads[i], NULL), 0);
+    }
+    mf_parent_stats stats = stats_of(at.parent);
+    mf_check(kills > 5);
+    mf_check(stats.restarts > 0);
+    mf_check(atomic_load(&at.answered) > 0);
+    mf_check_int(atomic_load(&at.lost), 0);
+    mf_check_int(stats.calls_in_flight, 0);
+    mf_parent_destroy(at.parent);
+}
+
+static const mf_test tests[] = {
+    {"restart__a_killed_worker_is_started_again", test_killed_worker_is_started_again},
+    {"restart__fail_fast_refuses_meanwhile", test_fail_fast_refuses_meanwhile},
+    {"restart__gives_up_after_too_many_and_comes_back_by_hand", test_gives_up_after_too_many},
+    {"restart__without_it_a_worker_stays_down", test_without_auto_restart_it_stays_down},
+    {"restart__by_hand_waits_for_calls_in_flight", test_manual_restart_waits_for_calls},
+    {"restart__a_silent_worker_is_replaced", test_silent_worker_is_replaced},
+    {"restart__a_stop_ends_it", test_stop_during_a_restart},
+    {"restart__a_waiting_call_keeps_its_deadline", test_waiting_call_keeps_its_deadline},
+    {"restart__killed_under_load_no_call_is_lost", test_killed_under_load},
+};
+
+MF_TEST_MAIN(tests)
