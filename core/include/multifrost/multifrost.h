@@ -9,6 +9,7 @@
 #include <multifrost/child.h>
 #include <multifrost/error.h>
 #include <multifrost/export.h>
+#include <multifrost/ext.h>
 #include <multifrost/http.h>
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
