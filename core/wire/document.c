@@ -63,34 +63,6 @@ mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *re
     return status;
 }
 
-/* ---- Sanitizing ---- */
-
-mf_status mf_value_sanitize(const mf_value *value, mf_document **ret_document, mf_error *error)
-{
-    mfi_buf buf;
-    msgpack_packer packer;
-    mf_document *document = NULL;
-    mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
-    mfi_packer_init(&packer, &buf);
-    mf_status status = mfi_pack_sanitized(&packer, value, error);
-    if (status == MF_OK && buf.failed) {
-        status = mfi_pack_failure(&buf, "value", error);
-    }
-    if (status == MF_OK) {
-        status = mf_document_decode(buf.data, buf.size, &document, error);
-    }
-    if (status == MF_OK) {
-        status = mfi_document_unite_keys(document, error);
-    }
-    if (status == MF_OK) {
-        *ret_document = document;
-        document = NULL;
-    }
-    mf_document_destroy(document);
-    mfi_buf_fini(&buf);
-    return status;
-}
-
 /* ---- Equal keys ---- */
 
 #define DROPPED 0xff /* type of a key whose pair goes */
@@ -154,7 +126,7 @@ static mf_status unite_map(mf_value *map, mf_value *pairs, mf_error *error)
     return MF_OK;
 }
 
-mf_status mfi_document_unite_keys(mf_document *document, mf_error *error)
+static mf_status unite_keys(mf_document *document, mf_error *error)
 {
     mf_value *values = document->tree.memory;
     mf_status status = MF_OK;
@@ -165,5 +137,39 @@ mf_status mfi_document_unite_keys(mf_document *document, mf_error *error)
         }
     }
     document->tree.root = values[0];
+    return status;
+}
+
+/* ---- Sanitizing ---- */
+
+mf_status mfi_document_make(const mfi_buf *msgpack, mf_document **ret_document, mf_error *error)
+{
+    mf_document *document = NULL;
+    if (msgpack->failed) {
+        return mfi_pack_failure(msgpack, "value", error);
+    }
+    mf_status status = mf_document_decode(msgpack->data, msgpack->size, &document, error);
+    if (status == MF_OK) {
+        status = unite_keys(document, error);
+    }
+    if (status == MF_OK) {
+        *ret_document = document;
+        document = NULL;
+    }
+    mf_document_destroy(document);
+    return status;
+}
+
+mf_status mf_value_sanitize(const mf_value *value, mf_document **ret_document, mf_error *error)
+{
+    mfi_buf buf;
+    msgpack_packer packer;
+    mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
+    mfi_packer_init(&packer, &buf);
+    mf_status status = mfi_pack_sanitized(&packer, value, error);
+    if (status == MF_OK) {
+        status = mfi_document_make(&buf, ret_document, error);
+    }
+    mfi_buf_fini(&buf);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include <multifrost/value.h>
 
+#include "base/buf.h"
 #include "core/wire/tree.h"
 
 struct mf_document {
@@ -11,8 +12,8 @@ struct mf_document {
     uint8_t bytes[];
 };
 
-/* Of keys that are equal str, every map keeps the first place and the last value. Returns MF_OK or
- * MF_ERR_NO_MEMORY; the tree is then only partly done. */
-mf_status mfi_document_unite_keys(mf_document *document, mf_error *error);
+/* Makes a document of bytes that were just packed. Of keys that are equal every map keeps the first
+ * place and the last value. MF_ERR_LIMIT, MF_ERR_NO_MEMORY, and the buffer's own failure. */
+mf_status mfi_document_make(const mfi_buf *msgpack, mf_document **ret_document, mf_error *error);
 
 #endif

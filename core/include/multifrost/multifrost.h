@@ -11,6 +11,7 @@
 #include <multifrost/export.h>
 #include <multifrost/ext.h>
 #include <multifrost/http.h>
+#include <multifrost/json.h>
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
 #include <multifrost/parent.h>
