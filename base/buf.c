@@ -22,6 +22,7 @@ void mfi_buf_clear(mfi_buf *buf)
 {
     buf->size = 0;
     buf->failed = false;
+    buf->no_memory = false;
 }
 
 static size_t buf_max(const mfi_buf *buf)
@@ -44,6 +45,7 @@ uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more)
         uint8_t *data = realloc(buf->data, capacity);
         if (data == NULL) {
             buf->failed = true;
+            buf->no_memory = true;
             return NULL;
         }
         buf->data = data;

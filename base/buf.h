@@ -12,8 +12,9 @@ typedef struct mfi_buf {
     uint8_t *data;
     size_t size;
     size_t capacity;
-    size_t max;  /* hard cap; growing beyond it sets failed */
-    bool failed; /* sticky: an append met the cap or no memory; nothing was appended since */
+    size_t max;     /* hard cap; growing beyond it sets failed */
+    bool failed;    /* sticky: an append met the cap or no memory; nothing was appended since */
+    bool no_memory; /* failed, and not for the cap */
 } mfi_buf;
 
 /* max 0 means no cap but SIZE_MAX / 2. Allocates nothing. */

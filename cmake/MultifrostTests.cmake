@@ -53,3 +53,10 @@ function(mf_script_test name)
         ENVIRONMENT
         "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};${TEST_ENV}")
 endfunction()
+
+# mf_alloc_test(room name): lets the unit test of that name make allocations fail (mf_alloc.h).
+function(mf_alloc_test room name)
+    target_sources("test_${room}_${name}" PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
+    target_link_options("test_${room}_${name}" PRIVATE
+        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup)
+endfunction()

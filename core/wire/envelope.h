@@ -47,14 +47,30 @@ typedef struct mfi_text {
 
 /* Views into the message. A field of the wrong type counts as absent, but for args. */
 typedef struct mfi_envelope {
-    mfi_message_type type;
-    double timestamp; /* 0 if absent */
+    bool well_formed;      /* one map from the first byte to the last, whatever is in its fields */
+    mfi_message_type type; /* 0 if unknown */
+    double timestamp;      /* 0 if absent */
     mfi_text id, function, namespace_name, client_name, error, output;
     bool namespace_present;           /* the key was there, of whatever type */
     mfi_slice args, result, metadata; /* one checked value each */
 } mfi_envelope;
 
-/* MF_OK, or the failure and its reason. A missing app counts as ours, as with Python and JS. */
+/* MF_OK, or the failure and its reason. A missing app counts as ours, as with Python and JS.
+ *
+ * The envelope is filled on failure too, as far as it can be known, so that a message need not be
+ * lost without a word to whoever waits for the answer. The reasons, the strongest first:
+ *
+ * - MFI_REJECT_DECODE_ERROR without well_formed: no msgpack, no map, cut short, or followed by more
+ *   bytes. The envelope holds what stood before; it is good for logs only. (MFI_REJECT_OVERSIZE
+ *   without well_formed: the message's own map has more than max_items pairs.)
+ * - MFI_REJECT_WRONG_APP, MFI_REJECT_UNKNOWN_TYPE: not to be answered.
+ * - MFI_REJECT_OVERSIZE with well_formed: a limit was met inside of a field; MF_ERR_LIMIT.
+ * - MFI_REJECT_DECODE_ERROR with well_formed: a str inside of a field, or a key, is not UTF-8.
+ *
+ * In the last two cases the error names the path of the first fault and its size, the fields that
+ * are at fault are absent (a namespace is still present, and equal to none), all others are as in a
+ * sound message. A child answers such a call, if its namespace fits and it has an id, with an
+ * error; a parent ends the call that waits for such an answer with this status and error. */
 mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
                               mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error);
 

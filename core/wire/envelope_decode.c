@@ -36,32 +36,58 @@ static mfi_text text_of(const mf_value *value)
     return text;
 }
 
-/* Shows each key of a map with its value: the header, and all its bytes. */
+/* Shows each key of a map with its value: the header, and all its bytes. What was at fault is shown
+ * as nil without bytes. */
 typedef void (*pair_fn)(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data);
 
-static mf_status visit_pairs(mfi_reader *reader, uint32_t pairs, pair_fn visit, void *user_data,
-                             mf_error *error)
+/* A map's pairs on their way to a visitor. */
+typedef struct walk {
+    mfi_reader reader;
+    mf_status
+        fault;  /* the first one: of a value that its structure alone got us past, or the end */
+    bool whole; /* the structure holds so far */
+    mf_error *error; /* of the fault */
+} walk;
+
+/* One value, its header and its bytes. If a check fails, only its structure is followed, and it is
+ * given as nil without bytes. */
+static void pass(walk *at, mf_value *ret_value, mfi_slice *ret_bytes)
 {
-    for (uint32_t i = 0; i < pairs; i++) {
-        mfi_extent extent = {0};
-        mfi_reader key_reader = *reader;
+    mfi_reader start = at->reader;
+    mfi_extent extent = {0};
+    mf_error *error = at->fault == MF_OK ? at->error : NULL;
+    mf_status status = mfi_reader_skip(&at->reader, 1, &extent, error);
+    *ret_value = mf_nil();
+    *ret_bytes = (mfi_slice){NULL, 0};
+    if (status == MF_OK) {
+        *ret_bytes = (mfi_slice){start.data + start.at, at->reader.at - start.at};
+        (void)mfi_reader_next(&start, ret_value, NULL);
+        return;
+    }
+    at->fault = at->fault == MF_OK ? status : at->fault;
+    at->reader.at = start.at;
+    status = mfi_reader_skip_structure(&at->reader, at->error);
+    if (status != MF_OK) {
+        at->fault = status;
+        at->whole = false;
+    }
+}
+
+static void visit_pairs(walk *at, uint32_t pairs, pair_fn visit, void *user_data)
+{
+    for (uint32_t i = 0; i < pairs && at->whole; i++) {
         mf_value key;
         mf_value value;
-        mf_status status = mfi_reader_skip(reader, 1, &extent, error);
-        if (status != MF_OK) {
-            return status;
+        mfi_slice bytes;
+        pass(at, &key, &bytes);
+        mfi_text name = text_of(&key);
+        if (at->whole) {
+            pass(at, &value, &bytes);
         }
-        (void)mfi_reader_next(&key_reader, &key, NULL);
-        mfi_reader value_reader = *reader;
-        status = mfi_reader_skip(reader, 1, &extent, error);
-        if (status != MF_OK) {
-            return status;
+        if (at->whole) {
+            visit(name, &value, bytes, user_data);
         }
-        mfi_slice bytes = {reader->data + value_reader.at, reader->at - value_reader.at};
-        (void)mfi_reader_next(&value_reader, &value, NULL);
-        visit(text_of(&key), &value, bytes, user_data);
     }
-    return MF_OK;
 }
 
 typedef struct parse {
@@ -132,40 +158,54 @@ static bool type_of(mfi_text word, mfi_message_type *ret_type)
     return false;
 }
 
+/* The pairs of the message's map, and nothing behind them. Returns the first fault. */
+static mf_status read_fields(mfi_reader *reader, parse *to, mf_error *error)
+{
+    mf_value map;
+    walk at = {.whole = true, .error = error};
+    mf_status status = mfi_reader_next(reader, &map, error);
+    if (status == MF_OK && map.type != MF_TYPE_MAP) {
+        status = mfi_fail(error, MF_ERR_PROTOCOL, "a message must be a map, not %s",
+                          mf_type_name((mf_type)map.type));
+    }
+    if (status != MF_OK) {
+        return status;
+    }
+    at.reader = *reader;
+    visit_pairs(&at, map.length, take_pair, to);
+    if (at.whole && at.reader.at != reader->size) {
+        return mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the message",
+                        reader->size - at.reader.at);
+    }
+    to->envelope->well_formed = at.whole;
+    return at.fault;
+}
+
 mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
                               mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error)
 {
     mfi_reader reader = {.data = bytes, .size = size, .limits = limits};
     parse at = {.envelope = ret_envelope};
-    mf_value map;
     *ret_envelope = (mfi_envelope){0};
-    *ret_reject = MFI_REJECT_DECODE_ERROR;
-    mf_status status = mfi_reader_next(&reader, &map, error);
-    if (status == MF_OK && map.type != MF_TYPE_MAP) {
-        status = mfi_fail(error, MF_ERR_PROTOCOL, "a message must be a map, not %s",
-                          mf_type_name((mf_type)map.type));
-    }
-    if (status == MF_OK) {
-        status = visit_pairs(&reader, map.length, take_pair, &at, error);
-    }
-    if (status == MF_OK && reader.at != size) {
-        status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the message", size - reader.at);
-    }
-    if (status != MF_OK) {
+    mf_status status = read_fields(&reader, &at, error);
+    bool type_known = type_of(at.type, &ret_envelope->type);
+    *ret_reject = status == MF_OK          ? MFI_REJECT_NONE
+                  : status == MF_ERR_LIMIT ? MFI_REJECT_OVERSIZE
+                                           : MFI_REJECT_DECODE_ERROR;
+    if (!ret_envelope->well_formed) {
         return status;
     }
     if (at.wrong_app) {
         *ret_reject = MFI_REJECT_WRONG_APP;
         return mfi_fail(error, MF_ERR_PROTOCOL, "app is not '%s'", MFI_APP);
     }
-    if (!type_of(at.type, &ret_envelope->type)) {
+    if (!type_known) {
         *ret_reject = MFI_REJECT_UNKNOWN_TYPE;
         return mfi_fail(error, MF_ERR_PROTOCOL, "type '%.*s' is unknown",
                         (int)(at.type.size < 32 ? at.type.size : 32),
                         at.type.data != NULL ? at.type.data : "");
     }
-    *ret_reject = MFI_REJECT_NONE;
-    return MF_OK;
+    return status;
 }
 
 /* ---- Metadata ---- */
@@ -216,15 +256,15 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
 
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata)
 {
-    mfi_reader reader = {.data = metadata.data, .size = metadata.size};
+    walk pairs = {.reader = {.data = metadata.data, .size = metadata.size}, .whole = true};
     times_seen at = {.metadata = ret_metadata};
     mf_value map;
     *ret_metadata = (mfi_metadata){.attempt = 1};
-    if (metadata.data == NULL || mfi_reader_next(&reader, &map, NULL) != MF_OK ||
+    if (metadata.data == NULL || mfi_reader_next(&pairs.reader, &map, NULL) != MF_OK ||
         map.type != MF_TYPE_MAP) {
         return;
     }
-    (void)visit_pairs(&reader, map.length, take_metadata, &at, NULL);
+    visit_pairs(&pairs, map.length, take_metadata, &at);
     ret_metadata->has_server_times = at.queue && at.handler;
 }
 

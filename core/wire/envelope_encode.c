@@ -53,12 +53,12 @@ static void begin(draft *at, mfi_buf *to, mfi_text id, const char *type, double 
 static mf_status end(draft *at, mf_status status, mf_error *error)
 {
     if (status == MF_OK && at->to->failed) {
-        status = mfi_fail(error, MF_ERR_LIMIT, "the message is larger than %zu bytes",
-                          at->to->max != 0 ? at->to->max : MFI_MESSAGE_MAX_BYTES);
+        status = mfi_pack_failure(at->to, "message", error);
     }
     if (status != MF_OK) {
         at->to->size = at->start;
         at->to->failed = false;
+        at->to->no_memory = false;
     }
     return status;
 }
@@ -103,10 +103,7 @@ static mf_status pack_own_metadata(draft *at, const mfi_call_fields *call, mf_er
         if (is_ours(call, key)) {
             continue;
         }
-        mf_status status = mfi_pack_value(&at->packer, key, 2, "metadata", call->limits, error);
-        if (status == MF_OK) {
-            status = mfi_pack_value(&at->packer, key + 1, 2, "metadata", call->limits, error);
-        }
+        mf_status status = mfi_pack_pair(&at->packer, key, 2, "metadata", call->limits, error);
         if (status != MF_OK) {
             return status;
         }
@@ -148,7 +145,7 @@ static mf_status pack_metadata(draft *at, const mfi_call_fields *call, mf_error 
     }
     mf_status status = pack_own_metadata(at, call, error);
     if (status == MF_OK && at->to->size - start > MFI_METADATA_MAX_BYTES) {
-        status = mfi_fail(error, MF_ERR_LIMIT, "metadata has %zu bytes, more than %zu",
+        status = mfi_fail(error, MF_ERR_LIMIT, "metadata: %zu bytes, more than %zu",
                           at->to->size - start, MFI_METADATA_MAX_BYTES);
     }
     return status;
@@ -184,8 +181,9 @@ static void pack_times(draft *at, const mfi_reply_times *times)
     uint32_t more = times->more != NULL ? times->more->length : 0;
     mfi_pack_key(&at->packer, "metadata");
     (void)msgpack_pack_map(&at->packer, (times->has_server_times ? 3u : 1u) + more);
-    for (uint32_t i = 0; i < more * 2; i++) {
-        (void)mfi_pack_value(&at->packer, &times->more->as.items[i], 2, "metadata", NULL, NULL);
+    for (uint32_t i = 0; i < more; i++) {
+        (void)mfi_pack_pair(&at->packer, &times->more->as.items[(size_t)i * 2], 2, "metadata", NULL,
+                            NULL);
     }
     pack_pair_double(at, "timestamp_received", times->timestamp_received);
     if (times->has_server_times) {

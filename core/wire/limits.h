@@ -25,11 +25,23 @@
 #define MFI_ERROR_TEXT_MAX_BYTES ((size_t)16384)
 #define MFI_OUTPUT_MAX_BYTES ((size_t)8192)
 
+/* What the options may set for the two caps above: string_bytes from 1 to the largest message,
+ * items from 1 to this. */
+#define MFI_CONTAINER_MOST_ITEMS 16777216u
+
 /* What a parent or child may set for itself. NULL stands for the defaults wherever one is taken. */
 typedef struct mfi_limits {
-    size_t string_bytes; /* of one str, bin or ext */
-    uint32_t items;      /* of one array; pairs of one map */
+    size_t string_bytes; /* max_string_bytes: of one str, bin or ext */
+    uint32_t items;      /* max_items: of one array; pairs of one map */
 } mfi_limits;
 extern const mfi_limits mfi_limits_default;
+
+/* The words for a limit that was met, the same for what is sent and what came: path of the value,
+ * its size, the limit by its option's name. All return MF_ERR_LIMIT. */
+mf_status mfi_fail_string_bytes(const mfi_limits *limits, const char *path, mf_type type,
+                                uint64_t size, mf_error *error);
+mf_status mfi_fail_items(const mfi_limits *limits, const char *path, mf_type type, uint64_t count,
+                         mf_error *error);
+mf_status mfi_fail_depth(const char *path, mf_error *error);
 
 #endif

@@ -5,18 +5,32 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/wire/limits.h"
-
-const mfi_limits mfi_limits_default = {.string_bytes = MFI_STRING_MAX_BYTES,
-                                       .items = MFI_CONTAINER_MAX_ITEMS};
+#include "core/wire/path.h"
 
 static const mfi_limits *limits_of(const mfi_reader *reader)
 {
     return reader->limits != NULL ? reader->limits : &mfi_limits_default;
 }
 
+/* Path of the value that is being read, for an error. */
+static const char *path_of(const mfi_reader *reader, mfi_path *path)
+{
+    mfi_path_find(path, reader->root, reader->data, reader->size, reader->start);
+    return path->text;
+}
+
+static mf_status malformed(const mfi_reader *reader, const char *what, mf_error *error)
+{
+    mfi_path path;
+    if (error == NULL) {
+        return MF_ERR_PROTOCOL;
+    }
+    return mfi_fail(error, MF_ERR_PROTOCOL, "%s: %s", path_of(reader, &path), what);
+}
+
 static mf_status cut_short(const mfi_reader *reader, mf_error *error)
 {
-    return mfi_fail(error, MF_ERR_PROTOCOL, "msgpack ends too early, at byte %zu", reader->size);
+    return malformed(reader, "the msgpack ends too early", error);
 }
 
 static mf_status take(mfi_reader *reader, size_t count, const uint8_t **ret_bytes, mf_error *error)
@@ -47,18 +61,19 @@ static mf_status take_bytes(mfi_reader *reader, mf_type type, uint64_t length, m
                             mf_error *error)
 {
     const uint8_t *bytes = NULL;
-    size_t start = reader->at;
-    if (length > limits_of(reader)->string_bytes) {
-        return mfi_fail(error, MF_ERR_LIMIT, "%s of %llu bytes at byte %zu, more than %zu",
-                        mf_type_name(type), (unsigned long long)length, start,
-                        limits_of(reader)->string_bytes);
-    }
     mf_status status = take(reader, (size_t)length, &bytes, error);
     if (status != MF_OK) {
         return status;
     }
-    if (type == MF_TYPE_STR && !mfi_utf8_valid((const char *)bytes, (size_t)length)) {
-        return mfi_fail(error, MF_ERR_PROTOCOL, "str at byte %zu is not UTF-8", start);
+    if (!reader->structure_only && length > limits_of(reader)->string_bytes) {
+        mfi_path path;
+        return error == NULL ? MF_ERR_LIMIT
+                             : mfi_fail_string_bytes(limits_of(reader), path_of(reader, &path),
+                                                     type, length, error);
+    }
+    if (!reader->structure_only && type == MF_TYPE_STR &&
+        !mfi_utf8_valid((const char *)bytes, (size_t)length)) {
+        return malformed(reader, "a str that is not UTF-8", error);
     }
     *ret_value = mf_bin(bytes, (size_t)length);
     ret_value->type = (uint8_t)type;
@@ -69,13 +84,14 @@ static mf_status take_container(mfi_reader *reader, mf_type type, uint64_t count
                                 mf_value *ret_value, mf_error *error)
 {
     uint64_t least = type == MF_TYPE_MAP ? count * 2 : count; /* each element has a byte at least */
-    if (count > limits_of(reader)->items) {
-        return mfi_fail(error, MF_ERR_LIMIT, "%s of %llu items at byte %zu, more than %u",
-                        mf_type_name(type), (unsigned long long)count, reader->at,
-                        (unsigned)limits_of(reader)->items);
-    }
     if (least > reader->size - reader->at) {
         return cut_short(reader, error);
+    }
+    if (!reader->structure_only && count > limits_of(reader)->items) {
+        mfi_path path;
+        return error == NULL
+                   ? MF_ERR_LIMIT
+                   : mfi_fail_items(limits_of(reader), path_of(reader, &path), type, count, error);
     }
     *ret_value =
         type == MF_TYPE_MAP ? mf_map(NULL, (uint32_t)count) : mf_array(NULL, (uint32_t)count);
@@ -195,13 +211,13 @@ static mf_status take_marked(mfi_reader *reader, uint8_t first, mf_value *ret_va
     case 0xdf:
         return take_sized(reader, MF_TYPE_MAP, first == 0xde ? 2 : 4, ret_value, error);
     default:
-        return mfi_fail(error, MF_ERR_PROTOCOL, "byte 0x%02x at %zu begins no msgpack value", first,
-                        reader->at - 1);
+        return malformed(reader, "byte 0xc1 begins no msgpack value", error);
     }
 }
 
 mf_status mfi_reader_next(mfi_reader *reader, mf_value *ret_value, mf_error *error)
 {
+    reader->start = reader->at;
     if (reader->at >= reader->size) {
         return cut_short(reader, error);
     }
@@ -242,8 +258,8 @@ mf_status mfi_reader_skip(mfi_reader *reader, uint32_t depth, mfi_extent *extent
         left[open]--;
         if (value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP) {
             if (depth + open + 1 > MFI_DEPTH_MAX) {
-                return mfi_fail(error, MF_ERR_LIMIT, "msgpack nests deeper than %d at byte %zu",
-                                MFI_DEPTH_MAX, reader->at);
+                mfi_path path;
+                return error == NULL ? MF_ERR_LIMIT : mfi_fail_depth(path_of(reader, &path), error);
             }
             open++;
             left[open] = value.type == MF_TYPE_MAP ? value.length * 2 : value.length;
@@ -255,4 +271,23 @@ mf_status mfi_reader_skip(mfi_reader *reader, uint32_t depth, mfi_extent *extent
             return MF_OK;
         }
     }
+}
+
+mf_status mfi_reader_skip_structure(mfi_reader *reader, mf_error *error)
+{
+    mfi_reader plain = *reader;
+    plain.structure_only = true;
+    mf_status status = MF_OK;
+    /* No count of levels is needed, nor can this overflow: lengths are within the bytes left. */
+    for (uint64_t left = 1; left > 0 && status == MF_OK; left--) {
+        mf_value value;
+        status = mfi_reader_next(&plain, &value, error);
+        if (status == MF_OK && value.type == MF_TYPE_MAP) {
+            left += (uint64_t)value.length * 2;
+        } else if (status == MF_OK && value.type == MF_TYPE_ARRAY) {
+            left += value.length;
+        }
+    }
+    reader->at = plain.at;
+    return status;
 }

@@ -55,7 +55,7 @@ static mf_value with_text(mf_value value, char **texts)
 /* The bytes were checked: nothing can go wrong any more. */
 static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
 {
-    mfi_reader reader = {.data = bytes.data, .size = bytes.size, .limits = tree->limits};
+    mfi_reader reader = {.data = bytes.data, .size = bytes.size, .structure_only = true};
     mf_value *values = tree->memory; /* the first is the root, then containers' elements */
     char *texts = (char *)(values + value_count);
     mf_value *unused = values + 1;
@@ -80,12 +80,16 @@ static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
         }
         *place = value;
     }
+    tree->count = value_count;
     tree->root = values[0];
 }
 
 mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
 {
-    mfi_reader reader = {.data = bytes.data, .size = bytes.size, .limits = tree->limits};
+    mfi_reader reader = {.data = bytes.data,
+                         .size = bytes.size,
+                         .limits = tree->limits,
+                         .root = tree->name != NULL ? tree->name : "value"};
     mfi_extent extent = {0};
     tree->root = mf_nil();
     mf_status status = mfi_reader_skip(&reader, 0, &extent, error);

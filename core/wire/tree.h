@@ -8,6 +8,8 @@ typedef struct mfi_tree {
     void *memory; /* values, then texts */
     size_t capacity;
     const mfi_limits *limits; /* borrowed; NULL: the defaults */
+    const char *name;         /* how errors call it, borrowed; NULL: "value" */
+    size_t count;             /* of values in memory */
     mf_value root;
 } mfi_tree;
 

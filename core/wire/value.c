@@ -1,17 +1,15 @@
-/* Reading values, and the public bridge between values and bytes. */
+/* Reading and comparing values. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include <multifrost/value.h>
+
 #include "base/error.h"
-#include "core/wire/limits.h"
-#include "core/wire/tree.h"
-#include "core/wire/writer.h"
 
 const char *mf_type_name(mf_type type)
 {
-    static const char *const names[] = {"nil", "bool", "int",   "uint", "float",
-                                        "str", "bin",  "array", "map",  "ext"};
+    static const char *const names[] = {"nil", "bool",  "int", "uint", "float", "str",
+                                        "bin", "array", "map", "ext",  "object"};
     size_t index = (size_t)type;
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown";
 }
@@ -128,6 +126,8 @@ static bool scalars_equal(const mf_value *a, const mf_value *b)
     case MF_TYPE_BIN:
     case MF_TYPE_EXT:
         return a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0;
+    case MF_TYPE_OBJECT:
+        return a->as.object == b->as.object;
     case MF_TYPE_NIL:
     case MF_TYPE_ARRAY:
     case MF_TYPE_MAP:
@@ -224,67 +224,4 @@ mf_status mf_values_unpack(const mf_value *values, uint32_t value_count, const m
         }
     }
     return MF_OK;
-}
-
-/* ---- Bytes ---- */
-
-struct mf_document {
-    mfi_tree tree;
-    uint8_t bytes[];
-};
-
-mf_status mf_document_decode(const void *bytes, size_t size, mf_document **ret_document,
-                             mf_error *error)
-{
-    if (size > MFI_MESSAGE_MAX_BYTES) {
-        return mfi_fail(error, MF_ERR_LIMIT, "%zu bytes, more than %zu", size,
-                        MFI_MESSAGE_MAX_BYTES);
-    }
-    mf_document *document = malloc(sizeof *document + size);
-    if (document == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a value of %zu bytes", size);
-    }
-    if (size > 0) {
-        memcpy(document->bytes, bytes, size);
-    }
-    mfi_tree_init(&document->tree);
-    mf_status status = mfi_tree_decode(&document->tree, (mfi_slice){document->bytes, size}, error);
-    if (status == MF_OK) {
-        *ret_document = document;
-        document = NULL;
-    }
-    mf_document_destroy(document);
-    return status;
-}
-
-void mf_document_destroy(mf_document *document)
-{
-    if (document != NULL) {
-        mfi_tree_fini(&document->tree);
-        free(document);
-    }
-}
-
-const mf_value *mf_document_root(const mf_document *document)
-{
-    return &document->tree.root;
-}
-
-mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *ret_size,
-                          mf_error *error)
-{
-    mfi_buf buf;
-    msgpack_packer packer;
-    mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
-    mfi_packer_init(&packer, &buf);
-    mf_status status = mfi_pack_value(&packer, value, 0, "value", NULL, error);
-    if (status == MF_OK && buf.failed) {
-        status = mfi_fail(error, MF_ERR_LIMIT, "value: more than %zu bytes, or no memory",
-                          MFI_MESSAGE_MAX_BYTES);
-    }
-    if (status == MF_OK) {
-        *ret_bytes = mfi_buf_take(&buf, ret_size);
-    }
-    mfi_buf_fini(&buf);
-    return status;
 }

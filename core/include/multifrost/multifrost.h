@@ -9,7 +9,9 @@
 #include <multifrost/child.h>
 #include <multifrost/error.h>
 #include <multifrost/export.h>
+#include <multifrost/ext.h>
 #include <multifrost/http.h>
+#include <multifrost/json.h>
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
 #include <multifrost/parent.h>

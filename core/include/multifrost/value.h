@@ -30,14 +30,16 @@ typedef enum mf_type {
     MF_TYPE_STR = 5, /**< UTF-8. */
     MF_TYPE_BIN = 6,
     MF_TYPE_ARRAY = 7,
-    MF_TYPE_MAP = 8, /**< Keys of any type when received; str keys when sent. */
-    MF_TYPE_EXT = 9, /**< Received only: bytes of an extension type, opaque. */
+    MF_TYPE_MAP = 8,     /**< Keys of any type when received; str keys when sent. */
+    MF_TYPE_EXT = 9,     /**< Bytes of an extension type: see ext.h. */
+    MF_TYPE_OBJECT = 10, /**< Never received: an object of the program's own, which becomes an ext
+                              when it is encoded. */
 } mf_type;
 
 /** One value. Read it with the mf_value_* functions or through the members that fit `type`. */
 typedef struct mf_value {
     uint8_t type;    /**< An mf_type. */
-    int8_t ext_type; /**< MF_TYPE_EXT only. */
+    int8_t ext_type; /**< Code of an ext or object. */
     uint16_t reserved;
     uint32_t length; /**< Bytes of str, bin, ext; elements of an array; pairs of a map. */
     union {
@@ -47,6 +49,7 @@ typedef struct mf_value {
         double number;
         const char *str; /**< Of received values also NUL-terminated. */
         const uint8_t *bytes;
+        const void *object;
         const struct mf_value *items; /**< Array: length values. Map: key, value, key, value, ... */
     } as;
 } mf_value;
@@ -313,8 +316,8 @@ typedef struct mf_document mf_document; /**< A decoded tree and its memory. Immu
  * Decodes one msgpack value. Every claimed length is checked against the bytes that are there
  * before anything is allocated.
  * @param ret_document On MF_OK owns a copy of everything; for mf_document_destroy().
- * @return MF_OK; MF_ERR_PROTOCOL naming the offset and what is wrong there; MF_ERR_LIMIT;
- *         MF_ERR_NO_MEMORY.
+ * @return MF_OK; MF_ERR_PROTOCOL; MF_ERR_LIMIT naming the limit and the size, both also the path of
+ *         the value ("value[1].name") and its offset; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_document_decode(const void *bytes, size_t size,
@@ -326,14 +329,38 @@ MF_API const mf_value *mf_document_root(const mf_document *document);
 
 /**
  * Encodes a value as every peer can read it: integers smallest, floats as float64, NaN and
- * infinities as nil, integers above INT64_MAX clamped to it, int keys of maps as decimal text.
+ * infinities as nil, integers above INT64_MAX clamped to it. Keys of maps that are no str become
+ * the text that Python's str() gives: 7, 1.5, True, None; keys that become equal by that are all
+ * sent (mf_value_sanitize() keeps the last one). An ext is sent if it is a timestamp or its code is
+ * registered; an object is packed by its codec.
  * @param ret_bytes On MF_OK memory for free(); its size goes to ret_size.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed UTF-8, a key that is neither str nor int, an
- *         ext); MF_ERR_LIMIT (depth, element count, string or total size); MF_ERR_NO_MEMORY.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed UTF-8, a key that is a bin, ext, object, array
+ *         or map, an ext or object without codec); MF_ERR_LIMIT (depth, max_items,
+ *         max_string_bytes, or total size), all naming the path of the value ("value[1].name") and
+ *         what is wrong with it; what a codec returned; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes,
                                               size_t *ret_size, mf_error *error);
+
+/**
+ * Copies a value into a form that every peer can read, changing what they cannot:
+ *
+ * - NaN and infinities become nil, integers above INT64_MAX become INT64_MAX;
+ * - bytes of a str that are not UTF-8 become U+FFFD, one for each;
+ * - keys become str: as mf_value_encode() does it, a bin by its bytes; of keys that are or become
+ *   equal the first place and the last value are kept, as in a Python dict;
+ * - an ext that could not be sent (no timestamp, its code not registered) becomes bin;
+ * - an object becomes the ext that its codec makes.
+ *
+ * @param ret_document On MF_OK the copy, which borrows nothing; for mf_document_destroy().
+ * @return MF_OK; MF_ERR_LIMIT (depth, max_items, max_string_bytes or total size);
+ *         MF_ERR_INVALID_ARGUMENT (a key that is an array, map, ext or object; an object without
+ *         codec), all naming the path; what a codec returned; MF_ERR_NO_MEMORY.
+ * @par Threads Thread-safe.
+ */
+MF_API MF_NODISCARD mf_status mf_value_sanitize(const mf_value *value, mf_document **ret_document,
+                                                mf_error *error);
 
 MF_EXTERN_C_END
 

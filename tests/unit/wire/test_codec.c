@@ -72,9 +72,9 @@ static void test_bad_bytes_are_refused(void)
     (void)decode("\xc1", 1, MF_ERR_PROTOCOL);
     (void)decode("\1\1", 2, MF_ERR_PROTOCOL);     /* something behind */
     (void)decode("\xa1\xff", 2, MF_ERR_PROTOCOL); /* not UTF-8 */
-    (void)decode("\xdd\xff\xff\xff\xff", 5, MF_ERR_LIMIT);
+    (void)decode("\xdd\xff\xff\xff\xff", 5, MF_ERR_PROTOCOL);
     (void)decode("\xdd\0\0\xff\xff", 5, MF_ERR_PROTOCOL); /* claims more than there is */
-    (void)decode("\xdb\xff\xff\xff\xff", 5, MF_ERR_LIMIT);
+    (void)decode("\xdb\xff\xff\xff\xff", 5, MF_ERR_PROTOCOL);
     char deep[1000];
     memset(deep, 0x91, sizeof deep);
     deep[100] = (char)0xc0;
@@ -110,7 +110,7 @@ static void test_what_is_sent_is_made_fit(void)
     mf_value broken = MF_ARRAY(1, MF_MAP("name", "\xff"));
     mf_check_int(mf_value_encode(&broken, &bytes, &size, &error), MF_ERR_INVALID_ARGUMENT);
     mf_check_contains(error.message, "value[1].name");
-    mf_value keyed = MF_MAP(MF_TRUE, 1);
+    mf_value keyed = MF_MAP(MF_ARRAY(1), 1);
     mf_check_int(mf_value_encode(&keyed, &bytes, &size, &error), MF_ERR_INVALID_ARGUMENT);
 }
 

@@ -1,0 +1,17 @@
+/* Making one allocation fail. For programs that mf_alloc_test() links: malloc, calloc, realloc and
+ * strdup of all that is linked statically go through here. */
+#ifndef MF_ALLOC_H
+#define MF_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The n-th allocation from now, counted from 0, fails. */
+void mf_alloc_fail_at(long n);
+/* Back to normal. Whether the one that was to fail was reached. */
+bool mf_alloc_stop(void);
+
+/* For cJSON_InitHooks() and the like: a malloc that can fail. */
+void *mf_alloc_malloc(size_t size);
+
+#endif
