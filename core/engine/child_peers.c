@@ -160,9 +160,8 @@ static bool transmit(mf_child *child, const mfi_route *route, mfi_out *out, bool
 static void send_to(mf_child *child, uint32_t index, const mfi_route *route, mfi_out *out)
 {
     bool gone = false;
-    if (index != NOBODY && child->peers.all[index].waiting.first != NULL) {
-        keep(child, index, out);
-    } else if (!transmit(child, route, out, &gone)) {
+    bool behind_others = index != NOBODY && child->peers.all[index].waiting.first != NULL;
+    if (behind_others || !transmit(child, route, out, &gone)) {
         keep(child, index, out);
     } else if (gone && index != NOBODY) {
         remove_peer(child, index, "unroutable", "the peer of an answer is gone");

@@ -190,12 +190,12 @@ static mf_status add_pair(mfi_reply_pairs *pairs, const char *key, mf_value valu
 {
     size_t key_size = strlen(key);
     size_t value_size = value.type == MF_TYPE_STR ? value.length : 0;
-    uint32_t at = 0;
+    size_t at = 0;
     while (at < pairs->map.length && (pairs->items[at * 2].length != key_size ||
                                       memcmp(pairs->items[at * 2].as.str, key, key_size) != 0)) {
         at++;
     }
-    size_t bytes = key_size + value_size + 2 * PAIR_OVERHEAD;
+    size_t bytes = key_size + value_size + (size_t)2 * PAIR_OVERHEAD;
     if (at == PAIRS_MAX || bytes > MFI_METADATA_MAX_BYTES - pairs->bytes) {
         return MF_ERR_LIMIT;
     }

@@ -75,7 +75,8 @@ void worker_end(test_worker *worker)
 
 /* ---- Peers ---- */
 
-void peer_open(test_peer *peer, uint16_t port)
+/* most: messages that wait to be read; 0 for any number. */
+static void open_peer(test_peer *peer, uint16_t port, int most)
 {
     char endpoint[64];
     int none = 0;
@@ -84,8 +85,18 @@ void peer_open(test_peer *peer, uint16_t port)
     peer->socket = zmq_socket(peer->context, ZMQ_DEALER);
     (void)zmq_setsockopt(peer->socket, ZMQ_LINGER, &none, sizeof none);
     (void)zmq_setsockopt(peer->socket, ZMQ_SNDHWM, &none, sizeof none);
-    (void)zmq_setsockopt(peer->socket, ZMQ_RCVHWM, &none, sizeof none);
+    (void)zmq_setsockopt(peer->socket, ZMQ_RCVHWM, &most, sizeof most);
     mf_check_int(zmq_connect(peer->socket, endpoint), 0);
+}
+
+void peer_open(test_peer *peer, uint16_t port)
+{
+    open_peer(peer, port, 0);
+}
+
+void peer_open_narrow(test_peer *peer, uint16_t port)
+{
+    open_peer(peer, port, 1);
 }
 
 void peer_close(test_peer *peer)
@@ -214,4 +225,78 @@ void peer_expect_error(test_peer *peer, const char *id, const char *text)
 bool peer_hears_nothing(test_peer *peer, int64_t ms)
 {
     return !wait_for_message(peer, ms);
+}
+
+/* ---- Handlers ---- */
+
+static struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    int inside; /* handlers that wait */
+    bool open;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false};
+
+void gate_reset(void)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.open = false;
+    gate.inside = 0;
+    (void)pthread_mutex_unlock(&gate.mutex);
+}
+
+void gate_open(void)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.open = true;
+    (void)pthread_cond_broadcast(&gate.cond);
+    (void)pthread_mutex_unlock(&gate.mutex);
+}
+
+void gate_wait_inside(int wanted)
+{
+    (void)pthread_mutex_lock(&gate.mutex);
+    while (gate.inside < wanted) {
+        (void)pthread_cond_wait(&gate.cond, &gate.mutex);
+    }
+    (void)pthread_mutex_unlock(&gate.mutex);
+}
+
+mf_status worker_gate(mf_request *request, mf_reply *reply, void *user_data)
+{
+    int64_t number = 0;
+    (void)user_data;
+    if (mf_request_unpack(request, &number) != MF_OK) {
+        return MF_ERR_TYPE;
+    }
+    (void)pthread_mutex_lock(&gate.mutex);
+    gate.inside++;
+    (void)pthread_cond_broadcast(&gate.cond);
+    while (!gate.open) {
+        (void)pthread_cond_wait(&gate.cond, &gate.mutex);
+    }
+    (void)pthread_mutex_unlock(&gate.mutex);
+    /* The arguments are still this call's, whatever other threads read meanwhile. */
+    mf_args args = mf_request_args(request);
+    return mf_reply_set(reply, args.items[0]);
+}
+
+mf_status worker_twice(mf_request *request, mf_reply *reply, void *user_data)
+{
+    int64_t number = 0;
+    (void)user_data;
+    if (mf_request_unpack(request, &number) != MF_OK) {
+        return MF_ERR_TYPE;
+    }
+    return mf_reply_value(reply, number * 2);
+}
+
+void worker_start_plain(test_worker *worker, int32_t threads)
+{
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.threads = threads;
+    gate_reset();
+    worker_create(worker, &options);
+    mf_check_int(mf_child_handle(worker->child, "gate", worker_gate, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker->child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(worker);
 }

@@ -27,12 +27,24 @@ void worker_end(test_worker *worker);
 /* A registry folder that no other test has; for mf_child_options. */
 const char *registry_folder(void);
 
+/* Twice its argument. */
+mf_status worker_twice(mf_request *request, mf_reply *reply, void *user_data);
+/* Its argument, once the gate is open. */
+mf_status worker_gate(mf_request *request, mf_reply *reply, void *user_data);
+void gate_reset(void); /* closed, and nobody inside */
+void gate_open(void);
+void gate_wait_inside(int wanted); /* until as many handlers wait */
+/* Makes and starts one that has "twice" and "gate". */
+void worker_start_plain(test_worker *worker, int32_t threads);
+
 typedef struct test_peer {
     void *context;
     void *socket;
 } test_peer;
 
 void peer_open(test_peer *peer, uint16_t port);
+/* One that keeps nothing that it has not read. */
+void peer_open_narrow(test_peer *peer, uint16_t port);
 void peer_close(test_peer *peer);
 void peer_send(test_peer *peer, const void *bytes, size_t size);
 /* metadata may be nil. */

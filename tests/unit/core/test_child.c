@@ -1,5 +1,4 @@
-/* The worker's side, in this process: service mode, deadlines, several threads, deferred answers,
- * metadata, and the end. */
+/* The worker's side, in this process: service mode, peers, deadlines, metadata. */
 #include "child_peer.h"
 
 #include <math.h>
@@ -15,80 +14,6 @@
 
 #include "base/clock.h"
 #include "core/engine/deadline.h"
-
-/* ---- A gate that handlers wait at ---- */
-
-static struct gate {
-    pthread_mutex_t mutex;
-    pthread_cond_t cond;
-    int inside; /* handlers that wait */
-    bool open;
-} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false};
-
-static void gate_reset(void)
-{
-    (void)pthread_mutex_lock(&gate.mutex);
-    gate.open = false;
-    gate.inside = 0;
-    (void)pthread_mutex_unlock(&gate.mutex);
-}
-
-static void gate_open(void)
-{
-    (void)pthread_mutex_lock(&gate.mutex);
-    gate.open = true;
-    (void)pthread_cond_broadcast(&gate.cond);
-    (void)pthread_mutex_unlock(&gate.mutex);
-}
-
-static void gate_wait_inside(int wanted)
-{
-    (void)pthread_mutex_lock(&gate.mutex);
-    while (gate.inside < wanted) {
-        (void)pthread_cond_wait(&gate.cond, &gate.mutex);
-    }
-    (void)pthread_mutex_unlock(&gate.mutex);
-}
-
-static mf_status wait_at_gate(mf_request *request, mf_reply *reply, void *user_data)
-{
-    int64_t number = 0;
-    (void)user_data;
-    if (mf_request_unpack(request, &number) != MF_OK) {
-        return MF_ERR_TYPE;
-    }
-    (void)pthread_mutex_lock(&gate.mutex);
-    gate.inside++;
-    (void)pthread_cond_broadcast(&gate.cond);
-    while (!gate.open) {
-        (void)pthread_cond_wait(&gate.cond, &gate.mutex);
-    }
-    (void)pthread_mutex_unlock(&gate.mutex);
-    /* The arguments are still this call's, whatever other threads read meanwhile. */
-    mf_args args = mf_request_args(request);
-    return mf_reply_set(reply, args.items[0]);
-}
-
-static mf_status twice(mf_request *request, mf_reply *reply, void *user_data)
-{
-    int64_t number = 0;
-    (void)user_data;
-    if (mf_request_unpack(request, &number) != MF_OK) {
-        return MF_ERR_TYPE;
-    }
-    return mf_reply_value(reply, number * 2);
-}
-
-static void start_plain(test_worker *worker, int32_t threads)
-{
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.threads = threads;
-    gate_reset();
-    worker_create(worker, &options);
-    mf_check_int(mf_child_handle(worker->child, "gate", wait_at_gate, NULL), MF_OK);
-    mf_check_int(mf_child_handle(worker->child, "twice", twice, NULL), MF_OK);
-    worker_start(worker);
-}
 
 /* ---- Service mode ---- */
 
@@ -123,7 +48,7 @@ static void test_service_registers_what_is_bound_and_unregisters(void)
     (void)snprintf(folder, sizeof folder, "%s", registry_folder());
     options.registry_directory = folder;
     worker_create(&worker, &options);
-    mf_check_int(mf_child_handle(worker.child, "twice", twice, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
     mf_check_int(mf_child_port(worker.child), 0);
     worker_start(&worker);
     look at = {.folder = folder, .service = MF_SERVICE_INIT};
@@ -202,7 +127,7 @@ static void test_answers_go_to_who_asked(void)
     test_worker worker;
     test_peer peers[5];
     char id[16];
-    start_plain(&worker, 1);
+    worker_start_plain(&worker, 1);
     for (int i = 0; i < 5; i++) {
         peer_open(&peers[i], mf_child_port(worker.child));
     }
@@ -220,6 +145,99 @@ static void test_answers_go_to_who_asked(void)
     for (int i = 1; i < 5; i++) {
         peer_close(&peers[i]);
     }
+    worker_end(&worker);
+}
+
+typedef struct rows {
+    char status[64]; /* of worker:registered, "absent" before it was seen */
+} rows;
+
+static void look_at_row(const mf_health_row *row, void *user_data)
+{
+    rows *at = user_data;
+    if (strcmp(row->component, "worker") == 0 && strcmp(row->measurement, "registered") == 0) {
+        (void)snprintf(at->status, sizeof at->status, "%d", (int)row->status);
+    }
+}
+
+static bool health_passes(void *data)
+{
+    const mf_probe *probe = mf_runtime_probe(((test_worker *)data)->runtime);
+    rows at = {"absent"};
+    probe->visit_health(probe->self, look_at_row, &at);
+    return strtol(at.status, NULL, 10) == MF_HEALTH_PASS && strcmp(at.status, "absent") != 0;
+}
+
+static void test_health_says_whether_it_is_registered(void)
+{
+    test_worker worker;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    worker_create(&worker, &options);
+    mf_check(!health_passes(&worker));
+    worker_start(&worker);
+    mf_check(mf_test_until(health_passes, &worker, 5000));
+    mf_child_stop(worker.child);
+    worker_join(&worker);
+    mf_check(!health_passes(&worker));
+    worker_end(&worker);
+}
+
+static _Atomic(int64_t) blobs_made;
+
+static mf_status blob(mf_request *request, mf_reply *reply, void *user_data)
+{
+    static char bytes[4096];
+    (void)request;
+    (void)user_data;
+    atomic_fetch_add(&blobs_made, 1);
+    return mf_reply_set(reply, mf_bin(bytes, sizeof bytes));
+}
+
+static mf_status count_blobs(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)request;
+    (void)user_data;
+    return mf_reply_value(reply, atomic_load(&blobs_made));
+}
+
+/* More answers than its queue and the kernel's take: what is beyond waits in the worker. */
+static void test_peer_that_reads_nothing_holds_up_nobody(void)
+{
+    enum { BLOBS = 16000 };
+    test_worker worker;
+    test_peer sleeper;
+    test_peer other;
+    test_answer answer;
+    int64_t made = 0;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_queued = BLOBS;
+    atomic_store(&blobs_made, 0);
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "blob", blob, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "count_blobs", count_blobs, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open_narrow(&sleeper, mf_child_port(worker.child));
+    peer_open(&other, mf_child_port(worker.child));
+    for (int i = 0; i < BLOBS; i++) {
+        peer_call(&sleeper, "b", "blob", MF_NO_ARGS, mf_nil());
+    }
+    while (made >= 0 && made < BLOBS) {
+        peer_call(&other, "n", "count_blobs", MF_NO_ARGS, mf_nil());
+        peer_receive(&other, &answer);
+        if (answer.result == NULL ||
+            mf_value_get_int64(mf_document_root(answer.result), &made) != MF_OK) {
+            made = -1;
+        }
+        answer_free(&answer);
+    }
+    mf_check_int(made, BLOBS);
+    for (int i = 0; i < BLOBS; i++) { /* nothing was lost */
+        peer_receive(&sleeper, &answer);
+        mf_check(answer.result != NULL);
+        answer_free(&answer);
+    }
+    peer_close(&sleeper);
+    peer_close(&other);
     worker_end(&worker);
 }
 
@@ -278,7 +296,7 @@ static void test_expired_calls_are_counted(void)
 {
     test_worker worker;
     test_peer peer;
-    start_plain(&worker, 1);
+    worker_start_plain(&worker, 1);
     peer_open(&peer, mf_child_port(worker.child));
     peer_call(&peer, "late", "twice", MF_ARGS(1), MF_MAP("deadline_ms_left", -5));
     peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
@@ -296,332 +314,6 @@ static void test_expired_calls_are_counted(void)
                       "server_expired_calls_total{worker=\"worker\",stage=\"before_start\"} 1");
     mf_check_contains(text, "server_expired_calls_total{worker=\"worker\",stage=\"at_reply\"} 1");
     free(text);
-    worker_end(&worker);
-}
-
-/* ---- Several threads ---- */
-
-static void test_pool_runs_as_many_as_it_has_threads(void)
-{
-    test_worker worker;
-    test_peer peer;
-    test_answer answer;
-    char id[16];
-    bool seen[5] = {false};
-    start_plain(&worker, 4);
-    peer_open(&peer, mf_child_port(worker.child));
-    for (int i = 0; i < 5; i++) {
-        (void)snprintf(id, sizeof id, "%d", i);
-        peer_call(&peer, id, "gate", MF_ARGS(i), mf_nil());
-    }
-    gate_wait_inside(4);
-    peer_heartbeat(&peer, "beat"); /* answered while all are busy */
-    peer_receive(&peer, &answer);
-    mf_check_str(answer.id, "beat");
-    int64_t queued = -1;
-    mf_check_int(mf_value_get_int64(
-                     mf_value_find(mf_document_root(answer.metadata), "queue_length"), &queued),
-                 MF_OK);
-    mf_check_int(queued, 1);
-    answer_free(&answer);
-    gate_open();
-    for (int i = 0; i < 5; i++) {
-        int64_t number = -1;
-        peer_receive(&peer, &answer);
-        mf_check(answer.result != NULL &&
-                 mf_value_get_int64(mf_document_root(answer.result), &number) == MF_OK);
-        mf_check_int(number, strtol(answer.id, NULL, 10));
-        mf_check(number >= 0 && number < 5 && !seen[number]);
-        seen[number % 5] = true;
-        answer_free(&answer);
-    }
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void test_pool_answers_many_calls(void)
-{
-    enum { CALLS = 5000 };
-    test_worker worker;
-    test_peer peer;
-    test_answer answer;
-    char id[16];
-    int64_t sum = 0;
-    start_plain(&worker, 4);
-    peer_open(&peer, mf_child_port(worker.child));
-    for (int i = 0; i < CALLS; i++) {
-        (void)snprintf(id, sizeof id, "%d", i);
-        peer_call(&peer, id, "twice", MF_ARGS(i), mf_nil());
-    }
-    for (int i = 0; i < CALLS; i++) {
-        int64_t number = -1;
-        peer_receive(&peer, &answer);
-        mf_check(answer.result != NULL &&
-                 mf_value_get_int64(mf_document_root(answer.result), &number) == MF_OK);
-        mf_check(number == 2 * strtol(answer.id, NULL, 10));
-        sum += number;
-        answer_free(&answer);
-    }
-    mf_check_int(sum, (int64_t)CALLS * (CALLS - 1));
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void test_too_many_calls_are_refused(int32_t threads)
-{
-    test_worker worker;
-    test_peer peer;
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.threads = threads;
-    options.max_queued = 2;
-    gate_reset();
-    worker_create(&worker, &options);
-    mf_check_int(mf_child_handle(worker.child, "gate", wait_at_gate, NULL), MF_OK);
-    worker_start(&worker);
-    peer_open(&peer, mf_child_port(worker.child));
-    for (int32_t i = 0; i < threads; i++) {
-        peer_call(&peer, "runs", "gate", MF_ARGS(1), mf_nil());
-        gate_wait_inside(i + 1);
-    }
-    peer_call(&peer, "waits", "gate", MF_ARGS(1), mf_nil());
-    peer_call(&peer, "waits", "gate", MF_ARGS(1), mf_nil());
-    peer_call(&peer, "beyond", "gate", MF_ARGS(1), mf_nil());
-    peer_expect_error(&peer, "beyond", "ServerOverloaded: too many calls are waiting");
-    gate_open();
-    int waited = 0;
-    for (int32_t i = 0; i < threads + 2; i++) { /* in any order, where there are threads */
-        test_answer answer;
-        peer_receive(&peer, &answer);
-        mf_check_int(answer.type, MFI_MESSAGE_RESPONSE);
-        waited += strcmp(answer.id, "waits") == 0 ? 1 : 0;
-        answer_free(&answer);
-    }
-    mf_check_int(waited, 2);
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void test_queue_is_bounded(void)
-{
-    test_too_many_calls_are_refused(1);
-}
-
-static void test_queue_of_a_pool_is_bounded(void)
-{
-    test_too_many_calls_are_refused(2);
-}
-
-/* ---- The end ---- */
-
-static void stop_with_calls(int32_t threads)
-{
-    test_worker worker;
-    test_peer peer;
-    start_plain(&worker, threads);
-    peer_open(&peer, mf_child_port(worker.child));
-    for (int32_t i = 0; i < threads; i++) {
-        peer_call(&peer, "runs", "gate", MF_ARGS(1), mf_nil());
-    }
-    gate_wait_inside(threads);
-    peer_call(&peer, "waits", "gate", MF_ARGS(2), mf_nil());
-    peer_shutdown(&peer);
-    /* Nobody has to wait for the handlers that run. */
-    peer_expect_error(&peer, "waits", "CancelledError: the worker is stopping");
-    peer_call(&peer, "late", "twice", MF_ARGS(3), mf_nil());
-    peer_expect_error(&peer, "late", "CancelledError: the worker is stopping");
-    gate_open();
-    for (int32_t i = 0; i < threads; i++) {
-        peer_expect_int(&peer, "runs", 1);
-    }
-    worker_join(&worker);
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void test_stop_finishes_what_runs_and_cancels_the_rest(void)
-{
-    stop_with_calls(1);
-}
-
-static void test_stop_of_a_pool_does_the_same(void)
-{
-    stop_with_calls(3);
-}
-
-/* ---- Deferred answers ---- */
-
-static _Atomic(mf_deferred *) kept;
-
-static mf_status defer(mf_request *request, mf_reply *reply, void *user_data)
-{
-    (void)request;
-    (void)user_data;
-    (void)mf_reply_metadata(reply, "from", mf_str("handler"));
-    mf_deferred *deferred = mf_reply_defer(reply);
-    mf_check(deferred != NULL);
-    mf_check(mf_reply_defer(reply) == NULL);
-    mf_check_int(mf_reply_value(reply, 1), MF_ERR_STATE);
-    atomic_store(&kept, deferred);
-    return MF_OK;
-}
-
-static mf_status defer_and_fail(mf_request *request, mf_reply *reply, void *user_data)
-{
-    (void)defer(request, reply, user_data);
-    return MF_ERR_IO;
-}
-
-static bool is_kept(void *data)
-{
-    (void)data;
-    return atomic_load(&kept) != NULL;
-}
-
-static mf_deferred *take_kept(void)
-{
-    mf_check(mf_test_until(is_kept, NULL, 5000));
-    return atomic_exchange(&kept, NULL);
-}
-
-static void start_deferring(test_worker *worker, int32_t threads, int64_t timeout_ms)
-{
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.threads = threads;
-    options.deferred_timeout_ms = timeout_ms;
-    worker_create(worker, &options);
-    mf_check_int(mf_child_handle(worker->child, "defer", defer, NULL), MF_OK);
-    mf_check_int(mf_child_handle(worker->child, "defer_and_fail", defer_and_fail, NULL), MF_OK);
-    mf_check_int(mf_child_handle(worker->child, "twice", twice, NULL), MF_OK);
-    worker_start(worker);
-}
-
-static void answer_later(int32_t threads)
-{
-    test_worker worker;
-    test_peer peer;
-    test_answer answer;
-    start_deferring(&worker, threads, 0);
-    peer_open(&peer, mf_child_port(worker.child));
-    peer_call(&peer, "d", "defer", MF_NO_ARGS, mf_nil());
-    mf_deferred *deferred = take_kept();
-    peer_call(&peer, "t", "twice", MF_ARGS(4), mf_nil());
-    peer_expect_int(&peer, "t", 8); /* the thread is free meanwhile */
-    mf_check_int(mf_deferred_set(deferred, mf_int(5)), MF_OK);
-    peer_receive(&peer, &answer);
-    const mf_value *from = mf_value_find(mf_document_root(answer.metadata), "from");
-    mf_check(from != NULL && from->length == 7);
-    mf_check_str(answer.id, "d");
-    answer_free(&answer);
-    peer_call(&peer, "e", "defer", MF_NO_ARGS, mf_nil());
-    mf_check_int(mf_deferred_error(take_kept(), "KeyError", "no %d", 7), MF_OK);
-    peer_expect_error(&peer, "e", "KeyError: no 7");
-    peer_call(&peer, "bad", "defer", MF_NO_ARGS, mf_nil());
-    mf_check_int(mf_deferred_set(take_kept(), mf_str("\xff")), MF_ERR_INVALID_ARGUMENT);
-    peer_receive(&peer, &answer);
-    mf_check_str(answer.id, "bad");
-    mf_check_contains(answer.error, "ResultError: ");
-    answer_free(&answer);
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void test_deferred_answer_from_another_thread(void)
-{
-    answer_later(1);
-    answer_later(2);
-}
-
-static void test_deferred_answer_times_out(void)
-{
-    test_worker worker;
-    test_peer peer;
-    start_deferring(&worker, 1, 50);
-    peer_open(&peer, mf_child_port(worker.child));
-    peer_call(&peer, "d", "defer", MF_NO_ARGS, mf_nil());
-    mf_deferred *deferred = take_kept();
-    peer_expect_error(&peer, "d", "TimeoutError: no answer within 50 ms");
-    mf_check_int(mf_deferred_set(deferred, mf_int(5)), MF_ERR_TIMEOUT);
-    mf_check(peer_hears_nothing(&peer, 20));
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void test_deferred_answer_outlives_the_worker(void)
-{
-    test_worker worker;
-    test_peer peer;
-    start_deferring(&worker, 1, 0);
-    peer_open(&peer, mf_child_port(worker.child));
-    peer_call(&peer, "d", "defer", MF_NO_ARGS, mf_nil());
-    mf_deferred *deferred = take_kept();
-    mf_child_stop(worker.child);
-    peer_expect_error(&peer, "d", "CancelledError: the worker is stopping");
-    worker_end(&worker);
-    mf_check_int(mf_deferred_set(deferred, mf_int(5)), MF_ERR_CANCELLED);
-    peer_close(&peer);
-}
-
-static void test_handler_that_defers_and_fails(void)
-{
-    test_worker worker;
-    test_peer peer;
-    start_deferring(&worker, 1, 0);
-    peer_open(&peer, mf_child_port(worker.child));
-    peer_call(&peer, "d", "defer_and_fail", MF_NO_ARGS, mf_nil());
-    peer_expect_error(&peer, "d", "RuntimeError: a file or socket operation failed");
-    mf_check_int(mf_deferred_set(take_kept(), mf_int(5)), MF_ERR_CANCELLED);
-    peer_close(&peer);
-    worker_end(&worker);
-}
-
-static void *answer_in_thread(void *argument)
-{
-    (void)mf_deferred_set(argument, mf_int(9));
-    return NULL;
-}
-
-static mf_status defer_to_thread(mf_request *request, mf_reply *reply, void *user_data)
-{
-    pthread_t thread;
-    (void)request;
-    (void)user_data;
-    mf_deferred *deferred = mf_reply_defer(reply);
-    mf_check_int(pthread_create(&thread, NULL, answer_in_thread, deferred), 0);
-    (void)pthread_detach(thread);
-    return MF_OK;
-}
-
-/* Answers race with the return of the handler, the timer, and the stop: each call has one. */
-static void test_deferred_answers_race_with_everything(void)
-{
-    enum { CALLS = 300 };
-    test_worker worker;
-    test_peer peer;
-    test_answer answer;
-    char id[16];
-    bool seen[CALLS] = {false};
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.threads = 3;
-    options.deferred_timeout_ms = 1;
-    worker_create(&worker, &options);
-    mf_check_int(mf_child_handle(worker.child, "defer", defer_to_thread, NULL), MF_OK);
-    worker_start(&worker);
-    peer_open(&peer, mf_child_port(worker.child));
-    for (int i = 0; i < CALLS; i++) {
-        (void)snprintf(id, sizeof id, "%d", i);
-        peer_call(&peer, id, "defer", MF_NO_ARGS, mf_nil());
-    }
-    peer_shutdown(&peer);
-    for (int i = 0; i < CALLS; i++) {
-        peer_receive(&peer, &answer);
-        long number = strtol(answer.id, NULL, 10);
-        mf_check(number >= 0 && number < CALLS && !seen[number]);
-        seen[number % CALLS] = true;
-        answer_free(&answer);
-    }
-    worker_join(&worker);
-    mf_check(peer_hears_nothing(&peer, 20));
-    peer_close(&peer);
     worker_end(&worker);
 }
 
@@ -713,7 +405,7 @@ static void test_builtins_tell_about_the_worker(void)
     test_worker worker;
     test_peer peer;
     test_answer answer;
-    start_plain(&worker, 1);
+    worker_start_plain(&worker, 1);
     peer_open(&peer, mf_child_port(worker.child));
     for (int i = 0; i < 2; i++) {
         const mf_value *names = ask(&peer, i == 0 ? "list_functions" : "listFunctions", &answer);
@@ -758,7 +450,7 @@ static void test_names_that_are_prefixes_or_hold_a_nul(void)
     test_worker worker;
     test_peer peer;
     test_answer answer;
-    start_plain(&worker, 1);
+    worker_start_plain(&worker, 1);
     peer_open(&peer, mf_child_port(worker.child));
     peer_call(&peer, "a", "twi", MF_ARGS(1), mf_nil());
     peer_expect_error(&peer, "a", "AttributeError: Function 'twi' not found");
@@ -784,21 +476,11 @@ static const mf_test tests[] = {
     {"service__refuses_a_name_that_is_taken", test_service_refuses_a_name_that_is_taken},
     {"options__are_named_when_they_are_wrong", test_options_are_named_when_they_are_wrong},
     {"service__answers_go_to_who_asked", test_answers_go_to_who_asked},
+    {"service__health_says_whether_it_is_registered", test_health_says_whether_it_is_registered},
+    {"peers__one_that_reads_nothing_holds_up_nobody", test_peer_that_reads_nothing_holds_up_nobody},
     {"deadline__is_seen_and_expired_calls_are_refused",
      test_deadline_is_seen_and_expired_calls_are_refused},
     {"deadline__expired_calls_are_counted", test_expired_calls_are_counted},
-    {"pool__runs_as_many_as_it_has_threads", test_pool_runs_as_many_as_it_has_threads},
-    {"pool__answers_many_calls", test_pool_answers_many_calls},
-    {"queue__is_bounded", test_queue_is_bounded},
-    {"queue__of_a_pool_is_bounded", test_queue_of_a_pool_is_bounded},
-    {"stop__finishes_what_runs_and_cancels_the_rest",
-     test_stop_finishes_what_runs_and_cancels_the_rest},
-    {"stop__of_a_pool_does_the_same", test_stop_of_a_pool_does_the_same},
-    {"deferred__answer_from_another_thread", test_deferred_answer_from_another_thread},
-    {"deferred__answer_times_out", test_deferred_answer_times_out},
-    {"deferred__answer_outlives_the_worker", test_deferred_answer_outlives_the_worker},
-    {"deferred__handler_that_defers_and_fails", test_handler_that_defers_and_fails},
-    {"deferred__answers_race_with_everything", test_deferred_answers_race_with_everything},
     {"metadata__goes_with_results_and_errors", test_metadata_goes_with_results_and_errors},
     {"builtins__tell_about_the_worker", test_builtins_tell_about_the_worker},
     {"names__that_are_prefixes_or_hold_a_nul", test_names_that_are_prefixes_or_hold_a_nul},
