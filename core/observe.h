@@ -80,6 +80,18 @@ void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution);
 /* Median of the last minute in seconds, NaN when there were no calls. */
 double mfi_target_recent_p50(mfi_target *target);
 
+/* Server: the handler runs of one function since the start. name NULL: of all that share `_OTHER`.
+ */
+typedef struct mfi_function_runs {
+    const char *name;
+    uint64_t calls, errors;
+    double p50, p95, p99; /* seconds; NaN without calls */
+} mfi_function_runs;
+/* Shows each function that has been called; nothing where nothing is measured. */
+void mfi_target_visit_runs(mfi_target *target,
+                           void (*visit)(const mfi_function_runs *runs, void *user_data),
+                           void *user_data);
+
 /* ---- Calls ---- */
 
 /* The call begins: counted as started, `request_start` at debug. Client: span is in the caller's

@@ -129,7 +129,7 @@ static void measure_server_end(const mfi_span *span)
     mfi_target *target = span->target;
     uint64_t run = span->received_ns - span->sent_ns;
     mf_counter_add(ended_counter(target, span->function, span->status), 1);
-    mf_counter_add(target->busy, run);
+    mf_counter_add(target->busy, span->released_ns != 0 ? span->released_ns - span->sent_ns : run);
     mf_histogram_record_ns(target->queue_wait, span->sent_ns - span->start_ns);
     mf_histogram_record_ns(
         span->status == MF_OK ? span->function->duration_ok : span->function->duration_error, run);

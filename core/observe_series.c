@@ -357,3 +357,35 @@ double mfi_target_recent_p50(mfi_target *target)
     mf_window_read(target->window, &recent);
     return recent.p50;
 }
+
+static bool read_runs(const mfi_function *function, mfi_function_runs *ret_runs)
+{
+    mfi_cells cells = {0};
+    mf_distribution all = MF_DISTRIBUTION_INIT;
+    mfi_histogram_merge(function->duration_error, &cells);
+    ret_runs->errors = cells.count;
+    mfi_histogram_merge(function->duration_ok, &cells);
+    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &all);
+    ret_runs->name = function->name;
+    ret_runs->calls = all.count;
+    ret_runs->p50 = all.p50;
+    ret_runs->p95 = all.p95;
+    ret_runs->p99 = all.p99;
+    return all.count != 0;
+}
+
+void mfi_target_visit_runs(mfi_target *target,
+                           void (*visit)(const mfi_function_runs *runs, void *user_data),
+                           void *user_data)
+{
+    mfi_function_runs runs;
+    for (size_t i = 0; target->measured && i <= MFI_FUNCTIONS_MAX; i++) {
+        const mfi_function *function =
+            i < MFI_FUNCTIONS_MAX
+                ? atomic_load_explicit(&target->functions[i], memory_order_acquire)
+                : &target->other;
+        if (function != NULL && read_runs(function, &runs)) {
+            visit(&runs, user_data);
+        }
+    }
+}

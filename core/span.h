@@ -22,6 +22,7 @@ typedef struct mfi_span {
     uint64_t start_ns;        /* client: call entered; server: message received */
     uint64_t sent_ns;         /* client: handed to the transport; server: handler started */
     uint64_t received_ns;     /* client: answer read; server: handler returned */
+    uint64_t released_ns;     /* server: a deferred answer's thread was free again, else 0 */
     uint64_t end_ns;          /* client: result at the caller; server: answer handed over */
     uint64_t server_queue_ns; /* client: from the answer's metadata */
     uint64_t server_handler_ns;

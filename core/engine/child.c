@@ -1,42 +1,68 @@
-/* mf_child: options, registration, and what handlers see of requests and replies. */
+/* mf_child: registration of functions, health, creation. */
 #include "core/engine/child.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/build_info.h"
 #include "core/wire/limits.h"
 
 #define TAKE_OVER_NS MFI_NS_PER_MS
 
 /* ---- Functions ---- */
 
-mfi_handler *mfi_child_find(mf_child *child, const char *name, size_t length)
+/* name may hold a NUL: it comes from a stranger. */
+static int compare_names(const char *known, const char *name, size_t length)
 {
-    for (size_t i = 0; i < child->handler_count; i++) {
-        mfi_handler *handler = &child->handlers[i];
-        if (strncmp(handler->name, name, length) == 0 && handler->name[length] == '\0') {
-            return handler;
-        }
-    }
-    return NULL;
+    size_t known_length = strlen(known);
+    int order = memcmp(known, name, known_length < length ? known_length : length);
+    return order != 0 ? order : (known_length > length) - (known_length < length);
 }
 
-static mf_status add_handler(mf_child *child, const char *name, mf_handler_fn run, void *user_data,
-                             bool builtin, mf_error *error)
+/* Where a name is in the table, or would be. */
+static size_t position_of(const mf_child *child, const char *name, size_t length, bool *ret_found)
 {
-    mfi_handler *known = mfi_child_find(child, name, strlen(name));
-    if (known != NULL && !known->builtin) {
+    size_t low = 0;
+    size_t high = child->handler_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_names(child->handlers[middle].name, name, length);
+        if (order == 0) {
+            *ret_found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *ret_found = false;
+    return low;
+}
+
+mfi_handler *mfi_child_find(mf_child *child, const char *name, size_t length)
+{
+    bool found = false;
+    size_t at = length != 0 ? position_of(child, name, length, &found) : 0;
+    return found ? &child->handlers[at] : NULL;
+}
+
+mf_status mfi_child_add_handler(mf_child *child, const char *name, const mfi_handler *handler,
+                                mf_error *error)
+{
+    bool found = false;
+    size_t at = position_of(child, name, strlen(name), &found);
+    mfi_handler *known = &child->handlers[at];
+    if (found && !known->builtin) {
         return mfi_fail(error, MF_ERR_EXISTS, "function '%s' is registered already", name);
     }
-    if (known != NULL) {
-        known->run = run;
-        known->user_data = user_data;
+    if (found) {
+        known->run = handler->run;
+        known->user_data = handler->user_data;
         known->builtin = false;
+        known->hidden = false;
         return MF_OK;
     }
     if (child->handler_count == MFI_CHILD_FUNCTIONS_MAX) {
@@ -52,7 +78,10 @@ static mf_status add_handler(mf_child *child, const char *name, mf_handler_fn ru
         free(copy);
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for function '%s'", name);
     }
-    child->handlers[child->handler_count++] = (mfi_handler){copy, run, user_data, builtin};
+    memmove(&grown[at + 1], &grown[at], (child->handler_count - at) * sizeof *grown);
+    grown[at] = *handler;
+    grown[at].name = copy;
+    child->handler_count++;
     return MF_OK;
 }
 
@@ -72,7 +101,8 @@ mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_fn handl
                           "a function needs a handler and a UTF-8 name of 1 to %zu bytes",
                           MFI_NAME_MAX_BYTES);
     } else {
-        status = add_handler(child, name, handler, user_data, false, &error);
+        mfi_handler added = {.run = handler, .user_data = user_data};
+        status = mfi_child_add_handler(child, name, &added, &error);
     }
     if (status != MF_OK && child->first_failure == MF_OK) {
         child->first_failure = status;
@@ -81,178 +111,19 @@ mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_fn handl
     return status;
 }
 
-/* ---- Functions that every child has ---- */
+/* ---- What can be seen from outside ---- */
 
-static mf_status ping(mf_request *request, mf_reply *reply, void *user_data)
+uint32_t mfi_child_busy(mf_child *child, uint64_t *ret_since_ns)
 {
-    (void)request;
-    (void)user_data;
-    return mf_reply_value(reply, "pong");
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    const mf_value *left = a;
-    const mf_value *right = b;
-    return strcmp(left->as.str, right->as.str);
-}
-
-static mf_status list_functions(mf_request *request, mf_reply *reply, void *user_data)
-{
-    (void)user_data;
-    const mf_child *child = request->child;
-    mf_value *names = calloc(child->handler_count, sizeof *names);
-    uint32_t count = 0;
-    if (names == NULL) {
-        return MF_ERR_NO_MEMORY;
+    uint32_t busy = 0;
+    uint64_t oldest = 0;
+    for (uint32_t i = 0; i < child->server_count; i++) {
+        uint64_t since = atomic_load_explicit(&child->servers[i].since_ns, memory_order_relaxed);
+        busy += since != 0 ? 1 : 0;
+        oldest = since != 0 && (oldest == 0 || since < oldest) ? since : oldest;
     }
-    for (size_t i = 0; i < child->handler_count; i++) {
-        if (child->handlers[i].name[0] != '_') {
-            names[count++] = mf_str(child->handlers[i].name);
-        }
-    }
-    qsort(names, count, sizeof *names, compare_names);
-    mf_status status = mf_reply_set(reply, mf_array(names, count));
-    free(names);
-    return status;
-}
-
-/* ---- Requests ---- */
-
-const char *mf_request_function(const mf_request *request)
-{
-    return request->function;
-}
-
-mf_args mf_request_args(const mf_request *request)
-{
-    const mf_value *args = &request->child->args.root;
-    if (args->type != MF_TYPE_ARRAY) {
-        return MF_NO_ARGS;
-    }
-    return (mf_args){args->as.items, args->length};
-}
-
-const mf_value *mf_request_metadata(mf_request *request)
-{
-    mfi_tree *tree = &request->child->metadata;
-    if (!request->metadata_decoded) {
-        request->metadata_decoded = true;
-        tree->root = mf_nil();
-        mfi_slice bytes = request->call->envelope.metadata;
-        if (bytes.data == NULL || mfi_tree_decode(tree, bytes, NULL) != MF_OK ||
-            tree->root.type != MF_TYPE_MAP) {
-            tree->root = mf_nil();
-        }
-    }
-    return &tree->root;
-}
-
-const mf_context *mf_request_context(const mf_request *request)
-{
-    return &request->context;
-}
-
-mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t count)
-{
-    mf_args args = mf_request_args(request);
-    return mf_values_unpack(args.items, args.count, outs, count, &request->error);
-}
-
-/* ---- Replies ---- */
-
-mf_status mf_reply_set(mf_reply *reply, mf_value value)
-{
-    mf_error error;
-    mfi_error_clear(&error);
-    mfi_buf_clear(&reply->out->buf);
-    mfi_buf_clear(&reply->error_text);
-    reply->has_error = false;
-    mf_status status = mfi_encode_response_begin(&reply->out->buf, reply->call->envelope.id, &value,
-                                                 (double)mfi_wall_ns() / (double)MFI_NS_PER_S,
-                                                 &reply->child->limits, &error);
-    reply->has_result = status == MF_OK;
-    if (status != MF_OK) {
-        (void)mf_reply_error(reply, "ResultError", "%s", error.message);
-    }
-    return status;
-}
-
-mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)
-{
-    char text[2048];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    size_t size = length < 0 ? 0
-                  : (size_t)length < sizeof text
-                      ? (size_t)length
-                      : mfi_utf8_prefix(text, (size_t)length, sizeof text - 1);
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
-            text[i] = ' '; /* one line, and nothing that moves a terminal's cursor */
-        }
-    }
-    reply->has_error = true;
-    reply->has_result = false;
-    mfi_buf_clear(&reply->error_text);
-    if (type != NULL && type[0] != '\0') {
-        mfi_buf_append_str(&reply->error_text, type);
-        mfi_buf_append_str(&reply->error_text, ": ");
-    }
-    mfi_buf_append(&reply->error_text, text, size);
-    return MF_OK;
-}
-
-/* ---- Creation ---- */
-
-static mf_status read_port(mf_child *child, const char *service_id, mf_error *error)
-{
-    int64_t port = 0;
-    const char *text = getenv("COMLINK_ZMQ_PORT"); /* NOLINT: read once, before any thread */
-    if (text != NULL && text[0] != '\0') {
-        if (!mfi_parse_int(text, 1024, 65535, &port)) {
-            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                            "FATAL: Invalid port '%.32s': COMLINK_ZMQ_PORT must be a number from "
-                            "1024 to 65535",
-                            text);
-        }
-        child->port = (uint16_t)port;
-        return MF_OK;
-    }
-    if (service_id != NULL) {
-        return mfi_fail(error, MF_ERR_UNSUPPORTED,
-                        "FATAL: service '%.64s' cannot be registered: this version runs workers "
-                        "that a parent spawned (COMLINK_ZMQ_PORT)",
-                        service_id);
-    }
-    return mfi_fail(error, MF_ERR_NOT_FOUND,
-                    "FATAL: Need COMLINK_ZMQ_PORT (set by the parent that spawns a worker)");
-}
-
-static mf_status take_options(mf_child *child, const mf_child_options *from, mf_error *error)
-{
-    const char *name = from->namespace_name != NULL ? from->namespace_name : MFI_DEFAULT_NAMESPACE;
-    if (from->max_queued < 0 || from->max_message_bytes < 0 ||
-        from->max_message_bytes > (int64_t)MFI_MESSAGE_MAX_BYTES ||
-        strlen(name) > MFI_NAME_MAX_BYTES) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        "max_queued, max_message_bytes or namespace_name is out of range");
-    }
-    child->max_queued = from->max_queued != 0 ? (uint32_t)from->max_queued : 10000;
-    child->max_message_bytes =
-        from->max_message_bytes != 0 ? (size_t)from->max_message_bytes : MFI_MESSAGE_MAX_BYTES;
-    child->limits = mfi_limits_default;
-    child->no_signals = from->no_signals;
-    child->no_output_capture = from->no_output_capture;
-    child->on_stop = from->on_stop;
-    child->user_data = from->user_data;
-    child->namespace_name = strdup(name);
-    if (child->namespace_name == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
-    }
-    return read_port(child, from->service_id, error);
+    *ret_since_ns = oldest;
+    return busy;
 }
 
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
@@ -271,17 +142,46 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
                          .observed_unit = "calls",
                          .output = stopping ? "the worker is stopping" : NULL};
     visit(&row, user_data);
+    if (child->service_id != NULL) {
+        bool registered = atomic_load_explicit(&child->registered, memory_order_relaxed);
+        row.measurement = "registered";
+        row.status = registered ? MF_HEALTH_PASS : MF_HEALTH_FAIL;
+        row.observed_number = (double)mf_child_port(child);
+        row.observed_unit = "port";
+        row.output = registered ? NULL : "the service registry has no entry of this worker";
+        visit(&row, user_data);
+    }
 }
 
 static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
 {
     mf_child *child = user_data;
-    bool busy = atomic_load_explicit(&child->handler_since_ns, memory_order_relaxed) != 0;
+    uint64_t since = 0;
     *ret_gauges = (mfi_target_gauges){
-        .handlers_busy = busy ? 1 : 0,
-        .handlers = 1,
+        .handlers_busy = mfi_child_busy(child, &since),
+        .handlers = child->server_count,
         .queue_depth = atomic_load_explicit(&child->queued, memory_order_relaxed),
         .queue_capacity = child->max_queued};
+}
+
+/* ---- Creation ---- */
+
+static mf_status make_servers(mf_child *child, mf_error *error)
+{
+    child->servers = calloc(child->server_count, sizeof *child->servers);
+    if (child->servers == NULL) {
+        child->server_count = 0;
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
+    }
+    for (uint32_t i = 0; i < child->server_count; i++) {
+        mfi_server *server = &child->servers[i];
+        server->child = child;
+        mfi_tree_init(&server->args);
+        mfi_tree_init(&server->metadata);
+        server->args.limits = &child->limits;
+        server->metadata.limits = &child->limits;
+    }
+    return mfi_deferrals_create(child, error);
 }
 
 static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *error)
@@ -290,10 +190,8 @@ static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *erro
     if (status != MF_OK) {
         return status;
     }
-    child->component = (mfi_component){.target = mfi_build_program(),
-                                       .is_child = true,
-                                       .self = child,
-                                       .visit_health = visit_health};
+    child->component = (mfi_component){
+        .target = child->name, .is_child = true, .self = child, .visit_health = visit_health};
     status = mfi_driver_init(&child->driver, child->runtime->loop, &mfi_child_driver_ops, child,
                              TAKE_OVER_NS, error);
     if (status != MF_OK) {
@@ -303,12 +201,12 @@ static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *erro
                                    .is_server = true,
                                    .gauges = read_gauges,
                                    .user_data = child};
-    status = mfi_target_create(&child->observed, child->runtime->observer, &observed, error);
+    status = make_servers(child, error);
     if (status == MF_OK) {
-        status = add_handler(child, "ping", ping, NULL, true, error);
+        status = mfi_target_create(&child->observed, child->runtime->observer, &observed, error);
     }
     if (status == MF_OK) {
-        status = add_handler(child, "list_functions", list_functions, NULL, true, error);
+        status = mfi_child_add_builtins(child, error);
     }
     return status;
 }
@@ -331,15 +229,18 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
     memset(child, 0, sizeof *child);
     child->driver.wake_fd = -1;
     child->parent_fd = -1;
+    child->started_ns = mfi_monotonic_ns();
+    child->started_wall_ns = mfi_wall_ns();
     mfi_source_init(&child->parent_source, NULL);
     mfi_source_init(&child->monitor_source, NULL);
-    mfi_tree_init(&child->args);
-    mfi_tree_init(&child->metadata);
-    child->args.limits = &child->limits;
-    child->metadata.limits = &child->limits;
-    status = take_options(child, &from, error);
+    mfi_mutex_init(&child->pool.mutex);
+    mfi_cond_init(&child->pool.cond);
+    status = mfi_child_take_options(child, &from, error);
     if (status == MF_OK) {
         status = make_parts(child, from.runtime, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_service_create(child, &from, error);
     }
     if (status != MF_OK) {
         mf_child_destroy(child);
@@ -362,14 +263,23 @@ void mf_child_destroy(mf_child *child)
         mfi_child_drop_all(child);
         mfi_driver_fini(&child->driver);
     }
+    mf_registry_destroy(child->registry);
     mfi_target_destroy(child->observed);
+    mfi_deferrals_unref(child->deferrals);
     for (size_t i = 0; i < child->handler_count; i++) {
         free(child->handlers[i].name);
     }
     free(child->handlers);
+    for (uint32_t i = 0; child->servers != NULL && i < child->server_count; i++) {
+        mfi_tree_fini(&child->servers[i].args);
+        mfi_tree_fini(&child->servers[i].metadata);
+    }
+    free(child->servers);
+    mfi_cond_fini(&child->pool.cond);
+    mfi_mutex_fini(&child->pool.mutex);
     free(child->namespace_name);
-    mfi_tree_fini(&child->args);
-    mfi_tree_fini(&child->metadata);
+    free(child->service_id);
+    free(child->bind_address);
     mfi_runtime_unref(child->runtime);
     free(child);
 }

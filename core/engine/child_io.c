@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "core/engine/child.h"
 
 #define BURST_MESSAGES 64
@@ -59,50 +60,25 @@ void mfi_child_dropped(mf_child *child, const char *reason, const char *text, si
 
 /* ---- Out ---- */
 
-static mfi_out *next_to_send(mf_child *child)
+static mfi_out *next_out(mf_child *child)
 {
-    mfi_out *out = child->stalled;
-    child->stalled = NULL;
-    if (out == NULL) {
-        out = (mfi_out *)(void *)mfi_mpsc_pop(&child->driver.queue);
-        if (out != NULL && out->traffic == MFI_TRAFFIC_OUTPUT) {
-            atomic_fetch_sub_explicit(&child->outputs_waiting, 1, memory_order_relaxed);
-        }
+    mfi_out *out = (mfi_out *)(void *)mfi_mpsc_pop(&child->driver.queue);
+    if (out != NULL && out->traffic == MFI_TRAFFIC_OUTPUT) {
+        atomic_fetch_sub_explicit(&child->outputs_waiting, 1, memory_order_relaxed);
     }
     return out;
 }
 
-/* False if it has to wait; it is then the stalled one. */
-static bool send_one(mf_child *child, mfi_out *out)
-{
-    const mfi_route *route = out->route.size != 0 ? &out->route : &child->peer;
-    size_t bytes = out->buf.size;
-    /* Before a peer has spoken there is nobody to send output to. */
-    mfi_io io = route->size != 0 ? child->transport->ops->send(child->transport, route, &out->buf)
-                                 : MFI_IO_AGAIN;
-    if (io == MFI_IO_AGAIN) {
-        child->stalled = out;
-        return false;
-    }
-    if (io == MFI_IO_DONE) {
-        mfi_observe_traffic(child->observed, true, out->traffic, bytes);
-    } else {
-        mfi_child_dropped(child, "unroutable", "the peer of an answer is gone", bytes);
-    }
-    mfi_out_free(out);
-    return true;
-}
-
+/* False if there is more. */
 static bool send_queued(mf_child *child)
 {
+    mfi_peers_retry(child);
     for (int i = 0; i < BURST_MESSAGES; i++) {
-        mfi_out *out = next_to_send(child);
+        mfi_out *out = next_out(child);
         if (out == NULL) {
             return mfi_mpsc_empty(&child->driver.queue);
         }
-        if (!send_one(child, out)) {
-            return true;
-        }
+        mfi_peers_send(child, out);
     }
     return false;
 }
@@ -118,18 +94,18 @@ static bool text_equals(mfi_text text, const char *word)
 static void answer_heartbeat(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
 {
     mfi_metadata metadata;
+    uint64_t since = 0;
     mfi_metadata_read(envelope->metadata, &metadata);
-    uint64_t since = atomic_load_explicit(&child->handler_since_ns, memory_order_relaxed);
+    (void)mfi_child_busy(child, &since);
     mfi_heartbeat_answer answer = {
         .id = envelope->id,
         .args = envelope->args,
         .hb_timestamp = metadata.hb_timestamp,
         .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
         .queue_length = atomic_load_explicit(&child->queued, memory_order_relaxed)};
-    double timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
     mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_HEARTBEAT, route);
     if (out != NULL && envelope->id.data != NULL && envelope->id.size <= MFI_ID_MAX_BYTES &&
-        mfi_encode_heartbeat_answer(&out->buf, &answer, timestamp, NULL) == MF_OK) {
+        mfi_encode_heartbeat_answer(&out->buf, &answer, mfi_wall_seconds(), NULL) == MF_OK) {
         mfi_child_push(child, out);
         return;
     }
@@ -137,27 +113,36 @@ static void answer_heartbeat(mf_child *child, const mfi_route *route, const mfi_
     mfi_child_dropped(child, "decode_error", "a heartbeat that cannot be answered", 0);
 }
 
-/* Too many calls wait already: the caller is told at once. */
-static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
+static bool can_answer(const mfi_envelope *envelope)
 {
-    static const char text[] = "ServerOverloaded: too many calls are waiting";
-    double timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
-    mfi_reply_times times = {.timestamp_received = timestamp};
+    return envelope->id.size != 0 && envelope->id.size <= MFI_ID_MAX_BYTES;
+}
+
+/* A call that does not even get to wait: the caller is told at once. */
+static void answer_at_once(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
+                           const char *text)
+{
+    mfi_reply_times times = {.timestamp_received = mfi_wall_seconds()};
     mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_ERROR, route);
-    mfi_observe_transport_event(child->runtime->observer, child->observed,
-                                &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
-    if (out != NULL && mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, sizeof text - 1},
-                                        timestamp, &times, NULL) == MF_OK) {
+    if (out != NULL && mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
+                                        times.timestamp_received, &times, NULL) == MF_OK) {
         mfi_child_push(child, out);
     } else {
         mfi_out_free(out);
     }
 }
 
+static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
+{
+    mfi_observe_transport_event(child->runtime->observer, child->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
+    answer_at_once(child, route, envelope, "ServerOverloaded: too many calls are waiting");
+}
+
 static void queue_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
                        mfi_message *message)
 {
-    if (envelope->id.size == 0 || envelope->id.size > MFI_ID_MAX_BYTES) {
+    if (!can_answer(envelope)) {
         mfi_child_dropped(child, "decode_error", "a call without an id that can be answered",
                           message->size);
         return;
@@ -178,26 +163,53 @@ static void queue_call(mf_child *child, const mfi_route *route, const mfi_envelo
     *message = (mfi_message){0};
     call->envelope = *envelope;
     call->received_ns = mfi_monotonic_ns();
-    if (child->last != NULL) {
-        child->last->next = call;
+    if (child->calls.last != NULL) {
+        child->calls.last->next = call;
     } else {
-        child->first = call;
+        child->calls.first = call;
     }
-    child->last = call;
+    child->calls.last = call;
     atomic_fetch_add_explicit(&child->queued, 1, memory_order_relaxed);
+}
+
+mfi_call_in *mfi_call_list_pop(mfi_call_list *list)
+{
+    mfi_call_in *call = list->first;
+    if (call != NULL) {
+        list->first = call->next;
+        list->last = list->first != NULL ? list->last : NULL;
+    }
+    return call;
 }
 
 mfi_call_in *mfi_child_next_call(mf_child *child)
 {
-    mfi_call_in *call = child->first;
+    mfi_call_in *call = mfi_call_list_pop(&child->calls);
     if (call != NULL) {
-        child->first = call->next;
-        if (child->first == NULL) {
-            child->last = NULL;
-        }
         atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
     }
     return call;
+}
+
+static bool is_for_another(const mf_child *child, const mfi_envelope *envelope)
+{
+    return envelope->namespace_present &&
+           !text_equals(envelope->namespace_name, child->namespace_name);
+}
+
+/* A message that breaks a limit or is malformed inside: if it is a call that says who it is, its
+ * caller need not wait for a timeout. */
+static void reject(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
+                   mfi_reject why, const char *text, size_t size)
+{
+    char answer[MF_ERROR_MESSAGE_MAX + 16];
+    mfi_child_dropped(child, mfi_reject_word(why), text, size);
+    if ((why == MFI_REJECT_DECODE_ERROR || why == MFI_REJECT_OVERSIZE) &&
+        envelope->type == MFI_MESSAGE_CALL && can_answer(envelope) &&
+        !is_for_another(child, envelope)) {
+        (void)mfi_str_format(answer, sizeof answer, "ValueError: %s", text);
+        answer_at_once(child, route, envelope, answer);
+    }
 }
 
 static void take_message(mf_child *child, const mfi_route *route, mfi_message *message)
@@ -207,7 +219,7 @@ static void take_message(mf_child *child, const mfi_route *route, mfi_message *m
         MFI_TRAFFIC_ERROR,  MFI_TRAFFIC_HEARTBEAT, MFI_TRAFFIC_CONTROL,
         MFI_TRAFFIC_OUTPUT, MFI_TRAFFIC_OUTPUT,    MFI_TRAFFIC_CONTROL};
     mfi_envelope envelope;
-    mfi_reject reject = MFI_REJECT_NONE;
+    mfi_reject why = MFI_REJECT_NONE;
     mf_error error;
     mfi_error_clear(&error);
     if (message->size > child->max_message_bytes) {
@@ -215,18 +227,16 @@ static void take_message(mf_child *child, const mfi_route *route, mfi_message *m
                           message->size);
         return;
     }
-    if (mfi_envelope_decode(message->data, message->size, &child->limits, &envelope, &reject,
+    if (mfi_envelope_decode(message->data, message->size, &child->limits, &envelope, &why,
                             &error) != MF_OK) {
-        mfi_child_dropped(child, mfi_reject_word(reject), error.message, message->size);
+        reject(child, route, &envelope, why, error.message, message->size);
         return;
     }
     mfi_observe_traffic(child->observed, false, traffics[envelope.type], message->size);
-    if (envelope.namespace_present &&
-        !text_equals(envelope.namespace_name, child->namespace_name)) {
+    if (is_for_another(child, &envelope)) {
         return; /* for another child; the protocol answers nothing */
     }
-    child->peer.size = route->size;
-    memcpy(child->peer.bytes, route->bytes, route->size);
+    mfi_peers_heard(child, route);
     if (envelope.type == MFI_MESSAGE_CALL) {
         queue_call(child, route, &envelope, message);
     } else if (envelope.type == MFI_MESSAGE_HEARTBEAT) {
@@ -252,7 +262,7 @@ static bool receive_all(mf_child *child, bool one_call)
         }
         take_message(child, &route, &message);
         mfi_message_release(&message);
-        if (one_call && child->first != NULL) {
+        if (one_call && child->calls.first != NULL) {
             return false;
         }
     }
@@ -261,15 +271,26 @@ static bool receive_all(mf_child *child, bool one_call)
 
 static bool has_more(void *self)
 {
-    mf_child *child = self;
-    return child->stalled == NULL && !mfi_mpsc_empty(&child->driver.queue);
+    return !mfi_mpsc_empty(&((const mf_child *)self)->driver.queue);
 }
 
-static bool move(mf_child *child, bool one_call)
+/* Nobody begins them any more. */
+static void cancel_queued(mf_child *child)
+{
+    for (mfi_call_in *call = NULL; (call = mfi_child_next_call(child)) != NULL;) {
+        mfi_child_cancel(child, call);
+    }
+}
+
+bool mfi_child_burst(mf_child *child, bool one_call)
 {
     for (;;) {
         bool sent = send_queued(child);
-        if (!receive_all(child, one_call) || !sent) {
+        bool received = receive_all(child, one_call);
+        if (atomic_load_explicit(&child->stopping, memory_order_acquire)) {
+            cancel_queued(child);
+        }
+        if (!received || !sent) {
             return false;
         }
         if (!has_more(child)) {
@@ -278,20 +299,15 @@ static bool move(mf_child *child, bool one_call)
     }
 }
 
-bool mfi_child_burst(mf_child *child)
-{
-    return move(child, true);
-}
-
 static bool burst(void *self, const mfi_waiter *until)
 {
     (void)until;
-    return move(self, false);
+    return mfi_child_burst(self, false);
 }
 
 static bool needs_watch(void *self)
 {
-    return ((const mf_child *)self)->stalled != NULL;
+    return ((const mf_child *)self)->peers.stalled != 0;
 }
 
 const mfi_driver_ops mfi_child_driver_ops = {
@@ -299,9 +315,10 @@ const mfi_driver_ops mfi_child_driver_ops = {
 
 void mfi_child_drop_all(mf_child *child)
 {
-    for (mfi_out *out = NULL; (out = next_to_send(child)) != NULL;) {
+    for (mfi_out *out = NULL; (out = next_out(child)) != NULL;) {
         mfi_out_free(out);
     }
+    mfi_peers_fini(child);
     for (mfi_call_in *call = NULL; (call = mfi_child_next_call(child)) != NULL;) {
         mfi_call_in_free(call);
     }

@@ -127,7 +127,9 @@ static void start_on_engine(void *argument)
     mfi_loop *loop = child->runtime->loop;
     mfi_transport_options options = {.context = child->runtime->messaging,
                                      .is_child = true,
-                                     .address = "127.0.0.1",
+                                     .binds = child->service_id != NULL,
+                                     .address = child->service_id != NULL ? child->bind_address
+                                                                          : "127.0.0.1",
                                      .port = child->port,
                                      .max_message_bytes = child->max_message_bytes,
                                      .queue_messages = QUEUE_MESSAGES,
@@ -137,13 +139,17 @@ static void start_on_engine(void *argument)
         return;
     }
     const mfi_transport_ops *ops = child->transport->ops;
+    if (child->service_id != NULL) {
+        mfi_service_bound(child);
+    } else {
+        watch_parent(child);
+    }
     mfi_source_init(&child->monitor_source, on_monitor);
     at->status = mfi_source_add(loop, &child->monitor_source,
                                 ops->events_readiness(child->transport), EPOLLIN, at->error);
     if (at->status == MF_OK) {
         at->status = mfi_driver_open(&child->driver, ops->readiness(child->transport), at->error);
     }
-    watch_parent(child);
     if (at->status == MF_OK && !child->no_output_capture) {
         at->status = mfi_child_capture_start(child, at->error);
     }
@@ -182,6 +188,9 @@ static void close_on_engine(void *argument)
 
 static void finish(mf_child *child)
 {
+    mfi_pool_end(child);
+    mfi_pool_join(child);
+    mfi_deferrals_close(child->deferrals);
     mfi_loop_call(child->runtime->loop, close_on_engine, child);
     while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
         mfi_futex_wait(&child->closed, 0, MFI_NEVER);
@@ -191,17 +200,21 @@ static void finish(mf_child *child)
     mfi_child_drop_all(child);
 }
 
-/* Role held: answers and the last lines of output get out, if the parent still takes them. */
+/* A parent may not have spoken yet; a service's peers are those that have. */
+static bool has_unsent(mf_child *child)
+{
+    return child->peers.stalled != 0 || !mfi_mpsc_empty(&child->driver.queue) ||
+           (child->service_id == NULL && child->peers.early.first != NULL);
+}
+
+/* Role held: answers and the last lines of output get out, if the peers still take them. */
 static void flush_messages(mf_child *child)
 {
-    (void)fflush(NULL);
-    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
     for (int i = 0; i < FLUSH_ROUNDS; i++) {
-        bool drained = mfi_child_burst(child);
-        if (drained && child->stalled == NULL && mfi_mpsc_empty(&child->driver.queue)) {
+        bool drained = mfi_child_burst(child, false);
+        if (drained && !has_unsent(child)) {
             return;
         }
-        mfi_call_in_free(mfi_child_next_call(child)); /* too late to be served */
         if (drained) {
             mfi_driver_sleep(&child->driver, mfi_monotonic_ns() + FLUSH_WAIT_NS);
         }
@@ -210,6 +223,42 @@ static void flush_messages(mf_child *child)
 
 /* ---- The loop ---- */
 
+/* Role held. What is queued is cancelled by the burst; what runs is waited for. */
+static void drain(mf_child *child)
+{
+    mfi_pool_end(child);
+    while (!mfi_pool_ended(child)) {
+        if (mfi_child_burst(child, false)) {
+            mfi_driver_sleep(&child->driver, MFI_NEVER);
+        }
+    }
+    mfi_pool_join(child);
+    mfi_deferrals_close(child->deferrals);
+    (void)fflush(NULL);
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
+    flush_messages(child);
+}
+
+/* Role held. One thread does it all: nobody drives while its handler runs. */
+static bool turn_alone(mf_child *child, bool drained)
+{
+    mfi_call_in *call = mfi_child_next_call(child);
+    if (call != NULL) {
+        mfi_driver_release(&child->driver, drained);
+        mfi_child_serve(&child->servers[0], call);
+        (void)mfi_driver_acquire(&child->driver);
+    }
+    return mfi_child_burst(child, true);
+}
+
+/* Role held. Others run the handlers. */
+static bool turn_with_pool(mf_child *child)
+{
+    bool drained = mfi_child_burst(child, false);
+    mfi_pool_submit(child);
+    return drained;
+}
+
 static void serve_until_stopped(mf_child *child)
 {
     bool drained = false;
@@ -217,19 +266,19 @@ static void serve_until_stopped(mf_child *child)
         return;
     }
     while (!atomic_load_explicit(&child->stopping, memory_order_acquire)) {
-        mfi_call_in *call = mfi_child_next_call(child);
-        if (call != NULL) {
-            mfi_driver_release(&child->driver, drained);
-            mfi_child_serve(child, call);
-            (void)mfi_driver_acquire(&child->driver);
-        }
-        drained = mfi_child_burst(child);
-        if (drained && child->first == NULL) {
+        drained = child->server_count > 1 ? turn_with_pool(child) : turn_alone(child, drained);
+        if (drained && child->calls.first == NULL) {
             mfi_driver_sleep(&child->driver, MFI_NEVER);
         }
     }
-    flush_messages(child);
+    drain(child);
+    /* The registry's locks may take their time: the engine drives meanwhile. */
     mfi_driver_release(&child->driver, false);
+    mfi_service_unregister(child);
+    if (mfi_driver_acquire(&child->driver)) {
+        flush_messages(child);
+        mfi_driver_release(&child->driver, false);
+    }
 }
 
 mf_status mf_child_run(mf_child *child, mf_error *error)
@@ -253,6 +302,12 @@ mf_status mf_child_run(mf_child *child, mf_error *error)
     take_signals(child, &saved);
     start at = {.child = child, .error = error};
     mfi_loop_call(child->runtime->loop, start_on_engine, &at);
+    if (at.status == MF_OK) {
+        at.status = mfi_pool_start(child, error);
+    }
+    if (at.status == MF_OK) {
+        at.status = mfi_service_register(child, error);
+    }
     if (at.status == MF_OK) {
         serve_until_stopped(child);
     }

@@ -180,5 +180,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", mf_error_text(&error));
     }
     mf_child_destroy(child);
-    return status == MF_OK ? EXIT_SUCCESS : status == MF_ERR_UNSUPPORTED ? 2 : EXIT_FAILURE;
+    return status == MF_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

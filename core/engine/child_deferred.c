@@ -1,0 +1,297 @@
+/* Answers that are given later, from any thread.
+ *
+ * mf_reply_defer() moves all that an answer needs out of the handler's stack into a handle, which
+ * belongs to the user until its one call. While nobody has answered, it is also in the list of the
+ * child's open ones, from which the first of these takes it out, under the mutex, and answers: the
+ * user's call, the timer (engine thread), a handler that fails after it deferred, the end of the
+ * child. Whoever comes later finds it taken. The list outlives the child as long as handles do.
+ *
+ * All answers have the same time, so the list is in the order of their ends and one timer, for the
+ * first, is enough. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/engine/child.h"
+#include "core/engine/parent.h"
+
+struct mf_deferred {
+    mfi_deferrals *owner;
+    mf_deferred *next, *previous; /* guarded by the owner's mutex, as are the next two */
+    bool open;
+    mf_status outcome; /* why somebody else has answered */
+    uint64_t number;
+    uint64_t expires_ns;
+    mf_reply reply; /* the result and the error text: of the thread that makes the one call */
+    mfi_span span;
+    char id[MFI_ID_MAX_BYTES];
+    char function[MFI_NAME_MAX_BYTES + 1];
+};
+
+struct mfi_deferrals {
+    _Atomic(uint32_t) references; /* the child's, and one of each handle */
+    mf_child *child;
+    mfi_mutex mutex; /* before the driver's */
+    mf_deferred *first, *last;
+    uint64_t numbers;
+    mfi_task arm;
+    mfi_timer timer; /* the engine thread's own */
+};
+
+/* ---- Life ---- */
+
+void mfi_deferrals_unref(mfi_deferrals *deferrals)
+{
+    if (deferrals != NULL &&
+        atomic_fetch_sub_explicit(&deferrals->references, 1, memory_order_acq_rel) == 1) {
+        mfi_mutex_fini(&deferrals->mutex);
+        free(deferrals);
+    }
+}
+
+static void handle_free(mf_deferred *deferred)
+{
+    mfi_reply_fini(&deferred->reply);
+    mfi_deferrals_unref(deferred->owner);
+    free(deferred);
+}
+
+/* ---- Answering: mutex held, and the handle is open ---- */
+
+static void take_out_locked(mf_deferred *deferred, mf_status outcome)
+{
+    mfi_deferrals *owner = deferred->owner;
+    if (deferred->previous != NULL) {
+        deferred->previous->next = deferred->next;
+    } else {
+        owner->first = deferred->next;
+    }
+    if (deferred->next != NULL) {
+        deferred->next->previous = deferred->previous;
+    } else {
+        owner->last = deferred->previous;
+    }
+    deferred->open = false;
+    deferred->outcome = outcome;
+}
+
+/* Answers in the user's place. What the user's thread may be making meanwhile is left alone. */
+static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
+                                   const char *format, ...) MF_PRINTF(4, 5);
+static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
+                                   const char *format, ...)
+{
+    mf_reply reply;
+    va_list args;
+    take_out_locked(deferred, outcome);
+    (void)mfi_reply_init(&reply, deferred->owner->child, &deferred->reply.out->route,
+                         deferred->reply.id, &deferred->span);
+    reply.received = deferred->reply.received;
+    reply.deadline_ns = deferred->reply.deadline_ns;
+    va_start(args, format);
+    mfi_reply_verror(&reply, type, format, args);
+    va_end(args);
+    mfi_reply_finish(&reply, outcome);
+}
+
+/* ---- The timer: engine thread ---- */
+
+static void set_timer(mfi_deferrals *deferrals, uint64_t deadline_ns)
+{
+    /* Without memory the answers stay open until they are given, or the child stops. */
+    (void)mfi_timer_set(deferrals->child->runtime->loop, &deferrals->timer, deadline_ns);
+}
+
+static uint64_t first_expires_locked(const mfi_deferrals *deferrals)
+{
+    return deferrals->first != NULL ? deferrals->first->expires_ns : MFI_NEVER;
+}
+
+static void on_timer(mfi_timer *timer)
+{
+    mfi_deferrals *deferrals = MFI_CONTAINER(timer, mfi_deferrals, timer);
+    mf_child *child = deferrals->child;
+    uint64_t now = mfi_monotonic_ns();
+    mfi_mutex_lock(&deferrals->mutex);
+    while (first_expires_locked(deferrals) <= now) {
+        answer_for_user_locked(deferrals->first, MF_ERR_TIMEOUT, "TimeoutError",
+                               "no answer within %lld ms", (long long)child->deferred_timeout_ms);
+    }
+    uint64_t next = first_expires_locked(deferrals);
+    mfi_mutex_unlock(&deferrals->mutex);
+    (void)mfi_driver_kick(&child->driver);
+    set_timer(deferrals, next);
+}
+
+static void on_arm(mfi_task *task)
+{
+    mfi_deferrals *deferrals = MFI_CONTAINER(task, mfi_deferrals, arm);
+    mfi_mutex_lock(&deferrals->mutex);
+    uint64_t next = first_expires_locked(deferrals);
+    mfi_mutex_unlock(&deferrals->mutex);
+    set_timer(deferrals, next);
+}
+
+static void cancel_timer(void *argument)
+{
+    mfi_deferrals *deferrals = argument;
+    mfi_timer_cancel(deferrals->child->runtime->loop, &deferrals->timer);
+}
+
+mf_status mfi_deferrals_create(mf_child *child, mf_error *error)
+{
+    mfi_deferrals *deferrals = calloc(1, sizeof *deferrals);
+    if (deferrals == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for deferred answers");
+    }
+    atomic_init(&deferrals->references, 1);
+    deferrals->child = child;
+    mfi_mutex_init(&deferrals->mutex);
+    mfi_task_init(&deferrals->arm, on_arm);
+    mfi_timer_init(&deferrals->timer, on_timer);
+    child->deferrals = deferrals;
+    return MF_OK;
+}
+
+void mfi_deferrals_close(mfi_deferrals *deferrals)
+{
+    mfi_mutex_lock(&deferrals->mutex);
+    while (deferrals->first != NULL) {
+        answer_for_user_locked(deferrals->first, MF_ERR_CANCELLED, "CancelledError",
+                               "the worker is stopping");
+    }
+    mfi_mutex_unlock(&deferrals->mutex);
+    /* Behind an arming that is on its way. */
+    mfi_loop_call(deferrals->child->runtime->loop, cancel_timer, deferrals);
+}
+
+/* ---- The handler's side ---- */
+
+static void append_locked(mfi_deferrals *owner, mf_deferred *deferred)
+{
+    deferred->open = true;
+    deferred->number = ++owner->numbers;
+    deferred->previous = owner->last;
+    if (owner->last != NULL) {
+        owner->last->next = deferred;
+    } else {
+        owner->first = deferred;
+    }
+    owner->last = deferred;
+}
+
+/* The reply that the handle goes on with; the handler's keeps nothing. */
+static void move_reply(mf_deferred *deferred, mf_reply *from)
+{
+    deferred->span = *from->span;
+    (void)mfi_str_copy(deferred->function, sizeof deferred->function, from->span->function_name);
+    deferred->span.function_name = deferred->function;
+    memcpy(deferred->id, from->id.data, from->id.size); /* checked when the call was queued */
+    deferred->reply = *from;
+    deferred->reply.span = &deferred->span;
+    deferred->reply.id = (mfi_text){deferred->id, from->id.size};
+    deferred->reply.has_result = false;
+    deferred->reply.has_error = false;
+    mfi_buf_clear(&deferred->reply.out->buf);
+    mfi_buf_clear(&deferred->reply.error_text);
+    from->out = NULL;
+    from->pairs = NULL;
+    mfi_buf_init(&from->error_text, MFI_ERROR_TEXT_MAX_BYTES);
+}
+
+mf_deferred *mf_reply_defer(mf_reply *reply)
+{
+    if (reply == NULL || reply->deferred != 0) {
+        return NULL;
+    }
+    mf_child *child = reply->child;
+    mfi_deferrals *owner = child->deferrals;
+    mf_deferred *deferred = calloc(1, sizeof *deferred);
+    if (deferred == NULL) {
+        return NULL;
+    }
+    move_reply(deferred, reply);
+    deferred->owner = owner;
+    atomic_fetch_add_explicit(&owner->references, 1, memory_order_relaxed);
+    mfi_mutex_lock(&owner->mutex);
+    bool first = owner->first == NULL;
+    /* Under the mutex, so that the list is in the order of the ends. */
+    deferred->expires_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), child->deferred_timeout_ms);
+    append_locked(owner, deferred);
+    reply->deferred = deferred->number;
+    mfi_mutex_unlock(&owner->mutex);
+    if (first) { /* a timer that is set already comes first */
+        (void)mfi_loop_post(child->runtime->loop, &owner->arm);
+    }
+    return deferred;
+}
+
+static mf_deferred *find_locked(mfi_deferrals *owner, uint64_t number)
+{
+    mf_deferred *deferred = owner->last; /* as a rule it is one of the latest */
+    while (deferred != NULL && deferred->number > number) {
+        deferred = deferred->previous;
+    }
+    return deferred != NULL && deferred->number == number ? deferred : NULL;
+}
+
+void mfi_deferred_handler_returned(const mf_reply *reply, mf_status status, const mf_error *error)
+{
+    mf_child *child = reply->child;
+    mfi_deferrals *owner = child->deferrals;
+    bool failed = false;
+    mfi_mutex_lock(&owner->mutex);
+    mf_deferred *deferred = find_locked(owner, reply->deferred);
+    if (deferred != NULL) {
+        deferred->span.released_ns = mfi_monotonic_ns();
+        failed = status != MF_OK;
+    }
+    if (failed) {
+        bool unpack_failed = error->code != MF_OK;
+        answer_for_user_locked(deferred, MF_ERR_CANCELLED,
+                               unpack_failed ? "TypeError" : "RuntimeError", "%s",
+                               unpack_failed ? error->message : mf_strerror(status));
+    }
+    mfi_mutex_unlock(&owner->mutex);
+}
+
+/* ---- The user's one call ---- */
+
+static mf_status give(mf_deferred *deferred, mf_status status)
+{
+    mfi_deferrals *owner = deferred->owner;
+    mfi_mutex_lock(&owner->mutex);
+    if (deferred->open) {
+        mf_child *child = owner->child;
+        take_out_locked(deferred, MF_OK);
+        mfi_reply_finish(&deferred->reply, MF_OK);
+        (void)mfi_driver_kick(&child->driver);
+    } else {
+        status = deferred->outcome;
+    }
+    mfi_mutex_unlock(&owner->mutex);
+    handle_free(deferred);
+    return status;
+}
+
+mf_status mf_deferred_set(mf_deferred *deferred, mf_value value)
+{
+    if (deferred == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    return give(deferred, mf_reply_set(&deferred->reply, value));
+}
+
+mf_status mf_deferred_error(mf_deferred *deferred, const char *type, const char *format, ...)
+{
+    va_list args;
+    if (deferred == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    va_start(args, format);
+    mfi_reply_verror(&deferred->reply, type, format, args);
+    va_end(args);
+    return give(deferred, MF_OK);
+}

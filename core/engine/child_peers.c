@@ -1,0 +1,250 @@
+/* Who is there, and what waits for whom.
+ *
+ * Everybody who has spoken is a peer, up to a bound; the one that was silent longest makes room.
+ * Answers go to the route that their call came from, output to every peer. A peer that takes
+ * nothing has a queue of its own, so that it holds up nobody else. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/engine/child.h"
+
+#define NOBODY UINT32_MAX
+
+/* ---- Lists ---- */
+
+static void list_append(mfi_out_list *list, mfi_out *out)
+{
+    out->next = NULL;
+    if (list->last != NULL) {
+        list->last->next = out;
+    } else {
+        list->first = out;
+    }
+    list->last = out;
+    list->count++;
+}
+
+static mfi_out *list_pop(mfi_out_list *list)
+{
+    mfi_out *out = list->first;
+    if (out != NULL) {
+        list->first = out->next;
+        list->last = list->first != NULL ? list->last : NULL;
+        list->count--;
+    }
+    return out;
+}
+
+static void list_free(mfi_out_list *list)
+{
+    for (mfi_out *out = NULL; (out = list_pop(list)) != NULL;) {
+        mfi_out_free(out);
+    }
+}
+
+/* ---- The table ---- */
+
+static bool is_at(const mfi_peer *peer, const mfi_route *route)
+{
+    return peer->route.size == route->size &&
+           memcmp(peer->route.bytes, route->bytes, route->size) == 0;
+}
+
+static uint32_t find(const mfi_peers *peers, const mfi_route *route)
+{
+    if (peers->latest < peers->count && is_at(&peers->all[peers->latest], route)) {
+        return peers->latest;
+    }
+    for (uint32_t i = 0; i < peers->count; i++) {
+        if (is_at(&peers->all[i], route)) {
+            return i;
+        }
+    }
+    return NOBODY;
+}
+
+/* What still waited for it is lost. The last peer takes its place. */
+static void remove_peer(mf_child *child, uint32_t index, const char *reason, const char *text)
+{
+    mfi_peers *peers = &child->peers;
+    mfi_peer *peer = &peers->all[index];
+    peers->stalled -= peer->waiting.first != NULL ? 1 : 0;
+    for (mfi_out *out = NULL; (out = list_pop(&peer->waiting)) != NULL;) {
+        mfi_child_dropped(child, reason, text, out->buf.size);
+        mfi_out_free(out);
+    }
+    *peer = peers->all[--peers->count];
+}
+
+static uint32_t longest_silent(const mfi_peers *peers)
+{
+    uint32_t oldest = 0;
+    for (uint32_t i = 1; i < peers->count; i++) {
+        oldest = peers->all[i].heard < peers->all[oldest].heard ? i : oldest;
+    }
+    return oldest;
+}
+
+static bool make_room(mf_child *child)
+{
+    mfi_peers *peers = &child->peers;
+    if (peers->count == MFI_CHILD_PEERS_MAX) {
+        remove_peer(child, longest_silent(peers), "hwm", "too many peers: one was forgotten");
+    }
+    if (peers->count < peers->capacity) {
+        return true;
+    }
+    uint32_t capacity = peers->capacity != 0 ? peers->capacity * 2 : 1;
+    mfi_peer *grown = realloc(peers->all, capacity * sizeof *grown);
+    if (grown != NULL) {
+        peers->all = grown;
+        peers->capacity = capacity;
+    }
+    return grown != NULL;
+}
+
+void mfi_peers_heard(mf_child *child, const mfi_route *route)
+{
+    mfi_peers *peers = &child->peers;
+    uint32_t index = find(peers, route);
+    if (index == NOBODY) {
+        if (route->size == 0 || !make_room(child)) {
+            return; /* it gets its answers, but no output */
+        }
+        index = peers->count++;
+        mfi_peer *peer = &peers->all[index];
+        peer->route.size = route->size;
+        memcpy(peer->route.bytes, route->bytes, route->size);
+        peer->waiting = (mfi_out_list){0};
+    }
+    peers->all[index].heard = ++peers->heard;
+    peers->latest = index;
+}
+
+/* ---- Sending ---- */
+
+/* Keeps it for later, if it is not too much already. */
+static void keep(mf_child *child, uint32_t index, mfi_out *out)
+{
+    mfi_peers *peers = &child->peers;
+    mfi_out_list *waiting = index != NOBODY ? &peers->all[index].waiting : NULL;
+    if (waiting == NULL || waiting->count >= MFI_CHILD_PEER_WAITING_MAX) {
+        mfi_child_dropped(child, "hwm", "a peer does not take its messages", out->buf.size);
+        mfi_out_free(out);
+        return;
+    }
+    peers->stalled += waiting->first == NULL ? 1 : 0;
+    list_append(waiting, out);
+}
+
+/* Hands it to the transport. False if the peer does not take it now; it is then still the
+ * caller's. */
+static bool transmit(mf_child *child, const mfi_route *route, mfi_out *out, bool *ret_gone)
+{
+    size_t bytes = out->buf.size;
+    mfi_io io = child->transport->ops->send(child->transport, route, &out->buf);
+    *ret_gone = io == MFI_IO_UNROUTABLE;
+    if (io == MFI_IO_AGAIN) {
+        return false;
+    }
+    if (io == MFI_IO_DONE) {
+        mfi_observe_traffic(child->observed, true, out->traffic, bytes);
+    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* nobody misses output who has gone */
+        mfi_child_dropped(child, "unroutable", "the peer of an answer is gone", bytes);
+    }
+    mfi_out_free(out);
+    return true;
+}
+
+static void send_to(mf_child *child, uint32_t index, const mfi_route *route, mfi_out *out)
+{
+    bool gone = false;
+    bool behind_others = index != NOBODY && child->peers.all[index].waiting.first != NULL;
+    if (behind_others || !transmit(child, route, out, &gone)) {
+        keep(child, index, out);
+    } else if (gone && index != NOBODY) {
+        remove_peer(child, index, "unroutable", "the peer of an answer is gone");
+    }
+}
+
+static mfi_out *copy_of(const mf_child *child, const mfi_out *out)
+{
+    mfi_out *copy = mfi_out_make(child, out->traffic, NULL);
+    if (copy != NULL) {
+        mfi_buf_append(&copy->buf, out->buf.data, out->buf.size);
+        if (copy->buf.failed) {
+            mfi_out_free(copy);
+            copy = NULL;
+        }
+    }
+    return copy;
+}
+
+static void broadcast(mf_child *child, mfi_out *out)
+{
+    /* Backwards: who is taken out is replaced by one that has it already. */
+    for (uint32_t i = child->peers.count; i-- > 0;) {
+        mfi_out *each = i == 0 ? out : copy_of(child, out);
+        if (each == NULL) {
+            mfi_child_dropped(child, "hwm", "no memory for a line of output", out->buf.size);
+            continue;
+        }
+        mfi_route route = child->peers.all[i].route;
+        each->route = route;
+        send_to(child, i, &route, each);
+    }
+}
+
+void mfi_peers_send(mf_child *child, mfi_out *out)
+{
+    mfi_peers *peers = &child->peers;
+    if (out->route.size != 0) {
+        send_to(child, find(peers, &out->route), &out->route, out);
+    } else if (peers->count != 0) {
+        broadcast(child, out);
+    } else if (peers->early.count < MFI_CHILD_OUTPUTS_MAX) {
+        list_append(&peers->early, out);
+    } else {
+        mfi_child_dropped(child, "hwm", "output, and nobody to send it to", out->buf.size);
+        mfi_out_free(out);
+    }
+}
+
+void mfi_peers_retry(mf_child *child)
+{
+    mfi_peers *peers = &child->peers;
+    while (peers->count != 0 && peers->early.first != NULL) {
+        broadcast(child, list_pop(&peers->early));
+    }
+    for (uint32_t i = peers->count; i-- > 0 && peers->stalled != 0;) {
+        mfi_peer *peer = &peers->all[i];
+        bool gone = false;
+        bool had = peer->waiting.first != NULL;
+        while (!gone && peer->waiting.first != NULL) {
+            mfi_out *out = list_pop(&peer->waiting);
+            mfi_out_list rest = peer->waiting;
+            if (!transmit(child, &peer->route, out, &gone)) {
+                out->next = rest.first; /* back to the front */
+                peer->waiting =
+                    (mfi_out_list){out, rest.last != NULL ? rest.last : out, rest.count + 1};
+                break;
+            }
+        }
+        peers->stalled -= had && peer->waiting.first == NULL ? 1 : 0;
+        if (gone) {
+            remove_peer(child, i, "unroutable", "the peer of an answer is gone");
+        }
+    }
+}
+
+void mfi_peers_fini(mf_child *child)
+{
+    mfi_peers *peers = &child->peers;
+    for (uint32_t i = 0; i < peers->count; i++) {
+        list_free(&peers->all[i].waiting);
+    }
+    list_free(&peers->early);
+    free(peers->all);
+    *peers = (mfi_peers){0};
+}
