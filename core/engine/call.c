@@ -208,12 +208,18 @@ static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_span 
 
 /* A call that is made while the worker is restarting waits in the queue: the circuit, which is open
  * because of that, has no say in it. */
-static mf_status admit(mf_parent *parent, mfi_slot *slot, mf_error *error)
+static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_slot *slot,
+                       mf_error *error)
 {
     mf_parent_state state = mfi_parent_state(parent);
     bool waits = state == MF_PARENT_RESTARTING && !parent->settings.fail_fast;
     if (state != MF_PARENT_STARTING && state != MF_PARENT_READY && !waits) {
         return refuse(parent, slot->span, "no_worker", mfi_parent_not_running(parent, error));
+    }
+    if (request->inherits && mfi_monotonic_ns() >= request->deadline_ns) {
+        return mfi_fail(error, MF_ERR_TIMEOUT,
+                        "Function '%s' was not called: the deadline of the running call has passed",
+                        request->function);
     }
     if (waits) {
         return MF_OK;
@@ -238,7 +244,7 @@ mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, 
                       mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
                                parent->settings.target));
     }
-    mf_status status = admit(parent, slot, error);
+    mf_status status = admit(parent, request, slot, error);
     if (status == MF_OK) {
         status = encode(parent, slot, request, error);
     }

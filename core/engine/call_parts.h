@@ -15,6 +15,7 @@ typedef struct mfi_call_request {
     mf_retry_policy retry; /* max_attempts 1: none */
     int64_t timeout_ms;
     uint64_t start_ns, deadline_ns;
+    bool inherits; /* the deadline is that of the call which runs on this thread */
 } mfi_call_request;
 
 /* ---- call_request.c ---- */

@@ -5,6 +5,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/engine/call_parts.h"
+#include "core/engine/deadline.h"
 #include "core/wire/trace.h"
 #include "logging/context.h"
 
@@ -30,6 +31,16 @@ static mf_status check_options(const mf_call_options *options, mf_error *error)
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "correlation_id must be 1 to 128 of [A-Za-z0-9._:-]");
     }
+    char trace_id[33];
+    char span_id[17];
+    uint8_t flags = 0;
+    if (options->traceparent != NULL &&
+        !mfi_traceparent_parse(options->traceparent, strlen(options->traceparent), trace_id,
+                               span_id, &flags)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "traceparent '%.60s' is not of the form 00-<32 hex>-<16 hex>-<2 hex>",
+                        options->traceparent);
+    }
     if (options->metadata != NULL && options->metadata->type != MF_TYPE_MAP) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metadata must be a map, not %s",
                         mf_type_name((mf_type)options->metadata->type));
@@ -42,6 +53,20 @@ static mf_status check_options(const mf_call_options *options, mf_error *error)
         return mfi_call_check_name("client_name", options->client_name, error);
     }
     return MF_OK;
+}
+
+/* The call that runs on this thread bounds those that it makes. */
+static void set_deadline(mfi_call_request *request)
+{
+    uint64_t inherited = mfi_deadline_current();
+    request->start_ns = mfi_monotonic_ns();
+    request->deadline_ns = mfi_deadline_after_ms(request->start_ns, request->timeout_ms);
+    request->inherits = inherited < request->deadline_ns;
+    if (request->inherits) {
+        uint64_t left = mfi_remaining_ns(inherited, request->start_ns);
+        request->deadline_ns = inherited;
+        request->timeout_ms = (int64_t)(left / MFI_NS_PER_MS);
+    }
 }
 
 mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
@@ -70,9 +95,8 @@ mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
         ret->args = args;
         ret->timeout_ms = ret->options.timeout_ms != 0 ? ret->options.timeout_ms
                                                        : parent->settings.call_timeout_ms;
-        ret->start_ns = mfi_monotonic_ns();
-        ret->deadline_ns = mfi_deadline_after_ms(ret->start_ns, ret->timeout_ms);
         ret->retry = (mf_retry_policy){.max_attempts = 1};
+        set_deadline(ret);
     }
     if (status == MF_OK && ret->options.retry != NULL) {
         status = mfi_retry_policy_read(&ret->retry, ret->options.retry, error);

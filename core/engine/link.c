@@ -124,7 +124,7 @@ static void finish_start(mf_parent *parent, mf_status status, mf_parent_state st
     }
 }
 
-static void begin(mf_parent *parent)
+void mfi_link_begin(mf_parent *parent)
 {
     mf_error error;
     mfi_error_clear(&error);
@@ -155,7 +155,7 @@ static void on_start(mfi_task *task)
     }
     parent->look_until_ns =
         mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.discovery_timeout_ms);
-    begin(parent);
+    mfi_link_begin(parent);
 }
 
 void mfi_link_ready(mf_parent *parent)
@@ -367,100 +367,18 @@ void mfi_link_close(mf_parent *parent)
     mfi_driver_pause(&parent->driver, on_driver_paused);
 }
 
-/* ---- Draining, and restarts that were asked for ---- */
-
-static void drained(mf_parent *parent)
-{
-    atomic_store_explicit(&parent->watching, false, memory_order_relaxed);
-    mfi_timer_cancel(loop_of(parent), &parent->again_timer);
-    if (mfi_parent_connects(parent)) {
-        mfi_link_close(parent);
-    } else {
-        mfi_worker_end(parent, MFI_ENDING_RESTART, false);
-    }
-}
-
-static void on_drain_task(mfi_task *task)
-{
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, drain_task);
-    if (parent->phase == MFI_LINK_DRAINING && mfi_calls_sent(parent) == 0) {
-        drained(parent);
-    }
-}
-
-/* Every driver has seen `holding` by now: no more calls go out. */
-static void on_barrier(void *self)
-{
-    mf_parent *parent = self;
-    mf_error error;
-    mfi_error_clear(&error);
-    if (mfi_driver_open(&parent->driver, parent->transport->ops->readiness(parent->transport),
-                        &error) != MF_OK) {
-        drained(parent); /* answers cannot come any more */
-        return;
-    }
-    if (parent->phase != MFI_LINK_DRAINING) {
-        return; /* a stop came in between */
-    }
-    /* acq_rel, and so is the next line: see mfi_call_closed(). */
-    (void)atomic_exchange_explicit(&parent->watching, true, memory_order_acq_rel);
-    atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel);
-    on_drain_task(&parent->drain_task);
-}
-
-void mfi_link_drain(mf_parent *parent)
-{
-    parent->phase = MFI_LINK_DRAINING;
-    parent->again = true;
-    parent->again_wait_ns = 0;
-    mfi_timer_cancel(loop_of(parent), &parent->heartbeat_timer);
-    atomic_store_explicit(&parent->holding, true, memory_order_relaxed);
-    mfi_parent_set_state(parent, MF_PARENT_RESTARTING);
-    (void)mfi_timer_set(
-        loop_of(parent), &parent->again_timer,
-        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.stop_timeout_ms));
-    mfi_driver_pause(&parent->driver, on_barrier);
-}
+/* ---- Waiting for the next start ---- */
 
 static void on_again(mfi_timer *timer)
 {
     mf_parent *parent = MFI_CONTAINER(timer, mf_parent, again_timer);
     if (parent->phase == MFI_LINK_DRAINING) {
-        drained(parent); /* they took too long */
+        mfi_link_drained(parent); /* they took too long */
     } else if (parent->phase == MFI_LINK_WAITING || parent->phase == MFI_LINK_LOOKING) {
-        begin(parent);
+        mfi_link_begin(parent);
     } else if (parent->phase == MFI_LINK_RUNNING || parent->phase == MFI_LINK_STARTING) {
         mfi_service_check(parent, false);
     }
-}
-
-mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
-{
-    mf_parent_state state = mfi_parent_state(parent);
-    if (state == MF_PARENT_CREATED || state == MF_PARENT_STARTING || parent->stop_asked) {
-        return mfi_fail(error, MF_ERR_STATE, "'%s' %s: it cannot be restarted",
-                        parent->settings.target,
-                        parent->stop_asked ? "was stopped" : "was not started");
-    }
-    mfi_mutex_lock(&parent->mutex);
-    mfi_restart_forget(&parent->restart);
-    parent->restarts++;
-    mfi_mutex_unlock(&parent->mutex);
-    observe(parent,
-            &(mfi_process_event){.what = MFI_PROCESS_RESTART,
-                                 .text = "a restart was asked for",
-                                 .reason = "manual",
-                                 .restarts_allowed = parent->settings.restart.max_attempts});
-    if (parent->phase == MFI_LINK_GONE) {
-        mfi_driver_reopen(&parent->driver);
-        mfi_parent_set_state(parent, MF_PARENT_RESTARTING);
-        begin(parent);
-    } else if (parent->phase == MFI_LINK_RUNNING) {
-        mfi_link_drain(parent);
-    } else if (parent->phase == MFI_LINK_WAITING) {
-        (void)mfi_timer_set(loop_of(parent), &parent->again_timer, parent->began_ns);
-    } /* else it is on its way already */
-    return MF_OK;
 }
 
 /* ---- Stop ---- */
@@ -504,7 +422,7 @@ void mfi_link_init(mf_parent *parent)
 {
     mfi_task_init(&parent->start_task, on_start);
     mfi_task_init(&parent->stop_task, on_stop);
-    mfi_task_init(&parent->drain_task, on_drain_task);
+    mfi_task_init(&parent->drain_task, mfi_link_on_drain_task);
     mfi_timer_init(&parent->start_timer, on_start_timeout);
     mfi_timer_init(&parent->again_timer, on_again);
     mfi_source_init(&parent->monitor_source, on_monitor);

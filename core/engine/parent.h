@@ -243,6 +243,10 @@ void mfi_link_close(mf_parent *parent);
 /* No new calls go out until the next start; when those in flight have ended, it goes on. */
 void mfi_link_drain(mf_parent *parent);
 void mfi_link_set_exit_text(mf_parent *parent, const char *text);
+void mfi_link_begin(mf_parent *parent);
+/* ---- link_drain.c: engine thread ---- */
+void mfi_link_drained(mf_parent *parent);
+void mfi_link_on_drain_task(mfi_task *task);
 /* mf_parent_restart(), on the engine thread. */
 mf_status mfi_link_restart(mf_parent *parent, mf_error *error);
 

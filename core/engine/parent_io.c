@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "core/engine/parent.h"
 
 /* So many messages at most in one burst: then the driver looks whether its own call is done and
@@ -165,6 +166,28 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_mes
     mfi_call_ended(parent, slot, state);
 }
 
+/* An answer that cannot be taken, but says which call it is for: that call need not wait for its
+ * deadline. */
+static void refuse_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_reject reject,
+                          mf_status status, const char *why)
+{
+    uint64_t state = 0;
+    bool is_answer =
+        envelope->well_formed &&
+        (reject == MFI_REJECT_OVERSIZE || reject == MFI_REJECT_DECODE_ERROR) &&
+        (envelope->type == MFI_MESSAGE_RESPONSE || envelope->type == MFI_MESSAGE_ERROR);
+    mfi_slot *slot =
+        is_answer ? mfi_pending_find(&parent->pending, envelope->id.data, envelope->id.size, &state)
+                  : NULL;
+    if (slot != NULL &&
+        atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL &&
+        mfi_slot_claim(slot, state)) {
+        slot->status = status == MF_ERR_LIMIT ? MF_ERR_LIMIT : MF_ERR_PROTOCOL;
+        (void)mfi_str_copy(slot->refusal, sizeof slot->refusal, why);
+        mfi_call_ended(parent, slot, state);
+    }
+}
+
 /* What a worker printed is shown on the engine thread, whoever drives. */
 static void take_output(mf_parent *parent, const mfi_envelope *envelope)
 {
@@ -207,9 +230,11 @@ static void take_message(mf_parent *parent, mfi_message *message)
         drop(parent, "oversize", "an answer is larger than max_message_bytes", message->size);
         return;
     }
-    if (mfi_envelope_decode(message->data, message->size, &parent->settings.limits, &envelope,
-                            &reject, &error) != MF_OK) {
+    mf_status status = mfi_envelope_decode(message->data, message->size, &parent->settings.limits,
+                                           &envelope, &reject, &error);
+    if (status != MF_OK) {
         drop(parent, mfi_reject_word(reject), error.message, message->size);
+        refuse_answer(parent, &envelope, reject, status, error.message);
         return;
     }
     mfi_observe_traffic(parent->observed, false, traffic_of(envelope.type), message->size);
