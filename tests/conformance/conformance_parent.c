@@ -70,18 +70,25 @@ static void on_end(mf_status status, mf_result *result, const mf_error *error, v
     free(call);
 }
 
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
 /* Bytes of a hex text, for free(); NULL if it is none. */
 static unsigned char *read_hex(const char *text, size_t *ret_size)
 {
     size_t length = strlen(text);
     unsigned char *bytes = length % 2 == 0 ? malloc(length / 2 + 1) : NULL;
     for (size_t i = 0; bytes != NULL && i < length / 2; i++) {
-        unsigned byte = 0;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
             free(bytes);
             return NULL;
         }
-        bytes[i] = (unsigned char)byte;
+        bytes[i] = (unsigned char)(high * 16 + low);
     }
     *ret_size = length / 2;
     return bytes;
