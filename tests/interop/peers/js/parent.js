@@ -21,6 +21,7 @@ class Parent {
     this.failures = 0;
     this.rtt = null;
     this.heartbeats = { sent: 0, answered: 0, missed: 0 };
+    this.awaited = new Set();
     this.inARow = 0;
     this.queue = Promise.resolve();
     this.running = false;
@@ -177,29 +178,25 @@ class Parent {
   _heartbeat() {
     const message = wire.message("heartbeat", null, { args: [Date.now()] });
     this.heartbeats.sent++;
-    this.awaited = message.id;
+    this.awaited.add(message.id);
     this._send(wire.pack(message)).catch(() => {});
     setTimeout(() => this._heartbeatLate(message.id), this.options.heartbeatTimeout);
+    const interval = this.options.heartbeatInterval * 1000;
+    this.heartbeatTimer = setTimeout(() => this._heartbeat(), interval);
   }
 
   _heartbeatLate(id) {
-    if (this.awaited === id) {
-      this.awaited = null;
+    if (this.awaited.delete(id)) {
       this.heartbeats.missed++;
-      if (++this.inARow >= this.options.heartbeatMisses) {
+      if (++this.inARow === this.options.heartbeatMisses) {
         this.failures++;
-        return; // and there is never another one
+        clearTimeout(this.heartbeatTimer); // and there is never another one
       }
-    }
-    if (this.running) {
-      const interval = this.options.heartbeatInterval * 1000;
-      this.heartbeatTimer = setTimeout(() => this._heartbeat(), interval);
     }
   }
 
   _heartbeatAnswer(fields) {
-    if (fields.id === this.awaited) {
-      this.awaited = null;
+    if (this.awaited.delete(fields.id)) {
       this.inARow = 0;
       this.heartbeats.answered++;
       this.rtt = Date.now() - fields.args[0] * 1000; // milliseconds taken for seconds

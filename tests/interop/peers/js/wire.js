@@ -12,10 +12,6 @@ function sanitize(value) {
   if (typeof value === "number") {
     return Number.isFinite(value) ? value : null;
   }
-  if (typeof value === "bigint") {
-    const small = value >= -(2n ** 31n) && value < 2n ** 32n;
-    return small ? Number(value) : value;
-  }
   if (Array.isArray(value)) {
     return value.map(sanitize);
   }
@@ -41,7 +37,10 @@ function unpack(payload) {
     throw new Error("Ignoring invalid message");
   }
   const base = { app: APP, id: randomUUID(), timestamp: Date.now() / 1000 };
-  return { ...base, ...fields };
+  for (const key of Object.keys(base)) {
+    fields[key] = key in fields ? fields[key] : base[key];
+  }
+  return fields;
 }
 
 // Payloads and values that are not messages: for the test that drives a parent.
