@@ -203,11 +203,14 @@ class Caller:
 class Session:
     """`side` says which end is in C. Worker and caller run from __enter__ on."""
 
-    def __init__(self, side, peer, mode, flags=(), executable=None, **environment):
+    def __init__(self, side, peer, mode, flags=(), executable=None, namespace="default"):
         self.side, self.peer, self.mode = side, peer, mode
         self.flags = list(flags)
         self.home = Home()
-        self.environment = self.home.environment(**environment)
+        self.environment = self.home.environment(
+            MF_CLIENT_NAME="tester", MF_PEER_NAMESPACE=namespace
+        )
+        self.namespace = namespace
         self.service = None
         self.caller = None
         self.worker = [CHILD] if side == "child" else command_of(peer, "worker")
@@ -238,7 +241,7 @@ class Session:
     def start_service(self):
         """Starts it and waits for its entry."""
         self.service = subprocess.Popen(
-            [*self.worker, "--service", SERVICE],
+            [*self.worker, "--service", SERVICE, "--namespace", self.namespace],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -256,9 +259,18 @@ class Session:
             arguments = ["connect", SERVICE]
         elif self.side == "parent":
             arguments = ["spawn", *self.worker]
+        elif self.namespace != "default":
+            arguments = ["spawn", "/bin/sh", self.wrapper()]
         else:
             arguments = ["spawn", self.executable or "/usr/bin/env", CHILD]
         return Caller([*program, *arguments, *self.flags], self.environment)
+
+    def wrapper(self):
+        """A script that gives the worker in C its namespace, which spawning parents cannot."""
+        path = os.path.join(self.home.path, "worker.sh")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'exec {CHILD} --namespace {self.namespace} "$@"\n')
+        return path
 
     def workers(self):
         """Pids of the workers, whoever started them."""

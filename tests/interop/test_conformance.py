@@ -29,7 +29,7 @@ class Conformance(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.shared = Session(cls.side, cls.peer, cls.mode, MF_CLIENT_NAME="tester")
+        cls.shared = Session(cls.side, cls.peer, cls.mode)
         cls.shared.__enter__()
 
     @classmethod
@@ -109,7 +109,14 @@ class Conformance(unittest.TestCase):
     def test_namespaces(self):
         kind, _ = self.refused("add", 1, 2, namespace="other", timeout=300)
         self.assertEqual(kind, "timeout")
-        self.note("Another namespace is ignored")
+        with self.session(namespace="math") as session:
+            self.assertEqual(session.caller.value("add", 1, 2, namespace="math"), 3)
+            kind, _ = session.caller.call("add", 1, 2, timeout=300)
+            self.assertEqual(kind, "timeout")
+            self.assertEqual(session.caller.quit(), 0)
+            if self.mode == "spawn":
+                session.wait_no_worker()
+        self.note("Namespaces; another one is ignored")
 
     # ---- Errors ----
 
