@@ -26,13 +26,20 @@ SIDE_TITLES = {
 HEAD = """# Conformance: features by peer
 
 Generated from a run of the interop tests; do not edit. Each cell says what was seen between the two
-programs, with the other language's peculiarities where they limit it. To run the suite and write the
-table anew:
+programs, and which language's peculiarity limits it. The peers are in `tests/interop/peers`: they
+follow the wire protocol with the habits of their language, the unfortunate ones included, and pack
+their messages byte for byte as captured ones. To run the suite and write this page anew:
 
-    ./dev build && tests/interop/regenerate
+    ./dev test --table
 
-The peers are in `tests/interop/peers`; they follow the wire protocol with the habits of their
-language, the unfortunate ones included. `ctest --test-dir build/dev -L interop` runs the suite alone.
+The end in C is one of two small programs, which anyone may drive from outside:
+
+- `conformance_child` offers `add`, `multiply`, `factorial`, `fibonacci`, `greet`, `divide`, `echo`,
+  `sleep_ms` and `metadata`. `--service ID` registers it when `COMLINK_ZMQ_PORT` is unset or empty,
+  `--namespace NS` sets its namespace.
+- `conformance_parent spawn EXECUTABLE SCRIPT` or `conformance_parent connect SERVICE_ID` prints
+  `ready`, then answers lines: `call TAG FUNCTION NAMESPACE TIMEOUT_MS HEX` (the msgpack array of
+  arguments) with `ok TAG HEX` or `err TAG KIND HEX`; `rtt` with `rtt MILLISECONDS`; `quit` ends it.
 """
 
 
@@ -77,7 +84,7 @@ def main():
     with open(TABLE, encoding="utf-8") as file:
         if file.read() == text:
             return 0
-    print("docs/conformance.md is not what the run saw; tests/interop/regenerate writes it anew")
+    print("docs/conformance.md is not what the run saw; ./dev test --table writes it anew")
     return 1
 
 
