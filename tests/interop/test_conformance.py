@@ -170,6 +170,11 @@ class ParentInC(Conformance):
         self.assertIsNone(self.caller.value("nothing"))
         self.note("No result is nil")
 
+    def test_asynchronous_function(self):
+        name = {"python": "sleep_async", "js": "sleep_ms"}[self.peer]
+        self.assertEqual(self.caller.value(name, 5), 5)
+        self.note("Asynchronous function")
+
     def test_lists_functions(self):
         name = {"python": "list_functions", "js": "listFunctions"}[self.peer]
         names = self.caller.value(name)
@@ -324,6 +329,14 @@ class ChildInC(Conformance):
             self.assertIn("fibonacci", names)
             self.assertNotIn("_secret", names)
         self.note("List of functions", "`list_functions`, `listFunctions`")
+
+    def test_ext(self):
+        data = {"python": "91d40561", "js": "91d40000"}[self.peer]  # JavaScript's is `undefined`
+        kind, text = self.caller.answer(self.caller.send("echo", bytes.fromhex(data)))
+        self.assertEqual(kind, "remote")
+        self.assertIn("an ext", text)
+        self.assertEqual(self.caller.value("add", 1, 2), 3)
+        self.note("Ext without a codec: an error")
 
     def test_whole_floats_as_integers(self):
         self.assertEqual(self.caller.value("add", 2.0, 3), 5)

@@ -77,10 +77,6 @@ class Worker extends Child {
 
   nothing() {}
 
-  with_undefined() {
-    return [1, undefined, 2];
-  }
-
   _secret(a, b) {
     return a + b;
   }
