@@ -124,12 +124,15 @@ void mfi_peers_heard(mf_child *child, const mfi_route *route)
 
 /* ---- Sending ---- */
 
-/* Keeps it for later, if it is not too much already. */
+/* Keeps it for later, if it is not too much already. Output has the lower bound, so that a flood of
+ * it leaves room for answers. */
 static void keep(mf_child *child, uint32_t index, mfi_out *out)
 {
     mfi_peers *peers = &child->peers;
     mfi_out_list *waiting = index != NOBODY ? &peers->all[index].waiting : NULL;
-    if (waiting == NULL || waiting->count >= MFI_CHILD_PEER_WAITING_MAX) {
+    uint32_t most =
+        out->traffic == MFI_TRAFFIC_OUTPUT ? MFI_CHILD_OUTPUTS_MAX : MFI_CHILD_PEER_WAITING_MAX;
+    if (waiting == NULL || waiting->count >= most) {
         mfi_child_dropped(child, "hwm", "a peer does not take its messages", out->buf.size);
         mfi_out_free(out);
         return;

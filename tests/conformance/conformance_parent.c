@@ -2,7 +2,10 @@
  *
  *     call TAG FUNCTION NAMESPACE TIMEOUT_MS HEX  ->  ok TAG HEX | err TAG KIND HEX
  *     rtt                                         ->  rtt MILLISECONDS | rtt none
- *     quit */
+ *     quit
+ *
+ * With --output also what the worker prints ("output stdout|stderr HEX"); with --restart a worker
+ * that ended is started again. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,18 +73,25 @@ static void on_end(mf_status status, mf_result *result, const mf_error *error, v
     free(call);
 }
 
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
 /* Bytes of a hex text, for free(); NULL if it is none. */
 static unsigned char *read_hex(const char *text, size_t *ret_size)
 {
     size_t length = strlen(text);
     unsigned char *bytes = length % 2 == 0 ? malloc(length / 2 + 1) : NULL;
     for (size_t i = 0; bytes != NULL && i < length / 2; i++) {
-        unsigned byte = 0;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
             free(bytes);
             return NULL;
         }
-        bytes[i] = (unsigned char)byte;
+        bytes[i] = (unsigned char)(high * 16 + low);
     }
     *ret_size = length / 2;
     return bytes;
@@ -159,22 +169,55 @@ static void serve(mf_parent *parent)
     free(line);
 }
 
+static void on_output(const char *line, size_t length, bool is_stderr, void *user_data)
+{
+    (void)user_data;
+    pthread_mutex_lock(&output);
+    printf("output %s ", is_stderr ? "stderr" : "stdout");
+    print_hex(line, length);
+    printf("\n");
+    fflush(stdout);
+    pthread_mutex_unlock(&output);
+}
+
+/* What the arguments ask for. False if they make no sense. */
+static bool read_arguments(int argc, char **argv, mf_parent_options *options, const char **args)
+{
+    int at = 0;
+    if (argc >= 3 && strcmp(argv[1], "connect") == 0) {
+        options->service_id = argv[2];
+        at = 3;
+    } else if (argc >= 4 && strcmp(argv[1], "spawn") == 0) {
+        options->program = argv[2];
+        options->args = args;
+        args[0] = argv[3];
+        at = 4;
+    } else {
+        return false;
+    }
+    for (; at < argc; at++) {
+        if (strcmp(argv[at], "--output") == 0) {
+            options->on_output = on_output;
+        } else if (strcmp(argv[at], "--restart") == 0) {
+            options->auto_restart = true;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     mf_parent *parent = NULL;
     mf_error error = MF_ERROR_INIT;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
-    if (argc == 3 && strcmp(argv[1], "connect") == 0) {
-        fprintf(stderr, "this version cannot connect to a service by name\n");
+    const char *args[] = {NULL, NULL};
+    if (!read_arguments(argc, argv, &options, args)) {
+        fprintf(stderr, "usage: conformance_parent spawn EXECUTABLE SCRIPT [--output] [--restart]\n"
+                        "       conformance_parent connect SERVICE_ID [--output]\n");
         return 2;
     }
-    if (argc != 4 || strcmp(argv[1], "spawn") != 0) {
-        fprintf(stderr, "usage: conformance_parent spawn EXECUTABLE SCRIPT\n");
-        return 2;
-    }
-    const char *args[] = {argv[3], NULL};
-    options.program = argv[2];
-    options.args = args;
     mf_status status = mf_parent_create(&parent, &options, &error);
     if (status == MF_OK) {
         status = mf_parent_start(parent, &error);
