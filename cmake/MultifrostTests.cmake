@@ -60,3 +60,22 @@ function(mf_alloc_test room name)
     target_link_options("test_${room}_${name}" PRIVATE
         -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup)
 endfunction()
+
+# mf_fuzz_test(room): tests/fuzz/<room>/fuzz_<room>.c with a plain driver, on the corpus that
+# run_fuzz_<room>.py makes.
+function(mf_fuzz_test room)
+    set(target "fuzz_${room}")
+    set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")
+    get_property(used TARGET mf_${room} PROPERTY MF_USES)
+    add_executable(${target} "${folder}/${room}/fuzz_${room}.c" "${folder}/driver.c")
+    foreach(each IN LISTS room used)
+        target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
+        target_include_directories(${target} PRIVATE
+            $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
+        get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
+        target_link_libraries(${target} PRIVATE ${libraries})
+    endforeach()
+    target_link_libraries(${target} PRIVATE mf_warnings Threads::Threads m)
+    mf_script_test(${room} LABEL fuzz
+        COMMAND "${folder}/${room}/run_fuzz_${room}.py" "$<TARGET_FILE:${target}>")
+endfunction()

@@ -31,7 +31,10 @@ typedef struct check {
 /* The byte at `ahead` from here; NUL behind the end, which is nowhere allowed. */
 static char peek(const check *in, size_t ahead)
 {
-    return in->length - in->at > ahead ? in->text[in->at + ahead] : '\0';
+    if (ahead >= in->length - in->at) {
+        return '\0';
+    }
+    return in->text[in->at + ahead];
 }
 
 static mf_status refuse(const check *in, size_t at, const char *what)

@@ -69,9 +69,13 @@ static void write_base64(mfi_buf *to, const uint8_t *bytes, size_t size)
         size_t left = size - i;
         uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
                          (left > 2 ? (uint32_t)bytes[i + 2] : 0);
-        char four[4] = {letters[group >> 18], letters[group >> 12 & 63],
-                        left > 1 ? letters[group >> 6 & 63] : '=',
-                        left > 2 ? letters[group & 63] : '='};
+        char four[4] = {letters[group >> 18], letters[group >> 12 & 63], '=', '='};
+        if (left > 1) {
+            four[2] = letters[group >> 6 & 63];
+        }
+        if (left > 2) {
+            four[3] = letters[group & 63];
+        }
         mfi_buf_append(to, four, sizeof four);
     }
     mfi_buf_append_byte(to, '"');

@@ -298,9 +298,11 @@ static void test_malformed_field_leaves_the_rest(void)
                      MF_ERR_PROTOCOL);
         mf_check_int(at.reject, MFI_REJECT_DECODE_ERROR);
         mf_check(!at.envelope.well_formed);
+        if (cut + 1 == at.buf.size) {
+            mf_check(text_is(at.envelope.id, "x1")); /* what stood before the end */
+        }
         free(exact);
     }
-    mf_check(text_is(at.envelope.id, "x1")); /* what stood before the end */
     mfi_buf_append_byte(&at.buf, 0xc0);
     mf_check_int(
         mfi_envelope_decode(at.buf.data, at.buf.size, NULL, &at.envelope, &at.reject, &at.error),
