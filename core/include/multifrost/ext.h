@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <multifrost/error.h>
 #include <multifrost/export.h>
