@@ -285,6 +285,13 @@ static bool has_more(void *self)
            !atomic_load_explicit(&parent->holding, memory_order_relaxed);
 }
 
+/* What receive has consumed may have been what the stalled message waited for. */
+static bool is_ready(mf_parent *parent)
+{
+    return !atomic_load_explicit(&parent->holding, memory_order_relaxed) &&
+           parent->transport->ops->is_ready(parent->transport);
+}
+
 static bool burst(void *self, const mfi_waiter *until)
 {
     mf_parent *parent = self;
@@ -295,7 +302,8 @@ static bool burst(void *self, const mfi_waiter *until)
         }
         /* Sending may have consumed what would have woken us, so receive has the last word: only
          * when nothing came into the queue meanwhile is the burst at its end. */
-        if (!sent || !has_more(parent)) {
+        bool again = has_more(parent) || (parent->stalled != NULL && is_ready(parent));
+        if (!sent || !again) {
             return sent;
         }
     }

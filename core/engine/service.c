@@ -56,14 +56,24 @@ static mf_status connect_to(mf_parent *parent, const mf_service *found, mf_error
                                  .pid = found->pid,
                                  .gap_ns = parent->lost_ns != 0 ? now - parent->lost_ns : 0});
     parent->lost_ns = 0;
-    if (mf_registry_watch_fd(parent->registry) < 0) {
+    if (parent->registry_source.fd < 0) {
         look_again_later(parent); /* nothing tells of changes: they are looked for */
     }
     return mfi_link_watch(parent, error);
 }
 
+/* Before the look, so that no change falls between the two. There may be no directory yet. */
+static void watch_registry(mf_parent *parent)
+{
+    int fd = parent->registry_source.fd < 0 ? mf_registry_watch_fd(parent->registry) : -1;
+    if (fd >= 0) {
+        (void)!mfi_source_add(loop_of(parent), &parent->registry_source, fd, EPOLLIN, NULL);
+    }
+}
+
 mf_status mfi_service_begin(mf_parent *parent, mf_error *error)
 {
+    watch_registry(parent);
     mf_service found = MF_SERVICE_INIT;
     mf_status status =
         mf_registry_find(parent->registry, parent->settings.service_id, &found, error);
@@ -86,7 +96,9 @@ mf_status mfi_service_begin(mf_parent *parent, mf_error *error)
 
 /* ---- Losing it ---- */
 
-static void lost(mf_parent *parent, const char *why)
+/* still_there: its entry stands as it was. Its process may be about to end, so it gets a little
+ * time before it is connected to again. */
+static void lost(mf_parent *parent, const char *why, bool still_there)
 {
     uint32_t failed = 0;
     mf_context oldest = {0};
@@ -97,6 +109,9 @@ static void lost(mf_parent *parent, const char *why)
         mfi_link_set_exit_text(parent, why);
         parent->again = true;
         parent->again_wait_ns = 0;
+    }
+    if (still_there) {
+        parent->again_wait_ns = (uint64_t)parent->settings.discovery_poll_ms * MFI_NS_PER_MS;
     }
     observe(parent, &(mfi_service_event){.what = MFI_SERVICE_LOST,
                                          .service_id = parent->settings.service_id,
@@ -148,13 +163,13 @@ void mfi_service_check(mf_parent *parent, bool disconnected)
                              parent->transport->endpoint);
     }
     if (same && !disconnected) {
-        if (mf_registry_watch_fd(parent->registry) < 0) {
+        if (parent->registry_source.fd < 0) {
             look_again_later(parent);
         }
         return;
     }
     if (disconnected || parent->phase == MFI_LINK_STARTING || parent->connections == 0) {
-        lost(parent, why);
+        lost(parent, why, same);
     } else if (parent->phase == MFI_LINK_RUNNING) {
         leaving(parent, why);
     }
@@ -176,23 +191,6 @@ static void on_registry(mfi_source *source, uint32_t events)
 
 /* ---- Life ---- */
 
-typedef struct watch_call {
-    mf_parent *parent;
-    mf_error *error;
-    mf_status status;
-} watch_call;
-
-static void watch(void *argument)
-{
-    watch_call *call = argument;
-    mf_parent *parent = call->parent;
-    int fd = mf_registry_watch_fd(parent->registry);
-    if (fd >= 0) {
-        call->status =
-            mfi_source_add(loop_of(parent), &parent->registry_source, fd, EPOLLIN, call->error);
-    }
-}
-
 static void unwatch(void *argument)
 {
     mf_parent *parent = argument;
@@ -208,13 +206,7 @@ mf_status mfi_service_init(mf_parent *parent, mf_error *error)
     if (!mfi_parent_connects(parent)) {
         return MF_OK;
     }
-    mf_status status = mf_registry_create(&parent->registry, &options, error);
-    if (status == MF_OK) {
-        watch_call call = {.parent = parent, .error = error};
-        mfi_loop_call(loop_of(parent), watch, &call);
-        status = call.status;
-    }
-    return status;
+    return mf_registry_create(&parent->registry, &options, error);
 }
 
 void mfi_service_fini(mf_parent *parent)

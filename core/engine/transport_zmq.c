@@ -210,6 +210,18 @@ static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_m
     return MFI_IO_DONE;
 }
 
+/* Reading ZMQ_EVENTS processes every command that has come, so that its answer stands until the
+ * descriptor signals again. A ROUTER is always writable. */
+static bool transport_is_ready(mfi_transport *base)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    int events = 0;
+    size_t size = sizeof events;
+    int wanted = transport->is_router ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT;
+    return zmq_getsockopt(transport->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+           (events & wanted) != 0;
+}
+
 /* ---- Peer events, from the socket monitor ---- */
 
 static int transport_events_readiness(const mfi_transport *base)
@@ -262,6 +274,7 @@ static void transport_close(mfi_transport *base)
 static const mfi_transport_ops zmq_ops = {
     .send = transport_send,
     .receive = transport_receive,
+    .is_ready = transport_is_ready,
     .readiness = transport_readiness,
     .events_readiness = transport_events_readiness,
     .next_event = transport_next_event,
@@ -286,6 +299,9 @@ static int set_options(zmq_transport *transport, const mfi_transport_options *op
     failed |= set_int(socket, ZMQ_RECONNECT_IVL_MAX, 1000);
     if (transport->is_router) {
         failed |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
+    } else if (!options->binds) {
+        /* Without a connection send says "again", so that calls stay where they can be kept. */
+        failed |= set_int(socket, ZMQ_IMMEDIATE, 1);
     }
     return failed;
 }
@@ -305,7 +321,12 @@ static int open_monitor(zmq_transport *transport, void *context)
         return -1;
     }
     size_t size = sizeof transport->monitor_fd;
-    return zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &size);
+    if (zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &size) != 0) {
+        return -1;
+    }
+    /* libzmq wakes a reader only that has found nothing before: the first event would be missed. */
+    mfi_peer_event event = transport_next_event(&transport->base);
+    return event == MFI_PEER_NONE ? 0 : -1;
 }
 
 static mf_status attach(zmq_transport *transport, const mfi_transport_options *options,

@@ -1,0 +1,266 @@
+/* Connect mode: services that are found by name, lost, and found again. */
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <multifrost/multifrost.h>
+
+#include "mf_test.h"
+
+/* A home of its own for each test, and the registry's directory in it. */
+typedef struct home {
+    char path[256], registry[300], log[300];
+} home;
+
+static home new_home(void)
+{
+    static int count;
+    home at;
+    (void)snprintf(at.path, sizeof at.path, "%s/home%d", mf_test_temp_dir(), count++);
+    (void)snprintf(at.registry, sizeof at.registry, "%s/.multifrost", at.path);
+    (void)snprintf(at.log, sizeof at.log, "%s/log", at.path);
+    mf_check_int(mkdir(at.path, 0700), 0);
+    return at;
+}
+
+static pid_t start_service(const home *at, const char *id)
+{
+    char home_text[300], program[300], name[32], option[] = "--service";
+    char no_leaks[] = "ASAN_OPTIONS=detect_leaks=0"; /* killed ones cannot clean up */
+    pid_t pid = 0;
+    (void)snprintf(home_text, sizeof home_text, "HOME=%s", at->path);
+    (void)snprintf(name, sizeof name, "%s", id);
+    (void)snprintf(program, sizeof program, "%s",
+                   mf_test_build_path("tests/conformance/conformance_child"));
+    char *args[] = {program, option, name, NULL};
+    char *env[] = {home_text, no_leaks, NULL};
+    mf_check_int(posix_spawn(&pid, program, NULL, NULL, args, env), 0);
+    return pid;
+}
+
+static void end_service(pid_t pid, int number)
+{
+    int status = 0;
+    mf_check_int(kill(pid, number), 0);
+    mf_check_int(waitpid(pid, &status, 0), pid);
+    if (number == SIGTERM) {
+        mf_check(WIFEXITED(status));
+        mf_check_int(WEXITSTATUS(status), 0);
+    }
+}
+
+static mf_parent *make_parent(const home *at, mf_runtime *runtime)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.service_id = "math";
+    options.registry_directory = at->registry;
+    options.circuit_open_ms = 100;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_str(error.message, "");
+    return parent;
+}
+
+static void check_add(mf_parent *parent)
+{
+    mf_result *result = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_call(parent, "add", MF_ARGS(40, 2), &result, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_check_int(mf_result_int(result), 42);
+    mf_result_destroy(result);
+}
+
+static void test_found_and_called(void)
+{
+    home at = new_home();
+    mf_error error = MF_ERROR_INIT;
+    char endpoint[64];
+    uint64_t rtt_ns = 0;
+    pid_t service = start_service(&at, "math");
+    mf_parent *first = make_parent(&at, NULL);
+    mf_parent *second = make_parent(&at, NULL);
+    mf_check_int(mf_parent_start(first, &error), MF_OK); /* waits until it has registered */
+    mf_check_int(mf_parent_start(second, &error), MF_OK);
+    mf_check_str(error.message, "");
+    check_add(first);
+    check_add(second);
+    mf_check_int(mf_parent_pid(first), service);
+    (void)mf_parent_endpoint(first, endpoint, sizeof endpoint);
+    mf_check_contains(endpoint, "tcp://127.0.0.1:");
+    mf_check_int(mf_parent_heartbeat(first, 5000, &rtt_ns, &error), MF_OK);
+    mf_check(rtt_ns > 0);
+    mf_parent_destroy(first);
+    check_add(second); /* the service goes on */
+    mf_parent_destroy(second);
+    end_service(service, SIGTERM);
+}
+
+static void test_not_found_in_time(void)
+{
+    home at = new_home();
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = NULL;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.service_id = "absent";
+    options.registry_directory = at.registry;
+    options.discovery_timeout_ms = 150;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    int64_t before = mf_test_now_ms();
+    mf_check_int(mf_parent_start(parent, &error), MF_ERR_NOT_FOUND);
+    mf_check_str(error.message, "Service 'absent' not found within 150 ms");
+    mf_check(mf_test_now_ms() - before >= 150);
+    mf_check_int(mf_call(parent, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_NOT_RUNNING);
+    mf_parent_destroy(parent);
+}
+
+static void test_broken_registry_is_named(void)
+{
+    home at = new_home();
+    char path[400];
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mkdir(at.registry, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/services.json", at.registry);
+    FILE *file = fopen(path, "w");
+    mf_check(file != NULL && fputs("{\"math\": {\"port\": 1", file) >= 0 && fclose(file) == 0);
+    mf_parent *parent = make_parent(&at, NULL);
+    mf_check_int(mf_parent_start(parent, &error), MF_ERR_PROTOCOL);
+    mf_check_contains(error.message, path);
+    mf_parent_destroy(parent);
+}
+
+static void on_started(mf_status status, const mf_error *error, void *user_data)
+{
+    (void)error;
+    atomic_store((_Atomic(int) *)user_data, (int)status + 1);
+}
+
+static bool is_set(void *data)
+{
+    return atomic_load((_Atomic(int) *)data) != 0;
+}
+
+static void test_service_that_comes_later(void)
+{
+    home at = new_home();
+    _Atomic(int) started = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_parent *parent = make_parent(&at, NULL);
+    mf_check_int(mf_parent_start_async(parent, on_started, &started, &error), MF_OK);
+    pid_t service = start_service(&at, "math");
+    mf_check(mf_test_until(is_set, &started, 5000));
+    mf_check_int(atomic_load(&started), MF_OK + 1);
+    check_add(parent);
+    mf_parent_destroy(parent);
+    end_service(service, SIGTERM);
+}
+
+static int count_in_file(const char *path, const char *part)
+{
+    int count = 0;
+    char line[8192];
+    FILE *file = fopen(path, "r");
+    mf_check(file != NULL);
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        count += strstr(line, part) != NULL ? 1 : 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return count;
+}
+
+static void restart_service(int number, bool while_calling)
+{
+    home at = new_home();
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    mf_future *running = NULL;
+    char before[64], after[64];
+    options.log_file = at.log;
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, runtime);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    check_add(parent);
+    (void)mf_parent_endpoint(parent, before, sizeof before);
+    if (while_calling) {
+        uint64_t rtt_ns = 0;
+        mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(300), NULL, &running, &error),
+                     MF_OK);
+        mf_check_int(mf_parent_heartbeat(parent, 5000, &rtt_ns, NULL), MF_OK); /* it has begun */
+    }
+    end_service(service, number);
+    service = start_service(&at, "math");
+    int64_t began = mf_test_now_ms();
+    check_add(parent);
+    mf_check(mf_test_now_ms() - began < 1000);
+    mf_check_int(mf_parent_pid(parent), service);
+    (void)mf_parent_endpoint(parent, after, sizeof after);
+    mf_check(strcmp(before, after) != 0);
+    if (while_calling) {
+        mf_status wanted = number == SIGTERM ? MF_OK : MF_ERR_WORKER_EXITED;
+        mf_check_int(mf_future_wait(running, 5000, NULL, &error), wanted);
+        mf_future_destroy(running);
+    }
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_lost\""), 1);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_found\""), 2);
+    end_service(service, SIGTERM);
+}
+
+static void test_killed_service_is_found_again(void)
+{
+    restart_service(SIGKILL, false);
+}
+
+static void test_killed_service_ends_its_calls(void)
+{
+    restart_service(SIGKILL, true);
+}
+
+static void test_stopped_service_finishes_its_calls(void)
+{
+    restart_service(SIGTERM, true);
+}
+
+static void test_name_is_taken(void)
+{
+    home at = new_home();
+    int status = 0;
+    mf_error error = MF_ERROR_INIT;
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, NULL);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    pid_t second = start_service(&at, "math");
+    mf_check_int(waitpid(second, &status, 0), second);
+    mf_check(WIFEXITED(status));
+    mf_check_int(WEXITSTATUS(status), 1);
+    check_add(parent);
+    mf_parent_destroy(parent);
+    end_service(service, SIGTERM);
+}
+
+static const mf_test tests[] = {
+    {"service__is_found_and_called_by_several", test_found_and_called},
+    {"service__absent_gives_an_error_in_time", test_not_found_in_time},
+    {"service__a_broken_registry_is_named", test_broken_registry_is_named},
+    {"service__may_come_later", test_service_that_comes_later},
+    {"service__killed_is_found_again_on_another_port", test_killed_service_is_found_again},
+    {"service__killed_ends_its_calls", test_killed_service_ends_its_calls},
+    {"service__stopped_finishes_its_calls", test_stopped_service_finishes_its_calls},
+    {"service__a_name_is_taken_once", test_name_is_taken},
+};
+
+MF_TEST_MAIN(tests)
