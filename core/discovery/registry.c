@@ -127,7 +127,7 @@ typedef struct change {
     const char *id;
     uint16_t port; /* 0: take the own entry out */
     int64_t pid;
-    uint64_t lock_wait_ns;
+    uint64_t lock_wait_ns; /* MFI_NO_LOCK: none was asked for */
 } change;
 
 /* Makes the new text: without the entries of processes that have ended, and with or without ours.
@@ -229,6 +229,7 @@ static mf_status change_file(const mf_registry *registry, const mfi_registry_dir
                              change *wanted, mf_error *error)
 {
     bool raced = false;
+    wanted->lock_wait_ns = 0;
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), registry->lock_timeout_ms);
     mf_status status = change_once(dir, wanted, deadline, &raced, error);
     while (status == MF_OK && raced) {
@@ -246,7 +247,7 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
                                mf_error *error)
 {
     mfi_registry_dir dir = {.fd = -1};
-    change wanted = {.id = id, .port = port, .pid = getpid()};
+    change wanted = {.id = id, .port = port, .pid = getpid(), .lock_wait_ns = MFI_NO_LOCK};
     mf_status status = check_id(id, error);
     if (status == MF_OK && port == 0) {
         status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service '%s' needs a port", id);
@@ -264,7 +265,7 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
 mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error *error)
 {
     mfi_registry_dir dir = {.fd = -1};
-    change wanted = {.id = id, .pid = getpid()};
+    change wanted = {.id = id, .pid = getpid(), .lock_wait_ns = MFI_NO_LOCK};
     mf_status status = check_id(id, error);
     if (status == MF_OK) {
         status = mfi_registry_dir_open(&dir, registry->directory, error);
@@ -298,6 +299,10 @@ static mf_status look_up(const mf_registry *registry, const char *id, mf_service
     mfi_registry_entry entry;
     mfi_registry_entry found = {.is_service = false};
     mf_status status = load(registry, &file, error);
+    if (status == MF_ERR_NOT_FOUND) {
+        return mfi_fail(error, MF_ERR_NOT_FOUND, "service '%s' is not there, nor a folder '%s'", id,
+                        registry->directory);
+    }
     if (status != MF_OK) {
         return status;
     }

@@ -41,7 +41,8 @@ typedef struct cursor {
 
 static void skip_blanks(cursor *from)
 {
-    while (from->at < from->end && memchr(" \t\r\n", *from->at, 4) != NULL) {
+    while (from->at < from->end &&
+           (*from->at == ' ' || *from->at == '\t' || *from->at == '\r' || *from->at == '\n')) {
         from->at++;
     }
 }
