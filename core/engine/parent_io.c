@@ -268,6 +268,9 @@ static bool burst(void *self, const mfi_waiter *until)
         if (!receive_all(parent, until)) {
             return false;
         }
+        if (parent->stalled != NULL && parent->transport->ops->can_go_on(parent->transport)) {
+            continue; /* the way was free before we look away */
+        }
         /* Sending may have consumed what would have woken us, so receive has the last word: only
          * when nothing came into the queue meanwhile is the burst at its end. */
         if (!sent || !has_more(parent)) {
