@@ -260,6 +260,23 @@ mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, 
     return MF_OK;
 }
 
+mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
+                          const mf_call_options *options, const char *reason, mf_error *error)
+{
+    mfi_call_request request;
+    mfi_span span;
+    mf_status why = error->code;
+    mf_status status = mfi_call_read(parent, function, args, options, &request, error);
+    if (status == MF_OK) {
+        status = mfi_call_open(parent, &request, &span, error);
+    }
+    if (status == MF_OK) {
+        status = refuse(parent, &span, reason, why);
+        mfi_call_close(parent, &span, status, error);
+    }
+    return status;
+}
+
 /* ---- Waiting calls ---- */
 
 static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_span *span,

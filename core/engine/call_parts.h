@@ -42,6 +42,11 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
                     mf_status status, const mf_error *error, uint64_t *ret_wait_ns);
 /* Counts and reports the end. */
 void mfi_call_close(mf_parent *parent, mfi_span *span, mf_status status, const mf_error *error);
+/* A call that no parent could be asked to take; error says why, reason is the metrics' word for it.
+ * It is counted and logged as one that this parent refused. Gives error's code, unless an argument
+ * is bad. */
+mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
+                          const mf_call_options *options, const char *reason, mf_error *error);
 
 /* ---- call_async.c ---- */
 /* What cancels an asynchronous call; valid as long as the parent. */

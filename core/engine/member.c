@@ -2,6 +2,13 @@
 
 #include "core/engine/parent.h"
 
+void mfi_member_stop_begin(mf_parent *parent)
+{
+    if (mfi_parent_state(parent) != MF_PARENT_CREATED) {
+        (void)mfi_loop_post(parent->runtime->loop, &parent->stop_task);
+    }
+}
+
 uint32_t mfi_member_calls_open(const mf_parent *parent)
 {
     return atomic_load_explicit(&parent->calls_open, memory_order_acquire);

@@ -11,6 +11,8 @@
  * `index` ("math-2"), and its circuit has that name too. */
 mf_status mfi_member_create(mf_parent **ret_parent, const mf_parent_options *options,
                             uint32_t index, mf_error *error);
+/* Asks it to stop, without waiting: mf_parent_stop() is to follow. */
+void mfi_member_stop_begin(mf_parent *parent);
 /* User calls that have begun and not ended; those that wait for a retry too. Any thread. */
 uint32_t mfi_member_calls_open(const mf_parent *parent);
 /* Between begin and end the member counts as draining in the metrics, and both are logged. Calls

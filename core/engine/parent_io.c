@@ -286,10 +286,11 @@ static bool has_more(void *self)
 }
 
 /* What receive has consumed may have been what the stalled message waited for. */
-static bool is_ready(mf_parent *parent)
+static bool can_go_on(mf_parent *parent)
 {
-    return !atomic_load_explicit(&parent->holding, memory_order_relaxed) &&
-           parent->transport->ops->is_ready(parent->transport);
+    return parent->stalled != NULL &&
+           !atomic_load_explicit(&parent->holding, memory_order_relaxed) &&
+           parent->transport->ops->can_go_on(parent->transport);
 }
 
 static bool burst(void *self, const mfi_waiter *until)
@@ -302,8 +303,7 @@ static bool burst(void *self, const mfi_waiter *until)
         }
         /* Sending may have consumed what would have woken us, so receive has the last word: only
          * when nothing came into the queue meanwhile is the burst at its end. */
-        bool again = has_more(parent) || (parent->stalled != NULL && is_ready(parent));
-        if (!sent || !again) {
+        if (!sent || !(has_more(parent) || can_go_on(parent))) {
             return sent;
         }
     }

@@ -54,13 +54,13 @@ typedef struct mfi_transport_ops {
      * empty. On anything else it is untouched. */
     mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
     mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
-    /* Whether send may get on, or receive has something: to be asked after both have said
-     * MFI_IO_AGAIN, because each of them may have consumed what would have woken the other. Where
-     * sending depends on the route it may say false too early. */
-    bool (*is_ready)(mfi_transport *transport);
     /* Descriptor that becomes readable when send or receive may get on. It is edge-like: after a
      * wake-up, and before the next wait, receive has to be called until MFI_IO_AGAIN. */
     int (*readiness)(const mfi_transport *transport);
+    /* For who has a message that could not be sent: whether send or receive would get on by now.
+     * Each of them may consume the wake-up that is meant for the other, this one cannot: after
+     * false the descriptor tells of whatever happens. */
+    bool (*can_go_on)(mfi_transport *transport);
     /* Engine thread: descriptor that is readable when peer events wait, and the next of them. */
     int (*events_readiness)(const mfi_transport *transport);
     mfi_peer_event (*next_event)(mfi_transport *transport);

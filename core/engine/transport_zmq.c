@@ -210,18 +210,6 @@ static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_m
     return MFI_IO_DONE;
 }
 
-/* Reading ZMQ_EVENTS processes every command that has come, so that its answer stands until the
- * descriptor signals again. A ROUTER is always writable. */
-static bool transport_is_ready(mfi_transport *base)
-{
-    zmq_transport *transport = (zmq_transport *)base;
-    int events = 0;
-    size_t size = sizeof events;
-    int wanted = transport->is_router ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT;
-    return zmq_getsockopt(transport->socket, ZMQ_EVENTS, &events, &size) == 0 &&
-           (events & wanted) != 0;
-}
-
 /* ---- Peer events, from the socket monitor ---- */
 
 static int transport_events_readiness(const mfi_transport *base)
@@ -254,6 +242,18 @@ static int transport_readiness(const mfi_transport *base)
     return ((const zmq_transport *)base)->socket_fd;
 }
 
+static bool transport_can_go_on(mfi_transport *base)
+{
+    const zmq_transport *transport = (const zmq_transport *)base;
+    int events = 0;
+    size_t size = sizeof events;
+    int result = 0;
+    do {
+        result = zmq_getsockopt(transport->socket, ZMQ_EVENTS, &events, &size);
+    } while (result != 0 && zmq_errno() == EINTR);
+    return result == 0 && (events & (ZMQ_POLLIN | ZMQ_POLLOUT)) != 0;
+}
+
 /* ---- Opening and closing ---- */
 
 static void transport_close(mfi_transport *base)
@@ -274,8 +274,8 @@ static void transport_close(mfi_transport *base)
 static const mfi_transport_ops zmq_ops = {
     .send = transport_send,
     .receive = transport_receive,
-    .is_ready = transport_is_ready,
     .readiness = transport_readiness,
+    .can_go_on = transport_can_go_on,
     .events_readiness = transport_events_readiness,
     .next_event = transport_next_event,
     .close = transport_close,
@@ -306,12 +306,15 @@ static int set_options(zmq_transport *transport, const mfi_transport_options *op
     return failed;
 }
 
-/* The monitor speaks over an inproc pair; its name carries the transport's address, which is
- * unique among those that live. */
+/* The monitor speaks over an inproc pair. Its name is used once: libzmq gives a name back some time
+ * after the close, when a transport at the same address may be there already. */
 static int open_monitor(zmq_transport *transport, void *context)
 {
+    static _Atomic(uint64_t) count = 0;
     char name[64];
-    (void)mfi_str_format(name, sizeof name, "inproc://monitor-%p", (void *)transport);
+    (void)mfi_str_format(
+        name, sizeof name, "inproc://monitor-%llu",
+        (unsigned long long)atomic_fetch_add_explicit(&count, 1, memory_order_relaxed));
     if (zmq_socket_monitor(transport->socket, name, MONITORED) != 0) {
         return -1;
     }
@@ -320,13 +323,10 @@ static int open_monitor(zmq_transport *transport, void *context)
         zmq_connect(transport->monitor, name) != 0) {
         return -1;
     }
+    /* Its descriptor tells of events only from the first time on that there was none to read. */
+    (void)transport_next_event(&transport->base);
     size_t size = sizeof transport->monitor_fd;
-    if (zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &size) != 0) {
-        return -1;
-    }
-    /* libzmq wakes a reader only that has found nothing before: the first event would be missed. */
-    mfi_peer_event event = transport_next_event(&transport->base);
-    return event == MFI_PEER_NONE ? 0 : -1;
+    return zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &size);
 }
 
 static mf_status attach(zmq_transport *transport, const mfi_transport_options *options,

@@ -29,6 +29,10 @@ class ExamplesTest(unittest.TestCase):
         result = run("async_fanout")
         self.assertEqual((result.returncode, result.stdout), (0, "16 calls, sum 2456\n"), result.stderr)
 
+    def test_pool(self):
+        result = run("pool")
+        self.assertEqual((result.returncode, result.stdout), (0, "3 workers, sum 110\n"), result.stderr)
+
     def test_absent_worker_is_named(self):
         result = subprocess.run(
             [os.path.join(BUILD, "hello_parent"), "/nonexistent"], capture_output=True, text=True, timeout=30, check=False
