@@ -66,6 +66,7 @@ install(FILES "${CMAKE_BINARY_DIR}/multifrost-config.cmake"
 # Seen from the .pc file, so that an installed tree may be moved.
 file(RELATIVE_PATH MF_PREFIX_FROM_PC "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
     "${CMAKE_INSTALL_PREFIX}")
+string(REPLACE ">=" " >= " MF_REQUIRES "${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON}")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.pc.in" "${CMAKE_BINARY_DIR}/multifrost.pc"
     @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/multifrost.pc" DESTINATION ${MF_PKGCONFIG_DIR})
