@@ -133,6 +133,7 @@ class Page:
         self.services = []
         self.functions = ""
         self.serial = 0
+        self.worker_tried = False
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -183,8 +184,11 @@ class Page:
             source = self.write(f"{block.name}.{block.language}", self.numbered(block))
             self.compile(block, source, block.name)
             return [f"./{block.name}"]
-        if not os.path.exists(self.path("worker-of-page")):
+        if not self.worker_tried:
+            self.worker_tried = True
             self.build_worker()
+        if not os.path.exists(self.path("worker-of-page")):
+            raise AssertionError(f"{block} has no worker, whose handlers do not compile")
         self.serial += 1
         self.write("functions.inc", self.functions)
         self.write("fragment.inc", self.numbered(block))
