@@ -41,21 +41,32 @@ endforeach()
 set_target_properties(multifrost PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
 
 # ---- Installation ----
+# The static library has an export of its own: only who asks for it needs what it is built on.
 include(CMakePackageConfigHelpers)
 set(MF_PACKAGE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/multifrost")
-install(TARGETS multifrost multifrost_static EXPORT multifrost
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+set(MF_PKGCONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+install(TARGETS multifrost EXPORT multifrost
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS multifrost_static EXPORT multifrost-static
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
     FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS multifrost-exec DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/multifrost)
-install(EXPORT multifrost NAMESPACE multifrost:: DESTINATION ${MF_PACKAGE_DIR}
-    FILE multifrost-targets.cmake)
+foreach(export multifrost multifrost-static)
+    install(EXPORT ${export} NAMESPACE multifrost:: DESTINATION ${MF_PACKAGE_DIR}
+        FILE ${export}-targets.cmake)
+endforeach()
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/multifrost-config.cmake.in"
     "${CMAKE_BINARY_DIR}/multifrost-config.cmake" INSTALL_DESTINATION ${MF_PACKAGE_DIR})
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/multifrost-config-version.cmake"
     COMPATIBILITY SameMinorVersion)
-configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.pc.in" "${CMAKE_BINARY_DIR}/multifrost.pc"
-    @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/multifrost-config.cmake"
     "${CMAKE_BINARY_DIR}/multifrost-config-version.cmake" DESTINATION ${MF_PACKAGE_DIR})
-install(FILES "${CMAKE_BINARY_DIR}/multifrost.pc"
-    DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+# Seen from the .pc file, so that an installed tree may be moved.
+file(RELATIVE_PATH MF_PREFIX_FROM_PC "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+    "${CMAKE_INSTALL_PREFIX}")
+string(REPLACE ">=" " >= " MF_REQUIRES "${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON}")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.pc.in" "${CMAKE_BINARY_DIR}/multifrost.pc"
+    @ONLY)
+install(FILES "${CMAKE_BINARY_DIR}/multifrost.pc" DESTINATION ${MF_PKGCONFIG_DIR})

@@ -23,7 +23,7 @@ function(mf_unit_test room name)
     endif()
     add_test(NAME unit.${room}.${name} COMMAND ${target})
     set_tests_properties(unit.${room}.${name} PROPERTIES LABELS unit TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
+        ENVIRONMENT "MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/multifrost-exec;MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 endfunction()
 
 # mf_integration_test(name [TIMEOUT s]): tests/integration/test_<name>.c on the public library.

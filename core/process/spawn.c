@@ -1,7 +1,10 @@
 #include "core/process/spawn.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -94,20 +97,47 @@ static char **make_environment(const char *const *over)
 
 /* ---- The helper ---- */
 
-static const char *find_helper(const mfi_spawn_options *options, mf_error *error)
+/* The file that holds this code: the shared library, or the program that has the static one in it
+ * (whose own name the link map leaves empty). */
+static bool own_file(char *to)
 {
+    static const char here = 0;
+    Dl_info info;
+    struct link_map *map = NULL;
+    const char *file = "/proc/self/exe";
+    if (dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 && map->l_name[0] != '\0') {
+        file = map->l_name;
+    }
+    return realpath(file, to) != NULL;
+}
+
+/* Writes the absolute path of a helper that can be run to `to`, PATH_MAX bytes. An installed tree
+ * may have been moved as a whole, and a build tree is none, so the place that was configured comes
+ * last, after the ones that are found from our own file. */
+static bool find_helper(char *to, const mfi_spawn_options *options, mf_error *error)
+{
+    char own[PATH_MAX];
+    char beside[2][PATH_MAX] = {"", ""};
+    if (own_file(own)) {
+        *strrchr(own, '/') = '\0';
+        (void)mfi_str_format(beside[0], PATH_MAX, "%s/" MFI_EXEC_FROM_LIBRARY, own);
+        (void)mfi_str_format(beside[1], PATH_MAX, "%s/" MFI_EXEC_FROM_BUILD, own);
+    }
     const char *const places[] = {options->helper_path,
                                   getenv("MULTIFROST_EXEC"), /* NOLINT: read only */
-                                  MFI_EXEC_INSTALLED_PATH, MFI_EXEC_BUILD_PATH};
+                                  beside[0], beside[1], MFI_EXEC_INSTALLED_PATH};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        if (places[i] != NULL && places[i][0] != '\0' && access(places[i], X_OK) == 0) {
-            return places[i];
+        /* Resolved, because a relative one would be looked for in the worker's directory. */
+        if (places[i] != NULL && places[i][0] != '\0' && access(places[i], X_OK) == 0 &&
+            realpath(places[i], to) != NULL) {
+            return true;
         }
     }
     (void)mfi_fail(error, MF_ERR_START_FAILED,
-                   "the helper multifrost-exec is not at %s (MULTIFROST_EXEC names another place)",
-                   MFI_EXEC_INSTALLED_PATH);
-    return NULL;
+                   "the helper multifrost-exec is neither at %s nor at %s (MULTIFROST_EXEC names "
+                   "another place)",
+                   beside[0], MFI_EXEC_INSTALLED_PATH);
+    return false;
 }
 
 typedef struct pipes {
@@ -243,8 +273,8 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
     pipes all;
     pid_t helper_pid = 0;
     mf_status status = MF_OK;
-    const char *helper = find_helper(options, error);
-    if (helper == NULL) {
+    char helper[PATH_MAX];
+    if (!find_helper(helper, options, error)) {
         return MF_ERR_START_FAILED;
     }
     status = open_pipes(&all, error);

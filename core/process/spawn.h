@@ -17,7 +17,7 @@ typedef struct mfi_spawn_options {
     const char *const *args;       /* after argv[0], NULL-terminated; NULL for none */
     const char *const *env;        /* "NAME=value" over the own environment; NULL for none */
     const char *working_directory; /* NULL: the own */
-    const char *helper_path;       /* NULL: MULTIFROST_EXEC, the installed one, the build tree's */
+    const char *helper_path;       /* NULL: MULTIFROST_EXEC, else what is installed with us */
 } mfi_spawn_options;
 
 typedef struct mfi_process {

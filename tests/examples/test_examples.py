@@ -60,7 +60,7 @@ class ExamplesTest(unittest.TestCase):
             readme = file.read()
         with open(os.path.join(SOURCE, "examples", "hello_worker.c"), encoding="utf-8") as file:
             worker = file.read()
-        shown = re.search(r"```c\n(.*?)```", readme, re.DOTALL).group(1)
+        shown = re.search(r"```c worker=hello_worker\n(.*?)```", readme, re.DOTALL).group(1)
         self.assertEqual(shown, worker.partition("\n")[2])
         self.assertLessEqual(readme.count("\n"), 150)
 

@@ -90,10 +90,7 @@ typedef struct mf_error {
 } mf_error;
 
 /** Initial value of an mf_error. */
-#define MF_ERROR_INIT                                                                              \
-    {                                                                                              \
-        .struct_size = sizeof(mf_error)                                                            \
-    }
+#define MF_ERROR_INIT MF_DETAIL_INIT(mf_error)
 
 /**
  * Text of a code, for people.

@@ -26,7 +26,25 @@
 #define MF_EXTERN_C_END
 #endif
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* What the MF_*_INIT macros stand for: all zero but the leading struct_size. C++ has no designated
+ * initializers before C++20, so there a function makes it. */
+#ifdef __cplusplus
+template <typename T> inline T mf_detail_init()
+{
+    T value = T();
+    value.struct_size = sizeof(T);
+    return value;
+}
+#define MF_DETAIL_INIT(type) mf_detail_init<type>()
+#else
+#define MF_DETAIL_INIT(type)                                                                       \
+    {                                                                                              \
+        .struct_size = sizeof(type)                                                                \
+    }
+#endif
 
 /** Wait as long as it takes. Accepted wherever a timeout in milliseconds is. */
 #define MF_TIMEOUT_INFINITE INT64_MAX

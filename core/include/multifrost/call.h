@@ -39,10 +39,7 @@ typedef struct mf_retry_policy {
     double jitter;              /**< Share by which waits vary, 0 to 1; default 0.2. */
     int64_t attempt_timeout_ms; /**< Of one attempt; default: what is left of the call's timeout. */
 } mf_retry_policy;
-#define MF_RETRY_POLICY_INIT                                                                       \
-    {                                                                                              \
-        .struct_size = sizeof(mf_retry_policy)                                                     \
-    }
+#define MF_RETRY_POLICY_INIT MF_DETAIL_INIT(mf_retry_policy)
 
 /** Options of one call. Set by MF_CALL_OPTIONS_INIT; zero means the default. All copied. */
 typedef struct mf_call_options {
@@ -57,10 +54,7 @@ typedef struct mf_call_options {
     const mf_retry_policy *retry; /**< NULL: one attempt. */
     bool idempotent;              /**< The function may run more than once for one call. */
 } mf_call_options;
-#define MF_CALL_OPTIONS_INIT                                                                       \
-    {                                                                                              \
-        .struct_size = sizeof(mf_call_options)                                                     \
-    }
+#define MF_CALL_OPTIONS_INIT MF_DETAIL_INIT(mf_call_options)
 
 /**
  * Calls a remote function with options and waits for its result.

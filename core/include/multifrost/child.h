@@ -43,10 +43,7 @@ typedef struct mf_child_options {
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
     void *user_data;                  /**< For on_stop. */
 } mf_child_options;
-#define MF_CHILD_OPTIONS_INIT                                                                      \
-    {                                                                                              \
-        .struct_size = sizeof(mf_child_options)                                                    \
-    }
+#define MF_CHILD_OPTIONS_INIT MF_DETAIL_INIT(mf_child_options)
 
 /**
  * Makes a worker from its environment: COMLINK_ZMQ_PORT says where the parent waits (spawn mode);

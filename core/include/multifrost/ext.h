@@ -83,16 +83,7 @@ typedef struct mf_ext_codec {
 } mf_ext_codec;
 
 /** Initial value of an mf_ext_codec. */
-#define MF_EXT_CODEC_INIT                                                                          \
-    {                                                                                              \
-        .struct_size = sizeof(mf_ext_codec)                                                        \
-    }
-
-static inline void mf_ext_codec_init(mf_ext_codec *codec)
-{
-    memset(codec, 0, sizeof *codec);
-    codec->struct_size = sizeof *codec;
-}
+#define MF_EXT_CODEC_INIT MF_DETAIL_INIT(mf_ext_codec)
 
 /**
  * Makes a code known to the whole process.

@@ -86,10 +86,7 @@ typedef struct mf_parent_options {
     mf_output_fn on_output;   /**< Called for each line beside its log record; or NULL. */
     void *user_data;          /**< For on_output. */
 } mf_parent_options;
-#define MF_PARENT_OPTIONS_INIT                                                                     \
-    {                                                                                              \
-        .struct_size = sizeof(mf_parent_options)                                                   \
-    }
+#define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 
 /**
  * Makes a parent; starts nothing yet.
@@ -178,10 +175,7 @@ typedef struct mf_parent_stats {
     int32_t last_exit_signal;  /**< 0 if none. */
     uint64_t retries;          /**< Attempts beyond the first. */
 } mf_parent_stats;
-#define MF_PARENT_STATS_INIT                                                                       \
-    {                                                                                              \
-        .struct_size = sizeof(mf_parent_stats)                                                     \
-    }
+#define MF_PARENT_STATS_INIT MF_DETAIL_INIT(mf_parent_stats)
 /** Reads the figures. @return MF_OK or MF_ERR_INVALID_ARGUMENT. @par Threads Thread-safe. */
 MF_API MF_NODISCARD mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats,
                                                    mf_error *error);

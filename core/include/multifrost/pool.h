@@ -31,10 +31,7 @@ typedef struct mf_pool_options {
     int64_t drain_timeout_ms;        /**< Calls of a draining member are waited for so long; default
                                           30,000. */
 } mf_pool_options;
-#define MF_POOL_OPTIONS_INIT                                                                       \
-    {                                                                                              \
-        .struct_size = sizeof(mf_pool_options)                                                     \
-    }
+#define MF_POOL_OPTIONS_INIT MF_DETAIL_INIT(mf_pool_options)
 
 /**
  * Makes a pool; starts nothing yet. Members share the target's name in metrics and logs and are

@@ -33,10 +33,7 @@ typedef struct mf_registry_options {
     mf_runtime *runtime;     /**< Its metrics count the operations; NULL: nothing does. Must
                                   outlive the registry. */
 } mf_registry_options;
-#define MF_REGISTRY_OPTIONS_INIT                                                                   \
-    {                                                                                              \
-        .struct_size = sizeof(mf_registry_options)                                                 \
-    }
+#define MF_REGISTRY_OPTIONS_INIT MF_DETAIL_INIT(mf_registry_options)
 
 /** One entry. */
 typedef struct mf_service {
@@ -47,10 +44,7 @@ typedef struct mf_service {
     bool alive;                   /**< Its process exists, and is the one that registered. */
     char started[MF_STARTED_MAX]; /**< As its language wrote it, or "". */
 } mf_service;
-#define MF_SERVICE_INIT                                                                            \
-    {                                                                                              \
-        .struct_size = sizeof(mf_service)                                                          \
-    }
+#define MF_SERVICE_INIT MF_DETAIL_INIT(mf_service)
 
 /**
  * Opens a view; touches no file yet.

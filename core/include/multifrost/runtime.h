@@ -37,10 +37,7 @@ typedef struct mf_runtime_options {
     const char *log_file;          /**< JSON lines are appended to it; default none: silent. */
     bool no_metrics;               /**< Calls are not measured. */
 } mf_runtime_options;
-#define MF_RUNTIME_OPTIONS_INIT                                                                    \
-    {                                                                                              \
-        .struct_size = sizeof(mf_runtime_options)                                                  \
-    }
+#define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
 /**
  * Makes a runtime and starts its engine thread and log writer.
@@ -90,10 +87,7 @@ typedef struct mf_health_check {
     mf_health_check_fn check;
     void *user_data;
 } mf_health_check;
-#define MF_HEALTH_CHECK_INIT                                                                       \
-    {                                                                                              \
-        .struct_size = sizeof(mf_health_check)                                                     \
-    }
+#define MF_HEALTH_CHECK_INIT MF_DETAIL_INIT(mf_health_check)
 
 /**
  * Adds a check to /health (and the probes its gates name).

@@ -28,10 +28,20 @@ typedef struct mf_http_options {
     int64_t connection_age_ms;  /**< A connection older than this is closed; default 10,000. */
     int64_t health_interval_ms; /**< Checks are evaluated this often; default 1,000. */
 } mf_http_options;
+#ifdef __cplusplus
+static inline mf_http_options mf_detail_http_options_init()
+{
+    mf_http_options options = MF_DETAIL_INIT(mf_http_options);
+    options.port = MF_HTTP_PORT_DEFAULT;
+    return options;
+}
+#define MF_HTTP_OPTIONS_INIT mf_detail_http_options_init()
+#else
 #define MF_HTTP_OPTIONS_INIT                                                                       \
     {                                                                                              \
         .struct_size = sizeof(mf_http_options), .port = MF_HTTP_PORT_DEFAULT                       \
     }
+#endif
 
 /**
  * Binds the address and serves until mf_http_destroy().

@@ -48,10 +48,7 @@ typedef struct mf_log_options {
     size_t ring_records;     /**< Records that may wait; default 4096. */
     bool no_correlation_ids; /**< Leaves correlation, trace and request ids out. */
 } mf_log_options;
-#define MF_LOG_OPTIONS_INIT                                                                        \
-    {                                                                                              \
-        .struct_size = sizeof(mf_log_options)                                                      \
-    }
+#define MF_LOG_OPTIONS_INIT MF_DETAIL_INIT(mf_log_options)
 
 /**
  * Makes a logger and its writer thread. Silent until a sink is added.
@@ -103,10 +100,7 @@ typedef struct mf_log_stats {
     uint64_t bytes;         /**< Given to the sinks. */
     double ring_used_ratio; /**< Highest fill since the last reading, 0 to 1. */
 } mf_log_stats;
-#define MF_LOG_STATS_INIT                                                                          \
-    {                                                                                              \
-        .struct_size = sizeof(mf_log_stats)                                                        \
-    }
+#define MF_LOG_STATS_INIT MF_DETAIL_INIT(mf_log_stats)
 /** Reads the totals. @par Threads Thread-safe. */
 MF_API void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats);
 

@@ -61,20 +61,14 @@ typedef struct mf_metric_options {
     double counter_factor; /**< Exposed value = count * factor; default 1. A counter kept in
                                 nanoseconds is exposed in seconds with 1e-9. */
 } mf_metric_options;
-#define MF_METRIC_OPTIONS_INIT                                                                     \
-    {                                                                                              \
-        .struct_size = sizeof(mf_metric_options)                                                   \
-    }
+#define MF_METRIC_OPTIONS_INIT MF_DETAIL_INIT(mf_metric_options)
 
 /** Options of a registry. Set by MF_METRICS_OPTIONS_INIT; zero means the default. */
 typedef struct mf_metrics_options {
     size_t struct_size;
     size_t max_series; /**< Over all families; default 20,000. */
 } mf_metrics_options;
-#define MF_METRICS_OPTIONS_INIT                                                                    \
-    {                                                                                              \
-        .struct_size = sizeof(mf_metrics_options)                                                  \
-    }
+#define MF_METRICS_OPTIONS_INIT MF_DETAIL_INIT(mf_metrics_options)
 
 /**
  * Makes an empty registry. A runtime brings its own; this is for use without one.
@@ -155,10 +149,7 @@ typedef struct mf_distribution {
     double sum;                      /**< Seconds or bytes. */
     double p50, p90, p95, p99, p999; /**< Within 1.1 %; NaN when count is 0. */
 } mf_distribution;
-#define MF_DISTRIBUTION_INIT                                                                       \
-    {                                                                                              \
-        .struct_size = sizeof(mf_distribution)                                                     \
-    }
+#define MF_DISTRIBUTION_INIT MF_DETAIL_INIT(mf_distribution)
 
 /** Reads all values since the start. @par Threads Thread-safe; never stops a writer. */
 MF_API void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution);
