@@ -21,6 +21,7 @@ class SymbolsTest(unittest.TestCase):
         for path in glob.glob(f"{SOURCE}/*/include/multifrost/*.h"):
             with open(path, encoding="utf-8") as file:
                 text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.DOTALL)
+            text = re.sub(r"^#(?:.*\\\n)*.*$", "", text, flags=re.MULTILINE)
             for declaration in re.findall(r"MF_API\b([^;]*);", text):
                 found = re.search(r"\b(mf_\w+)\(", declaration)
                 if found:
