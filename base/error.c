@@ -1,3 +1,4 @@
+#define MFI_BASE_ERROR_C
 #include "base/error.h"
 
 #include <stdint.h>

@@ -17,6 +17,14 @@ mf_status mfi_vfail(mf_error *error, mf_status code, const char *format, va_list
 mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const char *format, ...)
     MF_PRINTF(4, 5);
 
+#if defined(__clang_analyzer__) && !defined(MFI_BASE_ERROR_C)
+/* It follows values from call to call, but not into other files: that these give back the code
+ * which they were given, never MF_OK, has to be in sight. */
+#define mfi_fail(error, code, ...) ((void)mfi_fail(error, code, __VA_ARGS__), (code))
+#define mfi_fail_errno(error, code, number, ...)                                                   \
+    ((void)mfi_fail_errno(error, code, number, __VA_ARGS__), (code))
+#endif
+
 /* Makes it empty without touching the rest of its three kilobytes. */
 void mfi_error_clear(mf_error *error);
 
