@@ -217,6 +217,7 @@ static void decide(mf_parent *parent, const char *why, const char *reason)
         return;
     }
     if (!parent->settings.auto_restart) {
+        parent->again = parent->phase == MFI_LINK_DRAINING; /* a restart was asked for */
         return;
     }
     mfi_mutex_lock(&parent->mutex);
@@ -314,10 +315,23 @@ void mfi_link_silent(mf_parent *parent, uint32_t misses)
     }
 }
 
+static void wait_for_next(mf_parent *parent)
+{
+    uint64_t at = mfi_loop_now(loop_of(parent)) + parent->again_wait_ns;
+    parent->phase = MFI_LINK_WAITING;
+    set_restart_at(parent, at);
+    (void)mfi_timer_set(loop_of(parent), &parent->again_timer, at);
+}
+
 /* Nobody can reach the driver any more: stragglers end, and users see the final state. */
 static void on_driver_closed(void *self)
 {
     mf_parent *parent = self;
+    if (parent->again && !parent->stop_asked) { /* somebody wants it back */
+        mfi_driver_reopen(&parent->driver);
+        wait_for_next(parent);
+        return;
+    }
     mfi_parent_drop_queue(parent);
     (void)mfi_calls_fail_all(parent, parent->stop_asked ? MF_ERR_CANCELLED : MF_ERR_NOT_RUNNING,
                              NULL);
@@ -349,10 +363,7 @@ static void on_driver_paused(void *self)
         mfi_driver_close(&parent->driver, on_driver_closed);
         return;
     }
-    uint64_t at = mfi_loop_now(loop_of(parent)) + parent->again_wait_ns;
-    parent->phase = MFI_LINK_WAITING;
-    set_restart_at(parent, at);
-    (void)mfi_timer_set(loop_of(parent), &parent->again_timer, at);
+    wait_for_next(parent);
 }
 
 void mfi_link_close(mf_parent *parent)

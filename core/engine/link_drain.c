@@ -88,6 +88,11 @@ mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
         mfi_link_drain(parent);
     } else if (parent->phase == MFI_LINK_WAITING) {
         (void)mfi_timer_set(loop_of(parent), &parent->again_timer, parent->began_ns);
+    } else if (parent->phase == MFI_LINK_CLOSING || parent->phase == MFI_LINK_ENDING) {
+        /* Perhaps about to be gone: it comes back from there. */
+        parent->again = true;
+        parent->again_wait_ns = 0;
+        mfi_parent_set_state(parent, MF_PARENT_RESTARTING);
     } /* else it is on its way already */
     return MF_OK;
 }

@@ -179,6 +179,18 @@ static int count_in_file(const char *path, const char *part)
     return count;
 }
 
+/* A call that was on its way to the old service may be lost with it. */
+static void call_again(mf_parent *parent)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_status status = MF_ERR_WORKER_EXITED;
+    while (status == MF_ERR_WORKER_EXITED) {
+        status = mf_call(parent, "add", MF_ARGS(40, 2), NULL, &error);
+    }
+    mf_check_int(status, MF_OK);
+    check_add(parent);
+}
+
 static void restart_service(int number, bool while_calling)
 {
     home at = new_home();
@@ -203,7 +215,7 @@ static void restart_service(int number, bool while_calling)
     end_service(service, number);
     service = start_service(&at, "math");
     int64_t began = mf_test_now_ms();
-    check_add(parent);
+    call_again(parent);
     mf_check(mf_test_now_ms() - began < 1000);
     mf_check_int(mf_parent_pid(parent), service);
     (void)mf_parent_endpoint(parent, after, sizeof after);
