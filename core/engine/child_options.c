@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "core/build_info.h"
 #include "core/engine/child.h"
+#include "core/engine/parent_options.h"
 #include "core/wire/limits.h"
 
 /* A number that is 0 for its default, or 1 to most. */
@@ -17,14 +18,11 @@ typedef struct number {
 
 static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_error *error)
 {
-    enum { QUEUED, MESSAGE, STRING, ITEMS, THREADS, DEFERRED, LOCK, COUNT };
+    enum { QUEUED, MESSAGE, THREADS, DEFERRED, LOCK, COUNT };
     int64_t largest = (int64_t)MFI_MESSAGE_MAX_BYTES;
     number numbers[COUNT] = {
         [QUEUED] = {"max_queued", from->max_queued, 10000, INT32_MAX, 0},
         [MESSAGE] = {"max_message_bytes", from->max_message_bytes, largest, largest, 0},
-        [STRING] = {"max_string_bytes", from->max_string_bytes, (int64_t)MFI_STRING_MAX_BYTES,
-                    largest, 0},
-        [ITEMS] = {"max_items", from->max_items, MFI_CONTAINER_MAX_ITEMS, largest, 0},
         [THREADS] = {"threads", from->threads, 1, MFI_CHILD_THREADS_MAX, 0},
         [DEFERRED] = {"deferred_timeout_ms", from->deferred_timeout_ms, 30000, INT64_MAX, 0},
         [LOCK] = {"lock_timeout_ms", from->lock_timeout_ms, 10000, INT64_MAX, 0},
@@ -39,11 +37,9 @@ static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_
     }
     child->max_queued = (uint32_t)numbers[QUEUED].picked;
     child->max_message_bytes = (size_t)numbers[MESSAGE].picked;
-    child->limits = (mfi_limits){.string_bytes = (size_t)numbers[STRING].picked,
-                                 .items = (uint32_t)numbers[ITEMS].picked};
     child->server_count = (uint32_t)numbers[THREADS].picked;
     child->deferred_timeout_ms = numbers[DEFERRED].picked;
-    return MF_OK;
+    return mfi_limits_pick(&child->limits, from->max_string_bytes, from->max_items, error);
 }
 
 static bool has_control_character(const char *text)

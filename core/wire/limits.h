@@ -29,6 +29,10 @@
  * items from 1 to this. */
 #define MFI_CONTAINER_MOST_ITEMS 16777216u
 
+/* Lower ones would refuse what every message has: its own pairs and metadata, names, ids. */
+#define MFI_ITEMS_LEAST ((size_t)16)
+#define MFI_STRING_LEAST MFI_NAME_MAX_BYTES
+
 /* What a parent or child may set for itself. NULL stands for the defaults wherever one is taken. */
 typedef struct mfi_limits {
     size_t string_bytes; /* max_string_bytes: of one str, bin or ext */

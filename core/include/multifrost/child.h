@@ -24,20 +24,20 @@ typedef struct mf_deferred mf_deferred; /**< An answer that is given later, from
 /** Set by MF_CHILD_OPTIONS_INIT; zero means the default. Texts are copied. */
 typedef struct mf_child_options {
     size_t struct_size;
-    mf_runtime *runtime;         /**< NULL: a private one with role "child", destroyed with it. */
-    const char *service_id;      /**< For a child that no parent spawned; ignored when
-                                      COMLINK_ZMQ_PORT is set. */
-    const char *namespace_name;  /**< Calls for another one are ignored; default "default". */
-    bool no_signals;             /**< Leave SIGTERM and SIGINT alone while running. */
-    bool no_output_capture;      /**< Leave stdout and stderr alone while running. */
-    int32_t max_queued;          /**< Calls waiting behind a running handler; default 10,000. */
-    int64_t max_message_bytes;   /**< Either way; default and most 67,108,864. */
-    int64_t max_string_bytes;    /**< One str or bin, either way; default 10,485,760. */
-    int64_t max_items;           /**< Of one array or map, either way; default 100,000. */
-    int32_t threads;             /**< Threads that run handlers; default 1: mf_child_run()'s own. */
-    int64_t deferred_timeout_ms; /**< For deferred replies; default 30,000. */
-    const char *bind_address;    /**< Service mode: IPv4 address; default "127.0.0.1". */
-    uint16_t port;               /**< Service mode: default 0, a free one. */
+    mf_runtime *runtime;        /**< NULL: a private one with role "child", destroyed with it. */
+    const char *service_id;     /**< For a child that no parent spawned; ignored when
+                                     COMLINK_ZMQ_PORT is set. */
+    const char *namespace_name; /**< Calls for another one are ignored; default "default". */
+    bool no_signals;            /**< Leave SIGTERM and SIGINT alone while running. */
+    bool no_output_capture;     /**< Leave stdout and stderr alone while running. */
+    int32_t max_queued;         /**< Calls waiting behind a running handler; default 10,000. */
+    int64_t max_message_bytes;  /**< Either way; default and most 67,108,864. */
+    int64_t max_string_bytes; /**< One str or bin, either way; at least 256, default 10,485,760. */
+    int64_t max_items;        /**< Of one array or map, either way; at least 16, default 100,000. */
+    int32_t threads;          /**< Threads that run handlers; default 1: mf_child_run()'s own. */
+    int64_t deferred_timeout_ms;      /**< For deferred replies; default 30,000. */
+    const char *bind_address;         /**< Service mode: IPv4 address; default "127.0.0.1". */
+    uint16_t port;                    /**< Service mode: default 0, a free one. */
     const char *registry_directory;   /**< Where services.json is; default "$HOME/.multifrost". */
     int64_t lock_timeout_ms;          /**< For the registry's locks; default 10,000. */
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */

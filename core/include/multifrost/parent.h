@@ -81,8 +81,8 @@ typedef struct mf_parent_options {
     int64_t restart_stable_ms;      /**< Uptime that ends a row of restarts; default 10,000. */
     bool fail_fast; /**< Calls made while it is restarting fail at once with MF_ERR_NOT_RUNNING,
                          instead of waiting up to their timeout. */
-    int64_t max_string_bytes; /**< One str or bin, either way; default 10,485,760. */
-    int64_t max_items;        /**< Of one array or map, either way; default 100,000. */
+    int64_t max_string_bytes; /**< One str or bin, either way; at least 256, default 10,485,760. */
+    int64_t max_items;        /**< Of one array or map, either way; at least 16, default 100,000. */
     mf_output_fn on_output;   /**< Called for each line beside its log record; or NULL. */
     void *user_data;          /**< For on_output. */
 } mf_parent_options;

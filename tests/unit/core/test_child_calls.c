@@ -1,0 +1,300 @@
+/* What a worker makes of a call: deadlines, metadata, builtins, and calls that it rejects. */
+#include "child_peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <multifrost/child.h>
+#include <multifrost/metrics.h>
+
+#include "base/clock.h"
+#include "core/engine/deadline.h"
+
+/* ---- Deadlines ---- */
+
+static mf_status tell_deadline(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)user_data;
+    uint64_t left_ns = mfi_remaining_ns(mfi_deadline_current(), mfi_monotonic_ns());
+    int64_t left = mf_request_deadline_ms(request);
+    if (left == MF_TIMEOUT_INFINITE) {
+        return mf_reply_value(reply, mfi_deadline_current() == MFI_NEVER ? -1 : -2);
+    }
+    /* What calls made here are bounded by is the same. */
+    int64_t apart = left - (int64_t)(left_ns / MFI_NS_PER_MS);
+    return mf_reply_value(reply, apart >= 0 && apart <= 1000 ? left : -3);
+}
+
+static void test_deadline_is_seen_and_expired_calls_are_refused(void)
+{
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    int64_t left = 0;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "deadline", tell_deadline, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    peer_call(&peer, "none", "deadline", MF_NO_ARGS, mf_nil());
+    peer_expect_int(&peer, "none", -1);
+    peer_call(&peer, "some", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", 60000));
+    peer_receive(&peer, &answer);
+    mf_check(answer.result != NULL &&
+             mf_value_get_int64(mf_document_root(answer.result), &left) == MF_OK);
+    mf_check(left > 30000 && left <= 60000);
+    answer_free(&answer);
+    peer_call(&peer, "late", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", 0));
+    peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
+    mf_check(mfi_deadline_current() == MFI_NEVER);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+static char *metrics_text(mf_runtime *runtime)
+{
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(runtime), MF_METRICS_PROMETHEUS_TEXT, &text,
+                                   &size, NULL),
+                 MF_OK);
+    return text;
+}
+
+static void test_expired_calls_are_counted(void)
+{
+    test_worker worker;
+    test_peer peer;
+    worker_start_plain(&worker, 1);
+    peer_open(&peer, mf_child_port(worker.child));
+    peer_call(&peer, "late", "twice", MF_ARGS(1), MF_MAP("deadline_ms_left", -5));
+    peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
+    /* One whose deadline passes while it runs. */
+    peer_call(&peer, "slow", "gate", MF_ARGS(7), MF_MAP("deadline_ms_left", 300));
+    gate_wait_inside(1);
+    mf_check(peer_hears_nothing(&peer, 350));
+    gate_open();
+    peer_expect_int(&peer, "slow", 7);
+    peer_close(&peer);
+    mf_child_stop(worker.child);
+    worker_join(&worker);
+    char *text = metrics_text(worker.runtime);
+    mf_check_contains(text,
+                      "server_expired_calls_total{worker=\"worker\",stage=\"before_start\"} 1");
+    mf_check_contains(text, "server_expired_calls_total{worker=\"worker\",stage=\"at_reply\"} 1");
+    free(text);
+    worker_end(&worker);
+}
+
+/* ---- Metadata, names, builtins ---- */
+
+static mf_status tell(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)user_data;
+    char key[16];
+    mf_check_int(mf_reply_metadata(reply, "server_queue_us", mf_int(1)), MF_ERR_INVALID_ARGUMENT);
+    mf_check_int(mf_reply_metadata(reply, "", mf_int(1)), MF_ERR_INVALID_ARGUMENT);
+    mf_check_int(mf_reply_metadata(reply, "list", mf_array(NULL, 0)), MF_ERR_INVALID_ARGUMENT);
+    mf_check_int(mf_reply_metadata(reply, "text", mf_str("one")), MF_OK);
+    mf_check_int(mf_reply_metadata(reply, "text", mf_str("two")), MF_OK);
+    for (int i = 0; i < 15; i++) {
+        (void)snprintf(key, sizeof key, "k%d", i);
+        mf_check_int(mf_reply_metadata(reply, key, mf_int(i)), MF_OK);
+    }
+    mf_check_int(mf_reply_metadata(reply, "k15", mf_int(15)), MF_ERR_LIMIT);
+    mf_check_str(mf_request_client_name(request), "test");
+    int64_t fails = 0;
+    if (mf_request_unpack(request, &fails) != MF_OK || fails != 0) {
+        return mf_reply_error(reply, "ValueError", "as asked");
+    }
+    return MF_OK;
+}
+
+static mf_status tell_too_much(mf_request *request, mf_reply *reply, void *user_data)
+{
+    char text[4096];
+    (void)request;
+    (void)user_data;
+    memset(text, 'x', sizeof text);
+    mf_check_int(mf_reply_metadata(reply, "large", mf_str_n(text, sizeof text)), MF_ERR_LIMIT);
+    mf_check_int(mf_reply_metadata(reply, "fits", mf_str_n(text, 2000)), MF_OK);
+    mf_check_int(mf_reply_metadata(reply, "more", mf_str_n(text, 2100)), MF_ERR_LIMIT);
+    return MF_OK;
+}
+
+static void test_metadata_goes_with_results_and_errors(void)
+{
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "tell", tell, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "tell_too_much", tell_too_much, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    for (int fails = 0; fails < 2; fails++) {
+        peer_call(&peer, "t", "tell", MF_ARGS(fails), mf_nil());
+        peer_receive(&peer, &answer);
+        mf_check_int(answer.type, fails ? MFI_MESSAGE_ERROR : MFI_MESSAGE_RESPONSE);
+        const mf_value *map = mf_document_root(answer.metadata);
+        const char *text = "";
+        mf_check_int(mf_value_get_str(mf_value_find(map, "text"), &text), MF_OK);
+        mf_check_str(text, "two");
+        mf_check(mf_value_find(map, "k14") != NULL && mf_value_find(map, "k15") == NULL);
+        mf_check(mf_value_find(map, "server_queue_us") != NULL);
+        mf_check_int(map->length, 16 + 3);
+        answer_free(&answer);
+    }
+    peer_call(&peer, "m", "tell_too_much", MF_NO_ARGS, mf_nil());
+    peer_receive(&peer, &answer);
+    mf_check_int(mf_document_root(answer.metadata)->length, 1 + 3);
+    answer_free(&answer);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+static const mf_value *ask(test_peer *peer, const char *function, test_answer *ret_answer)
+{
+    static const mf_value nothing = {.type = MF_TYPE_NIL};
+    peer_call(peer, "q", function, MF_NO_ARGS, mf_nil());
+    peer_receive(peer, ret_answer);
+    mf_check_str(ret_answer->error, "");
+    return ret_answer->result != NULL ? mf_document_root(ret_answer->result) : &nothing;
+}
+
+static bool text_is(const mf_value *value, const char *wanted)
+{
+    const char *text = NULL;
+    return value != NULL && mf_value_get_str(value, &text) == MF_OK && strcmp(text, wanted) == 0;
+}
+
+static void test_builtins_tell_about_the_worker(void)
+{
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    worker_start_plain(&worker, 1);
+    peer_open(&peer, mf_child_port(worker.child));
+    for (int i = 0; i < 2; i++) {
+        const mf_value *names = ask(&peer, i == 0 ? "list_functions" : "listFunctions", &answer);
+        mf_check_int(names->length, 4);
+        mf_check(text_is(mf_value_at(names, 0), "gate"));
+        mf_check(text_is(mf_value_at(names, 1), "list_functions"));
+        mf_check(text_is(mf_value_at(names, 2), "ping"));
+        mf_check(text_is(mf_value_at(names, 3), "twice"));
+        answer_free(&answer);
+    }
+    const mf_value *info = ask(&peer, "multifrost.info", &answer);
+    mf_check(text_is(mf_value_find(info, "service"), "worker"));
+    mf_check(text_is(mf_value_find(info, "protocol"), "comlink_ipc_v3"));
+    mf_check(text_is(mf_value_find(info, "language"), "c"));
+    int64_t pid = 0;
+    mf_check_int(mf_value_get_int64(mf_value_find(info, "pid"), &pid), MF_OK);
+    mf_check_int(pid, getpid());
+    answer_free(&answer);
+    peer_call(&peer, "a", "twice", MF_ARGS(1), mf_nil());
+    peer_expect_int(&peer, "a", 2);
+    peer_call(&peer, "b", "twice", MF_ARGS("x"), mf_nil());
+    peer_receive(&peer, &answer);
+    answer_free(&answer);
+    const mf_value *stats = ask(&peer, "multifrost.stats", &answer);
+    const mf_value *runs = mf_value_find(mf_value_find(stats, "functions"), "twice");
+    int64_t calls = 0;
+    int64_t errors = 0;
+    double p99 = 0;
+    mf_check_int(mf_value_get_int64(mf_value_find(runs, "calls"), &calls), MF_OK);
+    mf_check_int(mf_value_get_int64(mf_value_find(runs, "errors"), &errors), MF_OK);
+    mf_check_int(mf_value_get_double(mf_value_find(runs, "p99"), &p99), MF_OK);
+    mf_check_int(calls, 2);
+    mf_check_int(errors, 1);
+    mf_check(p99 > 0 && p99 < 10);
+    answer_free(&answer);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+static void test_names_that_are_prefixes_or_hold_a_nul(void)
+{
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    worker_start_plain(&worker, 1);
+    peer_open(&peer, mf_child_port(worker.child));
+    peer_call(&peer, "a", "twi", MF_ARGS(1), mf_nil());
+    peer_expect_error(&peer, "a", "AttributeError: Function 'twi' not found");
+    peer_call(&peer, "b", "twicetwice", MF_ARGS(1), mf_nil());
+    peer_expect_error(&peer, "b", "AttributeError: Function 'twicetwice' not found");
+    mfi_buf buf;
+    mfi_buf_init(&buf, 0);
+    mfi_call_fields call = {.id = "c", .function = {"twice\0x", 7}, .timestamp = 1};
+    mf_check_int(mfi_encode_call(&buf, &call, NULL), MF_OK);
+    peer_send(&peer, buf.data, buf.size);
+    mfi_buf_fini(&buf);
+    peer_receive(&peer, &answer);
+    mf_check_int(answer.type, MFI_MESSAGE_ERROR);
+    mf_check_contains(answer.error, "not found");
+    answer_free(&answer);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+/* A call that breaks a limit is told so at once; one that is for another worker is none of ours. */
+static void test_rejected_calls_are_answered(void)
+{
+    static const char text[] = "0123456789";
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_string_bytes = 256;
+    options.max_items = 16;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    mf_value many[17];
+    memset(many, 0, sizeof many); /* nils */
+    char large[257];
+    memset(large, 'x', sizeof large);
+    peer_call(&peer, "long", "twice", MF_ARGS(mf_str_n(large, sizeof large)), mf_nil());
+    peer_call(&peer, "many", "twice", (mf_args){many, 17}, mf_nil());
+    peer_call(&peer, "fits", "twice", MF_ARGS(4), mf_nil());
+    for (int i = 0; i < 2; i++) {
+        peer_receive(&peer, &answer);
+        mf_check_str(answer.id, i == 0 ? "long" : "many");
+        mf_check_int(answer.type, MFI_MESSAGE_ERROR);
+        mf_check(strncmp(answer.error, "ValueError: ", 12) == 0 && strlen(answer.error) > 12);
+        answer_free(&answer);
+    }
+    peer_expect_int(&peer, "fits", 8);
+    mfi_buf buf;
+    mfi_buf_init(&buf, 0);
+    mf_value args = mf_str_n(large, sizeof large);
+    mfi_call_fields call = {.id = "other",
+                            .function = {text, 5},
+                            .namespace_name = {text, 5},
+                            .args = {&args, 1},
+                            .timestamp = 1};
+    mf_check_int(mfi_encode_call(&buf, &call, NULL), MF_OK);
+    peer_send(&peer, buf.data, buf.size);
+    mfi_buf_fini(&buf);
+    peer_call(&peer, "next", "twice", MF_ARGS(5), mf_nil());
+    peer_expect_int(&peer, "next", 10);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+static const mf_test tests[] = {
+    {"deadline__is_seen_and_expired_calls_are_refused",
+     test_deadline_is_seen_and_expired_calls_are_refused},
+    {"deadline__expired_calls_are_counted", test_expired_calls_are_counted},
+    {"metadata__goes_with_results_and_errors", test_metadata_goes_with_results_and_errors},
+    {"builtins__tell_about_the_worker", test_builtins_tell_about_the_worker},
+    {"rejected__calls_are_answered", test_rejected_calls_are_answered},
+    {"names__that_are_prefixes_or_hold_a_nul", test_names_that_are_prefixes_or_hold_a_nul},
+};
+
+MF_TEST_MAIN(tests)
