@@ -1,4 +1,4 @@
-"""A small worker in Python for the comlink_ipc_v3 protocol, on pyzmq and msgpack.
+"""A small worker, and a small caller, in Python for the comlink_ipc_v3 protocol, on pyzmq and msgpack.
 
     worker = Worker()
 
@@ -8,7 +8,10 @@
 
     sys.exit(worker.run())
 
-One thread owns the socket and answers heartbeats at once; the main thread runs one function at a
+    with Client("math") as math:
+        print(math.call("add", 1, 2))
+
+In the worker one thread owns the socket and answers heartbeats at once; the main thread runs one function at a
 time, in order of arrival.
 """
 
@@ -260,3 +263,72 @@ class Worker:
         }
         self._out.put((route, answer))
         self._wake_write.send(b"x")
+
+
+class RemoteError(Exception):
+    """The function that was called raised an error."""
+
+
+class Client:
+    """Calls a service that is found by its name in the service registry. One thread at a time."""
+
+    def __init__(self, service, discovery_seconds=5):
+        self._dealer = zmq.Context.instance().socket(zmq.DEALER)
+        self._dealer.setsockopt(zmq.LINGER, 0)
+        self._dealer.connect(f"tcp://127.0.0.1:{self._discover(service, discovery_seconds)}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._dealer.close()
+
+    @staticmethod
+    def _discover(service, seconds):
+        path = os.path.join(os.environ["HOME"], ".multifrost", "services.json")
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                with open(path, encoding="utf-8") as file:
+                    entry = json.load(file)[service]
+                os.kill(entry["pid"], 0)  # a dead process leaves its entry
+                return entry["port"]
+            except (FileNotFoundError, KeyError, ProcessLookupError):
+                time.sleep(0.1)
+        raise TimeoutError(f"Service '{service}' not found within {seconds} s")
+
+    @staticmethod
+    def _metadata():
+        """The ids of the call that this one is made for, if there is one."""
+        ids = _context.get()
+        metadata = {"timestamp_sent": time.time()}
+        if ids:
+            trace = f"00-{ids['trace_id']}-{ids['span_id']}-{ids['trace_flags']}"
+            metadata.update(
+                correlation_id=ids["correlation_id"],
+                parent_request_id=ids["request_id"],
+                traceparent=trace,
+            )
+        return metadata
+
+    def call(self, function, *args, timeout=30):
+        """The function's result. Raises RemoteError, or TimeoutError."""
+        call = message(
+            "call",
+            function=function,
+            args=clean(args),
+            namespace="default",
+            metadata=self._metadata(),
+        )
+        self._dealer.send_multipart([b"", msgpack.packb(call, use_bin_type=True)])
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            if not self._dealer.poll(left * 1000):
+                break
+            answer = msgpack.unpackb(self._dealer.recv_multipart()[1], strict_map_key=False)
+            if answer.get("id") != call["id"]:
+                continue  # late, or a line of output
+            if answer["type"] == "error":
+                raise RemoteError(answer.get("error"))
+            return answer.get("result")
+        raise TimeoutError(f"Function '{function}' timed out after {timeout} s")

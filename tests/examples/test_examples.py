@@ -1,23 +1,75 @@
-"""The examples do what they say, and the README shows the worker as it is."""
+"""The examples do what they say, and the README shows the worker as it is. With MF_VALGRIND set, all C
+programs run under it, and none of them may leak or err."""
 
+import contextlib
+import glob
+import json
 import os
 import re
+import shutil
+import signal
 import subprocess
+import tempfile
 import unittest
 import urllib.request
 
 BUILD = os.path.join(os.environ["MF_BUILD_DIR"], "examples")
 SOURCE = os.environ["MF_SOURCE_DIR"]
+VALGRIND = []
+if "MF_VALGRIND" in os.environ:
+    reports = tempfile.TemporaryDirectory()
+    VALGRIND = [
+        "valgrind",
+        "--quiet",
+        "--leak-check=full",
+        "--show-leak-kinds=definite,indirect",
+        "--errors-for-leak-kinds=definite,indirect",
+        "--trace-children=yes",
+        "--trace-children-skip=*/python3*,*/node",
+        f"--log-file={reports.name}/%p",
+    ]
 
 
-def run(name):
+def tearDownModule():
+    if VALGRIND:
+        files = sorted(glob.glob(os.path.join(reports.name, "*")))
+        assert len(files) > 10, files
+        for path in files:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                report = file.read()
+            assert not report, report
+
+
+def built(name):
+    return os.path.join(BUILD, name)
+
+
+def peer(name):
+    return os.path.join(SOURCE, "examples", "peers", name)
+
+
+def run(name, *arguments, **options):
+    command = [*VALGRIND, built(name), *(arguments or [built("hello_worker")])]
+    return run_command(command, **options)
+
+
+def run_command(command, cwd=None, **environment):
+    environment = {**os.environ, "NODE_PATH": os.environ.get("MF_NODE_MODULES", ""), **environment}
     return subprocess.run(
-        [os.path.join(BUILD, name), os.path.join(BUILD, "hello_worker")],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+        command, capture_output=True, text=True, timeout=60, check=False, env=environment, cwd=cwd
     )
+
+
+@contextlib.contextmanager
+def service(home, *arguments):
+    """The service "greeter", in a home of its own."""
+    command = [*VALGRIND, built("connect_service"), *arguments]
+    process = subprocess.Popen(command, env={**os.environ, "HOME": home})
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 class ExamplesTest(unittest.TestCase):
@@ -33,6 +85,81 @@ class ExamplesTest(unittest.TestCase):
         result = run("pool")
         self.assertEqual((result.returncode, result.stdout), (0, "3 workers, sum 110\n"), result.stderr)
 
+    def check(self, result, output):
+        self.assertEqual((result.returncode, result.stdout), (0, output), result.stderr)
+
+    def test_retries(self):
+        result = run("retries", built("retry_worker"))
+        self.check(result, "answered at attempt 2, 1 retry, 1 restart\n")
+
+    def test_authentication(self):
+        result = run("auth_caller", built("auth_worker"), BANK_TOKEN="s3cret")
+        self.check(result, "refused: PermissionError: a valid token is needed\nbalance 100\n")
+        self.assertNotIn("s3cret", result.stdout + result.stderr)
+
+    def test_upload(self):
+        with tempfile.TemporaryDirectory() as folder:
+            sent = os.path.join(folder, "sent")
+            with open(sent, "wb") as file:
+                for number in range(50 * 4):
+                    file.write(number.to_bytes(4, "big") * 65536)
+                file.write(b"and a little more")
+            result = run("upload_caller", built("upload_worker"), sent, cwd=folder)
+            self.check(result, f"{50 * 4 * 65536 * 4 + 17} bytes arrived\n")
+            with open(sent, "rb") as file, open(os.path.join(folder, "uploaded"), "rb") as copy:
+                self.assertEqual(file.read(), copy.read())
+
+    def test_connect(self):
+        with tempfile.TemporaryDirectory() as home, service(home):
+            self.check(run("connect_caller", "Grace", HOME=home), "Hello, Grace!\n")
+
+    def test_c_calls_python(self):
+        result = run("call_any", "/usr/bin/python3", peer("conformance_worker.py"))
+        self.check(result, "3, Hello, Ada!\n")
+
+    def test_python_calls_c(self):
+        with tempfile.TemporaryDirectory() as home, service(home):
+            result = run_command(["/usr/bin/python3", peer("call_c.py")], HOME=home)
+            self.check(result, "Hello, Ada!\nTypeError: argument 1 must be a str, not int\n")
+
+    def test_c_calls_javascript(self):
+        self.check(run("call_any", shutil.which("node"), peer("worker.js")), "3, Hello, Ada!\n")
+
+    def test_javascript_calls_c(self):
+        with tempfile.TemporaryDirectory() as home, service(home):
+            result = run_command([shutil.which("node"), peer("call_c.js")], HOME=home)
+            self.check(result, "Hello, Ada!\nTypeError: argument 1 must be a str, not int\n")
+
+    def test_nested_calls_have_one_correlation_id(self):
+        with tempfile.TemporaryDirectory() as home:
+            with service(home, os.path.join(home, "greeter.log")):
+                result = run("nested", peer("relay.py"), home, HOME=home, COMLINK_LOG_LEVEL="info")
+                self.check(result, "Hello, Ada!\n")
+            traces = {}
+            for path in glob.glob(os.path.join(home, "*.log")):
+                with open(path, encoding="utf-8") as file:
+                    records = [json.loads(line) for line in file]
+                chain = [r for r in records if r.get("correlation_id") == "order-4711"]
+                self.assertTrue(chain, path)
+                traces[os.path.basename(path)] = {record["trace_id"] for record in chain}
+            self.assertEqual(sorted(traces), ["greeter.log", "nested.log", "relay.log"])
+            self.assertEqual(len(set.union(*traces.values())), 1)
+
+    def test_graceful_shutdown(self):
+        with subprocess.Popen(
+            [*VALGRIND, built("graceful_shutdown"), built("hello_worker")], stdout=subprocess.PIPE, text=True
+        ) as program:
+            self.assertEqual(program.stdout.readline(), "ready\n")
+            program.send_signal(signal.SIGTERM)
+            output, _ = program.communicate(timeout=20)
+        self.assertEqual((program.returncode, output), (0, "calls were answered, 0 failed\n"))
+
+    def test_every_example_is_in_the_table(self):
+        with open(os.path.join(SOURCE, "examples", "README.md"), encoding="utf-8") as file:
+            table = file.read()
+        for path in glob.glob(os.path.join(SOURCE, "examples", "*.c")):
+            self.assertRegex(table, rf"\| .*\b{os.path.basename(path)[:-2]}\b.* \|")
+
     def test_absent_worker_is_named(self):
         result = subprocess.run(
             [os.path.join(BUILD, "hello_parent"), "/nonexistent"], capture_output=True, text=True, timeout=30, check=False
@@ -42,7 +169,7 @@ class ExamplesTest(unittest.TestCase):
 
     def test_service(self):
         with subprocess.Popen(
-            [os.path.join(BUILD, "service")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*VALGRIND, built("service")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as service:
             url = service.stdout.readline().strip()
             with urllib.request.urlopen(f"{url}metrics", timeout=10) as answer:

@@ -1,0 +1,49 @@
+/* A worker that refuses calls whose metadata has no valid token. The token comes from the
+ * environment and is neither printed nor logged: metadata never is. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <multifrost/multifrost.h>
+
+/* Takes as long for a wrong token as for the right one, wherever they differ. */
+static bool equal(const char *given, const char *wanted)
+{
+    size_t length = strlen(wanted);
+    unsigned char difference = strlen(given) != length;
+    for (size_t i = 0; i < length; i++) {
+        difference |= (unsigned char)(given[difference != 0 ? 0 : i] ^ wanted[i]);
+    }
+    return difference == 0;
+}
+
+static mf_status balance(mf_request *request, mf_reply *reply, void *user_data)
+{
+    const char *given = "";
+    const mf_value *token = mf_value_find(mf_request_metadata(request), "token");
+    if (token == NULL || mf_value_get_str(token, &given) != MF_OK || !equal(given, user_data)) {
+        return mf_reply_error(reply, "PermissionError", "a valid token is needed");
+    }
+    return mf_reply_value(reply, 100);
+}
+
+int main(void)
+{
+    mf_child *child = NULL;
+    mf_error error = MF_ERROR_INIT;
+    char *token = getenv("BANK_TOKEN");
+    if (token == NULL || token[0] == '\0') {
+        fprintf(stderr, "BANK_TOKEN is not set\n");
+        return EXIT_FAILURE;
+    }
+    mf_status status = mf_child_create(&child, NULL, &error);
+    if (status == MF_OK) {
+        mf_child_handle(child, "balance", balance, token);
+        status = mf_child_run(child, &error);
+    }
+    if (status != MF_OK) {
+        fprintf(stderr, "%s\n", mf_error_text(&error));
+    }
+    mf_child_destroy(child);
+    return status == MF_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,17 @@
+"""A worker that calls a service in another language for its caller; both calls join one chain."""
+
+import sys
+
+from multifrost_peer import Client, Worker
+
+worker = Worker()
+
+
+@worker.function
+def relay(name):
+    worker.log("relay.asked", f"asking the greeter for {name}", "info")
+    with Client("greeter") as greeter:
+        return greeter.call("greet", name)
+
+
+sys.exit(worker.run())
