@@ -284,10 +284,9 @@ static int wait_for_events(mfi_loop *loop)
     return count;
 }
 
-static void deliver(mfi_loop *loop, int count)
+static void deliver(mfi_loop *loop)
 {
-    loop->batch_count = count;
-    for (loop->batch_next = 0; loop->batch_next < loop->batch_count;) {
+    while (loop->batch_next < loop->batch_count) {
         struct epoll_event *event = &loop->batch[loop->batch_next++];
         mfi_source *source = event->data.ptr;
         if (source == (void *)loop) { /* the wake-up eventfd */
@@ -306,13 +305,13 @@ static void *loop_thread(void *argument)
     mfi_loop *loop = argument;
     current_loop = loop;
     for (;;) {
-        int count = wait_for_events(loop);
+        /* From here on they wait in the batch: tasks too may remove a source that is in it. */
+        loop->batch_count = wait_for_events(loop);
+        loop->batch_next = 0;
         atomic_store_explicit(&loop->last_turn_ns, mfi_clock_monotonic(loop->clock),
                               memory_order_relaxed);
         run_tasks(loop);
-        if (count > 0) {
-            deliver(loop, count);
-        }
+        deliver(loop);
         run_timers(loop);
         if (atomic_load_explicit(&loop->stopping, memory_order_acquire) &&
             mfi_mpsc_empty(&loop->tasks)) {

@@ -297,7 +297,7 @@ static void test_only_one_at_a_time(void)
     mf_check_contains(error.message, "'math' is being restarted already");
     pthread_join(thread, NULL);
     mf_check_int(at.status, MF_OK);
-    mf_check_int(mf_future_wait(future, 0, NULL, &error), MF_OK);
+    mf_check_int(mf_future_wait(future, 5000, NULL, &error), MF_OK);
     mf_future_destroy(future);
     mf_check_int(mf_pool_rolling_restart(pool, &error), MF_OK);
     mf_pool_destroy(pool);
@@ -353,7 +353,7 @@ static void test_automatic_restart(void)
     mf_check_int(kill((pid_t)mf_parent_pid(mf_pool_member(pool, 1)), SIGKILL), 0);
     mf_check(mf_test_until(awaits_restart, mf_pool_member(pool, 1), 5000));
     probe->visit_health(probe->self, find_output, output);
-    mf_check_contains(output, "worker math-1 was killed by signal 9 (SIGKILL), restart in 0.");
+    mf_check_contains(output, "worker math-1 was killed by signal 9 (SIGKILL), restart in ");
     mf_pool_destroy(pool);
     mf_runtime_destroy(runtime);
 }

@@ -36,13 +36,13 @@ typedef struct mf_pool_options {
 /**
  * Makes a pool; starts nothing yet. Members share the target's name in metrics and logs and are
  * told apart as its workers ("math-0", "math-1", ...); each has a circuit of its own, under that
- * name.
- * @return As mf_parent_create().
+ * name. Several workers of one program need parent->port 0.
+ * @return As mf_parent_create(); MF_ERR_INVALID_ARGUMENT naming the option.
  */
 MF_API MF_NODISCARD mf_status mf_pool_create(mf_pool **ret_pool, const mf_pool_options *options,
                                              mf_error *error);
-/** Starts all members side by side. @return MF_OK when min_ready are ready, else the first failure,
- *  and all are stopped again. @par Blocking As mf_parent_start(). */
+/** Starts all members side by side. @return MF_OK as soon as min_ready are ready, while the others
+ *  go on; else the first failure, and all are stopped again. @par Blocking As mf_parent_start(). */
 MF_API MF_NODISCARD mf_status mf_pool_start(mf_pool *pool, mf_error *error);
 /** Stops all members side by side. @return As mf_parent_stop(). */
 MF_API mf_status mf_pool_stop(mf_pool *pool, mf_error *error);
@@ -53,7 +53,9 @@ MF_API void mf_pool_destroy(mf_pool *pool);
  * Calls a member: of two that are ready, picked at random, the one with fewer calls in flight (M.
  * Mitzenmacher, "The power of two choices in randomized load balancing", 1996). When that one
  * cannot take the call (it is not running, its circuit is open, it has too many calls), or when it
- * ended during an idempotent call, another member is tried, each at most once.
+ * ended during an idempotent call, another member is tried, each at most once. The tries share the
+ * call's timeout and its trace; each is seen in metrics and logs as a call of its member. When no
+ * member is ready, the call waits for one that is being started.
  * @return As mf_call_with(); MF_ERR_NOT_RUNNING naming the pool when no member could be tried.
  */
 MF_API MF_NODISCARD mf_status mf_pool_call_with(mf_pool *pool, const char *function, mf_args args,
@@ -73,16 +75,19 @@ MF_API MF_NODISCARD mf_status mf_pool_call_future(mf_pool *pool, const char *fun
 
 /**
  * Takes a member out: it gets no new calls, and its calls in flight are waited for.
- * @return MF_OK; MF_ERR_TIMEOUT after drain_timeout_ms (it stays out); MF_ERR_INVALID_ARGUMENT.
+ * @return MF_OK; MF_ERR_TIMEOUT after drain_timeout_ms (it stays out); MF_ERR_INVALID_ARGUMENT;
+ *         MF_ERR_WOULD_DEADLOCK on the engine thread; MF_ERR_FORKED.
  * @par Blocking At most drain_timeout_ms.
  */
 MF_API MF_NODISCARD mf_status mf_pool_drain(mf_pool *pool, uint32_t index, mf_error *error);
 /** Puts a drained member back. @return MF_OK; MF_ERR_INVALID_ARGUMENT. */
 MF_API MF_NODISCARD mf_status mf_pool_resume(mf_pool *pool, uint32_t index, mf_error *error);
 /**
- * Drains, restarts and puts back one member after the other, so that no call fails.
- * @return MF_OK; the first failure, after which the rest is left as it is; MF_ERR_STATE while
- *         another one goes on.
+ * Drains, restarts and puts back one member after the other, so that no call fails. Where no other
+ * member could serve, as in a pool of one, calls wait for the new worker (or fail fast by option).
+ * @return MF_OK; the first failure, after which the rest is left as it is; MF_ERR_TIMEOUT when a
+ *         member is not idle after drain_timeout_ms (it is put back); MF_ERR_STATE while another
+ *         one goes on; MF_ERR_WOULD_DEADLOCK on the engine thread; MF_ERR_FORKED.
  * @par Blocking For all of it.
  */
 MF_API MF_NODISCARD mf_status mf_pool_rolling_restart(mf_pool *pool, mf_error *error);

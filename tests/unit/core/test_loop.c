@@ -1,0 +1,119 @@
+/* The engine's loop: an event that was fetched is not delivered to a source that is gone. */
+#include "core/engine/loop.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "mf_test.h"
+
+/* Two descriptors. When the first is readable, the second becomes so, and is then removed: by a
+ * task, which runs after events were fetched and before they are delivered. */
+typedef struct fixture {
+    mfi_source first, second;
+    mfi_task remover;
+    mfi_loop *loop;
+    int fds[2];
+    int fired_first, fired_second;
+    _Atomic(int) removed;
+    bool at_once; /* the first removes the second itself; both are in one batch */
+} fixture;
+
+#define FIXTURE(pointer, member) ((fixture *)(void *)((char *)(pointer)-offsetof(fixture, member)))
+
+static void make_readable(int fd)
+{
+    uint64_t one = 1;
+    mf_check_int(write(fd, &one, sizeof one), sizeof one);
+}
+
+static void on_first(mfi_source *source, uint32_t events)
+{
+    uint64_t counter = 0;
+    fixture *at = FIXTURE(source, first);
+    (void)events;
+    mf_check_int(read(source->fd, &counter, sizeof counter), sizeof counter);
+    at->fired_first++;
+    if (at->at_once) {
+        mfi_source_remove(at->loop, &at->second);
+        at->removed++;
+    } else {
+        make_readable(at->second.fd);
+        (void)mfi_loop_post(at->loop, &at->remover);
+    }
+}
+
+static void on_second(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    FIXTURE(source, second)->fired_second++;
+}
+
+static void run_remover(mfi_task *task)
+{
+    fixture *at = FIXTURE(task, remover);
+    mfi_source_remove(at->loop, &at->second);
+    at->removed++;
+}
+
+static void add_both(void *argument)
+{
+    fixture *at = argument;
+    mf_error error = MF_ERROR_INIT;
+    at->fds[0] = eventfd(0, EFD_CLOEXEC);
+    at->fds[1] = eventfd(0, EFD_CLOEXEC);
+    mf_check_int(mfi_source_add(at->loop, &at->first, at->fds[0], EPOLLIN, &error), MF_OK);
+    mf_check_int(mfi_source_add(at->loop, &at->second, at->fds[1], EPOLLIN, &error), MF_OK);
+    make_readable(at->fds[0]);
+    if (at->at_once) {
+        make_readable(at->fds[1]);
+    }
+}
+
+static void remove_first(void *argument)
+{
+    fixture *at = argument;
+    mfi_source_remove(at->loop, &at->first);
+}
+
+static bool has_removed(void *data)
+{
+    return ((fixture *)data)->removed > 0;
+}
+
+static void check_removed_does_not_fire(bool at_once)
+{
+    mf_error error = MF_ERROR_INIT;
+    fixture at = {.at_once = at_once};
+    mfi_source_init(&at.first, on_first);
+    mfi_source_init(&at.second, on_second);
+    mfi_task_init(&at.remover, run_remover);
+    mf_check_int(mfi_loop_create(&at.loop, mfi_clock_system(), NULL, NULL, &error), MF_OK);
+    mfi_loop_call(at.loop, add_both, &at);
+    mf_check(mf_test_until(has_removed, &at, 5000));
+    mfi_loop_call(at.loop, remove_first, &at);
+    mfi_loop_destroy(at.loop); /* the turn that had the event has ended */
+    mf_check_int(at.fired_first, 1);
+    mf_check_int(at.removed, 1);
+    mf_check_int(at.fired_second, 0);
+    (void)close(at.fds[0]);
+    (void)close(at.fds[1]);
+}
+
+static void test_removed_by_a_task(void)
+{
+    check_removed_does_not_fire(false);
+}
+
+static void test_removed_by_another_source(void)
+{
+    check_removed_does_not_fire(true);
+}
+
+static const mf_test tests[] = {
+    {"loop__source_removed_by_a_task_does_not_fire", test_removed_by_a_task},
+    {"loop__source_removed_by_another_one_does_not_fire", test_removed_by_another_source},
+};
+MF_TEST_MAIN(tests)
