@@ -42,6 +42,7 @@ struct mfi_loop {
     mfi_timer **heap; /* 1-based binary heap in [0, heap_count) */
     size_t heap_count;
     size_t heap_capacity;
+    bool whole_ms; /* the system waits no more exactly than that */
     struct epoll_event batch[BATCH];
     int batch_next; /* entries of the batch at hand that are still to be delivered */
     int batch_count;
@@ -275,9 +276,13 @@ static int wait_for_events(mfi_loop *loop)
     uint64_t left = mfi_remaining_ns(deadline, mfi_clock_monotonic(loop->clock));
     struct timespec timeout = {.tv_sec = (time_t)(left / MFI_NS_PER_S),
                                .tv_nsec = (long)(left % MFI_NS_PER_S)};
-    int count =
-        epoll_pwait2(loop->epoll_fd, loop->batch, BATCH, left == MFI_NEVER ? NULL : &timeout, NULL);
-    if (count < 0 && errno == ENOSYS) { /* before Linux 5.11: whole milliseconds */
+    int count = -1;
+    if (!loop->whole_ms) {
+        count = epoll_pwait2(loop->epoll_fd, loop->batch, BATCH,
+                             left == MFI_NEVER ? NULL : &timeout, NULL);
+        loop->whole_ms = count < 0 && errno == ENOSYS; /* before Linux 5.11 */
+    }
+    if (loop->whole_ms) {
         count = epoll_wait(loop->epoll_fd, loop->batch, BATCH, mfi_poll_timeout_ms(left, 0));
     }
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);

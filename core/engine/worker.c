@@ -121,7 +121,7 @@ static mf_status watch(mf_parent *parent, mf_error *error)
 {
     const mfi_process *process = &parent->process;
     mf_status status =
-        mfi_source_add(loop_of(parent), &parent->process_source, process->pidfd, EPOLLIN, error);
+        mfi_source_add(loop_of(parent), &parent->process_source, process->exit_fd, EPOLLIN, error);
     if (status == MF_OK) {
         status = mfi_source_add(loop_of(parent), &parent->streams[0].source, process->stdout_fd,
                                 EPOLLIN, error);

@@ -233,8 +233,7 @@ int main(int argc, char **argv)
     int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     pid_t worker = 0;
     int reason = signal_fd < 0 ? errno : start_worker(argv + 3, &worker);
-    report(status_fd, worker, reason);
-    (void)close(status_fd);
+    report(status_fd, worker, reason); /* the end of the pipe tells of the end of this process */
     if (reason != 0) {
         return EXIT_CANNOT_START;
     }

@@ -28,7 +28,8 @@ extern char **environ;
 
 void mfi_process_init(mfi_process *process)
 {
-    *process = (mfi_process){.pidfd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
+    *process =
+        (mfi_process){.pidfd = -1, .exit_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
 }
 
 static void close_fd(int *fd)
@@ -41,7 +42,11 @@ static void close_fd(int *fd)
 
 void mfi_process_close(mfi_process *process)
 {
+    if (process->exit_fd != process->pidfd) {
+        close_fd(&process->exit_fd);
+    }
     close_fd(&process->pidfd);
+    process->exit_fd = -1;
     close_fd(&process->stdout_fd);
     close_fd(&process->stderr_fd);
     close_fd(&process->death_fd);
@@ -259,10 +264,16 @@ static mf_status adopt(mfi_process *process, pipes *all, pid_t helper_pid,
     process->death_fd = all->death[1];
     all->out[0] = all->err[0] = all->death[1] = -1;
     close_fd(&all->status[1]); /* so that the helper's end is the pipe's end */
-    if (process->pidfd < 0) {
+    if (process->pidfd < 0 && errno != ENOSYS) {
         return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch '%s'", options->program);
     }
-    return read_record(all->status[0], options, &process->pid, error);
+    mf_status status = read_record(all->status[0], options, &process->pid, error);
+    process->exit_fd = process->pidfd;
+    if (process->pidfd < 0) { /* the helper holds the other end as long as it lives */
+        process->exit_fd = all->status[0];
+        all->status[0] = -1;
+    }
+    return status;
 }
 
 mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *options,
@@ -316,6 +327,8 @@ void mfi_process_signal(const mfi_process *process, int signal_number)
 {
     if (process->pidfd >= 0) {
         (void)syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0);
+    } else if (process->exit_fd >= 0) { /* not reaped yet, so the pid is still its own */
+        (void)kill(process->helper_pid, signal_number);
     }
 }
 
@@ -329,12 +342,15 @@ bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit)
 {
     siginfo_t info = {0};
     *ret_exit = (mfi_exit){.known = false, .code = -1, .signal = 0};
-    if (process->pidfd < 0) {
+    if (process->exit_fd < 0) {
         return true;
     }
+    bool by_fd = process->pidfd >= 0;
     int result = 0;
     do {
-        result = waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
+        result =
+            waitid(by_fd ? (idtype_t)P_PIDFD : P_PID,
+                   (id_t)(by_fd ? process->pidfd : process->helper_pid), &info, WEXITED | WNOHANG);
     } while (result != 0 && errno == EINTR);
     if (result != 0) {
         return true; /* ECHILD: the program ignores SIGCHLD, so nobody knows how it ended */

@@ -23,7 +23,8 @@ typedef struct mfi_spawn_options {
 typedef struct mfi_process {
     pid_t helper_pid;
     pid_t pid;     /* the worker's own */
-    int pidfd;     /* of the helper: readable when all has ended */
+    int pidfd;     /* of the helper; -1 where the system has none (before Linux 5.3, valgrind) */
+    int exit_fd;   /* readable, or at its end, when all has ended; pidfd if there is one */
     int stdout_fd; /* read ends, non-blocking */
     int stderr_fd;
     int death_fd; /* closing it ends the worker and all its descendants */
