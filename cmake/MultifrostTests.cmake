@@ -1,5 +1,16 @@
 # Helpers for tests. Labels: unit, integration, interop, long. Every test has a timeout.
 
+# What every test finds in its environment. A sanitizer writes what it finds in any process of a test,
+# also in a worker whose output nobody reads, below reports/, where `./dev test` looks for it.
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/reports")
+set(MF_REPORT_PATH "log_path=${CMAKE_BINARY_DIR}/reports/report")
+set(MF_TEST_ENVIRONMENT
+    "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
+    "MF_BUILD_DIR=${CMAKE_BINARY_DIR}"
+    "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:${MF_REPORT_PATH}"
+    "ASAN_OPTIONS=${MF_REPORT_PATH}"
+    "UBSAN_OPTIONS=print_stacktrace=1:${MF_REPORT_PATH}")
+
 # mf_unit_test(room name [LIBS ...]): tests/unit/<room>/test_<name>.c with the objects of the room and
 # of those it uses, so that hidden symbols are within reach.
 function(mf_unit_test room name)
@@ -23,7 +34,7 @@ function(mf_unit_test room name)
     endif()
     add_test(NAME unit.${room}.${name} COMMAND ${target})
     set_tests_properties(unit.${room}.${name} PROPERTIES LABELS unit TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/multifrost-exec;MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
+        ENVIRONMENT "${MF_TEST_ENVIRONMENT};MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/multifrost-exec")
 endfunction()
 
 # mf_integration_test(name [TIMEOUT s]): tests/integration/test_<name>.c on the public library.
@@ -38,7 +49,7 @@ function(mf_integration_test name)
     endif()
     add_test(NAME integration.${name} COMMAND ${target})
     set_tests_properties(integration.${name} PROPERTIES LABELS "integration;native" TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
+        ENVIRONMENT "${MF_TEST_ENVIRONMENT}")
 endfunction()
 
 # mf_script_test(name LABEL label COMMAND ... [ENV ...] [TIMEOUT s]): a Python program.
@@ -49,9 +60,7 @@ function(mf_script_test name)
     endif()
     add_test(NAME ${TEST_LABEL}.${name} COMMAND /usr/bin/python3 ${TEST_COMMAND})
     set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL}
-        TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT
-        "MF_SOURCE_DIR=${PROJECT_SOURCE_DIR};MF_BUILD_DIR=${CMAKE_BINARY_DIR};${TEST_ENV}")
+        TIMEOUT ${TEST_TIMEOUT} ENVIRONMENT "${MF_TEST_ENVIRONMENT};${TEST_ENV}")
 endfunction()
 
 # mf_alloc_test(room name): lets the unit test of that name make allocations fail (mf_alloc.h).
