@@ -33,14 +33,16 @@ static home new_home(void)
 static pid_t start_service(const home *at, const char *id)
 {
     char home_text[300], program[300], name[32], option[] = "--service";
-    char no_leaks[] = "ASAN_OPTIONS=detect_leaks=0"; /* killed ones cannot clean up */
+    char sanitizer[600];
+    const char *tsan = getenv("TSAN_OPTIONS");
     pid_t pid = 0;
     (void)snprintf(home_text, sizeof home_text, "HOME=%s", at->path);
     (void)snprintf(name, sizeof name, "%s", id);
     (void)snprintf(program, sizeof program, "%s",
                    mf_test_build_path("tests/conformance/conformance_child"));
+    (void)snprintf(sanitizer, sizeof sanitizer, "TSAN_OPTIONS=%s", tsan != NULL ? tsan : "");
     char *args[] = {program, option, name, NULL};
-    char *env[] = {home_text, no_leaks, NULL};
+    char *env[] = {home_text, sanitizer, NULL};
     mf_check_int(posix_spawn(&pid, program, NULL, NULL, args, env), 0);
     return pid;
 }

@@ -244,6 +244,35 @@ static void *call_on(void *data)
     return NULL;
 }
 
+/* The sum of the values of all series that begin so. */
+static double sum_of(mf_runtime *runtime, const char *series)
+{
+    char *text = NULL;
+    size_t size = 0;
+    double sum = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(runtime), MF_METRICS_PROMETHEUS_TEXT, &text,
+                                   &size, &error),
+                 MF_OK);
+    for (const char *at = text; at != NULL && (at = strstr(at, series)) != NULL; at++) {
+        const char *value = at == text || at[-1] == '\n' ? strchr(at, '}') : NULL;
+        sum += value != NULL ? strtod(value + 1, NULL) : 0;
+    }
+    free(text);
+    return sum;
+}
+
+static void check_metrics(mf_runtime *runtime, const mf_parent_stats *stats)
+{
+    double by_signal =
+        sum_of(runtime, "multifrost_worker_restarts_total{target=\"math\",reason=\"signal\"}");
+    double late = sum_of(
+        runtime, "multifrost_worker_restarts_total{target=\"math\",reason=\"start_timeout\"}");
+    mf_check_int((int64_t)(by_signal + late), stats->restarts);
+    mf_check_int((int64_t)sum_of(runtime, "multifrost_client_calls_started_total{"),
+                 (int64_t)sum_of(runtime, "multifrost_client_calls_total{"));
+}
+
 /* Kills the worker again and again under load: every call gets an answer, and it is back soon. */
 static void test_killed_under_load(void)
 {
@@ -258,6 +287,10 @@ static void test_killed_under_load(void)
     options.restart_backoff_max_ms = 250;
     options.circuit_open_ms = 100;
     options.circuit_open_max_ms = 500;
+    bool saw_backoff = false;
+    mf_runtime *runtime = NULL;
+    mf_check_int(mf_runtime_create(&runtime, NULL, NULL), MF_OK);
+    options.runtime = runtime;
     load at = {.parent = start(&options)};
     for (int i = 0; i < CALLERS; i++) {
         mf_check_int(pthread_create(&threads[i], NULL, call_on, &at), 0);
@@ -269,6 +302,7 @@ static void test_killed_under_load(void)
         if (pid > 0 && kill((pid_t)pid, SIGKILL) == 0) {
             kills++;
         }
+        saw_backoff |= sum_of(runtime, "multifrost_worker_restart_backoff_seconds{") > 0;
         (void)usleep(50000); /* the rhythm is the test */
     }
     int64_t last = mf_test_now_ms();
@@ -290,7 +324,10 @@ static void test_killed_under_load(void)
     mf_check(atomic_load(&at.answered) > 0);
     mf_check_int(atomic_load(&at.lost), 0);
     mf_check_int(stats.calls_in_flight, 0);
+    mf_check(saw_backoff);
+    check_metrics(runtime, &stats);
     mf_parent_destroy(at.parent);
+    mf_runtime_destroy(runtime);
 }
 
 static const mf_test tests[] = {
