@@ -169,6 +169,8 @@ struct mf_child {
     mfi_capture captures[2];
     _Atomic(uint32_t) outputs_waiting;
     mfi_source parent_source, monitor_source;
+    mfi_task stall_task; /* a peer does not take its messages now: looks again a little later */
+    mfi_timer stall_timer;
     int parent_fd;
     bool was_connected;
 };
@@ -237,6 +239,8 @@ const mf_value *mfi_reply_more(const mf_reply *reply);
 extern const mfi_driver_ops mfi_child_driver_ops;
 /* Role held, by the run thread: moves messages, with one_call only until a call waits. True if
  * nothing was left. */
+void mfi_child_on_stall(mfi_task *task);
+void mfi_child_on_stall_timer(mfi_timer *timer);
 bool mfi_child_burst(struct mf_child *child, bool one_call);
 mfi_call_in *mfi_child_next_call(struct mf_child *child);
 /* Any list; child->queued is the caller's matter. */

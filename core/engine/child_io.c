@@ -6,6 +6,7 @@
 #include "core/engine/child.h"
 
 #define BURST_MESSAGES 64
+#define STALL_LOOK_NS (20 * MFI_NS_PER_MS)
 
 /* ---- Messages ---- */
 
@@ -294,9 +295,28 @@ bool mfi_child_burst(mf_child *child, bool one_call)
             return false;
         }
         if (!has_more(child)) {
+            if (child->peers.stalled != 0) {
+                (void)mfi_loop_post(child->runtime->loop, &child->stall_task);
+            }
             return true;
         }
     }
+}
+
+/* Receiving may consume the signal that room was made for a stalled message, and a ROUTER does not
+ * say which of its peers takes something: so it is tried again from time to time. */
+void mfi_child_on_stall(mfi_task *task)
+{
+    mf_child *child = MFI_CONTAINER(task, mf_child, stall_task);
+    mfi_loop *loop = child->runtime->loop;
+    if (child->transport != NULL && child->stall_timer.heap_index == 0) {
+        (void)mfi_timer_set(loop, &child->stall_timer, mfi_loop_now(loop) + STALL_LOOK_NS);
+    }
+}
+
+void mfi_child_on_stall_timer(mfi_timer *timer)
+{
+    (void)mfi_driver_kick(&MFI_CONTAINER(timer, mf_child, stall_timer)->driver);
 }
 
 static bool burst(void *self, const mfi_waiter *until)

@@ -168,6 +168,7 @@ static void on_closed(void *self)
     mfi_loop *loop = child->runtime->loop;
     mfi_source_remove(loop, &child->monitor_source);
     mfi_source_remove(loop, &child->parent_source);
+    mfi_timer_cancel(loop, &child->stall_timer);
     if (child->parent_fd >= 0) {
         (void)close(child->parent_fd);
         child->parent_fd = -1;

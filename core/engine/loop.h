@@ -14,6 +14,10 @@
 #include "base/clock.h"
 #include "base/mpsc.h"
 
+/* The object that a task, timer or source is a member of. */
+#define MFI_CONTAINER(pointer, type, member)                                                       \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
 typedef struct mfi_loop mfi_loop;
 
 /* Starts the thread. late, if given, is told how late each timer ran. */

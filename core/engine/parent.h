@@ -167,9 +167,6 @@ struct mf_parent {
     uint64_t lost_ns;       /* 0: not lost */
 };
 
-#define MFI_CONTAINER(pointer, type, member)                                                       \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
 /* ---- parent.c ---- */
 static inline mf_parent_state mfi_parent_state(const mf_parent *parent)
 {

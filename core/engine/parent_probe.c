@@ -23,11 +23,14 @@ void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
     const char *why = explained && parent->exit_text[0] != '\0' ? parent->exit_text : words[state];
     size_t length = mfi_str_format(to, size, "worker %s %s", parent->settings.worker, why);
     if (state == MF_PARENT_RESTARTING && parent->restart_at_ns > now) {
-        (void)mfi_str_format(to + length, size - length, ", restart in %.1f s (%u of %u in %lld s)",
-                             (double)(parent->restart_at_ns - now) / (double)MFI_NS_PER_S,
-                             (unsigned)mfi_restart_in_period(&parent->restart, now),
-                             (unsigned)parent->settings.restart.max_attempts,
-                             (long long)(parent->settings.restart.period_ms / 1000));
+        length += mfi_str_format(to + length, size - length, ", restart in %.1f s",
+                                 (double)(parent->restart_at_ns - now) / (double)MFI_NS_PER_S);
+        if (parent->settings.restart.max_attempts != 0) {
+            (void)mfi_str_format(to + length, size - length, " (%u of %u in %lld s)",
+                                 (unsigned)mfi_restart_in_period(&parent->restart, now),
+                                 (unsigned)parent->settings.restart.max_attempts,
+                                 (long long)(parent->settings.restart.period_ms / 1000));
+        }
     }
     mfi_mutex_unlock(&parent->mutex);
 }
