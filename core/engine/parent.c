@@ -39,16 +39,31 @@ mf_status mfi_parent_not_running(mf_parent *parent, mf_error *error)
                     reason[0] != '\0' ? reason : "is not ready");
 }
 
-/* Waits until the state is none of two. */
-static mf_parent_state wait_while(mf_parent *parent, mf_parent_state a, mf_parent_state b)
+/* Waits until the state is none of two, or the deadline has passed. */
+static mf_parent_state wait_while(mf_parent *parent, mf_parent_state a, mf_parent_state b,
+                                  uint64_t deadline_ns)
 {
     for (;;) {
         mf_parent_state state = mfi_parent_state(parent);
-        if (state != a && state != b) {
+        if ((state != a && state != b) ||
+            (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns)) {
             return state;
         }
-        mfi_futex_wait(&parent->state, state, MFI_NEVER);
+        mfi_futex_wait(&parent->state, state, deadline_ns);
     }
+}
+
+/* A service is looked for as long as at the start; a process becomes ready or is given up. */
+static uint64_t restart_deadline(const mf_parent *parent)
+{
+    const mfi_parent_settings *settings = &parent->settings;
+    uint64_t at = mfi_monotonic_ns();
+    if (!mfi_parent_connects(parent)) {
+        return MFI_NEVER;
+    }
+    at = mfi_deadline_after_ms(at, settings->stop_timeout_ms);
+    at = mfi_deadline_after_ms(at, settings->discovery_timeout_ms);
+    return mfi_deadline_after_ms(at, settings->start_timeout_ms);
 }
 
 mf_parent_state mf_parent_get_state(mf_parent *parent)
@@ -95,7 +110,7 @@ mf_status mf_parent_start(mf_parent *parent, mf_error *error)
     if (status != MF_OK) {
         return status;
     }
-    (void)wait_while(parent, MF_PARENT_STARTING, MF_PARENT_STOPPING);
+    (void)wait_while(parent, MF_PARENT_STARTING, MF_PARENT_STOPPING, MFI_NEVER);
     mfi_mutex_lock(&parent->mutex);
     status = parent->start_status;
     if (status != MF_OK) {
@@ -164,9 +179,15 @@ mf_status mf_parent_restart(mf_parent *parent, mf_error *error)
     if (call.status != MF_OK) {
         return call.status;
     }
-    mf_parent_state state = wait_while(parent, MF_PARENT_RESTARTING, MF_PARENT_RESTARTING);
+    mf_parent_state state =
+        wait_while(parent, MF_PARENT_RESTARTING, MF_PARENT_RESTARTING, restart_deadline(parent));
     if (state == MF_PARENT_READY) {
         return MF_OK;
+    }
+    if (state == MF_PARENT_RESTARTING) {
+        return mfi_fail(error, MF_ERR_NOT_FOUND,
+                        "Service '%s' was not found again in time; it is still looked for",
+                        parent->settings.service_id);
     }
     if (state != MF_PARENT_FAILED) {
         return mfi_fail(error, MF_ERR_CANCELLED, "'%s' was stopped during the restart",
@@ -386,95 +407,4 @@ void mf_parent_destroy(mf_parent *parent)
     mfi_parent_drop_queue(parent);
     mfi_driver_fini(&parent->driver);
     free_parts(parent);
-}
-
-/* ---- Reading back ---- */
-
-int64_t mf_parent_pid(mf_parent *parent)
-{
-    return parent != NULL ? atomic_load_explicit(&parent->pid, memory_order_relaxed) : 0;
-}
-
-size_t mf_parent_last_exit(mf_parent *parent, char *to, size_t size)
-{
-    if (parent == NULL || to == NULL || size == 0) {
-        return 0;
-    }
-    mfi_mutex_lock(&parent->mutex);
-    size_t length = mfi_str_copy(to, size, parent->last_exit_text);
-    mfi_mutex_unlock(&parent->mutex);
-    return length;
-}
-
-size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size)
-{
-    if (parent == NULL || to == NULL || size == 0) {
-        return 0;
-    }
-    mfi_mutex_lock(&parent->mutex);
-    size_t length = mfi_str_copy(to, size, parent->endpoint);
-    mfi_mutex_unlock(&parent->mutex);
-    return length;
-}
-
-const char *mf_parent_circuit_state(mf_parent *parent)
-{
-    return parent != NULL ? mfi_circuit_state_name(mfi_circuit_get_state(&parent->circuit))
-                          : "disabled";
-}
-
-static uint64_t load(const _Atomic(uint64_t) *word)
-{
-    return atomic_load_explicit(word, memory_order_relaxed);
-}
-
-static uint64_t as_ns(double seconds)
-{
-    return seconds > 0 ? (uint64_t)(seconds * (double)MFI_NS_PER_S) : 0; /* NaN gives 0 */
-}
-
-static void read_restarts(mf_parent *parent, mf_parent_stats *stats)
-{
-    uint64_t now = mfi_monotonic_ns();
-    mfi_mutex_lock(&parent->mutex);
-    stats->restarts = parent->restarts;
-    stats->restart_attempts = parent->restart.row;
-    stats->restarts_in_period = mfi_restart_in_period(&parent->restart, now);
-    stats->restart_in_ms =
-        parent->restart_at_ns > now ? (parent->restart_at_ns - now) / MFI_NS_PER_MS : 0;
-    stats->last_exit_code = parent->last_exit.code;
-    stats->last_exit_signal = parent->last_exit.signal;
-    mfi_mutex_unlock(&parent->mutex);
-}
-
-mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf_error *error)
-{
-    mf_parent_stats stats = MF_PARENT_STATS_INIT;
-    mfi_circuit_snapshot circuit;
-    mf_distribution latency = MF_DISTRIBUTION_INIT;
-    if (parent == NULL || ret_stats == NULL || ret_stats->struct_size < sizeof(size_t) ||
-        ret_stats->struct_size > sizeof stats) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        "parent must not be NULL, ret_stats set by MF_PARENT_STATS_INIT");
-    }
-    mfi_circuit_read(&parent->circuit, &circuit);
-    mfi_target_read(parent->observed, &latency);
-    stats.struct_size = ret_stats->struct_size;
-    stats.calls_failed = load(&parent->calls_failed);
-    stats.calls_total = load(&parent->calls_ended);
-    stats.success_ratio =
-        stats.calls_total > 0 ? 1.0 - (double)stats.calls_failed / (double)stats.calls_total : 1.0;
-    stats.calls_in_flight = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
-    stats.p50_ns = as_ns(latency.p50);
-    stats.p95_ns = as_ns(latency.p95);
-    stats.p99_ns = as_ns(latency.p99);
-    stats.circuit_trips = circuit.trips;
-    stats.consecutive_failures = circuit.failures;
-    stats.heartbeat_rtt_ns = load(&parent->heartbeat_rtt_ns);
-    stats.heartbeat_misses = load(&parent->heartbeat_misses);
-    stats.late_replies = load(&parent->late_replies);
-    stats.retries = load(&parent->retries_made);
-    read_restarts(parent, &stats);
-    memcpy(ret_stats, &stats, stats.struct_size);
-    return MF_OK;
 }

@@ -1,6 +1,7 @@
 /* The inside of mf_parent, shared by the files that make it up:
  *
- *   parent.c        options, creation, destruction, what users read back
+ *   parent.c        creation, start and stop, destruction; parent_options.c: options
+ *   parent_stats.c  what users read back
  *   parent_io.c     the driver's burst: messages out and in
  *   parent_calls.c  the ends of calls: claims, deadlines, completions on the engine thread
  *   call.c          mf_call and its relatives: the life of one call

@@ -51,7 +51,8 @@ typedef struct mf_parent_options {
     const char *working_directory; /**< Default: the own. */
     const char *namespace_name;    /**< Default "default". */
     const char *client_name;       /**< Sent with calls; default none. */
-    const char *bind_address;      /**< IPv4 address; default "127.0.0.1". */
+    const char *bind_address;      /**< IPv4 address to bind, or in connect mode to connect to;
+                                        default "127.0.0.1". */
     uint16_t port;                 /**< Default 0: a free one is chosen at each start. */
     bool critical;                 /**< An open circuit makes /readyz fail. */
     int64_t call_timeout_ms;       /**< Default 30,000. */
@@ -136,8 +137,10 @@ MF_API mf_status mf_parent_stop(mf_parent *parent, mf_error *error);
  * Calls made meanwhile wait (or fail fast); those that the worker is running are waited for up to
  * stop_timeout_ms, then it gets SIGTERM and at last SIGKILL. Also ends a wait between two automatic
  * restarts, and revives a parent that gave up.
- * @return MF_OK; what mf_parent_start() gives for the new start; MF_ERR_STATE before the first
- * start and after a stop; MF_ERR_FORKED; MF_ERR_WOULD_DEADLOCK on the engine thread.
+ * @return MF_OK; what mf_parent_start() gives for the new start (MF_ERR_NOT_FOUND: the service is
+ *         still looked for); MF_ERR_WORKER_EXITED when it was given up; MF_ERR_CANCELLED by a stop;
+ *         MF_ERR_STATE before the first start and after a stop; MF_ERR_FORKED;
+ *         MF_ERR_WOULD_DEADLOCK on the engine thread.
  * @par Threads  Thread-safe.
  * @par Blocking As the stop and the start; with auto_restart until it is ready or has given up.
  */
