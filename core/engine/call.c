@@ -61,7 +61,7 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
                                  .deadline_ns = request->deadline_ns};
     mfi_retry_verdict verdict =
         mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_u64());
-    if (span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
+    if (!verdict.again && span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
         mfi_observe_retry_suppressed(parent->runtime->observer, span, "circuit");
     }
     if (verdict.suppressed != NULL) {
@@ -133,6 +133,9 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
     if (slot->admitted) {
         mfi_circuit_report(&parent->circuit, slot->ticket, status, span->context.correlation_id,
                            span->context.trace_id);
+    }
+    if (atomic_load_explicit(&parent->watching, memory_order_acquire)) {
+        (void)mfi_loop_post(parent->runtime->loop, &parent->drain_task);
     }
     return status;
 }
@@ -271,6 +274,7 @@ mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
         status = mfi_call_open(parent, &request, &span, error);
     }
     if (status == MF_OK) {
+        mfi_observe_call_begin(parent->runtime->observer, &span);
         status = refuse(parent, &span, reason, why);
         mfi_call_close(parent, &span, status, error);
     }
@@ -298,7 +302,7 @@ static void wait_for_retry(mf_parent *parent, uint64_t wait_ns)
     uint64_t until = mfi_monotonic_ns() + wait_ns;
     mf_parent_state state = mfi_parent_state(parent);
     while (mfi_monotonic_ns() < until && state != MF_PARENT_STOPPING &&
-           state != MF_PARENT_STOPPED) {
+           state != MF_PARENT_STOPPED && state != MF_PARENT_FAILED) {
         mfi_futex_wait(&parent->state, state, until);
         state = mfi_parent_state(parent);
     }

@@ -82,6 +82,7 @@ struct mfi_async_retry {
     char namespace_name[MFI_NAME_MAX_BYTES + 1];
     char client_name[MFI_NAME_MAX_BYTES + 1];
     mfi_timer timer;
+    bool begun;     /* its beginning was reported */
     mfi_slot *slot; /* of the attempt that goes on, or NULL */
     uint64_t slot_state;
     mfi_async_retry *next; /* in the parent's list */
@@ -150,11 +151,15 @@ static void begin_attempt(mfi_async_retry *retry)
     mf_error error;
     mfi_error_clear(&error);
     if (atomic_load_explicit(&retry->cancelled, memory_order_acquire)) {
+        if (!retry->begun) {
+            mfi_observe_call_begin(retry->parent->runtime->observer, &retry->span);
+        }
         (void)mfi_fail(&error, MF_ERR_CANCELLED, "'%s': the call of '%s' was cancelled",
                        retry->parent->settings.target, retry->function);
         retry_done(retry, MF_ERR_CANCELLED, NULL, &error);
         return;
     }
+    retry->begun = true;
     mf_status status =
         mfi_attempt_begin(retry->parent, &retry->request, &retry->span, &slot, &error);
     if (status != MF_OK) {

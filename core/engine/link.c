@@ -124,6 +124,14 @@ static void finish_start(mf_parent *parent, mf_status status, mf_parent_state st
     }
 }
 
+static void on_sweep_task(mfi_task *task)
+{
+    mf_parent *parent = MFI_CONTAINER(task, mf_parent, sweep_task);
+    if (parent->phase == MFI_LINK_WAITING || parent->phase == MFI_LINK_LOOKING) {
+        mfi_parent_sweep_queue(parent);
+    }
+}
+
 void mfi_link_begin(mf_parent *parent)
 {
     mf_error error;
@@ -134,6 +142,7 @@ void mfi_link_begin(mf_parent *parent)
     parent->ending = MFI_ENDING_NOT;
     parent->failure = MF_OK;
     set_restart_at(parent, 0);
+    mfi_parent_sweep_queue(parent);
     mf_status status = mfi_parent_connects(parent) ? mfi_service_begin(parent, &error)
                                                    : mfi_worker_begin(parent, &error);
     if (status != MF_OK) {
@@ -167,6 +176,7 @@ void mfi_link_ready(mf_parent *parent)
     parent->phase = MFI_LINK_RUNNING;
     parent->ready_ns = now;
     parent->was_ready = true;
+    mfi_link_set_exit_text(parent, "");
     mfi_timer_cancel(loop_of(parent), &parent->start_timer);
     if (parent->settings.heartbeat_interval_ms != MF_DISABLED) {
         (void)mfi_timer_set(loop_of(parent), &parent->heartbeat_timer,
@@ -177,6 +187,15 @@ void mfi_link_ready(mf_parent *parent)
                                  .pid = atomic_load_explicit(&parent->pid, memory_order_relaxed),
                                  .duration_ns = now - parent->began_ns});
     finish_start(parent, MF_OK, MF_PARENT_READY);
+}
+
+/* All calls end. Those that went out may have run, so they are not told that nothing runs. */
+static void fail_rest(mf_parent *parent, mf_status status)
+{
+    if (status == MF_ERR_NOT_RUNNING) {
+        (void)mfi_calls_fail_sent(parent, MF_ERR_WORKER_EXITED, NULL);
+    }
+    (void)mfi_calls_fail_all(parent, status, NULL);
 }
 
 static void on_start_timeout(mfi_timer *timer)
@@ -196,7 +215,7 @@ static void on_start_timeout(mfi_timer *timer)
     parent->failure = MF_ERR_START_TIMEOUT;
     observe(parent, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error.message});
     if (!parent->was_ready) {
-        (void)mfi_calls_fail_all(parent, MF_ERR_NOT_RUNNING, NULL);
+        fail_rest(parent, MF_ERR_NOT_RUNNING);
     }
     mfi_worker_kill(parent, MFI_ENDING_START_TIMEOUT);
 }
@@ -213,7 +232,7 @@ static void decide(mf_parent *parent, const char *why, const char *reason)
         parent->again = true;
         parent->again_wait_ns = parent->ready_ns != 0
                                     ? 0
-                                    : (uint64_t)parent->settings.discovery_poll_ms * MFI_NS_PER_MS;
+                                    : mfi_deadline_after_ms(0, parent->settings.discovery_poll_ms);
         return;
     }
     if (!parent->settings.auto_restart) {
@@ -295,9 +314,10 @@ void mfi_link_start_failed(mf_parent *parent, const mf_error *error, const char 
         observe(parent, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
     }
     if (parent->again) {
+        (void)mfi_calls_fail_sent(parent, MF_ERR_WORKER_EXITED, NULL);
         (void)end_calls(parent, MF_ERR_NOT_RUNNING, NULL);
     } else {
-        (void)mfi_calls_fail_all(parent, MF_ERR_NOT_RUNNING, NULL);
+        fail_rest(parent, MF_ERR_NOT_RUNNING);
     }
     mfi_link_close(parent);
 }
@@ -333,8 +353,7 @@ static void on_driver_closed(void *self)
         return;
     }
     mfi_parent_drop_queue(parent);
-    (void)mfi_calls_fail_all(parent, parent->stop_asked ? MF_ERR_CANCELLED : MF_ERR_NOT_RUNNING,
-                             NULL);
+    fail_rest(parent, parent->stop_asked ? MF_ERR_CANCELLED : MF_ERR_NOT_RUNNING);
     mfi_retries_end(parent);
     parent->phase = MFI_LINK_GONE;
     if (parent->stop_asked) {
@@ -433,6 +452,7 @@ void mfi_link_init(mf_parent *parent)
 {
     mfi_task_init(&parent->start_task, on_start);
     mfi_task_init(&parent->stop_task, on_stop);
+    mfi_task_init(&parent->sweep_task, on_sweep_task);
     mfi_task_init(&parent->drain_task, mfi_link_on_drain_task);
     mfi_timer_init(&parent->start_timer, on_start_timeout);
     mfi_timer_init(&parent->again_timer, on_again);

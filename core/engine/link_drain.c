@@ -65,10 +65,11 @@ void mfi_link_drain(mf_parent *parent)
 mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
 {
     mf_parent_state state = mfi_parent_state(parent);
-    if (state == MF_PARENT_CREATED || state == MF_PARENT_STARTING || parent->stop_asked) {
-        return mfi_fail(error, MF_ERR_STATE, "'%s' %s: it cannot be restarted",
-                        parent->settings.target,
-                        parent->stop_asked ? "was stopped" : "was not started");
+    if (state == MF_PARENT_CREATED || state == MF_PARENT_STARTING || state == MF_PARENT_STOPPED ||
+        parent->stop_asked) {
+        return mfi_fail(
+            error, MF_ERR_STATE, "'%s' %s: it cannot be restarted", parent->settings.target,
+            state == MF_PARENT_STOPPED || parent->stop_asked ? "was stopped" : "was not started");
     }
     mfi_mutex_lock(&parent->mutex);
     mfi_restart_forget(&parent->restart);
@@ -80,6 +81,9 @@ mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
                              .text = "a restart was asked for",
                              .reason = "manual",
                              .restarts_allowed = parent->settings.restart.max_attempts});
+    mfi_link_set_exit_text(parent, "is being restarted");
+    parent->look_until_ns =
+        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.discovery_timeout_ms);
     if (parent->phase == MFI_LINK_GONE) {
         mfi_driver_reopen(&parent->driver);
         mfi_parent_set_state(parent, MF_PARENT_RESTARTING);

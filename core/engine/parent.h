@@ -138,7 +138,7 @@ struct mf_parent {
     _Atomic(uint32_t) outputs_waiting;
 
     /* The engine thread's own. */
-    mfi_task start_task, stop_task, rearm_task, circuit_task, drain_task, retry_task;
+    mfi_task start_task, stop_task, rearm_task, circuit_task, drain_task, retry_task, sweep_task;
     mfi_timer deadline_timer, heartbeat_timer, start_timer, stop_timer, circuit_timer;
     mfi_timer again_timer; /* the next start or the next look, or the end of draining */
     mfi_link_phase phase;
@@ -190,6 +190,8 @@ extern const mfi_driver_ops mfi_parent_driver_ops;
 /* Forgets what is queued. Role held, or driver closed. */
 void mfi_parent_drop_queue(mf_parent *parent);
 void mfi_parent_run_outputs(mfi_task *task);
+/* Engine thread, while the driver is closed. */
+void mfi_parent_sweep_queue(mf_parent *parent);
 
 /* ---- parent_calls.c ---- */
 /* The slot was claimed and its outcome written: tells the waiter, or queues the callback. */

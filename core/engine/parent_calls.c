@@ -38,6 +38,14 @@ void mfi_calls_run_ended(mfi_task *task)
     }
 }
 
+/* Where nobody drives for a while, a call that has ended would keep its slot. */
+static void ended_in_queue(mf_parent *parent)
+{
+    if (mfi_parent_state(parent) == MF_PARENT_RESTARTING) {
+        (void)mfi_loop_post(parent->runtime->loop, &parent->sweep_task);
+    }
+}
+
 void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
 {
     mfi_slot_activate(slot, MFI_PHASE_SYNC);
@@ -51,6 +59,7 @@ void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
     }
     if (mfi_slot_claim(slot, state)) {
         slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
+        ended_in_queue(parent);
     } else {
         mfi_waiter_wait(&slot->waiter); /* somebody else is ending it right now */
     }
@@ -94,6 +103,7 @@ static uint32_t fail(mf_parent *parent, mf_status status, bool sent_only, mf_con
                     .oldest_ns = MFI_NEVER,
                     .oldest = ret_oldest};
     mfi_pending_visit(&parent->pending, fail_one, &all);
+    mfi_driver_wake(&parent->driver); /* one of them may drive, and sleep */
     return all.count;
 }
 
@@ -148,6 +158,7 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     } else if (mfi_slot_claim(slot, state)) {
         slot->status = MF_ERR_TIMEOUT;
         mfi_call_ended(at->parent, slot, state);
+        ended_in_queue(at->parent);
     }
 }
 

@@ -112,6 +112,29 @@ void mfi_parent_drop_queue(mf_parent *parent)
     }
 }
 
+/* Calls that have ended give their slots back, though nobody will take them from the queue soon;
+ * all others stay, in their order. */
+void mfi_parent_sweep_queue(mf_parent *parent)
+{
+    mfi_slot *first = NULL;
+    mfi_slot **end = &first;
+    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->driver.queue)) != NULL;) {
+        mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, out_node);
+        if (mfi_slot_is_active(atomic_load_explicit(&slot->state, memory_order_acquire))) {
+            slot->sweep_next = NULL;
+            *end = slot;
+            end = &slot->sweep_next;
+        } else {
+            mfi_slot_release(&parent->pending, slot);
+        }
+    }
+    while (first != NULL) {
+        mfi_slot *slot = first;
+        first = slot->sweep_next;
+        mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
+    }
+}
+
 /* ---- In ---- */
 
 static mfi_traffic traffic_of(mfi_message_type type)

@@ -40,6 +40,7 @@ struct mfi_slot {
     _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
     _Atomic(uint32_t) holders;     /* who still needs the slot: the queue, and who ends the call */
     _Atomic(uint32_t) next_free;
+    struct mfi_slot *sweep_next; /* while the queue is swept */
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */

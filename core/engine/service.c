@@ -111,7 +111,7 @@ static void lost(mf_parent *parent, const char *why, bool still_there)
         parent->again_wait_ns = 0;
     }
     if (still_there) {
-        parent->again_wait_ns = (uint64_t)parent->settings.discovery_poll_ms * MFI_NS_PER_MS;
+        parent->again_wait_ns = mfi_deadline_after_ms(0, parent->settings.discovery_poll_ms);
     }
     observe(parent, &(mfi_service_event){.what = MFI_SERVICE_LOST,
                                          .service_id = parent->settings.service_id,

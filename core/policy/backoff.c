@@ -4,11 +4,14 @@
 
 #include "base/clock.h"
 
+/* Three years: far beyond use, and far below what the sums of times can hold. */
+#define LONGEST_MS 1e11
+
 uint64_t mfi_backoff_ns(const mfi_backoff *backoff, uint32_t before, uint64_t random)
 {
     double ms = (double)backoff->first_ms * pow(backoff->multiplier, (double)before);
     double unit = (double)(random >> 11) * 0x1p-53; /* [0, 1) */
     ms = fmin(ms, (double)backoff->most_ms);
     ms *= 1.0 + backoff->jitter * (2.0 * unit - 1.0);
-    return (uint64_t)(ms * (double)MFI_NS_PER_MS);
+    return (uint64_t)(fmin(ms, LONGEST_MS) * (double)MFI_NS_PER_MS);
 }

@@ -366,7 +366,9 @@ void mfi_circuit_heartbeat_answered(mfi_circuit *circuit)
     }
     change_step step;
     begin_step(circuit, &step);
-    if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN) {
+    /* A peer that lives says nothing of calls that fail. */
+    bool by_failures = strcmp(circuit->reason.rule, MFI_RULE_FAILURES) == 0;
+    if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN && !by_failures) {
         change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, "heartbeat_answered", &step);
     }
     end_step(circuit, &step);

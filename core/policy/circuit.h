@@ -129,7 +129,7 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
 /* Opens it by another rule. While it is open the reason is replaced and the cool-down goes on. */
 void mfi_circuit_trip(mfi_circuit *circuit, const char *rule, double observed, double threshold,
                       mf_status status, const char *correlation_id, const char *trace_id);
-/* The peer lives: an open circuit becomes half-open at once. */
+/* The peer lives: a circuit that missed heartbeats or an exit opened becomes half-open at once. */
 void mfi_circuit_heartbeat_answered(mfi_circuit *circuit);
 /* Lets time pass: ends a cool-down, expires probes. */
 void mfi_circuit_tick(mfi_circuit *circuit);

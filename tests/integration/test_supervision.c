@@ -189,6 +189,11 @@ static void test_silent_worker_is_replaced(void)
     mf_parent_destroy(parent);
 }
 
+static bool waits_for_a_start(void *data)
+{
+    return stats_of(data).restart_in_ms > 1000;
+}
+
 static void test_stop_during_a_restart(void)
 {
     mf_error error = MF_ERROR_INIT;
@@ -199,7 +204,7 @@ static void test_stop_during_a_restart(void)
     mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
     mf_check(mf_test_until(is_restarting, parent, 5000));
     mf_check_int(mf_call_future(parent, "add", MF_ARGS(1, 2), NULL, &waiting, &error), MF_OK);
-    mf_check(stats_of(parent).restart_in_ms > 1000);
+    mf_check(mf_test_until(waits_for_a_start, parent, 5000));
     mf_check_int(mf_parent_stop(parent, &error), MF_OK);
     mf_check_int(mf_future_wait(waiting, 5000, NULL, &error), MF_ERR_CANCELLED);
     mf_future_destroy(waiting);
@@ -218,6 +223,30 @@ static void test_waiting_call_keeps_its_deadline(void)
     mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
     mf_check(mf_test_until(is_restarting, parent, 5000));
     mf_check_int(mf_call_with(parent, "add", MF_ARGS(1, 2), &call, NULL, &error), MF_ERR_TIMEOUT);
+    mf_parent_destroy(parent);
+}
+
+/* Calls that time out while nobody runs leave room for others, and for what makes a worker ready.
+ */
+static void test_timed_out_calls_leave_room(void)
+{
+    enum { IN_FLIGHT = 4, CALLS = 40 };
+    mf_error error = MF_ERROR_INIT;
+    mf_call_options call = MF_CALL_OPTIONS_INIT;
+    mf_parent_options options = supervised();
+    options.max_in_flight = IN_FLIGHT;
+    options.restart_backoff_ms = 500;
+    call.timeout_ms = 5;
+    mf_parent *parent = start(&options);
+    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
+    mf_check(mf_test_until(is_restarting, parent, 5000));
+    for (int i = 0; i < CALLS && mf_parent_get_state(parent) == MF_PARENT_RESTARTING; i++) {
+        mf_status status = mf_call_with(parent, "add", MF_ARGS(1, 2), &call, NULL, &error);
+        mf_check(status == MF_ERR_TIMEOUT || status == MF_OK);
+    }
+    mf_check(mf_test_until(is_ready, parent, 5000));
+    check_add(parent);
+    mf_check_int(stats_of(parent).restarts, 1);
     mf_parent_destroy(parent);
 }
 
@@ -339,6 +368,7 @@ static const mf_test tests[] = {
     {"restart__a_silent_worker_is_replaced", test_silent_worker_is_replaced},
     {"restart__a_stop_ends_it", test_stop_during_a_restart},
     {"restart__a_waiting_call_keeps_its_deadline", test_waiting_call_keeps_its_deadline},
+    {"restart__timed_out_calls_leave_room", test_timed_out_calls_leave_room},
     {"restart__killed_under_load_no_call_is_lost", test_killed_under_load},
 };
 

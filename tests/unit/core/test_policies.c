@@ -22,6 +22,8 @@ static void test_backoff_grows_to_its_cap(void)
     mf_check_int(mfi_backoff_ns(&backoff, 3, MIDDLE) / MS, 800);
     mf_check_int(mfi_backoff_ns(&backoff, 4, MIDDLE) / MS, 1000);
     mf_check_int(mfi_backoff_ns(&backoff, UINT32_MAX, MIDDLE) / MS, 1000);
+    const mfi_backoff endless = {.first_ms = INT64_MAX, .most_ms = INT64_MAX, .multiplier = 2};
+    mf_check(mfi_backoff_ns(&endless, 3, MIDDLE) > UINT64_C(1000000) * MFI_NS_PER_S);
 }
 
 static void test_backoff_varies_within_its_jitter(void)
