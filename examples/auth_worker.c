@@ -6,13 +6,16 @@
 
 #include <multifrost/multifrost.h>
 
-/* Takes as long for a wrong token as for the right one, wherever they differ. */
+/* Looks at every byte, wherever the first difference is: the time tells nothing but the length. */
 static bool equal(const char *given, const char *wanted)
 {
     size_t length = strlen(wanted);
-    unsigned char difference = strlen(given) != length;
+    unsigned char difference = 0;
+    if (strlen(given) != length) {
+        return false;
+    }
     for (size_t i = 0; i < length; i++) {
-        difference |= (unsigned char)(given[difference != 0 ? 0 : i] ^ wanted[i]);
+        difference |= (unsigned char)(given[i] ^ wanted[i]);
     }
     return difference == 0;
 }
