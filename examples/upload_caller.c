@@ -16,19 +16,24 @@
 #define CHUNK_BYTES ((int64_t)1 << 20)
 enum { UNDER_WAY = 4 };
 
-/* Sends up to UNDER_WAY chunks from offset on, and waits for all of them. */
+/* Sends up to UNDER_WAY of the chunks that are left, and waits for all of them. Each says where it
+ * belongs, so the last ones may go first; and as a chunk may come twice, each may be tried again.
+ */
 static mf_status send_some(mf_parent *worker, int64_t id, const uint8_t *bytes, int64_t size,
-                           int64_t *offset, mf_error *error)
+                           int64_t *chunks_left, mf_error *error)
 {
     mf_status status = MF_OK;
     mf_future *futures[UNDER_WAY] = {0};
-    for (int i = 0; i < UNDER_WAY && *offset < size && status == MF_OK; i++) {
-        int64_t left = size - *offset;
-        int64_t length = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.retry = &retry;
+    options.idempotent = true;
+    for (int i = 0; i<UNDER_WAY && * chunks_left> 0 && status == MF_OK; i++) {
+        int64_t offset = --*chunks_left * CHUNK_BYTES;
+        int64_t length = size - offset < CHUNK_BYTES ? size - offset : CHUNK_BYTES;
         status = mf_call_future(worker, "chunk",
-                                MF_ARGS(id, *offset, mf_bin(bytes + *offset, (size_t)length)), NULL,
-                                &futures[i], error);
-        *offset += length;
+                                MF_ARGS(id, offset, mf_bin(bytes + offset, (size_t)length)),
+                                &options, &futures[i], error);
     }
     for (int i = 0; i < UNDER_WAY; i++) {
         if (futures[i] != NULL && status == MF_OK) {
@@ -42,11 +47,11 @@ static mf_status send_some(mf_parent *worker, int64_t id, const uint8_t *bytes, 
 static mf_status upload(mf_parent *worker, const uint8_t *bytes, int64_t size, mf_error *error)
 {
     mf_result *begun = NULL, *finished = NULL;
-    int64_t offset = 0;
+    int64_t chunks_left = (size + CHUNK_BYTES - 1) / CHUNK_BYTES;
     mf_status status = mf_call(worker, "begin", MF_ARGS("uploaded", size), &begun, error);
     int64_t id = mf_result_int(begun);
-    while (status == MF_OK && offset < size) {
-        status = send_some(worker, id, bytes, size, &offset, error);
+    while (status == MF_OK && chunks_left > 0) {
+        status = send_some(worker, id, bytes, size, &chunks_left, error);
     }
     if (status == MF_OK) {
         int64_t checksum = (int64_t)crc32_z(0, bytes, (z_size_t)size);

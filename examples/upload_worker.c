@@ -1,31 +1,37 @@
-/* Takes files in chunks: begin(name, size) gives an id, chunk(id, offset, bytes) may come in any
- * order and more than once, finish(id, crc32) checks the whole and gives its size. One upload at a
- * time. */
+/* Takes files in chunks of 1 MiB: begin(name, size) gives an id, chunk(id, offset, bytes) may come
+ * in any order and more than once, finish(id, crc32) checks the whole and gives its size. One
+ * upload at a time. Only a file that is complete and right gets its name. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <zlib.h>
 
 #include <multifrost/multifrost.h>
 
-#define SIZE_MAX_BYTES ((int64_t)1 << 30)
+#define CHUNK_BYTES ((int64_t)1 << 20)
+enum { CHUNKS_MAX = 1024 };
+static const char part[] = ".upload.part"; /* until it is finished */
 
 typedef struct upload {
     int64_t id, size;
-    uint8_t *bytes; /* of the file, mapped */
+    int file; /* -1: none */
+    bool there[CHUNKS_MAX];
+    char name[128];
 } upload;
 
-static void forget(upload *at)
+static void forget(void *user_data)
 {
-    if (at->bytes != NULL) {
-        (void)munmap(at->bytes, (size_t)at->size);
+    upload *at = user_data;
+    if (at->file >= 0) {
+        (void)close(at->file);
+        (void)unlink(part);
     }
-    at->bytes = NULL;
+    at->file = -1;
 }
 
 static mf_status begin(mf_request *request, mf_reply *reply, void *user_data)
@@ -36,45 +42,70 @@ static mf_status begin(mf_request *request, mf_reply *reply, void *user_data)
     if (mf_request_unpack(request, &name, &size) != MF_OK) {
         return MF_ERR_TYPE;
     }
-    if (name[0] == '\0' || strchr(name, '/') != NULL || name[0] == '.') {
+    if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL ||
+        strlen(name) >= sizeof at->name) {
         return mf_reply_error(reply, "ValueError", "the name must be a plain file name");
     }
-    if (size < 1 || size > SIZE_MAX_BYTES) {
+    if (size < 1 || size > CHUNKS_MAX * CHUNK_BYTES) {
         return mf_reply_error(reply, "ValueError", "the size must be 1 to %" PRId64,
-                              SIZE_MAX_BYTES);
+                              CHUNKS_MAX * CHUNK_BYTES);
     }
-    forget(at);
-    int file = open(name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    void *bytes = MAP_FAILED;
-    if (file >= 0 && ftruncate(file, size) == 0) {
-        bytes = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    forget(at); /* whoever began before has given up */
+    at->file = open(part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (at->file < 0) {
+        return mf_reply_error(reply, "OSError", "cannot make '%s': %s", part, strerror(errno));
     }
-    if (file >= 0) {
-        (void)close(file);
-    }
-    if (bytes == MAP_FAILED) {
-        return mf_reply_error(reply, "OSError", "cannot make the file '%s'", name);
-    }
-    *at = (upload){.id = at->id + 1, .size = size, .bytes = bytes};
-    return mf_reply_value(reply, at->id);
+    (void)snprintf(at->name, sizeof at->name, "%s", name);
+    memset(at->there, 0, sizeof at->there);
+    at->size = size;
+    return mf_reply_value(reply, ++at->id);
 }
 
 static mf_status chunk(mf_request *request, mf_reply *reply, void *user_data)
 {
-    const upload *at = user_data;
+    upload *at = user_data;
     int64_t id, offset;
     mf_value bytes;
     if (mf_request_unpack(request, &id, &offset, &bytes) != MF_OK || bytes.type != MF_TYPE_BIN) {
         return mf_reply_error(reply, "TypeError", "chunk takes an id, an offset and bytes");
     }
-    if (at->bytes == NULL || id != at->id) {
+    if (at->file < 0 || id != at->id) {
         return mf_reply_error(reply, "KeyError", "there is no upload %" PRId64, id);
     }
-    if (offset < 0 || offset > at->size || bytes.length > at->size - offset) {
-        return mf_reply_error(reply, "ValueError", "the chunk lies outside of the file");
+    if (offset < 0 || offset >= at->size || offset % CHUNK_BYTES != 0) {
+        return mf_reply_error(reply, "ValueError", "no chunk begins at %" PRId64, offset);
     }
-    memcpy(at->bytes + offset, bytes.as.bytes, bytes.length);
-    return mf_reply_value(reply, offset + (int64_t)bytes.length);
+    int64_t left = at->size - offset;
+    if (bytes.length != (left < CHUNK_BYTES ? left : CHUNK_BYTES)) {
+        return mf_reply_error(reply, "ValueError", "the chunk has the wrong size");
+    }
+    if (pwrite(at->file, bytes.as.bytes, bytes.length, offset) != (ssize_t)bytes.length) {
+        return mf_reply_error(reply, "OSError", "cannot write: %s", strerror(errno));
+    }
+    at->there[offset / CHUNK_BYTES] = true;
+    return mf_reply_value(reply, offset);
+}
+
+static int64_t missing_chunks(const upload *at)
+{
+    int64_t missing = 0;
+    for (int64_t i = 0; i * CHUNK_BYTES < at->size; i++) {
+        missing += !at->there[i];
+    }
+    return missing;
+}
+
+/* Of what is in the file now. */
+static int64_t checksum(const upload *at)
+{
+    uint8_t block[65536];
+    uLong crc = 0;
+    ssize_t got;
+    for (off_t offset = 0; (got = pread(at->file, block, sizeof block, offset)) > 0;
+         offset += got) {
+        crc = crc32_z(crc, block, (z_size_t)got);
+    }
+    return (int64_t)crc;
 }
 
 static mf_status finish(mf_request *request, mf_reply *reply, void *user_data)
@@ -84,23 +115,34 @@ static mf_status finish(mf_request *request, mf_reply *reply, void *user_data)
     if (mf_request_unpack(request, &id, &wanted) != MF_OK) {
         return MF_ERR_TYPE;
     }
-    if (at->bytes == NULL || id != at->id) {
+    if (at->file < 0 || id != at->id) {
         return mf_reply_error(reply, "KeyError", "there is no upload %" PRId64, id);
     }
-    if ((int64_t)crc32_z(0, at->bytes, (z_size_t)at->size) != wanted) {
+    int64_t missing = missing_chunks(at);
+    if (missing != 0) { /* it may go on */
+        return mf_reply_error(reply, "ValueError", "%" PRId64 " missing chunks", missing);
+    }
+    if (checksum(at) != wanted) {
         return mf_reply_error(reply, "ValueError", "the checksum differs: send the chunks again");
     }
-    int64_t size = at->size;
-    forget(at);
-    return mf_reply_value(reply, size);
+    if (fsync(at->file) != 0 || rename(part, at->name) != 0) {
+        return mf_reply_error(reply, "OSError", "cannot make '%s': %s", at->name, strerror(errno));
+    }
+    (void)close(at->file);
+    at->file = -1;
+    return mf_reply_value(reply, at->size);
 }
 
 int main(void)
 {
-    upload at = {0};
+    static upload at = {.file = -1};
     mf_child *child = NULL;
     mf_error error = MF_ERROR_INIT;
-    mf_status status = mf_child_create(&child, NULL, &error);
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.service_id = "uploads"; /* if no parent spawned it */
+    options.on_stop = forget;
+    options.user_data = &at;
+    mf_status status = mf_child_create(&child, &options, &error);
     if (status == MF_OK) {
         mf_child_handle(child, "begin", begin, &at);
         mf_child_handle(child, "chunk", chunk, &at);
@@ -111,6 +153,5 @@ int main(void)
         fprintf(stderr, "%s\n", mf_error_text(&error));
     }
     mf_child_destroy(child);
-    forget(&at);
     return status == MF_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
