@@ -9,12 +9,22 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import unittest
+import unittest.mock
 import urllib.request
+import zlib
 
 BUILD = os.path.join(os.environ["MF_BUILD_DIR"], "examples")
 SOURCE = os.environ["MF_SOURCE_DIR"]
+EXAMPLES = os.path.join(SOURCE, "examples")
+MODULES = os.environ.get("MF_NODE_MODULES") or os.path.join(BUILD, "..", "..", "node", "node_modules")
+sys.path.insert(0, os.path.join(EXAMPLES, "peers"))
+from multifrost_peer import Client, RemoteError  # noqa: E402
+
+MIB = 1 << 20
 VALGRIND = []
 if "MF_VALGRIND" in os.environ:
     reports = tempfile.TemporaryDirectory()
@@ -54,10 +64,35 @@ def run(name, *arguments, **options):
 
 
 def run_command(command, cwd=None, **environment):
-    environment = {**os.environ, "NODE_PATH": os.environ.get("MF_NODE_MODULES", ""), **environment}
+    environment = {**os.environ, "NODE_PATH": MODULES, **environment}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, env=environment, cwd=cwd
     )
+
+
+def table():
+    """(command, output) of each row of the examples' table that ends by itself."""
+    with open(os.path.join(EXAMPLES, "README.md"), encoding="utf-8") as file:
+        for line in file:
+            cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+            if len(cells) == 4 and re.fullmatch("`[^`]+`", cells[2]):
+                yield cells[2].strip("`"), cells[3].strip("`").replace("`<br>`", "\n") + "\n"
+
+
+@contextlib.contextmanager
+def lasting(home, *command):
+    """A program that lasts until SIGTERM, and then ends well."""
+    words = [*VALGRIND, *command]
+    process = subprocess.Popen(
+        words, cwd=home, env={**os.environ, "HOME": home}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        with unittest.mock.patch.dict(os.environ, {"HOME": home}):
+            yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
 
 
 @contextlib.contextmanager
@@ -88,6 +123,18 @@ class ExamplesTest(unittest.TestCase):
     def check(self, result, output):
         self.assertEqual((result.returncode, result.stdout), (0, output), result.stderr)
 
+    @unittest.skipIf(VALGRIND, "shells and what they run are looked at one by one")
+    def test_each_prints_what_the_table_says(self):
+        rows = list(table())
+        self.assertEqual(len(rows), 12)
+        for command, output in rows:
+            with self.subTest(command), tempfile.TemporaryDirectory() as home:
+                os.symlink(sys.executable, os.path.join(home, "python3"))
+                path = f"{home}:{BUILD}:{os.environ['PATH']}"
+                shell = ["/bin/sh", "-c", f"{command}; wait"]
+                result = run_command(shell, cwd=home, PATH=path, HOME=home, EXAMPLES=EXAMPLES)
+                self.check(result, output)
+
     def test_retries(self):
         result = run("retries", built("retry_worker"))
         self.check(result, "answered at attempt 2, 1 retry, 1 restart\n")
@@ -108,6 +155,38 @@ class ExamplesTest(unittest.TestCase):
             self.check(result, f"{50 * 4 * 65536 * 4 + 17} bytes arrived\n")
             with open(sent, "rb") as file, open(os.path.join(folder, "uploaded"), "rb") as copy:
                 self.assertEqual(file.read(), copy.read())
+
+    def test_chunks_come_in_any_order_and_again(self):
+        data = os.urandom(2 * MIB + 1)
+        with tempfile.TemporaryDirectory() as home, lasting(home, built("upload_worker")):
+            with Client("uploads", 20) as worker:
+                one = worker.call("begin", "file", len(data))
+                for at in (2 * MIB, 0, 2 * MIB, 0):
+                    worker.call("chunk", one, at, data[at : at + MIB])
+                with self.assertRaisesRegex(RemoteError, "ValueError: 1 missing chunks"):
+                    worker.call("finish", one, zlib.crc32(data))
+                worker.call("chunk", one, MIB, data[MIB : 2 * MIB])
+                self.assertEqual(worker.call("finish", one, zlib.crc32(data)), len(data))
+            with open(os.path.join(home, "file"), "rb") as file:
+                self.assertEqual(file.read(), data)
+
+    def test_wrong_upload_gets_no_name(self):
+        pieces = ((0, b"abc"), (0, b"abcde"), (1, b"abc"), (-MIB, b"abcd"), (MIB, b""), (0, "abcd"))
+        with tempfile.TemporaryDirectory() as home:
+            with lasting(home, built("upload_worker")), Client("uploads", 20) as worker:
+                one = worker.call("begin", "file", 4)
+                for offset, piece in pieces:
+                    with self.assertRaisesRegex(RemoteError, "ValueError|TypeError"):
+                        worker.call("chunk", one, offset, piece)
+                worker.call("chunk", one, 0, b"abcd")
+                with self.assertRaisesRegex(RemoteError, "ValueError: the checksum differs"):
+                    worker.call("finish", one, 1)
+                with self.assertRaisesRegex(RemoteError, "KeyError: there is no upload"):
+                    worker.call("finish", one + 1, zlib.crc32(b"abcd"))
+                for name in ("../file", "/file", "", ".", "..", "a/b", "x" * 128):
+                    with self.assertRaisesRegex(RemoteError, "a plain file name"):
+                        worker.call("begin", name, 4)
+            self.assertEqual(os.listdir(home), [".multifrost"])  # nor is a part left behind
 
     def test_connect(self):
         with tempfile.TemporaryDirectory() as home, service(home):
@@ -153,6 +232,37 @@ class ExamplesTest(unittest.TestCase):
             program.send_signal(signal.SIGTERM)
             output, _ = program.communicate(timeout=20)
         self.assertEqual((program.returncode, output), (0, "calls were answered, 0 failed\n"))
+
+    def test_graceful_service(self):
+        results = []
+
+        def call():
+            with Client("front", 20) as front:
+                results.append(front.call("work", 400))
+
+        command = [built("graceful_service"), built("demo/demo_worker")]
+        with tempfile.TemporaryDirectory() as home, lasting(home, *command) as process:
+            callers = [threading.Thread(target=call) for _ in range(4)]
+            for caller in callers:
+                caller.start()
+            while (line := process.stdout.readline()) != "running 4\n":
+                self.assertTrue(line)
+            process.send_signal(signal.SIGTERM)
+            self.assertRegex(process.stdout.readline(), "^draining [1-4]\n$")
+            with Client("front") as late:
+                with self.assertRaisesRegex(RemoteError, "UnavailableError: shutting down"):
+                    late.call("work", 0)
+            for caller in callers:
+                caller.join()
+            self.assertEqual(process.stdout.readline(), "left 0\n")
+            self.assertEqual(process.wait(20), 0)
+        self.assertEqual(results, [400] * 4)
+
+    @unittest.skipUnless(VALGRIND, "the demo has tests of its own")
+    def test_demo(self):
+        result = run("demo/demo", "--seconds", "3", "--http-port", "0")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("http://", result.stdout)
 
     def test_every_example_is_in_the_table(self):
         with open(os.path.join(SOURCE, "examples", "README.md"), encoding="utf-8") as file:
