@@ -87,7 +87,7 @@ mf_status mf_pool_resume(mf_pool *pool, uint32_t index, mf_error *error)
     if (status == MF_OK) {
         status = find_member(pool, index, &member, error);
     }
-    if (status == MF_OK) {
+    if (status == MF_OK && member != NULL) {
         put_back(member, MFI_OUT_ASKED);
     }
     return status;
