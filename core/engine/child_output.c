@@ -97,7 +97,8 @@ static mf_status capture_one(mf_child *child, mfi_capture *capture, int fd, mf_e
 
 mf_status mfi_child_capture_start(mf_child *child, mf_error *error)
 {
-    (void)fflush(NULL);
+    (void)fflush(stdout);
+    (void)fflush(stderr);
     mf_status status = capture_one(child, &child->captures[0], STDOUT_FILENO, error);
     if (status == MF_OK) {
         status = capture_one(child, &child->captures[1], STDERR_FILENO, error);

@@ -211,7 +211,8 @@ static bool has_unsent(mf_child *child)
 /* Role held: answers and the last lines of output get out, if the peers still take them. */
 static void flush_messages(mf_child *child)
 {
-    for (int i = 0; i < FLUSH_ROUNDS; i++) {
+    uint64_t until = mfi_monotonic_ns() + FLUSH_ROUNDS * FLUSH_WAIT_NS;
+    while (mfi_monotonic_ns() < until) {
         bool drained = mfi_child_burst(child, false);
         if (drained && !has_unsent(child)) {
             return;
@@ -235,7 +236,9 @@ static void drain(mf_child *child)
     }
     mfi_pool_join(child);
     mfi_deferrals_close(child->deferrals);
-    (void)fflush(NULL);
+    /* Not all streams: one that somebody reads from is locked as long as he waits. */
+    (void)fflush(stdout);
+    (void)fflush(stderr);
     mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
     flush_messages(child);
 }
@@ -249,7 +252,7 @@ static bool turn_alone(mf_child *child, bool drained)
         mfi_child_serve(&child->servers[0], call);
         (void)mfi_driver_acquire(&child->driver);
     }
-    return mfi_child_burst(child, true);
+    return mfi_child_burst(child, false); /* heartbeats do not wait behind calls */
 }
 
 /* Role held. Others run the handlers. */
