@@ -1,9 +1,21 @@
-/* Answers an echo, pinned to the core that it is told. */
-#include <sched.h>
+/* The worker of this library's side. Instruments are as by default, unless the environment says
+ * BENCH_METRICS=off or BENCH_LOG=off. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <multifrost/multifrost.h>
+
+static mf_status add(mf_request *request, mf_reply *reply, void *user_data)
+{
+    int64_t a = 0;
+    int64_t b = 0;
+    (void)user_data;
+    if (mf_request_unpack(request, &a, &b) != MF_OK) {
+        return MF_ERR_TYPE;
+    }
+    return mf_reply_value(reply, a + b);
+}
 
 static mf_status echo(mf_request *request, mf_reply *reply, void *user_data)
 {
@@ -15,7 +27,13 @@ static mf_status echo(mf_request *request, mf_reply *reply, void *user_data)
     return mf_reply_set(reply, value);
 }
 
-int main(void)
+static bool is_off(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && strcmp(value, "off") == 0;
+}
+
+int main(int argc, char **argv)
 {
     mf_runtime *runtime = NULL;
     mf_child *child = NULL;
@@ -23,13 +41,16 @@ int main(void)
     mf_runtime_options runtime_options = MF_RUNTIME_OPTIONS_INIT;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     runtime_options.role = "child";
-    runtime_options.no_metrics = getenv("BENCH_QUIET") != NULL;
+    runtime_options.no_metrics = is_off("BENCH_METRICS");
+    runtime_options.log_level = is_off("BENCH_LOG") ? MF_LOG_OFF : 0;
+    options.service_id = argc > 1 ? argv[1] : NULL;
     mf_status status = mf_runtime_create(&runtime, &runtime_options, &error);
     if (status == MF_OK) {
         options.runtime = runtime;
         status = mf_child_create(&child, &options, &error);
     }
     if (status == MF_OK) {
+        mf_child_handle(child, "add", add, NULL);
         mf_child_handle(child, "echo", echo, NULL);
         status = mf_child_run(child, &error);
     }
