@@ -177,8 +177,8 @@ void bench_report(const bench_figure *figure)
         print_spread("ratio_spread", figure->values, figure->peers);
     }
     if (figure->goal != BENCH_NO_GOAL) {
-        bool met = figure->goal == BENCH_AT_MOST ? judged <= figure->target
-                                                 : judged >= figure->target;
+        bool met =
+            figure->goal == BENCH_AT_MOST ? judged <= figure->target : judged >= figure->target;
         (void)printf(",\"goal\":\"%s\",\"target\":%.6g,\"met\":%s",
                      figure->goal == BENCH_AT_MOST ? "at most" : "at least", figure->target,
                      met ? "true" : "false");
@@ -205,16 +205,20 @@ bool bench_process_line(bench_process *process, char *line, size_t size)
     return false;
 }
 
-bool bench_process_start(bench_process *process, char *const argv[], char *line, size_t size)
+bool bench_process_start(bench_process *process, const char *const argv[], char *line, size_t size)
 {
     int ends[2];
     posix_spawn_file_actions_t actions;
+    union {
+        const char *const *shown;
+        char *const *taken; /* as POSIX has it; it changes nothing */
+    } arguments = {.shown = argv};
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return false;
     }
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    int failed = posix_spawnp(&process->pid, argv[0], &actions, NULL, argv, environ);
+    int failed = posix_spawnp(&process->pid, argv[0], &actions, NULL, arguments.taken, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)close(ends[1]);
     process->out = ends[0];

@@ -67,7 +67,7 @@ typedef struct bench_process {
     int out; /* its standard output */
 } bench_process;
 /* Starts a program and reads the first line that it prints, without the newline. */
-bool bench_process_start(bench_process *process, char *const argv[], char *line, size_t size);
+bool bench_process_start(bench_process *process, const char *const argv[], char *line, size_t size);
 /* The next line; false at the end. */
 bool bench_process_line(bench_process *process, char *line, size_t size);
 void bench_process_end(bench_process *process); /* SIGKILL, and waits for it */

@@ -1,0 +1,19 @@
+/* This library's side beyond the common interface. */
+#ifndef BENCH_PEERS_MULTIFROST_H
+#define BENCH_PEERS_MULTIFROST_H
+
+#include "bench/peer.h"
+
+typedef struct bench_instruments {
+    const char *name;
+    bool no_metrics;
+    const char *log_file; /* NULL: none, as by default */
+} bench_instruments;
+
+bench_peer bench_peer_instrumented(const bench_instruments *instruments);
+/* Threads that call through the one parent; all calls together per second. */
+double bench_multifrost_threads(void *self, unsigned threads, unsigned calls_of_each);
+/* Echoes of size bytes of bin, in_flight of them open; calls per second. */
+double bench_multifrost_echo(void *self, size_t size, unsigned in_flight, unsigned calls);
+
+#endif
