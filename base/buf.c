@@ -30,6 +30,15 @@ static size_t buf_max(const mfi_buf *buf)
     return buf->max == 0 ? SIZE_MAX / 2 : buf->max;
 }
 
+void mfi_buf_reuse(mfi_buf *buf, size_t most, size_t max)
+{
+    if (buf->capacity > most) {
+        mfi_buf_fini(buf);
+    }
+    mfi_buf_clear(buf);
+    buf->max = max;
+}
+
 uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more)
 {
     if (buf->failed || more > buf_max(buf) - buf->size) {

@@ -22,6 +22,8 @@ void mfi_buf_init(mfi_buf *buf, size_t max);
 void mfi_buf_fini(mfi_buf *buf);
 /* Keeps the memory, forgets content and failure. */
 void mfi_buf_clear(mfi_buf *buf);
+/* As new, but for memory of at most `most` bytes, which is kept. */
+void mfi_buf_reuse(mfi_buf *buf, size_t most, size_t max);
 /* Room for `more` bytes behind size, or NULL (failed is then set). Does not change size. */
 uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more);
 void mfi_buf_append(mfi_buf *buf, const void *data, size_t size);

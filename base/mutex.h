@@ -32,6 +32,12 @@ typedef struct mfi_cond {
     pthread_cond_t cond;
 } mfi_cond;
 
+/* For static ones. */
+#define MFI_MUTEX_INIT                                                                             \
+    {                                                                                              \
+        .mutex = PTHREAD_MUTEX_INITIALIZER                                                         \
+    }
+
 void mfi_mutex_init(mfi_mutex *mutex);
 void mfi_mutex_fini(mfi_mutex *mutex);
 void mfi_mutex_lock(mfi_mutex *mutex) MFI_ACQUIRE(*mutex);

@@ -202,6 +202,10 @@ static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *erro
                                    .gauges = read_gauges,
                                    .user_data = child};
     status = make_servers(child, error);
+    child->spare = mfi_child_make_spare();
+    if (status == MF_OK && child->spare == NULL) {
+        status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
+    }
     if (status == MF_OK) {
         status = mfi_target_create(&child->observed, child->runtime->observer, &observed, error);
     }
@@ -265,6 +269,7 @@ void mf_child_destroy(mf_child *child)
         mfi_child_drop_all(child);
         mfi_driver_fini(&child->driver);
     }
+    mfi_call_in_free(child->spare);
     mf_registry_destroy(child->registry);
     mfi_target_destroy(child->observed);
     mfi_deferrals_unref(child->deferrals);

@@ -42,12 +42,13 @@
 #define MFI_CHILD_THREADS_MAX 256
 #define MFI_CHILD_NAME_MAX 64 /* of a worker in metrics */
 
-/* A call that was received, until its handler has run. */
+/* A message that was received; a call is kept in it until its handler has run. */
 typedef struct mfi_call_in {
     struct mfi_call_in *next;
     mfi_route route;
     mfi_message message;
-    mfi_envelope envelope; /* views into message */
+    mfi_envelope envelope;       /* views into message */
+    struct mfi_handler *handler; /* NULL: there is none of that name */
     uint64_t received_ns;
 } mfi_call_in;
 
@@ -89,6 +90,7 @@ typedef struct mfi_handler {
     char *name;
     mf_handler_fn run;
     void *user_data;
+    _Atomic(uint64_t) last_run_ns; /* how long it ran the last time */
     bool builtin;
     bool hidden; /* a builtin that list_functions does not show */
 } mfi_handler;
@@ -158,6 +160,7 @@ struct mf_child {
 
     /* Role held. */
     mfi_call_list calls;
+    mfi_call_in *spare; /* what the next message is received into */
     mfi_peers peers;
 
     mfi_server *servers; /* one for each thread that runs handlers */
@@ -237,15 +240,20 @@ const mf_value *mfi_reply_more(const mf_reply *reply);
 
 /* ---- child_io.c ---- */
 extern const mfi_driver_ops mfi_child_driver_ops;
-/* Role held, by the run thread: moves messages, with one_call only until a call waits. True if
+/* Role held, by the run thread: moves messages, a bounded number of them. True if
  * nothing was left. */
 void mfi_child_on_stall(mfi_task *task);
 void mfi_child_on_stall_timer(mfi_timer *timer);
-bool mfi_child_burst(struct mf_child *child, bool one_call);
+bool mfi_child_burst(struct mf_child *child);
 mfi_call_in *mfi_child_next_call(struct mf_child *child);
+/* Takes all calls that wait; they still count as queued. */
+mfi_call_list mfi_child_take_calls(struct mf_child *child);
+/* Puts back what was taken and not begun, before all others. */
+void mfi_child_return_calls(struct mf_child *child, mfi_call_list *calls);
 /* Any list; child->queued is the caller's matter. */
 mfi_call_in *mfi_call_list_pop(mfi_call_list *list);
 void mfi_call_in_free(mfi_call_in *call);
+mfi_call_in *mfi_child_make_spare(void); /* NULL without memory */
 /* NULL without memory. */
 mfi_out *mfi_out_make(const struct mf_child *child, mfi_traffic traffic, const mfi_route *route);
 void mfi_out_free(mfi_out *out);
@@ -263,8 +271,11 @@ void mfi_peers_retry(struct mf_child *child);
 void mfi_peers_fini(struct mf_child *child);
 
 /* ---- child_call.c ---- */
-/* Runs one call; the answer is in the queue afterwards, if it was not deferred. Role not held. */
-void mfi_child_serve(mfi_server *server, mfi_call_in *call);
+/* Runs one call; the answer is in the queue afterwards, if it was not deferred. Role not held.
+ * Gives the time at the handler's end. */
+uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call);
+/* How long its handler ran the last time. */
+uint64_t mfi_child_expected_ns(const mfi_call_in *call);
 /* Answers a call that the worker has no time for any more. */
 void mfi_child_cancel(struct mf_child *child, mfi_call_in *call);
 /* Completes and queues the answer, and ends the span; frees what the reply has. */

@@ -10,6 +10,9 @@
 #include "core/wire/trace.h"
 #include "logging/context.h"
 
+/* What decoded arguments may keep for the next call. */
+#define KEPT_TREE_BYTES ((size_t)256 * 1024)
+
 /* ---- Context ---- */
 
 static void copy_text(char *to, size_t size, mfi_text text)
@@ -67,9 +70,9 @@ static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *ca
                        .correlation_id_replaced = metadata.correlation_id_invalid};
     fill_context(&span->context, call, &metadata);
     /* Only registered names get series of their own. */
-    bool known = mfi_child_find(child, name.data, name.size) != NULL;
+    bool known = call->handler != NULL;
     span->function =
-        mfi_target_function(child->observed, known ? function : NULL, known ? strlen(function) : 0);
+        mfi_target_function(child->observed, known ? function : NULL, known ? name.size : 0);
     if (!metadata.has_deadline) {
         return MFI_NEVER;
     }
@@ -97,7 +100,7 @@ static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_h
         return false;
     }
     int shown = (int)(name.size < MFI_NAME_MAX_BYTES ? name.size : MFI_NAME_MAX_BYTES);
-    *ret_handler = mfi_child_find(child, name.data, name.size);
+    *ret_handler = request->call->handler;
     if (*ret_handler == NULL || name.data[0] == '_') {
         *ret_status = MF_ERR_FUNCTION_NOT_FOUND;
         mfi_observe_unknown_function(child->runtime->observer, child->observed);
@@ -225,7 +228,14 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
     return MF_ERR_REMOTE;
 }
 
-void mfi_child_serve(mfi_server *server, mfi_call_in *call)
+uint64_t mfi_child_expected_ns(const mfi_call_in *call)
+{
+    return call->handler != NULL
+               ? atomic_load_explicit(&call->handler->last_run_ns, memory_order_relaxed)
+               : 0;
+}
+
+uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
 {
     mfi_span span;
     mfi_handler *handler = NULL;
@@ -237,7 +247,7 @@ void mfi_child_serve(mfi_server *server, mfi_call_in *call)
         mfi_child_dropped(child, "hwm", "no memory for an answer", 0);
         mfi_reply_fini(&reply);
         mfi_call_in_free(call);
-        return;
+        return mfi_monotonic_ns();
     }
     reply.deadline_ns = fill_span(child, &span, call, request.function);
     request.deadline_ns = reply.deadline_ns;
@@ -254,7 +264,14 @@ void mfi_child_serve(mfi_server *server, mfi_call_in *call)
     } else {
         mfi_reply_finish(&reply, status);
     }
+    uint64_t now = span.received_ns != 0 ? span.received_ns : mfi_monotonic_ns();
+    if (handler != NULL) {
+        atomic_store_explicit(&handler->last_run_ns, now - span.sent_ns, memory_order_relaxed);
+    }
+    mfi_tree_trim(&server->args, KEPT_TREE_BYTES);
+    mfi_tree_trim(&server->metadata, KEPT_TREE_BYTES);
     mfi_call_in_free(call);
+    return now;
 }
 
 void mfi_child_cancel(mf_child *child, mfi_call_in *call)

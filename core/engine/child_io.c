@@ -1,18 +1,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cache.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "core/engine/child.h"
 
 #define BURST_MESSAGES 64
+#define KEPT_BUFFER_BYTES ((size_t)4096)
 #define STALL_LOOK_NS (20 * MFI_NS_PER_MS)
 
 /* ---- Messages ---- */
 
+static void empty_out(void *object)
+{
+    mfi_buf_fini(&((mfi_out *)object)->buf);
+}
+
+static mfi_cache outs = MFI_CACHE_INIT(mfi_out, empty_out);
+static mfi_cache calls = MFI_CACHE_INIT(mfi_call_in, NULL);
+
 mfi_out *mfi_out_make(const mf_child *child, mfi_traffic traffic, const mfi_route *route)
 {
-    mfi_out *out = malloc(sizeof *out);
+    mfi_out *out = mfi_cache_get(&outs);
     if (out != NULL) {
         out->traffic = traffic;
         out->route.size = 0;
@@ -20,7 +30,7 @@ mfi_out *mfi_out_make(const mf_child *child, mfi_traffic traffic, const mfi_rout
             out->route.size = route->size;
             memcpy(out->route.bytes, route->bytes, route->size);
         }
-        mfi_buf_init(&out->buf, child->max_message_bytes);
+        mfi_buf_reuse(&out->buf, KEPT_BUFFER_BYTES, child->max_message_bytes);
     }
     return out;
 }
@@ -28,8 +38,8 @@ mfi_out *mfi_out_make(const mf_child *child, mfi_traffic traffic, const mfi_rout
 void mfi_out_free(mfi_out *out)
 {
     if (out != NULL) {
-        mfi_buf_fini(&out->buf);
-        free(out);
+        mfi_buf_reuse(&out->buf, KEPT_BUFFER_BYTES, 0);
+        mfi_cache_put(&outs, out);
     }
 }
 
@@ -41,11 +51,16 @@ void mfi_child_push(mf_child *child, mfi_out *out)
     mfi_mpsc_push(&child->driver.queue, &out->node);
 }
 
+mfi_call_in *mfi_child_make_spare(void)
+{
+    return mfi_cache_get(&calls);
+}
+
 void mfi_call_in_free(mfi_call_in *call)
 {
     if (call != NULL) {
         mfi_message_release(&call->message);
-        free(call);
+        mfi_cache_put(&calls, call);
     }
 }
 
@@ -140,29 +155,24 @@ static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envel
     answer_at_once(child, route, envelope, "ServerOverloaded: too many calls are waiting");
 }
 
-static void queue_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
-                       mfi_message *message)
+/* Keeps it, and leaves another one for the next message. */
+static void queue_call(mf_child *child, mfi_call_in *call)
 {
+    const mfi_envelope *envelope = &call->envelope;
     if (!can_answer(envelope)) {
         mfi_child_dropped(child, "decode_error", "a call without an id that can be answered",
-                          message->size);
+                          call->message.size);
         return;
     }
-    if (atomic_load_explicit(&child->queued, memory_order_relaxed) >= child->max_queued) {
-        refuse_call(child, route, envelope);
+    bool full = atomic_load_explicit(&child->queued, memory_order_relaxed) >= child->max_queued;
+    mfi_call_in *spare = full ? NULL : mfi_child_make_spare();
+    if (spare == NULL) {
+        refuse_call(child, &call->route, envelope);
         return;
     }
-    mfi_call_in *call = malloc(sizeof *call);
-    if (call == NULL) {
-        refuse_call(child, route, envelope);
-        return;
-    }
+    child->spare = spare;
     call->next = NULL;
-    call->route.size = route->size;
-    memcpy(call->route.bytes, route->bytes, route->size);
-    call->message = *message;
-    *message = (mfi_message){0};
-    call->envelope = *envelope;
+    call->handler = mfi_child_find(child, envelope->function.data, envelope->function.size);
     call->received_ns = mfi_monotonic_ns();
     if (child->calls.last != NULL) {
         child->calls.last->next = call;
@@ -192,6 +202,23 @@ mfi_call_in *mfi_child_next_call(mf_child *child)
     return call;
 }
 
+mfi_call_list mfi_child_take_calls(mf_child *child)
+{
+    mfi_call_list taken = child->calls;
+    child->calls = (mfi_call_list){0};
+    return taken;
+}
+
+void mfi_child_return_calls(mf_child *child, mfi_call_list *list)
+{
+    if (list->first != NULL) {
+        list->last->next = child->calls.first;
+        child->calls.last = child->calls.first != NULL ? child->calls.last : list->last;
+        child->calls.first = list->first;
+        *list = (mfi_call_list){0};
+    }
+}
+
 static bool is_for_another(const mf_child *child, const mfi_envelope *envelope)
 {
     return envelope->namespace_present &&
@@ -213,13 +240,15 @@ static void reject(mf_child *child, const mfi_route *route, const mfi_envelope *
     }
 }
 
-static void take_message(mf_child *child, const mfi_route *route, mfi_message *message)
+static void take_message(mf_child *child, mfi_call_in *in)
 {
     static const mfi_traffic traffics[] = {
         MFI_TRAFFIC_OTHER,  MFI_TRAFFIC_CALL,      MFI_TRAFFIC_RESPONSE,
         MFI_TRAFFIC_ERROR,  MFI_TRAFFIC_HEARTBEAT, MFI_TRAFFIC_CONTROL,
         MFI_TRAFFIC_OUTPUT, MFI_TRAFFIC_OUTPUT,    MFI_TRAFFIC_CONTROL};
-    mfi_envelope envelope;
+    const mfi_route *route = &in->route;
+    const mfi_message *message = &in->message;
+    mfi_envelope *envelope = &in->envelope;
     mfi_reject why = MFI_REJECT_NONE;
     mf_error error;
     mfi_error_clear(&error);
@@ -228,32 +257,31 @@ static void take_message(mf_child *child, const mfi_route *route, mfi_message *m
                           message->size);
         return;
     }
-    if (mfi_envelope_decode(message->data, message->size, &child->limits, &envelope, &why,
-                            &error) != MF_OK) {
-        reject(child, route, &envelope, why, error.message, message->size);
+    if (mfi_envelope_decode(message->data, message->size, &child->limits, envelope, &why, &error) !=
+        MF_OK) {
+        reject(child, route, envelope, why, error.message, message->size);
         return;
     }
-    mfi_observe_traffic(child->observed, false, traffics[envelope.type], message->size);
-    if (is_for_another(child, &envelope)) {
+    mfi_observe_traffic(child->observed, false, traffics[envelope->type], message->size);
+    if (is_for_another(child, envelope)) {
         return; /* for another child; the protocol answers nothing */
     }
     mfi_peers_heard(child, route);
-    if (envelope.type == MFI_MESSAGE_CALL) {
-        queue_call(child, route, &envelope, message);
-    } else if (envelope.type == MFI_MESSAGE_HEARTBEAT) {
-        answer_heartbeat(child, route, &envelope);
-    } else if (envelope.type == MFI_MESSAGE_SHUTDOWN) {
+    if (envelope->type == MFI_MESSAGE_CALL) {
+        queue_call(child, in);
+    } else if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
+        answer_heartbeat(child, route, envelope);
+    } else if (envelope->type == MFI_MESSAGE_SHUTDOWN) {
         mf_child_stop(child);
     }
 }
 
-/* True when the wire had nothing more. The run thread stops at the first call. */
-static bool receive_all(mf_child *child, bool one_call)
+/* True when the wire had nothing more. */
+static bool receive_all(mf_child *child)
 {
-    mfi_route route;
     for (int i = 0; i < BURST_MESSAGES; i++) {
-        mfi_message message = {0};
-        mfi_io io = child->transport->ops->receive(child->transport, &route, &message);
+        mfi_call_in *in = child->spare;
+        mfi_io io = child->transport->ops->receive(child->transport, &in->route, &in->message);
         if (io == MFI_IO_MALFORMED) {
             mfi_child_dropped(child, "decode_error", "a message with too few frames", 0);
             continue;
@@ -261,11 +289,8 @@ static bool receive_all(mf_child *child, bool one_call)
         if (io != MFI_IO_DONE) {
             return true;
         }
-        take_message(child, &route, &message);
-        mfi_message_release(&message);
-        if (one_call && child->calls.first != NULL) {
-            return false;
-        }
+        take_message(child, in);
+        mfi_message_release(&child->spare->message);
     }
     return false;
 }
@@ -283,11 +308,11 @@ static void cancel_queued(mf_child *child)
     }
 }
 
-bool mfi_child_burst(mf_child *child, bool one_call)
+bool mfi_child_burst(mf_child *child)
 {
     for (;;) {
         bool sent = send_queued(child);
-        bool received = receive_all(child, one_call);
+        bool received = receive_all(child);
         if (atomic_load_explicit(&child->stopping, memory_order_acquire)) {
             cancel_queued(child);
         }
@@ -322,7 +347,7 @@ void mfi_child_on_stall_timer(mfi_timer *timer)
 static bool burst(void *self, const mfi_waiter *until)
 {
     (void)until;
-    return mfi_child_burst(self, false);
+    return mfi_child_burst(self);
 }
 
 static bool needs_watch(void *self)

@@ -181,11 +181,13 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_mes
     slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
     slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
-    slot->result = envelope->result;
-    slot->metadata = envelope->metadata;
-    slot->error_text = envelope->error;
-    slot->reply = *message;
-    *message = (mfi_message){0};
+    const uint8_t *before = message->data;
+    mfi_message_move(&slot->reply, message);
+    slot->result = mfi_slice_moved(envelope->result, before, slot->reply.data);
+    slot->metadata = mfi_slice_moved(envelope->metadata, before, slot->reply.data);
+    mfi_slice text = {(const uint8_t *)envelope->error.data, envelope->error.size};
+    text = mfi_slice_moved(text, before, slot->reply.data);
+    slot->error_text = (mfi_text){(const char *)text.data, text.size};
     mfi_call_ended(parent, slot, state);
 }
 
@@ -248,7 +250,8 @@ static void take_message(mf_parent *parent, mfi_message *message)
 {
     mfi_envelope envelope;
     mfi_reject reject = MFI_REJECT_NONE;
-    mf_error error = MF_ERROR_INIT;
+    mf_error error; /* not set as a whole: it has kilobytes */
+    mfi_error_clear(&error);
     if (message->size > parent->settings.max_message_bytes) {
         drop(parent, "oversize", "an answer is larger than max_message_bytes", message->size);
         return;
@@ -282,8 +285,8 @@ static void take_message(mf_parent *parent, mfi_message *message)
 static bool receive_all(mf_parent *parent, const mfi_waiter *until)
 {
     mfi_route route;
+    mfi_message message = {0};
     for (int i = 0; i < BURST_MESSAGES; i++) {
-        mfi_message message = {0};
         mfi_io io = parent->transport->ops->receive(parent->transport, &route, &message);
         if (io == MFI_IO_MALFORMED) {
             drop(parent, "decode_error", "a message without delimiter frame", 0);

@@ -1,9 +1,11 @@
 #include "core/engine/result.h"
 
-#include <stdlib.h>
-
+#include "base/cache.h"
 #include "base/error.h"
 #include "core/wire/tree.h"
+
+/* What a decoded value may keep for the next result. */
+#define KEPT_TREE_BYTES 4096
 
 struct mf_result {
     mfi_message message;
@@ -16,36 +18,46 @@ struct mf_result {
 
 static const mf_value nil_value = {.type = MF_TYPE_NIL};
 
+static void empty_result(void *object)
+{
+    mf_result *result = object;
+    mfi_tree_fini(&result->tree);
+    mfi_tree_fini(&result->metadata);
+}
+
+static mfi_cache results = MFI_CACHE_INIT(mf_result, empty_result);
+
 mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slice value,
                           mfi_slice metadata, const mfi_limits *limits, mf_error *error)
 {
-    mf_result *result = malloc(sizeof *result);
+    mf_result *result = mfi_cache_get(&results);
     if (result == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a result");
     }
-    *result = (mf_result){.message = *message,
-                          .bytes = value,
-                          .metadata_bytes = metadata,
-                          .limits = *limits,
-                          .decoded = value.data == NULL,
-                          .metadata_decoded = metadata.data == NULL};
-    mfi_tree_init(&result->tree);
-    mfi_tree_init(&result->metadata);
+    const uint8_t *before = message->data;
+    mfi_message_move(&result->message, message);
+    result->bytes = mfi_slice_moved(value, before, result->message.data);
+    result->metadata_bytes = mfi_slice_moved(metadata, before, result->message.data);
+    result->limits = *limits;
+    result->decoded = value.data == NULL;
+    result->metadata_decoded = metadata.data == NULL;
+    result->tree.root = nil_value;
+    result->metadata.root = nil_value;
     result->tree.limits = &result->limits;
     result->metadata.limits = &result->limits;
-    *message = (mfi_message){0};
     *ret_result = result;
     return MF_OK;
 }
 
 void mf_result_destroy(mf_result *result)
 {
-    if (result != NULL) {
-        mfi_tree_fini(&result->tree);
-        mfi_tree_fini(&result->metadata);
-        mfi_message_release(&result->message);
-        free(result);
+    if (result == NULL) {
+        return;
     }
+    mfi_message_release(&result->message);
+    mfi_tree_trim(&result->tree, KEPT_TREE_BYTES);
+    mfi_tree_trim(&result->metadata, KEPT_TREE_BYTES);
+    mfi_cache_put(&results, result);
 }
 
 static mf_status decode(mf_result *result, mf_error *error)

@@ -22,16 +22,24 @@ typedef struct mfi_route {
     uint8_t bytes[255];
 } mfi_route;
 
-/* A received payload. Owns the implementation's memory until mfi_message_release. May be moved by
- * plain assignment if the source is forgotten. */
+#define MFI_MESSAGE_STORAGE 64
+
+/* A received payload. Owns the implementation's memory until it is released. All zero: empty. */
 typedef struct mfi_message {
     const uint8_t *data;
     size_t size;
-    void *owner; /* NULL: empty */
-    void (*release)(void *owner);
+    const struct mfi_message_ops *ops;                      /* NULL: empty */
+    _Alignas(8) unsigned char storage[MFI_MESSAGE_STORAGE]; /* the implementation's own */
 } mfi_message;
 
+typedef struct mfi_message_ops {
+    void (*release)(mfi_message *message);
+    /* to holds nothing; from is forgotten afterwards. */
+    void (*move)(mfi_message *to, mfi_message *from);
+} mfi_message_ops;
+
 void mfi_message_release(mfi_message *message); /* also of an empty one; leaves it empty */
+void mfi_message_move(mfi_message *to, mfi_message *from); /* to is empty; leaves from empty */
 
 typedef enum mfi_io {
     MFI_IO_DONE,
@@ -53,6 +61,7 @@ typedef struct mfi_transport_ops {
     /* On MFI_IO_DONE the payload is on its way and may have been taken over: the buffer is then
      * empty. On anything else it is untouched. */
     mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
+    /* ret_message is empty before. */
     mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
     /* Descriptor that becomes readable when send or receive may get on. It is edge-like: after a
      * wake-up, and before the next wait, receive has to be called until MFI_IO_AGAIN. */

@@ -32,10 +32,22 @@ typedef struct zmq_transport {
 
 void mfi_message_release(mfi_message *message)
 {
-    if (message->owner != NULL) {
-        message->release(message->owner);
+    if (message->ops != NULL) {
+        message->ops->release(message);
+        message->ops = NULL;
+        message->data = NULL;
+        message->size = 0;
     }
-    *message = (mfi_message){0};
+}
+
+void mfi_message_move(mfi_message *to, mfi_message *from)
+{
+    if (from->ops != NULL) {
+        from->ops->move(to, from);
+        from->ops = NULL;
+        from->data = NULL;
+        from->size = 0;
+    }
 }
 
 mf_status mfi_zmq_context_create(void **ret_context, mf_error *error)
@@ -128,10 +140,35 @@ static mfi_io transport_send(mfi_transport *base, const mfi_route *route, mfi_bu
 
 /* ---- Receiving ---- */
 
-static void release_message(void *owner)
+_Static_assert(sizeof(zmq_msg_t) <= MFI_MESSAGE_STORAGE, "a message of libzmq lies in ours");
+
+static zmq_msg_t *frame_of(mfi_message *message)
 {
-    (void)zmq_msg_close(owner);
-    free(owner);
+    return (zmq_msg_t *)(void *)message->storage;
+}
+
+static void release_message(mfi_message *message)
+{
+    (void)zmq_msg_close(frame_of(message));
+}
+
+static void move_message(mfi_message *to, mfi_message *from);
+
+static const mfi_message_ops message_ops = {.release = release_message, .move = move_message};
+
+/* What is in the frame becomes the message. */
+static void show_message(mfi_message *message)
+{
+    message->data = zmq_msg_data(frame_of(message));
+    message->size = zmq_msg_size(frame_of(message));
+    message->ops = &message_ops;
+}
+
+static void move_message(mfi_message *to, mfi_message *from)
+{
+    (void)zmq_msg_init(frame_of(to));
+    (void)zmq_msg_move(frame_of(to), frame_of(from)); /* leaves an empty one, without memory */
+    show_message(to);
 }
 
 static int receive_frame(zmq_msg_t *frame, void *socket)
@@ -186,13 +223,10 @@ static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_m
     if (io != MFI_IO_DONE) {
         return io;
     }
-    zmq_msg_t *payload = malloc(sizeof *payload);
-    if (payload == NULL) {
-        return MFI_IO_FAILED;
-    }
+    zmq_msg_t *payload = frame_of(ret_message);
     (void)zmq_msg_init(payload);
     if (receive_frame(payload, transport->socket) < 0) {
-        release_message(payload);
+        (void)zmq_msg_close(payload);
         return MFI_IO_MALFORMED;
     }
     if (zmq_msg_more(payload) != 0) { /* further frames are ignored, as all peers do */
@@ -203,10 +237,7 @@ static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_m
         }
         (void)zmq_msg_close(&rest);
     }
-    *ret_message = (mfi_message){.data = zmq_msg_data(payload),
-                                 .size = zmq_msg_size(payload),
-                                 .owner = payload,
-                                 .release = release_message};
+    show_message(ret_message);
     return MFI_IO_DONE;
 }
 

@@ -19,6 +19,16 @@ void mfi_tree_fini(mfi_tree *tree)
     mfi_tree_init(tree);
 }
 
+void mfi_tree_trim(mfi_tree *tree, size_t most)
+{
+    if (tree->capacity > most) {
+        free(tree->memory);
+        tree->memory = NULL;
+        tree->capacity = 0;
+        tree->root = mf_nil();
+    }
+}
+
 static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
 {
     if (needed > tree->capacity) {

@@ -15,6 +15,8 @@ typedef struct mfi_tree {
 
 void mfi_tree_init(mfi_tree *tree);
 void mfi_tree_fini(mfi_tree *tree);
+/* Lets go of its memory if that is more than is worth keeping; the root is then nil. */
+void mfi_tree_trim(mfi_tree *tree, size_t most);
 /* Decodes exactly one value that fills the slice. Texts are copied and NUL-terminated; bin and ext
  * stay views into the slice. On failure root is nil. */
 mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error);

@@ -1,0 +1,129 @@
+#include "base/cache.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KINDS_MAX 8
+#define MAGAZINE 64
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS false
+#else
+#define KEEPS true
+#endif
+
+typedef struct magazine {
+    size_t count;
+    void *objects[MAGAZINE];
+} magazine;
+
+static mfi_mutex kinds_mutex = MFI_MUTEX_INIT;
+static mfi_cache *kinds[KINDS_MAX]; /* written under kinds_mutex before a number is given */
+static unsigned kind_count;         /* guarded by kinds_mutex */
+static pthread_key_t thread_key;    /* its destructor empties the magazines of a thread that ends */
+static _Thread_local magazine *own[KINDS_MAX];
+
+static void free_object(const mfi_cache *cache, void *object)
+{
+    if (cache->empty != NULL) {
+        cache->empty(object);
+    }
+    free(object);
+}
+
+/* ---- Between a magazine and the depot ---- */
+
+/* Leaves `keep` objects. */
+static void unload(mfi_cache *cache, magazine *from, size_t keep)
+{
+    mfi_mutex_lock(&cache->mutex);
+    size_t moved = from->count - keep;
+    size_t room = MFI_CACHE_DEPOT - cache->count;
+    moved = moved < room ? moved : room;
+    from->count -= moved;
+    memcpy(cache->objects + cache->count, from->objects + from->count, moved * sizeof(void *));
+    cache->count += moved;
+    mfi_mutex_unlock(&cache->mutex);
+    while (from->count > keep) {
+        free_object(cache, from->objects[--from->count]);
+    }
+}
+
+static void load(mfi_cache *cache, magazine *to)
+{
+    mfi_mutex_lock(&cache->mutex);
+    size_t moved = cache->count < MAGAZINE / 2 ? cache->count : MAGAZINE / 2;
+    cache->count -= moved;
+    memcpy(to->objects + to->count, cache->objects + cache->count, moved * sizeof(void *));
+    to->count += moved;
+    mfi_mutex_unlock(&cache->mutex);
+}
+
+/* ---- Threads ---- */
+
+static void end_thread(void *unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < KINDS_MAX; i++) {
+        if (own[i] != NULL) {
+            unload(kinds[i], own[i], 0);
+            free(own[i]);
+            own[i] = NULL;
+        }
+    }
+}
+
+static unsigned number_kind(mfi_cache *cache)
+{
+    mfi_mutex_lock(&kinds_mutex);
+    unsigned number = atomic_load_explicit(&cache->number, memory_order_relaxed);
+    bool ready = kind_count > 0 || pthread_key_create(&thread_key, end_thread) == 0;
+    if (number == 0 && ready && kind_count < KINDS_MAX) {
+        kinds[kind_count++] = cache;
+        number = kind_count;
+        atomic_store_explicit(&cache->number, number, memory_order_release);
+    }
+    mfi_mutex_unlock(&kinds_mutex);
+    return number;
+}
+
+/* NULL if nothing can be kept. */
+static magazine *magazine_of(mfi_cache *cache)
+{
+    unsigned number = atomic_load_explicit(&cache->number, memory_order_acquire);
+    if (!KEEPS || (number == 0 && (number = number_kind(cache)) == 0)) {
+        return NULL;
+    }
+    if (own[number - 1] == NULL && pthread_setspecific(thread_key, own) == 0) {
+        own[number - 1] = calloc(1, sizeof(magazine));
+    }
+    return own[number - 1];
+}
+
+/* ---- Objects ---- */
+
+void *mfi_cache_get(mfi_cache *cache)
+{
+    magazine *from = magazine_of(cache);
+    if (from != NULL && from->count == 0) {
+        load(cache, from);
+    }
+    return from != NULL && from->count > 0 ? from->objects[--from->count] : calloc(1, cache->size);
+}
+
+void mfi_cache_put(mfi_cache *cache, void *object)
+{
+    magazine *to = object != NULL ? magazine_of(cache) : NULL;
+    if (to == NULL) {
+        if (object != NULL) {
+            free_object(cache, object);
+        }
+        return;
+    }
+    if (to->count == MAGAZINE) {
+        unload(cache, to, MAGAZINE / 2);
+    }
+    to->objects[to->count++] = object;
+}
