@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <time.h>
 
 static uint64_t read_clock(clockid_t id)
@@ -18,6 +19,20 @@ uint64_t mfi_monotonic_ns(void)
 uint64_t mfi_wall_ns(void)
 {
     return read_clock(CLOCK_REALTIME);
+}
+
+uint64_t mfi_wall_at_ns(uint64_t monotonic_ns)
+{
+    static _Atomic(uint64_t) difference;
+    static _Atomic(uint64_t) taken_ns; /* 0: never */
+    uint64_t taken = atomic_load_explicit(&taken_ns, memory_order_acquire);
+    if (taken == 0 || monotonic_ns - taken >= MFI_NS_PER_MS) { /* also if it is the older one */
+        uint64_t now = mfi_monotonic_ns();
+        atomic_store_explicit(&difference, mfi_wall_ns() - now, memory_order_relaxed);
+        /* release: who sees this sees that difference, or a newer one */
+        atomic_store_explicit(&taken_ns, now, memory_order_release);
+    }
+    return monotonic_ns + atomic_load_explicit(&difference, memory_order_relaxed);
 }
 
 static uint64_t system_monotonic(void *self)

@@ -24,6 +24,9 @@ const mfi_clock *mfi_clock_system(void);
 /* Direct reads of the system's clocks for the hot path. */
 uint64_t mfi_monotonic_ns(void);
 uint64_t mfi_wall_ns(void);
+/* The wall clock's reading at a monotonic one of just now, without reading it each time: what the
+ * two differ by is taken anew every millisecond, so that a clock that is set shows that soon. */
+uint64_t mfi_wall_at_ns(uint64_t monotonic_ns);
 
 static inline uint64_t mfi_clock_monotonic(const mfi_clock *clock)
 {

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/hex.h"
+
 #define POOL_BYTES 4096
 
 static _Atomic(uint64_t) fork_generation;
@@ -87,45 +89,41 @@ mfi_uuid mfi_uuid_make(void)
 
 void mfi_uuid_format(const mfi_uuid *uuid, char to[MFI_UUID_TEXT])
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof uuid->bytes; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            to[at++] = '-';
-        }
-        to[at++] = digits[uuid->bytes[i] >> 4];
-        to[at++] = digits[uuid->bytes[i] & 15];
+    char digits[32];
+    for (size_t i = 0; i < 4; i++) {
+        mfi_hex_write8(digits + i * 8, mfi_load_be32(uuid->bytes + i * 4));
     }
-    to[at] = '\0';
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    memcpy(to, digits, 8);
+    to[8] = '-';
+    memcpy(to + 9, digits + 8, 4);
+    to[13] = '-';
+    memcpy(to + 14, digits + 12, 4);
+    to[18] = '-';
+    memcpy(to + 19, digits + 16, 4);
+    to[23] = '-';
+    memcpy(to + 24, digits + 20, 12);
+    to[36] = '\0';
 }
 
 bool mfi_uuid_parse(const char *text, size_t length, mfi_uuid *ret_uuid)
 {
-    if (length != MFI_UUID_TEXT - 1) {
+    if (length != MFI_UUID_TEXT - 1 || text[8] != '-' || text[13] != '-' || text[18] != '-' ||
+        text[23] != '-') {
         return false;
     }
+    char digits[32];
+    memcpy(digits, text, 8);
+    memcpy(digits + 8, text + 9, 4);
+    memcpy(digits + 12, text + 14, 4);
+    memcpy(digits + 16, text + 19, 4);
+    memcpy(digits + 20, text + 24, 12);
     mfi_uuid uuid;
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof uuid.bytes; i++) {
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && text[at++] != '-') {
+    for (size_t i = 0; i < 4; i++) {
+        uint32_t number = 0;
+        if (!mfi_hex_read8(digits + i * 8, &number)) {
             return false;
         }
-        int high = hex_digit(text[at]);
-        int low = hex_digit(text[at + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        uuid.bytes[i] = (uint8_t)(high << 4 | low);
-        at += 2;
+        mfi_store_be32(uuid.bytes + i * 4, number);
     }
     *ret_uuid = uuid;
     return true;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hex.h"
+
 /* ---- UTF-8 ---- */
 
 /* Length of the well-formed sequence at text, 0 if it is malformed or cut (RFC 3629, section 4). */
@@ -231,7 +233,11 @@ size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals)
 void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
 {
     static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        mfi_hex_write8(to + 2 * i, mfi_load_be32(bytes + i));
+    }
+    for (; i < count; i++) {
         to[2 * i] = digits[bytes[i] >> 4];
         to[2 * i + 1] = digits[bytes[i] & 15];
     }

@@ -143,12 +143,12 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
 /* ---- The beginning of an attempt ---- */
 
 /* What is left of the call's time, for the worker. */
-static int64_t left_ms(const mfi_call_request *request)
+static int64_t left_ms(const mfi_call_request *request, uint64_t now_ns)
 {
     if (request->deadline_ns == MFI_NEVER) {
         return MF_TIMEOUT_INFINITE;
     }
-    uint64_t left = mfi_remaining_ns(request->deadline_ns, mfi_monotonic_ns()) / MFI_NS_PER_MS;
+    uint64_t left = mfi_remaining_ns(request->deadline_ns, now_ns) / MFI_NS_PER_MS;
     return left > 0 ? (int64_t)left : 1;
 }
 
@@ -159,6 +159,8 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_reques
     const mf_context *context = &slot->span->context;
     const char *client_name = request->options.client_name != NULL ? request->options.client_name
                                                                    : parent->settings.client_name;
+    /* The first attempt is encoded when the call begins. */
+    uint64_t now = slot->span->attempt == 1 ? request->start_ns : mfi_monotonic_ns();
     mfi_traceparent_format(traceparent, context->trace_id, context->span_id, context->trace_flags);
     mfi_call_fields fields = {
         .id = slot->id,
@@ -169,8 +171,8 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_reques
         .correlation_id = context->correlation_id,
         .parent_request_id = context->parent_request_id,
         .traceparent = traceparent,
-        .timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S,
-        .deadline_ms_left = left_ms(request),
+        .timestamp = (double)mfi_wall_at_ns(now) / (double)MFI_NS_PER_S,
+        .deadline_ms_left = left_ms(request, now),
         .attempt = slot->span->attempt,
         .limits = &parent->settings.limits,
     };

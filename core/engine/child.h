@@ -208,9 +208,10 @@ struct mf_reply {
     uint64_t deferred;      /* number of the deferred answer that took over; 0: none */
 };
 
-static inline double mfi_wall_seconds(void)
+/* The time of a message: wall clock, seconds. */
+static inline double mfi_wall_seconds(uint64_t monotonic_ns)
 {
-    return (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
+    return (double)mfi_wall_at_ns(monotonic_ns) / (double)MFI_NS_PER_S;
 }
 
 /* ---- child.c ---- */
@@ -231,7 +232,7 @@ mf_status mfi_child_add_builtins(struct mf_child *child, mf_error *error);
 /* ---- child_request.c ---- */
 /* False without memory: it can then only be finished, and is lost. */
 bool mfi_reply_init(mf_reply *reply, struct mf_child *child, const mfi_route *route, mfi_text id,
-                    mfi_span *span);
+                    mfi_span *span, uint64_t now_ns);
 void mfi_reply_fini(mf_reply *reply);
 void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
     MF_PRINTF(3, 0);

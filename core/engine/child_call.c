@@ -51,7 +51,7 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
 }
 
 /* Gives the caller's deadline; MFI_NEVER if it told none. function is the span's storage. */
-static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *call,
+static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *call, uint64_t now_ns,
                           char function[MFI_NAME_MAX_BYTES + 1])
 {
     mfi_metadata metadata;
@@ -62,7 +62,7 @@ static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *ca
                        .function_name = function,
                        .namespace_name = child->namespace_name,
                        .start_ns = call->received_ns,
-                       .sent_ns = mfi_monotonic_ns(),
+                       .sent_ns = now_ns,
                        .deadline_ms = MF_TIMEOUT_INFINITE,
                        .request_bytes = (uint32_t)call->message.size,
                        .attempt = (uint16_t)metadata.attempt,
@@ -147,7 +147,8 @@ static bool complete(mf_reply *reply, const mfi_reply_times *times)
     if (!reply->has_error) {
         mf_value nil = mf_nil();
         if (!reply->has_result) {
-            status = mfi_encode_response_begin(&out->buf, reply->id, &nil, mfi_wall_seconds(),
+            status = mfi_encode_response_begin(&out->buf, reply->id, &nil,
+                                               mfi_wall_seconds(reply->span->received_ns),
                                                &reply->limits, &error);
         }
         if (status == MF_OK) {
@@ -165,7 +166,8 @@ static bool complete(mf_reply *reply, const mfi_reply_times *times)
     if (text.data == NULL) {
         text = (mfi_text){"error", 5};
     }
-    return mfi_encode_error(&out->buf, reply->id, text, mfi_wall_seconds(), times, NULL) == MF_OK;
+    return mfi_encode_error(&out->buf, reply->id, text, mfi_wall_seconds(reply->span->received_ns),
+                            times, NULL) == MF_OK;
 }
 
 static void describe_failure(mf_error *error, mf_status status, const mf_reply *reply)
@@ -199,7 +201,7 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
         mfi_observe_expired(child->runtime->observer, child->observed, true);
     }
     span->status = status == MF_OK && reply->has_error ? MF_ERR_REMOTE : status;
-    span->end_ns = mfi_monotonic_ns();
+    span->end_ns = span->received_ns; /* the answer leaves next; a read of its own buys nothing */
     if (span->status != MF_OK) {
         describe_failure(&error, span->status, reply);
     }
@@ -243,13 +245,14 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     mf_child *child = server->child;
     mf_request request = {.server = server, .call = call};
     mf_status status = MF_OK;
-    if (!mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span)) {
+    uint64_t now = mfi_monotonic_ns();
+    if (!mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now)) {
         mfi_child_dropped(child, "hwm", "no memory for an answer", 0);
         mfi_reply_fini(&reply);
         mfi_call_in_free(call);
-        return mfi_monotonic_ns();
+        return now;
     }
-    reply.deadline_ns = fill_span(child, &span, call, request.function);
+    reply.deadline_ns = fill_span(child, &span, call, now, request.function);
     request.deadline_ns = reply.deadline_ns;
     request.context = span.context;
     mfi_observe_call_begin(child->runtime->observer, &span);
@@ -264,7 +267,7 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     } else {
         mfi_reply_finish(&reply, status);
     }
-    uint64_t now = span.received_ns != 0 ? span.received_ns : mfi_monotonic_ns();
+    now = span.received_ns != 0 ? span.received_ns : mfi_monotonic_ns();
     if (handler != NULL) {
         atomic_store_explicit(&handler->last_run_ns, now - span.sent_ns, memory_order_relaxed);
     }
@@ -279,8 +282,9 @@ void mfi_child_cancel(mf_child *child, mfi_call_in *call)
     mfi_span span;
     mf_reply reply;
     char function[MFI_NAME_MAX_BYTES + 1];
-    (void)mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span);
-    reply.deadline_ns = fill_span(child, &span, call, function);
+    uint64_t now = mfi_monotonic_ns();
+    (void)mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now);
+    reply.deadline_ns = fill_span(child, &span, call, now, function);
     mfi_observe_call_begin(child->runtime->observer, &span);
     (void)mf_reply_error(&reply, "CancelledError", "the worker is stopping");
     mfi_reply_finish(&reply, MF_ERR_CANCELLED);

@@ -87,7 +87,7 @@ static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, con
     va_list args;
     take_out_locked(deferred, outcome);
     (void)mfi_reply_init(&reply, deferred->owner->child, &deferred->reply.out->route,
-                         deferred->reply.id, &deferred->span);
+                         deferred->reply.id, &deferred->span, 0);
     reply.received = deferred->reply.received;
     reply.deadline_ns = deferred->reply.deadline_ns;
     va_start(args, format);

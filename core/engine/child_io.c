@@ -121,7 +121,8 @@ static void answer_heartbeat(mf_child *child, const mfi_route *route, const mfi_
         .queue_length = atomic_load_explicit(&child->queued, memory_order_relaxed)};
     mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_HEARTBEAT, route);
     if (out != NULL && envelope->id.data != NULL && envelope->id.size <= MFI_ID_MAX_BYTES &&
-        mfi_encode_heartbeat_answer(&out->buf, &answer, mfi_wall_seconds(), NULL) == MF_OK) {
+        mfi_encode_heartbeat_answer(&out->buf, &answer, mfi_wall_seconds(mfi_monotonic_ns()),
+                                    NULL) == MF_OK) {
         mfi_child_push(child, out);
         return;
     }
@@ -138,7 +139,7 @@ static bool can_answer(const mfi_envelope *envelope)
 static void answer_at_once(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
                            const char *text)
 {
-    mfi_reply_times times = {.timestamp_received = mfi_wall_seconds()};
+    mfi_reply_times times = {.timestamp_received = mfi_wall_seconds(mfi_monotonic_ns())};
     mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_ERROR, route);
     if (out != NULL && mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
                                         times.timestamp_received, &times, NULL) == MF_OK) {

@@ -82,14 +82,14 @@ mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t coun
 /* ---- Replies ---- */
 
 bool mfi_reply_init(mf_reply *reply, mf_child *child, const mfi_route *route, mfi_text id,
-                    mfi_span *span)
+                    mfi_span *span, uint64_t now_ns)
 {
     *reply = (mf_reply){.child = child,
                         .span = span,
                         .id = id,
                         .out = mfi_out_make(child, MFI_TRAFFIC_RESPONSE, route),
                         .limits = child->limits,
-                        .received = mfi_wall_seconds(),
+                        .received = mfi_wall_seconds(now_ns),
                         .deadline_ns = MFI_NEVER};
     mfi_buf_init(&reply->error_text, MFI_ERROR_TEXT_MAX_BYTES);
     return reply->out != NULL;
@@ -114,8 +114,9 @@ mf_status mf_reply_set(mf_reply *reply, mf_value value)
     mfi_buf_clear(&reply->out->buf);
     mfi_buf_clear(&reply->error_text);
     reply->has_error = false;
-    mf_status status = mfi_encode_response_begin(&reply->out->buf, reply->id, &value,
-                                                 mfi_wall_seconds(), &reply->limits, &error);
+    mf_status status =
+        mfi_encode_response_begin(&reply->out->buf, reply->id, &value,
+                                  mfi_wall_seconds(mfi_monotonic_ns()), &reply->limits, &error);
     reply->has_result = status == MF_OK;
     if (status != MF_OK) {
         (void)mf_reply_error(reply, "ResultError", "%s", error.message);

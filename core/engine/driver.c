@@ -379,7 +379,7 @@ static bool drive(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns, 
     for (;;) {
         bool drained = driver->ops->burst(driver->self, waiter);
         bool done = mfi_waiter_is_done(waiter);
-        bool late = deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns;
+        bool late = !done && deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns;
         bool closing = atomic_load_explicit(&driver->closing, memory_order_acquire);
         if (done || late || closing) {
             /* A pause cannot end, only become a close, as long as the role is held. */

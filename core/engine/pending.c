@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hex.h"
 
 #define KEPT_BUFFER_BYTES ((size_t)64 * 1024)
 #define SLOT_BITS 48 /* index and generation in the id */
@@ -23,23 +24,6 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-static uint64_t load_be(const uint8_t *bytes)
-{
-    uint64_t word = 0;
-    for (int i = 0; i < 8; i++) {
-        word = word << 8 | bytes[i];
-    }
-    return word;
-}
-
-static void store_be(uint8_t *bytes, uint64_t word)
-{
-    for (int i = 7; i >= 0; i--) {
-        bytes[i] = (uint8_t)word;
-        word >>= 8;
-    }
-}
-
 static uint64_t slot_mask(const mfi_pending *pending, uint64_t high)
 {
     return mix(high ^ pending->key) & ((UINT64_C(1) << SLOT_BITS) - 1);
@@ -49,12 +33,12 @@ static uint64_t slot_mask(const mfi_pending *pending, uint64_t high)
 static void issue_id(mfi_pending *pending, mfi_slot *slot)
 {
     mfi_uuid uuid = mfi_uuid_make();
-    uint64_t high = load_be(uuid.bytes);
-    uint64_t low = load_be(uuid.bytes + 8);
+    uint64_t high = mfi_load_be64(uuid.bytes);
+    uint64_t low = mfi_load_be64(uuid.bytes + 8);
     uint64_t generation = (atomic_load_explicit(&slot->state, memory_order_relaxed) >> 2);
     uint64_t name = (generation & UINT32_MAX) << INDEX_BITS | slot->index;
     low = (low >> SLOT_BITS) << SLOT_BITS | (name ^ slot_mask(pending, high));
-    store_be(uuid.bytes + 8, low);
+    mfi_store_be64(uuid.bytes + 8, low);
     mfi_uuid_format(&uuid, slot->id);
     atomic_store_explicit(&slot->id_words[0], high, memory_order_relaxed);
     atomic_store_explicit(&slot->id_words[1], low, memory_order_relaxed);
@@ -66,8 +50,8 @@ mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length, 
     if (!mfi_uuid_parse(id, length, &uuid)) {
         return NULL;
     }
-    uint64_t high = load_be(uuid.bytes);
-    uint64_t low = load_be(uuid.bytes + 8);
+    uint64_t high = mfi_load_be64(uuid.bytes);
+    uint64_t low = mfi_load_be64(uuid.bytes + 8);
     uint64_t name = (low & ((UINT64_C(1) << SLOT_BITS) - 1)) ^ slot_mask(pending, high);
     uint32_t index = (uint32_t)(name & ((1u << INDEX_BITS) - 1));
     if (index >= pending->capacity) {

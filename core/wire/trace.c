@@ -2,9 +2,27 @@
 
 #include <string.h>
 
-#include "base/str.h"
+#include "base/hex.h"
 
-static int hex(char c)
+#define VERSION "00-"
+
+/* Whether count digits, a multiple of eight, are lower-case hexadecimal ones, and not all zero. */
+static bool is_id(const char *text, size_t count)
+{
+    uint64_t zero = MFI_EACH_BYTE('0');
+    uint64_t differs = 0;
+    for (size_t i = 0; i < count; i += 8) {
+        uint64_t part = mfi_load_be64(text + i);
+        if (!mfi_hex_is_lower8(part)) {
+            return false;
+        }
+        differs |= part ^ zero;
+    }
+    return differs != 0;
+}
+
+/* The value of a digit, -1 if it is none. */
+static int digit(char c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -12,49 +30,40 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool is_hex(const char *text, size_t count)
+static bool is_version(const char *text, size_t length)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (hex(text[i]) < 0) {
-            return false;
-        }
+    if (memcmp(text, VERSION, 3) == 0) {
+        return length == 55;
     }
-    return true;
-}
-
-static bool is_zero(const char *text, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (text[i] != '0') {
-            return false;
-        }
-    }
-    return true;
+    return digit(text[0]) >= 0 && digit(text[1]) >= 0 && memcmp(text, "ff", 2) != 0 &&
+           text[2] == '-' && (length == 55 || text[55] == '-');
 }
 
 bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], char span_id[17],
                            uint8_t *ret_flags)
 {
-    if (length < 55 || !is_hex(text, 2) || text[2] != '-' || !is_hex(text + 3, 32) ||
-        text[35] != '-' || !is_hex(text + 36, 16) || text[52] != '-' || !is_hex(text + 53, 2)) {
-        return false;
-    }
-    bool version_0 = is_zero(text, 2);
-    bool length_fits = version_0 ? length == 55 : length == 55 || text[55] == '-';
-    if (memcmp(text, "ff", 2) == 0 || !length_fits || is_zero(text + 3, 32) ||
-        is_zero(text + 36, 16)) {
+    if (length < 55 || !is_version(text, length) || !is_id(text + 3, 32) || text[35] != '-' ||
+        !is_id(text + 36, 16) || text[52] != '-' || digit(text[53]) < 0 || digit(text[54]) < 0) {
         return false;
     }
     memcpy(trace_id, text + 3, 32);
     trace_id[32] = '\0';
     memcpy(span_id, text + 36, 16);
     span_id[16] = '\0';
-    *ret_flags = (uint8_t)(hex(text[53]) << 4 | hex(text[54]));
+    *ret_flags = (uint8_t)(digit(text[53]) << 4 | digit(text[54]));
     return true;
 }
 
 void mfi_traceparent_format(char to[MFI_TRACEPARENT_TEXT], const char *trace_id,
                             const char *span_id, uint8_t flags)
 {
-    (void)mfi_str_format(to, MFI_TRACEPARENT_TEXT, "00-%.32s-%.16s-%02x", trace_id, span_id, flags);
+    static const char digits[] = "0123456789abcdef";
+    memcpy(to, VERSION, 3);
+    memcpy(to + 3, trace_id, 32);
+    to[35] = '-';
+    memcpy(to + 36, span_id, 16);
+    to[52] = '-';
+    to[53] = digits[flags >> 4];
+    to[54] = digits[flags & 15];
+    to[55] = '\0';
 }
