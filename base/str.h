@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <multifrost/export.h>
 
@@ -17,8 +18,36 @@ size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length);
 /* snprintf that always terminates, cuts on a UTF-8 boundary and returns what was written. */
 size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
 
+/* Whether all bytes are below 0x80. Eight at a time; the last words overlap. */
+static inline bool mfi_ascii(const void *text, size_t length)
+{
+    const char *bytes = text;
+    uint64_t seen = 0;
+    uint64_t word = 0;
+    uint32_t half = 0;
+    if (length >= 8) {
+        for (size_t at = 0; at + 8 < length; at += 8) {
+            memcpy(&word, bytes + at, 8);
+            seen |= word;
+        }
+        memcpy(&word, bytes + length - 8, 8);
+        seen |= word;
+    } else if (length >= 4) {
+        memcpy(&half, bytes, 4);
+        seen = half;
+        memcpy(&half, bytes + length - 4, 4);
+        seen |= half;
+    } else if (length > 0) {
+        seen = (unsigned char)(bytes[0] | bytes[length / 2] | bytes[length - 1]);
+    }
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
-bool mfi_utf8_valid(const char *text, size_t length);
+bool mfi_utf8_valid_slow(const char *text, size_t length);
+static inline bool mfi_utf8_valid(const char *text, size_t length)
+{
+    return mfi_ascii(text, length) || mfi_utf8_valid_slow(text, length);
+}
 /* length if it is at most max; else the longest prefix of at most max bytes that does not end
  * inside a character. Reads no more than max bytes. */
 size_t mfi_utf8_prefix(const char *text, size_t length, size_t max);
