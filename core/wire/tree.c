@@ -3,10 +3,11 @@
 #include "core/wire/tree.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
+#include "core/wire/head.h"
 #include "core/wire/limits.h"
+#include "core/wire/put.h"
 
 void mfi_tree_init(mfi_tree *tree)
 {
@@ -35,53 +36,47 @@ static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
 /* Where the elements of one open container go. */
 typedef struct frame {
     mf_value *next;
-    uint32_t left;
+    uint64_t left;
 } frame;
-
-static mf_value with_text(mf_value value, char **texts)
-{
-    if (value.type == MF_TYPE_STR) {
-        char *text = *texts;
-        if (value.length > 0) {
-            memcpy(text, value.as.str, value.length);
-        }
-        text[value.length] = '\0';
-        value.as.str = text;
-        *texts = text + value.length + 1;
-    }
-    return value;
-}
 
 /* The bytes were checked: nothing can go wrong any more. */
 static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
 {
-    mfi_reader reader = {.data = bytes.data, .size = bytes.size, .structure_only = true};
+    const uint8_t *at = bytes.data;
+    const uint8_t *end = bytes.data + bytes.size;
     mf_value *values = tree->memory; /* the first is the root, then containers' elements */
-    char *texts = (char *)(values + value_count);
+    uint8_t *texts = (uint8_t *)(values + value_count);
     mf_value *unused = values + 1;
-    frame frames[MFI_DEPTH_MAX + 1];
+    frame outer[MFI_DEPTH_MAX + 1];
     uint32_t open = 0;
-    frames[0] = (frame){.next = values, .left = 1};
-    while (frames[0].left > 0 || open > 0) {
-        if (frames[open].left == 0) {
-            open--;
-            continue;
-        }
+    frame inner = {.next = values, .left = 1};
+    for (;;) {
         mf_value value;
-        (void)mfi_reader_next(&reader, &value, NULL);
-        value = with_text(value, &texts);
-        mf_value *place = frames[open].next++;
-        frames[open].left--;
+        at = mfi_head(at, end, &value);
+        if (value.type == MF_TYPE_STR) {
+            const char *text = value.as.str;
+            value.as.bytes = texts;
+            texts = mfi_put_byte(mfi_put_bytes(texts, text, value.length), '\0');
+        }
+        mf_value *place = inner.next++;
+        inner.left--;
         if (value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP) {
-            uint32_t count = value.type == MF_TYPE_MAP ? value.length * 2 : value.length;
+            uint64_t count = value.type == MF_TYPE_MAP ? (uint64_t)value.length * 2 : value.length;
             value.as.items = unused;
-            frames[++open] = (frame){.next = unused, .left = count};
+            outer[open++] = inner;
+            inner = (frame){.next = unused, .left = count};
             unused += count;
         }
         *place = value;
+        while (inner.left == 0) {
+            if (open == 0) {
+                tree->count = value_count;
+                tree->root = values[0];
+                return;
+            }
+            inner = outer[--open];
+        }
     }
-    tree->count = value_count;
-    tree->root = values[0];
 }
 
 mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
