@@ -267,9 +267,9 @@ bool mfi_correlation_id_valid(const char *text, size_t length)
         return fit_for_id(word);
     }
     bool fits = true;
-    for (size_t at = 0; fits && at + 8 < length; at += 8) {
+    for (size_t at = 0; at + 8 < length; at += 8) {
         memcpy(&word, text + at, 8);
-        fits = fit_for_id(word);
+        fits &= fit_for_id(word);
     }
     memcpy(&word, text + length - 8, 8); /* overlaps what was seen */
     return fits && fit_for_id(word);

@@ -18,25 +18,40 @@ size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length);
 /* snprintf that always terminates, cuts on a UTF-8 boundary and returns what was written. */
 size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
 
-/* Whether all bytes are below 0x80. Eight at a time; the last words overlap. */
-static inline bool mfi_ascii(const void *text, size_t length)
+/* The bytes of so many bytes at once, joined by or. */
+static inline uint64_t mfi_either_8(const char *bytes)
 {
-    const char *bytes = text;
-    uint64_t seen = 0;
     uint64_t word = 0;
-    uint32_t half = 0;
-    if (length >= 8) {
-        for (size_t at = 0; at + 8 < length; at += 8) {
-            memcpy(&word, bytes + at, 8);
-            seen |= word;
+    memcpy(&word, bytes, 8);
+    return word;
+}
+static inline uint64_t mfi_either_16(const char *bytes)
+{
+    return mfi_either_8(bytes) | mfi_either_8(bytes + 8);
+}
+static inline uint64_t mfi_either_32(const char *bytes)
+{
+    return mfi_either_16(bytes) | mfi_either_16(bytes + 16);
+}
+/* Whether all bytes are below 0x80: looked at by words, of which the last ones overlap, so that
+ * texts of similar lengths take the same way. */
+static inline bool mfi_ascii(const char *bytes, size_t length)
+{
+    uint64_t seen = 0;
+    uint32_t half[2] = {0, 0};
+    if (length >= 32) {
+        for (size_t at = 0; at + 32 < length; at += 32) {
+            seen |= mfi_either_32(bytes + at);
         }
-        memcpy(&word, bytes + length - 8, 8);
-        seen |= word;
+        seen |= mfi_either_32(bytes + length - 32);
+    } else if (length >= 16) {
+        seen = mfi_either_16(bytes) | mfi_either_16(bytes + length - 16);
+    } else if (length >= 8) {
+        seen = mfi_either_8(bytes) | mfi_either_8(bytes + length - 8);
     } else if (length >= 4) {
-        memcpy(&half, bytes, 4);
-        seen = half;
-        memcpy(&half, bytes + length - 4, 4);
-        seen |= half;
+        memcpy(&half[0], bytes, 4);
+        memcpy(&half[1], bytes + length - 4, 4);
+        seen = half[0] | half[1];
     } else if (length > 0) {
         seen = (unsigned char)(bytes[0] | bytes[length / 2] | bytes[length - 1]);
     }

@@ -74,7 +74,7 @@ const uint8_t *mfi_head_marked(uint8_t first, const uint8_t *at, const uint8_t *
         return at;
     }
     if (first == 0xcb) {
-        *ret_value = mfi_load_double(at - 8);
+        *ret_value = mf_float(mfi_load_double(at - 8));
         return at;
     }
     if (first <= 0xcf) {
@@ -95,6 +95,34 @@ const uint8_t *mfi_head_marked(uint8_t first, const uint8_t *at, const uint8_t *
                           ret_value);
 }
 
+/* Passes over a str with a header of one or two bytes, a small integer or a double; NULL: it is
+ * something else, or not sound. */
+static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, size_t string_bytes,
+                                         size_t *texts)
+{
+    uint8_t first = *at;
+    size_t left = (size_t)(end - at) - 1;
+    size_t length = first & 31u;
+    if (first <= 0x7f || first >= 0xe0) {
+        return at + 1;
+    }
+    if (first == 0xcb) {
+        return left >= 8 ? at + 9 : NULL;
+    }
+    if (first == 0xd9 && left >= 1) {
+        at++;
+        left--;
+        length = *at;
+    } else if (first < 0xa0 || first > 0xbf) {
+        return NULL;
+    }
+    if (length > left || length > string_bytes || !mfi_ascii((const char *)at + 1, length)) {
+        return NULL;
+    }
+    *texts += length + 1;
+    return at + 1 + length;
+}
+
 const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t depth,
                              const mfi_limits *limits, mfi_extent *extent,
                              const uint8_t **ret_fault)
@@ -102,32 +130,37 @@ const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t dep
     uint64_t outer[MFI_DEPTH_MAX + 1]; /* values still to come in the containers around */
     uint32_t open = 0;
     uint64_t left = 1; /* in the innermost one */
-    mfi_extent seen = {0, 0};
-    for (;;) {
-        mf_value value;
-        const uint8_t *next = mfi_head(at, end, &value);
-        bool is_container =
-            next != NULL && (value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP);
-        if (next == NULL || !mfi_head_fits(&value, limits) ||
-            (is_container && depth + open + 1 > MFI_DEPTH_MAX)) {
-            *ret_fault = at;
-            return NULL;
+    size_t values = 1;
+    size_t texts = 0;
+    while (at < end) {
+        const uint8_t *next = pass_common(at, end, limits->string_bytes, &texts);
+        left--;
+        if (next == NULL) {
+            mf_value value;
+            next = mfi_head(at, end, &value);
+            bool is_container =
+                next != NULL && (value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP);
+            if (next == NULL || !mfi_head_fits(&value, limits) ||
+                (is_container && depth + open + 1 > MFI_DEPTH_MAX)) {
+                break;
+            }
+            texts += value.type == MF_TYPE_STR ? (size_t)value.length + 1 : 0;
+            if (is_container) {
+                outer[open++] = left;
+                left = value.type == MF_TYPE_MAP ? (uint64_t)value.length * 2 : value.length;
+                values += left;
+            }
         }
         at = next;
-        seen.values++;
-        seen.string_bytes += value.type == MF_TYPE_STR ? (size_t)value.length + 1 : 0;
-        left--;
-        if (is_container) {
-            outer[open++] = left;
-            left = value.type == MF_TYPE_MAP ? (uint64_t)value.length * 2 : value.length;
-        }
         while (left == 0) {
             if (open == 0) {
-                extent->values += seen.values;
-                extent->string_bytes += seen.string_bytes;
+                extent->values += values;
+                extent->string_bytes += texts;
                 return at;
             }
             left = outer[--open];
         }
     }
+    *ret_fault = at;
+    return NULL;
 }

@@ -30,12 +30,12 @@ static inline uint64_t mfi_load_64(const uint8_t *at)
            (uint64_t)at[6] << 8 | at[7];
 }
 
-static inline mf_value mfi_load_double(const uint8_t *at)
+static inline double mfi_load_double(const uint8_t *at)
 {
     uint64_t bits = mfi_load_64(at);
     double number = 0;
     memcpy(&number, &bits, sizeof number);
-    return mf_float(number);
+    return number;
 }
 
 /* A str, bin or ext whose bytes begin at `at`; NULL if they are not all there. */
@@ -45,8 +45,7 @@ static inline const uint8_t *mfi_head_bytes(const uint8_t *at, const uint8_t *en
     if (length > (size_t)(end - at)) {
         return NULL;
     }
-    *ret_value = mf_bin(at, length);
-    ret_value->type = (uint8_t)type;
+    *ret_value = (mf_value){.type = (uint8_t)type, .length = (uint32_t)length, .as.bytes = at};
     return at + length;
 }
 
@@ -58,7 +57,7 @@ static inline const uint8_t *mfi_head_items(const uint8_t *at, const uint8_t *en
     if (least > (uint64_t)(end - at)) {
         return NULL;
     }
-    *ret_value = type == MF_TYPE_MAP ? mf_map(NULL, count) : mf_array(NULL, count);
+    *ret_value = (mf_value){.type = (uint8_t)type, .length = count, .as.items = NULL};
     return at;
 }
 
@@ -67,15 +66,17 @@ const uint8_t *mfi_head_marked(uint8_t first, const uint8_t *at, const uint8_t *
                                mf_value *ret_value);
 
 /* Reads one header at `at`, which is not behind `end`; passes over the bytes of str, bin and ext.
- * Returns the position behind, or NULL if this is no msgpack or is cut short. Checks no limits. */
-static inline const uint8_t *mfi_head(const uint8_t *at, const uint8_t *end, mf_value *ret_value)
+ * Returns the position behind, or NULL if this is no msgpack or is cut short. Checks no limits.
+ * Inlined always: the value is not to take the way through memory. */
+__attribute__((always_inline)) static inline const uint8_t *
+mfi_head(const uint8_t *at, const uint8_t *end, mf_value *ret_value)
 {
     if (at == end) {
         return NULL;
     }
     uint8_t first = *at++;
     if (first <= 0x7f || first >= 0xe0) {
-        *ret_value = mf_int((int8_t)first);
+        *ret_value = (mf_value){.type = MF_TYPE_INT, .as.integer = (int8_t)first};
         return at;
     }
     if (first >= 0xa0 && first <= 0xbf) {
@@ -89,10 +90,13 @@ static inline const uint8_t *mfi_head(const uint8_t *at, const uint8_t *end, mf_
         return mfi_head_bytes(at + 1, end, MF_TYPE_STR, *at, ret_value);
     }
     if (first == 0xcb && end - at >= 8) {
-        *ret_value = mfi_load_double(at);
+        *ret_value = (mf_value){.type = MF_TYPE_FLOAT, .as.number = mfi_load_double(at)};
         return at + 8;
     }
-    return mfi_head_marked(first, at, end, ret_value);
+    mf_value rare; /* of its own, so that the common ones stay in registers */
+    at = mfi_head_marked(first, at, end, &rare);
+    *ret_value = at != NULL ? rare : (mf_value){.type = MF_TYPE_NIL};
+    return at;
 }
 
 /* Whether a value whose header was read is within the limits, and a str UTF-8. */

@@ -1,5 +1,5 @@
-/* Two passes: the first checks everything and counts, the second fills one block of memory that is
- * exactly large enough. */
+/* Short flat values in one pass. Others in two: the first checks everything and counts, the second
+ * fills one block of memory that is exactly large enough. */
 #include "core/wire/tree.h"
 
 #include <stdlib.h>
@@ -8,6 +8,9 @@
 #include "core/wire/head.h"
 #include "core/wire/limits.h"
 #include "core/wire/put.h"
+
+/* Larger ones are no hot path, and may hold bytes that would be asked for and not used. */
+#define FLAT_MAX_BYTES ((size_t)4096)
 
 void mfi_tree_init(mfi_tree *tree)
 {
@@ -33,6 +36,17 @@ static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
     return MF_OK;
 }
 
+/* The value with its text, if it is one, copied to *texts. */
+static inline mf_value with_text(mf_value value, uint8_t **texts)
+{
+    if (value.type == MF_TYPE_STR) {
+        const char *text = value.as.str;
+        value.as.bytes = *texts;
+        *texts = mfi_put_byte(mfi_put_bytes(*texts, text, value.length), '\0');
+    }
+    return value;
+}
+
 /* Where the elements of one open container go. */
 typedef struct frame {
     mf_value *next;
@@ -53,11 +67,7 @@ static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
     for (;;) {
         mf_value value;
         at = mfi_head(at, end, &value);
-        if (value.type == MF_TYPE_STR) {
-            const char *text = value.as.str;
-            value.as.bytes = texts;
-            texts = mfi_put_byte(mfi_put_bytes(texts, text, value.length), '\0');
-        }
+        value = with_text(value, &texts);
         mf_value *place = inner.next++;
         inner.left--;
         if (value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP) {
@@ -79,6 +89,44 @@ static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
     }
 }
 
+/* A scalar or an array of scalars in one pass: false if it is something else or not sound. Memory
+ * is asked for by the bytes that are there, of which each element has one at least. */
+static bool decode_flat(mfi_tree *tree, mfi_slice bytes, const mfi_limits *limits,
+                        mf_status *ret_status, mf_error *error)
+{
+    mf_value value;
+    const uint8_t *end = bytes.data + bytes.size;
+    const uint8_t *at = mfi_head(bytes.data, end, &value);
+    if (at == NULL || value.type == MF_TYPE_MAP || !mfi_head_fits(&value, limits)) {
+        return false;
+    }
+    uint32_t count = value.type == MF_TYPE_ARRAY ? value.length : 0;
+    *ret_status = reserve(tree, (count + 1u) * sizeof(mf_value) + bytes.size, error);
+    if (*ret_status != MF_OK) {
+        return true;
+    }
+    mf_value *values = tree->memory;
+    uint8_t *texts = (uint8_t *)(values + count + 1);
+    mf_value root = with_text(value, &texts);
+    if (root.type == MF_TYPE_ARRAY) {
+        root.as.items = values + 1;
+    }
+    values[0] = root;
+    for (uint32_t i = 1; i <= count; i++) {
+        at = mfi_head(at, end, &value);
+        if (at == NULL || value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP ||
+            !mfi_head_fits(&value, limits)) {
+            return false;
+        }
+        values[i] = with_text(value, &texts);
+    }
+    if (at == end) {
+        tree->count = count + 1u;
+        tree->root = root;
+    }
+    return at == end;
+}
+
 mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
 {
     mfi_reader reader = {.data = bytes.data,
@@ -87,7 +135,13 @@ mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
                          .root = tree->name != NULL ? tree->name : "value"};
     mfi_extent extent = {0};
     tree->root = mf_nil();
-    mf_status status = mfi_reader_skip(&reader, 0, &extent, error);
+    mf_status status = MF_OK;
+    if (bytes.size > 0 && bytes.size <= FLAT_MAX_BYTES &&
+        decode_flat(tree, bytes, tree->limits != NULL ? tree->limits : &mfi_limits_default, &status,
+                    error)) {
+        return status;
+    }
+    status = mfi_reader_skip(&reader, 0, &extent, error);
     if (status == MF_OK && reader.at != reader.size) {
         status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the msgpack value",
                           reader.size - reader.at);
