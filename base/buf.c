@@ -39,13 +39,13 @@ void mfi_buf_reuse(mfi_buf *buf, size_t most, size_t max)
     buf->max = max;
 }
 
-uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more)
+uint8_t *mfi_buf_grow(mfi_buf *buf, size_t most)
 {
-    if (buf->failed || more > buf_max(buf) - buf->size) {
+    if (buf->failed || most > SIZE_MAX / 2 - buf->size) {
         buf->failed = true;
         return NULL;
     }
-    size_t needed = buf->size + more;
+    size_t needed = buf->size + most;
     if (needed > buf->capacity || buf->data == NULL) {
         size_t capacity = buf->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : buf->capacity;
         while (capacity < needed) {
@@ -61,6 +61,15 @@ uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more)
         buf->capacity = capacity;
     }
     return buf->data + buf->size;
+}
+
+uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more)
+{
+    if (more > buf_max(buf) - buf->size) {
+        buf->failed = true;
+        return NULL;
+    }
+    return mfi_buf_grow(buf, more);
 }
 
 void mfi_buf_append(mfi_buf *buf, const void *data, size_t size)

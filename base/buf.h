@@ -26,6 +26,25 @@ void mfi_buf_clear(mfi_buf *buf);
 void mfi_buf_reuse(mfi_buf *buf, size_t most, size_t max);
 /* Room for `more` bytes behind size, or NULL (failed is then set). Does not change size. */
 uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more);
+/* Room for `most` bytes behind size whatever the cap says, or NULL (failed is then set): for who
+ * knows an upper bound and writes less. mfi_buf_advance() holds what was written against the cap.
+ */
+uint8_t *mfi_buf_grow(mfi_buf *buf, size_t most);
+static inline uint8_t *mfi_buf_room(mfi_buf *buf, size_t most)
+{
+    bool fits = most < buf->capacity - buf->size && !buf->failed;
+    return fits ? buf->data + buf->size : mfi_buf_grow(buf, most);
+}
+/* Everything up to `end` was written into the room. */
+static inline void mfi_buf_advance(mfi_buf *buf, const uint8_t *end)
+{
+    size_t size = (size_t)(end - buf->data);
+    if (buf->max != 0 && size > buf->max) {
+        buf->failed = true;
+    } else {
+        buf->size = size;
+    }
+}
 void mfi_buf_append(mfi_buf *buf, const void *data, size_t size);
 void mfi_buf_append_byte(mfi_buf *buf, uint8_t byte);
 void mfi_buf_append_str(mfi_buf *buf, const char *text);

@@ -36,7 +36,7 @@ static size_t sequence_length(const unsigned char *text, size_t length)
     return need;
 }
 
-bool mfi_utf8_valid(const char *text, size_t length)
+bool mfi_utf8_valid_slow(const char *text, size_t length)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     size_t at = 0;
@@ -244,15 +244,39 @@ void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
     to[2 * count] = '\0';
 }
 
+/* In each byte of the word, all of which are below 0x80: the highest bit if it is from least to
+ * most. No byte carries into the next one. */
+static uint64_t bytes_within(uint64_t word, unsigned least, unsigned most)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return (word + (0x80 - least) * ones) & ~(word + (0x7f - most) * ones);
+}
+
+/* Whether eight characters are among those of a correlation id. */
+static bool fit_for_id(uint64_t word)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    uint64_t lower = word | UINT64_C(0x2020202020202020); /* makes of '_' a DEL, which is none */
+    uint64_t fit = bytes_within(word, '-', '.') | bytes_within(word, '0', ':') |
+                   bytes_within(word, '_', '_') | bytes_within(lower, 'a', 'z');
+    return (word & high) == 0 && (fit & high) == high;
+}
+
 bool mfi_correlation_id_valid(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        bool fits = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    c == '.' || c == '_' || c == ':' || c == '-';
-        if (!fits) {
-            return false;
-        }
+    uint64_t word = UINT64_C(0x3030303030303030); /* what is not filled counts as '0' */
+    if (length < 1 || length > 128) {
+        return false;
     }
-    return length >= 1 && length <= 128;
+    if (length < 8) {
+        memcpy(&word, text, length);
+        return fit_for_id(word);
+    }
+    bool fits = true;
+    for (size_t at = 0; at + 8 < length; at += 8) {
+        memcpy(&word, text + at, 8);
+        fits &= fit_for_id(word);
+    }
+    memcpy(&word, text + length - 8, 8); /* overlaps what was seen */
+    return fits && fit_for_id(word);
 }

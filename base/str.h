@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <multifrost/export.h>
 
@@ -17,8 +18,51 @@ size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length);
 /* snprintf that always terminates, cuts on a UTF-8 boundary and returns what was written. */
 size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
 
+/* The bytes of so many bytes at once, joined by or. */
+static inline uint64_t mfi_either_8(const char *bytes)
+{
+    uint64_t word = 0;
+    memcpy(&word, bytes, 8);
+    return word;
+}
+static inline uint64_t mfi_either_16(const char *bytes)
+{
+    return mfi_either_8(bytes) | mfi_either_8(bytes + 8);
+}
+static inline uint64_t mfi_either_32(const char *bytes)
+{
+    return mfi_either_16(bytes) | mfi_either_16(bytes + 16);
+}
+/* Whether all bytes are below 0x80: looked at by words, of which the last ones overlap, so that
+ * texts of similar lengths take the same way. */
+static inline bool mfi_ascii(const char *bytes, size_t length)
+{
+    uint64_t seen = 0;
+    uint32_t half[2] = {0, 0};
+    if (length >= 32) {
+        for (size_t at = 0; at + 32 < length; at += 32) {
+            seen |= mfi_either_32(bytes + at);
+        }
+        seen |= mfi_either_32(bytes + length - 32);
+    } else if (length >= 16) {
+        seen = mfi_either_16(bytes) | mfi_either_16(bytes + length - 16);
+    } else if (length >= 8) {
+        seen = mfi_either_8(bytes) | mfi_either_8(bytes + length - 8);
+    } else if (length >= 4) {
+        memcpy(&half[0], bytes, 4);
+        memcpy(&half[1], bytes + length - 4, 4);
+        seen = half[0] | half[1];
+    } else if (length > 0) {
+        seen = (unsigned char)(bytes[0] | bytes[length / 2] | bytes[length - 1]);
+    }
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
-bool mfi_utf8_valid(const char *text, size_t length);
+bool mfi_utf8_valid_slow(const char *text, size_t length);
+static inline bool mfi_utf8_valid(const char *text, size_t length)
+{
+    return mfi_ascii(text, length) || mfi_utf8_valid_slow(text, length);
+}
 /* length if it is at most max; else the longest prefix of at most max bytes that does not end
  * inside a character. Reads no more than max bytes. */
 size_t mfi_utf8_prefix(const char *text, size_t length, size_t max);

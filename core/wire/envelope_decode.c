@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/wire/envelope.h"
+#include "core/wire/envelope_fast.h"
 #include "core/wire/limits.h"
 
 const char *mfi_reject_word(mfi_reject reject)
@@ -181,8 +182,9 @@ static mf_status read_fields(mfi_reader *reader, parse *to, mf_error *error)
     return at.fault;
 }
 
-mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
-                              mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error)
+mf_status mfi_envelope_decode_general(const void *bytes, size_t size, const mfi_limits *limits,
+                                      mfi_envelope *ret_envelope, mfi_reject *ret_reject,
+                                      mf_error *error)
 {
     mfi_reader reader = {.data = bytes, .size = size, .limits = limits};
     parse at = {.envelope = ret_envelope};
@@ -206,6 +208,16 @@ mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *
                         at.type.data != NULL ? at.type.data : "");
     }
     return status;
+}
+
+mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
+                              mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error)
+{
+    if (mfi_envelope_decode_fast(bytes, size, limits, ret_envelope)) {
+        *ret_reject = MFI_REJECT_NONE;
+        return MF_OK;
+    }
+    return mfi_envelope_decode_general(bytes, size, limits, ret_envelope, ret_reject, error);
 }
 
 /* ---- Metadata ---- */
@@ -254,7 +266,7 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
     }
 }
 
-void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata)
+void mfi_metadata_read_general(mfi_slice metadata, mfi_metadata *ret_metadata)
 {
     walk pairs = {.reader = {.data = metadata.data, .size = metadata.size}, .whole = true};
     times_seen at = {.metadata = ret_metadata};
@@ -266,6 +278,13 @@ void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata)
     }
     visit_pairs(&pairs, map.length, take_metadata, &at);
     ret_metadata->has_server_times = at.queue && at.handler;
+}
+
+void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata)
+{
+    if (!mfi_metadata_read_fast(metadata, ret_metadata)) {
+        mfi_metadata_read_general(metadata, ret_metadata);
+    }
 }
 
 /* ---- Remote errors ---- */

@@ -4,53 +4,40 @@
 #include "base/str.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
+#include "core/wire/put.h"
 #include "core/wire/writer.h"
 
-/* One message that is being appended. */
+/* One message that is being appended: what surrounds the values is written straight into the
+ * buffer, values that are not plain go through msgpack-c. */
 typedef struct draft {
-    msgpack_packer packer;
     mfi_buf *to;
     size_t start; /* where the buffer goes back to on failure */
 } draft;
 
-static void pack_pair_text(draft *at, const char *key, mfi_text text)
-{
-    mfi_pack_key(&at->packer, key);
-    mfi_pack_text(&at->packer, text.data, text.size);
-}
+/* Upper bounds of what is written besides texts and values: the map's header, all keys, numbers and
+ * the texts' headers. */
+#define FIELDS_MAX_BYTES ((size_t)256)
+#define METADATA_MAX_BYTES ((size_t)256)
 
-static void pack_pair_str(draft *at, const char *key, const char *text)
+/* The four fields of every message, and room for `more`. The literals become constants, so this is
+ * to be a part of each encoder. */
+static inline uint8_t *put_fields(uint8_t *at, mfi_text id, const char *type, size_t type_size,
+                                  double timestamp, uint32_t more)
 {
-    pack_pair_text(at, key, (mfi_text){text, strlen(text)});
+    at = mfi_put_map(at, 4 + more);
+    at = MFI_PUT_WORD(at, "app");
+    at = MFI_PUT_WORD(at, MFI_APP);
+    at = MFI_PUT_WORD(at, "id");
+    at = mfi_put_text(at, id.data, id.size);
+    at = MFI_PUT_WORD(at, "type");
+    at = mfi_put_word(at, type, type_size);
+    at = MFI_PUT_WORD(at, "timestamp");
+    return mfi_put_double(at, timestamp);
 }
+#define PUT_FIELDS(at, id, type, timestamp, more)                                                  \
+    put_fields((at), (id), "" type, sizeof(type) - 1, (timestamp), (more))
 
-static void pack_pair_double(draft *at, const char *key, double number)
-{
-    mfi_pack_key(&at->packer, key);
-    (void)msgpack_pack_double(&at->packer, number);
-}
-
-static void pack_pair_uint(draft *at, const char *key, uint64_t number)
-{
-    mfi_pack_key(&at->packer, key);
-    (void)msgpack_pack_uint64(&at->packer, number);
-}
-
-/* The four fields of every message, and room for `more`. */
-static void begin(draft *at, mfi_buf *to, mfi_text id, const char *type, double timestamp,
-                  size_t more)
-{
-    at->to = to;
-    at->start = to->size;
-    mfi_packer_init(&at->packer, to);
-    (void)msgpack_pack_map(&at->packer, 4 + more);
-    pack_pair_str(at, "app", MFI_APP);
-    pack_pair_text(at, "id", id);
-    pack_pair_str(at, "type", type);
-    pack_pair_double(at, "timestamp", timestamp);
-}
-
-static mf_status end(draft *at, mf_status status, mf_error *error)
+static mf_status end(const draft *at, mf_status status, mf_error *error)
 {
     if (status == MF_OK && at->to->failed) {
         status = mfi_pack_failure(at->to, "message", error);
@@ -63,29 +50,56 @@ static mf_status end(draft *at, mf_status status, mf_error *error)
     return status;
 }
 
-/* ---- Calls ---- */
-
-static bool is_set(const char *text)
+/* args or result, one container deep. */
+static mf_status append_value(mfi_buf *to, const mf_value *value, const char *where,
+                              const mfi_limits *limits, mf_error *error)
 {
-    return text != NULL && text[0] != '\0';
+    msgpack_packer packer;
+    if (mfi_put_plain(to, value, limits)) {
+        return MF_OK;
+    }
+    mfi_packer_init(&packer, to);
+    return mfi_pack_value(&packer, value, 1, where, limits, error);
 }
 
-static bool has_deadline(const mfi_call_fields *call)
+static mfi_text text_of(const char *text)
 {
-    return call->deadline_ms_left > 0 && call->deadline_ms_left != MF_TIMEOUT_INFINITE;
+    return (mfi_text){text, text != NULL ? strlen(text) : 0};
+}
+
+/* ---- Calls ---- */
+
+/* What a call's own pairs of metadata are; texts that are empty are left out. */
+typedef struct call_parts {
+    const mfi_call_fields *call;
+    mfi_text correlation_id, parent_request_id, traceparent;
+    bool has_deadline;
+    uint32_t pairs; /* of these */
+} call_parts;
+
+static void take_parts(call_parts *parts, const mfi_call_fields *call)
+{
+    parts->call = call;
+    parts->correlation_id = text_of(call->correlation_id);
+    parts->parent_request_id = text_of(call->parent_request_id);
+    parts->traceparent = text_of(call->traceparent);
+    parts->has_deadline =
+        call->deadline_ms_left > 0 && call->deadline_ms_left != MF_TIMEOUT_INFINITE;
+    parts->pairs = 1u + (parts->correlation_id.size > 0) + (parts->parent_request_id.size > 0) +
+                   (parts->traceparent.size > 0) + parts->has_deadline + (call->attempt > 1);
 }
 
 /* Keys that we write ourselves win over the caller's. */
-static bool is_ours(const mfi_call_fields *call, const mf_value *key)
+static bool is_ours(const call_parts *parts, const mf_value *key)
 {
     static const char *const names[] = {"timestamp_sent", "correlation_id",   "parent_request_id",
                                         "traceparent",    "deadline_ms_left", "attempt"};
     bool set[] = {true,
-                  is_set(call->correlation_id),
-                  is_set(call->parent_request_id),
-                  is_set(call->traceparent),
-                  has_deadline(call),
-                  call->attempt > 1};
+                  parts->correlation_id.size > 0,
+                  parts->parent_request_id.size > 0,
+                  parts->traceparent.size > 0,
+                  parts->has_deadline,
+                  parts->call->attempt > 1};
     for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
         if (set[i] && key->type == MF_TYPE_STR && key->length == strlen(names[i]) &&
             memcmp(key->as.str, names[i], key->length) == 0) {
@@ -95,117 +109,168 @@ static bool is_ours(const mfi_call_fields *call, const mf_value *key)
     return false;
 }
 
-static mf_status pack_own_metadata(draft *at, const mfi_call_fields *call, mf_error *error)
+static mf_status pack_callers_metadata(mfi_buf *to, const call_parts *parts, mf_error *error)
 {
-    const mf_value *own = call->metadata;
-    for (uint32_t i = 0; own != NULL && i < own->length; i++) {
+    const mf_value *own = parts->call->metadata;
+    msgpack_packer packer;
+    mf_status status = MF_OK;
+    mfi_packer_init(&packer, to);
+    for (uint32_t i = 0; status == MF_OK && i < own->length; i++) {
         const mf_value *key = &own->as.items[(size_t)i * 2];
-        if (is_ours(call, key)) {
-            continue;
-        }
-        mf_status status = mfi_pack_pair(&at->packer, key, 2, "metadata", call->limits, error);
-        if (status != MF_OK) {
-            return status;
+        if (!is_ours(parts, key)) {
+            status = mfi_pack_pair(&packer, key, 2, "metadata", parts->call->limits, error);
         }
     }
-    return MF_OK;
+    return status;
 }
 
-static size_t count_metadata(const mfi_call_fields *call)
+static uint32_t count_callers_metadata(const call_parts *parts)
 {
-    size_t count = 1u + is_set(call->correlation_id) + is_set(call->parent_request_id) +
-                   is_set(call->traceparent) + has_deadline(call) + (call->attempt > 1);
-    for (uint32_t i = 0; call->metadata != NULL && i < call->metadata->length; i++) {
-        count += is_ours(call, &call->metadata->as.items[(size_t)i * 2]) ? 0 : 1;
+    const mf_value *own = parts->call->metadata;
+    uint32_t count = 0;
+    for (uint32_t i = 0; own != NULL && i < own->length; i++) {
+        count += is_ours(parts, &own->as.items[(size_t)i * 2]) ? 0 : 1;
     }
     return count;
 }
 
-static mf_status pack_metadata(draft *at, const mfi_call_fields *call, mf_error *error)
+static uint8_t *put_call_fields(uint8_t *at, const mfi_call_fields *call, mfi_text id)
 {
-    mfi_pack_key(&at->packer, "metadata");
-    size_t start = at->to->size;
-    (void)msgpack_pack_map(&at->packer, count_metadata(call));
-    pack_pair_double(at, "timestamp_sent", call->timestamp);
-    if (is_set(call->correlation_id)) {
-        pack_pair_str(at, "correlation_id", call->correlation_id);
+    bool has_client_name = call->client_name.data != NULL;
+    at = PUT_FIELDS(at, id, "call", call->timestamp, has_client_name ? 5 : 4);
+    at = MFI_PUT_WORD(at, "function");
+    at = mfi_put_text(at, call->function.data, call->function.size);
+    at = MFI_PUT_WORD(at, "namespace");
+    at = call->namespace_name.data != NULL
+             ? mfi_put_text(at, call->namespace_name.data, call->namespace_name.size)
+             : MFI_PUT_WORD(at, MFI_DEFAULT_NAMESPACE);
+    if (has_client_name) {
+        at = MFI_PUT_WORD(at, "client_name");
+        at = mfi_put_text(at, call->client_name.data, call->client_name.size);
     }
-    if (is_set(call->parent_request_id)) {
-        pack_pair_str(at, "parent_request_id", call->parent_request_id);
+    return MFI_PUT_WORD(at, "metadata");
+}
+
+static uint8_t *put_call_metadata(uint8_t *at, const call_parts *parts)
+{
+    at = mfi_put_map(at, parts->pairs + count_callers_metadata(parts));
+    at = MFI_PUT_WORD(at, "timestamp_sent");
+    at = mfi_put_double(at, parts->call->timestamp);
+    if (parts->correlation_id.size > 0) {
+        at = MFI_PUT_WORD(at, "correlation_id");
+        at = mfi_put_text(at, parts->correlation_id.data, parts->correlation_id.size);
     }
-    if (is_set(call->traceparent)) {
-        pack_pair_str(at, "traceparent", call->traceparent);
+    if (parts->parent_request_id.size > 0) {
+        at = MFI_PUT_WORD(at, "parent_request_id");
+        at = mfi_put_text(at, parts->parent_request_id.data, parts->parent_request_id.size);
     }
-    if (has_deadline(call)) {
-        mfi_pack_key(&at->packer, "deadline_ms_left");
-        (void)msgpack_pack_int64(&at->packer, call->deadline_ms_left);
+    if (parts->traceparent.size > 0) {
+        at = MFI_PUT_WORD(at, "traceparent");
+        at = mfi_put_text(at, parts->traceparent.data, parts->traceparent.size);
     }
-    if (call->attempt > 1) {
-        pack_pair_uint(at, "attempt", call->attempt);
+    if (parts->has_deadline) {
+        at = MFI_PUT_WORD(at, "deadline_ms_left");
+        at = mfi_put_int(at, parts->call->deadline_ms_left);
     }
-    mf_status status = pack_own_metadata(at, call, error);
-    if (status == MF_OK && at->to->size - start > MFI_METADATA_MAX_BYTES) {
+    if (parts->call->attempt > 1) {
+        at = MFI_PUT_WORD(at, "attempt");
+        at = mfi_put_uint(at, parts->call->attempt);
+    }
+    return at;
+}
+
+/* Ours, then the caller's: no more than is allowed. */
+static mf_status append_metadata(mfi_buf *to, const call_parts *parts, mf_error *error)
+{
+    size_t start = to->size;
+    mf_status status = MF_OK;
+    uint8_t *at = mfi_buf_room(to, METADATA_MAX_BYTES + parts->correlation_id.size +
+                                       parts->parent_request_id.size + parts->traceparent.size);
+    if (at != NULL) {
+        mfi_buf_advance(to, put_call_metadata(at, parts));
+    }
+    if (parts->call->metadata != NULL) {
+        status = pack_callers_metadata(to, parts, error);
+    }
+    if (status == MF_OK && to->size - start > MFI_METADATA_MAX_BYTES) {
         status = mfi_fail(error, MF_ERR_LIMIT, "metadata: %zu bytes, more than %zu",
-                          at->to->size - start, MFI_METADATA_MAX_BYTES);
+                          to->size - start, MFI_METADATA_MAX_BYTES);
     }
     return status;
 }
 
 mf_status mfi_encode_call(mfi_buf *to, const mfi_call_fields *call, mf_error *error)
 {
-    draft at;
+    draft at = {.to = to, .start = to->size};
+    call_parts parts;
     mf_value args = mf_array(call->args.items, call->args.count);
-    mfi_text namespace_name = call->namespace_name;
-    if (namespace_name.data == NULL) {
-        namespace_name = (mfi_text){MFI_DEFAULT_NAMESPACE, strlen(MFI_DEFAULT_NAMESPACE)};
+    mfi_text id = text_of(call->id);
+    take_parts(&parts, call);
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + id.size + call->function.size +
+                                          call->namespace_name.size + call->client_name.size);
+    if (place != NULL) {
+        mfi_buf_advance(to, put_call_fields(place, call, id));
     }
-    begin(&at, to, (mfi_text){call->id, strlen(call->id)}, "call", call->timestamp,
-          call->client_name.data != NULL ? 5 : 4);
-    pack_pair_text(&at, "function", call->function);
-    pack_pair_text(&at, "namespace", namespace_name);
-    if (call->client_name.data != NULL) {
-        pack_pair_text(&at, "client_name", call->client_name);
-    }
-    mf_status status = pack_metadata(&at, call, error);
+    mf_status status = append_metadata(to, &parts, error);
     if (status == MF_OK) {
-        mfi_pack_key(&at.packer, "args");
-        status = mfi_pack_value(&at.packer, &args, 1, "args", call->limits, error);
+        place = mfi_buf_room(to, FIELDS_MAX_BYTES);
+        if (place != NULL) {
+            mfi_buf_advance(to, MFI_PUT_WORD(place, "args"));
+        }
+        status = append_value(to, &args, "args", call->limits, error);
     }
     return end(&at, status, error);
 }
 
 /* ---- Answers ---- */
 
-static void pack_times(draft *at, const mfi_reply_times *times)
+static void append_times(mfi_buf *to, const mfi_reply_times *times)
 {
     uint32_t more = times->more != NULL ? times->more->length : 0;
-    mfi_pack_key(&at->packer, "metadata");
-    (void)msgpack_pack_map(&at->packer, (times->has_server_times ? 3u : 1u) + more);
+    uint8_t *at = mfi_buf_room(to, METADATA_MAX_BYTES);
+    if (at != NULL) {
+        at = MFI_PUT_WORD(at, "metadata");
+        at = mfi_put_map(at, (times->has_server_times ? 3u : 1u) + more);
+        mfi_buf_advance(to, at);
+    }
     for (uint32_t i = 0; i < more; i++) {
-        (void)mfi_pack_pair(&at->packer, &times->more->as.items[(size_t)i * 2], 2, "metadata", NULL,
+        msgpack_packer packer;
+        mfi_packer_init(&packer, to);
+        (void)mfi_pack_pair(&packer, &times->more->as.items[(size_t)i * 2], 2, "metadata", NULL,
                             NULL);
     }
-    pack_pair_double(at, "timestamp_received", times->timestamp_received);
-    if (times->has_server_times) {
-        pack_pair_uint(at, "server_queue_us", times->queue_us);
-        pack_pair_uint(at, "server_handler_us", times->handler_us);
+    at = mfi_buf_room(to, METADATA_MAX_BYTES);
+    if (at == NULL) {
+        return;
     }
+    at = MFI_PUT_WORD(at, "timestamp_received");
+    at = mfi_put_double(at, times->timestamp_received);
+    if (times->has_server_times) {
+        at = MFI_PUT_WORD(at, "server_queue_us");
+        at = mfi_put_uint(at, times->queue_us);
+        at = MFI_PUT_WORD(at, "server_handler_us");
+        at = mfi_put_uint(at, times->handler_us);
+    }
+    mfi_buf_advance(to, at);
 }
 
 mf_status mfi_encode_response_begin(mfi_buf *to, mfi_text id, const mf_value *result,
                                     double timestamp, const mfi_limits *limits, mf_error *error)
 {
-    draft at;
-    begin(&at, to, id, "response", timestamp, 2);
-    mfi_pack_key(&at.packer, "result"); /* written out also when it is nil */
-    return end(&at, mfi_pack_value(&at.packer, result, 1, "result", limits, error), error);
+    draft at = {.to = to, .start = to->size};
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + id.size);
+    if (place != NULL) {
+        place = PUT_FIELDS(place, id, "response", timestamp, 2);
+        place = MFI_PUT_WORD(place, "result"); /* written out also when it is nil */
+        mfi_buf_advance(to, place);
+    }
+    return end(&at, append_value(to, result, "result", limits, error), error);
 }
 
 mf_status mfi_encode_response_end(mfi_buf *to, const mfi_reply_times *times, mf_error *error)
 {
     draft at = {.to = to, .start = to->size};
-    mfi_packer_init(&at.packer, to);
-    pack_times(&at, times);
+    append_times(to, times);
     return end(&at, MF_OK, error);
 }
 
@@ -224,30 +289,38 @@ mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, 
     return status;
 }
 
-/* A str pair whose text comes from a program: cleaned, cut on a character. */
-static void pack_pair_clean(draft *at, const char *key, mfi_text text, size_t most)
+/* A str whose text comes from a program: cleaned, cut on a character. */
+static void append_clean(mfi_buf *to, mfi_text text, size_t most)
 {
-    mfi_pack_key(&at->packer, key);
-    size_t cut = mfi_utf8_prefix(text.data, text.size, most);
-    if (mfi_utf8_valid(text.data, cut)) {
-        mfi_pack_text(&at->packer, text.data, cut);
-        return;
-    }
     mfi_buf clean;
     mfi_buf_init(&clean, most * 3);
-    mfi_utf8_append_clean(&clean, text.data, cut);
-    size_t size = mfi_utf8_prefix((const char *)clean.data, clean.size, most);
-    mfi_pack_text(&at->packer, (const char *)clean.data, size);
+    text.size = mfi_utf8_prefix(text.data, text.size, most);
+    if (!mfi_utf8_valid(text.data, text.size)) {
+        mfi_utf8_append_clean(&clean, text.data, text.size);
+        text.data = (const char *)clean.data;
+        text.size = mfi_utf8_prefix(text.data, clean.size, most);
+    }
+    uint8_t *at = mfi_buf_room(to, MFI_PUT_HEADER_MAX + text.size);
+    if (at != NULL) {
+        mfi_buf_advance(to, mfi_put_text(at, text.data, text.size));
+    }
     mfi_buf_fini(&clean);
 }
 
 mf_status mfi_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
                            const mfi_reply_times *times, mf_error *error)
 {
-    draft at;
-    begin(&at, to, id, "error", timestamp, 2);
-    pack_times(&at, times);
-    pack_pair_clean(&at, "error", text, MFI_ERROR_TEXT_MAX_BYTES);
+    draft at = {.to = to, .start = to->size};
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + id.size);
+    if (place != NULL) {
+        mfi_buf_advance(to, PUT_FIELDS(place, id, "error", timestamp, 2));
+    }
+    append_times(to, times);
+    place = mfi_buf_room(to, FIELDS_MAX_BYTES);
+    if (place != NULL) {
+        mfi_buf_advance(to, MFI_PUT_WORD(place, "error"));
+    }
+    append_clean(to, text, MFI_ERROR_TEXT_MAX_BYTES);
     return end(&at, MF_OK, error);
 }
 
@@ -255,50 +328,70 @@ mf_status mfi_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double times
 
 mf_status mfi_encode_heartbeat(mfi_buf *to, const char *id, double timestamp, mf_error *error)
 {
-    draft at;
-    begin(&at, to, (mfi_text){id, strlen(id)}, "heartbeat", timestamp, 1);
-    mfi_pack_key(&at.packer, "metadata");
-    (void)msgpack_pack_map(&at.packer, 1);
-    pack_pair_double(&at, "hb_timestamp", timestamp);
+    draft at = {.to = to, .start = to->size};
+    mfi_text name = text_of(id);
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + name.size);
+    if (place != NULL) {
+        place = PUT_FIELDS(place, name, "heartbeat", timestamp, 1);
+        place = MFI_PUT_WORD(place, "metadata");
+        place = mfi_put_map(place, 1);
+        place = MFI_PUT_WORD(place, "hb_timestamp");
+        mfi_buf_advance(to, mfi_put_double(place, timestamp));
+    }
     return end(&at, MF_OK, error);
 }
 
 mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *answer,
                                       double timestamp, mf_error *error)
 {
-    draft at;
-    begin(&at, to, answer->id, "heartbeat", timestamp, answer->args.data != NULL ? 2 : 1);
-    if (answer->args.data != NULL) {
-        mfi_pack_key(&at.packer, "args");
-        mfi_buf_append(to, answer->args.data, answer->args.size);
+    draft at = {.to = to, .start = to->size};
+    bool has_args = answer->args.data != NULL;
+    bool has_time = answer->hb_timestamp.data != NULL;
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + METADATA_MAX_BYTES + answer->id.size +
+                                          answer->args.size + answer->hb_timestamp.size);
+    if (place != NULL) {
+        place = PUT_FIELDS(place, answer->id, "heartbeat", timestamp, has_args ? 2 : 1);
+        if (has_args) {
+            place = MFI_PUT_WORD(place, "args");
+            place = mfi_put_bytes(place, answer->args.data, answer->args.size);
+        }
+        place = MFI_PUT_WORD(place, "metadata");
+        place = mfi_put_map(place, 4);
+        place = MFI_PUT_WORD(place, "hb_timestamp");
+        place = has_time
+                    ? mfi_put_bytes(place, answer->hb_timestamp.data, answer->hb_timestamp.size)
+                    : mfi_put_double(place, timestamp);
+        place = MFI_PUT_WORD(place, "hb_response");
+        place = mfi_put_byte(place, 0xc3);
+        place = MFI_PUT_WORD(place, "busy_ms");
+        place = mfi_put_uint(place, answer->busy_ms);
+        place = MFI_PUT_WORD(place, "queue_length");
+        mfi_buf_advance(to, mfi_put_uint(place, answer->queue_length));
     }
-    mfi_pack_key(&at.packer, "metadata");
-    (void)msgpack_pack_map(&at.packer, 4);
-    if (answer->hb_timestamp.data != NULL) {
-        mfi_pack_key(&at.packer, "hb_timestamp");
-        mfi_buf_append(to, answer->hb_timestamp.data, answer->hb_timestamp.size);
-    } else {
-        pack_pair_double(&at, "hb_timestamp", timestamp);
-    }
-    mfi_pack_key(&at.packer, "hb_response");
-    (void)msgpack_pack_true(&at.packer);
-    pack_pair_uint(&at, "busy_ms", answer->busy_ms);
-    pack_pair_uint(&at, "queue_length", answer->queue_length);
     return end(&at, MF_OK, error);
 }
 
 mf_status mfi_encode_output(mfi_buf *to, const char *id, bool is_stderr, mfi_text text,
                             double timestamp, mf_error *error)
 {
-    draft at;
-    begin(&at, to, (mfi_text){id, strlen(id)}, is_stderr ? "stderr" : "stdout", timestamp, 1);
-    pack_pair_clean(&at, "output", text, MFI_OUTPUT_MAX_BYTES);
+    draft at = {.to = to, .start = to->size};
+    mfi_text name = text_of(id);
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + name.size);
+    if (place != NULL) {
+        place = put_fields(place, name, is_stderr ? "stderr" : "stdout", 6, timestamp, 1);
+        mfi_buf_advance(to, MFI_PUT_WORD(place, "output"));
+    }
+    append_clean(to, text, MFI_OUTPUT_MAX_BYTES);
     return end(&at, MF_OK, error);
 }
 
 mf_status mfi_encode_shutdown(mfi_buf *to, const char *id, double timestamp, mf_error *error)
 {
-    draft at;
-    begin(&at, to, (mfi_text){id, strlen(id)}, "shutdown", timestamp, 0);
+    draft at = {.to = to, .start = to->size};
+    mfi_text name = text_of(id);
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + name.size);
+    if (place != NULL) {
+        mfi_buf_advance(to, PUT_FIELDS(place, name, "shutdown", timestamp, 0));
+    }
     return end(&at, MF_OK, error);
 }

@@ -1,12 +1,16 @@
-/* Two passes: the first checks everything and counts, the second fills one block of memory that is
- * exactly large enough. */
+/* Short flat values in one pass. Others in two: the first checks everything and counts, the second
+ * fills one block of memory that is exactly large enough. */
 #include "core/wire/tree.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
+#include "core/wire/head.h"
 #include "core/wire/limits.h"
+#include "core/wire/put.h"
+
+/* Larger ones are no hot path, and may hold bytes that would be asked for and not used. */
+#define FLAT_MAX_BYTES ((size_t)4096)
 
 void mfi_tree_init(mfi_tree *tree)
 {
@@ -42,56 +46,95 @@ static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
     return MF_OK;
 }
 
-/* Where the elements of one open container go. */
-typedef struct frame {
-    mf_value *next;
-    uint32_t left;
-} frame;
-
-static mf_value with_text(mf_value value, char **texts)
+/* The value with its text, if it is one, copied to *texts. */
+static inline mf_value with_text(mf_value value, uint8_t **texts)
 {
     if (value.type == MF_TYPE_STR) {
-        char *text = *texts;
-        if (value.length > 0) {
-            memcpy(text, value.as.str, value.length);
-        }
-        text[value.length] = '\0';
-        value.as.str = text;
-        *texts = text + value.length + 1;
+        const char *text = value.as.str;
+        value.as.bytes = *texts;
+        *texts = mfi_put_byte(mfi_put_bytes(*texts, text, value.length), '\0');
     }
     return value;
 }
 
+/* Where the elements of one open container go. */
+typedef struct frame {
+    mf_value *next;
+    uint64_t left;
+} frame;
+
 /* The bytes were checked: nothing can go wrong any more. */
 static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
 {
-    mfi_reader reader = {.data = bytes.data, .size = bytes.size, .structure_only = true};
+    const uint8_t *at = bytes.data;
+    const uint8_t *end = bytes.data + bytes.size;
     mf_value *values = tree->memory; /* the first is the root, then containers' elements */
-    char *texts = (char *)(values + value_count);
+    uint8_t *texts = (uint8_t *)(values + value_count);
     mf_value *unused = values + 1;
-    frame frames[MFI_DEPTH_MAX + 1];
+    frame outer[MFI_DEPTH_MAX + 1];
     uint32_t open = 0;
-    frames[0] = (frame){.next = values, .left = 1};
-    while (frames[0].left > 0 || open > 0) {
-        if (frames[open].left == 0) {
-            open--;
-            continue;
-        }
+    frame inner = {.next = values, .left = 1};
+    for (;;) {
         mf_value value;
-        (void)mfi_reader_next(&reader, &value, NULL);
+        at = mfi_head(at, end, &value);
         value = with_text(value, &texts);
-        mf_value *place = frames[open].next++;
-        frames[open].left--;
+        mf_value *place = inner.next++;
+        inner.left--;
         if (value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP) {
-            uint32_t count = value.type == MF_TYPE_MAP ? value.length * 2 : value.length;
+            uint64_t count = value.type == MF_TYPE_MAP ? (uint64_t)value.length * 2 : value.length;
             value.as.items = unused;
-            frames[++open] = (frame){.next = unused, .left = count};
+            outer[open++] = inner;
+            inner = (frame){.next = unused, .left = count};
             unused += count;
         }
         *place = value;
+        while (inner.left == 0) {
+            if (open == 0) {
+                tree->count = value_count;
+                tree->root = values[0];
+                return;
+            }
+            inner = outer[--open];
+        }
     }
-    tree->count = value_count;
-    tree->root = values[0];
+}
+
+/* A scalar or an array of scalars in one pass: false if it is something else or not sound. Memory
+ * is asked for by the bytes that are there, of which each element has one at least. */
+static bool decode_flat(mfi_tree *tree, mfi_slice bytes, const mfi_limits *limits,
+                        mf_status *ret_status, mf_error *error)
+{
+    mf_value value;
+    const uint8_t *end = bytes.data + bytes.size;
+    const uint8_t *at = mfi_head(bytes.data, end, &value);
+    if (at == NULL || value.type == MF_TYPE_MAP || !mfi_head_fits(&value, limits)) {
+        return false;
+    }
+    uint32_t count = value.type == MF_TYPE_ARRAY ? value.length : 0;
+    *ret_status = reserve(tree, (count + 1u) * sizeof(mf_value) + bytes.size, error);
+    if (*ret_status != MF_OK) {
+        return true;
+    }
+    mf_value *values = tree->memory;
+    uint8_t *texts = (uint8_t *)(values + count + 1);
+    mf_value root = with_text(value, &texts);
+    if (root.type == MF_TYPE_ARRAY) {
+        root.as.items = values + 1;
+    }
+    values[0] = root;
+    for (uint32_t i = 1; i <= count; i++) {
+        at = mfi_head(at, end, &value);
+        if (at == NULL || value.type == MF_TYPE_ARRAY || value.type == MF_TYPE_MAP ||
+            !mfi_head_fits(&value, limits)) {
+            return false;
+        }
+        values[i] = with_text(value, &texts);
+    }
+    if (at == end) {
+        tree->count = count + 1u;
+        tree->root = root;
+    }
+    return at == end;
 }
 
 mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
@@ -102,7 +145,13 @@ mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
                          .root = tree->name != NULL ? tree->name : "value"};
     mfi_extent extent = {0};
     tree->root = mf_nil();
-    mf_status status = mfi_reader_skip(&reader, 0, &extent, error);
+    mf_status status = MF_OK;
+    if (bytes.size > 0 && bytes.size <= FLAT_MAX_BYTES &&
+        decode_flat(tree, bytes, tree->limits != NULL ? tree->limits : &mfi_limits_default, &status,
+                    error)) {
+        return status;
+    }
+    status = mfi_reader_skip(&reader, 0, &extent, error);
     if (status == MF_OK && reader.at != reader.size) {
         status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the msgpack value",
                           reader.size - reader.at);
