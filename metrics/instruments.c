@@ -3,23 +3,14 @@
 #include "metrics/instruments.h"
 
 #include <math.h>
-
-unsigned mfi_shard_index(void)
-{
-    static _Atomic(unsigned) next;
-    static _Thread_local unsigned own; /* 0: none yet, else index + 1 */
-    if (own == 0) {
-        own = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % MFI_SHARDS + 1;
-    }
-    return own - 1;
-}
+#include <stdbool.h>
 
 /* ---- Counters and gauges ---- */
 
 void mf_counter_add(mf_counter *counter, uint64_t n)
 {
-    atomic_fetch_add_explicit(&counter->page->cells[mfi_shard_index()][counter->index], n,
-                              memory_order_relaxed);
+    unsigned shard = mfi_shard_index();
+    mfi_cell_add(shard, &counter->page->cells[shard][counter->index], n);
 }
 
 uint64_t mf_counter_value(const mf_counter *counter)
@@ -51,67 +42,56 @@ double mf_gauge_value(const mf_gauge *gauge)
 
 /* ---- Recording ---- */
 
-/* The pointer at place, made on first use. Two threads may make it at once: one wins, and the
- * arena keeps the other's memory. */
-static mfi_histogram_shard *shard_of(mf_histogram *histogram)
+void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t size)
 {
-    _Atomic(mfi_histogram_shard *) *place = &histogram->shards[mfi_shard_index()];
-    mfi_histogram_shard *shard = atomic_load_explicit(place, memory_order_acquire);
-    if (shard == NULL) {
-        mfi_histogram_shard *made = histogram->arena.allocate(histogram->arena.self, sizeof *made);
-        if (made != NULL && atomic_compare_exchange_strong_explicit(
-                                place, &shard, made, memory_order_acq_rel, memory_order_acquire)) {
-            shard = made;
-        }
-    }
-    return shard;
+    void *found = NULL;
+    void *made = arena->allocate(arena->self, size);
+    bool placed = made != NULL &&
+                  atomic_compare_exchange_strong_explicit(place, &found, made, memory_order_acq_rel,
+                                                          memory_order_acquire);
+    return placed ? made : found;
 }
 
-static mfi_octave *octave_of(mf_histogram *histogram, mfi_histogram_shard *shard, int octave)
+static void record(mf_histogram *histogram, int index, uint64_t integer)
 {
-    _Atomic(mfi_octave *) *place = &shard->octaves[octave];
-    mfi_octave *cells = atomic_load_explicit(place, memory_order_acquire);
-    if (cells == NULL) {
-        mfi_octave *made = histogram->arena.allocate(histogram->arena.self, sizeof *made);
-        if (made != NULL && atomic_compare_exchange_strong_explicit(
-                                place, &cells, made, memory_order_acq_rel, memory_order_acquire)) {
-            cells = made;
-        }
-    }
-    return cells;
-}
-
-static void record(mf_histogram *histogram, double value, uint64_t integer)
-{
-    const mfi_layout *layout = histogram->layout;
-    mfi_histogram_shard *shard = shard_of(histogram);
+    unsigned own = mfi_shard_index();
+    mfi_histogram_shard *shard =
+        mfi_made_on_use(&histogram->arena, &histogram->shards[own], sizeof *shard);
     if (shard == NULL) {
         return; /* no memory for the very first value of a thread: nothing to count in */
     }
-    int index = mfi_layout_index(layout, value);
     _Atomic(uint64_t) *cell = &shard->under;
-    if (index >= layout->octaves * MFI_CELLS_PER_OCTAVE) {
+    if (index >= histogram->layout->octaves * MFI_CELLS_PER_OCTAVE) {
         cell = &shard->over;
     } else if (index >= 0) {
-        mfi_octave *octave = octave_of(histogram, shard, index / MFI_CELLS_PER_OCTAVE);
+        mfi_octave *octave = mfi_made_on_use(
+            &histogram->arena, &shard->octaves[index / MFI_CELLS_PER_OCTAVE], sizeof *octave);
         /* Without memory it is counted, if not in its place. */
         cell = octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &shard->over;
     }
-    atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&shard->sum, integer, memory_order_relaxed);
+    mfi_cell_add(own, cell, 1);
+    mfi_cell_add(own, &shard->sum, integer);
 }
 
 void mf_histogram_record(mf_histogram *histogram, double value)
 {
     double positive = value > 0 ? value : 0; /* NaN too */
     double integer = fmin(positive * histogram->layout->unit, 0x1p62);
-    record(histogram, positive, (uint64_t)integer);
+    record(histogram, mfi_layout_index(histogram->layout, positive), (uint64_t)integer);
+}
+
+void mfi_histogram_record_integer(mf_histogram *histogram, uint64_t integer)
+{
+    record(histogram, mfi_layout_index_integer(histogram->layout, integer), integer);
 }
 
 void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
 {
-    /* A division is rounded correctly, so that a power of two stays on its side of its bound. */
-    record(histogram, (double)duration_ns / 1e9, duration_ns);
+    const mfi_layout *layout = histogram->layout;
+    /* A size cannot be recorded in nanoseconds; seconds are what it would be if it could. */
+    int index = layout->integer_is_ns ? mfi_layout_index_integer(layout, duration_ns)
+                                      : mfi_layout_index(layout, (double)duration_ns / 1e9);
+    record(histogram, index, duration_ns);
 }
 
 /* ---- Reading ---- */
@@ -130,7 +110,8 @@ void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells)
         ret_cells->over += over;
         ret_cells->count += under + over;
         for (int o = 0; o < histogram->layout->octaves; o++) {
-            mfi_octave *octave = atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
+            const mfi_octave *octave =
+                atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
             for (int c = 0; octave != NULL && c < MFI_CELLS_PER_OCTAVE; c++) {
                 uint64_t n = atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
                 ret_cells->cells[o * MFI_CELLS_PER_OCTAVE + c] += n;
