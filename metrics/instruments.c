@@ -52,7 +52,9 @@ void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t siz
     return placed ? made : found;
 }
 
-static void record(mf_histogram *histogram, int index, uint64_t integer)
+/* The general way: for the first value of a thread or of an octave, and for the shared shard. */
+static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int index,
+                                                    uint64_t integer)
 {
     unsigned own = mfi_shard_index();
     mfi_histogram_shard *shard =
@@ -61,7 +63,7 @@ static void record(mf_histogram *histogram, int index, uint64_t integer)
         return; /* no memory for the very first value of a thread: nothing to count in */
     }
     _Atomic(uint64_t) *cell = &shard->under;
-    if (index >= histogram->layout->octaves * MFI_CELLS_PER_OCTAVE) {
+    if (index >= histogram->layout->cells) {
         cell = &shard->over;
     } else if (index >= 0) {
         mfi_octave *octave = mfi_made_on_use(
@@ -70,6 +72,28 @@ static void record(mf_histogram *histogram, int index, uint64_t integer)
         cell = octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &shard->over;
     }
     mfi_cell_add(own, cell, 1);
+    mfi_cell_add(own, &shard->sum, integer);
+}
+
+/* What nearly every value takes: an owned shard, and cells that exist. */
+static inline void record(mf_histogram *histogram, int index, uint64_t integer)
+{
+    unsigned own = mfi_thread_shard - 1; /* 0, for none yet, becomes the largest number */
+    unsigned place = (unsigned)index;
+    mfi_histogram_shard *shard = NULL;
+    mfi_octave *octave = NULL;
+    if (own < MFI_SHARED_SHARD) {
+        shard = atomic_load_explicit(&histogram->shards[own], memory_order_acquire);
+    }
+    if (shard != NULL && place < (unsigned)histogram->layout->cells) {
+        octave = atomic_load_explicit(&shard->octaves[place / MFI_CELLS_PER_OCTAVE],
+                                      memory_order_acquire);
+    }
+    if (octave == NULL) {
+        record_slowly(histogram, index, integer);
+        return;
+    }
+    mfi_cell_add(own, &octave->cells[place % MFI_CELLS_PER_OCTAVE], 1);
     mfi_cell_add(own, &shard->sum, integer);
 }
 
@@ -82,16 +106,23 @@ void mf_histogram_record(mf_histogram *histogram, double value)
 
 void mfi_histogram_record_integer(mf_histogram *histogram, uint64_t integer)
 {
-    record(histogram, mfi_layout_index_integer(histogram->layout, integer), integer);
+    record(histogram, mfi_layout_near_index(histogram->layout, integer), integer);
+}
+
+/* A size is no time: the seconds are taken for its number. */
+static __attribute__((noinline)) void record_seconds(mf_histogram *histogram, uint64_t duration_ns)
+{
+    record_slowly(histogram, mfi_layout_index(histogram->layout, (double)duration_ns / 1e9),
+                  duration_ns);
 }
 
 void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
 {
-    const mfi_layout *layout = histogram->layout;
-    /* A size cannot be recorded in nanoseconds; seconds are what it would be if it could. */
-    int index = layout->integer_is_ns ? mfi_layout_index_integer(layout, duration_ns)
-                                      : mfi_layout_index(layout, (double)duration_ns / 1e9);
-    record(histogram, index, duration_ns);
+    if (__builtin_expect(histogram->layout->integer_is_ns, 1)) {
+        record(histogram, mfi_layout_near_index(histogram->layout, duration_ns), duration_ns);
+    } else {
+        record_seconds(histogram, duration_ns);
+    }
 }
 
 /* ---- Reading ---- */
@@ -130,7 +161,7 @@ double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, doub
     }
     uint64_t rank = (uint64_t)ceil(q * (double)cells->count);
     uint64_t seen = cells->under;
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
+    int most = layout->cells;
     if (seen >= rank) {
         return mfi_layout_middle(layout, -1);
     }

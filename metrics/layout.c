@@ -52,7 +52,9 @@ static void make_tables(void)
         double fraction = frexp(layouts[i].unit, &exponent); /* unit = 2 * fraction * 2^(e - 1) */
         make_ladder(&layouts[i].of_integers, 2 * (long double)fraction);
         make_ladder(&layouts[i].of_values, 1);
-        layouts[i].integer_base = 63 - (exponent - 1) - layouts[i].lowest_exponent;
+        layouts[i].cells = layouts[i].octaves * MFI_CELLS_PER_OCTAVE;
+        layouts[i].integer_base =
+            (63 - (exponent - 1) - layouts[i].lowest_exponent) * MFI_CELLS_PER_OCTAVE;
     }
 }
 
@@ -71,8 +73,7 @@ int mfi_layout_index(const mfi_layout *layout, double value)
     uint64_t number = bits << (63 - MANTISSA_BITS) | HIGHEST_BIT;
     int index = (exponent - layout->lowest_exponent) * MFI_CELLS_PER_OCTAVE +
                 mfi_ladder_index(&layout->of_values, number);
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
-    return index < 0 ? -1 : index > most ? most : index;
+    return mfi_layout_clamp(layout, index);
 }
 
 double mfi_layout_bound(const mfi_layout *layout, int index)
@@ -82,11 +83,10 @@ double mfi_layout_bound(const mfi_layout *layout, int index)
 
 double mfi_layout_middle(const mfi_layout *layout, int index)
 {
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
     if (index < 0) {
         return exp2(layout->lowest_exponent);
     }
-    if (index >= most) {
+    if (index >= layout->cells) {
         return exp2(layout->lowest_exponent + layout->octaves);
     }
     return exp2(((double)index + 0.5) / MFI_CELLS_PER_OCTAVE + layout->lowest_exponent);

@@ -37,7 +37,8 @@ typedef struct mfi_layout {
     size_t bound_count;  /* exposed classic bounds: 2^(first + i * step) */
     int bound_first, bound_step;
     bool integer_is_ns;
-    int integer_base;       /* octaves between an integer's leading one and cell 0 */
+    int cells;              /* octaves * 32 */
+    int integer_base;       /* cells between the highest bit of an integer and cell 0 */
     mfi_ladder of_integers; /* cells of recorded integers */
     mfi_ladder of_values;   /* cells of doubles */
 } mfi_layout;
@@ -48,14 +49,23 @@ const mfi_layout *mfi_layout_of(mf_metric_scale scale);
 /* Index of the cell that holds a positive value: -1 underflow, octaves * 32 overflow. */
 int mfi_layout_index(const mfi_layout *layout, double value);
 
-/* As mfi_layout_index(layout, integer / unit), without a division. */
-static inline int mfi_layout_index_integer(const mfi_layout *layout, uint64_t integer)
+/* As mfi_layout_index(layout, integer / unit), without a division. _near leaves out the clamping:
+ * what is beyond either end may be further beyond it. */
+static inline int mfi_layout_near_index(const mfi_layout *layout, uint64_t integer)
 {
     int zeros = __builtin_clzll(integer | 1);
-    int index = mfi_ladder_index(&layout->of_integers, integer << zeros) +
-                (layout->integer_base - zeros) * MFI_CELLS_PER_OCTAVE;
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
-    return index < 0 ? -1 : index > most ? most : index;
+    return mfi_ladder_index(&layout->of_integers, integer << zeros) + layout->integer_base -
+           zeros * MFI_CELLS_PER_OCTAVE;
+}
+
+static inline int mfi_layout_clamp(const mfi_layout *layout, int index)
+{
+    return index < 0 ? -1 : index > layout->cells ? layout->cells : index;
+}
+
+static inline int mfi_layout_index_integer(const mfi_layout *layout, uint64_t integer)
+{
+    return mfi_layout_clamp(layout, mfi_layout_near_index(layout, integer));
 }
 
 /* Upper bound of a cell, and the value that stands for those in it (their geometric middle). */
