@@ -160,6 +160,11 @@ size_t mfi_ring_capacity(const mfi_ring *ring)
     return ring->mask + 1;
 }
 
+uint64_t mfi_ring_claimed(const mfi_ring *ring)
+{
+    return atomic_load_explicit(&ring->claimed, memory_order_relaxed);
+}
+
 size_t mfi_ring_used(const mfi_ring *ring)
 {
     uint64_t popped = atomic_load_explicit(&ring->popped, memory_order_relaxed);

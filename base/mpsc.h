@@ -44,6 +44,8 @@ void mfi_ring_commit(mfi_ring *ring, uint64_t ticket);
 void *mfi_ring_peek(mfi_ring *ring);
 void mfi_ring_pop(mfi_ring *ring);
 size_t mfi_ring_capacity(const mfi_ring *ring);
+/* How many cells were ever claimed. */
+uint64_t mfi_ring_claimed(const mfi_ring *ring);
 /* A moment's reading. */
 size_t mfi_ring_used(const mfi_ring *ring);
 

@@ -209,6 +209,31 @@ size_t mfi_format_double(char *to, size_t size, double value, bool keep_point)
     return mfi_str_copy(to, size, text);
 }
 
+char *mfi_put_padded(char *to, uint64_t value, int width)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    int left = width;
+    for (; left >= 2; left -= 2, value /= 100) {
+        memcpy(to + left - 2, pairs + value % 100 * 2, 2);
+    }
+    if (left == 1) {
+        to[0] = (char)('0' + value % 10);
+    }
+    return to + width;
+}
+
+char *mfi_put_u64(char *to, uint64_t value)
+{
+    int width = 1;
+    for (uint64_t more = 10; width < MFI_DIGITS_MAX && value >= more; width++) {
+        more *= 10; /* 10^20 overflows, but is never compared with */
+    }
+    return mfi_put_padded(to, value, width);
+}
+
 size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals)
 {
     time_t seconds = (time_t)(wall_ns / UINT64_C(1000000000));

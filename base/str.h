@@ -78,6 +78,11 @@ bool mfi_parse_int(const char *text, int64_t least, int64_t most, int64_t *ret_v
 /* Shortest decimal text that reads back as the same double ("0.1", "1.0" gets its ".0" when
  * `keep_point`). NaN and infinities become "NaN", "+Inf", "-Inf". Returns the length. */
 size_t mfi_format_double(char *to, size_t size, double value, bool keep_point);
+/* Decimal digits without a NUL, at most MFI_DIGITS_MAX of them; gives the end. _padded writes
+ * exactly `width` digits, with zeros in front, of a value that has no more. */
+#define MFI_DIGITS_MAX 20
+char *mfi_put_u64(char *to, uint64_t value);
+char *mfi_put_padded(char *to, uint64_t value, int width);
 /* RFC 3339 UTC with `decimals` (0, 3, 6 or 9): "2026-11-24T04:00:00.120345Z". */
 size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals);
 void mfi_format_hex(char *to, const uint8_t *bytes, size_t count); /* 2 * count + NUL, lower case */

@@ -131,6 +131,22 @@ static mfi_function *find(mfi_target *target, const char *name, size_t length)
     return NULL;
 }
 
+static bool copy_name(char to[MFI_CALL_NAME_MAX], const char *name)
+{
+    size_t length = strlen(name);
+    bool fits = length > 0 && length < MFI_CALL_NAME_MAX;
+    memcpy(to, name, fits ? length : 0); /* it was zeroed */
+    return fits;
+}
+
+static void name_function(const mfi_target *target, mfi_function *function)
+{
+    mfi_call_names *names = &function->names;
+    function->has_names = copy_name(names->target, target->name) &&
+                          copy_name(names->function, function->name) &&
+                          (target->worker == NULL || copy_name(names->worker, target->worker));
+}
+
 static mfi_function *add_locked(mfi_target *target, const char *name, size_t length)
 {
     size_t at = 0;
@@ -148,6 +164,7 @@ static mfi_function *add_locked(mfi_target *target, const char *name, size_t len
         free(function);
         return NULL;
     }
+    name_function(target, function);
     mfi_function_series_make(target, function, function->name);
     atomic_store_explicit(&target->functions[at], function, memory_order_release);
     return function;

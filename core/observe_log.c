@@ -9,46 +9,135 @@
 
 static mf_log_level level_of(mf_status status)
 {
+    if (status == MF_OK) {
+        return MF_LOG_INFO;
+    }
     const char *word = mfi_err_level(status);
     return strcmp(word, "error") == 0  ? MF_LOG_ERROR
            : strcmp(word, "warn") == 0 ? MF_LOG_WARN
                                        : MF_LOG_INFO;
 }
 
+/* ---- Names ---- */
+
+/* Whose call it is: texts of the span and its target, or those of a note. */
+typedef struct call_texts {
+    const char *target, *worker, *function, *namespace_name;
+} call_texts;
+
+static call_texts texts_of(const mfi_span *span)
+{
+    return (call_texts){.target = span->target->name,
+                        .worker = span->target->worker,
+                        .function = span->function_name,
+                        .namespace_name = span->namespace_name};
+}
+
+static void add_target(mfi_record *record, bool is_server, const char *name, const char *worker)
+{
+    mfi_record_str(record, is_server ? "worker" : "target", name);
+    if (!is_server) {
+        mfi_record_str(record, "worker", worker);
+    }
+}
+
 void mfi_log_target(mfi_record *record, const mfi_target *target)
 {
-    mfi_record_str(record, target->is_server ? "worker" : "target", target->name);
-    if (!target->is_server) {
-        mfi_record_str(record, "worker", target->worker);
+    add_target(record, target->is_server, target->name, target->worker);
+}
+
+static void add_call(mfi_record *record, const mfi_span *span, const call_texts *texts)
+{
+    add_target(record, span->is_server, texts->target, texts->worker);
+    mfi_record_context(record, &span->context);
+    mfi_record_str(record, "function", texts->function);
+    mfi_record_str(record, "namespace", texts->namespace_name);
+}
+
+/* ---- Notes ----
+ *
+ * Calls that begin, and those that end well, are noted: the writer makes the record. */
+
+typedef struct call_note {
+    mfi_span span; /* its pointers lead nowhere by then */
+    mfi_call_names names;
+    char namespace_name[MFI_CALL_NAME_MAX]; /* empty: none */
+} call_note;
+_Static_assert(sizeof(call_note) <= MFI_RECORD_DATA, "a note must fit a cell");
+
+/* False where a name does not fit: then the caller makes the record. */
+static bool leave_note(mf_logger *logger, mf_log_level level, const char *event,
+                       mfi_log_expand_fn expand, const mfi_span *span, uint64_t at_ns)
+{
+    uint64_t ticket = 0;
+    const char *space = span->namespace_name;
+    size_t length = space != NULL ? strnlen(space, MFI_CALL_NAME_MAX) : 0;
+    if (!span->function->has_names || (space != NULL && length == 0) ||
+        length == MFI_CALL_NAME_MAX) {
+        return false;
     }
+    call_note *note = mfi_log_note_begin(logger, level, event, expand, at_ns, &ticket);
+    if (note != NULL) {
+        note->span = *span;
+        note->names = span->function->names;
+        memcpy(note->namespace_name, space != NULL ? space : "", length);
+        note->namespace_name[length] = '\0';
+        mfi_log_note_commit(logger, ticket);
+    }
+    return true;
+}
+
+static const char *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static call_texts texts_of_note(const call_note *note)
+{
+    return (call_texts){.target = note->names.target,
+                        .worker = text_or_null(note->names.worker),
+                        .function = note->names.function,
+                        .namespace_name = text_or_null(note->namespace_name)};
 }
 
 /* ---- Calls ---- */
 
-static void add_call(mfi_record *record, const mfi_span *span)
+static void add_attempt(mfi_record *record, const mfi_span *span)
 {
-    mfi_log_target(record, span->target);
-    mfi_record_context(record, &span->context);
-    mfi_record_str(record, "function", span->function_name);
-    mfi_record_str(record, "namespace", span->namespace_name);
-}
-
-void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span)
-{
-    mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, MF_LOG_DEBUG, "request_start", &on_stack);
-    if (record == NULL) {
-        return;
-    }
-    mfi_record_message_pair(record, span->is_server ? "Running" : "Calling", span->function_name);
-    add_call(record, span);
     if (!span->is_server) {
         mfi_record_int(record, "attempt", span->attempt);
         if (span->deadline_ms != MF_TIMEOUT_INFINITE) {
             mfi_record_int(record, "deadline_ms", span->deadline_ms);
         }
     }
-    (void)mfi_log_commit(record);
+}
+
+static void add_begin(mfi_record *record, const mfi_span *span, const call_texts *texts)
+{
+    mfi_record_message_pair(record, span->is_server ? "Running" : "Calling", texts->function);
+    add_call(record, span, texts);
+    add_attempt(record, span);
+}
+
+static void expand_begin(mfi_record *record, const void *data)
+{
+    const call_note *note = data;
+    call_texts texts = texts_of_note(note);
+    add_begin(record, &note->span, &texts);
+}
+
+void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span)
+{
+    mfi_record on_stack;
+    uint64_t at_ns = span->is_server ? span->sent_ns : span->start_ns;
+    if (!mfi_log_enabled(observer->logger, MF_LOG_DEBUG) ||
+        leave_note(observer->logger, MF_LOG_DEBUG, "request_start", expand_begin, span, at_ns)) {
+        return;
+    }
+    call_texts texts = texts_of(span);
+    (void)mfi_log_start(observer->logger, MF_LOG_DEBUG, "request_start", &on_stack);
+    add_begin(&on_stack, span, &texts);
+    (void)mfi_log_commit(&on_stack);
 }
 
 static void add_phase(mfi_record *record, const char *key, bool known, uint64_t ns)
@@ -108,28 +197,18 @@ static const char *end_event(mf_status status)
                                         : "request_error";
 }
 
-void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_error *error)
+static void add_end(mfi_record *record, const mfi_span *span, const call_texts *texts,
+                    const mf_error *error)
 {
-    mfi_record on_stack;
-    mfi_record *record =
-        mfi_log_begin(observer->logger, level_of(span->status), end_event(span->status), &on_stack);
-    if (record == NULL) {
-        return;
-    }
     mfi_record_message_pair(record, span->status == MF_OK ? "Completed" : "Failed",
-                            span->function_name);
-    add_call(record, span);
+                            texts->function);
+    add_call(record, span, texts);
     mfi_record_str(record, "status", mf_err_status(span->status));
     mfi_record_bool(record, "success", span->status == MF_OK);
     if (span->status != MF_OK) {
         add_error(record, span->status, error);
     }
-    if (!span->is_server) {
-        mfi_record_int(record, "attempt", span->attempt);
-        if (span->deadline_ms != MF_TIMEOUT_INFINITE) {
-            mfi_record_int(record, "deadline_ms", span->deadline_ms);
-        }
-    }
+    add_attempt(record, span);
     mfi_record_ms(record, "duration_ms", span->end_ns - span->start_ns);
     add_phases(record, span);
     if (span->request_bytes != 0) {
@@ -141,7 +220,29 @@ void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_err
     if (span->correlation_id_replaced) {
         mfi_record_str(record, "reason", "correlation_id was not fit for use and was replaced");
     }
-    (void)mfi_log_commit(record);
+}
+
+static void expand_end(mfi_record *record, const void *data)
+{
+    const call_note *note = data;
+    call_texts texts = texts_of_note(note);
+    add_end(record, &note->span, &texts, NULL);
+}
+
+void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_error *error)
+{
+    mfi_record on_stack;
+    mf_log_level level = level_of(span->status);
+    const char *event = end_event(span->status);
+    if (!mfi_log_enabled(observer->logger, level) ||
+        (span->status == MF_OK &&
+         leave_note(observer->logger, level, event, expand_end, span, span->end_ns))) {
+        return;
+    }
+    call_texts texts = texts_of(span);
+    (void)mfi_log_start(observer->logger, level, event, &on_stack);
+    add_end(&on_stack, span, &texts, error);
+    (void)mfi_log_commit(&on_stack);
 }
 
 void mfi_log_retry(mfi_observer *observer, const mfi_span *span, mf_status status,
@@ -152,8 +253,9 @@ void mfi_log_retry(mfi_observer *observer, const mfi_span *span, mf_status statu
     if (record == NULL) {
         return;
     }
-    mfi_record_message_pair(record, "Trying again", span->function_name);
-    add_call(record, span);
+    call_texts texts = texts_of(span);
+    mfi_record_message_pair(record, "Trying again", texts.function);
+    add_call(record, span, &texts);
     mfi_record_str(record, "status", mf_err_status(status));
     add_error(record, status, error);
     mfi_record_int(record, "attempt", span->attempt);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "core/observe_parts.h"
+#include "metrics/instruments.h"
 
 /* The closed set of call statuses; a status word is the index into a function's counters. */
 static const char *const status_words[MFI_STATUS_WORDS] = {
@@ -49,7 +50,7 @@ void mfi_measure_attempt(const mfi_span *span)
     if (span->target->measured) {
         mf_counter_add(
             span->attempt > 1 ? span->target->attempts_retry : span->target->attempts_first, 1);
-        mf_histogram_record(span->target->request_size, (double)span->request_bytes);
+        mfi_histogram_record_integer(span->target->request_size, span->request_bytes);
     }
 }
 
@@ -117,9 +118,9 @@ static void measure_client_end(const mfi_span *span)
     mf_histogram_record_ns(span->status == MF_OK ? span->function->duration_ok
                                                  : span->function->duration_error,
                            duration);
-    mf_window_record_ns(target->window, duration);
+    mfi_window_record_at(target->window, duration, span->end_ns);
     if (span->response_bytes != 0) {
-        mf_histogram_record(target->response_size, (double)span->response_bytes);
+        mfi_histogram_record_integer(target->response_size, span->response_bytes);
     }
     measure_phases(span);
 }

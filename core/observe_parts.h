@@ -45,7 +45,16 @@ struct mfi_observer {
     _Atomic(uint64_t) overflow_logged_ns; /* when queue_overflow was logged last */
 };
 
+/* The names of a call, of a fixed size so that copying them takes a few instructions. */
+#define MFI_CALL_NAME_MAX 32
+typedef struct mfi_call_names {
+    char target[MFI_CALL_NAME_MAX], function[MFI_CALL_NAME_MAX];
+    char worker[MFI_CALL_NAME_MAX]; /* empty: none */
+} mfi_call_names;
+
 struct mfi_function {
+    bool has_names; /* false where one is not known before the call, or too long */
+    mfi_call_names names;
     char *name; /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;

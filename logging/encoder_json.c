@@ -1,125 +1,221 @@
-#include <inttypes.h>
-#include <stdio.h>
+/* One record as a line of JSON. A line has room for the worst case before it is written, so that
+ * nothing is checked on the way: see room_for(). */
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "logging/logger.h"
 
-static void key(mfi_buf *to, const char *name)
+#define PUT(to, literal) put((to), (literal), sizeof(literal) - 1)
+
+static char *put(char *to, const char *bytes, size_t size)
 {
-    mfi_buf_append_str(to, ",\"");
-    mfi_buf_append_str(to, name);
-    mfi_buf_append_str(to, "\":");
+    memcpy(to, bytes, size);
+    return to + size;
 }
 
-static void text(mfi_buf *to, const char *bytes, size_t size, size_t most)
+/* Enough for any record: a byte of a text becomes at most six; an entry takes at least ten bytes of
+ * data, and as text its key (of 60 bytes, if it is not among the data) and at most 26 more; head
+ * and tail have fixed lengths but for an event of 64 bytes and the constant part. */
+static size_t room_for(const mf_logger *logger, const mfi_record *record)
 {
-    mfi_buf_append_byte(to, '"');
-    mfi_json_append_escaped(to, bytes, mfi_utf8_prefix(bytes, size, most));
-    mfi_buf_append_byte(to, '"');
+    return 1024 + logger->constant.size + (size_t)record->size * 9;
 }
 
-static void pair(mfi_buf *to, const char *name, const char *value)
-{
-    key(to, name);
-    text(to, value, strlen(value), SIZE_MAX);
-}
+/* ---- Texts ---- */
 
-static void number(mfi_buf *to, const char *name, int64_t value)
-{
-    key(to, name);
-    mfi_buf_printf(to, "%" PRId64, value);
-}
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* The fields that every record has, in their fixed order. */
-static void head(mfi_buf *to, const mf_logger *logger, const mfi_record *record, size_t most)
+/* Whether none of eight characters has to be escaped, or is outside of ASCII. The sums carry into
+ * the highest bit of a byte, and from it into no other, since all bytes are below 128. */
+static bool all_plain(uint64_t word)
 {
-    static const int severities[] = {0, 1, 5, 9, 13, 17, 21};
-    char time[40];
-    (void)mfi_format_rfc3339(time, sizeof time, record->wall_ns, 6);
-    mfi_buf_append_str(to, "{\"timestamp\":\"");
-    mfi_buf_append_str(to, time);
-    mfi_buf_append_str(to, "\"");
-    pair(to, "level", mfi_level_word((mf_log_level)record->level));
-    number(to, "severity_number", severities[record->level]);
-    key(to, "event");
-    if (record->event != NULL) {
-        text(to, record->event, strlen(record->event), SIZE_MAX);
-    } else {
-        text(to, (const char *)record->data + record->event_at, record->event_size, SIZE_MAX);
+    const uint64_t high = EACH_BYTE(0x80);
+    uint64_t quote = word ^ EACH_BYTE('"');
+    uint64_t backslash = word ^ EACH_BYTE('\\');
+    if ((word & high) != 0) {
+        return false;
     }
-    key(to, "message");
-    text(to, (const char *)record->data + record->message_at, record->message_size, most);
-    key(to, "seq");
-    mfi_buf_printf(to, "%" PRIu64, record->seq);
-    pair(to, "service", logger->service);
-    pair(to, "instance", logger->instance);
-    pair(to, "role", logger->role);
-    number(to, "pid", logger->pid);
-    number(to, "tid", record->tid);
+    uint64_t not_control = word + EACH_BYTE(0x80 - 0x20);
+    uint64_t is_delete = word + EACH_BYTE(1);
+    uint64_t not_quote = quote + EACH_BYTE(0x7f);
+    uint64_t not_backslash = backslash + EACH_BYTE(0x7f);
+    return (not_control & ~is_delete & not_quote & not_backslash & high) == high;
 }
 
-static void value(mfi_buf *to, const mfi_entry *entry, size_t most)
+static bool is_plain(unsigned char c)
 {
-    char digits[40];
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static char *put_escaped(mfi_buf *buf, char *to, const char *text, size_t size)
+{
+    size_t at = 0;
+    for (; size - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, text + at, sizeof word);
+        if (!all_plain(word)) {
+            break;
+        }
+        memcpy(to + at, &word, sizeof word);
+    }
+    for (; at < size && is_plain((unsigned char)text[at]); at++) {
+        to[at] = text[at];
+    }
+    to += at;
+    if (at < size) { /* the rest in the general way, into the room that is there */
+        buf->size = (size_t)((uint8_t *)to - buf->data);
+        mfi_json_append_escaped(buf, text + at, size - at);
+        to = (char *)buf->data + buf->size;
+    }
+    return to;
+}
+
+static char *put_text(mfi_buf *buf, char *to, const char *bytes, size_t size, size_t most)
+{
+    *to++ = '"';
+    to = put_escaped(buf, to, bytes, mfi_utf8_prefix(bytes, size, most));
+    *to++ = '"';
+    return to;
+}
+
+static char *put_int(char *to, int64_t value)
+{
+    if (value < 0) {
+        *to++ = '-';
+        return mfi_put_u64(to, (uint64_t)0 - (uint64_t)value);
+    }
+    return mfi_put_u64(to, (uint64_t)value);
+}
+
+bool mfi_encode_constant(mf_logger *logger, const char *service, const char *instance,
+                         const char *role)
+{
+    const char *const pairs[][2] = {
+        {",\"service\":\"", service}, {"\",\"instance\":\"", instance}, {"\",\"role\":\"", role}};
+    mfi_buf_init(&logger->constant, 0);
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        mfi_buf_append_str(&logger->constant, pairs[i][0]);
+        mfi_json_append_escaped(&logger->constant, pairs[i][1], strlen(pairs[i][1]));
+    }
+    mfi_buf_printf(&logger->constant, "\",\"pid\":%d,\"tid\":", (int)getpid());
+    return !logger->constant.failed;
+}
+
+/* ---- The fields that every record has, in their fixed order ---- */
+
+static char *put_time(char *to, mf_logger *logger, uint64_t wall_ns)
+{
+    uint64_t second = wall_ns / MFI_NS_PER_S;
+    if (second != logger->stamp_second || logger->stamp[0] == '\0') {
+        (void)mfi_format_rfc3339(logger->stamp, sizeof logger->stamp, second * MFI_NS_PER_S, 0);
+        logger->stamp_second = second;
+    }
+    to = put(to, logger->stamp, sizeof "2026-11-24T04:00:00" - 1);
+    *to++ = '.';
+    to = mfi_put_padded(to, wall_ns % MFI_NS_PER_S / 1000, 6);
+    *to++ = 'Z';
+    return to;
+}
+
+static char *put_level(char *to, uint8_t level)
+{
+#define LEVEL(word, number)                                                                        \
+    {                                                                                              \
+        "\",\"level\":\"" word "\",\"severity_number\":" number ",\"event\":",                     \
+            sizeof("\",\"level\":\"" word "\",\"severity_number\":" number ",\"event\":") - 1      \
+    }
+    static const struct {
+        const char *text;
+        size_t size;
+    } levels[] = {LEVEL("", "0"),      LEVEL("trace", "1"), LEVEL("debug", "5"),
+                  LEVEL("info", "9"),  LEVEL("warn", "13"), LEVEL("error", "17"),
+                  LEVEL("fatal", "21")};
+#undef LEVEL
+    return put(to, levels[level].text, levels[level].size);
+}
+
+static char *put_head(mfi_buf *buf, char *to, mf_logger *logger, const mfi_record *record,
+                      size_t most)
+{
+    to = PUT(to, "{\"timestamp\":\"");
+    to = put_time(to, logger, record->wall_ns);
+    to = put_level(to, record->level);
+    if (record->event != NULL) {
+        to = put_text(buf, to, record->event, strlen(record->event), SIZE_MAX);
+    } else {
+        to = put_text(buf, to, (const char *)record->data + record->event_at, record->event_size,
+                      SIZE_MAX);
+    }
+    to = PUT(to, ",\"message\":");
+    to = put_text(buf, to, (const char *)record->data + record->message_at, record->message_size,
+                  most);
+    to = PUT(to, ",\"seq\":");
+    to = mfi_put_u64(to, record->seq);
+    to = put(to, (const char *)logger->constant.data, logger->constant.size);
+    return put_int(to, record->tid);
+}
+
+/* ---- The others ---- */
+
+static char *put_value(mfi_buf *buf, char *to, const mfi_entry *entry, size_t most)
+{
     switch (entry->type) {
     case MFI_ENTRY_STR:
-        text(to, entry->text, entry->text_size, most);
-        break;
+        return put_text(buf, to, entry->text, entry->text_size, most);
     case MFI_ENTRY_INT:
-        mfi_buf_printf(to, "%" PRId64, entry->value.int_value);
-        break;
+        return put_int(to, entry->value.int_value);
     case MFI_ENTRY_UINT:
-        mfi_buf_printf(to, "%" PRIu64, entry->value.uint_value);
-        break;
+        return mfi_put_u64(to, entry->value.uint_value);
     case MFI_ENTRY_FLOAT:
-        (void)mfi_format_double(digits, sizeof digits, entry->value.float_value, false);
-        mfi_buf_append_str(to, digits);
-        break;
+        return to + mfi_format_double(to, 40, entry->value.float_value, false);
     case MFI_ENTRY_MS:
-        mfi_buf_printf(to, "%" PRIu64 ".%06" PRIu64, entry->value.uint_value / 1000000,
-                       entry->value.uint_value % 1000000);
-        break;
+        to = mfi_put_u64(to, entry->value.uint_value / 1000000);
+        *to++ = '.';
+        return mfi_put_padded(to, entry->value.uint_value % 1000000, 6);
     case MFI_ENTRY_TRUE:
-        mfi_buf_append_str(to, "true");
-        break;
+        return PUT(to, "true");
     case MFI_ENTRY_FALSE:
-        mfi_buf_append_str(to, "false");
-        break;
+        return PUT(to, "false");
     case MFI_ENTRY_OBJECT:
-        mfi_buf_append_byte(to, '{');
-        break;
+        return PUT(to, "{");
     case MFI_ENTRY_NULL:
     case MFI_ENTRY_TEXT:
     case MFI_ENTRY_END:
-        mfi_buf_append_str(to, "null");
         break;
     }
+    return PUT(to, "null");
 }
 
-static void encode(mfi_buf *to, const mf_logger *logger, const mfi_record *record, size_t most,
-                   bool cut)
+static void encode(mfi_buf *buf, mf_logger *logger, const mfi_record *record, size_t most, bool cut)
 {
     size_t at = 0;
     mfi_entry entry;
     bool first = false; /* in an object: no comma yet */
-    head(to, logger, record, most);
+    char *to = (char *)mfi_buf_reserve(buf, room_for(logger, record));
+    if (to == NULL) {
+        return;
+    }
+    to = put_head(buf, to, logger, record, most);
     while (mfi_record_next(record, &at, &entry)) {
         if (entry.type == MFI_ENTRY_END) {
-            mfi_buf_append_byte(to, '}');
+            *to++ = '}';
             first = false;
             continue;
         }
-        mfi_buf_append_str(to, first ? "\"" : ",\"");
-        mfi_json_append_escaped(to, entry.key, entry.key_size);
-        mfi_buf_append_str(to, "\":");
-        value(to, &entry, most);
+        to = first ? PUT(to, "\"") : PUT(to, ",\"");
+        to = entry.key_copied ? put_escaped(buf, to, entry.key, entry.key_size)
+                              : put(to, entry.key, entry.key_size);
+        to = PUT(to, "\":");
+        to = put_value(buf, to, &entry, most);
         first = entry.type == MFI_ENTRY_OBJECT;
     }
-    mfi_buf_append_str(to, cut || record->truncated ? ",\"truncated\":true}" : "}");
+    to = cut || record->truncated ? PUT(to, ",\"truncated\":true}") : PUT(to, "}");
+    buf->size = (size_t)((uint8_t *)to - buf->data);
 }
 
-void mfi_encode_json(mfi_buf *to, const mf_logger *logger, const mfi_record *record)
+void mfi_encode_json(mfi_buf *to, mf_logger *logger, const mfi_record *record)
 {
     size_t start = to->size;
     size_t most = SIZE_MAX;

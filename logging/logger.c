@@ -1,21 +1,25 @@
 /* Design note.
  *
- * Producers copy a finished record into a cell of a bounded lock-free ring and go on. One writer
- * thread takes the cells in the order they were claimed, numbers them, encodes and writes them in
- * batches. The number (seq) is given by the writer, so that lines appear in its order; what a full
- * ring refused is only counted by its producer, and the writer turns the count into a range of
- * numbers that a log_dropped record declares: kept and declared numbers together have no gap.
+ * Producers put a finished record, or a note of which the writer makes one, into a cell of a
+ * bounded lock-free ring and go on. One writer thread (writer.c) takes the cells in the order they
+ * were claimed, numbers them, encodes and writes them in batches. The number (seq) is given by the
+ * writer, so that lines appear in its order; what a full ring refused is only counted by its
+ * producer, and the writer turns the count into a range of numbers that a log_dropped record
+ * declares: kept and declared numbers together have no gap.
  *
- * The writer sleeps on a futex. A producer exchanges `sleeping` to 0 after it has committed, the
- * writer exchanges it to 1 before it looks at the ring a last time: one of the two sees the other.
- */
+ * The writer sleeps on a futex: it sets `sleeping` before it looks at the ring a last time, a
+ * producer looks at `sleeping` after it has committed, and one of the two sees the other. The full
+ * barrier that this needs on both sides is the writer's alone where membarrier can run it on all
+ * threads of the process; else producers pay for an atomic exchange. */
 #include "logging/logger.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,15 +28,18 @@
 #include "base/str.h"
 
 #define RING_RECORDS 4096
-#define BATCH_BYTES ((size_t)64 * 1024)
 #define HEAD_BYTES offsetof(mfi_record, data)
-#define NAP_NS (5 * MFI_NS_PER_MS)
-#define ACTIVE_NS (100 * MFI_NS_PER_MS) /* so long after the last record it goes on napping */
 
 /* ---- Producers ---- */
 
 static void wake_writer(mf_logger *logger)
 {
+    if (logger->asymmetric) {
+        atomic_signal_fence(memory_order_seq_cst); /* the writer's membarrier does the rest */
+        if (atomic_load_explicit(&logger->sleeping, memory_order_relaxed) == 0) {
+            return;
+        }
+    }
     if (atomic_exchange_explicit(&logger->sleeping, 0, memory_order_acq_rel) != 0) {
         mfi_futex_wake(&logger->sleeping, 1);
     }
@@ -66,201 +73,60 @@ static void note_fill(mf_logger *logger)
     }
 }
 
-bool mfi_log_commit(mfi_record *record)
+static mfi_record *claim(mf_logger *logger, uint8_t level, uint64_t *ret_ticket)
 {
-    mf_logger *logger = record->logger;
-    uint64_t ticket = 0;
-    mfi_record *cell = mfi_ring_claim(logger->ring, most_used(logger, record->level), &ticket);
-    if (cell != NULL) {
-        memcpy(cell, record, HEAD_BYTES + record->size);
-        mfi_ring_commit(logger->ring, ticket);
-        atomic_fetch_add_explicit(&logger->committed, 1, memory_order_release);
-        note_fill(logger);
-    } else {
+    mfi_record *cell = mfi_ring_claim(logger->ring, most_used(logger, level), ret_ticket);
+    if (cell == NULL) {
         atomic_fetch_add_explicit(&logger->refused, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&logger->dropped_ring_full, 1, memory_order_relaxed);
+        wake_writer(logger);
     }
+    return cell;
+}
+
+static void commit(mf_logger *logger, uint64_t ticket)
+{
+    mfi_ring_commit(logger->ring, ticket);
+    note_fill(logger);
     wake_writer(logger);
+}
+
+bool mfi_log_commit(mfi_record *record)
+{
+    uint64_t ticket = 0;
+    mfi_record *cell = claim(record->logger, record->level, &ticket);
+    if (cell != NULL) {
+        memcpy(cell, record, HEAD_BYTES + record->size);
+        commit(record->logger, ticket);
+    }
     return cell != NULL;
 }
 
-/* ---- The writer ---- */
-
-typedef struct line_batch {
-    mfi_buf lines[2]; /* by mf_log_format */
-    uint64_t records;
-} line_batch;
-
-static void write_batch(mf_logger *logger, line_batch *batch)
+void *mfi_log_note_begin(mf_logger *logger, mf_log_level level, const char *event,
+                         mfi_log_expand_fn expand, uint64_t monotonic_ns, uint64_t *ret_ticket)
 {
-    mfi_mutex_lock(&logger->mutex);
-    for (size_t i = 0; i < logger->sink_count; i++) {
-        const mfi_sink *sink = &logger->sinks[i];
-        const mfi_buf *lines = &batch->lines[sink->format];
-        if (sink->fd < 0 || lines->size == 0) {
-            continue;
-        }
-        if (!mfi_sink_write(sink, (const char *)lines->data, lines->size)) {
-            atomic_fetch_add_explicit(&logger->dropped_sink_error, batch->records,
-                                      memory_order_relaxed);
-        } else {
-            atomic_fetch_add_explicit(&logger->bytes, lines->size, memory_order_relaxed);
-        }
+    mfi_record *cell = claim(logger, (uint8_t)level, ret_ticket);
+    if (cell == NULL) {
+        return NULL;
     }
-    mfi_mutex_unlock(&logger->mutex);
-    mfi_buf_clear(&batch->lines[0]);
-    mfi_buf_clear(&batch->lines[1]);
-    batch->records = 0;
+    cell->event = event;
+    cell->expand = expand;
+    cell->wall_ns = monotonic_ns;
+    cell->tid = mfi_thread_id();
+    cell->level = (uint8_t)level;
+    return cell->data;
 }
 
-static void call_functions(mf_logger *logger, mf_log_format format, uint8_t level, const char *line,
-                           size_t length)
+void mfi_log_note_commit(mf_logger *logger, uint64_t ticket)
 {
-    mfi_mutex_lock(&logger->mutex);
-    for (size_t i = 0; i < logger->sink_count; i++) {
-        const mfi_sink *sink = &logger->sinks[i];
-        if (sink->fd < 0 && sink->format == format) {
-            sink->write((mf_log_level)level, line, length, sink->user_data);
-            atomic_fetch_add_explicit(&logger->bytes, length, memory_order_relaxed);
-        }
-    }
-    mfi_mutex_unlock(&logger->mutex);
+    commit(logger, ticket);
 }
 
-static unsigned formats_in_use(mf_logger *logger)
-{
-    unsigned formats = 0;
-    mfi_mutex_lock(&logger->mutex);
-    for (size_t i = 0; i < logger->sink_count; i++) {
-        formats |= 1u << logger->sinks[i].format;
-    }
-    mfi_mutex_unlock(&logger->mutex);
-    return formats;
-}
-
-static void add_record(mf_logger *logger, line_batch *batch, const mfi_record *record)
-{
-    unsigned formats = formats_in_use(logger);
-    for (unsigned format = 0; format < 2; format++) {
-        mfi_buf *lines = &batch->lines[format];
-        size_t start = lines->size;
-        if ((formats & 1u << format) == 0) {
-            continue;
-        }
-        if (format == MF_LOG_JSON) {
-            mfi_encode_json(lines, logger, record);
-        } else {
-            mfi_encode_human(lines, logger, record);
-        }
-        mfi_buf_append_byte(lines, '\0'); /* for functions; then it becomes the newline */
-        if (lines->failed) {
-            mfi_buf_clear(lines); /* no memory for this batch */
-            continue;
-        }
-        call_functions(logger, (mf_log_format)format, record->level,
-                       (const char *)lines->data + start, lines->size - start - 1);
-        lines->data[lines->size - 1] = '\n';
-    }
-    batch->records++;
-    atomic_fetch_add_explicit(&logger->records[record->level], 1, memory_order_relaxed);
-}
-
-/* Declares what the ring had to refuse since the last time. */
-static void declare_drops(mf_logger *logger, line_batch *batch)
-{
-    mfi_record on_stack;
-    uint64_t count = atomic_exchange_explicit(&logger->refused, 0, memory_order_relaxed);
-    if (count == 0) {
-        return;
-    }
-    mfi_record *record = mfi_log_start(logger, MF_LOG_WARN, "log_dropped", &on_stack);
-    mfi_record_message(record, "Log records were dropped");
-    mfi_record_str(record, "reason", "ring_full");
-    mfi_record_uint(record, "count", count);
-    mfi_record_uint(record, "first_seq", logger->seq + 1);
-    mfi_record_uint(record, "last_seq", logger->seq + count);
-    logger->seq += count;
-    record->seq = ++logger->seq;
-    add_record(logger, batch, record);
-}
-
-/* Takes what is there, writing whenever a batch is full. Gives how many records it took. */
-static uint64_t drain(mf_logger *logger, line_batch *batch)
-{
-    uint64_t taken = 0;
-    mfi_record *record = NULL;
-    declare_drops(logger, batch);
-    while ((record = mfi_ring_peek(logger->ring)) != NULL) {
-        record->seq = ++logger->seq;
-        add_record(logger, batch, record);
-        mfi_ring_pop(logger->ring);
-        taken++;
-        if (batch->lines[0].size + batch->lines[1].size >= BATCH_BYTES) {
-            break;
-        }
-    }
-    write_batch(logger, batch);
-    return taken;
-}
-
-static void tell_flushers(mf_logger *logger, uint64_t taken)
-{
-    mfi_mutex_lock(&logger->flush_mutex);
-    atomic_fetch_add_explicit(&logger->done, taken, memory_order_release);
-    mfi_cond_broadcast(&logger->flushed);
-    mfi_mutex_unlock(&logger->flush_mutex);
-}
-
-static void sleep_until_woken(mf_logger *logger)
-{
-    (void)atomic_exchange_explicit(&logger->sleeping, 1, memory_order_acq_rel);
-    bool idle = mfi_ring_peek(logger->ring) == NULL &&
-                atomic_load_explicit(&logger->refused, memory_order_relaxed) == 0 &&
-                !atomic_load_explicit(&logger->stopping, memory_order_acquire);
-    while (idle && atomic_load_explicit(&logger->sleeping, memory_order_acquire) == 1) {
-        mfi_futex_wait(&logger->sleeping, 1, MFI_NEVER);
-    }
-    atomic_store_explicit(&logger->sleeping, 0, memory_order_relaxed);
-}
-
-static void nap(mf_logger *logger)
-{
-    uint32_t before = atomic_load_explicit(&logger->nap, memory_order_acquire);
-    if (!atomic_load_explicit(&logger->stopping, memory_order_acquire)) {
-        mfi_futex_wait(&logger->nap, before, mfi_monotonic_ns() + NAP_NS);
-    }
-}
-
-static void *writer_thread(void *argument)
-{
-    mf_logger *logger = argument;
-    uint64_t active_ns = 0; /* when there were records last */
-    line_batch batch = {.records = 0};
-    mfi_buf_init(&batch.lines[0], 0);
-    mfi_buf_init(&batch.lines[1], 0);
-    for (;;) {
-        uint64_t taken = drain(logger, &batch);
-        if (taken > 0) {
-            tell_flushers(logger, taken);
-            active_ns = mfi_monotonic_ns();
-            nap(logger);
-        } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&
-                   mfi_ring_used(logger->ring) == 0) {
-            break;
-        } else if (mfi_monotonic_ns() - active_ns < ACTIVE_NS) {
-            nap(logger);
-        } else {
-            sleep_until_woken(logger);
-        }
-    }
-    mfi_buf_fini(&batch.lines[0]);
-    mfi_buf_fini(&batch.lines[1]);
-    return NULL;
-}
+/* ---- Flushing ---- */
 
 bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
 {
-    uint64_t wanted = atomic_load_explicit(&logger->committed, memory_order_acquire);
+    uint64_t wanted = mfi_ring_claimed(logger->ring);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
     bool in_time = true;
     end_nap(logger);
@@ -294,6 +160,10 @@ static mf_status add_sink(mf_logger *logger, mfi_sink sink, mf_error *error)
         status = mfi_fail(error, MF_ERR_LIMIT, "a logger has at most %d sinks", MFI_SINKS_MAX);
     } else {
         logger->sinks[logger->sink_count++] = sink;
+        unsigned format = 1u << sink.format;
+        atomic_fetch_or_explicit(&logger->formats, format, memory_order_release);
+        atomic_fetch_or_explicit(&logger->functions, sink.fd < 0 ? format : 0,
+                                 memory_order_release);
         set_gate_locked(logger);
     }
     mfi_mutex_unlock(&logger->mutex);
@@ -387,9 +257,9 @@ void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
 
 /* ---- Life ---- */
 
-static char *copy_or(const char *text, const char *preset)
+static const char *text_or(const char *text, const char *preset)
 {
-    return strdup(text != NULL ? text : preset);
+    return text != NULL ? text : preset;
 }
 
 static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error *error)
@@ -405,18 +275,18 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
         (void)mfi_str_copy(host, sizeof host, "localhost");
     }
     host[sizeof host - 1] = '\0';
-    logger->pid = (int)getpid();
-    (void)mfi_str_format(instance, sizeof instance, "%s-%d", host, logger->pid);
+    (void)mfi_str_format(instance, sizeof instance, "%s-%d", host, (int)getpid());
     atomic_init(&logger->level, level);
     logger->no_correlation_ids = options->no_correlation_ids;
     logger->fork_generation = mfi_fork_generation();
-    logger->service = copy_or(options->service, program_invocation_short_name);
-    logger->instance = copy_or(options->instance, instance);
-    logger->role = copy_or(options->role, "parent");
+    logger->asymmetric =
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool encoded =
+        mfi_encode_constant(logger, text_or(options->service, program_invocation_short_name),
+                            text_or(options->instance, instance), text_or(options->role, "parent"));
     logger->ring = mfi_ring_create(
         options->ring_records != 0 ? options->ring_records : RING_RECORDS, sizeof(mfi_record));
-    if (logger->service == NULL || logger->instance == NULL || logger->role == NULL ||
-        logger->ring == NULL) {
+    if (!encoded || logger->ring == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a logger");
     }
     return MF_OK;
@@ -433,9 +303,7 @@ static void logger_free(mf_logger *logger)
     mfi_mutex_fini(&logger->mutex);
     mfi_mutex_fini(&logger->flush_mutex);
     mfi_cond_fini(&logger->flushed);
-    free(logger->service);
-    free(logger->instance);
-    free(logger->role);
+    mfi_buf_fini(&logger->constant);
     free(logger);
 }
 
@@ -460,7 +328,7 @@ mf_status mf_logger_create(mf_logger **ret_logger, const mf_log_options *options
     atomic_init(&logger->gate.least, MF_LOG_OFF);
     status = fill(logger, &from, error);
     if (status == MF_OK) {
-        int started = mfi_thread_start(&logger->thread, "mf-log", writer_thread, logger);
+        int started = mfi_thread_start(&logger->thread, "mf-log", mfi_log_writer, logger);
         if (started != 0) {
             status = mfi_fail_errno(error, MF_ERR_SYSTEM, started, "cannot start the log writer");
         }

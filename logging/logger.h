@@ -24,8 +24,7 @@ typedef struct mfi_sink {
 struct mf_logger {
     mfi_log_gate gate; /* first member: see record.h */
     _Atomic(int) level;
-    char *service, *instance, *role;
-    int pid;
+    mfi_buf constant; /* JSON of what is the same in each line: service to "tid": */
     bool no_correlation_ids;
     uint64_t fork_generation;
     mfi_ring *ring;
@@ -33,8 +32,8 @@ struct mf_logger {
     _Atomic(bool) stopping;
     _Atomic(uint32_t) sleeping;   /* futex of the writer: 1 while it sleeps or is about to */
     _Atomic(uint32_t) nap;        /* futex of the writer while it lets records gather */
-    _Atomic(uint64_t) committed;  /* records in the ring so far; release */
-    _Atomic(uint64_t) done;       /* of those, written out; release by the writer */
+    bool asymmetric;              /* membarrier works: see wake_writer */
+    _Atomic(uint64_t) done;       /* records of the ring that are written out; release */
     _Atomic(uint64_t) refused;    /* by a full ring, not declared yet */
     _Atomic(uint64_t) records[7]; /* totals, relaxed */
     _Atomic(uint64_t) dropped_ring_full, dropped_sink_error, bytes;
@@ -42,17 +41,29 @@ struct mf_logger {
     mfi_mutex mutex;           /* guards the sinks */
     mfi_sink sinks[MFI_SINKS_MAX];
     size_t sink_count;
-    mfi_mutex flush_mutex; /* with flushed: who waits for `done` */
+    _Atomic(unsigned) formats;   /* bits of the formats in use; release by who adds a sink */
+    _Atomic(unsigned) functions; /* those of which that go to functions */
+    mfi_mutex flush_mutex;       /* with flushed: who waits for `done` */
     mfi_cond flushed;
-    uint64_t seq; /* the writer's own */
+    uint64_t seq;           /* the writer's own, as all below */
+    uint64_t wall_ahead_ns; /* wall clock minus monotonic clock, since the last look at the ring */
+    uint64_t stamp_second;  /* whose text stamp has: "2026-11-24T04:00:00" */
+    char stamp[24];
 };
+
+/* The writer: writer.c. */
+void *mfi_log_writer(void *logger);
+int32_t mfi_thread_id(void);
 
 const char *mfi_level_word(mf_log_level level);
 /* The level of an option, else of the environment, else info. */
 mf_status mfi_level_pick(mf_log_level given, mf_log_level *ret_level, mf_error *error);
 
-/* One record as one line, without newline, at most MFI_LINE_MAX_BYTES. Pure. */
-void mfi_encode_json(mfi_buf *to, const mf_logger *logger, const mfi_record *record);
+/* Makes logger->constant. False without memory. */
+bool mfi_encode_constant(mf_logger *logger, const char *service, const char *instance,
+                         const char *role);
+/* One record as one line, without newline, at most MFI_LINE_MAX_BYTES. The writer's own. */
+void mfi_encode_json(mfi_buf *to, mf_logger *logger, const mfi_record *record);
 void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record);
 
 /* Writes whole lines, each with its newline. False if some of it could not be written. */

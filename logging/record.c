@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/str.h"
 #include "logging/context.h"
 #include "logging/logger.h"
@@ -19,33 +20,32 @@
 #define KEY_COPIED 1u
 #define KEY_MAX 128u
 
-static int32_t thread_id(void)
+int32_t mfi_thread_id(void)
 {
     static _Thread_local int32_t own;
-    static _Thread_local int32_t own_process;
-    int32_t process = (int32_t)getpid(); /* a forked thread has another id */
-    if (own == 0 || own_process != process) {
+    static _Thread_local uint64_t own_generation;
+    uint64_t generation = mfi_fork_generation(); /* a forked thread has another id */
+    if (own == 0 || own_generation != generation) {
         own = (int32_t)syscall(SYS_gettid);
-        own_process = process;
+        own_generation = generation;
     }
     return own;
+}
+
+void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event)
+{
+    memset(record, 0, offsetof(mfi_record, data));
+    record->logger = logger;
+    record->event = event;
+    record->level = (uint8_t)level;
 }
 
 mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *event,
                           mfi_record *on_stack)
 {
-    on_stack->logger = logger;
-    on_stack->event = event;
+    mfi_log_head(on_stack, logger, level, event);
     on_stack->wall_ns = mfi_wall_ns();
-    on_stack->seq = 0;
-    on_stack->tid = thread_id();
-    on_stack->size = 0;
-    on_stack->event_at = on_stack->event_size = 0;
-    on_stack->message_at = on_stack->message_size = 0;
-    on_stack->level = (uint8_t)level;
-    on_stack->truncated = false;
-    on_stack->in_object = false;
-    on_stack->muted = false;
+    on_stack->tid = mfi_thread_id();
     return on_stack;
 }
 

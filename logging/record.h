@@ -15,6 +15,8 @@
  * a record holds up nobody. Nothing here allocates, blocks or fails. What does not fit is cut or
  * left out, and the line says `"truncated":true`.
  *
+ * The hot path does less: see notes, below.
+ *
  * Keys are stored as pointers: they must be string literals (or live as long as the program) and
  * need no escaping. Texts are copied. */
 #ifndef MFI_LOGGING_RECORD_H
@@ -30,12 +32,16 @@
 #define MFI_MESSAGE_MAX 1024u /* bytes of a message */
 #define MFI_RECORD_DATA 2016u /* bytes of entries */
 
+typedef struct mfi_record mfi_record;
+typedef void (*mfi_log_expand_fn)(mfi_record *record, const void *note);
+
 /* A record under construction. Only the head and the used part of data are ever copied. */
-typedef struct mfi_record {
+struct mfi_record {
     mf_logger *logger;
-    const char *event; /* static, or NULL: then data has it at event_at */
-    uint64_t wall_ns;
-    uint64_t seq; /* given by the ring */
+    const char *event;        /* static, or NULL: then data has it at event_at */
+    mfi_log_expand_fn expand; /* NULL, or data is a note */
+    uint64_t wall_ns;         /* of a note: monotonic */
+    uint64_t seq;             /* given by the ring */
     int32_t tid;
     uint16_t size; /* used bytes of data */
     uint16_t event_at, event_size;
@@ -44,8 +50,8 @@ typedef struct mfi_record {
     bool truncated;
     bool in_object;
     bool muted; /* inside an object that did not fit */
-    unsigned char data[MFI_RECORD_DATA];
-} mfi_record;
+    _Alignas(8) unsigned char data[MFI_RECORD_DATA];
+};
 
 /* What every mf_logger begins with: the least level that is written, MF_LOG_OFF without a sink. */
 typedef struct mfi_log_gate {
@@ -60,7 +66,10 @@ static inline bool mfi_log_enabled(const mf_logger *logger, mf_log_level level)
                                               memory_order_relaxed);
 }
 
-/* Fills the head of on_stack: time, thread, level, event (static text). */
+/* Makes an empty record of the time 0 and of no thread. */
+void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event);
+
+/* The same on on_stack, with time and thread; event is a static text. */
 mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *event,
                           mfi_record *on_stack);
 
@@ -105,6 +114,19 @@ void mfi_record_context(mfi_record *record, const mf_context *context);
 /* For users' events, whose texts live no longer than the call: event and key are copied. */
 void mfi_record_user_event(mfi_record *record, const char *event);
 void mfi_record_user_field(mfi_record *record, const mf_log_field *field);
+
+/* ---- Notes ----
+ *
+ * What the hot path leaves instead of a record: a struct of its own, at most MFI_RECORD_DATA bytes
+ * and aligned to eight, written straight into the ring. The writer thread has `expand` make the
+ * message and the fields of it, so the note may point only to what lives as long as the program.
+ * The level was checked by the caller. */
+
+/* Room for a note of something that happened at this monotonic time, to be filled without delay
+ * and committed; NULL if the ring is full, which is then counted. */
+void *mfi_log_note_begin(mf_logger *logger, mf_log_level level, const char *event,
+                         mfi_log_expand_fn expand, uint64_t monotonic_ns, uint64_t *ret_ticket);
+void mfi_log_note_commit(mf_logger *logger, uint64_t ticket);
 
 /* ---- Reading, for the encoders ---- */
 

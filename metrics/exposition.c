@@ -184,15 +184,15 @@ static void append_window(body *to, const mf_family *family, const mfi_series *s
     static const char *const texts[] = {"0.5", "0.9", "0.95", "0.99", "0.999"};
     mfi_cells cells = {0};
     mf_distribution total = MF_DISTRIBUTION_INIT;
-    mfi_window_merge(series->as.window, &cells);
-    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &total);
-    total.count = atomic_load_explicit(&series->as.window->count, memory_order_relaxed);
+    uint64_t count = 0;
+    mfi_window_merge(series->as.window, &cells, &count);
+    mfi_cells_summarise(&cells, series->as.window->layout, &total);
     const double values[] = {total.p50, total.p90, total.p95, total.p99, total.p999};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         append_line(to, family, "", series, (extra){"quantile", texts[i]}, values[i]);
     }
     append_line(to, family, "_sum", series, (extra){0}, total.sum);
-    append_count(to, family, "_count", series, (extra){0}, total.count);
+    append_count(to, family, "_count", series, (extra){0}, count);
 }
 
 static void append_series(body *to, const mf_family *family, const mfi_series *series)

@@ -77,6 +77,8 @@ static bool make_instrument(mf_family *family, mfi_series *series)
         series->as.window = metrics->arena.allocate(metrics->arena.self, sizeof(mf_window));
         if (series->as.window != NULL) {
             series->as.window->clock = metrics->clock;
+            series->as.window->layout = mfi_layout_of(MF_SCALE_DURATION);
+            series->as.window->arena = metrics->arena;
         }
         return series->as.window != NULL;
     case MF_METRIC_GAUGE:

@@ -3,23 +3,14 @@
 #include "metrics/instruments.h"
 
 #include <math.h>
-
-unsigned mfi_shard_index(void)
-{
-    static _Atomic(unsigned) next;
-    static _Thread_local unsigned own; /* 0: none yet, else index + 1 */
-    if (own == 0) {
-        own = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % MFI_SHARDS + 1;
-    }
-    return own - 1;
-}
+#include <stdbool.h>
 
 /* ---- Counters and gauges ---- */
 
 void mf_counter_add(mf_counter *counter, uint64_t n)
 {
-    atomic_fetch_add_explicit(&counter->page->cells[mfi_shard_index()][counter->index], n,
-                              memory_order_relaxed);
+    unsigned shard = mfi_shard_index();
+    mfi_cell_add(shard, &counter->page->cells[shard][counter->index], n);
 }
 
 uint64_t mf_counter_value(const mf_counter *counter)
@@ -51,67 +42,87 @@ double mf_gauge_value(const mf_gauge *gauge)
 
 /* ---- Recording ---- */
 
-/* The pointer at place, made on first use. Two threads may make it at once: one wins, and the
- * arena keeps the other's memory. */
-static mfi_histogram_shard *shard_of(mf_histogram *histogram)
+void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t size)
 {
-    _Atomic(mfi_histogram_shard *) *place = &histogram->shards[mfi_shard_index()];
-    mfi_histogram_shard *shard = atomic_load_explicit(place, memory_order_acquire);
-    if (shard == NULL) {
-        mfi_histogram_shard *made = histogram->arena.allocate(histogram->arena.self, sizeof *made);
-        if (made != NULL && atomic_compare_exchange_strong_explicit(
-                                place, &shard, made, memory_order_acq_rel, memory_order_acquire)) {
-            shard = made;
-        }
-    }
-    return shard;
+    void *found = NULL;
+    void *made = arena->allocate(arena->self, size);
+    bool placed = made != NULL &&
+                  atomic_compare_exchange_strong_explicit(place, &found, made, memory_order_acq_rel,
+                                                          memory_order_acquire);
+    return placed ? made : found;
 }
 
-static mfi_octave *octave_of(mf_histogram *histogram, mfi_histogram_shard *shard, int octave)
+/* The general way: for the first value of a thread or of an octave, and for the shared shard. */
+static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int index,
+                                                    uint64_t integer)
 {
-    _Atomic(mfi_octave *) *place = &shard->octaves[octave];
-    mfi_octave *cells = atomic_load_explicit(place, memory_order_acquire);
-    if (cells == NULL) {
-        mfi_octave *made = histogram->arena.allocate(histogram->arena.self, sizeof *made);
-        if (made != NULL && atomic_compare_exchange_strong_explicit(
-                                place, &cells, made, memory_order_acq_rel, memory_order_acquire)) {
-            cells = made;
-        }
-    }
-    return cells;
-}
-
-static void record(mf_histogram *histogram, double value, uint64_t integer)
-{
-    const mfi_layout *layout = histogram->layout;
-    mfi_histogram_shard *shard = shard_of(histogram);
+    unsigned own = mfi_shard_index();
+    mfi_histogram_shard *shard =
+        mfi_made_on_use(&histogram->arena, &histogram->shards[own], sizeof *shard);
     if (shard == NULL) {
         return; /* no memory for the very first value of a thread: nothing to count in */
     }
-    int index = mfi_layout_index(layout, value);
     _Atomic(uint64_t) *cell = &shard->under;
-    if (index >= layout->octaves * MFI_CELLS_PER_OCTAVE) {
+    if (index >= histogram->layout->cells) {
         cell = &shard->over;
     } else if (index >= 0) {
-        mfi_octave *octave = octave_of(histogram, shard, index / MFI_CELLS_PER_OCTAVE);
+        mfi_octave *octave = mfi_made_on_use(
+            &histogram->arena, &shard->octaves[index / MFI_CELLS_PER_OCTAVE], sizeof *octave);
         /* Without memory it is counted, if not in its place. */
         cell = octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &shard->over;
     }
-    atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&shard->sum, integer, memory_order_relaxed);
+    mfi_cell_add(own, cell, 1);
+    mfi_cell_add(own, &shard->sum, integer);
+}
+
+/* What nearly every value takes: an owned shard, and cells that exist. */
+static inline void record(mf_histogram *histogram, int index, uint64_t integer)
+{
+    unsigned own = mfi_thread_shard - 1; /* 0, for none yet, becomes the largest number */
+    unsigned place = (unsigned)index;
+    mfi_histogram_shard *shard = NULL;
+    mfi_octave *octave = NULL;
+    if (own < MFI_SHARED_SHARD) {
+        shard = atomic_load_explicit(&histogram->shards[own], memory_order_acquire);
+    }
+    if (shard != NULL && place < (unsigned)histogram->layout->cells) {
+        octave = atomic_load_explicit(&shard->octaves[place / MFI_CELLS_PER_OCTAVE],
+                                      memory_order_acquire);
+    }
+    if (octave == NULL) {
+        record_slowly(histogram, index, integer);
+        return;
+    }
+    mfi_cell_add(own, &octave->cells[place % MFI_CELLS_PER_OCTAVE], 1);
+    mfi_cell_add(own, &shard->sum, integer);
 }
 
 void mf_histogram_record(mf_histogram *histogram, double value)
 {
     double positive = value > 0 ? value : 0; /* NaN too */
     double integer = fmin(positive * histogram->layout->unit, 0x1p62);
-    record(histogram, positive, (uint64_t)integer);
+    record(histogram, mfi_layout_index(histogram->layout, positive), (uint64_t)integer);
+}
+
+void mfi_histogram_record_integer(mf_histogram *histogram, uint64_t integer)
+{
+    record(histogram, mfi_layout_near_index(histogram->layout, integer), integer);
+}
+
+/* A size is no time: the seconds are taken for its number. */
+static __attribute__((noinline)) void record_seconds(mf_histogram *histogram, uint64_t duration_ns)
+{
+    record_slowly(histogram, mfi_layout_index(histogram->layout, (double)duration_ns / 1e9),
+                  duration_ns);
 }
 
 void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
 {
-    /* A division is rounded correctly, so that a power of two stays on its side of its bound. */
-    record(histogram, (double)duration_ns / 1e9, duration_ns);
+    if (__builtin_expect(histogram->layout->integer_is_ns, 1)) {
+        record(histogram, mfi_layout_near_index(histogram->layout, duration_ns), duration_ns);
+    } else {
+        record_seconds(histogram, duration_ns);
+    }
 }
 
 /* ---- Reading ---- */
@@ -130,7 +141,8 @@ void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells)
         ret_cells->over += over;
         ret_cells->count += under + over;
         for (int o = 0; o < histogram->layout->octaves; o++) {
-            mfi_octave *octave = atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
+            const mfi_octave *octave =
+                atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
             for (int c = 0; octave != NULL && c < MFI_CELLS_PER_OCTAVE; c++) {
                 uint64_t n = atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
                 ret_cells->cells[o * MFI_CELLS_PER_OCTAVE + c] += n;
@@ -149,7 +161,7 @@ double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, doub
     }
     uint64_t rank = (uint64_t)ceil(q * (double)cells->count);
     uint64_t seen = cells->under;
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
+    int most = layout->cells;
     if (seen >= rank) {
         return mfi_layout_middle(layout, -1);
     }

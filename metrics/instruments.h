@@ -11,10 +11,7 @@
 #include "base/clock.h"
 #include "metrics/arena.h"
 #include "metrics/layout.h"
-
-/* Threads spread over this many shards, round robin. */
-#define MFI_SHARDS 8
-unsigned mfi_shard_index(void);
+#include "metrics/shard.h"
 
 /* ---- Counters and gauges ---- */
 
@@ -36,6 +33,16 @@ struct mf_gauge {
 
 /* ---- Histograms ---- */
 
+/* What lies at place, made on first use: release by who puts it there, acquire by who uses it.
+ * Two threads may make it at once: one wins, and the arena keeps the other's memory. NULL without
+ * memory. */
+void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t size);
+static inline void *mfi_made_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t size)
+{
+    void *made = atomic_load_explicit(place, memory_order_acquire);
+    return __builtin_expect(made != NULL, 1) ? made : mfi_make_on_use(arena, place, size);
+}
+
 typedef struct mfi_octave {
     _Atomic(uint64_t) cells[MFI_CELLS_PER_OCTAVE];
 } mfi_octave;
@@ -43,15 +50,17 @@ typedef struct mfi_octave {
 typedef struct mfi_histogram_shard {
     _Alignas(64) _Atomic(uint64_t) sum; /* in the layout's integers */
     _Atomic(uint64_t) under, over;
-    /* Allocated on first use: release by who puts it there, acquire by who uses it. */
-    _Atomic(mfi_octave *) octaves[MFI_OCTAVES_MAX];
+    _Atomic(void *) octaves[MFI_OCTAVES_MAX]; /* mfi_octave, made on first use */
 } mfi_histogram_shard;
 
 struct mf_histogram {
     const mfi_layout *layout;
     mfi_arena arena;
-    _Atomic(mfi_histogram_shard *) shards[MFI_SHARDS];
+    _Atomic(void *) shards[MFI_SHARDS]; /* mfi_histogram_shard, made on first use */
 };
+
+/* As mf_histogram_record() for an integer of the layout's: nanoseconds or bytes. */
+void mfi_histogram_record_integer(mf_histogram *histogram, uint64_t integer);
 
 /* A merged copy. */
 typedef struct mfi_cells {
@@ -71,19 +80,33 @@ void mfi_cells_cumulate(const mfi_cells *cells, const mfi_layout *layout,
 /* ---- Windows ---- */
 
 #define MFI_WINDOW_SLOTS 13 /* twelve of the last minute, and the present one */
+#define MFI_WINDOW_OCTAVES 27
 #define MFI_WINDOW_SLOT_NS (5 * MFI_NS_PER_S)
+
+typedef struct mfi_window_octave {
+    _Atomic(uint32_t) cells[MFI_CELLS_PER_OCTAVE];
+} mfi_window_octave;
 
 typedef struct mfi_window_slot {
     _Atomic(uint64_t) epoch; /* which five seconds it holds; 0: none */
     _Atomic(uint32_t) under, over;
-    _Atomic(uint32_t) cells[27 * MFI_CELLS_PER_OCTAVE];
+    _Atomic(void *) octaves[MFI_WINDOW_OCTAVES]; /* mfi_window_octave, made on first use */
 } mfi_window_slot;
+
+typedef struct mfi_window_shard {
+    _Alignas(64) _Atomic(uint64_t) count, sum_ns; /* since the start */
+    mfi_window_slot slots[MFI_WINDOW_SLOTS];
+} mfi_window_shard;
 
 struct mf_window {
     const mfi_clock *clock;
-    _Atomic(uint64_t) count, sum_ns; /* since the start */
-    mfi_window_slot slots[MFI_WINDOW_SLOTS];
+    const mfi_layout *layout;
+    mfi_arena arena;
+    _Atomic(void *) shards[MFI_SHARDS]; /* mfi_window_shard, made on first use */
 };
-void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells);
+/* As mf_window_record_ns() where the time is known: now_ns is of the window's clock. */
+void mfi_window_record_at(mf_window *window, uint64_t duration_ns, uint64_t now_ns);
+/* The last minute's cells, with the sum since the start; ret_total is the count since then. */
+void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *ret_total);
 
 #endif

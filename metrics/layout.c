@@ -2,17 +2,17 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #define MANTISSA_BITS 52
-#define MANTISSA_MASK ((UINT64_C(1) << MANTISSA_BITS) - 1)
-#define GUESS_BITS 6
+#define HIGHEST_BIT (UINT64_C(1) << 63)
 
-static const mfi_layout layouts[] = {
+/* The tables are made once, and read-only from then on. */
+static mfi_layout layouts[] = {
     [MF_SCALE_DURATION] = {.lowest_exponent = -20,
                            .octaves = 27,
                            .unit = 1e9,
+                           .integer_is_ns = true,
                            .bound_count = 18,
                            .bound_first = -15,
                            .bound_step = 1},
@@ -24,61 +24,56 @@ static const mfi_layout layouts[] = {
                        .bound_step = 2},
 };
 
-const mfi_layout *mfi_layout_of(mf_metric_scale scale)
+/* A ladder for numbers that stand for number / scale, 1 <= scale < 2. Bounds of doubles are rounded
+ * as doubles are, so that mfi_layout_bound() itself is on its own side; those of integers lie
+ * between two integers, or are one (a power of two), which both come out exactly. */
+static void make_ladder(mfi_ladder *ladder, long double scale)
 {
-    return &layouts[scale == MF_SCALE_SIZE ? MF_SCALE_SIZE : MF_SCALE_DURATION];
-}
-
-/* Mantissas of 2^(j/32), and for the first bits of a mantissa the least j that may fit. */
-static uint64_t mantissas[MFI_CELLS_PER_OCTAVE];
-static uint8_t guesses[1 << GUESS_BITS];
-
-static uint64_t bits_of(double value)
-{
-    uint64_t bits = 0;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
+    for (int step = 0; step < 1 << MFI_LADDER_BITS; step++) {
+        long double least = 1 + (long double)step / (1 << MFI_LADDER_BITS);
+        int j = -MFI_CELLS_PER_OCTAVE;
+        long double bound = 0;
+        for (;; j++) {
+            bound = scale == 1 ? (long double)exp2((double)j / MFI_CELLS_PER_OCTAVE)
+                               : scale * exp2l((long double)j / MFI_CELLS_PER_OCTAVE);
+            if (bound >= least) {
+                break;
+            }
+        }
+        ladder->cell[step] = (int8_t)(j - 1);
+        ladder->bound[step] = bound < 2 ? (uint64_t)(bound * (long double)HIGHEST_BIT) : UINT64_MAX;
+    }
 }
 
 static void make_tables(void)
 {
-    for (int j = 0; j < MFI_CELLS_PER_OCTAVE; j++) {
-        mantissas[j] = bits_of(exp2((double)j / MFI_CELLS_PER_OCTAVE)) & MANTISSA_MASK;
-    }
-    for (uint64_t i = 0; i < 1 << GUESS_BITS; i++) {
-        uint64_t least = i << (MANTISSA_BITS - GUESS_BITS);
-        int j = 0;
-        while (j < MFI_CELLS_PER_OCTAVE && mantissas[j] < least) {
-            j++;
-        }
-        guesses[i] = (uint8_t)j;
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+        int exponent = 0;
+        double fraction = frexp(layouts[i].unit, &exponent); /* unit = 2 * fraction * 2^(e - 1) */
+        make_ladder(&layouts[i].of_integers, 2 * (long double)fraction);
+        make_ladder(&layouts[i].of_values, 1);
+        layouts[i].cells = layouts[i].octaves * MFI_CELLS_PER_OCTAVE;
+        layouts[i].integer_base =
+            (63 - (exponent - 1) - layouts[i].lowest_exponent) * MFI_CELLS_PER_OCTAVE;
     }
 }
 
-static void need_tables(void)
+const mfi_layout *mfi_layout_of(mf_metric_scale scale)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static _Atomic(int) made; /* spares the hot path the call */
-    if (atomic_load_explicit(&made, memory_order_acquire) == 0) {
-        (void)pthread_once(&once, make_tables);
-        atomic_store_explicit(&made, 1, memory_order_release);
-    }
+    (void)pthread_once(&once, make_tables);
+    return &layouts[scale == MF_SCALE_SIZE ? MF_SCALE_SIZE : MF_SCALE_DURATION];
 }
 
 int mfi_layout_index(const mfi_layout *layout, double value)
 {
-    need_tables();
-    uint64_t bits = bits_of(value);
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof bits);
     int exponent = (int)(bits >> MANTISSA_BITS) - 1023;
-    uint64_t mantissa = bits & MANTISSA_MASK;
-    int j = guesses[mantissa >> (MANTISSA_BITS - GUESS_BITS)];
-    while (j < MFI_CELLS_PER_OCTAVE && mantissas[j] < mantissa) {
-        j++;
-    }
-    /* The cell's upper bound is 2^(exponent + j/32); cell 0 ends at 2^(lowest + 1/32). */
-    int index = (exponent - layout->lowest_exponent) * MFI_CELLS_PER_OCTAVE + j - 1;
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
-    return index < 0 ? -1 : index > most ? most : index;
+    uint64_t number = bits << (63 - MANTISSA_BITS) | HIGHEST_BIT;
+    int index = (exponent - layout->lowest_exponent) * MFI_CELLS_PER_OCTAVE +
+                mfi_ladder_index(&layout->of_values, number);
+    return mfi_layout_clamp(layout, index);
 }
 
 double mfi_layout_bound(const mfi_layout *layout, int index)
@@ -88,11 +83,10 @@ double mfi_layout_bound(const mfi_layout *layout, int index)
 
 double mfi_layout_middle(const mfi_layout *layout, int index)
 {
-    int most = layout->octaves * MFI_CELLS_PER_OCTAVE;
     if (index < 0) {
         return exp2(layout->lowest_exponent);
     }
-    if (index >= most) {
+    if (index >= layout->cells) {
         return exp2(layout->lowest_exponent + layout->octaves);
     }
     return exp2(((double)index + 0.5) / MFI_CELLS_PER_OCTAVE + layout->lowest_exponent);

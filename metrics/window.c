@@ -1,74 +1,131 @@
 /* A sliding minute in slots of five seconds. Who records first in a new five seconds clears the
- * slot that is thirteen slots old; a value recorded by another thread in that very moment may be
- * missed by the window. Counts since the start are exact. */
+ * slot that is thirteen slots old; in the shared shard a value recorded by another thread in that
+ * very moment may be missed by the window. Counts since the start are exact. */
 #include "metrics/instruments.h"
 
-static uint64_t epoch_now(const mf_window *window)
+static uint64_t epoch_at(uint64_t now_ns)
 {
-    return mfi_clock_monotonic(window->clock) / MFI_WINDOW_SLOT_NS + 1; /* 0 means none */
+    return now_ns / MFI_WINDOW_SLOT_NS + 1; /* 0 means none */
 }
+
+/* ---- Recording ---- */
 
 static void clear_slot(mfi_window_slot *slot)
 {
     atomic_store_explicit(&slot->under, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->over, 0, memory_order_relaxed);
-    for (size_t i = 0; i < sizeof slot->cells / sizeof slot->cells[0]; i++) {
-        atomic_store_explicit(&slot->cells[i], 0, memory_order_relaxed);
+    for (size_t o = 0; o < MFI_WINDOW_OCTAVES; o++) {
+        mfi_window_octave *octave = atomic_load_explicit(&slot->octaves[o], memory_order_acquire);
+        for (size_t i = 0; octave != NULL && i < MFI_CELLS_PER_OCTAVE; i++) {
+            atomic_store_explicit(&octave->cells[i], 0, memory_order_relaxed);
+        }
     }
 }
 
-static mfi_window_slot *present_slot(mf_window *window)
+/* NULL for a time whose slot holds a later one by now. */
+static mfi_window_slot *slot_at(mfi_window_shard *shard, uint64_t now_ns)
 {
-    uint64_t epoch = epoch_now(window);
-    mfi_window_slot *slot = &window->slots[epoch % MFI_WINDOW_SLOTS];
+    uint64_t epoch = epoch_at(now_ns);
+    mfi_window_slot *slot = &shard->slots[epoch % MFI_WINDOW_SLOTS];
     uint64_t held = atomic_load_explicit(&slot->epoch, memory_order_acquire);
-    if (held != epoch &&
+    if (held < epoch &&
         atomic_compare_exchange_strong_explicit(&slot->epoch, &held, epoch, memory_order_acq_rel,
-                                                memory_order_relaxed)) {
+                                                memory_order_acquire)) {
         clear_slot(slot);
+        held = epoch;
     }
-    return slot;
+    return held == epoch ? slot : NULL;
+}
+
+static _Atomic(uint32_t) *cell_of(mf_window *window, mfi_window_slot *slot, uint64_t duration_ns)
+{
+    int index = mfi_layout_index_integer(window->layout, duration_ns);
+    if (index < 0) {
+        return &slot->under;
+    }
+    if (index >= MFI_WINDOW_OCTAVES * MFI_CELLS_PER_OCTAVE) {
+        return &slot->over;
+    }
+    mfi_window_octave *octave = mfi_made_on_use(
+        &window->arena, &slot->octaves[index / MFI_CELLS_PER_OCTAVE], sizeof *octave);
+    /* Without memory it is counted, if not in its place. */
+    return octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &slot->over;
+}
+
+void mfi_window_record_at(mf_window *window, uint64_t duration_ns, uint64_t now_ns)
+{
+    unsigned index = mfi_shard_index();
+    mfi_window_shard *shard =
+        mfi_made_on_use(&window->arena, &window->shards[index], sizeof *shard);
+    if (shard == NULL) {
+        return; /* no memory for the very first value of a thread: nothing to count in */
+    }
+    mfi_cell_add(index, &shard->count, 1);
+    mfi_cell_add(index, &shard->sum_ns, duration_ns);
+    mfi_window_slot *slot = slot_at(shard, now_ns);
+    if (slot == NULL) {
+        return;
+    }
+    _Atomic(uint32_t) *cell = cell_of(window, slot, duration_ns);
+    if (index != MFI_SHARED_SHARD) {
+        atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
+    }
 }
 
 void mf_window_record_ns(mf_window *window, uint64_t duration_ns)
 {
-    const mfi_layout *layout = mfi_layout_of(MF_SCALE_DURATION);
-    int index = mfi_layout_index(layout, (double)duration_ns / 1e9);
-    mfi_window_slot *slot = present_slot(window);
-    _Atomic(uint32_t) *cell = index < 0 ? &slot->under
-                              : index >= layout->octaves * MFI_CELLS_PER_OCTAVE
-                                  ? &slot->over
-                                  : &slot->cells[index];
-    atomic_fetch_add_explicit(cell, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&window->count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&window->sum_ns, duration_ns, memory_order_relaxed);
+    mfi_window_record_at(window, duration_ns, mfi_clock_monotonic(window->clock));
 }
 
-void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells)
+/* ---- Reading ---- */
+
+static void merge_slot(const mfi_window_slot *slot, mfi_cells *ret_cells)
 {
-    uint64_t epoch = epoch_now(window);
-    for (size_t s = 0; s < MFI_WINDOW_SLOTS; s++) {
-        const mfi_window_slot *slot = &window->slots[s];
-        uint64_t held = atomic_load_explicit(&slot->epoch, memory_order_acquire);
-        if (held == 0 || held > epoch || epoch - held >= MFI_WINDOW_SLOTS) {
-            continue;
-        }
-        ret_cells->under += atomic_load_explicit(&slot->under, memory_order_relaxed);
-        ret_cells->over += atomic_load_explicit(&slot->over, memory_order_relaxed);
-        for (size_t i = 0; i < sizeof slot->cells / sizeof slot->cells[0]; i++) {
-            uint32_t n = atomic_load_explicit(&slot->cells[i], memory_order_relaxed);
-            ret_cells->cells[i] += n;
-            ret_cells->count += n;
+    ret_cells->under += atomic_load_explicit(&slot->under, memory_order_relaxed);
+    ret_cells->over += atomic_load_explicit(&slot->over, memory_order_relaxed);
+    for (size_t o = 0; o < MFI_WINDOW_OCTAVES; o++) {
+        mfi_window_octave *octave = atomic_load_explicit(&slot->octaves[o], memory_order_acquire);
+        uint64_t *to = &ret_cells->cells[o * MFI_CELLS_PER_OCTAVE];
+        for (size_t i = 0; octave != NULL && i < MFI_CELLS_PER_OCTAVE; i++) {
+            to[i] += atomic_load_explicit(&octave->cells[i], memory_order_relaxed);
         }
     }
+}
+
+void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *ret_total)
+{
+    uint64_t epoch = epoch_at(mfi_clock_monotonic(window->clock));
+    uint64_t sum_ns = 0;
+    *ret_total = 0;
+    for (size_t i = 0; i < MFI_SHARDS; i++) {
+        mfi_window_shard *shard = atomic_load_explicit(&window->shards[i], memory_order_acquire);
+        for (size_t s = 0; shard != NULL && s < MFI_WINDOW_SLOTS; s++) {
+            const mfi_window_slot *slot = &shard->slots[s];
+            uint64_t held = atomic_load_explicit(&slot->epoch, memory_order_acquire);
+            if (held != 0 && held <= epoch && epoch - held < MFI_WINDOW_SLOTS) {
+                merge_slot(slot, ret_cells);
+            }
+        }
+        if (shard != NULL) {
+            sum_ns += atomic_load_explicit(&shard->sum_ns, memory_order_relaxed);
+            *ret_total += atomic_load_explicit(&shard->count, memory_order_relaxed);
+        }
+    }
+    for (size_t i = 0; i < MFI_WINDOW_OCTAVES * MFI_CELLS_PER_OCTAVE; i++) {
+        ret_cells->count += ret_cells->cells[i];
+    }
     ret_cells->count += ret_cells->under + ret_cells->over;
-    ret_cells->sum = (double)atomic_load_explicit(&window->sum_ns, memory_order_relaxed) / 1e9;
+    ret_cells->sum = (double)sum_ns / 1e9;
 }
 
 void mf_window_read(const mf_window *window, mf_distribution *ret_distribution)
 {
     mfi_cells cells = {0};
-    mfi_window_merge(window, &cells);
-    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
-    ret_distribution->count = atomic_load_explicit(&window->count, memory_order_relaxed);
+    uint64_t total = 0;
+    mfi_window_merge(window, &cells, &total);
+    mfi_cells_summarise(&cells, window->layout, ret_distribution);
+    ret_distribution->count = total;
 }

@@ -39,12 +39,17 @@ static mf_metrics *make(void)
 static uint64_t state = 88172645463325252u;
 
 /* xorshift64 (G. Marsaglia): the same numbers in every run. */
-static double uniform(void)
+static uint64_t next_random(void)
 {
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
-    return ((double)(state >> 11) + 0.5) * 0x1p-53;
+    return state;
+}
+
+static double uniform(void)
+{
+    return ((double)(next_random() >> 11) + 0.5) * 0x1p-53;
 }
 
 static double draw(int distribution)
@@ -110,6 +115,34 @@ static void test_bounds_are_inclusive(void)
     mf_check_int(mfi_layout_index(layout, 129), 27 * 32);
     mf_check_int(mfi_layout_index(layout, (double)1953125 / 1e9),
                  mfi_layout_index(layout, exp2(-9)));
+}
+
+static int expected_index(const mfi_layout *layout, uint64_t integer)
+{
+    return mfi_layout_index(layout, (double)integer / layout->unit);
+}
+
+/* Integers take a way of their own to the same cells. */
+static void test_integers_land_as_their_values(void)
+{
+    int wrong = 0;
+    for (int scale = MF_SCALE_DURATION; scale <= MF_SCALE_SIZE; scale++) {
+        const mfi_layout *layout = mfi_layout_of((mf_metric_scale)scale);
+        for (int i = -1; i <= layout->octaves * MFI_CELLS_PER_OCTAVE; i++) {
+            uint64_t bound = (uint64_t)(mfi_layout_bound(layout, i) * layout->unit);
+            for (uint64_t at = bound > 3 ? bound - 3 : 0; at <= bound + 3; at++) {
+                wrong += mfi_layout_index_integer(layout, at) != expected_index(layout, at);
+            }
+        }
+        for (int i = 0; i < SAMPLES; i++) {
+            uint64_t at = next_random() >> (i % 64);
+            wrong += mfi_layout_index_integer(layout, at) != expected_index(layout, at);
+        }
+        for (uint64_t at = 0; at < 100000; at++) {
+            wrong += mfi_layout_index_integer(layout, at) != expected_index(layout, at);
+        }
+    }
+    mf_check_int(wrong, 0);
 }
 
 /* ---- Writers and readers at once ---- */
@@ -178,6 +211,79 @@ static void test_none_is_lost_under_scrapes(void)
     mf_check_int(mf_counter_value(at.counter), (long long)WRITERS * VALUES);
     mf_check_int(at.wrong, 0);
     mf_metrics_destroy(at.metrics);
+}
+
+#define GENERATIONS 20
+#define AT_ONCE (MFI_SHARDS + 9) /* some share */
+
+typedef struct crowd {
+    mf_histogram *histogram;
+    mf_counter *counter;
+    mf_window *window;
+    pthread_barrier_t all_here;
+} crowd;
+
+static void *write_some(void *argument)
+{
+    crowd *at = argument;
+    mf_counter_add(at->counter, 1);
+    (void)pthread_barrier_wait(&at->all_here); /* nobody ends before all have a shard */
+    for (uint64_t i = 0; i < 1000; i++) {
+        mf_counter_add(at->counter, 1);
+        mf_histogram_record_ns(at->histogram, 5000);
+        mf_window_record_ns(at->window, 7000);
+    }
+    return NULL;
+}
+
+/* Threads come and go: the next owner of a shard goes on from its numbers. */
+static void test_shards_change_hands(void)
+{
+    pthread_t threads[AT_ONCE];
+    mf_metrics *metrics = make();
+    mf_distribution read = MF_DISTRIBUTION_INIT;
+    crowd at;
+    at.histogram =
+        mf_family_histogram(add(metrics, MF_METRIC_HISTOGRAM, "hand_seconds", NULL, 0, 0), NULL);
+    at.counter = mf_family_counter(add(metrics, MF_METRIC_COUNTER, "hand_total", NULL, 0, 0), NULL);
+    at.window = mf_family_window(add(metrics, MF_METRIC_WINDOW, "now_seconds", NULL, 0, 0), NULL);
+    pthread_barrier_init(&at.all_here, NULL, AT_ONCE);
+    for (int generation = 0; generation < GENERATIONS; generation++) {
+        for (int i = 0; i < AT_ONCE; i++) {
+            pthread_create(&threads[i], NULL, write_some, &at);
+        }
+        for (int i = 0; i < AT_ONCE; i++) {
+            pthread_join(threads[i], NULL);
+        }
+    }
+    mf_check_int(mf_counter_value(at.counter), GENERATIONS * AT_ONCE * 1001);
+    mf_histogram_read(at.histogram, &read);
+    mf_check_int(read.count, GENERATIONS * AT_ONCE * 1000);
+    mf_check(fabs(read.sum / (GENERATIONS * AT_ONCE * 5e-3) - 1) < 1e-9);
+    mf_window_read(at.window, &read);
+    mf_check_int(read.count, GENERATIONS * AT_ONCE * 1000);
+    mf_check(fabs(read.p50 / 7e-6 - 1) < 0.011);
+    pthread_barrier_destroy(&at.all_here);
+    mf_metrics_destroy(metrics);
+}
+
+/* A thread that comes alone owns what it writes, as did the one before it. */
+static void *own_shard(void *argument)
+{
+    unsigned *ret_shard = argument;
+    *ret_shard = mfi_shard_index();
+    return NULL;
+}
+
+static void test_shards_are_given_back(void)
+{
+    for (int i = 0; i < 10 * MFI_SHARDS; i++) {
+        pthread_t thread;
+        unsigned shard = MFI_SHARED_SHARD;
+        pthread_create(&thread, NULL, own_shard, &shard);
+        pthread_join(thread, NULL);
+        mf_check(shard < MFI_SHARED_SHARD);
+    }
 }
 
 /* ---- Bounds and names ---- */
@@ -264,11 +370,14 @@ static void test_text_is_exact(void)
 static void test_window_forgets(void)
 {
     mfi_fake_clock clock;
-    mf_window *window = aligned_alloc(64, (sizeof *window + 63) / 64 * 64);
+    mf_metrics *metrics = NULL;
+    mfi_heap_arena *heap = mfi_heap_arena_create();
     mf_distribution read = MF_DISTRIBUTION_INIT;
-    memset(window, 0, sizeof *window);
     mfi_fake_clock_init(&clock, 1000 * MFI_NS_PER_S);
-    window->clock = &clock.clock;
+    mf_check_int(mfi_metrics_create_in(&metrics, NULL, mfi_heap_arena_as(heap), &clock.clock, NULL),
+                 MF_OK);
+    mf_family *family = add(metrics, MF_METRIC_WINDOW, "recent_seconds", NULL, 0, 0);
+    mf_window *window = mf_family_window(family, NULL);
     mf_window_record_ns(window, 2000000);
     mf_window_read(window, &read);
     mf_check(fabs(read.p50 / 0.002 - 1) < 0.011);
@@ -279,13 +388,23 @@ static void test_window_forgets(void)
     mf_window_read(window, &read);
     mf_check(isnan(read.p50));
     mf_check_int(read.count, 1);
-    free(window);
+    /* A thread that read its clock long ago is counted, but changes no later slot. */
+    mf_window_record_ns(window, 3000000);
+    mfi_window_record_at(window, 9000000, 1000 * MFI_NS_PER_S + 5 * MFI_NS_PER_S);
+    mf_window_read(window, &read);
+    mf_check(fabs(read.p999 / 0.003 - 1) < 0.011);
+    mf_check_int(read.count, 3);
+    mf_metrics_destroy(metrics);
+    mfi_heap_arena_destroy(heap);
 }
 
 static const mf_test tests[] = {
     {"histogram__quantiles_within_1_1_percent_of_exact", test_quantiles},
     {"histogram__bounds_are_inclusive", test_bounds_are_inclusive},
     {"histogram__8_writers_lose_none_under_1000_scrapes", test_none_is_lost_under_scrapes},
+    {"histogram__integers_land_in_the_cells_of_their_values", test_integers_land_as_their_values},
+    {"shards__lose_nothing_when_they_change_hands", test_shards_change_hands},
+    {"shards__are_given_back_by_threads_that_end", test_shards_are_given_back},
     {"family__100000_unknown_labels_fold", test_unknown_labels_fold},
     {"family__names_are_checked", test_names_are_checked},
     {"exposition__text_is_exact", test_text_is_exact},

@@ -1,0 +1,197 @@
+/* The thread that takes records out of the ring, encodes and writes them: see logger.c. */
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "logging/logger.h"
+
+#define BATCH_BYTES ((size_t)64 * 1024)
+#define NAP_NS (5 * MFI_NS_PER_MS)
+#define ACTIVE_NS (100 * MFI_NS_PER_MS) /* so long after the last record it goes on napping */
+
+typedef struct line_batch {
+    mfi_buf lines[2]; /* by mf_log_format */
+    uint64_t records;
+} line_batch;
+
+static void write_batch(mf_logger *logger, line_batch *batch)
+{
+    mfi_mutex_lock(&logger->mutex);
+    for (size_t i = 0; i < logger->sink_count; i++) {
+        const mfi_sink *sink = &logger->sinks[i];
+        const mfi_buf *lines = &batch->lines[sink->format];
+        if (sink->fd < 0 || lines->size == 0) {
+            continue;
+        }
+        if (!mfi_sink_write(sink, (const char *)lines->data, lines->size)) {
+            atomic_fetch_add_explicit(&logger->dropped_sink_error, batch->records,
+                                      memory_order_relaxed);
+        } else {
+            atomic_fetch_add_explicit(&logger->bytes, lines->size, memory_order_relaxed);
+        }
+    }
+    mfi_mutex_unlock(&logger->mutex);
+    mfi_buf_clear(&batch->lines[0]);
+    mfi_buf_clear(&batch->lines[1]);
+    batch->records = 0;
+}
+
+static void call_functions(mf_logger *logger, mf_log_format format, uint8_t level, const char *line,
+                           size_t length)
+{
+    mfi_mutex_lock(&logger->mutex);
+    for (size_t i = 0; i < logger->sink_count; i++) {
+        const mfi_sink *sink = &logger->sinks[i];
+        if (sink->fd < 0 && sink->format == format) {
+            sink->write((mf_log_level)level, line, length, sink->user_data);
+            atomic_fetch_add_explicit(&logger->bytes, length, memory_order_relaxed);
+        }
+    }
+    mfi_mutex_unlock(&logger->mutex);
+}
+
+static void add_line(mf_logger *logger, mf_log_format format, mfi_buf *lines,
+                     const mfi_record *record)
+{
+    size_t start = lines->size;
+    if (format == MF_LOG_JSON) {
+        mfi_encode_json(lines, logger, record);
+    } else {
+        mfi_encode_human(lines, logger, record);
+    }
+    mfi_buf_append_byte(lines, '\0'); /* for functions; then it becomes the newline */
+    if (lines->failed) {
+        mfi_buf_clear(lines); /* no memory for this batch */
+        return;
+    }
+    if ((atomic_load_explicit(&logger->functions, memory_order_acquire) & 1u << format) != 0) {
+        call_functions(logger, format, record->level, (const char *)lines->data + start,
+                       lines->size - start - 1);
+    }
+    lines->data[lines->size - 1] = '\n';
+}
+
+static void add_record(mf_logger *logger, line_batch *batch, const mfi_record *record)
+{
+    unsigned formats = atomic_load_explicit(&logger->formats, memory_order_acquire);
+    for (unsigned format = 0; format < 2; format++) {
+        if ((formats & 1u << format) != 0) {
+            add_line(logger, (mf_log_format)format, &batch->lines[format], record);
+        }
+    }
+    batch->records++;
+    atomic_fetch_add_explicit(&logger->records[record->level], 1, memory_order_relaxed);
+}
+
+static void add_note(mf_logger *logger, line_batch *batch, const mfi_record *note)
+{
+    mfi_record made;
+    mfi_log_head(&made, logger, (mf_log_level)note->level, note->event);
+    made.wall_ns = note->wall_ns + logger->wall_ahead_ns;
+    made.tid = note->tid;
+    made.seq = note->seq;
+    note->expand(&made, note->data);
+    add_record(logger, batch, &made);
+}
+
+/* Declares what the ring had to refuse since the last time. */
+static void declare_drops(mf_logger *logger, line_batch *batch)
+{
+    mfi_record on_stack;
+    uint64_t count = atomic_exchange_explicit(&logger->refused, 0, memory_order_relaxed);
+    if (count == 0) {
+        return;
+    }
+    mfi_record *record = mfi_log_start(logger, MF_LOG_WARN, "log_dropped", &on_stack);
+    mfi_record_message(record, "Log records were dropped");
+    mfi_record_str(record, "reason", "ring_full");
+    mfi_record_uint(record, "count", count);
+    mfi_record_uint(record, "first_seq", logger->seq + 1);
+    mfi_record_uint(record, "last_seq", logger->seq + count);
+    logger->seq += count;
+    record->seq = ++logger->seq;
+    add_record(logger, batch, record);
+}
+
+/* Takes what is there, writing whenever a batch is full. Gives how many records it took. */
+static uint64_t drain(mf_logger *logger, line_batch *batch)
+{
+    uint64_t taken = 0;
+    mfi_record *record = NULL;
+    declare_drops(logger, batch);
+    logger->wall_ahead_ns = mfi_wall_ns() - mfi_monotonic_ns();
+    while ((record = mfi_ring_peek(logger->ring)) != NULL) {
+        record->seq = ++logger->seq;
+        if (record->expand != NULL) {
+            add_note(logger, batch, record);
+        } else {
+            add_record(logger, batch, record);
+        }
+        mfi_ring_pop(logger->ring);
+        taken++;
+        if (batch->lines[0].size + batch->lines[1].size >= BATCH_BYTES) {
+            break;
+        }
+    }
+    write_batch(logger, batch);
+    return taken;
+}
+
+static void tell_flushers(mf_logger *logger, uint64_t taken)
+{
+    mfi_mutex_lock(&logger->flush_mutex);
+    atomic_fetch_add_explicit(&logger->done, taken, memory_order_release);
+    mfi_cond_broadcast(&logger->flushed);
+    mfi_mutex_unlock(&logger->flush_mutex);
+}
+
+static void sleep_until_woken(mf_logger *logger)
+{
+    (void)atomic_exchange_explicit(&logger->sleeping, 1, memory_order_acq_rel);
+    if (logger->asymmetric) { /* now each producer has seen that, or its record is seen here */
+        (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
+    bool idle = mfi_ring_peek(logger->ring) == NULL &&
+                atomic_load_explicit(&logger->refused, memory_order_relaxed) == 0 &&
+                !atomic_load_explicit(&logger->stopping, memory_order_acquire);
+    while (idle && atomic_load_explicit(&logger->sleeping, memory_order_acquire) == 1) {
+        mfi_futex_wait(&logger->sleeping, 1, MFI_NEVER);
+    }
+    atomic_store_explicit(&logger->sleeping, 0, memory_order_relaxed);
+}
+
+static void nap(mf_logger *logger)
+{
+    uint32_t before = atomic_load_explicit(&logger->nap, memory_order_acquire);
+    if (!atomic_load_explicit(&logger->stopping, memory_order_acquire)) {
+        mfi_futex_wait(&logger->nap, before, mfi_monotonic_ns() + NAP_NS);
+    }
+}
+
+void *mfi_log_writer(void *argument)
+{
+    mf_logger *logger = argument;
+    uint64_t active_ns = 0; /* when there were records last */
+    line_batch batch = {.records = 0};
+    mfi_buf_init(&batch.lines[0], 0);
+    mfi_buf_init(&batch.lines[1], 0);
+    for (;;) {
+        uint64_t taken = drain(logger, &batch);
+        if (taken > 0) {
+            tell_flushers(logger, taken);
+            active_ns = mfi_monotonic_ns();
+            nap(logger);
+        } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&
+                   mfi_ring_used(logger->ring) == 0) {
+            break;
+        } else if (mfi_monotonic_ns() - active_ns < ACTIVE_NS) {
+            nap(logger);
+        } else {
+            sleep_until_woken(logger);
+        }
+    }
+    mfi_buf_fini(&batch.lines[0]);
+    mfi_buf_fini(&batch.lines[1]);
+    return NULL;
+}
