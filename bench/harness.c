@@ -177,8 +177,8 @@ void bench_report(const bench_figure *figure)
         print_spread("ratio_spread", figure->values, figure->peers);
     }
     if (figure->goal != BENCH_NO_GOAL) {
-        bool met = figure->goal == BENCH_AT_MOST ? judged <= figure->target
-                                                 : judged >= figure->target;
+        bool met =
+            figure->goal == BENCH_AT_MOST ? judged <= figure->target : judged >= figure->target;
         (void)printf(",\"goal\":\"%s\",\"target\":%.6g,\"met\":%s",
                      figure->goal == BENCH_AT_MOST ? "at most" : "at least", figure->target,
                      met ? "true" : "false");

@@ -70,7 +70,7 @@ def tables(about, figures):
     options = f" {about['options']}" if about["options"] else ""
     parts = [
         f"{'; '.join(machines)}; {about['kernel']}; {about['date']}; commit {about['commit']}; "
-        f"{' or '.join(map(str, rounds))} rounds; `./dev bench{options}`"
+        f"rounds: {', '.join(map(str, rounds))}; `./dev bench{options}`"
     ]
     for bench in dict.fromkeys(figure["bench"] for figure in figures):
         rows = [text_row(row(figure)) for figure in figures if figure["bench"] == bench]
@@ -97,8 +97,11 @@ def main(arguments):
     wants_page = "--write" in arguments
     paths = [argument for argument in arguments if argument != "--write"]
     path = paths[0] if paths else LINES
-    text = tables(*read_lines(path))
+    about, figures = read_lines(path)
+    text = tables(about, figures)
     print(text, end="")
+    if wants_page and "--smoke" in about["options"]:
+        raise SystemExit("a smoke run has no figures worth writing down")
     if wants_page:
         write_page(text)
         with open(path, encoding="utf-8") as file:

@@ -58,7 +58,7 @@ class ReportTest(unittest.TestCase):
         text = self.report.tables(*self.report.read_lines(self.lines))
         self.assertIn("| sync p50 | 30.1 us | zmq: 20.0 us | 1.50 | 1.40 to 1.60 | at most 1.25 | **no** |", text)
         self.assertIn("| throughput | 123,457 calls/s |  |  | 120,000 to 130,000 |  |  |", text)
-        for known in ("Some CPU, 2 cores", "2026-01-31", "abc1234", "3 rounds", "`./dev bench --rounds 3`", "### rpc"):
+        for known in ("Some CPU, 2 cores", "2026-01-31", "abc1234", "rounds: 3", "`./dev bench --rounds 3`", "### rpc"):
             self.assertIn(known, text)
 
     def test_write_replaces_what_is_between_the_markers(self):
@@ -70,6 +70,14 @@ class ReportTest(unittest.TestCase):
             self.assertNotIn("old", page)
             self.assertEqual(page.count("### rpc"), 1)
         self.assertEqual(self.read(self.report.DATA), self.read(self.lines))
+
+    def test_a_smoke_run_is_not_written_down(self):
+        page = self.read(self.report.PAGE)
+        with open(self.lines, "w", encoding="utf-8") as file:
+            file.write(f"{json.dumps({**ABOUT, 'options': '--smoke'})}\n{json.dumps(ALONE)}\n")
+        with self.assertRaises(SystemExit):
+            self.report.main(["--write", self.lines])
+        self.assertEqual(self.read(self.report.PAGE), page)
 
     def test_a_page_without_markers_is_left_alone(self):
         with open(self.report.PAGE, "w", encoding="utf-8") as file:
