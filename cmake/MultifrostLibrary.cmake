@@ -34,6 +34,8 @@ foreach(folder IN LISTS MF_HEADER_FOLDERS)
     list(APPEND MF_PUBLIC_HEADERS ${headers})
     list(APPEND MF_HEADER_BASES "${PROJECT_SOURCE_DIR}/${folder}/include")
 endforeach()
+# As C, also where a peer of the benchmarks brings C++.
+set_source_files_properties(${MF_PUBLIC_HEADERS} PROPERTIES LANGUAGE C)
 foreach(library multifrost multifrost_static)
     target_sources(${library} PUBLIC FILE_SET HEADERS BASE_DIRS ${MF_HEADER_BASES}
         FILES ${MF_PUBLIC_HEADERS})

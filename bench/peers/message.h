@@ -9,8 +9,6 @@
 #include <msgpack.h>
 
 #define BENCH_ID_BYTES 36
-#define BENCH_CALL_BYTES 163
-#define BENCH_RESPONSE_BYTES 140
 
 /* Writes a UUID-like id that carries the number. */
 void bench_id(uint64_t number, char to[BENCH_ID_BYTES + 1]);

@@ -7,6 +7,7 @@
 #include <zmq.h>
 
 #include "bench/peers/message.h"
+#include "bench/peers/sizes.h"
 
 typedef struct client {
     bench_process server;
@@ -20,7 +21,7 @@ typedef struct client {
     size_t size;
 } client;
 
-static const char opaque_call[BENCH_CALL_BYTES];
+static const char opaque_call[BENCH_REQUEST_SIZE];
 
 static void connect_client(client *self)
 {

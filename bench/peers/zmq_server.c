@@ -8,6 +8,7 @@
 
 #include "bench/harness.h"
 #include "bench/peers/message.h"
+#include "bench/peers/sizes.h"
 
 typedef enum mode { OPAQUE, MSGPACK, ECHO } mode;
 
@@ -20,7 +21,7 @@ typedef struct server {
 
 static void answer(server *self, zmq_msg_t *identity, zmq_msg_t *payload)
 {
-    static const char opaque[BENCH_RESPONSE_BYTES];
+    static const char opaque[BENCH_REPLY_SIZE];
     const char *data = opaque;
     size_t size = sizeof opaque;
     if (self->mode == MSGPACK) {

@@ -10,6 +10,8 @@ import snippets
 NO_RUN = {
     "./dev demo": "builds all of the release, and runs these tests",
     "./dev install": "builds all of the release; tests/install installs by the same call",
+    "./dev bench": "measures for minutes; tests/bench runs each program for a moment",
+    "perf record": "perf needs rights that a test need not have",
     "cc hello.c": "nothing is installed here; tests/install compiles so",
 }
 
