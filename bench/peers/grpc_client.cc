@@ -99,7 +99,7 @@ extern "C" bench_peer bench_peer_grpc(void)
     char path[4096];
     char target[64];
     bench_sibling("bench_grpc_server", path, sizeof path);
-    char *words[] = {path, nullptr};
+    const char *words[] = {path, nullptr};
     if (!bench_process_start(&peer->server, words, target, sizeof target)) {
         bench_die("grpc: %s does not start", path);
     }

@@ -174,7 +174,7 @@ bench_peer bench_peer_nng(void)
     client *peer = calloc(1, sizeof *peer);
     char path[4096];
     char url[64];
-    char *words[] = {path, NULL};
+    const char *words[] = {path, NULL};
     bench_sibling("bench_nng_server", path, sizeof path);
     if (peer == NULL || !bench_process_start(&peer->server, words, url, sizeof url)) {
         bench_die("nng: %s does not start", path);

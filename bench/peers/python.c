@@ -75,7 +75,7 @@ static void start_client(pair *both, char *endpoint)
     int ends[2];
     char descriptor[16];
     char ready[16];
-    char *words[] = {python, client_script, endpoint, descriptor, NULL};
+    const char *words[] = {python, client_script, endpoint, descriptor, NULL};
     if (pipe(ends) != 0 || fcntl(ends[1], F_SETFD, FD_CLOEXEC) != 0) {
         bench_die("python: no pipe: %s", strerror(errno));
     }
@@ -92,7 +92,7 @@ bench_peer bench_peer_python(void)
 {
     pair *both = calloc(1, sizeof *both);
     char endpoint[64];
-    char *words[] = {python, server_script, NULL};
+    const char *words[] = {python, server_script, NULL};
     if (both == NULL || !bench_process_start(&both->server, words, endpoint, sizeof endpoint)) {
         bench_die("python: the server does not start");
     }
