@@ -78,13 +78,57 @@ uint64_t mfi_random_u64(void)
     return word;
 }
 
-mfi_uuid mfi_uuid_make(void)
+/* xoshiro256++ 1.0 (D. Blackman, S. Vigna, 2019; public domain), seeded from the CSPRNG. */
+typedef struct fast_state {
+    uint64_t words[4];
+    uint64_t generation; /* of forks, plus one; 0: not seeded */
+} fast_state;
+
+static _Thread_local fast_state thread_fast;
+
+static uint64_t rotate(uint64_t word, int by)
 {
-    mfi_uuid uuid;
-    mfi_random(uuid.bytes, sizeof uuid.bytes);
+    return word << by | word >> (64 - by);
+}
+
+uint64_t mfi_random_fast(void)
+{
+    fast_state *own = &thread_fast;
+    uint64_t *s = own->words;
+    uint64_t generation = mfi_fork_generation() + 1;
+    if (own->generation != generation) {
+        mfi_random(s, sizeof own->words);
+        s[0] |= 1; /* never all zero */
+        own->generation = generation;
+    }
+    uint64_t result = rotate(s[0] + s[3], 23) + s[0];
+    uint64_t shifted = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = rotate(s[3], 45);
+    return result;
+}
+
+static mfi_uuid make_uuid(size_t random_bytes)
+{
+    mfi_uuid uuid = {{0}};
+    mfi_random(uuid.bytes, random_bytes);
     uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x40);
     uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80);
     return uuid;
+}
+
+mfi_uuid mfi_uuid_make(void)
+{
+    return make_uuid(16);
+}
+
+mfi_uuid mfi_uuid_begin(void)
+{
+    return make_uuid(10);
 }
 
 void mfi_uuid_format(const mfi_uuid *uuid, char to[MFI_UUID_TEXT])

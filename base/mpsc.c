@@ -11,12 +11,17 @@ void mfi_mpsc_init(mfi_mpsc *queue)
     queue->tail = &queue->stub;
 }
 
+void mfi_mpsc_push_all(mfi_mpsc *queue, mfi_mpsc_node *first, mfi_mpsc_node *last)
+{
+    atomic_store_explicit(&last->next, NULL, memory_order_relaxed);
+    mfi_mpsc_node *before = atomic_exchange_explicit(&queue->head, last, memory_order_acq_rel);
+    /* release: pairs with the consumer's acquire of next */
+    atomic_store_explicit(&before->next, first, memory_order_release);
+}
+
 void mfi_mpsc_push(mfi_mpsc *queue, mfi_mpsc_node *node)
 {
-    atomic_store_explicit(&node->next, NULL, memory_order_relaxed);
-    mfi_mpsc_node *before = atomic_exchange_explicit(&queue->head, node, memory_order_acq_rel);
-    /* release: pairs with the consumer's acquire of next */
-    atomic_store_explicit(&before->next, node, memory_order_release);
+    mfi_mpsc_push_all(queue, node, node);
 }
 
 mfi_mpsc_node *mfi_mpsc_pop(mfi_mpsc *queue)

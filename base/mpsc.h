@@ -26,6 +26,8 @@ typedef struct mfi_mpsc {
 
 void mfi_mpsc_init(mfi_mpsc *queue);
 void mfi_mpsc_push(mfi_mpsc *queue, mfi_mpsc_node *node);
+/* first to last are linked by next already; in that order, as one. */
+void mfi_mpsc_push_all(mfi_mpsc *queue, mfi_mpsc_node *first, mfi_mpsc_node *last);
 /* NULL if empty or if the next node is still being linked (mfi_mpsc_empty then says false). */
 mfi_mpsc_node *mfi_mpsc_pop(mfi_mpsc *queue);
 /* Consumer only. */

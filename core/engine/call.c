@@ -6,7 +6,6 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/engine/call_parts.h"
-#include "core/engine/result.h"
 #include "core/wire/trace.h"
 
 /* ---- The whole call ---- */
@@ -99,6 +98,8 @@ static void describe(mf_parent *parent, const mfi_span *span, mf_status status, 
                        parent->settings.worker, reason, span->function_name);
     } else if (status == MF_ERR_NOT_RUNNING) {
         (void)mfi_parent_not_running(parent, error);
+    } else if (status == MF_ERR_NO_MEMORY) {
+        (void)mfi_fail(error, status, "no memory for the answer to '%s'", span->function_name);
     } else if (status == MF_ERR_CANCELLED) {
         mf_parent_state state = mfi_parent_state(parent);
         bool stopped = state == MF_PARENT_STOPPING || state == MF_PARENT_STOPPED;
@@ -127,8 +128,8 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
     } else if (status != MF_OK) {
         describe(parent, span, status, error);
     } else if (ret_result != NULL) {
-        status = mfi_result_make(ret_result, &slot->reply, slot->result, slot->metadata,
-                                 &parent->settings.limits, error);
+        *ret_result = slot->answer;
+        slot->answer = NULL;
     }
     if (slot->admitted) {
         mfi_circuit_report(&parent->circuit, slot->ticket, status, span->context.correlation_id,

@@ -106,25 +106,16 @@ mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
 
 /* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
 
-static void new_hex_id(char *to, size_t bytes)
-{
-    uint8_t random[16];
-    do {
-        mfi_random(random, bytes);
-    } while (random[0] == 0 && random[bytes - 1] == 0); /* all-zero ids are invalid */
-    mfi_format_hex(to, random, bytes);
-}
-
 void mfi_call_new_span_id(mf_context *context)
 {
-    new_hex_id(context->span_id, 8);
+    mfi_span_id_new(context->span_id);
 }
 
+/* All zero before. */
 static void fill_context(mf_context *context, const mfi_call_request *request)
 {
     const mf_context *current = mfi_context_current();
     const char *given = request->options.traceparent;
-    memset(context, 0, sizeof *context);
     if (given != NULL && mfi_traceparent_parse(given, strlen(given), context->trace_id,
                                                context->parent_span_id, &context->trace_flags)) {
         /* as given */
@@ -133,7 +124,7 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
         memcpy(context->parent_span_id, current->span_id, sizeof context->parent_span_id);
         context->trace_flags = current->trace_flags;
     } else {
-        new_hex_id(context->trace_id, 16);
+        mfi_trace_id_new(context->trace_id);
         context->trace_flags = 2; /* random trace id */
     }
     mfi_call_new_span_id(context);

@@ -181,9 +181,10 @@ struct mf_child {
 struct mf_request {
     mfi_server *server;
     const mfi_call_in *call;
-    char function[MFI_NAME_MAX_BYTES + 1];
+    const char *name; /* of the function */
+    const mf_context *context;
+    char function[MFI_NAME_MAX_BYTES + 1];    /* the name, where it is not registered */
     char client_name[MFI_NAME_MAX_BYTES + 1]; /* filled when asked for */
-    mf_context context;
     uint64_t deadline_ns;
     bool metadata_decoded;
     mf_error error; /* of the last unpack that failed */

@@ -20,25 +20,17 @@ static void copy_text(char *to, size_t size, mfi_text text)
     (void)mfi_str_copy_n(to, size, text.data != NULL ? text.data : "", text.size);
 }
 
-static void new_hex_id(char *to, size_t bytes)
-{
-    uint8_t random[16];
-    mfi_random(random, bytes);
-    random[0] |= 1; /* never all zero */
-    mfi_format_hex(to, random, bytes);
-}
-
-/* From the call's metadata; what is missing is made, so that every line can be joined. */
+/* From the call's metadata; what is missing is made, so that every line can be joined. All zero
+ * before. */
 static void fill_context(mf_context *context, const mfi_call_in *call, const mfi_metadata *metadata)
 {
-    memset(context, 0, sizeof *context);
     if (metadata->traceparent.data == NULL ||
         !mfi_traceparent_parse(metadata->traceparent.data, metadata->traceparent.size,
                                context->trace_id, context->parent_span_id, &context->trace_flags)) {
-        new_hex_id(context->trace_id, 16);
+        mfi_trace_id_new(context->trace_id);
         context->trace_flags = 2;
     }
-    new_hex_id(context->span_id, 8);
+    mfi_span_id_new(context->span_id);
     if (metadata->correlation_id.data != NULL) {
         copy_text(context->correlation_id, sizeof context->correlation_id,
                   metadata->correlation_id);
@@ -50,16 +42,19 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
               metadata->parent_request_id);
 }
 
-/* Gives the caller's deadline; MFI_NEVER if it told none. function is the span's storage. */
+/* Gives the caller's deadline; MFI_NEVER if it told none. function is where the span keeps a name
+ * that is not registered. */
 static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *call, uint64_t now_ns,
                           char function[MFI_NAME_MAX_BYTES + 1])
 {
     mfi_metadata metadata;
-    mfi_text name = call->envelope.function;
+    const mfi_handler *handler = call->handler;
     mfi_metadata_read(call->envelope.metadata, &metadata);
-    copy_text(function, MFI_NAME_MAX_BYTES + 1, name);
+    if (handler == NULL) {
+        copy_text(function, MFI_NAME_MAX_BYTES + 1, call->envelope.function);
+    }
     *span = (mfi_span){.target = child->observed,
-                       .function_name = function,
+                       .function_name = handler != NULL ? handler->name : function,
                        .namespace_name = child->namespace_name,
                        .start_ns = call->received_ns,
                        .sent_ns = now_ns,
@@ -70,9 +65,8 @@ static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *ca
                        .correlation_id_replaced = metadata.correlation_id_invalid};
     fill_context(&span->context, call, &metadata);
     /* Only registered names get series of their own. */
-    bool known = call->handler != NULL;
-    span->function =
-        mfi_target_function(child->observed, known ? function : NULL, known ? name.size : 0);
+    span->function = mfi_target_function(child->observed, handler != NULL ? handler->name : NULL,
+                                         call->envelope.function.size);
     if (!metadata.has_deadline) {
         return MFI_NEVER;
     }
@@ -214,7 +208,7 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
 static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf_reply *reply)
 {
     mfi_context_scope scope;
-    mfi_context_enter(&scope, &request->context);
+    mfi_context_enter(&scope, request->context);
     uint64_t deadline_before = mfi_deadline_enter(request->deadline_ns);
     mf_status status = handler->run(request, reply, handler->user_data);
     mfi_deadline_leave(deadline_before);
@@ -243,7 +237,7 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     mfi_handler *handler = NULL;
     mf_reply reply;
     mf_child *child = server->child;
-    mf_request request = {.server = server, .call = call};
+    mf_request request; /* not set as a whole: it has kilobytes */
     mf_status status = MF_OK;
     uint64_t now = mfi_monotonic_ns();
     if (!mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now)) {
@@ -253,8 +247,13 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
         return now;
     }
     reply.deadline_ns = fill_span(child, &span, call, now, request.function);
+    request.server = server;
+    request.call = call;
+    request.name = span.function_name;
+    request.context = &span.context;
     request.deadline_ns = reply.deadline_ns;
-    request.context = span.context;
+    request.metadata_decoded = false;
+    mfi_error_clear(&request.error);
     mfi_observe_call_begin(child->runtime->observer, &span);
     atomic_store_explicit(&server->since_ns, span.sent_ns, memory_order_relaxed);
     if (check_call(&request, &reply, &handler, &status) && decode_args(&request, &reply)) {

@@ -25,7 +25,7 @@ struct mfi_reply_pairs {
 
 const char *mf_request_function(const mf_request *request)
 {
-    return request->function;
+    return request->name;
 }
 
 mf_args mf_request_args(const mf_request *request)
@@ -54,7 +54,7 @@ const mf_value *mf_request_metadata(mf_request *request)
 
 const mf_context *mf_request_context(const mf_request *request)
 {
-    return &request->context;
+    return request->context;
 }
 
 const char *mf_request_client_name(mf_request *request)

@@ -287,6 +287,11 @@ static bool is_closed_locked(const mfi_driver *driver)
 
 bool mfi_driver_kick(mfi_driver *driver)
 {
+    /* A turn that is still to come on this very thread will see it. */
+    if (mfi_loop_on_thread(driver->loop) && mfi_task_is_posted(&driver->turn) &&
+        !atomic_load_explicit(&driver->closing, memory_order_relaxed)) {
+        return true;
+    }
     mfi_mutex_lock(&driver->mutex);
     mfi_role role = driver->role;
     bool closed = is_closed_locked(driver);

@@ -228,7 +228,9 @@ static void run_tasks(mfi_loop *loop)
     /* Bounded, so that tasks which post each other cannot starve descriptors and timers. */
     for (int i = 0; i < 1024 && (node = mfi_mpsc_pop(&loop->tasks)) != NULL; i++) {
         mfi_task *task = (mfi_task *)node;
-        atomic_store_explicit(&task->posted, false, memory_order_release);
+        /* An exchange, so that it is ordered with the poster's: whoever finds the task posted did
+         * all that he wants it to see before this. */
+        (void)atomic_exchange_explicit(&task->posted, false, memory_order_acq_rel);
         task->run(task);
     }
 }

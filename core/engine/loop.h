@@ -39,6 +39,10 @@ typedef struct mfi_task {
     _Atomic(bool) posted;
 } mfi_task;
 
+static inline bool mfi_task_is_posted(const mfi_task *task)
+{
+    return atomic_load_explicit(&task->posted, memory_order_relaxed);
+}
 void mfi_task_init(mfi_task *task, void (*run)(mfi_task *task));
 /* Runs the task soon on the engine thread. A task that is posted already is left as it is: false.
  * It may be posted again from the moment it starts running, and freed by its own run function. */

@@ -1,5 +1,6 @@
 /* mf_parent: options, creation, start and stop as users see them, and what they read back. */
 #include "core/engine/parent.h"
+#include "core/engine/result.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +309,7 @@ static void free_parts(mf_parent *parent)
 {
     mfi_service_fini(parent);
     mfi_pending_fini(&parent->pending);
+    mf_result_destroy(parent->spare);
     mfi_target_destroy(parent->observed);
     mfi_circuit_fini(&parent->circuit);
     mfi_mutex_fini(&parent->mutex);
@@ -345,6 +347,11 @@ mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *optio
     if (status != MF_OK) {
         free_parts(parent);
         return status;
+    }
+    parent->spare = mfi_result_new();
+    if (parent->spare == NULL) {
+        free_parts(parent);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent");
     }
     status = mfi_pending_init(&parent->pending, parent->settings.max_in_flight + MFI_CONTROL_SLOTS,
                               error);

@@ -99,7 +99,12 @@ struct mf_parent {
     mfi_pending pending;
     mfi_driver driver;
     mfi_transport *transport; /* set on the engine thread while the driver is closed */
-    mfi_slot *stalled;        /* role held: taken from the queue, could not be sent yet */
+    /* Role held. */
+    mfi_slot *stalled;                /* taken from the queue, could not be sent yet */
+    mf_result *spare;                 /* what the next answer is received into */
+    mfi_slot *done_first, *done_last; /* ended in this burst, on their way to the engine thread */
+    uint64_t burst_ns;                /* the clock, read once for a few messages */
+    uint32_t burst_reads;
 
     _Atomic(uint32_t) state; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;

@@ -6,10 +6,13 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/engine/parent.h"
+#include "core/engine/result.h"
 
 /* So many messages at most in one burst: then the driver looks whether its own call is done and
  * who else wants to drive. */
 #define BURST_MESSAGES 64
+/* Messages of one burst that share a reading of the clock: some microseconds' worth at most. */
+#define MESSAGES_PER_READ 8
 /* Output messages that may wait for the engine thread; more are dropped, and counted. */
 #define OUTPUTS_MAX 1024
 
@@ -32,13 +35,49 @@ static void drop(mf_parent *parent, const char *reason, const char *text, size_t
                                                        .bytes = bytes});
 }
 
+/* The clock's reading for the next message: a new one only for each of a few. */
+static uint64_t message_ns(mf_parent *parent)
+{
+    if (parent->burst_reads++ % MESSAGES_PER_READ == 0) {
+        parent->burst_ns = mfi_monotonic_ns();
+    }
+    return parent->burst_ns;
+}
+
+/* As mfi_call_ended, but asynchronous calls are told together when the burst ends. */
+static void call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state)
+{
+    if ((state & 3u) == MFI_PHASE_SYNC) {
+        mfi_call_ended(parent, slot, state);
+        return;
+    }
+    if (parent->done_last != NULL) {
+        atomic_store_explicit(&parent->done_last->done_node.next, &slot->done_node,
+                              memory_order_relaxed);
+    } else {
+        parent->done_first = slot;
+    }
+    parent->done_last = slot;
+}
+
+static void tell_ended(mf_parent *parent)
+{
+    if (parent->done_first != NULL) {
+        mfi_mpsc_push_all(&parent->ended, &parent->done_first->done_node,
+                          &parent->done_last->done_node);
+        parent->done_first = NULL;
+        parent->done_last = NULL;
+        (void)mfi_loop_post(parent->runtime->loop, &parent->ended_task);
+    }
+}
+
 /* A message that cannot be sent ends its call. */
 static void fail_unsent(mf_parent *parent, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
     if (mfi_slot_claim(slot, state)) {
         slot->status = MF_ERR_IO;
-        mfi_call_ended(parent, slot, state);
+        call_ended(parent, slot, state);
     }
 }
 
@@ -53,7 +92,7 @@ static bool send_slot(mf_parent *parent, mfi_slot *slot)
     size_t bytes = slot->out.size;
     mfi_traffic traffic = (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
     /* Written before the send: the answer may be read by another thread right after it. */
-    atomic_store_explicit(&slot->sent_ns, mfi_monotonic_ns(), memory_order_relaxed);
+    atomic_store_explicit(&slot->sent_ns, message_ns(parent), memory_order_relaxed);
     mfi_io io = parent->transport->ops->send(parent->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
         if (parent->stalled == NULL) {
@@ -86,6 +125,7 @@ static mfi_slot *next_to_send(mf_parent *parent)
 /* True if nothing is left that could be sent now. */
 static bool send_queued(mf_parent *parent)
 {
+    parent->burst_reads = 0;
     for (int i = 0; i < BURST_MESSAGES; i++) {
         if (atomic_load_explicit(&parent->holding, memory_order_relaxed)) {
             return true; /* what is queued waits for the next worker */
@@ -158,8 +198,22 @@ static mfi_traffic traffic_of(mfi_message_type type)
     return MFI_TRAFFIC_OTHER;
 }
 
+/* The answer stays where it was received, and another place is made for the next one. */
+static void keep_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_slot *slot)
+{
+    mf_result *spare = mfi_result_new();
+    if (spare == NULL) {
+        slot->status = MF_ERR_NO_MEMORY;
+        return;
+    }
+    slot->answer = parent->spare;
+    slot->error_text = envelope->error;
+    parent->spare = spare;
+    mfi_result_set(slot->answer, envelope->result, envelope->metadata, &parent->settings.limits);
+}
+
 /* An answer: finds its call, and ends it. */
-static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_message *message)
+static void take_answer(mf_parent *parent, const mfi_envelope *envelope)
 {
     uint64_t state = 0;
     mfi_slot *slot =
@@ -175,20 +229,16 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_mes
     }
     mfi_metadata metadata;
     mfi_metadata_read(envelope->metadata, &metadata);
-    slot->span->received_ns = mfi_monotonic_ns();
-    slot->span->response_bytes = (uint32_t)message->size;
+    slot->span->received_ns = message_ns(parent);
+    slot->span->response_bytes = (uint32_t)mfi_result_message(parent->spare)->size;
     slot->span->has_server_times = metadata.has_server_times;
     slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
     slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
-    const uint8_t *before = message->data;
-    mfi_message_move(&slot->reply, message);
-    slot->result = mfi_slice_moved(envelope->result, before, slot->reply.data);
-    slot->metadata = mfi_slice_moved(envelope->metadata, before, slot->reply.data);
-    mfi_slice text = {(const uint8_t *)envelope->error.data, envelope->error.size};
-    text = mfi_slice_moved(text, before, slot->reply.data);
-    slot->error_text = (mfi_text){(const char *)text.data, text.size};
-    mfi_call_ended(parent, slot, state);
+    if (envelope->type != MFI_MESSAGE_HEARTBEAT) {
+        keep_answer(parent, envelope, slot);
+    }
+    call_ended(parent, slot, state);
 }
 
 /* An answer that cannot be taken, but says which call it is for: that call need not wait for its
@@ -209,7 +259,7 @@ static void refuse_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_r
         mfi_slot_claim(slot, state)) {
         slot->status = status == MF_ERR_LIMIT ? MF_ERR_LIMIT : MF_ERR_PROTOCOL;
         (void)mfi_str_copy(slot->refusal, sizeof slot->refusal, why);
-        mfi_call_ended(parent, slot, state);
+        call_ended(parent, slot, state);
     }
 }
 
@@ -246,7 +296,7 @@ void mfi_parent_run_outputs(mfi_task *task)
     }
 }
 
-static void take_message(mf_parent *parent, mfi_message *message)
+static void take_message(mf_parent *parent, const mfi_message *message)
 {
     mfi_envelope envelope;
     mfi_reject reject = MFI_REJECT_NONE;
@@ -268,7 +318,7 @@ static void take_message(mf_parent *parent, mfi_message *message)
     case MFI_MESSAGE_RESPONSE:
     case MFI_MESSAGE_ERROR:
     case MFI_MESSAGE_HEARTBEAT:
-        take_answer(parent, &envelope, message);
+        take_answer(parent, &envelope);
         break;
     case MFI_MESSAGE_STDOUT:
     case MFI_MESSAGE_STDERR:
@@ -285,9 +335,10 @@ static void take_message(mf_parent *parent, mfi_message *message)
 static bool receive_all(mf_parent *parent, const mfi_waiter *until)
 {
     mfi_route route;
-    mfi_message message = {0};
+    parent->burst_reads = 0;
     for (int i = 0; i < BURST_MESSAGES; i++) {
-        mfi_io io = parent->transport->ops->receive(parent->transport, &route, &message);
+        mfi_message *message = mfi_result_message(parent->spare);
+        mfi_io io = parent->transport->ops->receive(parent->transport, &route, message);
         if (io == MFI_IO_MALFORMED) {
             drop(parent, "decode_error", "a message without delimiter frame", 0);
             continue;
@@ -295,8 +346,8 @@ static bool receive_all(mf_parent *parent, const mfi_waiter *until)
         if (io != MFI_IO_DONE) {
             return true;
         }
-        take_message(parent, &message);
-        mfi_message_release(&message);
+        take_message(parent, message);
+        mfi_message_release(mfi_result_message(parent->spare)); /* if it was not kept */
         if (until != NULL && mfi_waiter_is_done(until)) {
             return false;
         }
@@ -319,9 +370,8 @@ static bool can_go_on(mf_parent *parent)
            parent->transport->ops->can_go_on(parent->transport);
 }
 
-static bool burst(void *self, const mfi_waiter *until)
+static bool move_messages(mf_parent *parent, const mfi_waiter *until)
 {
-    mf_parent *parent = self;
     for (;;) {
         bool sent = send_queued(parent);
         if (!receive_all(parent, until)) {
@@ -333,6 +383,14 @@ static bool burst(void *self, const mfi_waiter *until)
             return sent;
         }
     }
+}
+
+static bool burst(void *self, const mfi_waiter *until)
+{
+    mf_parent *parent = self;
+    bool drained = move_messages(parent, until);
+    tell_ended(parent);
+    return drained;
 }
 
 static bool needs_watch(void *self)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hex.h"
+#include "core/engine/result.h"
 
 #define KEPT_BUFFER_BYTES ((size_t)64 * 1024)
 #define SLOT_BITS 48 /* index and generation in the id */
@@ -32,12 +33,12 @@ static uint64_t slot_mask(const mfi_pending *pending, uint64_t high)
 /* The last 48 bits of the UUID are free of version and variant. */
 static void issue_id(mfi_pending *pending, mfi_slot *slot)
 {
-    mfi_uuid uuid = mfi_uuid_make();
+    mfi_uuid uuid = mfi_uuid_begin();
     uint64_t high = mfi_load_be64(uuid.bytes);
     uint64_t low = mfi_load_be64(uuid.bytes + 8);
     uint64_t generation = (atomic_load_explicit(&slot->state, memory_order_relaxed) >> 2);
     uint64_t name = (generation & UINT32_MAX) << INDEX_BITS | slot->index;
-    low = (low >> SLOT_BITS) << SLOT_BITS | (name ^ slot_mask(pending, high));
+    low |= name ^ slot_mask(pending, high);
     mfi_store_be64(uuid.bytes + 8, low);
     mfi_uuid_format(&uuid, slot->id);
     atomic_store_explicit(&slot->id_words[0], high, memory_order_relaxed);
@@ -128,9 +129,6 @@ mfi_slot *mfi_pending_acquire(mfi_pending *pending)
         slot->done = NULL;
         slot->admitted = false;
         slot->status = MF_OK;
-        slot->result = (mfi_slice){0};
-        slot->metadata = (mfi_slice){0};
-        slot->error_text = (mfi_text){0};
     }
     return slot;
 }
@@ -158,7 +156,8 @@ bool mfi_slot_claim_now(mfi_slot *slot)
 
 void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot)
 {
-    mfi_message_release(&slot->reply);
+    mf_result_destroy(slot->answer);
+    slot->answer = NULL;
     if (slot->out.capacity > KEPT_BUFFER_BYTES) {
         mfi_buf_fini(&slot->out);
         mfi_buf_init(&slot->out, slot->out.max);
@@ -207,7 +206,7 @@ void mfi_pending_fini(mfi_pending *pending)
 {
     for (uint32_t i = 0; pending->slots != NULL && i < pending->capacity; i++) {
         mfi_buf_fini(&pending->slots[i].out);
-        mfi_message_release(&pending->slots[i].reply);
+        mf_result_destroy(pending->slots[i].answer);
     }
     free(pending->slots);
     pending->slots = NULL;

@@ -57,11 +57,10 @@ struct mfi_slot {
     bool admitted; /* ticket is to be reported */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
-    mf_status status;           /* the outcome, written by who claimed */
-    mfi_message reply;          /* the answer, if there was one */
-    mfi_slice result, metadata; /* views into reply */
-    mfi_text error_text;
-    char refusal[256]; /* why the answer could not be taken */
+    mf_status status;    /* the outcome, written by who claimed */
+    mf_result *answer;   /* NULL: there was none */
+    mfi_text error_text; /* a view into the answer */
+    char refusal[256];   /* why the answer could not be taken */
 };
 
 typedef struct mfi_pending {

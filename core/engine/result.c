@@ -27,17 +27,21 @@ static void empty_result(void *object)
 
 static mfi_cache results = MFI_CACHE_INIT(mf_result, empty_result);
 
-mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slice value,
-                          mfi_slice metadata, const mfi_limits *limits, mf_error *error)
+mf_result *mfi_result_new(void)
 {
-    mf_result *result = mfi_cache_get(&results);
-    if (result == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a result");
-    }
-    const uint8_t *before = message->data;
-    mfi_message_move(&result->message, message);
-    result->bytes = mfi_slice_moved(value, before, result->message.data);
-    result->metadata_bytes = mfi_slice_moved(metadata, before, result->message.data);
+    return mfi_cache_get(&results);
+}
+
+mfi_message *mfi_result_message(mf_result *result)
+{
+    return &result->message;
+}
+
+void mfi_result_set(mf_result *result, mfi_slice value, mfi_slice metadata,
+                    const mfi_limits *limits)
+{
+    result->bytes = value;
+    result->metadata_bytes = metadata;
     result->limits = *limits;
     result->decoded = value.data == NULL;
     result->metadata_decoded = metadata.data == NULL;
@@ -45,8 +49,6 @@ mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slic
     result->metadata.root = nil_value;
     result->tree.limits = &result->limits;
     result->metadata.limits = &result->limits;
-    *ret_result = result;
-    return MF_OK;
 }
 
 void mf_result_destroy(mf_result *result)

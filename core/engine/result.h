@@ -8,8 +8,12 @@
 #include "core/engine/transport.h"
 #include "core/wire/reader.h"
 
-/* Takes the message over on MF_OK; value is a view into it, absent means nil. */
-mf_status mfi_result_make(mf_result **ret_result, mfi_message *message, mfi_slice value,
-                          mfi_slice metadata, const mfi_limits *limits, mf_error *error);
+/* An empty one, for an answer to be received into; NULL without memory. */
+mf_result *mfi_result_new(void);
+/* Where the answer is received. */
+mfi_message *mfi_result_message(mf_result *result);
+/* The values are views into its message; absent means nil. */
+void mfi_result_set(mf_result *result, mfi_slice value, mfi_slice metadata,
+                    const mfi_limits *limits);
 
 #endif

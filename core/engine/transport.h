@@ -24,22 +24,16 @@ typedef struct mfi_route {
 
 #define MFI_MESSAGE_STORAGE 64
 
-/* A received payload. Owns the implementation's memory until it is released. All zero: empty. */
+/* A received payload. Owns the implementation's memory until it is released; stays where it was
+ * received. All zero: empty. */
 typedef struct mfi_message {
     const uint8_t *data;
     size_t size;
-    const struct mfi_message_ops *ops;                      /* NULL: empty */
+    void (*release)(struct mfi_message *message);           /* NULL: empty */
     _Alignas(8) unsigned char storage[MFI_MESSAGE_STORAGE]; /* the implementation's own */
 } mfi_message;
 
-typedef struct mfi_message_ops {
-    void (*release)(mfi_message *message);
-    /* to holds nothing; from is forgotten afterwards. */
-    void (*move)(mfi_message *to, mfi_message *from);
-} mfi_message_ops;
-
 void mfi_message_release(mfi_message *message); /* also of an empty one; leaves it empty */
-void mfi_message_move(mfi_message *to, mfi_message *from); /* to is empty; leaves from empty */
 
 typedef enum mfi_io {
     MFI_IO_DONE,

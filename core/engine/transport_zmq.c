@@ -32,21 +32,11 @@ typedef struct zmq_transport {
 
 void mfi_message_release(mfi_message *message)
 {
-    if (message->ops != NULL) {
-        message->ops->release(message);
-        message->ops = NULL;
+    if (message->release != NULL) {
+        message->release(message);
+        message->release = NULL;
         message->data = NULL;
         message->size = 0;
-    }
-}
-
-void mfi_message_move(mfi_message *to, mfi_message *from)
-{
-    if (from->ops != NULL) {
-        from->ops->move(to, from);
-        from->ops = NULL;
-        from->data = NULL;
-        from->size = 0;
     }
 }
 
@@ -152,23 +142,12 @@ static void release_message(mfi_message *message)
     (void)zmq_msg_close(frame_of(message));
 }
 
-static void move_message(mfi_message *to, mfi_message *from);
-
-static const mfi_message_ops message_ops = {.release = release_message, .move = move_message};
-
 /* What is in the frame becomes the message. */
 static void show_message(mfi_message *message)
 {
     message->data = zmq_msg_data(frame_of(message));
     message->size = zmq_msg_size(frame_of(message));
-    message->ops = &message_ops;
-}
-
-static void move_message(mfi_message *to, mfi_message *from)
-{
-    (void)zmq_msg_init(frame_of(to));
-    (void)zmq_msg_move(frame_of(to), frame_of(from)); /* leaves an empty one, without memory */
-    show_message(to);
+    message->release = release_message;
 }
 
 static int receive_frame(zmq_msg_t *frame, void *socket)

@@ -18,12 +18,6 @@ typedef struct mfi_slice {
     size_t size;
 } mfi_slice;
 
-/* The same bytes after the memory that they are in has moved from one place to another. */
-static inline mfi_slice mfi_slice_moved(mfi_slice slice, const uint8_t *from, const uint8_t *to)
-{
-    return slice.data != NULL ? (mfi_slice){to + (slice.data - from), slice.size} : slice;
-}
-
 /* A position in bytes that somebody else owns and that begin with a whole value. */
 typedef struct mfi_reader {
     const uint8_t *data;

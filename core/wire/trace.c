@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/id.h"
 
 #define VERSION "00-"
 
@@ -37,6 +38,23 @@ static bool is_version(const char *text, size_t length)
     }
     return digit(text[0]) >= 0 && digit(text[1]) >= 0 && memcmp(text, "ff", 2) != 0 &&
            text[2] == '-' && (length == 55 || text[55] == '-');
+}
+
+void mfi_span_id_new(char to[17])
+{
+    uint64_t number = 0;
+    do {
+        number = mfi_random_fast();
+    } while (number == 0);
+    mfi_hex_write8(to, (uint32_t)(number >> 32));
+    mfi_hex_write8(to + 8, (uint32_t)number);
+    to[16] = '\0';
+}
+
+void mfi_trace_id_new(char to[33])
+{
+    mfi_span_id_new(to);
+    mfi_span_id_new(to + 16);
 }
 
 bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], char span_id[17],
