@@ -236,9 +236,8 @@ static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_s
 }
 
 mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
-                            mfi_slot **ret_slot, mf_error *error)
+                            mfi_slot *slot, mf_error *error)
 {
-    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
     if (slot != NULL) {
         fill_slot(slot, request, span);
     }
@@ -258,11 +257,9 @@ mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, 
         if (slot->admitted) {
             mfi_circuit_report(&parent->circuit, slot->ticket, status, NULL, NULL);
         }
-        mfi_slot_abandon(&parent->pending, slot);
         return status;
     }
     mfi_observe_attempt(parent->runtime->observer, span);
-    *ret_slot = slot;
     return MF_OK;
 }
 
@@ -289,12 +286,14 @@ mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
 static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
                          mf_result **ret_result, mf_error *error)
 {
-    mfi_slot *slot = NULL;
-    mf_status status = mfi_attempt_begin(parent, request, span, &slot, error);
+    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
+    mf_status status = mfi_attempt_begin(parent, request, span, slot, error);
     if (status == MF_OK) {
         mfi_call_wait(parent, slot);
         status = mfi_attempt_end(parent, slot, ret_result, error);
         mfi_slot_release(&parent->pending, slot);
+    } else {
+        mfi_slot_abandon(&parent->pending, slot);
     }
     return status;
 }

@@ -41,19 +41,20 @@ static void async_ended(void *owner, mfi_slot *slot)
 static mf_status start_once(mf_parent *parent, const mfi_call_request *request, mf_call_fn done,
                             void *user_data, mfi_call_handle *ret_handle, mf_error *error)
 {
-    mfi_slot *slot = NULL;
-    mfi_span span;
-    mf_status status = mfi_call_open(parent, request, &span, error);
+    mfi_span refused; /* where there is no slot to keep it in, only until the return */
+    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
+    mfi_span *span = slot != NULL ? &slot->own_span : &refused;
+    mf_status status = mfi_call_open(parent, request, span, error);
     if (status != MF_OK) {
+        mfi_slot_abandon(&parent->pending, slot);
         return status;
     }
-    status = mfi_attempt_begin(parent, request, &span, &slot, error);
+    status = mfi_attempt_begin(parent, request, span, slot, error);
     if (status != MF_OK) {
-        mfi_call_close(parent, &span, status, error);
+        mfi_call_close(parent, span, status, error);
+        mfi_slot_abandon(&parent->pending, slot);
         return status;
     }
-    slot->own_span = span;
-    slot->span = &slot->own_span;
     keep_texts(slot, parent);
     slot->ended = async_ended;
     slot->done = done;
@@ -147,7 +148,6 @@ static void retry_ended(void *owner, mfi_slot *slot)
 
 static void begin_attempt(mfi_async_retry *retry)
 {
-    mfi_slot *slot = NULL;
     mf_error error;
     mfi_error_clear(&error);
     if (atomic_load_explicit(&retry->cancelled, memory_order_acquire)) {
@@ -160,9 +160,11 @@ static void begin_attempt(mfi_async_retry *retry)
         return;
     }
     retry->begun = true;
+    mfi_slot *slot = mfi_pending_acquire(&retry->parent->pending);
     mf_status status =
-        mfi_attempt_begin(retry->parent, &retry->request, &retry->span, &slot, &error);
+        mfi_attempt_begin(retry->parent, &retry->request, &retry->span, slot, &error);
     if (status != MF_OK) {
+        mfi_slot_abandon(&retry->parent->pending, slot);
         attempt_failed(retry, status, &error);
         return;
     }

@@ -30,9 +30,10 @@ void mfi_call_new_span_id(mf_context *context);
 mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
                         mf_error *error);
 /* One attempt: admitted by the circuit, encoded, ready to be activated. On failure it has ended,
- * and nothing was sent. */
+ * and nothing was sent; the slot is still the caller's. NULL, for want of one, is such a failure.
+ */
 mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
-                            mfi_slot **ret_slot, mf_error *error);
+                            mfi_slot *slot, mf_error *error);
 /* The outcome that was written to the slot becomes status, error (not NULL) and result. Once for
  * each slot that was activated, on the thread that gets the result. */
 mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,

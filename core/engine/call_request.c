@@ -111,7 +111,7 @@ void mfi_call_new_span_id(mf_context *context)
     mfi_span_id_new(context->span_id);
 }
 
-/* All zero before. */
+/* Empty before. */
 static void fill_context(mf_context *context, const mfi_call_request *request)
 {
     const mf_context *current = mfi_context_current();
@@ -136,22 +136,23 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
     }
     (void)mfi_str_copy(context->correlation_id, sizeof context->correlation_id, correlation_id);
     if (current != NULL) {
-        memcpy(context->parent_request_id, current->request_id, sizeof context->parent_request_id);
+        (void)mfi_str_copy(context->parent_request_id, sizeof context->parent_request_id,
+                           current->request_id);
     }
 }
 
 void mfi_call_fill_span(mf_parent *parent, mfi_span *span, const mfi_call_request *request)
 {
     const char *namespace_name = request->options.namespace_name;
-    *span = (mfi_span){
-        .target = parent->observed,
-        .function =
-            mfi_target_function(parent->observed, request->function, request->function_length),
-        .function_name = request->function,
-        .namespace_name = namespace_name != NULL ? namespace_name : parent->settings.namespace_name,
-        .start_ns = request->start_ns,
-        .deadline_ms = request->timeout_ms,
-        .attempt = 1,
-    };
+    mfi_span_clear(span);
+    span->target = parent->observed;
+    span->function =
+        mfi_target_function(parent->observed, request->function, request->function_length);
+    span->function_name = request->function;
+    span->namespace_name =
+        namespace_name != NULL ? namespace_name : parent->settings.namespace_name;
+    span->start_ns = request->start_ns;
+    span->deadline_ms = request->timeout_ms;
+    span->attempt = 1;
     fill_context(&span->context, request);
 }

@@ -20,7 +20,7 @@ static void copy_text(char *to, size_t size, mfi_text text)
     (void)mfi_str_copy_n(to, size, text.data != NULL ? text.data : "", text.size);
 }
 
-/* From the call's metadata; what is missing is made, so that every line can be joined. All zero
+/* From the call's metadata; what is missing is made, so that every line can be joined. Empty
  * before. */
 static void fill_context(mf_context *context, const mfi_call_in *call, const mfi_metadata *metadata)
 {
@@ -53,16 +53,17 @@ static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *ca
     if (handler == NULL) {
         copy_text(function, MFI_NAME_MAX_BYTES + 1, call->envelope.function);
     }
-    *span = (mfi_span){.target = child->observed,
-                       .function_name = handler != NULL ? handler->name : function,
-                       .namespace_name = child->namespace_name,
-                       .start_ns = call->received_ns,
-                       .sent_ns = now_ns,
-                       .deadline_ms = MF_TIMEOUT_INFINITE,
-                       .request_bytes = (uint32_t)call->message.size,
-                       .attempt = (uint16_t)metadata.attempt,
-                       .is_server = true,
-                       .correlation_id_replaced = metadata.correlation_id_invalid};
+    mfi_span_clear(span);
+    span->target = child->observed;
+    span->function_name = handler != NULL ? handler->name : function;
+    span->namespace_name = child->namespace_name;
+    span->start_ns = call->received_ns;
+    span->sent_ns = now_ns;
+    span->deadline_ms = MF_TIMEOUT_INFINITE;
+    span->request_bytes = (uint32_t)call->message.size;
+    span->attempt = (uint16_t)metadata.attempt;
+    span->is_server = true;
+    span->correlation_id_replaced = metadata.correlation_id_invalid;
     fill_context(&span->context, call, &metadata);
     /* Only registered names get series of their own. */
     span->function = mfi_target_function(child->observed, handler != NULL ? handler->name : NULL,

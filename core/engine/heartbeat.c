@@ -12,7 +12,8 @@ static mfi_slot *make_heartbeat(mf_parent *parent, int64_t timeout_ms)
         return NULL;
     }
     uint64_t now = mfi_monotonic_ns();
-    slot->own_span = (mfi_span){.start_ns = now};
+    mfi_span_clear(&slot->own_span);
+    slot->own_span.start_ns = now;
     slot->span = &slot->own_span;
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_HEARTBEAT, memory_order_relaxed);
     atomic_store_explicit(&slot->started_ns, now, memory_order_relaxed);

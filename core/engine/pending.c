@@ -156,6 +156,9 @@ bool mfi_slot_claim_now(mfi_slot *slot)
 
 void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot)
 {
+    if (slot == NULL) {
+        return;
+    }
     mf_result_destroy(slot->answer);
     slot->answer = NULL;
     if (slot->out.capacity > KEPT_BUFFER_BYTES) {

@@ -85,7 +85,7 @@ static inline uint64_t mfi_slot_active_state(const mfi_slot *slot, mfi_phase pha
 void mfi_slot_activate(mfi_slot *slot, mfi_phase phase);
 /* One holder less; the last one frees the slot. */
 void mfi_slot_release(mfi_pending *pending, mfi_slot *slot);
-/* Back to the free ones without ever having been active. */
+/* Back to the free ones without ever having been active. NULL is a no-op. */
 void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot);
 
 static inline bool mfi_slot_is_active(uint64_t state)
