@@ -160,7 +160,9 @@ struct mf_child {
 
     /* Role held. */
     mfi_call_list calls;
-    mfi_call_in *spare; /* what the next message is received into */
+    mfi_call_in *spare;       /* what the next message is received into */
+    uint64_t received_in_row; /* messages since the wire had nothing */
+    bool one_by_one;          /* the last time that was at most one */
     mfi_peers peers;
 
     mfi_server *servers; /* one for each thread that runs handlers */

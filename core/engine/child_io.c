@@ -277,7 +277,9 @@ static void take_message(mf_child *child, mfi_call_in *in)
     }
 }
 
-/* True when the wire had nothing more. */
+/* True when the wire had nothing more. To find that out takes a system call, which a caller that
+ * waits for each answer before it calls again need not wait for: where messages come one by one, a
+ * call is run first. */
 static bool receive_all(mf_child *child)
 {
     for (int i = 0; i < BURST_MESSAGES; i++) {
@@ -288,10 +290,16 @@ static bool receive_all(mf_child *child)
             continue;
         }
         if (io != MFI_IO_DONE) {
+            child->one_by_one = child->received_in_row <= 1;
+            child->received_in_row = 0;
             return true;
         }
         take_message(child, in);
         mfi_message_release(&child->spare->message);
+        child->received_in_row++;
+        if (child->one_by_one && child->calls.first != NULL) {
+            return false;
+        }
     }
     return false;
 }
