@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/block.h"
+
 #define FIRST_CAPACITY 256
 
 void mfi_buf_init(mfi_buf *buf, size_t max)
@@ -14,7 +16,7 @@ void mfi_buf_init(mfi_buf *buf, size_t max)
 
 void mfi_buf_fini(mfi_buf *buf)
 {
-    free(buf->data);
+    mfi_block_put(buf->data, buf->capacity);
     *buf = (mfi_buf){.max = buf->max};
 }
 
@@ -51,12 +53,16 @@ uint8_t *mfi_buf_grow(mfi_buf *buf, size_t most)
         while (capacity < needed) {
             capacity *= 2;
         }
-        uint8_t *data = realloc(buf->data, capacity);
+        uint8_t *data = mfi_block_get(capacity);
         if (data == NULL) {
             buf->failed = true;
             buf->no_memory = true;
             return NULL;
         }
+        if (buf->size > 0) {
+            memcpy(data, buf->data, buf->size);
+        }
+        mfi_block_put(buf->data, buf->capacity);
         buf->data = data;
         buf->capacity = capacity;
     }

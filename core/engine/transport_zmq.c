@@ -11,6 +11,7 @@
 
 #include <zmq.h>
 
+#include "base/block.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "core/engine/transport.h"
@@ -82,10 +83,10 @@ static int send_frame(void *socket, const void *data, size_t size, int flags)
     return result;
 }
 
-static void free_payload(void *data, void *hint)
+/* On libzmq's thread. */
+static void payload_sent(void *data, void *capacity)
 {
-    (void)hint;
-    free(data);
+    mfi_block_put(data, (size_t)(uintptr_t)capacity);
 }
 
 static int send_payload(zmq_transport *transport, mfi_buf *payload)
@@ -95,7 +96,8 @@ static int send_payload(zmq_transport *transport, mfi_buf *payload)
     }
     zmq_msg_t message;
     size_t size = payload->size;
-    if (zmq_msg_init_data(&message, payload->data, size, free_payload, NULL) != 0) {
+    if (zmq_msg_init_data(&message, payload->data, size, payload_sent,
+                          (void *)(uintptr_t)payload->capacity) != 0) {
         return -1;
     }
     payload->data = NULL; /* libzmq's from here on, whatever happens */

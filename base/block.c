@@ -1,0 +1,68 @@
+#include "base/block.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/mutex.h"
+
+#define SMALLEST 12 /* 4 KiB: below it malloc is as good */
+#define LARGEST 23  /* 8 MiB */
+#define KEPT_BYTES ((size_t)8 << 20)
+
+/* Lies in the block itself. */
+typedef struct unused {
+    struct unused *next;
+} unused;
+
+static mfi_mutex mutex = MFI_MUTEX_INIT;
+static unused *lists[LARGEST - SMALLEST + 1]; /* guarded by mutex, by size */
+static size_t kept;                           /* guarded by mutex; bytes */
+
+/* The list of that size, or -1: such ones are not kept. AddressSanitizer is to see every use. */
+static int list_of(size_t capacity)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    (void)capacity;
+    return -1;
+#else
+    int power = __builtin_ctzll((unsigned long long)capacity);
+    bool fits = capacity >= (size_t)1 << SMALLEST && capacity <= (size_t)1 << LARGEST;
+    return fits && capacity == (size_t)1 << power ? power - SMALLEST : -1;
+#endif
+}
+
+void *mfi_block_get(size_t capacity)
+{
+    unused *block = NULL;
+    int list = list_of(capacity);
+    if (list >= 0) {
+        mfi_mutex_lock(&mutex);
+        block = lists[list];
+        if (block != NULL) {
+            lists[list] = block->next;
+            kept -= capacity;
+        }
+        mfi_mutex_unlock(&mutex);
+    }
+    return block != NULL ? block : malloc(capacity);
+}
+
+void mfi_block_put(void *block, size_t capacity)
+{
+    int list = block != NULL ? list_of(capacity) : -1;
+    bool keeps = false;
+    if (list >= 0) {
+        mfi_mutex_lock(&mutex);
+        keeps = capacity <= KEPT_BYTES - kept;
+        if (keeps) {
+            unused *at = block;
+            at->next = lists[list];
+            lists[list] = at;
+            kept += capacity;
+        }
+        mfi_mutex_unlock(&mutex);
+    }
+    if (!keeps) {
+        free(block);
+    }
+}
