@@ -238,39 +238,36 @@ void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
     to[2 * count] = '\0';
 }
 
-/* In each byte of the word, all of which are below 0x80: the highest bit if it is from least to
- * most. No byte carries into the next one. */
-static uint64_t bytes_within(uint64_t word, unsigned least, unsigned most)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    return (word + (0x80 - least) * ones) & ~(word + (0x7f - most) * ones);
-}
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Whether eight characters are among those of a correlation id. */
-static bool fit_for_id(uint64_t word)
+/* In each byte of the word, all of which are below 0x80: the highest bit if it is not from least to
+ * most. No byte carries into the next one. */
+#define OUTSIDE(word, least, most)                                                                 \
+    (~((word) + EACH(0x80 - (least))) | ((word) + EACH(0x7f - (most))))
+
+/* The same, if a character is not among those of a correlation id; or not below 0x80. */
+static inline uint64_t unfit_for_id(const char *text)
 {
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    uint64_t lower = word | UINT64_C(0x2020202020202020); /* makes of '_' a DEL, which is none */
-    uint64_t fit = bytes_within(word, '-', '.') | bytes_within(word, '0', ':') |
-                   bytes_within(word, '_', '_') | bytes_within(lower, 'a', 'z');
-    return (word & high) == 0 && (fit & high) == high;
+    uint64_t word = 0;
+    memcpy(&word, text, sizeof word);
+    uint64_t lower = word | EACH(0x20); /* makes of '_' a DEL, which is none */
+    return word | (OUTSIDE(lower, 'a', 'z') & OUTSIDE(word, '0', ':') & OUTSIDE(word, '-', '.') &
+                   OUTSIDE(word, '_', '_'));
 }
 
 bool mfi_correlation_id_valid(const char *text, size_t length)
 {
-    uint64_t word = UINT64_C(0x3030303030303030); /* what is not filled counts as '0' */
+    char filled[8] = "00000000";
     if (length < 1 || length > 128) {
         return false;
     }
-    if (length < 8) {
-        memcpy(&word, text, length);
-        return fit_for_id(word);
+    if (length < sizeof filled) {
+        memcpy(filled, text, length);
+        return (unfit_for_id(filled) & EACH(0x80)) == 0;
     }
-    bool fits = true;
+    uint64_t unfit = unfit_for_id(text + length - 8); /* overlaps the others */
     for (size_t at = 0; at + 8 < length; at += 8) {
-        memcpy(&word, text + at, 8);
-        fits &= fit_for_id(word);
+        unfit |= unfit_for_id(text + at);
     }
-    memcpy(&word, text + length - 8, 8); /* overlaps what was seen */
-    return fits && fit_for_id(word);
+    return (unfit & EACH(0x80)) == 0;
 }
