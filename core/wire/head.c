@@ -129,7 +129,7 @@ static inline size_t text_of(const uint8_t *at, const uint8_t *next)
     return *at >= 0xa0 && *at <= 0xbf ? size : *at == 0xd9 ? size - 1 : 0;
 }
 
-/* extent is a constant NULL where nothing is to be counted. */
+/* extent is a constant NULL where nothing is to be counted; what is counted stays in registers. */
 __attribute__((always_inline)) static inline const uint8_t *
 pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *limits,
      mfi_extent *extent, const uint8_t **ret_fault)
@@ -137,12 +137,13 @@ pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *li
     uint64_t outer[MFI_DEPTH_MAX + 1]; /* values still to come in the containers around */
     uint32_t open = 0;
     uint64_t left = 1; /* in the innermost one */
+    mfi_extent seen = {0, 0};
     while (at < end) {
         const uint8_t *next = pass_common(at, end, limits->string_bytes);
         left--;
         if (extent != NULL) {
-            extent->values++;
-            extent->string_bytes += next != NULL ? text_of(at, next) : 0;
+            seen.values++;
+            seen.string_bytes += next != NULL ? text_of(at, next) : 0;
         }
         if (next == NULL) {
             mf_value value;
@@ -154,7 +155,7 @@ pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *li
                 break;
             }
             if (extent != NULL && value.type == MF_TYPE_STR) {
-                extent->string_bytes += (size_t)value.length + 1;
+                seen.string_bytes += (size_t)value.length + 1;
             }
             if (is_container) {
                 outer[open++] = left;
@@ -164,6 +165,10 @@ pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *li
         at = next;
         while (left == 0) {
             if (open == 0) {
+                if (extent != NULL) {
+                    extent->values += seen.values;
+                    extent->string_bytes += seen.string_bytes;
+                }
                 return at;
             }
             left = outer[--open];
