@@ -238,36 +238,35 @@ void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
     to[2 * count] = '\0';
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+/* Sixteen characters at once: gcc's vectors, which every target has, if need be by words. */
+typedef uint8_t characters __attribute__((vector_size(16)));
 
-/* In each byte of the word, all of which are below 0x80: the highest bit if it is not from least to
- * most. No byte carries into the next one. */
-#define OUTSIDE(word, least, most)                                                                 \
-    (~((word) + EACH(0x80 - (least))) | ((word) + EACH(0x7f - (most))))
-
-/* The same, if a character is not among those of a correlation id; or not below 0x80. */
-static inline uint64_t unfit_for_id(const char *text)
+/* All bits of each that is among those of a correlation id, none of the others. */
+static inline characters fit_for_id(const char *text)
 {
-    uint64_t word = 0;
-    memcpy(&word, text, sizeof word);
-    uint64_t lower = word | EACH(0x20); /* makes of '_' a DEL, which is none */
-    return word | (OUTSIDE(lower, 'a', 'z') & OUTSIDE(word, '0', ':') & OUTSIDE(word, '-', '.') &
-                   OUTSIDE(word, '_', '_'));
+    characters all;
+    memcpy(&all, text, sizeof all);
+    characters lower = all | 0x20; /* no other character becomes a letter by this */
+    return (characters)((lower - 'a' <= 'z' - 'a') | (all - '0' <= ':' - '0') | (all == '-') |
+                        (all == '.') | (all == '_'));
 }
 
 bool mfi_correlation_id_valid(const char *text, size_t length)
 {
-    char filled[8] = "00000000";
+    char filled[] = "0000000000000000";
+    uint64_t halves[2];
     if (length < 1 || length > 128) {
         return false;
     }
-    if (length < sizeof filled) {
+    if (length < sizeof(characters)) {
         memcpy(filled, text, length);
-        return (unfit_for_id(filled) & EACH(0x80)) == 0;
+        text = filled;
+        length = sizeof(characters);
     }
-    uint64_t unfit = unfit_for_id(text + length - 8); /* overlaps the others */
-    for (size_t at = 0; at + 8 < length; at += 8) {
-        unfit |= unfit_for_id(text + at);
+    characters fit = fit_for_id(text + length - sizeof fit); /* overlaps the others */
+    for (size_t at = 0; at + sizeof fit < length; at += sizeof fit) {
+        fit &= fit_for_id(text + at);
     }
-    return (unfit & EACH(0x80)) == 0;
+    memcpy(halves, &fit, sizeof halves);
+    return (halves[0] & halves[1]) == UINT64_MAX;
 }

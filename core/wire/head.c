@@ -107,7 +107,7 @@ static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, 
             length <= left && length <= string_bytes && mfi_ascii((const char *)at, length);
         return sound ? at + length : NULL;
     }
-    if (first <= 0x7f || first >= 0xe0 || first == 0xc0 || first == 0xc2 || first == 0xc3) {
+    if (first <= 0x7f || first >= 0xe0) {
         return at;
     }
     if (first >= 0xca && first <= 0xd3) { /* the last bits of the numbers' first bytes: the width */
@@ -119,7 +119,7 @@ static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, 
         bool sound = length < left && length <= string_bytes && mfi_ascii((const char *)at, length);
         return sound ? at + length : NULL;
     }
-    return NULL;
+    return first == 0xc0 || first == 0xc2 || first == 0xc3 ? at : NULL;
 }
 
 /* The text bytes of a value that was passed: of a str with its NUL. */
