@@ -269,39 +269,35 @@ void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
     to[2 * count] = '\0';
 }
 
-/* In each byte of the word, all of which are below 0x80: the highest bit if it is from least to
- * most. No byte carries into the next one. */
-static uint64_t bytes_within(uint64_t word, unsigned least, unsigned most)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    return (word + (0x80 - least) * ones) & ~(word + (0x7f - most) * ones);
-}
+/* Sixteen characters at once: gcc's vectors, which every target has, if need be by words. */
+typedef uint8_t characters __attribute__((vector_size(16)));
 
-/* Whether eight characters are among those of a correlation id. */
-static bool fit_for_id(uint64_t word)
+/* All bits of each that is among those of a correlation id, none of the others. */
+static inline characters fit_for_id(const char *text)
 {
-    const uint64_t high = UINT64_C(0x8080808080808080);
-    uint64_t lower = word | UINT64_C(0x2020202020202020); /* makes of '_' a DEL, which is none */
-    uint64_t fit = bytes_within(word, '-', '.') | bytes_within(word, '0', ':') |
-                   bytes_within(word, '_', '_') | bytes_within(lower, 'a', 'z');
-    return (word & high) == 0 && (fit & high) == high;
+    characters all;
+    memcpy(&all, text, sizeof all);
+    characters lower = all | 0x20; /* no other character becomes a letter by this */
+    return (characters)((lower - 'a' <= 'z' - 'a') | (all - '0' <= ':' - '0') | (all == '-') |
+                        (all == '.') | (all == '_'));
 }
 
 bool mfi_correlation_id_valid(const char *text, size_t length)
 {
-    uint64_t word = UINT64_C(0x3030303030303030); /* what is not filled counts as '0' */
+    char filled[] = "0000000000000000";
+    uint64_t halves[2];
     if (length < 1 || length > 128) {
         return false;
     }
-    if (length < 8) {
-        memcpy(&word, text, length);
-        return fit_for_id(word);
+    if (length < sizeof(characters)) {
+        memcpy(filled, text, length);
+        text = filled;
+        length = sizeof(characters);
     }
-    bool fits = true;
-    for (size_t at = 0; at + 8 < length; at += 8) {
-        memcpy(&word, text + at, 8);
-        fits &= fit_for_id(word);
+    characters fit = fit_for_id(text + length - sizeof fit); /* overlaps the others */
+    for (size_t at = 0; at + sizeof fit < length; at += sizeof fit) {
+        fit &= fit_for_id(text + at);
     }
-    memcpy(&word, text + length - 8, 8); /* overlaps what was seen */
-    return fits && fit_for_id(word);
+    memcpy(halves, &fit, sizeof halves);
+    return (halves[0] & halves[1]) == UINT64_MAX;
 }

@@ -6,13 +6,18 @@
 #include "core/wire/head.h"
 #include "core/wire/limits.h"
 
+/* Each function that takes something gets the position, which is before `end`, and returns the one
+ * behind, or NULL if it is not what it takes. What is short is to be inlined, so that positions
+ * stay in registers. */
+
 /* The longest text that is taken here: with limits that allow it, none has to be looked at. */
 #define TEXT_MAX_BYTES 255u
 
-typedef struct cursor {
-    const uint8_t *at, *end;
-    const mfi_limits *limits;
-} cursor;
+/* Compares with a literal whose length the caller has looked at. */
+#define IS(bytes, word) (memcmp((bytes), "" word, sizeof(word) - 1) == 0)
+/* The position behind a key: by a constant, so that the processor need not wait for a length that
+ * is read to look at what follows. */
+#define BEHIND(key, word) ((key) + sizeof(word) - 1)
 
 /* Structs of this size gcc clears by an instruction that takes as long as all the rest. The sizes
  * are constants. */
@@ -25,341 +30,309 @@ static inline void clear(void *what, size_t size)
     memset(bytes + size - 32, 0, 32);
 }
 
-/* The bytes are compared with a literal whose length the caller has looked at. */
-#define IS(bytes, word) (memcmp((bytes), "" word, sizeof(word) - 1) == 0)
-
-/* The same of a key, or a word, that the cursor is then behind. By a constant, not by what was
- * read: so the processor need not wait for one value's length to look at the next value. */
-#define TAKE(from, bytes, word) take_word((from), (bytes), "" word, sizeof(word) - 1)
-static inline bool take_word(cursor *from, const uint8_t *bytes, const char *word, size_t size)
+static inline const uint8_t *take_map(const uint8_t *at, const uint8_t *end, uint32_t *ret_pairs)
 {
-    if (memcmp(bytes, word, size) != 0) {
-        return false;
+    if ((at[0] & 0xf0) == 0x80) {
+        *ret_pairs = at[0] & 15u;
+        return at + 1;
     }
-    from->at = bytes + size;
-    return true;
+    if (at[0] == 0xde && end - at >= 3) {
+        *ret_pairs = mfi_load_16(at + 1);
+        return at + 3;
+    }
+    return NULL;
 }
 
-/* The number of pairs of the map at the cursor. */
-static inline bool take_map(cursor *from, uint32_t *ret_pairs)
+/* The text of a str whose header is one byte, and whether `more` bytes follow it; not what it
+ * holds. NULL: it is something else. */
+static inline const uint8_t *see_word(const uint8_t *at, const uint8_t *end, ptrdiff_t more,
+                                      size_t *ret_length)
 {
-    size_t left = (size_t)(from->end - from->at);
-    if (left >= 1 && (from->at[0] & 0xf0) == 0x80) {
-        *ret_pairs = from->at[0] & 15u;
-        from->at += 1;
-    } else if (left >= 3 && from->at[0] == 0xde) {
-        *ret_pairs = mfi_load_16(from->at + 1);
-        from->at += 3;
-    } else {
-        return false;
-    }
-    return *ret_pairs <= from->limits->items;
-}
-
-/* Looks at a str with a header of one byte, and at least `more` bytes behind it. NULL: it is
- * something else. The cursor stays. */
-static inline const uint8_t *see_word(const cursor *from, size_t more, size_t *ret_length)
-{
-    size_t left = (size_t)(from->end - from->at);
-    if (left == 0 || (from->at[0] & 0xe0) != 0xa0) {
+    if (at == end || at[0] < 0xa0 || at[0] > 0xbf) {
         return NULL;
     }
-    *ret_length = from->at[0] & 31u;
-    return *ret_length + more < left ? from->at + 1 : NULL;
+    *ret_length = at[0] & 31u;
+    at++;
+    return end - at >= (ptrdiff_t)*ret_length + more ? at : NULL;
 }
 
 /* A str of at most 255 bytes, not yet known to be UTF-8. */
-static inline bool take_bytes(cursor *from, mfi_text *ret_text)
+static inline const uint8_t *take_bytes(const uint8_t *at, const uint8_t *end, mfi_text *ret_text)
 {
-    const uint8_t *at = from->at;
-    size_t left = (size_t)(from->end - at) - 1;
-    size_t length = at[0] & 31u;
-    if (at[0] == 0xd9 && left >= 1) {
+    size_t length = *at & 31u;
+    if (*at == 0xd9 && end - at >= 2) {
         at++;
-        left--;
-        length = at[0];
-    } else if ((at[0] & 0xe0) != 0xa0) {
-        return false;
+        length = *at;
+    } else if (*at < 0xa0 || *at > 0xbf) {
+        return NULL;
     }
-    if (length > left) {
-        return false;
+    at++;
+    if (length > (size_t)(end - at)) {
+        return NULL;
     }
-    *ret_text = (mfi_text){(const char *)at + 1, length};
-    from->at = at + 1 + length;
-    return true;
+    *ret_text = (mfi_text){(const char *)at, length};
+    return at + length;
 }
 
-static inline bool take_text(cursor *from, mfi_text *ret_text)
+static const uint8_t *take_text(const uint8_t *at, const uint8_t *end, mfi_text *ret_text)
 {
-    return take_bytes(from, ret_text) && mfi_utf8_valid(ret_text->data, ret_text->size);
+    at = take_bytes(at, end, ret_text);
+    return at != NULL && mfi_utf8_valid(ret_text->data, ret_text->size) ? at : NULL;
 }
 
 /* A str; nil, as some peers write out what they have not, is absent. */
-static inline bool take_text_or_nil(cursor *from, mfi_text *ret_text)
+static const uint8_t *take_field(const uint8_t *at, const uint8_t *end, mfi_text *ret_text)
 {
-    if (from->at[0] != 0xc0) {
-        return take_text(from, ret_text);
+    if (*at == 0xc0) {
+        *ret_text = (mfi_text){NULL, 0};
+        return at + 1;
     }
-    *ret_text = (mfi_text){NULL, 0};
-    from->at++;
-    return true;
+    return take_text(at, end, ret_text);
 }
 
 /* A whole sound value, one container deep. */
-static inline bool take_value(cursor *from, mfi_slice *ret_bytes)
+static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
+                                        const mfi_limits *limits, mfi_slice *ret_bytes)
 {
-    mfi_extent extent = {0, 0};
     const uint8_t *fault = NULL;
-    const uint8_t *next = mfi_head_pass(from->at, from->end, 1, from->limits, &extent, &fault);
-    if (next == NULL) {
-        return false;
-    }
-    *ret_bytes = (mfi_slice){from->at, (size_t)(next - from->at)};
-    from->at = next;
-    return true;
+    const uint8_t *next = mfi_head_pass(at, end, 1, limits, &fault);
+    *ret_bytes = (mfi_slice){at, next != NULL ? (size_t)(next - at) : 0};
+    return next;
 }
 
-static inline bool take_double(cursor *from, double *ret_number)
+static inline const uint8_t *take_double(const uint8_t *at, const uint8_t *end, double *ret_number)
 {
-    if (from->at[0] != 0xcb || from->end - from->at < 9) {
-        return false;
+    if (*at != 0xcb || end - at < 9) {
+        return NULL;
     }
-    *ret_number = mfi_load_double(from->at + 1);
-    from->at += 9;
-    return true;
-}
-
-static inline bool take_integer(cursor *from, int64_t *ret_number)
-{
-    mf_value value;
-    const uint8_t *next = mfi_head(from->at, from->end, &value);
-    if (next == NULL || value.type != MF_TYPE_INT) {
-        return false;
-    }
-    *ret_number = value.as.integer;
-    from->at = next;
-    return true;
-}
-
-static inline bool take_unsigned(cursor *from, uint64_t *ret_number)
-{
-    int64_t number = 0;
-    bool taken = take_integer(from, &number) && number >= 0;
-    *ret_number = (uint64_t)number;
-    return taken;
+    *ret_number = mfi_load_double(at + 1);
+    return at + 9;
 }
 
 /* ---- The envelope ---- */
 
-static inline bool take_app(cursor *from)
+static inline const uint8_t *take_app(const uint8_t *at, const uint8_t *end)
 {
     size_t length = 0;
-    const uint8_t *word = see_word(from, 0, &length);
-    return word != NULL && length == sizeof MFI_APP - 1 && TAKE(from, word, MFI_APP);
+    const uint8_t *word = see_word(at, end, 0, &length);
+    return word != NULL && length == sizeof MFI_APP - 1 && IS(word, MFI_APP) ? BEHIND(word, MFI_APP)
+                                                                             : NULL;
 }
 
-static inline mfi_message_type type_of(cursor *from, const uint8_t *word, size_t length)
+static inline mfi_message_type type_of(const uint8_t *word, size_t length)
 {
-    const mfi_message_type none = (mfi_message_type)0;
-    switch (length) {
-    case 4:
-        return TAKE(from, word, "call") ? MFI_MESSAGE_CALL : none;
-    case 5:
-        return TAKE(from, word, "error")   ? MFI_MESSAGE_ERROR
-               : TAKE(from, word, "ready") ? MFI_MESSAGE_READY
-                                           : none;
-    case 6:
-        return TAKE(from, word, "stdout")   ? MFI_MESSAGE_STDOUT
-               : TAKE(from, word, "stderr") ? MFI_MESSAGE_STDERR
-                                            : none;
-    case 8:
-        return TAKE(from, word, "response")   ? MFI_MESSAGE_RESPONSE
-               : TAKE(from, word, "shutdown") ? MFI_MESSAGE_SHUTDOWN
-                                              : none;
-    case 9:
-        return TAKE(from, word, "heartbeat") ? MFI_MESSAGE_HEARTBEAT : none;
-    default:
-        return none;
+    if (length == 4 && IS(word, "call")) {
+        return MFI_MESSAGE_CALL;
     }
+    if (length == 8) {
+        return IS(word, "response")   ? MFI_MESSAGE_RESPONSE
+               : IS(word, "shutdown") ? MFI_MESSAGE_SHUTDOWN
+                                      : (mfi_message_type)0;
+    }
+    if (length == 9 && IS(word, "heartbeat")) {
+        return MFI_MESSAGE_HEARTBEAT;
+    }
+    if (length == 6) {
+        return IS(word, "stdout")   ? MFI_MESSAGE_STDOUT
+               : IS(word, "stderr") ? MFI_MESSAGE_STDERR
+                                    : (mfi_message_type)0;
+    }
+    return length != 5         ? (mfi_message_type)0
+           : IS(word, "error") ? MFI_MESSAGE_ERROR
+           : IS(word, "ready") ? MFI_MESSAGE_READY
+                               : (mfi_message_type)0;
 }
 
-static inline bool take_type(cursor *from, mfi_message_type *ret_type)
+static inline const uint8_t *take_type(const uint8_t *at, const uint8_t *end,
+                                       mfi_message_type *ret_type)
 {
     size_t length = 0;
-    const uint8_t *word = see_word(from, 0, &length);
-    *ret_type = word != NULL ? type_of(from, word, length) : (mfi_message_type)0;
-    return *ret_type != 0;
+    const uint8_t *word = see_word(at, end, 0, &length);
+    *ret_type = word != NULL ? type_of(word, length) : (mfi_message_type)0;
+    return *ret_type != 0 ? word + length : NULL;
 }
 
-static inline bool take_namespace(cursor *from, mfi_envelope *to)
+static inline const uint8_t *take_namespace(const uint8_t *at, const uint8_t *end, mfi_envelope *to)
 {
     to->namespace_present = true;
-    return take_text_or_nil(from, &to->namespace_name);
+    return take_field(at, end, &to->namespace_name);
 }
 
 /* A key and the value behind it. */
-static inline bool take_field(cursor *from, mfi_envelope *to)
+static inline const uint8_t *take_pair(const uint8_t *at, const uint8_t *end,
+                                       const mfi_limits *limits, mfi_envelope *to)
 {
     size_t length = 0;
-    const uint8_t *key = see_word(from, 1, &length);
+    const uint8_t *key = see_word(at, end, 1, &length);
     if (key == NULL) {
-        return false;
+        return NULL;
     }
     switch (length) {
     case 2:
-        return TAKE(from, key, "id") && take_text_or_nil(from, &to->id);
+        return IS(key, "id") ? take_field(BEHIND(key, "id"), end, &to->id) : NULL;
     case 3:
-        return TAKE(from, key, "app") && take_app(from);
+        return IS(key, "app") ? take_app(BEHIND(key, "app"), end) : NULL;
     case 4:
-        return TAKE(from, key, "type") ? take_type(from, &to->type)
-                                       : TAKE(from, key, "args") && take_value(from, &to->args);
+        return IS(key, "type")   ? take_type(BEHIND(key, "type"), end, &to->type)
+               : IS(key, "args") ? take_value(BEHIND(key, "args"), end, limits, &to->args)
+                                 : NULL;
     case 5:
-        return TAKE(from, key, "error") && take_text_or_nil(from, &to->error);
+        return IS(key, "error") ? take_field(BEHIND(key, "error"), end, &to->error) : NULL;
     case 6:
-        return TAKE(from, key, "result")
-                   ? take_value(from, &to->result)
-                   : TAKE(from, key, "output") && take_text_or_nil(from, &to->output);
+        return IS(key, "result")   ? take_value(BEHIND(key, "result"), end, limits, &to->result)
+               : IS(key, "output") ? take_field(BEHIND(key, "output"), end, &to->output)
+                                   : NULL;
     case 8:
-        return TAKE(from, key, "function")
-                   ? take_text_or_nil(from, &to->function)
-                   : TAKE(from, key, "metadata") && take_value(from, &to->metadata);
+        return IS(key, "function") ? take_field(BEHIND(key, "function"), end, &to->function)
+               : IS(key, "metadata")
+                   ? take_value(BEHIND(key, "metadata"), end, limits, &to->metadata)
+                   : NULL;
     case 9:
-        return TAKE(from, key, "timestamp")
-                   ? take_double(from, &to->timestamp)
-                   : TAKE(from, key, "namespace") && take_namespace(from, to);
+        return IS(key, "timestamp")   ? take_double(BEHIND(key, "timestamp"), end, &to->timestamp)
+               : IS(key, "namespace") ? take_namespace(BEHIND(key, "namespace"), end, to)
+                                      : NULL;
     case 10:
-        return TAKE(from, key, "clientName") && take_text_or_nil(from, &to->client_name);
+        return IS(key, "clientName") ? take_field(BEHIND(key, "clientName"), end, &to->client_name)
+                                     : NULL;
     case 11:
-        return TAKE(from, key, "client_name") && take_text_or_nil(from, &to->client_name);
+        return IS(key, "client_name")
+                   ? take_field(BEHIND(key, "client_name"), end, &to->client_name)
+                   : NULL;
     default:
-        return false;
+        return NULL;
     }
 }
 
 bool mfi_envelope_decode_fast(const void *bytes, size_t size, const mfi_limits *limits,
                               mfi_envelope *ret_envelope)
 {
-    cursor from = {bytes, (const uint8_t *)bytes + size,
-                   limits != NULL ? limits : &mfi_limits_default};
+    const mfi_limits *caps = limits != NULL ? limits : &mfi_limits_default;
     uint32_t pairs = 0;
     clear(ret_envelope, sizeof *ret_envelope);
-    if (size == 0 || from.limits->string_bytes < TEXT_MAX_BYTES || !take_map(&from, &pairs)) {
+    if (size == 0 || caps->string_bytes < TEXT_MAX_BYTES) {
         return false;
     }
-    for (uint32_t i = 0; i < pairs; i++) {
-        if (!take_field(&from, ret_envelope)) {
-            return false;
-        }
+    const uint8_t *end = (const uint8_t *)bytes + size;
+    const uint8_t *at = take_map(bytes, end, &pairs);
+    if (pairs > caps->items) {
+        return false;
     }
-    ret_envelope->well_formed = from.at == from.end;
-    return ret_envelope->well_formed && ret_envelope->type != 0;
+    for (uint32_t i = 0; at != NULL && i < pairs; i++) {
+        at = take_pair(at, end, caps, ret_envelope);
+    }
+    ret_envelope->well_formed = at == end;
+    return at == end && ret_envelope->type != 0;
 }
 
 /* ---- Metadata ---- */
+
+static inline const uint8_t *take_integer(const uint8_t *at, const uint8_t *end,
+                                          int64_t *ret_number)
+{
+    mf_value value;
+    if (*at == 0xcd && end - at >= 3) {
+        *ret_number = mfi_load_16(at + 1);
+        return at + 3;
+    }
+    at = mfi_head(at, end, &value);
+    if (at == NULL || value.type != MF_TYPE_INT) {
+        return NULL;
+    }
+    *ret_number = value.as.integer;
+    return at;
+}
+
+static inline const uint8_t *take_us(const uint8_t *at, const uint8_t *end, uint64_t *ret_us)
+{
+    int64_t number = 0;
+    at = take_integer(at, end, &number);
+    *ret_us = (uint64_t)number;
+    return number >= 0 ? at : NULL;
+}
+
+static inline const uint8_t *take_attempt(const uint8_t *at, const uint8_t *end,
+                                          uint32_t *ret_attempt)
+{
+    uint64_t number = 0;
+    at = take_us(at, end, &number);
+    *ret_attempt = number >= 1 && number <= UINT16_MAX ? (uint32_t)number : 1;
+    return at;
+}
+
+/* An id that is fit for logs, so ASCII too. */
+static inline const uint8_t *take_id(const uint8_t *at, const uint8_t *end, mfi_text *ret_id)
+{
+    at = take_bytes(at, end, ret_id);
+    return at != NULL && mfi_correlation_id_valid(ret_id->data, ret_id->size) ? at : NULL;
+}
+
+/* What stands behind a key without a meaning to us: most often a time. */
+static inline const uint8_t *pass_value(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *fault = NULL;
+    return *at == 0xcb && end - at >= 9 ? at + 9
+                                        : mfi_head_pass(at, end, 1, &mfi_limits_default, &fault);
+}
 
 typedef struct times_seen {
     bool queue, handler;
 } times_seen;
 
-/* An id that is fit for logs, so ASCII too. */
-static inline bool take_id(cursor *from, mfi_text *ret_id)
-{
-    return take_bytes(from, ret_id) && mfi_correlation_id_valid(ret_id->data, ret_id->size);
-}
-
-static inline bool take_attempt(cursor *from, uint32_t *ret_attempt)
-{
-    uint64_t number = 0;
-    if (!take_unsigned(from, &number)) {
-        return false;
-    }
-    *ret_attempt = number >= 1 && number <= UINT16_MAX ? (uint32_t)number : 1;
-    return true;
-}
-
-/* What stands behind a key without a meaning to us. */
-static inline bool pass_value(cursor *from, const uint8_t *key, size_t length)
-{
-    mfi_slice ignored;
-    from->at = key + length;
-    return take_value(from, &ignored);
-}
-
-static inline bool take_us(cursor *from, uint64_t *ret_us, bool *ret_taken)
-{
-    *ret_taken = take_unsigned(from, ret_us);
-    return *ret_taken;
-}
-
-static inline bool take_deadline(cursor *from, mfi_metadata *to)
-{
-    to->has_deadline = take_integer(from, &to->deadline_ms_left);
-    return to->has_deadline;
-}
-
-static inline bool take_correlation_id(cursor *from, mfi_metadata *to)
-{
-    to->correlation_id_invalid = false;
-    return take_id(from, &to->correlation_id);
-}
-
 /* A key and the value behind it. */
-static inline bool take_entry(cursor *from, mfi_metadata *to, times_seen *times)
+static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, mfi_metadata *to,
+                                        times_seen *times)
 {
-    double time = 0;
     size_t length = 0;
-    const uint8_t *key = see_word(from, 1, &length);
+    const uint8_t *key = see_word(at, end, 1, &length);
     if (key == NULL) {
-        return false;
+        return NULL;
     }
-    if (length == 7 && TAKE(from, key, "attempt")) {
-        return take_attempt(from, &to->attempt);
+    if (length == 14) {
+        return IS(key, "correlation_id")
+                   ? take_id(BEHIND(key, "correlation_id"), end, &to->correlation_id)
+                   : pass_value(BEHIND(key, "timestamp_sent"), end);
     }
-    if (length == 11 && TAKE(from, key, "traceparent")) {
-        return take_text(from, &to->traceparent);
+    if (length == 11 && IS(key, "traceparent")) {
+        return take_text(BEHIND(key, "traceparent"), end, &to->traceparent);
     }
-    if (length == 12 && TAKE(from, key, "hb_timestamp")) {
-        return take_value(from, &to->hb_timestamp);
+    if (length == 16 && IS(key, "deadline_ms_left")) {
+        to->has_deadline = true;
+        return take_integer(BEHIND(key, "deadline_ms_left"), end, &to->deadline_ms_left);
     }
-    if (length == 14 && TAKE(from, key, "correlation_id")) {
-        return take_correlation_id(from, to);
+    if (length == 15 && IS(key, "server_queue_us")) {
+        times->queue = true;
+        return take_us(BEHIND(key, "server_queue_us"), end, &to->server_queue_us);
     }
-    if (length == 14 && TAKE(from, key, "timestamp_sent")) {
-        return take_double(from, &time) || pass_value(from, key, length);
+    if (length == 17 && IS(key, "server_handler_us")) {
+        times->handler = true;
+        return take_us(BEHIND(key, "server_handler_us"), end, &to->server_handler_us);
     }
-    if (length == 15 && TAKE(from, key, "server_queue_us")) {
-        return take_us(from, &to->server_queue_us, &times->queue);
+    if (length == 17 && IS(key, "parent_request_id")) {
+        return take_id(BEHIND(key, "parent_request_id"), end, &to->parent_request_id);
     }
-    if (length == 16 && TAKE(from, key, "deadline_ms_left")) {
-        return take_deadline(from, to);
+    if (length == 12 && IS(key, "hb_timestamp")) {
+        return take_value(BEHIND(key, "hb_timestamp"), end, &mfi_limits_default, &to->hb_timestamp);
     }
-    if (length == 17 && TAKE(from, key, "parent_request_id")) {
-        return take_id(from, &to->parent_request_id);
+    if (length == 7 && IS(key, "attempt")) {
+        return take_attempt(BEHIND(key, "attempt"), end, &to->attempt);
     }
-    if (length == 17 && TAKE(from, key, "server_handler_us")) {
-        return take_us(from, &to->server_handler_us, &times->handler);
-    }
-    if (length == 18 && TAKE(from, key, "timestamp_received")) {
-        return take_double(from, &time) || pass_value(from, key, length);
-    }
-    return pass_value(from, key, length);
+    return pass_value(key + length, end);
 }
 
 bool mfi_metadata_read_fast(mfi_slice metadata, mfi_metadata *ret_metadata)
 {
-    cursor from = {metadata.data, metadata.data + metadata.size, &mfi_limits_default};
+    const uint8_t *end = metadata.data + metadata.size;
     times_seen times = {false, false};
     uint32_t pairs = 0;
     clear(ret_metadata, sizeof *ret_metadata);
     ret_metadata->attempt = 1;
-    if (metadata.size == 0 || !take_map(&from, &pairs)) {
+    if (metadata.size == 0) {
         return false;
     }
-    for (uint32_t i = 0; i < pairs; i++) {
-        if (!take_entry(&from, ret_metadata, &times)) {
-            return false;
-        }
+    const uint8_t *at = take_map(metadata.data, end, &pairs);
+    for (uint32_t i = 0; at != NULL && i < pairs; i++) {
+        at = take_entry(at, end, ret_metadata, &times);
     }
     ret_metadata->has_server_times = times.queue && times.handler;
-    return true;
+    return at != NULL;
 }

@@ -95,46 +95,56 @@ const uint8_t *mfi_head_marked(uint8_t first, const uint8_t *at, const uint8_t *
                           ret_value);
 }
 
-/* Passes over a str with a header of one or two bytes, a small integer or a double; NULL: it is
- * something else, or not sound. */
-static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, size_t string_bytes,
-                                         size_t *texts)
+/* Passes over a str with a header of one or two bytes, a number, nil or a bool; NULL: it is
+ * something else, or not sound, or not ASCII. */
+static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, size_t string_bytes)
 {
-    uint8_t first = *at;
-    size_t left = (size_t)(end - at) - 1;
-    size_t length = first & 31u;
-    if (first <= 0x7f || first >= 0xe0) {
-        return at + 1;
+    uint8_t first = *at++;
+    size_t left = (size_t)(end - at);
+    if (first >= 0xa0 && first <= 0xbf) {
+        size_t length = first & 31u;
+        bool sound =
+            length <= left && length <= string_bytes && mfi_ascii((const char *)at, length);
+        return sound ? at + length : NULL;
     }
-    if (first == 0xcb) {
-        return left >= 8 ? at + 9 : NULL;
+    if (first <= 0x7f || first >= 0xe0) {
+        return at;
+    }
+    if (first >= 0xca && first <= 0xd3) { /* the last bits of the numbers' first bytes: the width */
+        size_t width = (size_t)1 << (first & 3u);
+        return width <= left ? at + width : NULL;
     }
     if (first == 0xd9 && left >= 1) {
-        at++;
-        left--;
-        length = *at;
-    } else if (first < 0xa0 || first > 0xbf) {
-        return NULL;
+        size_t length = *at++;
+        bool sound = length < left && length <= string_bytes && mfi_ascii((const char *)at, length);
+        return sound ? at + length : NULL;
     }
-    if (length > left || length > string_bytes || !mfi_ascii((const char *)at + 1, length)) {
-        return NULL;
-    }
-    *texts += length + 1;
-    return at + 1 + length;
+    return first == 0xc0 || first == 0xc2 || first == 0xc3 ? at : NULL;
 }
 
-const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t depth,
-                             const mfi_limits *limits, mfi_extent *extent,
-                             const uint8_t **ret_fault)
+/* The text bytes of a value that was passed: of a str with its NUL. */
+static inline size_t text_of(const uint8_t *at, const uint8_t *next)
+{
+    size_t size = (size_t)(next - at);
+    return *at >= 0xa0 && *at <= 0xbf ? size : *at == 0xd9 ? size - 1 : 0;
+}
+
+/* extent is a constant NULL where nothing is to be counted; what is counted stays in registers. */
+__attribute__((always_inline)) static inline const uint8_t *
+pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *limits,
+     mfi_extent *extent, const uint8_t **ret_fault)
 {
     uint64_t outer[MFI_DEPTH_MAX + 1]; /* values still to come in the containers around */
     uint32_t open = 0;
     uint64_t left = 1; /* in the innermost one */
-    size_t values = 1;
-    size_t texts = 0;
+    mfi_extent seen = {0, 0};
     while (at < end) {
-        const uint8_t *next = pass_common(at, end, limits->string_bytes, &texts);
+        const uint8_t *next = pass_common(at, end, limits->string_bytes);
         left--;
+        if (extent != NULL) {
+            seen.values++;
+            seen.string_bytes += next != NULL ? text_of(at, next) : 0;
+        }
         if (next == NULL) {
             mf_value value;
             next = mfi_head(at, end, &value);
@@ -144,18 +154,21 @@ const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t dep
                 (is_container && depth + open + 1 > MFI_DEPTH_MAX)) {
                 break;
             }
-            texts += value.type == MF_TYPE_STR ? (size_t)value.length + 1 : 0;
+            if (extent != NULL && value.type == MF_TYPE_STR) {
+                seen.string_bytes += (size_t)value.length + 1;
+            }
             if (is_container) {
                 outer[open++] = left;
                 left = value.type == MF_TYPE_MAP ? (uint64_t)value.length * 2 : value.length;
-                values += left;
             }
         }
         at = next;
         while (left == 0) {
             if (open == 0) {
-                extent->values += values;
-                extent->string_bytes += texts;
+                if (extent != NULL) {
+                    extent->values += seen.values;
+                    extent->string_bytes += seen.string_bytes;
+                }
                 return at;
             }
             left = outer[--open];
@@ -163,4 +176,44 @@ const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t dep
     }
     *ret_fault = at;
     return NULL;
+}
+
+/* A small array or map of what is common; NULL: it is something else, or not sound. */
+static inline const uint8_t *pass_flat(const uint8_t *at, const uint8_t *end, uint32_t depth,
+                                       const mfi_limits *limits)
+{
+    if (at >= end || *at < 0x80 || *at > 0x9f || depth >= MFI_DEPTH_MAX || limits->items < 15 ||
+        limits->string_bytes < UINT8_MAX) {
+        return NULL;
+    }
+    size_t count = *at <= 0x8f ? (*at & 15u) * 2u : *at & 15u;
+    at++;
+    while (count > 0) {
+        at = at < end ? pass_common(at, end, UINT8_MAX) : NULL;
+        if (at == NULL) {
+            return NULL;
+        }
+        count--;
+    }
+    return at;
+}
+
+static const uint8_t *pass_any(const uint8_t *at, const uint8_t *end, uint32_t depth,
+                               const mfi_limits *limits, const uint8_t **ret_fault)
+{
+    return pass(at, end, depth, limits, NULL, ret_fault);
+}
+
+const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t depth,
+                             const mfi_limits *limits, const uint8_t **ret_fault)
+{
+    const uint8_t *next = pass_flat(at, end, depth, limits);
+    return next != NULL ? next : pass_any(at, end, depth, limits, ret_fault);
+}
+
+const uint8_t *mfi_head_count(const uint8_t *at, const uint8_t *end, uint32_t depth,
+                              const mfi_limits *limits, mfi_extent *extent,
+                              const uint8_t **ret_fault)
+{
+    return pass(at, end, depth, limits, extent, ret_fault);
 }

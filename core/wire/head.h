@@ -112,10 +112,13 @@ static inline bool mfi_head_fits(const mf_value *value, const mfi_limits *limits
            (value->type != MF_TYPE_STR || mfi_utf8_valid(value->as.str, value->length));
 }
 
-/* Checks and passes over one whole value that lies `depth` containers deep, counting it. Returns
- * the position behind; NULL if anything is wrong, and *ret_fault is the value at which. */
+/* Checks and passes over one whole value that lies `depth` containers deep. Returns the position
+ * behind; NULL if anything is wrong, and *ret_fault is the value at which. */
 const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t depth,
-                             const mfi_limits *limits, mfi_extent *extent,
-                             const uint8_t **ret_fault);
+                             const mfi_limits *limits, const uint8_t **ret_fault);
+/* The same, and adds up what there is. */
+const uint8_t *mfi_head_count(const uint8_t *at, const uint8_t *end, uint32_t depth,
+                              const mfi_limits *limits, mfi_extent *extent,
+                              const uint8_t **ret_fault);
 
 #endif

@@ -79,8 +79,8 @@ mf_status mfi_reader_skip(mfi_reader *reader, uint32_t depth, mfi_extent *extent
         return mfi_reader_next(reader, &value, error);
     }
     const uint8_t *fault = NULL;
-    const uint8_t *next = mfi_head_pass(reader->data + reader->at, reader->data + reader->size,
-                                        depth, limits_of(reader), extent, &fault);
+    const uint8_t *next = mfi_head_count(reader->data + reader->at, reader->data + reader->size,
+                                         depth, limits_of(reader), extent, &fault);
     if (next != NULL) {
         reader->at = (size_t)(next - reader->data);
         return MF_OK;

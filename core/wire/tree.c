@@ -113,6 +113,7 @@ static bool decode_flat(mfi_tree *tree, mfi_slice bytes, const mfi_limits *limit
     uint32_t count = value.type == MF_TYPE_ARRAY ? value.length : 0;
     *ret_status = reserve(tree, (count + 1u) * sizeof(mf_value) + bytes.size, error);
     if (*ret_status != MF_OK) {
+        tree->root = mf_nil();
         return true;
     }
     mf_value *values = tree->memory;
@@ -137,7 +138,7 @@ static bool decode_flat(mfi_tree *tree, mfi_slice bytes, const mfi_limits *limit
     return at == end;
 }
 
-mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
+static mf_status decode_any(mfi_tree *tree, mfi_slice bytes, mf_error *error)
 {
     mfi_reader reader = {.data = bytes.data,
                          .size = bytes.size,
@@ -145,13 +146,7 @@ mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
                          .root = tree->name != NULL ? tree->name : "value"};
     mfi_extent extent = {0};
     tree->root = mf_nil();
-    mf_status status = MF_OK;
-    if (bytes.size > 0 && bytes.size <= FLAT_MAX_BYTES &&
-        decode_flat(tree, bytes, tree->limits != NULL ? tree->limits : &mfi_limits_default, &status,
-                    error)) {
-        return status;
-    }
-    status = mfi_reader_skip(&reader, 0, &extent, error);
+    mf_status status = mfi_reader_skip(&reader, 0, &extent, error);
     if (status == MF_OK && reader.at != reader.size) {
         status = mfi_fail(error, MF_ERR_PROTOCOL, "%zu bytes follow the msgpack value",
                           reader.size - reader.at);
@@ -163,4 +158,13 @@ mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
         fill(tree, bytes, extent.values);
     }
     return status;
+}
+
+mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error)
+{
+    mf_status status = MF_OK;
+    const mfi_limits *limits = tree->limits != NULL ? tree->limits : &mfi_limits_default;
+    bool decided = bytes.size > 0 && bytes.size <= FLAT_MAX_BYTES &&
+                   decode_flat(tree, bytes, limits, &status, error);
+    return decided ? status : decode_any(tree, bytes, error);
 }

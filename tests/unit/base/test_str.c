@@ -19,6 +19,40 @@ static void test_utf8(void)
     mf_check_int(mfi_utf8_prefix("a\xc3\xbc", 3, 3), 3);
 }
 
+/* Texts are looked at by words that overlap: each byte counts, at each length. */
+static void test_each_byte_counts(void)
+{
+    char text[132];
+    for (size_t length = 1; length <= sizeof text; length++) {
+        memset(text, 'x', sizeof text);
+        mf_check(mfi_utf8_valid(text, length));
+        mf_check(mfi_correlation_id_valid(text, length) == (length <= 128));
+        for (size_t at = 0; at < length; at++) {
+            text[at] = (char)0xff;
+            mf_check(!mfi_utf8_valid(text, length));
+            mf_check(!mfi_correlation_id_valid(text, length));
+            text[at] = 'x';
+        }
+    }
+    mf_check(mfi_utf8_valid("", 0));
+    mf_check(!mfi_correlation_id_valid("", 0));
+}
+
+static void test_correlation_ids(void)
+{
+    static const char fit[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._:-";
+    char text[12] = "";
+    for (int c = 0; c <= 0xff; c++) {
+        bool fits = memchr(fit, c, sizeof fit - 1) != NULL;
+        for (size_t at = 0; at < sizeof text; at++) {
+            memset(text, 'A', sizeof text);
+            text[at] = (char)c;
+            mf_check(mfi_correlation_id_valid(text, sizeof text) == fits);
+            mf_check(mfi_correlation_id_valid(text, at + 1) == fits);
+        }
+    }
+}
+
 static void test_json_escapes(void)
 {
     mfi_buf buf;
@@ -120,6 +154,8 @@ static void test_every_code_has_its_words(void)
 
 static const mf_test tests[] = {
     {"utf8__malformed_is_found_and_never_cut", test_utf8},
+    {"text__each_byte_counts_at_each_length", test_each_byte_counts},
+    {"correlation_id__has_its_characters_and_no_others", test_correlation_ids},
     {"json__control_characters_are_escaped", test_json_escapes},
     {"numbers__are_read_strictly_and_written_shortest", test_numbers},
     {"times__saturate_and_format", test_times},

@@ -8,11 +8,13 @@
 #include <multifrost/json.h>
 
 #include "base/buf.h"
-#include "core/wire/envelope.h"
+#include "core/wire/envelope_fast.h"
 #include "core/wire/limits.h"
 #include "core/wire/tree.h"
 #include "mf_test.h"
+#include "paths.h"
 #include "tagged.h"
+#include "unpacked.h"
 
 /* What decoding makes of a message. */
 typedef enum outcome {
@@ -65,7 +67,7 @@ static const struct {
 };
 
 typedef struct counts {
-    int lines, messages, files, sound, refused, ignored, encoded, sanitized, unpacked;
+    int lines, messages, files, sound, fast, refused, ignored, encoded, sanitized, unpacked;
 } counts;
 static counts total;
 
@@ -144,63 +146,7 @@ static outcome outcome_of(mf_status status, mfi_reject reject, const mfi_envelop
     return envelope->well_formed ? BAD_FIELD : BROKEN;
 }
 
-/* ---- msgpack-c as the judge of what we write ---- */
-
-static bool object_equal(const msgpack_object *object, const mf_value *value);
-
-static bool elements_equal(const msgpack_object *object, const mf_value *value)
-{
-    bool is_map = object->type == MSGPACK_OBJECT_MAP;
-    uint32_t count = is_map ? object->via.map.size : object->via.array.size;
-    bool equal = value->type == (is_map ? MF_TYPE_MAP : MF_TYPE_ARRAY) && value->length == count;
-    for (uint32_t i = 0; equal && i < count; i++) {
-        if (is_map) {
-            const msgpack_object_kv *pair = &object->via.map.ptr[i];
-            equal = object_equal(&pair->key, &value->as.items[(size_t)i * 2]) &&
-                    object_equal(&pair->val, &value->as.items[(size_t)i * 2 + 1]);
-        } else {
-            equal = object_equal(&object->via.array.ptr[i], &value->as.items[i]);
-        }
-    }
-    return equal;
-}
-
-static bool bytes_equal(const mf_value *value, mf_type type, const char *bytes, uint32_t size)
-{
-    return value->type == type && value->length == size &&
-           (size == 0 || memcmp(value->as.bytes, bytes, size) == 0);
-}
-
-static bool object_equal(const msgpack_object *object, const mf_value *value)
-{
-    switch (object->type) {
-    case MSGPACK_OBJECT_NIL:
-        return value->type == MF_TYPE_NIL;
-    case MSGPACK_OBJECT_BOOLEAN:
-        return value->type == MF_TYPE_BOOL && value->as.boolean == object->via.boolean;
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        return value->type == MF_TYPE_INT && value->as.integer >= 0 &&
-               value->as.unsigned_integer == object->via.u64;
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        return value->type == MF_TYPE_INT && value->as.integer == object->via.i64;
-    case MSGPACK_OBJECT_FLOAT64:
-        return value->type == MF_TYPE_FLOAT &&
-               memcmp(&value->as.number, &object->via.f64, sizeof(double)) == 0;
-    case MSGPACK_OBJECT_STR:
-        return bytes_equal(value, MF_TYPE_STR, object->via.str.ptr, object->via.str.size);
-    case MSGPACK_OBJECT_BIN:
-        return bytes_equal(value, MF_TYPE_BIN, object->via.bin.ptr, object->via.bin.size);
-    case MSGPACK_OBJECT_EXT:
-        return value->ext_type == object->via.ext.type &&
-               bytes_equal(value, MF_TYPE_EXT, object->via.ext.ptr, object->via.ext.size);
-    case MSGPACK_OBJECT_ARRAY:
-    case MSGPACK_OBJECT_MAP:
-        return elements_equal(object, value);
-    case MSGPACK_OBJECT_FLOAT32: /* we write none */
-    default:
-        return false;
-    }
-}
+/* ---- What we write and read, to msgpack-c ---- */
 
 static void check_unpacks(const cJSON *line, const mf_value *value)
 {
@@ -216,7 +162,7 @@ static void check_unpacks(const cJSON *line, const mf_value *value)
                    MSGPACK_UNPACK_SUCCESS ||
                at != size) {
         complain(line, "is not unpacked by msgpack-c", "");
-    } else if (!object_equal(&unpacked.data, value)) {
+    } else if (!unpacked_equal(&unpacked.data, value)) {
         complain(line, "is something else to msgpack-c", "");
     } else {
         total.unpacked++;
@@ -283,6 +229,7 @@ static void check_message(const cJSON *line, const mfi_buf *payload)
 {
     const cJSON *decoded = cJSON_GetObjectItem(line, "decoded");
     mfi_envelope envelope;
+    mfi_envelope fast;
     mfi_reject reject = MFI_REJECT_NONE;
     mf_document *document = NULL;
     mf_error error = MF_ERROR_INIT;
@@ -293,6 +240,11 @@ static void check_message(const cJSON *line, const mfi_buf *payload)
     total.sound += seen == SOUND;
     total.refused += refused;
     total.ignored += seen == WRONG_APP || seen == UNKNOWN_TYPE;
+    const char *difference = paths_differ(payload->data, payload->size);
+    if (difference != NULL) {
+        complain(line, "is read in two ways:", difference);
+    }
+    total.fast += mfi_envelope_decode_fast(payload->data, payload->size, NULL, &fast);
     if (seen != wanted_outcome(line)) {
         complain(line, expected_text(line), mf_error_text(&error));
     }
@@ -381,10 +333,12 @@ static void test_every_line(void)
     mf_check_int(total.lines, total.messages + total.files);
     mf_check(total.sound > 0 && total.refused > 0 && total.ignored > 0 && total.files > 0);
     mf_check(total.encoded > 0 && total.sanitized > 0 && total.unpacked > 0);
-    printf("vectors: %d lines, %d messages (%d sound, %d refused, %d ignored), %d files; "
+    mf_check(total.fast * 2 > total.sound);
+    printf("vectors: %d lines, %d messages (%d sound, %d of them read fast, %d refused, %d "
+           "ignored), %d files; "
            "%d sent as they are, %d sanitized, %d read equal by msgpack-c\n",
-           total.lines, total.messages, total.sound, total.refused, total.ignored, total.files,
-           total.encoded, total.sanitized, total.unpacked);
+           total.lines, total.messages, total.sound, total.fast, total.refused, total.ignored,
+           total.files, total.encoded, total.sanitized, total.unpacked);
 }
 
 static const mf_test tests[] = {
