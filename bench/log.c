@@ -108,7 +108,7 @@ static mfi_span make_span(mfi_target *target)
 }
 
 typedef struct round_result {
-    double p50_ns, cpu_ns;
+    double p50_ns, burst_ns, cpu_ns;
 } round_result;
 
 static void pause_until(uint64_t end_ns)
@@ -135,6 +135,7 @@ static round_result round_of(const subject *measured, mfi_span *span, unsigned f
     static uint64_t samples[FILL * FILLS];
     size_t count = 0;
     uint64_t cpu = 0;
+    uint64_t burst = 0;
     for (unsigned fill = 0; fill < fills; fill++) {
         for (unsigned i = 0; i < FILL; i++) {
             span->end_ns++; /* so that no two records are the same */
@@ -145,15 +146,18 @@ static round_result round_of(const subject *measured, mfi_span *span, unsigned f
             pause_until(end + PAUSE_NS);
         }
         measured->drain(measured->self);
-        /* The same again without pauses, for the time of all threads. */
+        /* The same again without pauses, for a burst's mean and the time of all threads. */
         uint64_t cpu_begin = bench_cpu_now_ns();
+        uint64_t burst_begin = bench_now_ns();
         for (unsigned i = 0; i < FILL; i++) {
             measured->record(measured->self, span);
         }
+        burst += bench_now_ns() - burst_begin;
         measured->drain(measured->self);
         cpu += bench_cpu_now_ns() - cpu_begin;
     }
     return (round_result){.p50_ns = bench_summarise(samples, count).p50_us * 1e3,
+                          .burst_ns = (double)burst / (double)count,
                           .cpu_ns = (double)cpu / (double)count};
 }
 
@@ -170,62 +174,73 @@ static void report(const char *name, const bench_series *values, const char *aga
                                  .target = target});
 }
 
+/* One value of each kind for each round. */
+typedef struct figures {
+    bench_series p50, burst, cpu;
+} figures;
+
+static void add_round(figures *to, round_result result, double clock_ns)
+{
+    bench_add(&to->p50, result.p50_ns - clock_ns);
+    bench_add(&to->burst, result.burst_ns);
+    bench_add(&to->cpu, result.cpu_ns);
+}
+
+static void run(const bench_options *options, const char *path, const char *peer_path)
+{
+    unsigned fills = bench_scaled(options, FILLS);
+    figures own = {.p50 = {.count = 0}};
+    figures silent = {.p50 = {.count = 0}};
+    figures theirs = {.p50 = {.count = 0}};
+    ours log = ours_make(path);
+    ours mute = ours_make(NULL);
+    mfi_span span = make_span(log.target);
+    const char *against = NULL;
+    const subject with_file = {&log, ours_record, ours_drain};
+    const subject without = {&mute, ours_record, ours_drain};
+#ifdef BENCH_WITH_SPDLOG
+    bench_spdlog *peer_log = bench_spdlog_make(peer_path, 8192);
+    const subject peer = {peer_log, spdlog_record, spdlog_drain};
+    against = "spdlog async";
+#else
+    (void)peer_path;
+    (void)fputs("bench_log: built without spdlog (libspdlog-dev)\n", stderr);
+#endif
+    for (unsigned round = 0; round < options->rounds; round++) {
+        double clock_ns = round_of(&nothing, &span, fills).p50_ns;
+        add_round(&own, round_of(&with_file, &span, fills), clock_ns);
+        add_round(&silent, round_of(&without, &span, fills), clock_ns);
+#ifdef BENCH_WITH_SPDLOG
+        add_round(&theirs, round_of(&peer, &span, fills), clock_ns);
+#endif
+    }
+    report("log record in the caller p50", &own.p50, NULL, NULL, 60);
+    report("log record in the caller p50, no sink", &silent.p50, NULL, NULL, 5);
+    if (against != NULL) {
+        report("log record in the caller p50", &own.p50, against, &theirs.p50, 0.07);
+    }
+    report("log record in a burst, mean", &own.burst, against, &theirs.burst, 0);
+    report("log record, CPU of all threads", &own.cpu, against, &theirs.cpu, 0);
+#ifdef BENCH_WITH_SPDLOG
+    bench_spdlog_end(peer_log);
+#endif
+    ours_end(&log);
+    ours_end(&mute);
+}
+
 int main(int argc, char **argv)
 {
     int first = 0;
     bench_options options = bench_options_read(argc, argv, &first);
-    unsigned fills = bench_scaled(&options, FILLS);
     char folder[] = "/tmp/bench-log-XXXXXX";
     char path[64];
     char peer_path[64];
-    bench_series p50 = {.count = 0};
-    bench_series cpu = {.count = 0};
-    bench_series silent = {.count = 0};
     if (mkdtemp(folder) == NULL) {
         bench_die("no temporary folder");
     }
     (void)snprintf(path, sizeof path, "%s/own.log", folder);
     (void)snprintf(peer_path, sizeof peer_path, "%s/peer.log", folder);
-    ours own = ours_make(path);
-    ours mute = ours_make(NULL);
-    mfi_span span = make_span(own.target);
-    const subject subjects[] = {{&own, ours_record, ours_drain}, {&mute, ours_record, ours_drain}};
-#ifdef BENCH_WITH_SPDLOG
-    bench_series peer_p50 = {.count = 0};
-    bench_series peer_cpu = {.count = 0};
-    bench_spdlog *log = bench_spdlog_make(peer_path, 8192);
-    const subject peer = {log, spdlog_record, spdlog_drain};
-#else
-    (void)fputs("bench_log: built without spdlog (libspdlog-dev)\n", stderr);
-#endif
-    for (unsigned round = 0; round <= options.rounds; round++) {
-        double clock_ns = round_of(&nothing, &span, fills).p50_ns;
-        round_result result = round_of(&subjects[0], &span, fills);
-        round_result quiet = round_of(&subjects[1], &span, fills);
-#ifdef BENCH_WITH_SPDLOG
-        round_result theirs = round_of(&peer, &span, fills);
-        if (round > 0) {
-            bench_add(&peer_p50, theirs.p50_ns - clock_ns);
-            bench_add(&peer_cpu, theirs.cpu_ns);
-        }
-#endif
-        if (round > 0) { /* the first one warms up */
-            bench_add(&p50, result.p50_ns - clock_ns);
-            bench_add(&cpu, result.cpu_ns);
-            bench_add(&silent, quiet.p50_ns - clock_ns);
-        }
-    }
-    report("log record in the caller p50", &p50, NULL, NULL, 60);
-    report("log record in the caller p50, no sink", &silent, NULL, NULL, 5);
-#ifdef BENCH_WITH_SPDLOG
-    report("log record in the caller p50", &p50, "spdlog async", &peer_p50, 0.07);
-    report("log record, CPU of the process", &cpu, "spdlog async", &peer_cpu, 0);
-    bench_spdlog_end(log);
-#else
-    report("log record, CPU of the process", &cpu, NULL, NULL, 0);
-#endif
-    ours_end(&own);
-    ours_end(&mute);
+    run(&options, path, peer_path);
     (void)unlink(path);
     (void)unlink(peer_path);
     (void)rmdir(folder);

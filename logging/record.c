@@ -330,23 +330,23 @@ bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry)
     if (*at >= record->size) {
         return false;
     }
-    mfi_entry entry = {.type = (mfi_entry_type)record->data[*at]};
+    mfi_entry *entry = ret_entry; /* in place: a copy of what was just written is slow to read */
+    entry->type = (mfi_entry_type)record->data[*at];
     *at += 1;
-    if (entry.type != MFI_ENTRY_END) {
-        entry.key_copied = (record->data[*at] & KEY_COPIED) != 0;
+    if (entry->type != MFI_ENTRY_END) {
+        entry->key_copied = (record->data[*at] & KEY_COPIED) != 0;
         *at += 1;
-        if (entry.key_copied) {
-            get_text(record, at, &entry.key, &entry.key_size);
+        if (entry->key_copied) {
+            get_text(record, at, &entry->key, &entry->key_size);
         } else {
-            get(record, at, (void *)&entry.key, sizeof entry.key);
-            entry.key_size = strlen(entry.key);
+            get(record, at, (void *)&entry->key, sizeof entry->key);
+            entry->key_size = strlen(entry->key);
         }
-        if (entry.type == MFI_ENTRY_STR) {
-            get_text(record, at, &entry.text, &entry.text_size);
-        } else if (entry.type >= MFI_ENTRY_INT && entry.type <= MFI_ENTRY_MS) {
-            get(record, at, &entry.value, sizeof entry.value);
+        if (entry->type == MFI_ENTRY_STR) {
+            get_text(record, at, &entry->text, &entry->text_size);
+        } else if (entry->type >= MFI_ENTRY_INT && entry->type <= MFI_ENTRY_MS) {
+            get(record, at, &entry->value, sizeof entry->value);
         }
     }
-    *ret_entry = entry;
     return true;
 }
