@@ -17,7 +17,7 @@
 #include "logging/context.h"
 #include "logging/logger.h"
 
-#define KEY_COPIED 1u
+#define KEY_COPIED 255u /* in place of the length of a static key */
 #define KEY_MAX 128u
 
 int32_t mfi_thread_id(void)
@@ -64,97 +64,75 @@ static void put(mfi_record *record, const void *bytes, size_t size)
 }
 
 /* Begins an entry whose value takes `needed` bytes; false if there is no room for it. */
-static bool begin(mfi_record *record, mfi_entry_type type, const char *key, bool copy,
+static bool begin(mfi_record *record, mfi_entry_type type, const char *key, size_t key_size,
                   size_t needed)
 {
-    unsigned char head[2] = {(unsigned char)type, copy ? KEY_COPIED : 0};
-    uint16_t key_size = copy ? (uint16_t)mfi_utf8_prefix(key, strlen(key), KEY_MAX) : 0;
-    size_t total = sizeof head + (copy ? sizeof key_size + key_size : sizeof key) + needed;
-    if (record->muted || total > room(record)) {
+    unsigned char head[2] = {(unsigned char)type, (unsigned char)key_size};
+    if (record->muted || sizeof head + sizeof key + needed > room(record)) {
         record->truncated = true;
         return false;
     }
     put(record, head, sizeof head);
-    if (copy) {
-        put(record, &key_size, sizeof key_size);
-        put(record, key, key_size);
-    } else {
-        put(record, (const void *)&key, sizeof key);
-    }
+    put(record, (const void *)&key, sizeof key);
     return true;
 }
 
-static void add_text(mfi_record *record, const char *key, bool copy, const char *text,
-                     size_t length)
+/* The same with a copy of a user's key. */
+static bool begin_copied(mfi_record *record, mfi_entry_type type, const char *key, size_t needed)
 {
-    size_t overhead = 2 + sizeof(uint16_t) + (copy ? sizeof(uint16_t) + KEY_MAX : sizeof key);
+    unsigned char head[2] = {(unsigned char)type, KEY_COPIED};
+    uint16_t key_size = (uint16_t)mfi_utf8_prefix(key, strlen(key), KEY_MAX);
+    if (record->muted || sizeof head + sizeof key_size + key_size + needed > room(record)) {
+        record->truncated = true;
+        return false;
+    }
+    put(record, head, sizeof head);
+    put(record, &key_size, sizeof key_size);
+    put(record, key, key_size);
+    return true;
+}
+
+/* How much of a text there is room for, behind a head and a key of that size. */
+static uint16_t text_room(const mfi_record *record, size_t key_size, const char *text,
+                          size_t length)
+{
+    size_t overhead = 2 + sizeof(uint16_t) + key_size;
     size_t left = room(record) > overhead ? room(record) - overhead : 0;
-    size_t cut = length > left ? mfi_utf8_prefix(text, length, left) : length;
-    uint16_t size = (uint16_t)cut;
-    if (begin(record, MFI_ENTRY_STR, key, copy, sizeof size + cut)) {
-        put(record, &size, sizeof size);
-        put(record, text, cut);
-        record->truncated |= cut < length;
+    return (uint16_t)mfi_utf8_prefix(text, length, left);
+}
+
+static void put_text(mfi_record *record, const char *text, size_t length, uint16_t size)
+{
+    put(record, &size, sizeof size);
+    put(record, text, size);
+    record->truncated |= size < length;
+}
+
+void mfi_record_put_text(mfi_record *record, const char *key, size_t key_size, const char *text,
+                         size_t length)
+{
+    uint16_t size = text_room(record, sizeof key, text, length);
+    if (begin(record, MFI_ENTRY_STR, key, key_size, sizeof size + size)) {
+        put_text(record, text, length, size);
     }
 }
 
-static void add_word(mfi_record *record, mfi_entry_type type, const char *key, bool copy,
-                     const void *word)
+void mfi_record_put_word(mfi_record *record, mfi_entry_type type, const char *key, size_t key_size,
+                         uint64_t word)
 {
-    if (begin(record, type, key, copy, sizeof(uint64_t))) {
-        put(record, word, sizeof(uint64_t));
+    if (begin(record, type, key, key_size, sizeof word)) {
+        put(record, &word, sizeof word);
     }
 }
 
-void mfi_record_strn(mfi_record *record, const char *key, const char *text, size_t length)
+bool mfi_record_put_mark(mfi_record *record, mfi_entry_type type, const char *key, size_t key_size)
 {
-    if (text != NULL) {
-        add_text(record, key, false, text, length);
-    }
-}
-
-void mfi_record_str(mfi_record *record, const char *key, const char *text)
-{
-    if (text != NULL) {
-        add_text(record, key, false, text, strlen(text));
-    }
-}
-
-void mfi_record_int(mfi_record *record, const char *key, int64_t value)
-{
-    add_word(record, MFI_ENTRY_INT, key, false, &value);
-}
-
-void mfi_record_uint(mfi_record *record, const char *key, uint64_t value)
-{
-    add_word(record, MFI_ENTRY_UINT, key, false, &value);
-}
-
-void mfi_record_float(mfi_record *record, const char *key, double value)
-{
-    if (isfinite(value)) {
-        add_word(record, MFI_ENTRY_FLOAT, key, false, &value);
-    }
-}
-
-void mfi_record_bool(mfi_record *record, const char *key, bool value)
-{
-    (void)begin(record, value ? MFI_ENTRY_TRUE : MFI_ENTRY_FALSE, key, false, 0);
-}
-
-void mfi_record_ms(mfi_record *record, const char *key, uint64_t duration_ns)
-{
-    add_word(record, MFI_ENTRY_MS, key, false, &duration_ns);
-}
-
-void mfi_record_null(mfi_record *record, const char *key)
-{
-    (void)begin(record, MFI_ENTRY_NULL, key, false, 0);
+    return begin(record, type, key, key_size, 0);
 }
 
 void mfi_record_object_begin(mfi_record *record, const char *key)
 {
-    record->muted = !begin(record, MFI_ENTRY_OBJECT, key, false, 0);
+    record->muted = !mfi_record_put_mark(record, MFI_ENTRY_OBJECT, key, strlen(key));
     record->in_object = !record->muted;
 }
 
@@ -267,6 +245,22 @@ static bool is_secret(const char *key)
     return false;
 }
 
+static void add_user_text(mfi_record *record, const char *key, const char *text, size_t length)
+{
+    uint16_t size = text_room(record, sizeof(uint16_t) + KEY_MAX, text, length);
+    if (begin_copied(record, MFI_ENTRY_STR, key, sizeof size + size)) {
+        put_text(record, text, length, size);
+    }
+}
+
+static void add_user_word(mfi_record *record, mfi_entry_type type, const char *key,
+                          const void *word)
+{
+    if (begin_copied(record, type, key, sizeof(uint64_t))) {
+        put(record, word, sizeof(uint64_t));
+    }
+}
+
 void mfi_record_user_field(mfi_record *record, const mf_log_field *field)
 {
     static const char mask[] = "[redacted]";
@@ -275,28 +269,28 @@ void mfi_record_user_field(mfi_record *record, const mf_log_field *field)
         return;
     }
     if (is_secret(key)) {
-        add_text(record, key, true, mask, sizeof mask - 1);
+        add_user_text(record, key, mask, sizeof mask - 1);
         return;
     }
     switch (field->type) {
     case MF_LOG_TYPE_INT:
-        add_word(record, MFI_ENTRY_INT, key, true, &field->value.int_value);
+        add_user_word(record, MFI_ENTRY_INT, key, &field->value.int_value);
         break;
     case MF_LOG_TYPE_UINT:
-        add_word(record, MFI_ENTRY_UINT, key, true, &field->value.uint_value);
+        add_user_word(record, MFI_ENTRY_UINT, key, &field->value.uint_value);
         break;
     case MF_LOG_TYPE_FLOAT:
         if (isfinite(field->value.float_value)) {
-            add_word(record, MFI_ENTRY_FLOAT, key, true, &field->value.float_value);
+            add_user_word(record, MFI_ENTRY_FLOAT, key, &field->value.float_value);
         }
         break;
     case MF_LOG_TYPE_BOOL:
-        (void)begin(record, field->value.bool_value ? MFI_ENTRY_TRUE : MFI_ENTRY_FALSE, key, true,
-                    0);
+        (void)begin_copied(record, field->value.bool_value ? MFI_ENTRY_TRUE : MFI_ENTRY_FALSE, key,
+                           0);
         break;
     case MF_LOG_TYPE_STR:
         if (field->value.str_value != NULL) {
-            add_text(record, key, true, field->value.str_value, strlen(field->value.str_value));
+            add_user_text(record, key, field->value.str_value, strlen(field->value.str_value));
         }
         break;
     }
@@ -330,23 +324,23 @@ bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry)
     if (*at >= record->size) {
         return false;
     }
-    mfi_entry entry = {.type = (mfi_entry_type)record->data[*at]};
+    mfi_entry *entry = ret_entry; /* in place: a copy of what was just written is slow to read */
+    entry->type = (mfi_entry_type)record->data[*at];
     *at += 1;
-    if (entry.type != MFI_ENTRY_END) {
-        entry.key_copied = (record->data[*at] & KEY_COPIED) != 0;
+    if (entry->type != MFI_ENTRY_END) {
+        entry->key_size = record->data[*at];
+        entry->key_copied = entry->key_size == KEY_COPIED;
         *at += 1;
-        if (entry.key_copied) {
-            get_text(record, at, &entry.key, &entry.key_size);
+        if (entry->key_copied) {
+            get_text(record, at, &entry->key, &entry->key_size);
         } else {
-            get(record, at, (void *)&entry.key, sizeof entry.key);
-            entry.key_size = strlen(entry.key);
+            get(record, at, (void *)&entry->key, sizeof entry->key);
         }
-        if (entry.type == MFI_ENTRY_STR) {
-            get_text(record, at, &entry.text, &entry.text_size);
-        } else if (entry.type >= MFI_ENTRY_INT && entry.type <= MFI_ENTRY_MS) {
-            get(record, at, &entry.value, sizeof entry.value);
+        if (entry->type == MFI_ENTRY_STR) {
+            get_text(record, at, &entry->text, &entry->text_size);
+        } else if (entry->type >= MFI_ENTRY_INT && entry->type <= MFI_ENTRY_MS) {
+            get(record, at, &entry->value, sizeof entry->value);
         }
     }
-    *ret_entry = entry;
     return true;
 }

@@ -26,6 +26,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include <math.h>
 
 #include <multifrost/log.h>
 
@@ -34,6 +37,20 @@
 
 typedef struct mfi_record mfi_record;
 typedef void (*mfi_log_expand_fn)(mfi_record *record, const void *note);
+
+typedef enum mfi_entry_type {
+    MFI_ENTRY_TEXT = 1, /* in data, without a key: event or message */
+    MFI_ENTRY_STR,
+    MFI_ENTRY_INT,
+    MFI_ENTRY_UINT,
+    MFI_ENTRY_FLOAT,
+    MFI_ENTRY_MS,
+    MFI_ENTRY_TRUE,
+    MFI_ENTRY_FALSE,
+    MFI_ENTRY_NULL,
+    MFI_ENTRY_OBJECT,
+    MFI_ENTRY_END,
+} mfi_entry_type;
 
 /* A record under construction. Only the head and the used part of data are ever copied. */
 struct mfi_record {
@@ -90,17 +107,66 @@ void mfi_record_message(mfi_record *record, const char *format, ...) MF_PRINTF(2
 void mfi_record_message_pair(mfi_record *record, const char *first, const char *second);
 void mfi_record_message_strn(mfi_record *record, const char *text, size_t length);
 
+/* One field of any type, of a static key: what the functions below come to. Inline, so that the
+ * length of a literal key is known when compiling. */
+void mfi_record_put_text(mfi_record *record, const char *key, size_t key_size, const char *text,
+                         size_t length);
+void mfi_record_put_word(mfi_record *record, mfi_entry_type type, const char *key, size_t key_size,
+                         uint64_t word);
+/* False if there was no room. */
+bool mfi_record_put_mark(mfi_record *record, mfi_entry_type type, const char *key, size_t key_size);
+
 /* Fields, written in the order given. A NULL text leaves the field out, as does a float that is
  * not finite. */
-void mfi_record_str(mfi_record *record, const char *key, const char *text);
-void mfi_record_strn(mfi_record *record, const char *key, const char *text, size_t length);
-void mfi_record_int(mfi_record *record, const char *key, int64_t value);
-void mfi_record_uint(mfi_record *record, const char *key, uint64_t value);
-void mfi_record_float(mfi_record *record, const char *key, double value);
-void mfi_record_bool(mfi_record *record, const char *key, bool value);
+static inline void mfi_record_strn(mfi_record *record, const char *key, const char *text,
+                                   size_t length)
+{
+    if (text != NULL) {
+        mfi_record_put_text(record, key, strlen(key), text, length);
+    }
+}
+
+static inline void mfi_record_str(mfi_record *record, const char *key, const char *text)
+{
+    if (text != NULL) {
+        mfi_record_put_text(record, key, strlen(key), text, strlen(text));
+    }
+}
+
+static inline void mfi_record_int(mfi_record *record, const char *key, int64_t value)
+{
+    mfi_record_put_word(record, MFI_ENTRY_INT, key, strlen(key), (uint64_t)value);
+}
+
+static inline void mfi_record_uint(mfi_record *record, const char *key, uint64_t value)
+{
+    mfi_record_put_word(record, MFI_ENTRY_UINT, key, strlen(key), value);
+}
+
+static inline void mfi_record_float(mfi_record *record, const char *key, double value)
+{
+    uint64_t word = 0;
+    memcpy(&word, &value, sizeof word);
+    if (isfinite(value)) {
+        mfi_record_put_word(record, MFI_ENTRY_FLOAT, key, strlen(key), word);
+    }
+}
+
 /* A duration, written in milliseconds with three to six decimals. */
-void mfi_record_ms(mfi_record *record, const char *key, uint64_t duration_ns);
-void mfi_record_null(mfi_record *record, const char *key);
+static inline void mfi_record_ms(mfi_record *record, const char *key, uint64_t duration_ns)
+{
+    mfi_record_put_word(record, MFI_ENTRY_MS, key, strlen(key), duration_ns);
+}
+
+static inline void mfi_record_bool(mfi_record *record, const char *key, bool value)
+{
+    (void)mfi_record_put_mark(record, value ? MFI_ENTRY_TRUE : MFI_ENTRY_FALSE, key, strlen(key));
+}
+
+static inline void mfi_record_null(mfi_record *record, const char *key)
+{
+    (void)mfi_record_put_mark(record, MFI_ENTRY_NULL, key, strlen(key));
+}
 
 /* An object of fields (`phases`, `fields`), one level deep: no object inside an object. */
 void mfi_record_object_begin(mfi_record *record, const char *key);
@@ -129,20 +195,6 @@ void *mfi_log_note_begin(mf_logger *logger, mf_log_level level, const char *even
 void mfi_log_note_commit(mf_logger *logger, uint64_t ticket);
 
 /* ---- Reading, for the encoders ---- */
-
-typedef enum mfi_entry_type {
-    MFI_ENTRY_TEXT = 1, /* in data, without a key: event or message */
-    MFI_ENTRY_STR,
-    MFI_ENTRY_INT,
-    MFI_ENTRY_UINT,
-    MFI_ENTRY_FLOAT,
-    MFI_ENTRY_MS,
-    MFI_ENTRY_TRUE,
-    MFI_ENTRY_FALSE,
-    MFI_ENTRY_NULL,
-    MFI_ENTRY_OBJECT,
-    MFI_ENTRY_END,
-} mfi_entry_type;
 
 typedef struct mfi_entry {
     mfi_entry_type type;

@@ -52,57 +52,83 @@ static void append_escaped(body *to, const char *text, bool quotes)
     mfi_buf_fini(&clean);
 }
 
-static void append_labels(body *to, const mf_family *family, const mfi_series *series, extra more)
+bool mfi_series_label(const mf_family *family, mfi_series *series)
 {
-    bool any = family->label_count > 0 || more.name != NULL;
-    if (!any) {
-        return;
-    }
-    append(to, "{");
+    body labels = {.openmetrics = false};
+    mfi_buf_init(&labels.text, 0);
     for (size_t i = 0; i < family->label_count; i++) {
-        append(to, i > 0 ? "," : "");
-        append(to, family->label_names[i]);
-        append(to, "=\"");
-        append_escaped(to, series->values[i], true);
-        append(to, "\"");
+        append(&labels, i > 0 ? "," : "");
+        append(&labels, family->label_names[i]);
+        append(&labels, "=\"");
+        append_escaped(&labels, series->values[i], true);
+        append(&labels, "\"");
     }
-    if (more.name != NULL) {
-        append(to, family->label_count > 0 ? "," : "");
-        append(to, more.name);
-        append(to, "=\"");
-        append(to, more.value);
-        append(to, "\"");
+    if (labels.text.failed) {
+        mfi_buf_fini(&labels.text);
+        return false;
     }
-    append(to, "}");
+    series->labels = (char *)mfi_buf_take(&labels.text, &series->labels_size);
+    return true;
 }
 
-static void append_number(body *to, double number)
+static char *put(char *to, const char *text, size_t size)
 {
-    char text[48];
-    (void)mfi_format_double(text, sizeof text, number, false);
-    append(to, text);
+    memcpy(to, text, size);
+    return to + size;
+}
+
+/* A line as far as its number, into room that is there: ROOM, beside name and labels. */
+#define ROOM 256
+static char *put_sample(char *to, const mf_family *family, const char *suffix,
+                        const mfi_series *series, extra more)
+{
+    to = put(to, family->name, family->name_size);
+    to = put(to, suffix, strlen(suffix));
+    if (series->labels_size > 0 || more.name != NULL) {
+        *to++ = '{';
+        to = put(to, series->labels, series->labels_size);
+        if (more.name != NULL) {
+            to = put(to, ",", series->labels_size > 0);
+            to = put(to, more.name, strlen(more.name));
+            to = put(to, "=\"", 2);
+            to = put(to, more.value, strlen(more.value));
+            *to++ = '"';
+        }
+        *to++ = '}';
+    }
+    *to++ = ' ';
+    return to;
+}
+
+static char *room_for_line(body *to, const mf_family *family, const mfi_series *series)
+{
+    return (char *)mfi_buf_reserve(&to->text, family->name_size + series->labels_size + ROOM);
+}
+
+static void end_line(body *to, char *end)
+{
+    *end++ = '\n';
+    to->text.size = (size_t)((uint8_t *)end - to->text.data);
 }
 
 static void append_line(body *to, const mf_family *family, const char *suffix,
                         const mfi_series *series, extra more, double number)
 {
-    append(to, family->name);
-    append(to, suffix);
-    append_labels(to, family, series, more);
-    append(to, " ");
-    append_number(to, number);
-    append(to, "\n");
+    char *at = room_for_line(to, family, series);
+    if (at != NULL) {
+        at = put_sample(at, family, suffix, series, more);
+        end_line(to, at + mfi_format_double(at, 48, number, false));
+    }
 }
 
 static void append_count(body *to, const mf_family *family, const char *suffix,
                          const mfi_series *series, extra more, uint64_t count)
 {
-    char text[24];
-    append(to, family->name);
-    append(to, suffix);
-    append_labels(to, family, series, more);
-    (void)snprintf(text, sizeof text, " %llu\n", (unsigned long long)count);
-    append(to, text);
+    char *at = room_for_line(to, family, series);
+    if (at != NULL) {
+        at = put_sample(at, family, suffix, series, more);
+        end_line(to, mfi_put_u64(at, count));
+    }
 }
 
 /* ---- Heads ---- */
@@ -163,20 +189,16 @@ static void append_head(body *to, const mf_family *family)
 static void append_histogram(body *to, const mf_family *family, const mfi_series *series)
 {
     const mfi_layout *layout = family->layout;
-    uint64_t counts[MFI_BOUNDS_MAX];
-    mfi_cells cells = {0};
-    mfi_histogram_merge(series->as.histogram, &cells);
-    mfi_cells_cumulate(&cells, layout, counts);
+    mfi_buckets buckets;
+    mfi_histogram_buckets(series->as.histogram, &buckets);
     for (size_t i = 0; i < layout->bound_count; i++) {
-        char bound[48];
-        (void)mfi_format_double(bound, sizeof bound,
-                                exp2(layout->bound_first + (int)i * layout->bound_step), true);
-        append_count(to, family, "_bucket", series, (extra){"le", bound}, counts[i]);
+        append_count(to, family, "_bucket", series, (extra){"le", layout->bound_texts[i]},
+                     buckets.counts[i]);
     }
     /* The count is that of the same reading, so that the two never disagree. */
-    append_count(to, family, "_bucket", series, (extra){"le", "+Inf"}, cells.count);
-    append_line(to, family, "_sum", series, (extra){0}, cells.sum);
-    append_count(to, family, "_count", series, (extra){0}, cells.count);
+    append_count(to, family, "_bucket", series, (extra){"le", "+Inf"}, buckets.count);
+    append_line(to, family, "_sum", series, (extra){0}, buckets.sum);
+    append_count(to, family, "_count", series, (extra){0}, buckets.count);
 }
 
 static void append_window(body *to, const mf_family *family, const mfi_series *series)

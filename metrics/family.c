@@ -38,6 +38,7 @@ static void series_free(mfi_series *series, size_t label_count)
             free(series->values[i]);
         }
         free(series->values);
+        free(series->labels);
         free(series);
     }
 }
@@ -101,7 +102,7 @@ static mfi_series *series_make(mf_family *family, const char *const *values)
         series->values[i] = strndup(values[i], length);
         complete = series->values[i] != NULL;
     }
-    if (!complete) {
+    if (!complete || !mfi_series_label(family, series)) {
         series_free(series, family->label_count);
         return NULL;
     }
@@ -253,6 +254,7 @@ static bool family_fill(mf_family *family, const mf_metric_options *options)
     family->counter_factor = options->counter_factor > 0 ? options->counter_factor : 1;
     family->layout = mfi_layout_of(options->scale);
     family->name = strdup(options->name);
+    family->name_size = strlen(options->name);
     family->help = strdup(options->help);
     family->unit = options->unit != NULL ? strdup(options->unit) : NULL;
     family->label_names = calloc(options->label_count + 1, sizeof *family->label_names);

@@ -186,19 +186,48 @@ void mfi_cells_summarise(const mfi_cells *cells, const mfi_layout *layout,
     ret_distribution->p999 = mfi_cells_quantile(cells, layout, 0.999);
 }
 
-void mfi_cells_cumulate(const mfi_cells *cells, const mfi_layout *layout,
-                        uint64_t ret_counts[MFI_BOUNDS_MAX])
+static uint64_t octave_sum(const mfi_octave *octave)
 {
-    uint64_t seen = cells->under;
-    int cell = 0;
-    for (size_t i = 0; i < layout->bound_count; i++) {
-        int exponent = layout->bound_first + (int)i * layout->bound_step;
-        int end = (exponent - layout->lowest_exponent) * MFI_CELLS_PER_OCTAVE;
-        for (; cell < end; cell++) {
-            seen += cells->cells[cell];
-        }
-        ret_counts[i] = seen;
+    uint64_t sum = 0;
+    for (int c = 0; octave != NULL && c < MFI_CELLS_PER_OCTAVE; c++) {
+        sum += atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
     }
+    return sum;
+}
+
+/* Bounds lie between octaves, so that their sums are enough. */
+void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_buckets)
+{
+    const mfi_layout *layout = histogram->layout;
+    uint64_t sums[MFI_OCTAVES_MAX] = {0};
+    uint64_t under = 0;
+    *ret_buckets = (mfi_buckets){.count = 0};
+    for (unsigned s = 0; s < MFI_SHARDS; s++) {
+        const mfi_histogram_shard *shard =
+            atomic_load_explicit(&histogram->shards[s], memory_order_acquire);
+        for (int o = 0; shard != NULL && o < layout->octaves; o++) {
+            sums[o] += octave_sum(atomic_load_explicit(&shard->octaves[o], memory_order_acquire));
+        }
+        if (shard != NULL) {
+            under += atomic_load_explicit(&shard->under, memory_order_relaxed);
+            ret_buckets->count += atomic_load_explicit(&shard->over, memory_order_relaxed);
+            ret_buckets->sum +=
+                (double)atomic_load_explicit(&shard->sum, memory_order_relaxed) / layout->unit;
+        }
+    }
+    uint64_t seen = under;
+    int octave = 0;
+    for (size_t i = 0; i < layout->bound_count; i++) {
+        int end = layout->bound_first + (int)i * layout->bound_step - layout->lowest_exponent;
+        for (; octave < end; octave++) {
+            seen += sums[octave];
+        }
+        ret_buckets->counts[i] = seen;
+    }
+    for (; octave < layout->octaves; octave++) {
+        seen += sums[octave];
+    }
+    ret_buckets->count += seen;
 }
 
 void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution)

@@ -73,9 +73,14 @@ void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells);
 double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, double q);
 void mfi_cells_summarise(const mfi_cells *cells, const mfi_layout *layout,
                          mf_distribution *ret_distribution);
-/* Values up to each exposed bound, cumulative. */
-void mfi_cells_cumulate(const mfi_cells *cells, const mfi_layout *layout,
-                        uint64_t ret_counts[MFI_BOUNDS_MAX]);
+
+/* What is exposed of a histogram: values up to each bound, cumulative, all of one reading. */
+typedef struct mfi_buckets {
+    uint64_t counts[MFI_BOUNDS_MAX];
+    uint64_t count;
+    double sum;
+} mfi_buckets;
+void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_buckets);
 
 /* ---- Windows ---- */
 

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/str.h"
+
 #define MANTISSA_BITS 52
 #define HIGHEST_BIT (UINT64_C(1) << 63)
 
@@ -52,6 +54,11 @@ static void make_tables(void)
         double fraction = frexp(layouts[i].unit, &exponent); /* unit = 2 * fraction * 2^(e - 1) */
         make_ladder(&layouts[i].of_integers, 2 * (long double)fraction);
         make_ladder(&layouts[i].of_values, 1);
+        for (size_t j = 0; j < layouts[i].bound_count; j++) {
+            (void)mfi_format_double(layouts[i].bound_texts[j], sizeof layouts[i].bound_texts[j],
+                                    exp2(layouts[i].bound_first + (int)j * layouts[i].bound_step),
+                                    true);
+        }
         layouts[i].cells = layouts[i].octaves * MFI_CELLS_PER_OCTAVE;
         layouts[i].integer_base =
             (63 - (exponent - 1) - layouts[i].lowest_exponent) * MFI_CELLS_PER_OCTAVE;

@@ -36,6 +36,7 @@ typedef struct mfi_layout {
     double unit;         /* recorded integer = value * unit: 1e9 for durations, 1 for bytes */
     size_t bound_count;  /* exposed classic bounds: 2^(first + i * step) */
     int bound_first, bound_step;
+    char bound_texts[MFI_BOUNDS_MAX][24]; /* as they are exposed */
     bool integer_is_ns;
     int cells;              /* octaves * 32 */
     int integer_base;       /* cells between the highest bit of an integer and cell 0 */

@@ -13,6 +13,8 @@ typedef struct mfi_series {
     struct mfi_series *hash_next;
     uint64_t hash;
     char **values; /* label_count */
+    char *labels;  /* the same as they are exposed: a="x",b="y" */
+    size_t labels_size;
     union {
         mf_counter counter;
         mf_gauge gauge;
@@ -28,6 +30,7 @@ struct mf_family {
     mf_metrics *metrics;
     mf_metric_type type;
     char *name, *help, *unit;
+    size_t name_size;
     char **label_names;
     size_t label_count;
     size_t max_series;
@@ -79,6 +82,9 @@ struct mf_metrics {
     _Atomic(size_t) series_count;
     mf_family *folded, *series, *limit; /* what the registry says of itself */
 };
+
+/* Makes series->labels of its values. False without memory. */
+bool mfi_series_label(const mf_family *family, mfi_series *series);
 
 /* A family without its place in a registry. NULL without memory. */
 mf_family *mfi_family_make(mf_metrics *metrics, const mf_metric_options *options);

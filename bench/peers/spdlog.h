@@ -1,0 +1,24 @@
+/* spdlog's asynchronous logger with one thread, writing the same line to a file. */
+#ifndef BENCH_PEERS_SPDLOG_H
+#define BENCH_PEERS_SPDLOG_H
+
+#include <stddef.h>
+
+#include "core/span.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bench_spdlog bench_spdlog;
+bench_spdlog *bench_spdlog_make(const char *path, size_t queue);
+void bench_spdlog_record(bench_spdlog *log, const mfi_span *span);
+/* Returns when all records so far are written. */
+void bench_spdlog_drain(bench_spdlog *log);
+void bench_spdlog_end(bench_spdlog *log);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
