@@ -221,7 +221,8 @@ mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *er
 
 void mfi_pending_fini(mfi_pending *pending)
 {
-    for (uint32_t i = 0; pending->slots != NULL && i < pending->capacity; i++) {
+    uint32_t used = atomic_load_explicit(&pending->used, memory_order_acquire);
+    for (uint32_t i = 0; pending->slots != NULL && i < used; i++) {
         mfi_buf_fini(&pending->slots[i].out);
         mfi_message_release(&pending->slots[i].reply);
     }
