@@ -7,7 +7,8 @@
 #include "base/mutex.h"
 
 #define LINE ((size_t)64)
-#define CHUNK_BYTES ((size_t)64 * 1024)
+/* So large that the system gives it as pages that take no room before they are used. */
+#define CHUNK_BYTES ((size_t)256 * 1024)
 
 typedef struct chunk {
     struct chunk *next;
@@ -46,11 +47,12 @@ void mfi_heap_arena_destroy(mfi_heap_arena *heap)
 
 static chunk *new_chunk(size_t needed)
 {
-    size_t size = needed + LINE > CHUNK_BYTES ? needed + LINE : CHUNK_BYTES;
-    chunk *added = aligned_alloc(LINE, (size + LINE - 1) & ~(LINE - 1));
+    size_t least = needed + sizeof(chunk) + LINE;
+    size_t size = least > CHUNK_BYTES ? least : CHUNK_BYTES;
+    chunk *added = calloc(1, size);
     if (added != NULL) {
-        memset(added, 0, size);
-        added->used = LINE;
+        size_t past_line = (uintptr_t)(added + 1) % LINE;
+        added->used = sizeof(chunk) + (past_line == 0 ? 0 : LINE - past_line);
         added->size = size;
     }
     return added;

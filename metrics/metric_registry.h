@@ -12,13 +12,13 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
-    char **values; /* label_count */
     union {
         mf_counter counter;
         mf_gauge gauge;
         mf_histogram *histogram;
         mf_window *window;
     } as;
+    char *values[]; /* label_count; their texts follow in the same piece of memory */
 } mfi_series;
 
 #define MFI_FAMILY_BUCKETS 64
