@@ -66,6 +66,7 @@ static bool make_instrument(mf_family *family, mfi_series *series)
         series->as.window = metrics->arena.allocate(metrics->arena.self, sizeof(mf_window));
         if (series->as.window != NULL) {
             series->as.window->clock = metrics->clock;
+            series->as.window->arena = metrics->arena;
         }
         return series->as.window != NULL;
     case MF_METRIC_GAUGE:

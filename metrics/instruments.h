@@ -81,8 +81,10 @@ typedef struct mfi_window_slot {
 
 struct mf_window {
     const mfi_clock *clock;
+    mfi_arena arena;
     _Atomic(uint64_t) count, sum_ns; /* since the start */
-    mfi_window_slot slots[MFI_WINDOW_SLOTS];
+    /* Allocated on first use, as octaves are. */
+    _Atomic(mfi_window_slot *) slots[MFI_WINDOW_SLOTS];
 };
 void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells);
 

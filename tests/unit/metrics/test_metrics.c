@@ -264,22 +264,38 @@ static void test_text_is_exact(void)
 static void test_window_forgets(void)
 {
     mfi_fake_clock clock;
-    mf_window *window = aligned_alloc(64, (sizeof *window + 63) / 64 * 64);
+    mfi_heap_arena *heap = mfi_heap_arena_create();
+    mf_window window = {.clock = &clock.clock, .arena = mfi_heap_arena_as(heap)};
     mf_distribution read = MF_DISTRIBUTION_INIT;
-    memset(window, 0, sizeof *window);
     mfi_fake_clock_init(&clock, 1000 * MFI_NS_PER_S);
-    window->clock = &clock.clock;
-    mf_window_record_ns(window, 2000000);
-    mf_window_read(window, &read);
+    mf_window_record_ns(&window, 2000000);
+    mf_window_read(&window, &read);
     mf_check(fabs(read.p50 / 0.002 - 1) < 0.011);
     mfi_fake_clock_advance(&clock, 50 * MFI_NS_PER_S);
-    mf_window_read(window, &read);
+    mf_window_read(&window, &read);
     mf_check(!isnan(read.p50));
     mfi_fake_clock_advance(&clock, 20 * MFI_NS_PER_S);
-    mf_window_read(window, &read);
+    mf_window_read(&window, &read);
     mf_check(isnan(read.p50));
     mf_check_int(read.count, 1);
-    free(window);
+    mfi_heap_arena_destroy(heap);
+}
+
+static void *no_memory(void *self, size_t size)
+{
+    (void)self;
+    (void)size;
+    return NULL;
+}
+
+static void test_window_without_memory(void)
+{
+    mf_window window = {.clock = mfi_clock_system(), .arena = {.allocate = no_memory}};
+    mf_distribution read = MF_DISTRIBUTION_INIT;
+    mf_window_record_ns(&window, 2000000);
+    mf_window_read(&window, &read);
+    mf_check_int(read.count, 1);
+    mf_check(isnan(read.p50));
 }
 
 static const mf_test tests[] = {
@@ -290,5 +306,6 @@ static const mf_test tests[] = {
     {"family__names_are_checked", test_names_are_checked},
     {"exposition__text_is_exact", test_text_is_exact},
     {"window__forgets_after_a_minute", test_window_forgets},
+    {"window__without_memory_still_counts", test_window_without_memory},
 };
 MF_TEST_MAIN(tests)
