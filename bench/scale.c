@@ -95,15 +95,16 @@ static void raise_file_limit(unsigned parents)
 
 static char worker_path[PATH_SIZE];
 
-static mf_parent *make_parent(mf_runtime *runtime, const char *service)
+/* Each has a name of its own, and so series of its own. */
+static mf_parent *make_parent(mf_runtime *runtime, const char *name, bool connects)
 {
     mf_parent *parent = NULL;
     mf_error error = MF_ERROR_INIT;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.runtime = runtime;
-    options.target = service;
-    options.program = service == NULL ? worker_path : NULL;
-    options.service_id = service;
+    options.target = name;
+    options.program = connects ? NULL : worker_path;
+    options.service_id = connects ? name : NULL;
     options.heartbeat_interval_ms = HEARTBEAT_MS;
     options.start_timeout_ms = 60000;
     check(mf_parent_create(&parent, &options, &error), &error);
@@ -258,7 +259,7 @@ static scale measure(bool connects, unsigned count, unsigned window_ms)
     int64_t pid = getpid();
     for (unsigned i = 0; i <= count; i++) {
         name_service(name, sizeof name, i);
-        parents[i] = make_parent(runtime, connects ? name : NULL);
+        parents[i] = make_parent(runtime, name, connects);
         if (i == 0) {
             start_all(parents, 1);
             call_once(parents[0]);
@@ -334,7 +335,7 @@ static void print_scale(const scale *result)
 static double start_multifrost(mf_runtime *runtime)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_parent *parent = make_parent(runtime, NULL);
+    mf_parent *parent = make_parent(runtime, "start", false);
     uint64_t start = bench_now_ns();
     check(mf_parent_start(parent, &error), &error);
     call_once(parent);
@@ -427,7 +428,8 @@ static void add_scale(scale_series *series, const scale *result)
 }
 
 static void report_pair(const char *mode, const char *what, const char *unit,
-                        const bench_series *few, const bench_series *many, unsigned count)
+                        const bench_series *few, const bench_series *many, unsigned count,
+                        bench_goal goal)
 {
     char name[128];
     (void)snprintf(name, sizeof name, "%s, %u parents: %s", mode, count, what);
@@ -437,7 +439,7 @@ static void report_pair(const char *mode, const char *what, const char *unit,
                                  .values = many,
                                  .against = "the same for a fifth of the parents",
                                  .peers = few,
-                                 .goal = BENCH_AT_MOST,
+                                 .goal = goal,
                                  .target = 1.3});
 }
 
@@ -464,10 +466,13 @@ static void bench_mode(const bench_options *options, const char *mode)
         result = measure_apart(mode, most, window_ms);
         add_scale(&many, &result);
     }
-    report_pair(mode, "start of each", "ms", &few.start_ms, &many.start_ms, most);
-    report_pair(mode, "first call to each", "us", &few.call_us, &many.call_us, most);
-    report_pair(mode, "CPU of each, idle, in a second", "us", &few.cpu_us, &many.cpu_us, most);
-    report_pair(mode, "private memory of each", "KiB", &few.private_kib, &many.private_kib, most);
+    report_pair(mode, "start of each", "ms", &few.start_ms, &many.start_ms, most, BENCH_AT_MOST);
+    /* No goal: each goes to a process that has slept, and nearly all of it is waking up. */
+    report_pair(mode, "call to each", "us", &few.call_us, &many.call_us, most, BENCH_NO_GOAL);
+    report_pair(mode, "CPU of each, idle, in a second", "us", &few.cpu_us, &many.cpu_us, most,
+                BENCH_AT_MOST);
+    report_pair(mode, "private memory of each", "KiB", &few.private_kib, &many.private_kib, most,
+                BENCH_AT_MOST);
     (void)snprintf(name, sizeof name, "%s: private memory of a further parent", mode);
     report_limit(name, &many.private_kib, 64);
     if (strcmp(mode, "spawn") == 0) {
