@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/pages.h"
+
 void mfi_mpsc_init(mfi_mpsc *queue)
 {
     atomic_init(&queue->stub.next, NULL);
@@ -69,7 +71,6 @@ struct mfi_ring {
     _Alignas(64) size_t mask;
     size_t stride;
     unsigned char *cells;
-    void *memory; /* of the cells, as it was allocated */
 };
 
 static cell *cell_at(const mfi_ring *ring, uint64_t position)
@@ -103,20 +104,18 @@ mfi_ring *mfi_ring_create(size_t cell_count, size_t cell_size)
     atomic_init(&ring->popped, 0);
     ring->mask = count - 1;
     ring->stride = (sizeof(cell) + cell_size + 63) & ~(size_t)63;
-    ring->memory = calloc(count + 1, ring->stride);
-    if (ring->memory == NULL) {
+    ring->cells = mfi_pages_allocate(count * ring->stride);
+    if (ring->cells == NULL) {
         free(ring);
         return NULL;
     }
-    uintptr_t start = (uintptr_t)ring->memory;
-    ring->cells = (unsigned char *)ring->memory + ((64 - start % 64) % 64);
     return ring;
 }
 
 void mfi_ring_destroy(mfi_ring *ring)
 {
     if (ring != NULL) {
-        free(ring->memory);
+        mfi_pages_free(ring->cells, (ring->mask + 1) * ring->stride);
         free(ring);
     }
 }

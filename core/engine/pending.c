@@ -3,10 +3,10 @@
 #include "core/engine/pending.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/pages.h"
 
 #define KEPT_BUFFER_BYTES ((size_t)64 * 1024)
 #define SLOT_BITS 48 /* index and generation in the id */
@@ -211,7 +211,7 @@ void mfi_pending_visit(mfi_pending *pending,
 mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *error)
 {
     *pending = (mfi_pending){.capacity = capacity, .key = mfi_random_u64()};
-    pending->slots = calloc(capacity, sizeof *pending->slots);
+    pending->slots = mfi_pages_allocate(capacity * sizeof *pending->slots);
     if (pending->slots == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for %u calls in flight",
                         (unsigned)capacity);
@@ -226,6 +226,6 @@ void mfi_pending_fini(mfi_pending *pending)
         mfi_buf_fini(&pending->slots[i].out);
         mfi_message_release(&pending->slots[i].reply);
     }
-    free(pending->slots);
+    mfi_pages_free(pending->slots, pending->capacity * sizeof *pending->slots);
     pending->slots = NULL;
 }

@@ -173,6 +173,40 @@ static void test_restart_waits_for_descriptors(void)
     mf_runtime_destroy(runtime);
 }
 
+/* ---- Memory ---- */
+
+static long resident_kib(void)
+{
+    long pages = 0;
+    long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    mf_check(file != NULL && fscanf(file, "%ld %ld", &pages, &resident) == 2);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* The table of a parent's calls has room for thousands, 6 MiB, and memory is used as far as there
+ * were any: also where other parents have been before. */
+static void test_unused_calls_take_no_memory(void)
+{
+    mf_parent *parents[20];
+    mf_runtime *runtime = make_runtime();
+    size_t count = sizeof parents / sizeof parents[0];
+    long before = resident_kib();
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < count; i++) {
+            parents[i] = make_parent(runtime);
+        }
+        mf_check(resident_kib() - before < (long)count * 512);
+        for (size_t i = 0; i < count; i++) {
+            mf_parent_destroy(parents[i]);
+        }
+    }
+    mf_runtime_destroy(runtime);
+}
+
 /* ---- The registry ---- */
 
 static mf_parent *look_for(mf_runtime *runtime, const char *directory)
@@ -227,6 +261,7 @@ static const mf_test tests[] = {
     {"scale__no_descriptors_before_the_first_start",
      test_descriptors_run_out_before_the_first_start},
     {"scale__restart_waits_for_descriptors", test_restart_waits_for_descriptors},
+    {"scale__unused_calls_take_no_memory", test_unused_calls_take_no_memory},
     {"scale__parents_of_one_directory_share_a_watch", test_parents_share_a_watch},
 };
 MF_TEST_MAIN(tests)
