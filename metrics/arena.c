@@ -1,13 +1,11 @@
 #include "metrics/arena.h"
 
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mutex.h"
+#include "base/pages.h"
 
 #define LINE ((size_t)64)
-/* So large that the system gives it as pages that take no room before they are used. */
 #define CHUNK_BYTES ((size_t)256 * 1024)
 
 typedef struct chunk {
@@ -39,7 +37,7 @@ void mfi_heap_arena_destroy(mfi_heap_arena *heap)
     while (heap->chunks != NULL) {
         chunk *first = heap->chunks;
         heap->chunks = first->next;
-        free(first);
+        mfi_pages_free(first, first->size);
     }
     mfi_mutex_fini(&heap->mutex);
     free(heap);
@@ -47,12 +45,10 @@ void mfi_heap_arena_destroy(mfi_heap_arena *heap)
 
 static chunk *new_chunk(size_t needed)
 {
-    size_t least = needed + sizeof(chunk) + LINE;
-    size_t size = least > CHUNK_BYTES ? least : CHUNK_BYTES;
-    chunk *added = calloc(1, size);
+    size_t size = needed + LINE > CHUNK_BYTES ? needed + LINE : CHUNK_BYTES;
+    chunk *added = mfi_pages_allocate(size);
     if (added != NULL) {
-        size_t past_line = (uintptr_t)(added + 1) % LINE;
-        added->used = sizeof(chunk) + (past_line == 0 ? 0 : LINE - past_line);
+        added->used = LINE;
         added->size = size;
     }
     return added;
