@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/pages.h"
+
 void mfi_mpsc_init(mfi_mpsc *queue)
 {
     atomic_init(&queue->stub.next, NULL);
@@ -61,8 +63,10 @@ bool mfi_mpsc_empty(const mfi_mpsc *queue)
 
 /* ---- The bounded ring ---- */
 
+/* A cell's sequence is kept less the cell's index, so that fresh cells are all zero: memory that
+ * the system has cleared already, and that takes no room before it is used. */
 typedef struct cell {
-    _Atomic(uint64_t) sequence; /* position: free for it; position + 1: committed */
+    _Atomic(uint64_t) turn; /* sequence - index; sequence: position: free for it; + 1: committed */
     _Alignas(16) unsigned char bytes[];
 } cell;
 
@@ -79,6 +83,18 @@ static cell *cell_at(const mfi_ring *ring, uint64_t position)
     return (cell *)(void *)(ring->cells + (position & ring->mask) * ring->stride);
 }
 
+static uint64_t sequence_at(const mfi_ring *ring, uint64_t position)
+{
+    return atomic_load_explicit(&cell_at(ring, position)->turn, memory_order_acquire) +
+           (position & ring->mask);
+}
+
+static void set_sequence(mfi_ring *ring, uint64_t position, uint64_t sequence)
+{
+    atomic_store_explicit(&cell_at(ring, position)->turn, sequence - (position & ring->mask),
+                          memory_order_release);
+}
+
 mfi_ring *mfi_ring_create(size_t cell_count, size_t cell_size)
 {
     size_t count = 2;
@@ -93,13 +109,10 @@ mfi_ring *mfi_ring_create(size_t cell_count, size_t cell_size)
     atomic_init(&ring->popped, 0);
     ring->mask = count - 1;
     ring->stride = (sizeof(cell) + cell_size + 63) & ~(size_t)63;
-    ring->cells = aligned_alloc(64, count * ring->stride);
+    ring->cells = mfi_pages_allocate(count * ring->stride);
     if (ring->cells == NULL) {
         free(ring);
         return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        atomic_init(&cell_at(ring, i)->sequence, i);
     }
     return ring;
 }
@@ -107,7 +120,7 @@ mfi_ring *mfi_ring_create(size_t cell_count, size_t cell_size)
 void mfi_ring_destroy(mfi_ring *ring)
 {
     if (ring != NULL) {
-        free(ring->cells);
+        mfi_pages_free(ring->cells, (ring->mask + 1) * ring->stride);
         free(ring);
     }
 }
@@ -120,14 +133,13 @@ void *mfi_ring_claim(mfi_ring *ring, size_t most_used, uint64_t *ret_ticket)
         if (position >= popped && position - popped >= most_used) {
             return NULL;
         }
-        cell *found = cell_at(ring, position);
         /* acquire: pairs with the consumer's release in mfi_ring_pop */
-        uint64_t sequence = atomic_load_explicit(&found->sequence, memory_order_acquire);
+        uint64_t sequence = sequence_at(ring, position);
         if (sequence == position) {
             if (atomic_compare_exchange_weak_explicit(&ring->claimed, &position, position + 1,
                                                       memory_order_relaxed, memory_order_relaxed)) {
                 *ret_ticket = position;
-                return found->bytes;
+                return cell_at(ring, position)->bytes;
             }
         } else if (sequence < position) {
             return NULL; /* full: the cell still holds what was put there a round ago */
@@ -139,24 +151,19 @@ void *mfi_ring_claim(mfi_ring *ring, size_t most_used, uint64_t *ret_ticket)
 
 void mfi_ring_commit(mfi_ring *ring, uint64_t ticket)
 {
-    atomic_store_explicit(&cell_at(ring, ticket)->sequence, ticket + 1, memory_order_release);
+    set_sequence(ring, ticket, ticket + 1);
 }
 
 void *mfi_ring_peek(mfi_ring *ring)
 {
     uint64_t position = atomic_load_explicit(&ring->popped, memory_order_relaxed);
-    cell *found = cell_at(ring, position);
-    if (atomic_load_explicit(&found->sequence, memory_order_acquire) != position + 1) {
-        return NULL;
-    }
-    return found->bytes;
+    return sequence_at(ring, position) == position + 1 ? cell_at(ring, position)->bytes : NULL;
 }
 
 void mfi_ring_pop(mfi_ring *ring)
 {
     uint64_t position = atomic_load_explicit(&ring->popped, memory_order_relaxed);
-    atomic_store_explicit(&cell_at(ring, position)->sequence, position + ring->mask + 1,
-                          memory_order_release);
+    set_sequence(ring, position, position + ring->mask + 1);
     atomic_store_explicit(&ring->popped, position + 1, memory_order_relaxed);
 }
 

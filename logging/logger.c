@@ -148,17 +148,31 @@ static void set_gate_locked(mf_logger *logger)
                           memory_order_relaxed);
 }
 
+/* The first sink needs a writer; a silent logger has none. In a forked process it stays silent. */
+static mf_status start_writer_locked(mf_logger *logger, mf_error *error)
+{
+    if (logger->has_writer || logger->fork_generation != mfi_fork_generation()) {
+        return MF_OK;
+    }
+    int failed = mfi_thread_start(&logger->thread, "mf-log", mfi_log_writer, logger);
+    logger->has_writer = failed == 0;
+    return failed == 0
+               ? MF_OK
+               : mfi_fail_errno(error, MF_ERR_SYSTEM, failed, "cannot start the log writer");
+}
+
 static mf_status add_sink(mf_logger *logger, mfi_sink sink, mf_error *error)
 {
-    mf_status status = MF_OK;
     if (sink.format != MF_LOG_JSON && sink.format != MF_LOG_HUMAN) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "log format %d does not exist",
                         (int)sink.format);
     }
     mfi_mutex_lock(&logger->mutex);
-    if (logger->sink_count == MFI_SINKS_MAX) {
+    mf_status status = start_writer_locked(logger, error);
+    if (status == MF_OK && logger->sink_count == MFI_SINKS_MAX) {
         status = mfi_fail(error, MF_ERR_LIMIT, "a logger has at most %d sinks", MFI_SINKS_MAX);
-    } else {
+    }
+    if (status == MF_OK) {
         logger->sinks[logger->sink_count++] = sink;
         unsigned format = 1u << sink.format;
         atomic_fetch_or_explicit(&logger->formats, format, memory_order_release);
@@ -327,12 +341,6 @@ mf_status mf_logger_create(mf_logger **ret_logger, const mf_log_options *options
     mfi_cond_init(&logger->flushed);
     atomic_init(&logger->gate.least, MF_LOG_OFF);
     status = fill(logger, &from, error);
-    if (status == MF_OK) {
-        int started = mfi_thread_start(&logger->thread, "mf-log", mfi_log_writer, logger);
-        if (started != 0) {
-            status = mfi_fail_errno(error, MF_ERR_SYSTEM, started, "cannot start the log writer");
-        }
-    }
     if (status != MF_OK) {
         logger_free(logger);
         return status;
@@ -346,7 +354,8 @@ void mf_logger_destroy(mf_logger *logger)
     if (logger == NULL) {
         return;
     }
-    if (logger->fork_generation == mfi_fork_generation()) { /* else the thread does not exist */
+    /* In a forked process the thread does not exist. */
+    if (logger->has_writer && logger->fork_generation == mfi_fork_generation()) {
         atomic_store_explicit(&logger->stopping, true, memory_order_release);
         wake_writer(logger);
         end_nap(logger);

@@ -28,7 +28,8 @@ struct mf_logger {
     bool no_correlation_ids;
     uint64_t fork_generation;
     mfi_ring *ring;
-    pthread_t thread;
+    pthread_t thread; /* of the writer, if there is one */
+    bool has_writer;  /* guarded by mutex, until the end */
     _Atomic(bool) stopping;
     _Atomic(uint32_t) sleeping;   /* futex of the writer: 1 while it sleeps or is about to */
     _Atomic(uint32_t) nap;        /* futex of the writer while it lets records gather */

@@ -1,13 +1,12 @@
 #include "metrics/arena.h"
 
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mutex.h"
+#include "base/pages.h"
 
 #define LINE ((size_t)64)
-#define CHUNK_BYTES ((size_t)64 * 1024)
+#define CHUNK_BYTES ((size_t)256 * 1024)
 
 typedef struct chunk {
     struct chunk *next;
@@ -38,7 +37,7 @@ void mfi_heap_arena_destroy(mfi_heap_arena *heap)
     while (heap->chunks != NULL) {
         chunk *first = heap->chunks;
         heap->chunks = first->next;
-        free(first);
+        mfi_pages_free(first, first->size);
     }
     mfi_mutex_fini(&heap->mutex);
     free(heap);
@@ -47,9 +46,8 @@ void mfi_heap_arena_destroy(mfi_heap_arena *heap)
 static chunk *new_chunk(size_t needed)
 {
     size_t size = needed + LINE > CHUNK_BYTES ? needed + LINE : CHUNK_BYTES;
-    chunk *added = aligned_alloc(LINE, (size + LINE - 1) & ~(LINE - 1));
+    chunk *added = mfi_pages_allocate(size);
     if (added != NULL) {
-        memset(added, 0, size);
         added->used = LINE;
         added->size = size;
     }

@@ -68,6 +68,9 @@ bool mfi_series_label(const mf_family *family, mfi_series *series)
         return false;
     }
     series->labels = (char *)mfi_buf_take(&labels.text, &series->labels_size);
+    /* There are many of them, and buffers begin larger than most need. */
+    char *fitting = series->labels != NULL ? realloc(series->labels, series->labels_size) : NULL;
+    series->labels = fitting != NULL ? fitting : series->labels;
     return true;
 }
 

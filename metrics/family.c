@@ -31,13 +31,9 @@ static int compare_values(char *const *a, const char *const *b, size_t count)
     return order;
 }
 
-static void series_free(mfi_series *series, size_t label_count)
+static void series_free(mfi_series *series)
 {
     if (series != NULL) {
-        for (size_t i = 0; series->values != NULL && i < label_count; i++) {
-            free(series->values[i]);
-        }
-        free(series->values);
         free(series->labels);
         free(series);
     }
@@ -89,21 +85,29 @@ static bool make_instrument(mf_family *family, mfi_series *series)
     return true;
 }
 
+/* One piece of memory: a target has dozens of series. */
 static mfi_series *series_make(mf_family *family, const char *const *values)
 {
-    mfi_series *series = calloc(1, sizeof *series);
-    if (series == NULL) {
+    size_t count = family->label_count;
+    size_t lengths[MF_METRIC_LABELS_MAX];
+    size_t size = sizeof(mfi_series) + count * sizeof(char *);
+    for (size_t i = 0; i < count; i++) {
+        lengths[i] = mfi_utf8_prefix(values[i], strlen(values[i]), MF_METRIC_LABEL_VALUE_MAX);
+        size += lengths[i] + 1;
+    }
+    mfi_series *series = calloc(1, size);
+    if (series == NULL || !make_instrument(family, series)) {
+        free(series);
         return NULL;
     }
-    series->values = calloc(family->label_count + 1, sizeof *series->values);
-    bool complete = series->values != NULL && make_instrument(family, series);
-    for (size_t i = 0; complete && i < family->label_count; i++) {
-        size_t length = mfi_utf8_prefix(values[i], strlen(values[i]), MF_METRIC_LABEL_VALUE_MAX);
-        series->values[i] = strndup(values[i], length);
-        complete = series->values[i] != NULL;
+    char *text = (char *)&series->values[count];
+    for (size_t i = 0; i < count; i++) {
+        series->values[i] = text;
+        memcpy(text, values[i], lengths[i]);
+        text += lengths[i] + 1;
     }
-    if (!complete || !mfi_series_label(family, series)) {
-        series_free(series, family->label_count);
+    if (!mfi_series_label(family, series)) {
+        free(series);
         return NULL;
     }
     return series;
@@ -229,9 +233,9 @@ void mfi_family_free(mf_family *family)
     while (family->series != NULL) {
         mfi_series *first = family->series;
         family->series = first->next;
-        series_free(first, family->label_count);
+        series_free(first);
     }
-    series_free(family->other, family->label_count);
+    series_free(family->other);
     for (size_t i = 0; family->label_names != NULL && i < family->label_count; i++) {
         free(family->label_names[i]);
     }

@@ -12,8 +12,7 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
-    char **values; /* label_count */
-    char *labels;  /* the same as they are exposed: a="x",b="y" */
+    char *labels; /* the values as they are exposed: a="x",b="y" */
     size_t labels_size;
     union {
         mf_counter counter;
@@ -21,6 +20,7 @@ typedef struct mfi_series {
         mf_histogram *histogram;
         mf_window *window;
     } as;
+    char *values[]; /* label_count; their texts follow in the same piece of memory */
 } mfi_series;
 
 #define MFI_FAMILY_BUCKETS 64

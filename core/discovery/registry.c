@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "base/str.h"
+#include "core/discovery/registry_cache.h"
 #include "core/discovery/registry_file.h"
+#include "core/discovery/registry_inside.h"
 #include "core/discovery/registry_lock.h"
 #include "core/discovery/registry_watch.h"
 #include "core/engine/runtime.h"
@@ -26,6 +28,7 @@ struct mf_registry {
     mf_runtime *runtime; /* or NULL */
     mfi_mutex mutex;
     mfi_registry_watch watch; /* guarded by mutex */
+    mfi_registry_cache cache; /* guarded by mutex */
 };
 
 /* ---- Life ---- */
@@ -83,10 +86,16 @@ void mf_registry_destroy(mf_registry *registry)
 {
     if (registry != NULL) {
         mfi_registry_watch_close(&registry->watch);
+        mfi_registry_cache_clear(&registry->cache);
         mfi_mutex_fini(&registry->mutex);
         free(registry->directory);
         free(registry);
     }
+}
+
+const char *mfi_registry_directory(const mf_registry *registry)
+{
+    return registry->directory;
 }
 
 /* ---- What all of them do ---- */
@@ -139,8 +148,9 @@ static mf_status edit(mfi_registry_file *file, const change *wanted, mfi_buf *te
     mfi_registry_text_begin(text);
     while (mfi_registry_file_next(file, &entry)) {
         bool is_wanted = strcmp(entry.id, wanted->id) == 0;
-        bool is_dead = entry.is_service && !entry.service.alive;
-        if (is_wanted && wanted->port != 0 && entry.is_service && entry.service.alive) {
+        bool alive = mfi_registry_entry_alive(&entry);
+        bool is_dead = entry.is_service && !alive;
+        if (is_wanted && wanted->port != 0 && alive) {
             return mfi_fail(error, MF_ERR_EXISTS,
                             "service '%s' is registered by process %lld on port %u already",
                             wanted->id, (long long)entry.service.pid, (unsigned)entry.service.port);
@@ -292,13 +302,14 @@ static mf_status load(const mf_registry *registry, mfi_registry_file *ret_file, 
     return status;
 }
 
-static mf_status look_up(const mf_registry *registry, const char *id, mf_service *ret_service,
+static mf_status look_up(mf_registry *registry, const char *id, mf_service *ret_service,
                          mf_error *error)
 {
-    mfi_registry_file file;
-    mfi_registry_entry entry;
-    mfi_registry_entry found = {.is_service = false};
-    mf_status status = load(registry, &file, error);
+    mfi_registry_entry found;
+    mfi_mutex_lock(&registry->mutex);
+    mf_status status =
+        mfi_registry_cache_find(&registry->cache, registry->directory, id, &found, error);
+    mfi_mutex_unlock(&registry->mutex);
     if (status == MF_ERR_NOT_FOUND) {
         return mfi_fail(error, MF_ERR_NOT_FOUND, "service '%s' is not there, nor a folder '%s'", id,
                         registry->directory);
@@ -306,13 +317,7 @@ static mf_status look_up(const mf_registry *registry, const char *id, mf_service
     if (status != MF_OK) {
         return status;
     }
-    while (mfi_registry_file_next(&file, &entry)) {
-        if (strcmp(entry.id, id) == 0) {
-            found = entry; /* of two with one name the last counts, as for the other languages */
-        }
-    }
-    mfi_registry_file_unload(&file);
-    if (found.is_service && found.service.alive) {
+    if (mfi_registry_entry_alive(&found)) {
         size_t size = ret_service->struct_size;
         found.service.struct_size = size;
         memcpy(ret_service, &found.service,
@@ -392,6 +397,7 @@ mf_status mf_registry_list(mf_registry *registry, mf_service_visit_fn visit, voi
     if (status == MF_OK) {
         while (mfi_registry_file_next(&file, &entry)) {
             if (entry.is_service) {
+                (void)mfi_registry_entry_alive(&entry);
                 visit(&entry.service, user_data);
             }
         }
@@ -411,6 +417,9 @@ mf_status mf_registry_wait(mf_registry *registry, int64_t timeout_ms, mf_error *
         mfi_mutex_lock(&registry->mutex);
         mf_status status = mfi_registry_watch_open(&registry->watch, registry->directory, error);
         bool changed = status == MF_OK && mfi_registry_watch_drain(&registry->watch);
+        if (changed) {
+            mfi_registry_cache_clear(&registry->cache);
+        }
         struct pollfd at = {.fd = registry->watch.fd, .events = POLLIN};
         mfi_mutex_unlock(&registry->mutex);
         if (status != MF_OK || changed) {

@@ -102,8 +102,13 @@ static void understand(mfi_registry_entry *entry, const cJSON *value)
     (void)mfi_str_copy(service->started, sizeof service->started, started != NULL ? started : "");
     (void)mfi_str_copy(entry->mark, sizeof entry->mark, mark != NULL ? mark : "");
     service->port = (uint16_t)port;
-    service->alive = mfi_process_alive(service->pid, entry->mark);
     entry->is_service = true;
+}
+
+bool mfi_registry_entry_alive(mfi_registry_entry *entry)
+{
+    entry->service.alive = entry->is_service && mfi_process_alive(entry->service.pid, entry->mark);
+    return entry->service.alive;
 }
 
 /* The name as cJSON gives it ends at a NUL, which only an escape can hide: such a name is nobody's.

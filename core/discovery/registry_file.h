@@ -33,9 +33,9 @@ typedef struct mfi_registry_file {
 typedef struct mfi_registry_entry {
     const char *text; /* all of it: "id": {...} */
     size_t length;
-    char id[MF_SERVICE_ID_MAX]; /* "" for one that no service can have */
-    bool is_service;            /* it has a port and a pid: what follows is set */
-    mf_service service;
+    char id[MF_SERVICE_ID_MAX];      /* "" for one that no service can have */
+    bool is_service;                 /* it has a port and a pid: what follows is set */
+    mf_service service;              /* but for `alive`: see mfi_registry_entry_alive */
     char mark[MFI_PROCESS_MARK_MAX]; /* of its process, or "" */
 } mfi_registry_entry;
 
@@ -49,6 +49,8 @@ mf_status mfi_registry_file_load(mfi_registry_file *ret_file, const mfi_registry
 void mfi_registry_file_unload(mfi_registry_file *file);
 /* The entries in their order, dead ones and oddities too; false behind the last. */
 bool mfi_registry_file_next(mfi_registry_file *file, mfi_registry_entry *ret_entry);
+/* Whether its process lives, written to service.alive too: a look at the system for each entry. */
+bool mfi_registry_entry_alive(mfi_registry_entry *entry);
 /* Whether it is still the one that was read. */
 bool mfi_registry_file_current(const mfi_registry_file *file, const mfi_registry_dir *dir);
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "core/engine/child.h"
 #include "core/engine/parent.h"
+#include "core/process/descriptors.h"
 
 #define QUEUE_MESSAGES 10000
 #define LINGER_MS 1000
@@ -136,7 +137,10 @@ static void start_on_engine(void *argument)
                                      .max_message_bytes = child->max_message_bytes,
                                      .queue_messages = QUEUE_MESSAGES,
                                      .linger_ms = LINGER_MS};
-    at->status = mfi_transport_zmq_open(&child->transport, &options, at->error);
+    at->status = mfi_descriptors_check(MFI_START_DESCRIPTORS, at->error);
+    if (at->status == MF_OK) {
+        at->status = mfi_transport_zmq_open(&child->transport, &options, at->error);
+    }
     if (at->status != MF_OK) {
         return;
     }

@@ -10,15 +10,16 @@
 typedef struct mfi_lines {
     void (*line)(void *self, const char *text, size_t length);
     void *self;
+    char *text; /* the beginning of a line whose end has not come; NULL: there is none */
     size_t size;
-    char text[MFI_OUTPUT_MAX_BYTES];
 } mfi_lines;
 
 void mfi_lines_init(mfi_lines *lines, void (*line)(void *self, const char *text, size_t length),
                     void *self);
-/* Shows every line that ends in data, without its newline; a longer one in pieces. */
+/* Shows every line that ends in data, without its newline; one of more than MFI_OUTPUT_MAX_BYTES in
+ * pieces, and without memory also one that comes in several parts. */
 void mfi_lines_feed(mfi_lines *lines, const char *data, size_t size);
-/* Shows what is left of a last line without newline. */
+/* Shows what is left of a last line without newline, and keeps nothing. */
 void mfi_lines_end(mfi_lines *lines);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/engine/parent.h"
+#include "core/process/descriptors.h"
 
 static mfi_loop *loop_of(const mf_parent *parent)
 {
@@ -143,8 +144,11 @@ void mfi_link_begin(mf_parent *parent)
     parent->failure = MF_OK;
     set_restart_at(parent, 0);
     mfi_parent_sweep_queue(parent);
-    mf_status status = mfi_parent_connects(parent) ? mfi_service_begin(parent, &error)
-                                                   : mfi_worker_begin(parent, &error);
+    mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, &error);
+    if (status == MF_OK) {
+        status = mfi_parent_connects(parent) ? mfi_service_begin(parent, &error)
+                                             : mfi_worker_begin(parent, &error);
+    }
     if (status != MF_OK) {
         mfi_link_start_failed(parent, &error, "start_timeout");
     } else if (parent->phase == MFI_LINK_STARTING) {

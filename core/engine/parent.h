@@ -7,7 +7,8 @@
  *   call.c          mf_call and its relatives: the life of one call
  *   link.c          the connection's life in both modes: start, readiness, end, start again
  *   worker.c        spawn mode: the process, its output, its exit
- *   service.c       connect mode: the registry, loss and return of the service
+ *   service.c       connect mode: loss and return of the service
+ *   service_view.c  the registry, as parents with one directory share it
  *   heartbeat.c     periodic and on-demand heartbeats */
 #ifndef MFI_ENGINE_PARENT_H
 #define MFI_ENGINE_PARENT_H
@@ -25,6 +26,7 @@
 #include "core/engine/lines.h"
 #include "core/engine/pending.h"
 #include "core/engine/runtime.h"
+#include "core/engine/service_view.h"
 #include "core/engine/transport.h"
 #include "core/policy/circuit.h"
 #include "core/policy/restart.h"
@@ -166,8 +168,9 @@ struct mf_parent {
     mfi_stream streams[2];
 
     /* Connect mode. */
-    mf_registry *registry;
-    mfi_source registry_source;
+    mfi_service_view *view;
+    struct mf_parent *view_next; /* who else is told of changes */
+    bool in_view;
     mf_service service;     /* the one it is connected to */
     uint64_t look_until_ns; /* of the first start */
     uint64_t lost_ns;       /* 0: not lost */
@@ -271,6 +274,8 @@ mf_status mfi_service_init(mf_parent *parent, mf_error *error);
 void mfi_service_fini(mf_parent *parent);
 /* Looks for it: connects, or goes on looking. */
 mf_status mfi_service_begin(mf_parent *parent, mf_error *error);
+/* The registry's file was changed. */
+void mfi_service_changed(mf_parent *parent);
 /* Something has happened to the connection: is it still the service of that name? */
 void mfi_service_check(mf_parent *parent, bool disconnected);
 static inline bool mfi_parent_connects(const mf_parent *parent)

@@ -3,11 +3,11 @@
 #include "core/engine/pending.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/hex.h"
+#include "base/pages.h"
 #include "core/engine/result.h"
 
 #define KEPT_BUFFER_BYTES ((size_t)64 * 1024)
@@ -197,7 +197,7 @@ void mfi_pending_visit(mfi_pending *pending,
 mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *error)
 {
     *pending = (mfi_pending){.capacity = capacity, .key = mfi_random_u64()};
-    pending->slots = calloc(capacity, sizeof *pending->slots);
+    pending->slots = mfi_pages_allocate(capacity * sizeof *pending->slots);
     if (pending->slots == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for %u calls in flight",
                         (unsigned)capacity);
@@ -207,10 +207,11 @@ mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *er
 
 void mfi_pending_fini(mfi_pending *pending)
 {
-    for (uint32_t i = 0; pending->slots != NULL && i < pending->capacity; i++) {
+    uint32_t used = atomic_load_explicit(&pending->used, memory_order_acquire);
+    for (uint32_t i = 0; pending->slots != NULL && i < used; i++) {
         mfi_buf_fini(&pending->slots[i].out);
         mf_result_destroy(pending->slots[i].answer);
     }
-    free(pending->slots);
+    mfi_pages_free(pending->slots, pending->capacity * sizeof *pending->slots);
     pending->slots = NULL;
 }

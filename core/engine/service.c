@@ -56,27 +56,19 @@ static mf_status connect_to(mf_parent *parent, const mf_service *found, mf_error
                                  .pid = found->pid,
                                  .gap_ns = parent->lost_ns != 0 ? now - parent->lost_ns : 0});
     parent->lost_ns = 0;
-    if (parent->registry_source.fd < 0) {
+    if (parent->view->source.fd < 0) {
         look_again_later(parent); /* nothing tells of changes: they are looked for */
     }
     return mfi_link_watch(parent, error);
 }
 
-/* Before the look, so that no change falls between the two. There may be no directory yet. */
-static void watch_registry(mf_parent *parent)
-{
-    int fd = parent->registry_source.fd < 0 ? mf_registry_watch_fd(parent->registry) : -1;
-    if (fd >= 0) {
-        (void)!mfi_source_add(loop_of(parent), &parent->registry_source, fd, EPOLLIN, NULL);
-    }
-}
-
 mf_status mfi_service_begin(mf_parent *parent, mf_error *error)
 {
-    watch_registry(parent);
+    /* Before the look, so that no change falls between the two. */
+    mfi_service_view_join(parent->view, parent);
     mf_service found = MF_SERVICE_INIT;
     mf_status status =
-        mf_registry_find(parent->registry, parent->settings.service_id, &found, error);
+        mf_registry_find(parent->view->registry, parent->settings.service_id, &found, error);
     if (status == MF_OK) {
         return connect_to(parent, &found, error);
     }
@@ -148,7 +140,7 @@ void mfi_service_check(mf_parent *parent, bool disconnected)
         return;
     }
     mf_status status =
-        mf_registry_find(parent->registry, parent->settings.service_id, &now, &error);
+        mf_registry_find(parent->view->registry, parent->settings.service_id, &now, &error);
     bool same =
         status == MF_OK && now.pid == parent->service.pid && now.port == parent->service.port;
     if (status == MF_OK && !same) {
@@ -163,7 +155,7 @@ void mfi_service_check(mf_parent *parent, bool disconnected)
                              parent->transport->endpoint);
     }
     if (same && !disconnected) {
-        if (parent->registry_source.fd < 0) {
+        if (parent->view->source.fd < 0) {
             look_again_later(parent);
         }
         return;
@@ -175,13 +167,8 @@ void mfi_service_check(mf_parent *parent, bool disconnected)
     }
 }
 
-static void on_registry(mfi_source *source, uint32_t events)
+void mfi_service_changed(mf_parent *parent)
 {
-    (void)events;
-    mf_parent *parent = MFI_CONTAINER(source, mf_parent, registry_source);
-    if (mf_registry_wait(parent->registry, 0, NULL) != MF_OK) {
-        return; /* nothing of ours has changed */
-    }
     if (parent->phase == MFI_LINK_LOOKING) {
         (void)mfi_timer_set(loop_of(parent), &parent->again_timer, parent->began_ns); /* now */
     } else {
@@ -191,29 +178,25 @@ static void on_registry(mfi_source *source, uint32_t events)
 
 /* ---- Life ---- */
 
-static void unwatch(void *argument)
-{
-    mf_parent *parent = argument;
-    mfi_source_remove(loop_of(parent), &parent->registry_source);
-}
-
 mf_status mfi_service_init(mf_parent *parent, mf_error *error)
 {
-    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
-    options.directory = parent->settings.registry_directory;
-    options.runtime = parent->runtime;
-    mfi_source_init(&parent->registry_source, on_registry);
     if (!mfi_parent_connects(parent)) {
         return MF_OK;
     }
-    return mf_registry_create(&parent->registry, &options, error);
+    return mfi_service_view_take(&parent->view, parent->runtime,
+                                 parent->settings.registry_directory, error);
+}
+
+static void leave(void *argument)
+{
+    mf_parent *parent = argument;
+    mfi_service_view_leave(parent->view, parent);
+    parent->view = NULL;
 }
 
 void mfi_service_fini(mf_parent *parent)
 {
-    if (parent->registry != NULL) {
-        mfi_loop_call(loop_of(parent), unwatch, parent);
-        mf_registry_destroy(parent->registry);
-        parent->registry = NULL;
+    if (parent->view != NULL) {
+        mfi_loop_call(loop_of(parent), leave, parent);
     }
 }

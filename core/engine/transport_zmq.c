@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <zmq.h>
 
@@ -17,6 +18,7 @@
 #include "core/engine/transport.h"
 
 #define ZERO_COPY_BYTES 2048
+#define SOCKETS_MOST 8192 /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
@@ -41,6 +43,17 @@ void mfi_message_release(mfi_message *message)
     }
 }
 
+/* libzmq allows 1,023 sockets, and a parent has three, with the two of its monitor. It touches a
+ * table of them at its first socket, so there are no more than the descriptors allow parents. */
+static int most_sockets(void)
+{
+    struct rlimit files = {.rlim_cur = 0};
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur / 3 < ZMQ_MAX_SOCKETS_DFLT ? ZMQ_MAX_SOCKETS_DFLT
+           : files.rlim_cur / 3 < SOCKETS_MOST       ? (int)(files.rlim_cur / 3)
+                                                     : SOCKETS_MOST;
+}
+
 mf_status mfi_zmq_context_create(void **ret_context, mf_error *error)
 {
     void *context = zmq_ctx_new();
@@ -49,6 +62,7 @@ mf_status mfi_zmq_context_create(void **ret_context, mf_error *error)
     }
     /* A forgotten socket must never hang the program's exit. */
     (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
+    (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, most_sockets());
     *ret_context = context;
     return MF_OK;
 }
@@ -385,8 +399,14 @@ mf_status mfi_transport_zmq_open(mfi_transport **ret_transport,
     if (transport->socket == NULL || set_options(transport, options) != 0 ||
         zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||
         open_monitor(transport, options->context) != 0) {
+        int reason = zmq_errno();
         status =
-            mfi_fail(error, MF_ERR_SYSTEM, "cannot open a socket: %s", zmq_strerror(zmq_errno()));
+            reason == EMFILE
+                ? mfi_fail(error, MF_ERR_LIMIT,
+                           "cannot open a socket: this runtime may have %d, and no more file "
+                           "descriptors than RLIMIT_NOFILE allows",
+                           zmq_ctx_get(options->context, ZMQ_MAX_SOCKETS))
+                : mfi_fail(error, MF_ERR_SYSTEM, "cannot open a socket: %s", zmq_strerror(reason));
         goto out;
     }
     status = attach(transport, options, error);

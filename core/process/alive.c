@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,13 +48,36 @@ static bool read_stat(int64_t pid, char *text, size_t size, char *ret_fields[FIE
     return true;
 }
 
+/* It is read for every process that is looked at, and is the same as long as this one runs; one
+ * thread keeps it for all. */
+static bool read_boot_id(char to[BOOT_ID_LENGTH + 1])
+{
+    enum { UNKNOWN, BEING_KEPT, KEPT };
+    static char kept[BOOT_ID_LENGTH + 1];
+    static _Atomic(int) state = UNKNOWN; /* release by who keeps it */
+    if (atomic_load_explicit(&state, memory_order_acquire) == KEPT) {
+        memcpy(to, kept, sizeof kept);
+        return true;
+    }
+    if (!read_text("/proc/sys/kernel/random/boot_id", to, BOOT_ID_LENGTH + 1) ||
+        strlen(to) != BOOT_ID_LENGTH) {
+        return false;
+    }
+    int before = UNKNOWN;
+    if (atomic_compare_exchange_strong_explicit(&state, &before, BEING_KEPT, memory_order_relaxed,
+                                                memory_order_relaxed)) {
+        memcpy(kept, to, sizeof kept);
+        atomic_store_explicit(&state, KEPT, memory_order_release);
+    }
+    return true;
+}
+
 static void format_mark(char to[MFI_PROCESS_MARK_MAX], const char *start)
 {
-    char boot[64];
+    char boot[BOOT_ID_LENGTH + 1];
     to[0] = '\0';
-    if (read_text("/proc/sys/kernel/random/boot_id", boot, sizeof boot) &&
-        strlen(boot) >= BOOT_ID_LENGTH) {
-        (void)mfi_str_format(to, MFI_PROCESS_MARK_MAX, "%.*s/%s", BOOT_ID_LENGTH, boot, start);
+    if (read_boot_id(boot)) {
+        (void)mfi_str_format(to, MFI_PROCESS_MARK_MAX, "%s/%s", boot, start);
     }
 }
 

@@ -86,7 +86,8 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
  * @return MF_OK; the first failure of mf_child_handle(); MF_ERR_STATE if it ran before;
  *         MF_ERR_EXISTS ("FATAL: Service 'x' already running (PID: n, port: p)");
  *         MF_ERR_ADDRESS_IN_USE; MF_ERR_TIMEOUT for the registry's locks; MF_ERR_PROTOCOL for a
- *         registry file that is broken; MF_ERR_SYSTEM; MF_ERR_IO; MF_ERR_FORKED.
+ *         registry file that is broken; MF_ERR_LIMIT when descriptors run out; MF_ERR_SYSTEM;
+ *         MF_ERR_IO; MF_ERR_FORKED.
  * @par Blocking Until the end.
  */
 MF_API mf_status mf_child_run(mf_child *child, mf_error *error);

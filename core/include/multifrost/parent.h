@@ -104,7 +104,8 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
  * @return MF_OK; MF_ERR_START_FAILED (absent program, worker that ends at once: how is named);
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
  *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port; MF_ERR_PROTOCOL or MF_ERR_IO
- *         for a registry file that cannot be read; MF_ERR_STATE if started before; MF_ERR_FORKED;
+ *         for a registry file that cannot be read; MF_ERR_LIMIT when descriptors (RLIMIT_NOFILE) or
+ *         sockets run out; MF_ERR_STATE if started before; MF_ERR_FORKED;
  *         MF_ERR_CANCELLED by a stop; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_WOULD_DEADLOCK on the
  *         engine thread.
  *         A failed start leaves no process behind.

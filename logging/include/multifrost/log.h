@@ -51,9 +51,9 @@ typedef struct mf_log_options {
 #define MF_LOG_OPTIONS_INIT MF_DETAIL_INIT(mf_log_options)
 
 /**
- * Makes a logger and its writer thread. Silent until a sink is added.
+ * Makes a logger. Silent until a sink is added: the first one brings the writer thread.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (also for a COMLINK_LOG_LEVEL that is no level: the
- *         message lists the words); MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ *         message lists the words); MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_logger_create(mf_logger **ret_logger,
@@ -64,7 +64,8 @@ MF_API void mf_logger_destroy(mf_logger *logger);
 
 /**
  * Adds a file that is appended to, created with mode 0600.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO naming the path and the reason.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO naming the path and the reason; MF_ERR_LIMIT;
+ *         MF_ERR_SYSTEM.
  * @par Threads Thread-safe. Records produced before are not written to it.
  */
 MF_API MF_NODISCARD mf_status mf_log_add_file(mf_logger *logger, const char *path,
@@ -75,7 +76,7 @@ MF_API MF_NODISCARD mf_status mf_log_add_fd(mf_logger *logger, int fd, mf_log_fo
 /** Receives each line on the writer thread, NUL-terminated, without newline; it must not log. */
 typedef void (*mf_log_sink_fn)(mf_log_level level, const char *line, size_t length,
                                void *user_data);
-/** Adds a function. @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY. */
+/** Adds a function. @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_LIMIT, MF_ERR_SYSTEM. */
 MF_API MF_NODISCARD mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink,
                                                   void *user_data, mf_log_format format,
                                                   mf_error *error);

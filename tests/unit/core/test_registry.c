@@ -229,6 +229,52 @@ static void test_of_two_entries_with_one_name_the_last_counts(void)
 
 /* ---- A broken file ---- */
 
+static void check_port(mf_registry *registry, int port)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_service found = MF_SERVICE_INIT;
+    mf_check_int(mf_registry_find(registry, "math", &found, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_check_int(found.port, port);
+}
+
+static void write_port(const char *name, int port)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text, "{\"math\": {\"port\": %d, \"pid\": %d}}", port,
+                   (int)getpid());
+    write_text(name, text);
+}
+
+/* What was read is kept, but no change is missed: neither one in place that leaves size, inode and
+ * (within a tick of the clock) time stamp as they were, nor a file that takes the other's place. */
+static void test_every_change_is_seen(void)
+{
+    mf_registry *registry = open_registry(0);
+    mf_service found = MF_SERVICE_INIT;
+    for (int port = 10000; port < 10300; port++) {
+        write_port("services.json", port);
+        check_port(registry, port);
+        check_port(registry, port);
+    }
+    make_older("services.json", 60);
+    check_port(registry, 10299);
+    check_port(registry, 10299);
+    write_port("services.json", 20001);
+    check_port(registry, 20001);
+    make_older("services.json", 60);
+    check_port(registry, 20001);
+    write_port("next", 20002);
+    make_older("next", 60);
+    mf_check_int(rename(path_of("next"), path_of("services.json")), 0);
+    check_port(registry, 20002);
+    mf_check_int(unlink(path_of("services.json")), 0);
+    mf_check_int(mf_registry_find(registry, "math", &found, NULL), MF_ERR_NOT_FOUND);
+    write_port("services.json", 20003);
+    check_port(registry, 20003);
+    mf_registry_destroy(registry);
+}
+
 static void check_corrupt(const void *data, size_t size, const char *where)
 {
     struct stat before;
@@ -384,6 +430,7 @@ static const mf_test tests[] = {
      test_lists_services_and_passes_over_the_rest},
     {"registry__of_two_entries_with_one_name_the_last_counts",
      test_of_two_entries_with_one_name_the_last_counts},
+    {"registry__every_change_is_seen", test_every_change_is_seen},
     {"registry__a_corrupt_file_is_named_and_left_alone",
      test_a_corrupt_file_is_named_and_left_alone},
     {"registry__size_and_depth_are_limited", test_size_and_depth_are_limited},
