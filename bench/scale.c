@@ -305,8 +305,8 @@ static scale measure_apart(const char *mode, unsigned count, unsigned window_ms)
     scale result = {0};
     (void)snprintf(number, sizeof number, "%u", count);
     (void)snprintf(window, sizeof window, "%u", window_ms);
-    const char *const argv[] = {bench_sibling("bench_scale", own, sizeof own), mode_text, number,
-                                window, NULL};
+    const char *const argv[] = {bench_sibling("bench_scale", own, sizeof own), mode, number, window,
+                                NULL};
     if (!bench_process_start(&process, argv, line, sizeof line)) {
         bench_die("%s %s: no result", mode, number);
     }
