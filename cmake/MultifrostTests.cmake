@@ -67,7 +67,21 @@ endfunction()
 function(mf_alloc_test room name)
     target_sources("test_${room}_${name}" PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
     target_link_options("test_${room}_${name}" PRIVATE
-        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup)
+        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc)
+endfunction()
+
+# mf_count_test(name): an integration test on the static library, whose allocations are counted.
+function(mf_count_test name)
+    set(target "test_integration_${name}")
+    add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/integration/test_${name}.c"
+        "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
+    target_link_libraries(${target} PRIVATE mf_warnings mf_test_support multifrost::multifrost_static
+        Threads::Threads m)
+    target_link_options(${target} PRIVATE
+        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc)
+    add_test(NAME integration.${name} COMMAND ${target})
+    set_tests_properties(integration.${name} PROPERTIES LABELS "integration" TIMEOUT 60
+        ENVIRONMENT "${MF_TEST_ENVIRONMENT}")
 endfunction()
 
 # mf_fuzz_test(room): tests/fuzz/<room>/fuzz_<room>.c with a plain driver, on the corpus that

@@ -1,16 +1,19 @@
 /* A future: an asynchronous call whose callback leaves the outcome where a thread can wait for it.
  * Shared by that callback and the user; the last of the two frees it. */
 #include <stdatomic.h>
-#include <stdlib.h>
 
+#include "base/cache.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mutex.h"
 #include "core/engine/call_parts.h"
 
+#define FUTURE_ENDED 1u
+#define FUTURE_WAITED 2u /* somebody blocks on the word, or is about to */
+
 struct mf_future {
     _Atomic(uint32_t) holders;
-    _Atomic(uint32_t) ended; /* release by the callback, acquire by the waiter */
+    _Atomic(uint32_t) state; /* FUTURE_* bits: release by the callback, acquire by the waiter */
     mfi_loop *loop;
     mf_parent *parent;      /* for cancelling */
     mfi_call_handle handle; /* the user's, as parent and taken */
@@ -25,12 +28,34 @@ struct mf_future {
 static _Atomic(uint32_t) any_ended;
 static _Atomic(uint32_t) any_waiting;
 
+static mfi_cache futures_cache = MFI_CACHE_INIT(mf_future, NULL);
+
 static void future_unref(mf_future *future)
 {
     if (atomic_fetch_sub_explicit(&future->holders, 1, memory_order_acq_rel) == 1) {
         mf_result_destroy(future->result);
-        free(future);
+        mfi_cache_put(&futures_cache, future);
     }
+}
+
+static bool has_ended(uint32_t state)
+{
+    return (state & FUTURE_ENDED) != 0;
+}
+
+/* True when it has ended, false when the deadline came before. */
+static bool wait_for_end(mf_future *future, uint64_t deadline_ns)
+{
+    uint32_t state = atomic_load_explicit(&future->state, memory_order_acquire);
+    while (!has_ended(state) && (deadline_ns == MFI_NEVER || mfi_monotonic_ns() < deadline_ns)) {
+        state = atomic_fetch_or_explicit(&future->state, FUTURE_WAITED, memory_order_acq_rel) |
+                FUTURE_WAITED;
+        if (!has_ended(state)) {
+            mfi_futex_wait(&future->state, state, deadline_ns);
+            state = atomic_load_explicit(&future->state, memory_order_acquire);
+        }
+    }
+    return has_ended(state);
 }
 
 static void future_ended(mf_status status, mf_result *result, const mf_error *error,
@@ -40,8 +65,10 @@ static void future_ended(mf_status status, mf_result *result, const mf_error *er
     future->status = status;
     future->result = result;
     mfi_error_copy(&future->error, error);
-    atomic_store_explicit(&future->ended, 1, memory_order_release);
-    mfi_futex_wake(&future->ended, 1);
+    uint32_t before = atomic_exchange_explicit(&future->state, FUTURE_ENDED, memory_order_acq_rel);
+    if ((before & FUTURE_WAITED) != 0) {
+        mfi_futex_wake(&future->state, INT32_MAX);
+    }
     /* acq_rel both: either this sees who waits, or who waits sees the future's end. */
     atomic_fetch_add_explicit(&any_ended, 1, memory_order_acq_rel);
     if (atomic_load_explicit(&any_waiting, memory_order_acquire) > 0) {
@@ -57,12 +84,12 @@ mf_status mf_call_future(mf_parent *parent, const char *function, mf_args args,
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s is NULL",
                         parent == NULL ? "parent" : "ret_future");
     }
-    mf_future *future = malloc(sizeof *future);
+    mf_future *future = mfi_cache_get(&futures_cache);
     if (future == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a future");
     }
     atomic_init(&future->holders, 2);
-    atomic_init(&future->ended, 0);
+    atomic_init(&future->state, 0);
     future->loop = parent->runtime->loop;
     future->parent = parent;
     future->handle = (mfi_call_handle){0};
@@ -73,7 +100,7 @@ mf_status mf_call_future(mf_parent *parent, const char *function, mf_args args,
     mf_status status = mfi_call_start_async(parent, function, args, options, future_ended, future,
                                             &future->handle, error);
     if (status != MF_OK) {
-        free(future);
+        mfi_cache_put(&futures_cache, future);
         return status;
     }
     *ret_future = future;
@@ -95,13 +122,9 @@ mf_status mf_future_wait(mf_future *future, int64_t timeout_ms, mf_result **ret_
                         "a future cannot be waited for in a callback: it would wait for itself");
     }
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
-    while (atomic_load_explicit(&future->ended, memory_order_acquire) == 0) {
-        if (deadline != MFI_NEVER && mfi_monotonic_ns() >= deadline) {
-            return mfi_fail(error, MF_ERR_TIMEOUT,
-                            "the call is still going on after a wait of %lld ms",
-                            (long long)timeout_ms);
-        }
-        mfi_futex_wait(&future->ended, 0, deadline);
+    if (!wait_for_end(future, deadline)) {
+        return mfi_fail(error, MF_ERR_TIMEOUT, "the call is still going on after a wait of %lld ms",
+                        (long long)timeout_ms);
     }
     future->taken = true;
     if (future->status != MF_OK) {
@@ -122,7 +145,7 @@ void mf_future_cancel(mf_future *future)
 
 bool mf_future_is_done(const mf_future *future)
 {
-    return future != NULL && atomic_load_explicit(&future->ended, memory_order_acquire) != 0;
+    return future != NULL && has_ended(atomic_load_explicit(&future->state, memory_order_acquire));
 }
 
 /* ---- Several at once ---- */
@@ -158,13 +181,10 @@ mf_status mf_futures_wait_all(mf_future *const *futures, size_t count, int64_t t
     mf_status status = check_wait(futures, count, timeout_ms, error);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
     for (size_t i = 0; status == MF_OK && i < count; i++) {
-        while (futures[i] != NULL && !mf_future_is_done(futures[i])) {
-            if (deadline != MFI_NEVER && mfi_monotonic_ns() >= deadline) {
-                return mfi_fail(error, MF_ERR_TIMEOUT,
-                                "%zu of %zu calls are still going on after a wait of %lld ms",
-                                count_open(futures, count), count, (long long)timeout_ms);
-            }
-            mfi_futex_wait(&futures[i]->ended, 0, deadline);
+        if (futures[i] != NULL && !wait_for_end(futures[i], deadline)) {
+            return mfi_fail(error, MF_ERR_TIMEOUT,
+                            "%zu of %zu calls are still going on after a wait of %lld ms",
+                            count_open(futures, count), count, (long long)timeout_ms);
         }
     }
     return status;
