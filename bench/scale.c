@@ -305,10 +305,8 @@ static scale measure_apart(const char *mode, unsigned count, unsigned window_ms)
     scale result = {0};
     (void)snprintf(number, sizeof number, "%u", count);
     (void)snprintf(window, sizeof window, "%u", window_ms);
-    char mode_text[16];
-    (void)snprintf(mode_text, sizeof mode_text, "%s", mode);
     char *const argv[] = {(char *)(uintptr_t)bench_sibling("bench_scale", own, sizeof own),
-                          mode_text, number, window, NULL};
+                          (char *)(uintptr_t)mode, number, window, NULL};
     if (!bench_process_start(&process, argv, line, sizeof line)) {
         bench_die("%s %s: no result", mode, number);
     }
@@ -414,7 +412,7 @@ static void bench_start(const bench_options *options)
 /* ---- Few against many ---- */
 
 typedef struct scale_series {
-    bench_series start_ms, call_us, cpu_us, private_kib, worker_kib, helper_kib;
+    bench_series start_ms, call_us, cpu_us, private_kib, worker_kib;
 } scale_series;
 
 static void add_scale(scale_series *series, const scale *result)
@@ -424,7 +422,6 @@ static void add_scale(scale_series *series, const scale *result)
     bench_add(&series->cpu_us, result->cpu_us);
     bench_add(&series->private_kib, result->private_kib);
     bench_add(&series->worker_kib, result->worker_kib + result->helper_kib);
-    bench_add(&series->helper_kib, result->helper_kib);
 }
 
 static void report_pair(const char *mode, const char *what, const char *unit,
@@ -481,7 +478,6 @@ static void bench_mode(const bench_options *options, const char *mode)
     report_limit(name, &many.private_kib, 64);
     if (strcmp(mode, "spawn") == 0) {
         report_limit("spawn: private memory of a worker with its helper", &many.worker_kib, 1536);
-        report_limit("spawn: private memory of a helper", &many.helper_kib, 1536);
     }
 }
 
