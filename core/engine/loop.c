@@ -24,6 +24,9 @@
 #include "base/mutex.h"
 
 #define BATCH 64
+/* How long tasks may run in one turn, and how many. */
+#define TASKS_NS (2 * MFI_NS_PER_MS)
+#define TASKS_MOST 1024
 
 /* The loop whose engine thread this is; NULL on all other threads. */
 static _Thread_local const mfi_loop *current_loop;
@@ -222,16 +225,21 @@ bool mfi_loop_post(mfi_loop *loop, mfi_task *task)
     return true;
 }
 
+/* Bounded in time and number, so that neither tasks that post each other nor hundreds of starts,
+ * each of which spawns a process, keep descriptors and timers waiting. */
 static void run_tasks(mfi_loop *loop)
 {
     mfi_mpsc_node *node = NULL;
-    /* Bounded, so that tasks which post each other cannot starve descriptors and timers. */
-    for (int i = 0; i < 1024 && (node = mfi_mpsc_pop(&loop->tasks)) != NULL; i++) {
+    uint64_t until = mfi_clock_monotonic(loop->clock) + TASKS_NS;
+    for (int i = 0; i < TASKS_MOST && (node = mfi_mpsc_pop(&loop->tasks)) != NULL; i++) {
         mfi_task *task = (mfi_task *)node;
         /* An exchange, so that it is ordered with the poster's: whoever finds the task posted did
          * all that he wants it to see before this. */
         (void)atomic_exchange_explicit(&task->posted, false, memory_order_acq_rel);
         task->run(task);
+        if (mfi_clock_monotonic(loop->clock) >= until) {
+            break;
+        }
     }
 }
 

@@ -112,7 +112,71 @@ static void test_removed_by_another_source(void)
     check_removed_does_not_fire(true);
 }
 
+/* ---- Tasks that take long ---- */
+
+#define SLOW_TASKS 50
+
+typedef struct slow {
+    mfi_task tasks[SLOW_TASKS];
+    mfi_timer timer;
+    mfi_loop *loop;
+    int ran, ran_before_timer; /* the engine's */
+    _Atomic(int) done;
+} slow;
+
+static slow *slow_tasks; /* of the test that runs */
+
+static void on_slow_task(mfi_task *task)
+{
+    uint64_t until = mfi_monotonic_ns() + MFI_NS_PER_MS;
+    (void)task;
+    while (mfi_monotonic_ns() < until) {
+    }
+    slow_tasks->ran++;
+    if (slow_tasks->ran == SLOW_TASKS) {
+        atomic_store(&slow_tasks->done, 1);
+    }
+}
+
+static void on_slow_timer(mfi_timer *timer)
+{
+    (void)timer;
+    slow_tasks->ran_before_timer = slow_tasks->ran;
+}
+
+/* On the engine thread: all of them wait before the first one runs. */
+static void post_slow_tasks(void *argument)
+{
+    slow *at = argument;
+    (void)mfi_timer_set(at->loop, &at->timer, mfi_loop_now(at->loop));
+    for (int i = 0; i < SLOW_TASKS; i++) {
+        (void)mfi_loop_post(at->loop, &at->tasks[i]);
+    }
+}
+
+static bool slow_tasks_done(void *data)
+{
+    return atomic_load(&((slow *)data)->done) == 1;
+}
+
+static void test_slow_tasks_do_not_hold_timers_up(void)
+{
+    static slow at;
+    slow_tasks = &at;
+    mf_check_int(mfi_loop_create(&at.loop, mfi_clock_system(), NULL, NULL, NULL), MF_OK);
+    mfi_timer_init(&at.timer, on_slow_timer);
+    for (int i = 0; i < SLOW_TASKS; i++) {
+        mfi_task_init(&at.tasks[i], on_slow_task);
+    }
+    mfi_loop_call(at.loop, post_slow_tasks, &at);
+    mf_check(mf_test_until(slow_tasks_done, &at, 10000));
+    mfi_loop_destroy(at.loop);
+    mf_check_int(at.ran, SLOW_TASKS);
+    mf_check(at.ran_before_timer < SLOW_TASKS / 2);
+}
+
 static const mf_test tests[] = {
+    {"loop__slow_tasks_do_not_hold_timers_up", test_slow_tasks_do_not_hold_timers_up},
     {"loop__source_removed_by_a_task_does_not_fire", test_removed_by_a_task},
     {"loop__source_removed_by_another_one_does_not_fire", test_removed_by_another_source},
 };
