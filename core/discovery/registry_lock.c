@@ -14,12 +14,13 @@
  * renameat2(RENAME_NOREPLACE) do not replace, so they exclude just as O_EXCL and mkdir() do.
  *
  * Breaking. registry.lock is broken only with flock on it held, while the path still names that
- * file, when its pid is of no living process, or when it is empty and older than ten seconds. Then
- * services.lock goes too if it is the same file, and services.json.lock if it is the folder of the
- * word; both only while they are so young that no peer may break them by its own rule, so that we
- * never remove what a peer has just made in their place. registry.lock goes last: a breaker who is
- * killed leaves the word to the next. The other two locks are otherwise judged by the holder of
- * registry.lock alone: older than ten seconds, or (services.lock) with a word of the dead. */
+ * file, when its pid is of no living process or of one that started after the lock was written, or
+ * when it has no pid (it is empty, or garbage) and is older than ten seconds. Then services.lock
+ * goes too if it is the same file, and services.json.lock if it is the folder of the word; both
+ * only while they are so young that no peer may break them by its own rule, so that we never remove
+ * what a peer has just made in their place. registry.lock goes last: a breaker who is killed leaves
+ * the word to the next. The other two locks are otherwise judged by the holder of registry.lock
+ * alone: older than ten seconds, or (services.lock) with a word of the dead. */
 #include "core/discovery/registry_lock.h"
 
 #include <errno.h>
@@ -49,7 +50,6 @@ static const char *const names[LOCKS] = {"registry.lock", "services.lock", "serv
 /* ---- The word ---- */
 
 typedef struct word {
-    bool empty;
     int64_t pid; /* 0: none that could be read */
     char mark[MFI_PROCESS_MARK_MAX];
     int64_t folder_inode, folder_time; /* 0: none */
@@ -80,7 +80,6 @@ static word read_word(int fd)
         return found;
     }
     text[length] = '\0';
-    found.empty = length == 0;
     char *rest = text;
     const char *pid = strsep(&rest, " \n");
     const char *mark = strsep(&rest, " \n");
@@ -101,9 +100,13 @@ static int open_lock(const mfi_registry_dir *dir, const char *name)
     return openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-static bool is_dead(const word *holder)
+/* A word without a mark is of a process that ran when it was written: one that started later only
+ * has the pid. */
+static bool is_dead(const word *holder, const struct stat *facts)
 {
-    return holder->pid != 0 && !mfi_process_alive(holder->pid, holder->mark);
+    return holder->pid != 0 &&
+           (!mfi_process_alive(holder->pid, holder->mark) ||
+            (holder->mark[0] == '\0' && mfi_process_started_after(holder->pid, &facts->st_mtim)));
 }
 
 static uint64_t time_of(const struct stat *facts)
@@ -124,7 +127,8 @@ static bool is_left_behind(int fd, word *ret_word, struct stat *ret_facts)
         return false;
     }
     *ret_word = read_word(fd);
-    return ret_word->empty ? mfi_age_ns(&ret_facts->st_mtim) > STALE_NS : is_dead(ret_word);
+    return ret_word->pid == 0 ? mfi_age_ns(&ret_facts->st_mtim) > STALE_NS
+                              : is_dead(ret_word, ret_facts);
 }
 
 /* What the dead holder of registry.lock took after it. */
@@ -171,8 +175,8 @@ static bool break_go(const mfi_registry_dir *dir)
         return errno == ENOENT;
     }
     word holder = read_word(fd);
-    bool stale =
-        fstat(fd, &facts) == 0 && (is_dead(&holder) || mfi_age_ns(&facts.st_mtim) > STALE_NS);
+    bool stale = fstat(fd, &facts) == 0 &&
+                 (is_dead(&holder, &facts) || mfi_age_ns(&facts.st_mtim) > STALE_NS);
     (void)close(fd);
     struct stat now;
     return stale && look(dir, names[GO], &now) && now.st_ino == facts.st_ino &&

@@ -6,8 +6,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #define BOOT_ID_LENGTH 36
@@ -16,6 +18,7 @@
 #define FIELD_THREADS 17
 #define FIELD_START 19
 #define FIELD_COUNT 20
+#define START_SLACK_S 1.0
 
 static bool read_text(const char *path, char *to, size_t size)
 {
@@ -111,4 +114,22 @@ bool mfi_process_alive(int64_t pid, const char *mark)
     }
     format_mark(now, fields[FIELD_START]);
     return now[0] == '\0' || strcmp(now, mark) == 0;
+}
+
+bool mfi_process_started_after(int64_t pid, const struct timespec *moment)
+{
+    char text[1024];
+    char *fields[FIELD_COUNT];
+    struct timespec boot;
+    int64_t ticks = 0;
+    long per_second = sysconf(_SC_CLK_TCK);
+    if (!read_stat(pid, text, sizeof text, fields) || per_second <= 0 ||
+        !mfi_parse_int(fields[FIELD_START], 0, INT64_MAX, &ticks) ||
+        clock_gettime(CLOCK_BOOTTIME, &boot) != 0) {
+        return false;
+    }
+    double since_boot = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
+    double age = since_boot - (double)ticks / (double)per_second;
+    double then = (double)moment->tv_sec + (double)moment->tv_nsec / 1e9;
+    return (double)mfi_wall_ns() / 1e9 - age > then + START_SLACK_S;
 }

@@ -17,4 +17,9 @@ void mfi_process_mark(int64_t pid, char to[MFI_PROCESS_MARK_MAX]);
  * process with another mark. With mark NULL or "" the pid alone counts. */
 bool mfi_process_alive(int64_t pid, const char *mark);
 
+/* True only when it is certain that the process of this pid started later than that moment of the
+ * wall clock, up to how well the two clocks are known: what the pid meant then has ended. */
+struct timespec;
+bool mfi_process_started_after(int64_t pid, const struct timespec *moment);
+
 #endif

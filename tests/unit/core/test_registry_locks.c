@@ -51,22 +51,41 @@ static void test_python(void)
     mf_registry *registry = open_registry(60);
     (void)snprintf(text, sizeof text, "%d", (int)getpid());
     write_text(PYTHON, text);
-    make_older(PYTHON, 3600); /* a living holder may take its time */
     (void)snprintf(text, sizeof text, "held by process %d ", (int)getpid());
     check_respected(registry, PYTHON, text);
-    write_text(PYTHON, "not a pid");
-    make_older(PYTHON, 3600);
-    check_respected(registry, PYTHON, "an unknown process");
+    write_text(PYTHON, "1");
+    make_older(PYTHON, 11); /* a living holder may take its time */
+    check_respected(registry, PYTHON, "held by process 1 ");
     (void)snprintf(text, sizeof text, "%d", dead_pid());
     write_text(PYTHON, text);
     check_broken(registry);
     mf_registry_destroy(registry);
 }
 
-static void test_python_before_it_wrote_its_pid(void)
+/* The pid is of a process that started after the lock was written. */
+static void test_python_with_a_pid_that_was_given_away(void)
+{
+    char text[64];
+    mf_registry *registry = open_registry(60);
+    pid_t stranger = start_sleeper();
+    (void)snprintf(text, sizeof text, "%d", (int)stranger);
+    write_text(PYTHON, text);
+    (void)snprintf(text, sizeof text, "held by process %d ", (int)stranger);
+    check_respected(registry, PYTHON, text);
+    make_older(PYTHON, 3600);
+    int fd = open(path_of(PYTHON), O_RDWR | O_CLOEXEC);
+    mf_check_int(flock(fd, LOCK_EX), 0); /* the clock was set, and the holder is there after all */
+    check_respected(registry, PYTHON, text);
+    (void)close(fd);
+    check_broken(registry);
+    end_process(stranger);
+    mf_registry_destroy(registry);
+}
+
+static void check_python_without_a_pid(const char *text)
 {
     mf_registry *registry = open_registry(60);
-    write_text(PYTHON, "");
+    write_text(PYTHON, text);
     make_older(PYTHON, 8);
     check_respected(registry, PYTHON, "an unknown process");
     make_older(PYTHON, 11);
@@ -76,6 +95,18 @@ static void test_python_before_it_wrote_its_pid(void)
     (void)close(fd);
     check_broken(registry);
     mf_registry_destroy(registry);
+}
+
+static void test_python_before_it_wrote_its_pid(void)
+{
+    check_python_without_a_pid("");
+}
+
+static void test_python_with_garbage(void)
+{
+    check_python_without_a_pid("not a pid");
+    check_python_without_a_pid("-1");
+    check_python_without_a_pid("99999999999999999999 mark 1 2");
 }
 
 static void test_go(void)
@@ -402,6 +433,9 @@ static void test_killed_in_a_fresh_home(void)
 static const mf_test tests[] = {
     {"locks__python_is_respected_until_its_holder_is_dead", test_python},
     {"locks__python_without_a_pid_is_broken_when_old", test_python_before_it_wrote_its_pid},
+    {"locks__python_with_garbage_is_broken_when_old", test_python_with_garbage},
+    {"locks__python_with_a_pid_that_was_given_away_is_broken",
+     test_python_with_a_pid_that_was_given_away},
     {"locks__go_is_broken_when_old", test_go},
     {"locks__javascript_is_broken_when_old", test_javascript},
     {"locks__a_lock_that_is_released_is_taken", test_a_lock_that_is_released_is_taken},
