@@ -282,6 +282,10 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call);
 uint64_t mfi_child_expected_ns(const mfi_call_in *call);
 /* Answers a call that the worker has no time for any more. */
 void mfi_child_cancel(struct mf_child *child, mfi_call_in *call);
+/* Instead of what the buffer holds. One that is too large for a message is sent with a shorter text
+ * and without the handler's own metadata: a caller must not wait for its timeout. */
+bool mfi_child_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
+                            const mfi_reply_times *times);
 /* Completes and queues the answer, and ends the span; frees what the reply has. */
 void mfi_reply_finish(mf_reply *reply, mf_status status);
 

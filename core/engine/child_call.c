@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "core/engine/child.h"
 #include "core/engine/deadline.h"
+#include "core/wire/limits.h"
 #include "core/wire/trace.h"
 #include "logging/context.h"
 
@@ -128,6 +129,21 @@ static bool decode_args(mf_request *request, mf_reply *reply)
 
 /* ---- Answer ---- */
 
+bool mfi_child_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
+                            const mfi_reply_times *times)
+{
+    mfi_buf_clear(to);
+    mf_status status = mfi_encode_error(to, id, text, timestamp, times, NULL);
+    if (status != MF_OK) { /* too large: the floor of max_message_bytes has room for this */
+        mfi_reply_times plain = *times;
+        plain.more = NULL;
+        text.size = mfi_utf8_prefix(text.data, text.size, MFI_ERROR_TEXT_SHORT_BYTES);
+        mfi_buf_clear(to);
+        status = mfi_encode_error(to, id, text, timestamp, &plain, NULL);
+    }
+    return status == MF_OK;
+}
+
 /* Completes the answer. What cannot be sent becomes an error answer: the caller must not wait for
  * ever. */
 static bool complete(mf_reply *reply, const mfi_reply_times *times)
@@ -155,14 +171,13 @@ static bool complete(mf_reply *reply, const mfi_reply_times *times)
         }
         (void)mf_reply_error(reply, "ResultError", "%s", error.message);
     }
-    mfi_buf_clear(&out->buf);
     out->traffic = MFI_TRAFFIC_ERROR;
     mfi_text text = {(const char *)reply->error_text.data, reply->error_text.size};
     if (text.data == NULL) {
         text = (mfi_text){"error", 5};
     }
-    return mfi_encode_error(&out->buf, reply->id, text, mfi_wall_seconds(reply->span->received_ns),
-                            times, NULL) == MF_OK;
+    return mfi_child_encode_error(&out->buf, reply->id, text,
+                                  mfi_wall_seconds(reply->span->received_ns), times);
 }
 
 static void describe_failure(mf_error *error, mf_status status, const mf_reply *reply)

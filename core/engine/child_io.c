@@ -141,8 +141,9 @@ static void answer_at_once(mf_child *child, const mfi_route *route, const mfi_en
 {
     mfi_reply_times times = {.timestamp_received = mfi_wall_seconds(mfi_monotonic_ns())};
     mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_ERROR, route);
-    if (out != NULL && mfi_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
-                                        times.timestamp_received, &times, NULL) == MF_OK) {
+    if (out != NULL &&
+        mfi_child_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
+                               times.timestamp_received, &times)) {
         mfi_child_push(child, out);
     } else {
         mfi_out_free(out);

@@ -9,10 +9,10 @@
 #include "core/engine/parent_options.h"
 #include "core/wire/limits.h"
 
-/* A number that is 0 for its default, or 1 to most. */
+/* A number that is 0 for its default, or least to most. */
 typedef struct number {
     const char *name;
-    int64_t given, preset, most;
+    int64_t given, preset, least, most;
     int64_t picked;
 } number;
 
@@ -21,17 +21,19 @@ static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_
     enum { QUEUED, MESSAGE, THREADS, DEFERRED, LOCK, COUNT };
     int64_t largest = (int64_t)MFI_MESSAGE_MAX_BYTES;
     number numbers[COUNT] = {
-        [QUEUED] = {"max_queued", from->max_queued, 10000, INT32_MAX, 0},
-        [MESSAGE] = {"max_message_bytes", from->max_message_bytes, largest, largest, 0},
-        [THREADS] = {"threads", from->threads, 1, MFI_CHILD_THREADS_MAX, 0},
-        [DEFERRED] = {"deferred_timeout_ms", from->deferred_timeout_ms, 30000, INT64_MAX, 0},
-        [LOCK] = {"lock_timeout_ms", from->lock_timeout_ms, 10000, INT64_MAX, 0},
+        [QUEUED] = {"max_queued", from->max_queued, 10000, 1, INT32_MAX, 0},
+        [MESSAGE] = {"max_message_bytes", from->max_message_bytes, largest,
+                     (int64_t)MFI_MESSAGE_LEAST_BYTES, largest, 0},
+        [THREADS] = {"threads", from->threads, 1, 1, MFI_CHILD_THREADS_MAX, 0},
+        [DEFERRED] = {"deferred_timeout_ms", from->deferred_timeout_ms, 30000, 1, INT64_MAX, 0},
+        [LOCK] = {"lock_timeout_ms", from->lock_timeout_ms, 10000, 1, INT64_MAX, 0},
     };
     for (size_t i = 0; i < COUNT; i++) {
         number *each = &numbers[i];
-        if (each->given < 0 || each->given > each->most) {
-            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be 1 to %lld, not %lld",
-                            each->name, (long long)each->most, (long long)each->given);
+        if (each->given != 0 && (each->given < each->least || each->given > each->most)) {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be %lld to %lld, not %lld",
+                            each->name, (long long)each->least, (long long)each->most,
+                            (long long)each->given);
         }
         each->picked = each->given != 0 ? each->given : each->preset;
     }

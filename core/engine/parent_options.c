@@ -159,8 +159,8 @@ static mf_status pick_limits(mfi_parent_settings *to, const mf_parent_options *f
                              mf_error *error)
 {
     mf_status status =
-        pick_size("max_message_bytes", from->max_message_bytes, MFI_MESSAGE_MAX_BYTES, 1,
-                  MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
+        pick_size("max_message_bytes", from->max_message_bytes, MFI_MESSAGE_MAX_BYTES,
+                  MFI_MESSAGE_LEAST_BYTES, MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
     return status == MF_OK
                ? mfi_limits_pick(&to->limits, from->max_string_bytes, from->max_items, error)
                : status;

@@ -7,6 +7,9 @@
 /* Default for one whole message, both ways (options may lower it); ZMQ_MAXMSGSIZE is the
  * backstop behind the check. */
 #define MFI_MESSAGE_MAX_BYTES ((size_t)64 * 1024 * 1024)
+/* The least that an option may lower it to: an error answer with a short text has to fit, whatever
+ * its id. */
+#define MFI_MESSAGE_LEAST_BYTES ((size_t)1024)
 /* One str or bin: 10 MB of the protocol. */
 #define MFI_STRING_MAX_BYTES ((size_t)10485760)
 /* Items of one array, pairs of one map. */
@@ -23,6 +26,8 @@
 #define MFI_ID_MAX_BYTES ((size_t)128)
 /* The text of an error answer, and one line of output. */
 #define MFI_ERROR_TEXT_MAX_BYTES ((size_t)16384)
+/* The same where the whole would be too large for a message. */
+#define MFI_ERROR_TEXT_SHORT_BYTES ((size_t)256)
 #define MFI_OUTPUT_MAX_BYTES ((size_t)8192)
 
 /* What the options may set for the two caps above: string_bytes from 1 to the largest message,

@@ -31,7 +31,7 @@ typedef struct mf_child_options {
     bool no_signals;            /**< Leave SIGTERM and SIGINT alone while running. */
     bool no_output_capture;     /**< Leave stdout and stderr alone while running. */
     int32_t max_queued;         /**< Calls waiting behind a running handler; default 10,000. */
-    int64_t max_message_bytes;  /**< Either way; default and most 67,108,864. */
+    int64_t max_message_bytes;  /**< Either way; at least 1024, default and most 67,108,864. */
     int64_t max_string_bytes; /**< One str or bin, either way; at least 256, default 10,485,760. */
     int64_t max_items;        /**< Of one array or map, either way; at least 16, default 100,000. */
     int32_t threads;          /**< Threads that run handlers; default 1: mf_child_run()'s own. */

@@ -66,7 +66,7 @@ typedef struct mf_parent_options {
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
     int32_t heartbeat_misses;      /**< In a row, to open the circuit; default 3. */
     int32_t max_in_flight;         /**< Calls open at a time; default 4,096, at most 65,528. */
-    int64_t max_message_bytes;     /**< Either way; default and most 67,108,864. */
+    int64_t max_message_bytes;     /**< Either way; at least 1024, default and most 67,108,864. */
     int32_t circuit_failures;      /**< In a row, to open the circuit; default 5; MF_DISABLED for no
                                         circuit breaker. */
     int64_t circuit_open_ms;       /**< First cool-down; default 1,000, doubling. */

@@ -287,6 +287,48 @@ static void test_rejected_calls_are_answered(void)
     worker_end(&worker);
 }
 
+/* An error with all that may go with it, and a result, neither of which fits a small message. */
+static mf_status say_much(mf_request *request, mf_reply *reply, void *user_data)
+{
+    char text[2000];
+    bool fails = false;
+    (void)user_data;
+    memset(text, 'x', sizeof text);
+    if (mf_request_unpack(request, &fails) != MF_OK || !fails) {
+        return mf_reply_set(reply, mf_bin(text, sizeof text));
+    }
+    mf_check_int(mf_reply_metadata(reply, "much", mf_str_n(text, 900)), MF_OK);
+    return mf_reply_error(reply, "ValueError", "%.*s", (int)sizeof text, text);
+}
+
+static void test_errors_are_shortened_until_they_fit(void)
+{
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    char id[64];
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_message_bytes = 1024;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "say_much", say_much, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    memset(id, 'i', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    for (int fails = 0; fails < 2; fails++) {
+        peer_call(&peer, id, "say_much", MF_ARGS(mf_bool(fails == 1)), mf_nil());
+        peer_receive(&peer, &answer);
+        mf_check_int(answer.type, MFI_MESSAGE_ERROR);
+        mf_check_str(answer.id, id);
+        mf_check_contains(answer.error, fails ? "ValueError: xxx" : "ResultError: ");
+        mf_check(mf_value_find(mf_document_root(answer.metadata), "server_handler_us") != NULL);
+        mf_check(mf_value_find(mf_document_root(answer.metadata), "much") == NULL);
+        answer_free(&answer);
+    }
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
 static const mf_test tests[] = {
     {"deadline__is_seen_and_expired_calls_are_refused",
      test_deadline_is_seen_and_expired_calls_are_refused},
@@ -294,6 +336,7 @@ static const mf_test tests[] = {
     {"metadata__goes_with_results_and_errors", test_metadata_goes_with_results_and_errors},
     {"builtins__tell_about_the_worker", test_builtins_tell_about_the_worker},
     {"rejected__calls_are_answered", test_rejected_calls_are_answered},
+    {"errors__are_shortened_until_they_fit", test_errors_are_shortened_until_they_fit},
     {"names__that_are_prefixes_or_hold_a_nul", test_names_that_are_prefixes_or_hold_a_nul},
 };
 
