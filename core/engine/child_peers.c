@@ -1,8 +1,9 @@
 /* Who is there, and what waits for whom.
  *
- * Everybody who has spoken is a peer, up to a bound; the one that was silent longest makes room.
- * Answers go to the route that their call came from, output to every peer. A peer that takes
- * nothing has a queue of its own, so that it holds up nobody else. */
+ * Everybody who has spoken is a peer, up to a bound. To make room, the one is forgotten for whom
+ * the fewest messages wait, so as a rule none; of several, the one that was silent longest. Answers
+ * go to the route that their call came from, output to every peer. A peer that takes nothing has a
+ * queue of its own, so that it holds up nobody else. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,20 +78,25 @@ static void remove_peer(mf_child *child, uint32_t index, const char *reason, con
     *peer = peers->all[--peers->count];
 }
 
-static uint32_t longest_silent(const mfi_peers *peers)
+static uint32_t least_missed(const mfi_peers *peers)
 {
-    uint32_t oldest = 0;
+    uint32_t least = 0;
     for (uint32_t i = 1; i < peers->count; i++) {
-        oldest = peers->all[i].heard < peers->all[oldest].heard ? i : oldest;
+        const mfi_peer *each = &peers->all[i];
+        const mfi_peer *best = &peers->all[least];
+        bool less = each->waiting.count != best->waiting.count
+                        ? each->waiting.count < best->waiting.count
+                        : each->heard < best->heard;
+        least = less ? i : least;
     }
-    return oldest;
+    return least;
 }
 
 static bool make_room(mf_child *child)
 {
     mfi_peers *peers = &child->peers;
     if (peers->count == MFI_CHILD_PEERS_MAX) {
-        remove_peer(child, longest_silent(peers), "hwm", "too many peers: one was forgotten");
+        remove_peer(child, least_missed(peers), "hwm", "too many peers: one was forgotten");
     }
     if (peers->count < peers->capacity) {
         return true;

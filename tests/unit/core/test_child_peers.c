@@ -1,0 +1,149 @@
+/* What waits for peers that take nothing: who is forgotten, and what is dropped. The transport is
+ * one of the test's own, so that each peer takes its messages exactly when the test says so. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <multifrost/metrics.h>
+
+#include "core/engine/child.h"
+#include "mf_test.h"
+
+#define NAMES_MAX 1024
+
+typedef struct wire {
+    mfi_transport base; /* first member */
+    bool open;
+    uint32_t taken[NAMES_MAX]; /* messages, by the number in the route */
+} wire;
+
+typedef struct table {
+    mf_runtime *runtime;
+    mf_child *child;
+    wire wire;
+} table;
+
+static mfi_route route_of(uint32_t number)
+{
+    mfi_route route = {.size = sizeof number};
+    memcpy(route.bytes, &number, sizeof number);
+    return route;
+}
+
+static mfi_io take(mfi_transport *transport, const mfi_route *route, mfi_buf *payload)
+{
+    wire *at = (wire *)(void *)transport;
+    uint32_t number = 0;
+    (void)payload;
+    if (!at->open) {
+        return MFI_IO_AGAIN;
+    }
+    memcpy(&number, route->bytes, sizeof number);
+    at->taken[number]++;
+    return MFI_IO_DONE;
+}
+
+static const mfi_transport_ops ops = {.send = take};
+
+static void table_open(table *at, mf_child_options *options)
+{
+    mf_error error = MF_ERROR_INIT;
+    *at = (table){.wire = {.base = {.ops = &ops}}};
+    mf_check_int(mf_runtime_create(&at->runtime, NULL, &error), MF_OK);
+    options->runtime = at->runtime;
+    options->service_id = "worker";
+    options->registry_directory = mf_test_temp_dir();
+    mf_check_int(mf_child_create(&at->child, options, &error), MF_OK);
+    mf_check_str(error.message, "");
+    at->child->transport = &at->wire.base;
+}
+
+static void table_close(table *at)
+{
+    at->child->transport = NULL;
+    mf_child_destroy(at->child);
+    mf_runtime_destroy(at->runtime);
+}
+
+static void hear(table *at, uint32_t number)
+{
+    mfi_route route = route_of(number);
+    mfi_peers_heard(at->child, &route);
+}
+
+static void send(table *at, uint32_t number, size_t size)
+{
+    static const char bytes[4096];
+    mfi_route route = route_of(number);
+    mfi_out *out = mfi_out_make(at->child, MFI_TRAFFIC_RESPONSE, &route);
+    for (size_t left = size; left > 0; left -= left < sizeof bytes ? left : sizeof bytes) {
+        mfi_buf_append(&out->buf, bytes, left < sizeof bytes ? left : sizeof bytes);
+    }
+    mf_check(!out->buf.failed);
+    mfi_peers_send(at->child, out);
+}
+
+static void check_dropped(const table *at, const char *wanted)
+{
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(at->runtime), MF_METRICS_PROMETHEUS_TEXT,
+                                   &text, &size, NULL),
+                 MF_OK);
+    mf_check_contains(text, wanted);
+    free(text);
+}
+
+static void open_wire(table *at)
+{
+    at->wire.open = true;
+    mfi_peers_retry(at->child);
+    mf_check_int(at->child->peers.stalled, 0);
+}
+
+static void test_many_identities_do_not_push_out_one_that_waits(void)
+{
+    table at;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    table_open(&at, &options);
+    hear(&at, 0);
+    send(&at, 0, 10);
+    send(&at, 0, 10);
+    for (uint32_t i = 1; i <= 3 * MFI_CHILD_PEERS_MAX; i++) {
+        hear(&at, i);
+    }
+    mf_check_int(at.child->peers.count, MFI_CHILD_PEERS_MAX);
+    open_wire(&at);
+    mf_check_int(at.wire.taken[0], 2);
+    check_dropped(&at, "transport_dropped_messages_total{reason=\"hwm\"} 0");
+    table_close(&at);
+}
+
+static void test_where_all_wait_the_least_is_lost(void)
+{
+    table at;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    table_open(&at, &options);
+    for (uint32_t i = 0; i < MFI_CHILD_PEERS_MAX; i++) {
+        hear(&at, i);
+        for (uint32_t n = 0; n < (i == 7 ? 1 : 2); n++) {
+            send(&at, i, 10);
+        }
+    }
+    hear(&at, MFI_CHILD_PEERS_MAX);
+    send(&at, MFI_CHILD_PEERS_MAX, 10);
+    check_dropped(&at, "transport_dropped_messages_total{reason=\"hwm\"} 1");
+    open_wire(&at);
+    for (uint32_t i = 0; i <= MFI_CHILD_PEERS_MAX; i++) {
+        mf_check_int(at.wire.taken[i], i == 7 ? 0 : i == MFI_CHILD_PEERS_MAX ? 1 : 2);
+    }
+    table_close(&at);
+}
+
+static const mf_test tests[] = {
+    {"peers__many_identities_do_not_push_out_one_that_waits",
+     test_many_identities_do_not_push_out_one_that_waits},
+    {"peers__where_all_wait_the_least_is_lost", test_where_all_wait_the_least_is_lost},
+};
+
+MF_TEST_MAIN(tests)
