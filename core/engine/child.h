@@ -68,6 +68,7 @@ typedef struct mfi_out {
 typedef struct mfi_out_list {
     mfi_out *first, *last;
     uint32_t count;
+    size_t bytes; /* that they take in memory */
 } mfi_out_list;
 
 /* Somebody who has spoken, until a message for it turns out not to be routable. */
@@ -80,10 +81,11 @@ typedef struct mfi_peer {
 typedef struct mfi_peers {
     mfi_peer *all;
     uint32_t count, capacity;
-    uint32_t latest;    /* index of who spoke last */
-    uint32_t stalled;   /* how many have something waiting */
-    uint64_t heard;     /* messages so far */
-    mfi_out_list early; /* output from before the first peer */
+    uint32_t latest;      /* index of who spoke last */
+    uint32_t stalled;     /* how many have something waiting */
+    size_t waiting_bytes; /* what that takes in memory; at most max_queued_bytes */
+    uint64_t heard;       /* messages so far */
+    mfi_out_list early;   /* output from before the first peer */
 } mfi_peers;
 
 typedef struct mfi_handler {
@@ -133,6 +135,7 @@ struct mf_child {
     char *bind_address; /* service mode */
     uint16_t port;      /* of the parent, or to be bound (0: a free one) */
     uint32_t max_queued;
+    size_t max_queued_bytes;
     size_t max_message_bytes;
     mfi_limits limits;
     int64_t deferred_timeout_ms;
@@ -157,6 +160,8 @@ struct mf_child {
     _Atomic(uint32_t) bound_port; /* service mode; 0: not bound */
     _Atomic(uint32_t) closed;     /* futex: the transport is gone */
     _Atomic(uint32_t) queued;
+    _Atomic(size_t) queued_bytes; /* of the messages of these */
+    _Atomic(uint32_t) deferred;   /* answers that are still to be given */
 
     /* Role held. */
     mfi_call_list calls;
@@ -254,8 +259,14 @@ mfi_call_in *mfi_child_next_call(struct mf_child *child);
 mfi_call_list mfi_child_take_calls(struct mf_child *child);
 /* Puts back what was taken and not begun, before all others. */
 void mfi_child_return_calls(struct mf_child *child, mfi_call_list *calls);
-/* Any list; child->queued is the caller's matter. */
+/* Any list; the call still counts as queued. */
 mfi_call_in *mfi_call_list_pop(mfi_call_list *list);
+/* Any thread. A call that is begun, or cancelled, counts as queued no more. */
+static inline void mfi_child_unqueue(struct mf_child *child, const mfi_call_in *call)
+{
+    atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&child->queued_bytes, call->message.size, memory_order_relaxed);
+}
 void mfi_call_in_free(mfi_call_in *call);
 mfi_call_in *mfi_child_make_spare(void); /* NULL without memory */
 /* NULL without memory. */

@@ -75,6 +75,7 @@ static void take_out_locked(mf_deferred *deferred, mf_status outcome)
     }
     deferred->open = false;
     deferred->outcome = outcome;
+    atomic_fetch_sub_explicit(&owner->child->deferred, 1, memory_order_relaxed);
 }
 
 /* Answers in the user's place. What the user's thread may be making meanwhile is left alone. */
@@ -172,6 +173,7 @@ void mfi_deferrals_close(mfi_deferrals *deferrals)
 static void append_locked(mfi_deferrals *owner, mf_deferred *deferred)
 {
     deferred->open = true;
+    atomic_fetch_add_explicit(&owner->child->deferred, 1, memory_order_relaxed);
     deferred->number = ++owner->numbers;
     deferred->previous = owner->last;
     if (owner->last != NULL) {

@@ -157,6 +157,17 @@ static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envel
     answer_at_once(child, route, envelope, "ServerOverloaded: too many calls are waiting");
 }
 
+/* Role held: nobody else adds. A single call always fits, as max_message_bytes is no more. */
+static bool has_room(const mf_child *child, const mfi_call_in *call)
+{
+    uint64_t waiting = (uint64_t)atomic_load_explicit(&child->queued, memory_order_relaxed) +
+                       atomic_load_explicit(&child->deferred, memory_order_relaxed);
+    return waiting < child->max_queued &&
+           call->message.size <=
+               child->max_queued_bytes -
+                   atomic_load_explicit(&child->queued_bytes, memory_order_relaxed);
+}
+
 /* Keeps it, and leaves another one for the next message. */
 static void queue_call(mf_child *child, mfi_call_in *call)
 {
@@ -166,8 +177,7 @@ static void queue_call(mf_child *child, mfi_call_in *call)
                           call->message.size);
         return;
     }
-    bool full = atomic_load_explicit(&child->queued, memory_order_relaxed) >= child->max_queued;
-    mfi_call_in *spare = full ? NULL : mfi_child_make_spare();
+    mfi_call_in *spare = has_room(child, call) ? mfi_child_make_spare() : NULL;
     if (spare == NULL) {
         refuse_call(child, &call->route, envelope);
         return;
@@ -183,6 +193,7 @@ static void queue_call(mf_child *child, mfi_call_in *call)
     }
     child->calls.last = call;
     atomic_fetch_add_explicit(&child->queued, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&child->queued_bytes, call->message.size, memory_order_relaxed);
 }
 
 mfi_call_in *mfi_call_list_pop(mfi_call_list *list)
@@ -199,7 +210,7 @@ mfi_call_in *mfi_child_next_call(mf_child *child)
 {
     mfi_call_in *call = mfi_call_list_pop(&child->calls);
     if (call != NULL) {
-        atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
+        mfi_child_unqueue(child, call);
     }
     return call;
 }

@@ -9,6 +9,8 @@
 #include "core/engine/parent_options.h"
 #include "core/wire/limits.h"
 
+#define QUEUED_BYTES ((int64_t)256 * 1024 * 1024)
+
 /* A number that is 0 for its default, or least to most. */
 typedef struct number {
     const char *name;
@@ -18,10 +20,11 @@ typedef struct number {
 
 static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_error *error)
 {
-    enum { QUEUED, MESSAGE, THREADS, DEFERRED, LOCK, COUNT };
+    enum { QUEUED, BYTES, MESSAGE, THREADS, DEFERRED, LOCK, COUNT };
     int64_t largest = (int64_t)MFI_MESSAGE_MAX_BYTES;
     number numbers[COUNT] = {
         [QUEUED] = {"max_queued", from->max_queued, 10000, 1, INT32_MAX, 0},
+        [BYTES] = {"max_queued_bytes", from->max_queued_bytes, QUEUED_BYTES, 1, INT64_MAX / 2, 0},
         [MESSAGE] = {"max_message_bytes", from->max_message_bytes, largest,
                      (int64_t)MFI_MESSAGE_LEAST_BYTES, largest, 0},
         [THREADS] = {"threads", from->threads, 1, 1, MFI_CHILD_THREADS_MAX, 0},
@@ -39,6 +42,12 @@ static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_
     }
     child->max_queued = (uint32_t)numbers[QUEUED].picked;
     child->max_message_bytes = (size_t)numbers[MESSAGE].picked;
+    child->max_queued_bytes = (size_t)numbers[BYTES].picked;
+    if (child->max_queued_bytes < child->max_message_bytes) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "max_queued_bytes (%zu) must be at least max_message_bytes (%zu)",
+                        child->max_queued_bytes, child->max_message_bytes);
+    }
     child->server_count = (uint32_t)numbers[THREADS].picked;
     child->deferred_timeout_ms = numbers[DEFERRED].picked;
     return mfi_limits_pick(&child->limits, from->max_string_bytes, from->max_items, error);

@@ -14,6 +14,12 @@
 
 /* ---- Lists ---- */
 
+/* What it takes in memory. */
+static size_t bytes_of(const mfi_out *out)
+{
+    return sizeof *out + out->buf.capacity;
+}
+
 static void list_append(mfi_out_list *list, mfi_out *out)
 {
     out->next = NULL;
@@ -24,6 +30,16 @@ static void list_append(mfi_out_list *list, mfi_out *out)
     }
     list->last = out;
     list->count++;
+    list->bytes += bytes_of(out);
+}
+
+static void list_put_back(mfi_out_list *list, mfi_out *out)
+{
+    out->next = list->first;
+    list->first = out;
+    list->last = list->last != NULL ? list->last : out;
+    list->count++;
+    list->bytes += bytes_of(out);
 }
 
 static mfi_out *list_pop(mfi_out_list *list)
@@ -33,6 +49,7 @@ static mfi_out *list_pop(mfi_out_list *list)
         list->first = out->next;
         list->last = list->first != NULL ? list->last : NULL;
         list->count--;
+        list->bytes -= bytes_of(out);
     }
     return out;
 }
@@ -71,6 +88,7 @@ static void remove_peer(mf_child *child, uint32_t index, const char *reason, con
     mfi_peers *peers = &child->peers;
     mfi_peer *peer = &peers->all[index];
     peers->stalled -= peer->waiting.first != NULL ? 1 : 0;
+    peers->waiting_bytes -= peer->waiting.bytes;
     for (mfi_out *out = NULL; (out = list_pop(&peer->waiting)) != NULL;) {
         mfi_child_dropped(child, reason, text, out->buf.size);
         mfi_out_free(out);
@@ -130,20 +148,29 @@ void mfi_peers_heard(mf_child *child, const mfi_route *route)
 
 /* ---- Sending ---- */
 
-/* Keeps it for later, if it is not too much already. Output has the lower bound, so that a flood of
- * it leaves room for answers. */
+/* A single message is never too much. */
+static bool takes_too_much(const mf_child *child, const mfi_out *out)
+{
+    size_t waiting = child->peers.waiting_bytes;
+    return waiting != 0 && waiting + bytes_of(out) > child->max_queued_bytes;
+}
+
+/* Keeps it for later, if it is not too much already: for this peer by number, for all of them by
+ * what it takes in memory. Output has the lower bound, so that a flood of it leaves room for
+ * answers. */
 static void keep(mf_child *child, uint32_t index, mfi_out *out)
 {
     mfi_peers *peers = &child->peers;
     mfi_out_list *waiting = index != NOBODY ? &peers->all[index].waiting : NULL;
     uint32_t most =
         out->traffic == MFI_TRAFFIC_OUTPUT ? MFI_CHILD_OUTPUTS_MAX : MFI_CHILD_PEER_WAITING_MAX;
-    if (waiting == NULL || waiting->count >= most) {
+    if (waiting == NULL || waiting->count >= most || takes_too_much(child, out)) {
         mfi_child_dropped(child, "hwm", "a peer does not take its messages", out->buf.size);
         mfi_out_free(out);
         return;
     }
     peers->stalled += waiting->first == NULL ? 1 : 0;
+    peers->waiting_bytes += bytes_of(out);
     list_append(waiting, out);
 }
 
@@ -230,16 +257,15 @@ void mfi_peers_retry(mf_child *child)
         mfi_peer *peer = &peers->all[i];
         bool gone = false;
         bool had = peer->waiting.first != NULL;
+        size_t before = peer->waiting.bytes;
         while (!gone && peer->waiting.first != NULL) {
             mfi_out *out = list_pop(&peer->waiting);
-            mfi_out_list rest = peer->waiting;
             if (!transmit(child, &peer->route, out, &gone)) {
-                out->next = rest.first; /* back to the front */
-                peer->waiting =
-                    (mfi_out_list){out, rest.last != NULL ? rest.last : out, rest.count + 1};
+                list_put_back(&peer->waiting, out);
                 break;
             }
         }
+        peers->waiting_bytes -= before - peer->waiting.bytes;
         peers->stalled -= had && peer->waiting.first == NULL ? 1 : 0;
         if (gone) {
             remove_peer(child, i, "unroutable", "the peer of an answer is gone");

@@ -23,7 +23,7 @@ static void *run(void *argument)
     mfi_server *server = argument;
     mf_child *child = server->child;
     for (mfi_call_in *call = NULL; (call = next_call(child)) != NULL;) {
-        atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
+        mfi_child_unqueue(child, call);
         mfi_child_serve(server, call);
         (void)mfi_driver_kick(&child->driver);
     }
@@ -84,7 +84,7 @@ void mfi_pool_end(mf_child *child)
     mfi_mutex_unlock(&pool->mutex);
     mfi_cond_broadcast(&pool->cond);
     for (mfi_call_in *call = NULL; (call = mfi_call_list_pop(&calls)) != NULL;) {
-        atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
+        mfi_child_unqueue(child, call);
         mfi_child_cancel(child, call);
     }
 }

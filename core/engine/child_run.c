@@ -258,7 +258,7 @@ static void serve_some(mf_child *child, mfi_call_list *calls)
     uint64_t now = 0;
     do {
         mfi_call_in *call = mfi_call_list_pop(calls);
-        atomic_fetch_sub_explicit(&child->queued, 1, memory_order_relaxed);
+        mfi_child_unqueue(child, call);
         now = mfi_child_serve(&child->servers[0], call);
         began = began == 0 ? now : began;
     } while (calls->first != NULL && now - began < BATCH_NS &&

@@ -30,7 +30,9 @@ typedef struct mf_child_options {
     const char *namespace_name; /**< Calls for another one are ignored; default "default". */
     bool no_signals;            /**< Leave SIGTERM and SIGINT alone while running. */
     bool no_output_capture;     /**< Leave stdout and stderr alone while running. */
-    int32_t max_queued;         /**< Calls waiting behind a running handler; default 10,000. */
+    int32_t max_queued;         /**< Calls waiting behind a running handler, and deferred answers
+                                     that are not given yet; default 10,000. What comes beyond is
+                                     refused ("ServerOverloaded"). */
     int64_t max_message_bytes;  /**< Either way; at least 1024, default and most 67,108,864. */
     int64_t max_string_bytes; /**< One str or bin, either way; at least 256, default 10,485,760. */
     int64_t max_items;        /**< Of one array or map, either way; at least 16, default 100,000. */
@@ -42,6 +44,9 @@ typedef struct mf_child_options {
     int64_t lock_timeout_ms;          /**< For the registry's locks; default 10,000. */
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
     void *user_data;                  /**< For on_stop. */
+    int64_t max_queued_bytes; /**< Of the waiting calls, which are refused beyond, and again of all
+                                   messages that peers do not take, which are dropped beyond; at
+                                   least max_message_bytes, default 268,435,456. */
 } mf_child_options;
 #define MF_CHILD_OPTIONS_INIT MF_DETAIL_INIT(mf_child_options)
 

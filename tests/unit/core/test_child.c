@@ -94,6 +94,7 @@ static void test_options_are_named_when_they_are_wrong(void)
         {"threads", {.threads = -1}},
         {"max_queued", {.max_queued = -1}},
         {"max_message_bytes", {.max_message_bytes = 1023}}, /* an error has to fit */
+        {"max_queued_bytes", {.max_queued_bytes = 2047, .max_message_bytes = 2048}},
         {"max_string_bytes", {.max_string_bytes = -5}},
         {"max_string_bytes", {.max_string_bytes = 255}},
         {"max_items", {.max_items = INT64_MAX}},

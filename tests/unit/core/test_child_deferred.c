@@ -87,6 +87,35 @@ static void test_deferred_answer_from_another_thread(void)
     answer_later(2);
 }
 
+/* They count as waiting until they are given. */
+static void test_deferred_answers_are_bounded(void)
+{
+    test_worker worker;
+    test_peer peer;
+    mf_deferred *open[2];
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_queued = 2;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "defer", defer, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    for (int i = 0; i < 2; i++) {
+        peer_call(&peer, i == 0 ? "a" : "b", "defer", MF_NO_ARGS, mf_nil());
+        open[i] = take_kept();
+    }
+    peer_call(&peer, "beyond", "twice", MF_ARGS(4), mf_nil());
+    peer_expect_error(&peer, "beyond", "ServerOverloaded: too many calls are waiting");
+    mf_check_int(mf_deferred_set(open[0], mf_int(5)), MF_OK);
+    peer_expect_int(&peer, "a", 5);
+    peer_call(&peer, "t", "twice", MF_ARGS(4), mf_nil());
+    peer_expect_int(&peer, "t", 8);
+    mf_check_int(mf_deferred_set(open[1], mf_int(6)), MF_OK);
+    peer_expect_int(&peer, "b", 6);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
 static void test_deferred_answer_times_out(void)
 {
     test_worker worker;
@@ -183,6 +212,7 @@ static void test_deferred_answers_race_with_everything(void)
 
 static const mf_test tests[] = {
     {"deferred__answer_from_another_thread", test_deferred_answer_from_another_thread},
+    {"deferred__answers_are_bounded", test_deferred_answers_are_bounded},
     {"deferred__answer_times_out", test_deferred_answer_times_out},
     {"deferred__answer_outlives_the_worker", test_deferred_answer_outlives_the_worker},
     {"deferred__handler_that_defers_and_fails", test_handler_that_defers_and_fails},

@@ -140,9 +140,38 @@ static void test_where_all_wait_the_least_is_lost(void)
     table_close(&at);
 }
 
+/* Messages that nobody takes are bounded in bytes, whoever they are for. */
+static void test_what_waits_is_bounded_in_bytes(void)
+{
+    enum { SIZE = 100000, FIT = 9 };
+    table at;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_message_bytes = 200000;
+    options.max_queued_bytes = 1200000; /* FIT buffers of 131,072, and what goes with them */
+    table_open(&at, &options);
+    for (uint32_t round = 0; round < 2; round++) {
+        at.wire.open = false;
+        at.wire.taken[0] = 0;
+        at.wire.taken[1] = 0;
+        for (uint32_t i = 0; i < FIT + 2; i++) {
+            hear(&at, i % 2);
+            send(&at, i % 2, SIZE);
+        }
+        check_dropped(&at, round == 0 ? "transport_dropped_messages_total{reason=\"hwm\"} 2"
+                                      : "transport_dropped_messages_total{reason=\"hwm\"} 4");
+        mf_check(at.child->peers.waiting_bytes <= (size_t)options.max_queued_bytes);
+        mfi_peers_retry(at.child); /* what is put back counts once */
+        open_wire(&at);
+        mf_check_int(at.wire.taken[0] + at.wire.taken[1], FIT);
+        mf_check_int(at.child->peers.waiting_bytes, 0);
+    }
+    table_close(&at);
+}
+
 static const mf_test tests[] = {
     {"peers__many_identities_do_not_push_out_one_that_waits",
      test_many_identities_do_not_push_out_one_that_waits},
+    {"peers__what_waits_is_bounded_in_bytes", test_what_waits_is_bounded_in_bytes},
     {"peers__where_all_wait_the_least_is_lost", test_where_all_wait_the_least_is_lost},
 };
 

@@ -117,6 +117,49 @@ static void test_queue_of_a_pool_is_bounded(void)
     test_too_many_calls_are_refused(2);
 }
 
+/* By their size, and again once there is room. */
+static void too_many_bytes_are_refused(int32_t threads)
+{
+    char bytes[1500] = "";
+    test_worker worker;
+    test_peer peer;
+    mf_value large = mf_bin(bytes, sizeof bytes);
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.threads = threads;
+    options.max_message_bytes = 2048;
+    options.max_queued_bytes = 4000;
+    gate_reset();
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "gate", worker_gate, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    for (int32_t i = 0; i < threads; i++) {
+        peer_call(&peer, "runs", "gate", MF_ARGS(1), mf_nil());
+        gate_wait_inside(i + 1);
+    }
+    peer_call(&peer, "waits", "none", MF_ARGS(large), mf_nil());
+    peer_call(&peer, "waits", "none", MF_ARGS(large), mf_nil());
+    peer_call(&peer, "beyond", "none", MF_ARGS(large), mf_nil());
+    peer_expect_error(&peer, "beyond", "ServerOverloaded: too many calls are waiting");
+    gate_open();
+    for (int32_t i = 0; i < threads + 2; i++) {
+        test_answer answer;
+        peer_receive(&peer, &answer);
+        answer_free(&answer);
+    }
+    peer_call(&peer, "again", "none", MF_ARGS(large), mf_nil());
+    peer_expect_error(&peer, "again", "AttributeError: Function 'none' not found");
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+static void test_queue_is_bounded_in_bytes(void)
+{
+    too_many_bytes_are_refused(1);
+    too_many_bytes_are_refused(2);
+}
+
 /* ---- The end ---- */
 
 static void stop_with_calls(int32_t threads)
@@ -158,6 +201,7 @@ static const mf_test tests[] = {
     {"pool__runs_as_many_as_it_has_threads", test_pool_runs_as_many_as_it_has_threads},
     {"pool__answers_many_calls", test_pool_answers_many_calls},
     {"queue__is_bounded", test_queue_is_bounded},
+    {"queue__is_bounded_in_bytes", test_queue_is_bounded_in_bytes},
     {"queue__of_a_pool_is_bounded", test_queue_of_a_pool_is_bounded},
     {"stop__finishes_what_runs_and_cancels_the_rest",
      test_stop_finishes_what_runs_and_cancels_the_rest},
