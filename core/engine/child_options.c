@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/build_info.h"
+#include "core/discovery/registry_file.h"
 #include "core/engine/child.h"
 #include "core/engine/parent_options.h"
 #include "core/wire/limits.h"
@@ -53,14 +54,6 @@ static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_
     return mfi_limits_pick(&child->limits, from->max_string_bytes, from->max_items, error);
 }
 
-static bool has_control_character(const char *text)
-{
-    while (*text != '\0' && (unsigned char)*text >= 0x20 && *text != 0x7f) {
-        text++;
-    }
-    return *text != '\0';
-}
-
 static mf_status check_texts(const mf_child_options *from, mf_error *error)
 {
     struct in_addr address;
@@ -71,8 +64,7 @@ static mf_status check_texts(const mf_child_options *from, mf_error *error)
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "namespace_name must be UTF-8 of at most %zu bytes", MFI_NAME_MAX_BYTES);
     }
-    if (id != NULL && (strlen(id) > MFI_NAME_MAX_BYTES || !mfi_utf8_valid(id, strlen(id)) ||
-                       has_control_character(id))) {
+    if (id != NULL && id[0] != '\0' && !mfi_service_id_valid(id)) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "service_id must be UTF-8 of 1 to %zu bytes without control characters",
                         MFI_NAME_MAX_BYTES);

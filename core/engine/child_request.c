@@ -124,6 +124,23 @@ mf_status mf_reply_set(mf_reply *reply, mf_value value)
     return status;
 }
 
+/* In one line, and with nothing that moves a terminal's cursor: C0, DEL and C1 become blanks. */
+static void append_line(mfi_buf *to, const char *text, size_t size)
+{
+    size_t at = to->size;
+    mfi_buf_append(to, text, size);
+    for (; at < to->size; at++) {
+        unsigned char *c = &to->data[at];
+        bool is_c1 = at + 1 < to->size && c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
+        if (is_c1) {
+            c[1] = ' ';
+        }
+        if (is_c1 || c[0] < 0x20 || c[0] == 0x7f) {
+            c[0] = ' ';
+        }
+    }
+}
+
 void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
 {
     char text[2048];
@@ -132,19 +149,15 @@ void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_
                   : (size_t)length < sizeof text
                       ? (size_t)length
                       : mfi_utf8_prefix(text, (size_t)length, sizeof text - 1);
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
-            text[i] = ' '; /* one line, and nothing that moves a terminal's cursor */
-        }
-    }
     reply->has_error = true;
     reply->has_result = false;
     mfi_buf_clear(&reply->error_text);
     if (type != NULL && type[0] != '\0') {
-        mfi_buf_append_str(&reply->error_text, type);
+        append_line(&reply->error_text, type,
+                    mfi_utf8_prefix(type, strlen(type), MFI_NAME_MAX_BYTES));
         mfi_buf_append_str(&reply->error_text, ": ");
     }
-    mfi_buf_append(&reply->error_text, text, size);
+    append_line(&reply->error_text, text, size);
 }
 
 mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)

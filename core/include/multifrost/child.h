@@ -138,7 +138,7 @@ MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out 
 MF_API mf_status mf_reply_set(mf_reply *reply, mf_value value);
 /**
  * Makes the answer an error "<type>: <text>", without control characters.
- * @param type A class or code such as "ValueError". NULL: the text alone.
+ * @param type A class or code such as "ValueError", of 256 bytes at most. NULL: the text alone.
  * @return MF_OK: the answer is set.
  */
 MF_API mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)

@@ -103,6 +103,9 @@ static void test_options_are_named_when_they_are_wrong(void)
         {"lock_timeout_ms", {.lock_timeout_ms = -1}},
         {"bind_address", {.bind_address = "localhost"}},
         {"service_id", {.service_id = "a\nb"}},
+        {"service_id",
+         {.service_id = "a\xc2\x9b"
+                        "b"}}, /* C1 */
         {"namespace_name", {.namespace_name = "\xff"}},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -329,6 +329,35 @@ static void test_errors_are_shortened_until_they_fit(void)
     worker_end(&worker);
 }
 
+static mf_status say_odd_things(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)request;
+    (void)user_data;
+    return mf_reply_error(reply, "Value\x1b[2J\nError\xc2\x9b", "%s",
+                          "a\nb\xc2\x85"
+                          "c\x7f\xc2\xa0\xc3\xa9\xc2\x9f");
+}
+
+static void test_errors_have_no_control_characters(void)
+{
+    test_worker worker;
+    test_peer peer;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "say", say_odd_things, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    peer_call(&peer, "a", "say", MF_NO_ARGS, mf_nil());
+    peer_expect_error(&peer, "a", "Value [2J Error  : a b  c \xc2\xa0\xc3\xa9  ");
+    peer_call(&peer, "b",
+              "n\xc2\x9b"
+              "1m",
+              MF_NO_ARGS, mf_nil());
+    peer_expect_error(&peer, "b", "AttributeError: Function 'n  1m' not found");
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
 static const mf_test tests[] = {
     {"deadline__is_seen_and_expired_calls_are_refused",
      test_deadline_is_seen_and_expired_calls_are_refused},
@@ -337,6 +366,7 @@ static const mf_test tests[] = {
     {"builtins__tell_about_the_worker", test_builtins_tell_about_the_worker},
     {"rejected__calls_are_answered", test_rejected_calls_are_answered},
     {"errors__are_shortened_until_they_fit", test_errors_are_shortened_until_they_fit},
+    {"errors__have_no_control_characters", test_errors_have_no_control_characters},
     {"names__that_are_prefixes_or_hold_a_nul", test_names_that_are_prefixes_or_hold_a_nul},
 };
 
