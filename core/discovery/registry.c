@@ -24,6 +24,7 @@
 
 struct mf_registry {
     char *directory;
+    bool is_default; /* the folder is ours alone */
     int64_t lock_timeout_ms;
     mf_runtime *runtime; /* or NULL */
     mfi_mutex mutex;
@@ -74,6 +75,7 @@ mf_status mf_registry_create(mf_registry **ret_registry, const mf_registry_optio
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a registry");
     }
     made->directory = directory;
+    made->is_default = from.directory == NULL;
     made->lock_timeout_ms = from.lock_timeout_ms != 0 ? from.lock_timeout_ms : LOCK_TIMEOUT_MS;
     made->runtime = from.runtime;
     made->watch = (mfi_registry_watch)MFI_REGISTRY_WATCH_INIT;
@@ -263,7 +265,7 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
         status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service '%s' needs a port", id);
     }
     if (status == MF_OK) {
-        status = mfi_registry_dir_make(&dir, registry->directory, error);
+        status = mfi_registry_dir_make(&dir, registry->directory, registry->is_default, error);
     }
     if (status == MF_OK) {
         status = change_file(registry, &dir, &wanted, error);

@@ -21,15 +21,36 @@
 
 /* ---- The folder ---- */
 
+/* Whoever owns it decides where calls go. */
+static mf_status check_owner(const mfi_registry_dir *dir, mf_error *error)
+{
+    struct stat facts;
+    if (fstat(dir->fd, &facts) != 0) {
+        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot look at the registry's folder '%s'",
+                              dir->path);
+    }
+    if (facts.st_uid != geteuid()) {
+        return mfi_fail(error, MF_ERR_IO,
+                        "the registry's folder '%s' belongs to user %u, and this process to user "
+                        "%u: it is not trusted",
+                        dir->path, (unsigned)facts.st_uid, (unsigned)geteuid());
+    }
+    return MF_OK;
+}
+
 mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error)
 {
     *ret_dir =
         (mfi_registry_dir){.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .path = path};
-    if (ret_dir->fd >= 0) {
-        return MF_OK;
+    if (ret_dir->fd < 0) {
+        return mfi_fail_errno(error, errno == ENOENT ? MF_ERR_NOT_FOUND : MF_ERR_IO, errno,
+                              "cannot open the registry's folder '%s'", path);
     }
-    return mfi_fail_errno(error, errno == ENOENT ? MF_ERR_NOT_FOUND : MF_ERR_IO, errno,
-                          "cannot open the registry's folder '%s'", path);
+    mf_status status = check_owner(ret_dir, error);
+    if (status != MF_OK) {
+        mfi_registry_dir_close(ret_dir);
+    }
+    return status;
 }
 
 /* An empty registry, unless there is one: link() never replaces. */
@@ -51,7 +72,17 @@ static mf_status make_file(const mfi_registry_dir *dir, mf_error *error)
     return status;
 }
 
-mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, mf_error *error)
+/* Those of the other languages make it as the umask has it, 0755 as a rule. */
+static void tighten(const mfi_registry_dir *dir)
+{
+    struct stat facts;
+    if (fstat(dir->fd, &facts) == 0 && (facts.st_mode & 0077) != 0) {
+        (void)fchmod(dir->fd, 0700);
+    }
+}
+
+mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, bool is_private,
+                                mf_error *error)
 {
     *ret_dir = (mfi_registry_dir){.fd = -1, .path = path};
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
@@ -59,6 +90,9 @@ mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, mf_
                               path);
     }
     mf_status status = mfi_registry_dir_open(ret_dir, path, error);
+    if (status == MF_OK && is_private) {
+        tighten(ret_dir);
+    }
     return status == MF_OK ? make_file(ret_dir, error) : status;
 }
 

@@ -18,11 +18,13 @@ typedef struct mfi_registry_dir {
     const char *path; /* borrowed, for messages */
 } mfi_registry_dir;
 
-/* MF_ERR_NOT_FOUND when it does not exist, MF_ERR_IO. */
+/* MF_ERR_NOT_FOUND when it does not exist; MF_ERR_IO, also when it belongs to another user. */
 mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error);
 /* As open, but makes the folder (0700) and an empty registry in it where there is none: peers in
- * JavaScript can lock only a file that exists. */
-mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, mf_error *error);
+ * JavaScript can lock only a file that exists. is_private: it is the registry's alone, so one that
+ * others may enter is made 0700 too. */
+mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, bool is_private,
+                                mf_error *error);
 void mfi_registry_dir_close(mfi_registry_dir *dir);
 
 /* A name that no other thread or living process uses. */

@@ -28,7 +28,8 @@ typedef struct mf_registry mf_registry;
 /** Set by MF_REGISTRY_OPTIONS_INIT; zero means the default. Copied. */
 typedef struct mf_registry_options {
     size_t struct_size;
-    const char *directory;   /**< Where services.json is; default "$HOME/.multifrost". */
+    const char *directory;   /**< Where services.json is; default "$HOME/.multifrost", which is
+                                  kept closed to other users. One of another user is refused. */
     int64_t lock_timeout_ms; /**< For the locks of all languages together; default 10,000. */
     mf_runtime *runtime;     /**< Its metrics count the operations; NULL: nothing does. Must
                                   outlive the registry. */

@@ -183,7 +183,7 @@ static void test_waiting_for_one_lock_blocks_nobody_else(void)
 static mfi_registry_dir open_dir(void)
 {
     mfi_registry_dir dir;
-    mf_check_int(mfi_registry_dir_make(&dir, folder, NULL), MF_OK);
+    mf_check_int(mfi_registry_dir_make(&dir, folder, false, NULL), MF_OK);
     return dir;
 }
 
