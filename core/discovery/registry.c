@@ -116,16 +116,22 @@ static const char *result_word(mf_status status)
 static mf_status report(const mf_registry *registry, const char *op, mf_status status,
                         uint64_t lock_wait_ns)
 {
-    if (registry->runtime != NULL) {
+    if (registry != NULL && registry->runtime != NULL) {
         mfi_observe_registry(registry->runtime->observer, op, result_word(status), lock_wait_ns);
     }
     return status;
 }
 
-static mf_status check_id(const char *id, mf_error *error)
+static mf_status check_registry(const mf_registry *registry, mf_error *error)
 {
-    if (mfi_service_id_valid(id)) {
-        return MF_OK;
+    return registry != NULL ? MF_OK : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "registry is NULL");
+}
+
+static mf_status check_id(const mf_registry *registry, const char *id, mf_error *error)
+{
+    mf_status status = check_registry(registry, error);
+    if (status != MF_OK || mfi_service_id_valid(id)) {
+        return status;
     }
     return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                     "a service id is UTF-8 of 1 to %d bytes without control characters",
@@ -260,7 +266,7 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
 {
     mfi_registry_dir dir = {.fd = -1};
     change wanted = {.id = id, .port = port, .pid = getpid(), .lock_wait_ns = MFI_NO_LOCK};
-    mf_status status = check_id(id, error);
+    mf_status status = check_id(registry, id, error);
     if (status == MF_OK && port == 0) {
         status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service '%s' needs a port", id);
     }
@@ -278,7 +284,7 @@ mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error
 {
     mfi_registry_dir dir = {.fd = -1};
     change wanted = {.id = id, .pid = getpid(), .lock_wait_ns = MFI_NO_LOCK};
-    mf_status status = check_id(id, error);
+    mf_status status = check_id(registry, id, error);
     if (status == MF_OK) {
         status = mfi_registry_dir_open(&dir, registry->directory, error);
     }
@@ -335,18 +341,19 @@ static mf_status look_up(mf_registry *registry, const char *id, mf_service *ret_
                     registry->directory, MFI_REGISTRY_FILE);
 }
 
-static mf_status check_find(const char *id, const mf_service *service, mf_error *error)
+static mf_status check_find(const mf_registry *registry, const char *id, const mf_service *service,
+                            mf_error *error)
 {
     if (service == NULL || service->struct_size < sizeof(size_t)) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_service is not set by its INIT macro");
     }
-    return check_id(id, error);
+    return check_id(registry, id, error);
 }
 
 mf_status mf_registry_find(mf_registry *registry, const char *id, mf_service *ret_service,
                            mf_error *error)
 {
-    mf_status status = check_find(id, ret_service, error);
+    mf_status status = check_find(registry, id, ret_service, error);
     if (status == MF_OK) {
         status = look_up(registry, id, ret_service, error);
     }
@@ -376,7 +383,7 @@ mf_status mf_registry_discover(mf_registry *registry, const char *id, int64_t ti
 {
     mfi_registry_watch watch = MFI_REGISTRY_WATCH_INIT;
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
-    mf_status status = check_find(id, ret_service, error);
+    mf_status status = check_find(registry, id, ret_service, error);
     if (status == MF_OK) {
         status = look_up(registry, id, ret_service, error);
         /* A file that another language writes in place is torn for a moment: worth another look. */
@@ -395,7 +402,14 @@ mf_status mf_registry_list(mf_registry *registry, mf_service_visit_fn visit, voi
 {
     mfi_registry_file file;
     mfi_registry_entry entry;
-    mf_status status = load(registry, &file, error);
+    mf_status status = check_registry(registry, error);
+    if (status == MF_OK && visit == NULL) {
+        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "visit is NULL");
+    }
+    if (status != MF_OK) {
+        return status;
+    }
+    status = load(registry, &file, error);
     if (status == MF_OK) {
         while (mfi_registry_file_next(&file, &entry)) {
             if (entry.is_service) {
@@ -415,9 +429,13 @@ mf_status mf_registry_list(mf_registry *registry, mf_service_visit_fn visit, voi
 mf_status mf_registry_wait(mf_registry *registry, int64_t timeout_ms, mf_error *error)
 {
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
+    mf_status status = check_registry(registry, error);
+    if (status != MF_OK) {
+        return status;
+    }
     for (;;) {
         mfi_mutex_lock(&registry->mutex);
-        mf_status status = mfi_registry_watch_open(&registry->watch, registry->directory, error);
+        status = mfi_registry_watch_open(&registry->watch, registry->directory, error);
         bool changed = status == MF_OK && mfi_registry_watch_drain(&registry->watch);
         if (changed) {
             mfi_registry_cache_clear(&registry->cache);
@@ -438,6 +456,9 @@ mf_status mf_registry_wait(mf_registry *registry, int64_t timeout_ms, mf_error *
 
 int mf_registry_watch_fd(mf_registry *registry)
 {
+    if (registry == NULL) {
+        return -1;
+    }
     mfi_mutex_lock(&registry->mutex);
     mf_status status = mfi_registry_watch_open(&registry->watch, registry->directory, NULL);
     int fd = status == MF_OK ? registry->watch.fd : -1;

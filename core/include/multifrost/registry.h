@@ -94,13 +94,15 @@ MF_API MF_NODISCARD mf_status mf_registry_discover(mf_registry *registry, const 
 /** Shown each entry, dead ones too, in the file's order. Must not use the registry. */
 typedef void (*mf_service_visit_fn)(const mf_service *service, void *user_data);
 /** Shows all entries, without any lock. An absent file has none.
- *  @return MF_OK; MF_ERR_PROTOCOL; MF_ERR_IO; MF_ERR_NO_MEMORY. */
+ *  @return MF_OK; MF_ERR_PROTOCOL; MF_ERR_IO; MF_ERR_NO_MEMORY;
+ *          MF_ERR_INVALID_ARGUMENT. */
 MF_API MF_NODISCARD mf_status mf_registry_list(mf_registry *registry, mf_service_visit_fn visit,
                                                void *user_data, mf_error *error);
 
 /**
  * Waits until the file was changed since the last wait (the first wait: since it began).
- * @return MF_OK; MF_ERR_TIMEOUT; MF_ERR_SYSTEM; MF_ERR_IO when there is no directory to watch.
+ * @return MF_OK; MF_ERR_TIMEOUT; MF_ERR_SYSTEM; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO when there is no
+ * directory to watch.
  * @par Blocking At most timeout_ms.
  */
 MF_API MF_NODISCARD mf_status mf_registry_wait(mf_registry *registry, int64_t timeout_ms,
