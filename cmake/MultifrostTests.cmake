@@ -84,13 +84,13 @@ function(mf_count_test name)
         ENVIRONMENT "${MF_TEST_ENVIRONMENT}")
 endfunction()
 
-# mf_fuzz_test(room): tests/fuzz/<room>/fuzz_<room>.c with a plain driver, on the corpus that
-# run_fuzz_<room>.py makes.
-function(mf_fuzz_test room)
-    set(target "fuzz_${room}")
+# mf_fuzz_test(name room): tests/fuzz/<name>/fuzz_<name>.c, with the objects of the room and a plain
+# driver, on the corpus that run_fuzz_<name>.py makes.
+function(mf_fuzz_test name room)
+    set(target "fuzz_${name}")
     set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")
     get_property(used TARGET mf_${room} PROPERTY MF_USES)
-    add_executable(${target} "${folder}/${room}/fuzz_${room}.c" "${folder}/driver.c")
+    add_executable(${target} "${folder}/${name}/fuzz_${name}.c" "${folder}/driver.c")
     foreach(each IN LISTS room used)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
         target_include_directories(${target} PRIVATE
@@ -99,6 +99,6 @@ function(mf_fuzz_test room)
         target_link_libraries(${target} PRIVATE ${libraries})
     endforeach()
     target_link_libraries(${target} PRIVATE mf_warnings Threads::Threads m)
-    mf_script_test(${room} LABEL fuzz
-        COMMAND "${folder}/${room}/run_fuzz_${room}.py" "$<TARGET_FILE:${target}>")
+    mf_script_test(${name} LABEL fuzz TIMEOUT 300
+        COMMAND "${folder}/${name}/run_fuzz_${name}.py" "$<TARGET_FILE:${target}>")
 endfunction()
