@@ -239,6 +239,7 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
     mfi_source_init(&child->monitor_source, NULL);
     mfi_task_init(&child->stall_task, mfi_child_on_stall);
     mfi_timer_init(&child->stall_timer, mfi_child_on_stall_timer);
+    mfi_timer_init(&child->orphan_timer, mfi_child_on_orphan_timer);
     mfi_mutex_init(&child->pool.mutex);
     mfi_cond_init(&child->pool.cond);
     status = mfi_child_take_options(child, &from, error);

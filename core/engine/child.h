@@ -181,6 +181,7 @@ struct mf_child {
     mfi_source parent_source, monitor_source;
     mfi_task stall_task; /* a peer does not take its messages now: looks again a little later */
     mfi_timer stall_timer;
+    mfi_timer orphan_timer; /* ends the worker, if it was not connected by then */
     int parent_fd;
     bool was_connected;
 };
@@ -317,6 +318,9 @@ void mfi_pool_submit(struct mf_child *child);
 void mfi_pool_end(struct mf_child *child);
 bool mfi_pool_ended(const struct mf_child *child);
 void mfi_pool_join(struct mf_child *child);
+
+/* ---- child_run.c ---- */
+void mfi_child_on_orphan_timer(mfi_timer *timer);
 
 /* ---- child_service.c ---- */
 mf_status mfi_service_create(struct mf_child *child, const mf_child_options *from, mf_error *error);

@@ -19,6 +19,8 @@
 /* How often the end tries to hand over what is still queued, each time waiting at most as long. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
+/* Original parents give a worker two seconds. */
+#define REACH_NS (10 * MFI_NS_PER_S)
 
 /* ---- Stopping ---- */
 
@@ -80,6 +82,27 @@ static void on_parent_gone(mfi_source *source, uint32_t events)
     mf_child_stop(child);
 }
 
+/* A parent that ended before we could watch it left no word of who it was: no language puts its pid
+ * into the environment, and one with pid 1 may be real. But whoever adopts an orphan is of another
+ * session as a rule, and nobody listens at its port any more. So a worker whose parent is of
+ * another session has to get a connection in time. */
+static void watch_for_orphan(mf_child *child, pid_t parent)
+{
+    mfi_loop *loop = child->runtime->loop;
+    if (parent > 0 && getsid(parent) != getsid(0)) {
+        /* Without memory it stays, as it did. */
+        (void)mfi_timer_set(loop, &child->orphan_timer, mfi_loop_now(loop) + REACH_NS);
+    }
+}
+
+void mfi_child_on_orphan_timer(mfi_timer *timer)
+{
+    mf_child *child = MFI_CONTAINER(timer, mf_child, orphan_timer);
+    if (!child->was_connected) {
+        mf_child_stop(child);
+    }
+}
+
 /* Without pidfds (an old kernel) only signals and SHUTDOWN end the worker. */
 static void watch_parent(mf_child *child)
 {
@@ -94,6 +117,7 @@ static void watch_parent(mf_child *child)
     if (getppid() != parent) {
         mf_child_stop(child); /* it went away just now */
     }
+    watch_for_orphan(child, parent);
 }
 
 /* ---- Start ---- */
@@ -175,6 +199,7 @@ static void on_closed(void *self)
     mfi_source_remove(loop, &child->monitor_source);
     mfi_source_remove(loop, &child->parent_source);
     mfi_timer_cancel(loop, &child->stall_timer);
+    mfi_timer_cancel(loop, &child->orphan_timer);
     if (child->parent_fd >= 0) {
         (void)close(child->parent_fd);
         child->parent_fd = -1;

@@ -84,7 +84,9 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
 
 /**
  * Connects (spawn mode) or binds and registers (service mode), and answers calls until SIGTERM,
- * SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process.
+ * SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process. A worker that
+ * seems to be an orphan from the beginning (its parent process is of another session) ends when
+ * nobody has accepted its connection within ten seconds.
  *
  * While it runs, what the process prints to stdout and stderr is forwarded to its parents as
  * messages, line by line.
