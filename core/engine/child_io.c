@@ -210,13 +210,13 @@ mfi_call_list mfi_child_take_calls(mf_child *child)
     return taken;
 }
 
-void mfi_child_return_calls(mf_child *child, mfi_call_list *list)
+void mfi_child_return_calls(mf_child *child, mfi_call_list *taken)
 {
-    if (list->first != NULL) {
-        list->last->next = child->calls.first;
-        child->calls.last = child->calls.first != NULL ? child->calls.last : list->last;
-        child->calls.first = list->first;
-        *list = (mfi_call_list){0};
+    if (taken->first != NULL) {
+        taken->last->next = child->calls.first;
+        child->calls.last = child->calls.first != NULL ? child->calls.last : taken->last;
+        child->calls.first = taken->first;
+        *taken = (mfi_call_list){0};
     }
 }
 

@@ -51,8 +51,6 @@ void mfi_waiter_init(mfi_waiter *waiter)
 {
     atomic_init(&waiter->signal, 0);
     waiter->listed = false;
-    waiter->next = NULL;
-    waiter->previous = NULL;
 }
 
 static void waiter_signal(mfi_waiter *waiter, uint32_t bit)
@@ -228,13 +226,13 @@ static void engine_turn(mfi_driver *driver)
 
 static void on_turn(mfi_task *task)
 {
-    engine_turn((mfi_driver *)((char *)task - offsetof(mfi_driver, turn)));
+    engine_turn(MFI_CONTAINER(task, mfi_driver, turn));
 }
 
 static void on_readiness(mfi_source *source, uint32_t events)
 {
     (void)events;
-    engine_turn((mfi_driver *)((char *)source - offsetof(mfi_driver, source)));
+    engine_turn(MFI_CONTAINER(source, mfi_driver, source));
 }
 
 static void arm_tick(mfi_driver *driver)
@@ -244,7 +242,7 @@ static void arm_tick(mfi_driver *driver)
 
 static void on_tick_start(mfi_task *task)
 {
-    mfi_driver *driver = (mfi_driver *)((char *)task - offsetof(mfi_driver, tick_start));
+    mfi_driver *driver = MFI_CONTAINER(task, mfi_driver, tick_start);
     mfi_mutex_lock(&driver->mutex);
     driver->takes_at_tick = driver->takes;
     driver->quiet_ticks = 0;
@@ -260,7 +258,7 @@ static void on_tick_start(mfi_task *task)
  * it is parked, or when nothing has happened for a while. */
 static void on_tick(mfi_timer *timer)
 {
-    mfi_driver *driver = (mfi_driver *)((char *)timer - offsetof(mfi_driver, tick));
+    mfi_driver *driver = MFI_CONTAINER(timer, mfi_driver, tick);
     mfi_mutex_lock(&driver->mutex);
     bool unchanged = driver->takes == driver->takes_at_tick;
     driver->takes_at_tick = driver->takes;
