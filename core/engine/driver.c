@@ -43,7 +43,6 @@
 #define WAITER_ROLE 2u    /* it is the driver now */
 #define WAITER_WAITING 4u /* it blocks on the word, or is about to */
 #define TICKS_UNTIL_QUIET 100
-#define ENGINE_BURSTS 8 /* then other sources of the loop get their turn */
 
 /* ---- Waiters ---- */
 
@@ -201,10 +200,8 @@ static void engine_turn(mfi_driver *driver)
     }
     mfi_mutex_unlock(&driver->mutex);
     if (mine) {
-        bool drained = false;
-        for (int i = 0; i < ENGINE_BURSTS && !drained; i++) {
-            drained = driver->ops->burst(driver->self, NULL);
-        }
+        /* One burst: then callbacks and other sources of the loop get their turn. */
+        bool drained = driver->ops->burst(driver->self, NULL);
         mfi_mutex_lock(&driver->mutex);
         bool more = driver->ops->has_more(driver->self);
         closes = closes_now_locked(driver);

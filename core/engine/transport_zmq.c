@@ -17,7 +17,7 @@
 #include "base/str.h"
 #include "core/engine/transport.h"
 
-#define ZERO_COPY_BYTES 64
+#define ZERO_COPY_BYTES 2048
 #define SOCKETS_MOST 8192 /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
