@@ -3,18 +3,8 @@
  * Roles      CLOSED  IDLE  PARKED  ENGINE  CALLER
  *
  * CALLER and ENGINE are held by exactly one thread, which alone touches the transport and consumes
- * the queue. All transitions happen under the mutex:
- *
- *   IDLE, PARKED -> CALLER   a caller finds the socket free (a parked one is taken out of the poll
- *                            set first)
- *   IDLE, PARKED -> ENGINE   readiness, a kick, or a tick that found the socket idle for a while
- *   CALLER -> CALLER         a leaving caller names the first waiting one its successor
- *   CALLER -> PARKED         nobody waits, but asynchronous work is open
- *   CALLER -> IDLE           nothing is open; no system call on this path, which is the lone
- *                            synchronous caller's
- *   ENGINE -> CALLER         after a burst, if somebody waits
- *   ENGINE -> PARKED         otherwise
- *   IDLE, PARKED -> CLOSED   the engine, when closing was asked for
+ * the queue. All transitions, which are drawn there, happen under the mutex. CALLER -> IDLE is the
+ * lone synchronous caller's, and has no system call.
  *
  * Nothing is lost, because
  * - who pushes to the queue looks at the role afterwards, under the mutex, and who gives the role
@@ -43,6 +33,7 @@
 #define WAITER_ROLE 2u    /* it is the driver now */
 #define WAITER_WAITING 4u /* it blocks on the word, or is about to */
 #define TICKS_UNTIL_QUIET 100
+#define LOOKS_MAX 1000
 
 /* ---- Waiters ---- */
 
@@ -218,6 +209,16 @@ static void engine_turn(mfi_driver *driver)
     }
     if (closes) {
         finish_closing(driver);
+    }
+}
+
+void mfi_driver_look(mfi_driver *driver)
+{
+    bool closing = atomic_load_explicit(&driver->closing, memory_order_relaxed);
+    bool more = !closing;
+    for (int i = 0; more && i < LOOKS_MAX; i++) {
+        engine_turn(driver);
+        more = mfi_task_is_posted(&driver->turn);
     }
 }
 

@@ -294,6 +294,9 @@ uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
     (void)mfi_str_copy(parent->last_exit_text, sizeof parent->last_exit_text, why);
     mfi_mutex_unlock(&parent->mutex);
     decide(parent, why, reason);
+    /* It may have answered before it went. What waits in the queue is for its successor. */
+    atomic_store_explicit(&parent->holding, true, memory_order_relaxed);
+    mfi_driver_look(&parent->driver);
     return end_calls(parent, MF_ERR_WORKER_EXITED, ret_oldest);
 }
 
