@@ -79,9 +79,9 @@ typedef enum mfi_link_phase {
 typedef enum mfi_ending {
     MFI_ENDING_NOT,
     MFI_ENDING_STOP,
-    MFI_ENDING_RESTART,       /* asked for */
-    MFI_ENDING_START_TIMEOUT, /* it did not become ready */
-    MFI_ENDING_HEARTBEAT      /* it answered no heartbeats */
+    MFI_ENDING_RESTART,  /* asked for */
+    MFI_ENDING_START,    /* it did not become ready, or cannot be watched */
+    MFI_ENDING_HEARTBEAT /* it answered no heartbeats */
 } mfi_ending;
 
 /* One of the worker's streams: a pipe that is always drained. */
@@ -155,6 +155,7 @@ struct mf_parent {
     uint64_t again_wait_ns;
     mfi_process_event decision;  /* what the restart policy said, until it is told */
     uint64_t began_ns, ready_ns; /* this start; when it became ready, 0 if it did not */
+    uint64_t port_until_ns;      /* so long a start waits for its port; 0: it does not */
     uint32_t connections;
     bool was_connected;
     int stop_step;
