@@ -414,6 +414,9 @@ static void on_driver_paused(void *self)
         mfi_driver_close(&parent->driver, on_driver_closed);
         return;
     }
+    if (parent->settings.fail_fast) { /* what slipped in before the state was seen */
+        (void)mfi_calls_fail_all(parent, MF_ERR_NOT_RUNNING, NULL);
+    }
     wait_for_next(parent);
 }
 

@@ -110,8 +110,9 @@ struct mf_parent {
 
     _Atomic(uint32_t) state; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;
-    _Atomic(uint32_t) calls_open; /* user calls that have not ended; futex while it drains */
-    _Atomic(bool) draining;       /* who ends a call wakes whoever waits for the last one */
+    _Atomic(uint32_t) calls_open; /* user calls that have not ended */
+    _Atomic(bool) draining;       /* who ends a call tells whoever waits for the last one */
+    _Atomic(uint32_t) drain_news; /* futex of those: counted up when there is something to see */
     _Atomic(uint64_t) drain_since_ns;
     _Atomic(uint32_t) async_open; /* calls and heartbeats that the engine minds */
     _Atomic(uint64_t) calls_ended, calls_failed;

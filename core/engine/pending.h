@@ -54,7 +54,8 @@ struct mfi_slot {
     mfi_span *span;    /* of the call that this is an attempt of; valid until its end is told */
     mfi_span own_span; /* where that is nobody else's */
     mfi_circuit_ticket ticket;
-    bool admitted; /* ticket is to be reported */
+    bool admitted;              /* ticket is to be reported */
+    int64_t attempt_timeout_ms; /* what its deadline stands for; 0: it is that of the call */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
     mf_status status;    /* the outcome, written by who claimed */
