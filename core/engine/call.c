@@ -123,7 +123,9 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
 {
     mfi_span *span = slot->span;
     mf_status status = slot->status;
-    span->sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
+    span->sent_ns = slot->answer != NULL
+                        ? atomic_load_explicit(&slot->sent_ns, memory_order_relaxed)
+                        : mfi_slot_end_send(slot);
     if (status == MF_ERR_REMOTE) {
         mfi_remote_error_split(slot->error_text, error);
         status = error->code;

@@ -184,6 +184,7 @@ static void send_shutdown(mf_parent *parent)
         return; /* SIGTERM follows */
     }
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_CONTROL, memory_order_relaxed);
+    atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->deadline_ns, MFI_NEVER, memory_order_relaxed);
     if (mfi_encode_shutdown(&slot->out, slot->id, timestamp, NULL) != MF_OK) {
         mfi_slot_abandon(&parent->pending, slot);
