@@ -59,7 +59,7 @@ uint8_t *mfi_buf_grow(mfi_buf *buf, size_t most)
             buf->no_memory = true;
             return NULL;
         }
-        if (buf->size > 0) {
+        if (buf->data != NULL) {
             memcpy(data, buf->data, buf->size);
         }
         mfi_block_put(buf->data, buf->capacity);

@@ -17,6 +17,7 @@
 #define FILL 1024 /* records before the writer is waited for: a quarter of the ring */
 #define FILLS 20  /* in a round */
 #define PAUSE_NS 2000
+#define OBSERVED 500000 /* calls */
 
 typedef struct subject {
     void *self;
@@ -161,6 +162,45 @@ static round_result round_of(const subject *measured, mfi_span *span, unsigned f
                           .cpu_ns = (double)cpu / (double)count};
 }
 
+/* ---- All that a call reports, without a log ---- */
+
+static void show_nothing(mfi_target_gauges *ret_gauges, void *user_data)
+{
+    (void)ret_gauges;
+    (void)user_data;
+}
+
+static double observed_ns(mf_logger *silent, unsigned calls)
+{
+    mf_metrics *metrics = NULL;
+    mfi_observer *observer = NULL;
+    mfi_target *target = NULL;
+    const mfi_target_options options = {
+        .target = "math", .worker = "math-0", .gauges = show_nothing};
+    if (mf_metrics_create(&metrics, NULL, NULL) != MF_OK ||
+        mfi_observer_create(&observer, silent, metrics, NULL) != MF_OK ||
+        mfi_target_create(&target, observer, &options, NULL) != MF_OK) {
+        bench_die("no memory");
+    }
+    mfi_span span = make_span(target);
+    uint64_t begin = bench_now_ns();
+    for (unsigned i = 0; i < calls; i++) {
+        span.end_ns++;
+        mfi_observe_call_begin(observer, &span);
+        mfi_observe_attempt(observer, &span);
+        mfi_observe_traffic(target, true, MFI_TRAFFIC_CALL, span.request_bytes);
+        mfi_observe_traffic(target, false, MFI_TRAFFIC_RESPONSE, span.response_bytes);
+        mfi_observe_call_end(observer, &span, NULL);
+    }
+    double ns = (double)(bench_now_ns() - begin) / calls;
+    mfi_target_destroy(target);
+    mfi_observer_destroy(observer);
+    mf_metrics_destroy(metrics);
+    return ns;
+}
+
+/* ---- Results ---- */
+
 static void report(const char *name, const bench_series *values, const char *against,
                    const bench_series *peers, double target)
 {
@@ -192,6 +232,7 @@ static void run(const bench_options *options, const char *path, const char *peer
     figures own = {.p50 = {.count = 0}};
     figures silent = {.p50 = {.count = 0}};
     figures theirs = {.p50 = {.count = 0}};
+    bench_series observed = {.count = 0};
     ours log = ours_make(path);
     ours mute = ours_make(NULL);
     mfi_span span = make_span(log.target);
@@ -210,6 +251,7 @@ static void run(const bench_options *options, const char *path, const char *peer
         double clock_ns = round_of(&nothing, &span, fills).p50_ns;
         add_round(&own, round_of(&with_file, &span, fills), clock_ns);
         add_round(&silent, round_of(&without, &span, fills), clock_ns);
+        bench_add(&observed, observed_ns(mute.logger, bench_scaled(options, OBSERVED)));
 #ifdef BENCH_WITH_SPDLOG
         add_round(&theirs, round_of(&peer, &span, fills), clock_ns);
 #endif
@@ -219,6 +261,7 @@ static void run(const bench_options *options, const char *path, const char *peer
     if (against != NULL) {
         report("log record in the caller p50", &own.p50, against, &theirs.p50, 0.07);
     }
+    report("call observed by metrics, no sink, mean", &observed, NULL, NULL, 60);
     report("log record in a burst, mean", &own.burst, against, &theirs.burst, 0);
     report("log record, CPU of all threads", &own.cpu, against, &theirs.cpu, 0);
 #ifdef BENCH_WITH_SPDLOG

@@ -21,7 +21,8 @@
 #define GAUGES 500
 #define COUNTERS 1200 /* all three together: 2,000 series */
 #define SCRAPES 100
-#define WINDOW_NS 500000000u /* of writing, scraped or not */
+#define WINDOW_NS 250000000u /* of writing, scraped or not */
+#define WINDOWS 4 /* of either kind in a round, of which the least disturbed one counts */
 #define SCRAPE_EVERY_US 100000
 
 /* ---- A runtime with many series ---- */
@@ -286,10 +287,15 @@ static void compare_writers(const bench_options *options)
     bench_series scraped = {.count = 0};
     bench_series alone = {.count = 0};
     site own = open_site();
-    uint64_t window = options->smoke ? WINDOW_NS / 5 : WINDOW_NS;
+    unsigned windows = options->smoke ? 1 : WINDOWS;
     for (unsigned round = 0; round < options->rounds; round++) {
-        bench_add(&alone, write_for(&own, window, false));
-        bench_add(&scraped, write_for(&own, window, true));
+        double least[2] = {0, 0};
+        for (unsigned i = 0; i < 2 * windows; i++) {
+            double ns = write_for(&own, WINDOW_NS, i % 2 == 1);
+            least[i % 2] = i < 2 || ns < least[i % 2] ? ns : least[i % 2];
+        }
+        bench_add(&alone, least[0]);
+        bench_add(&scraped, least[1]);
     }
     close_site(&own);
     bench_report(&(bench_figure){.bench = "scrape",

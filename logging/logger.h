@@ -56,7 +56,7 @@ struct mf_logger {
 };
 
 /* The writer: writer.c. */
-void *mfi_log_writer(void *logger);
+void *mfi_log_writer(void *argument);
 int32_t mfi_thread_id(void);
 
 const char *mfi_level_word(mf_log_level level);

@@ -89,7 +89,9 @@ static char *put_sample(char *to, const mf_family *family, const char *suffix,
     to = put(to, suffix, strlen(suffix));
     if (series->labels_size > 0 || more.name != NULL) {
         *to++ = '{';
-        to = put(to, series->labels, series->labels_size);
+        if (series->labels_size > 0) {
+            to = put(to, series->labels, series->labels_size);
+        }
         if (more.name != NULL) {
             to = put(to, ",", series->labels_size > 0);
             to = put(to, more.name, strlen(more.name));

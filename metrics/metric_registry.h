@@ -12,7 +12,7 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
-    char *labels; /* the values as they are exposed: a="x",b="y" */
+    char *labels; /* the values as they are exposed: a="x",b="y"; NULL for none */
     size_t labels_size;
     union {
         mf_counter counter;

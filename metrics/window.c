@@ -114,7 +114,7 @@ void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *r
             *ret_total += atomic_load_explicit(&shard->count, memory_order_relaxed);
         }
     }
-    for (size_t i = 0; i < MFI_WINDOW_OCTAVES * MFI_CELLS_PER_OCTAVE; i++) {
+    for (size_t i = 0; i < (size_t)MFI_WINDOW_OCTAVES * MFI_CELLS_PER_OCTAVE; i++) {
         ret_cells->count += ret_cells->cells[i];
     }
     ret_cells->count += ret_cells->under + ret_cells->over;

@@ -253,7 +253,7 @@ mfi_call_in *mfi_child_next_call(struct mf_child *child);
 /* Takes all calls that wait; they still count as queued. */
 mfi_call_list mfi_child_take_calls(struct mf_child *child);
 /* Puts back what was taken and not begun, before all others. */
-void mfi_child_return_calls(struct mf_child *child, mfi_call_list *calls);
+void mfi_child_return_calls(struct mf_child *child, mfi_call_list *taken);
 /* Any list; child->queued is the caller's matter. */
 mfi_call_in *mfi_call_list_pop(mfi_call_list *list);
 void mfi_call_in_free(mfi_call_in *call);

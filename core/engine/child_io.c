@@ -7,6 +7,7 @@
 #include "core/engine/child.h"
 
 #define BURST_MESSAGES 64
+#define BURST_BYTES ((size_t)256 * 1024)
 #define KEPT_BUFFER_BYTES ((size_t)4096)
 #define STALL_LOOK_NS (20 * MFI_NS_PER_MS)
 
@@ -210,13 +211,13 @@ mfi_call_list mfi_child_take_calls(mf_child *child)
     return taken;
 }
 
-void mfi_child_return_calls(mf_child *child, mfi_call_list *list)
+void mfi_child_return_calls(mf_child *child, mfi_call_list *taken)
 {
-    if (list->first != NULL) {
-        list->last->next = child->calls.first;
-        child->calls.last = child->calls.first != NULL ? child->calls.last : list->last;
-        child->calls.first = list->first;
-        *list = (mfi_call_list){0};
+    if (taken->first != NULL) {
+        taken->last->next = child->calls.first;
+        child->calls.last = child->calls.first != NULL ? child->calls.last : taken->last;
+        child->calls.first = taken->first;
+        *taken = (mfi_call_list){0};
     }
 }
 
@@ -282,7 +283,8 @@ static void take_message(mf_child *child, mfi_call_in *in)
  * call is run first. */
 static bool receive_all(mf_child *child)
 {
-    for (int i = 0; i < BURST_MESSAGES; i++) {
+    size_t bytes = 0;
+    for (int i = 0; i < BURST_MESSAGES && bytes < BURST_BYTES; i++) {
         mfi_call_in *in = child->spare;
         mfi_io io = child->transport->ops->receive(child->transport, &in->route, &in->message);
         if (io == MFI_IO_MALFORMED) {
@@ -294,6 +296,7 @@ static bool receive_all(mf_child *child)
             child->received_in_row = 0;
             return true;
         }
+        bytes += in->message.size;
         take_message(child, in);
         mfi_message_release(&child->spare->message);
         child->received_in_row++;

@@ -128,8 +128,7 @@ static void start_on_engine(void *argument)
     start *at = argument;
     mf_child *child = at->child;
     mfi_loop *loop = child->runtime->loop;
-    mfi_transport_options options = {.context = child->runtime->messaging,
-                                     .is_child = true,
+    mfi_transport_options options = {.is_child = true,
                                      .binds = child->service_id != NULL,
                                      .address = child->service_id != NULL ? child->bind_address
                                                                           : "127.0.0.1",
@@ -139,7 +138,8 @@ static void start_on_engine(void *argument)
                                      .linger_ms = LINGER_MS};
     at->status = mfi_descriptors_check(MFI_START_DESCRIPTORS, at->error);
     if (at->status == MF_OK) {
-        at->status = mfi_transport_zmq_open(&child->transport, &options, at->error);
+        mfi_messaging *messaging = child->runtime->messaging;
+        at->status = messaging->open(messaging, &child->transport, &options, at->error);
     }
     if (at->status != MF_OK) {
         return;

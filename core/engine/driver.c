@@ -43,7 +43,6 @@
 #define WAITER_ROLE 2u    /* it is the driver now */
 #define WAITER_WAITING 4u /* it blocks on the word, or is about to */
 #define TICKS_UNTIL_QUIET 100
-#define ENGINE_BURSTS 8 /* then other sources of the loop get their turn */
 
 /* ---- Waiters ---- */
 
@@ -51,8 +50,6 @@ void mfi_waiter_init(mfi_waiter *waiter)
 {
     atomic_init(&waiter->signal, 0);
     waiter->listed = false;
-    waiter->next = NULL;
-    waiter->previous = NULL;
 }
 
 static void waiter_signal(mfi_waiter *waiter, uint32_t bit)
@@ -203,10 +200,8 @@ static void engine_turn(mfi_driver *driver)
     }
     mfi_mutex_unlock(&driver->mutex);
     if (mine) {
-        bool drained = false;
-        for (int i = 0; i < ENGINE_BURSTS && !drained; i++) {
-            drained = driver->ops->burst(driver->self, NULL);
-        }
+        /* One burst: then callbacks and other sources of the loop get their turn. */
+        bool drained = driver->ops->burst(driver->self, NULL);
         mfi_mutex_lock(&driver->mutex);
         bool more = driver->ops->has_more(driver->self);
         closes = closes_now_locked(driver);
@@ -228,13 +223,13 @@ static void engine_turn(mfi_driver *driver)
 
 static void on_turn(mfi_task *task)
 {
-    engine_turn((mfi_driver *)((char *)task - offsetof(mfi_driver, turn)));
+    engine_turn(MFI_CONTAINER(task, mfi_driver, turn));
 }
 
 static void on_readiness(mfi_source *source, uint32_t events)
 {
     (void)events;
-    engine_turn((mfi_driver *)((char *)source - offsetof(mfi_driver, source)));
+    engine_turn(MFI_CONTAINER(source, mfi_driver, source));
 }
 
 static void arm_tick(mfi_driver *driver)
@@ -244,7 +239,7 @@ static void arm_tick(mfi_driver *driver)
 
 static void on_tick_start(mfi_task *task)
 {
-    mfi_driver *driver = (mfi_driver *)((char *)task - offsetof(mfi_driver, tick_start));
+    mfi_driver *driver = MFI_CONTAINER(task, mfi_driver, tick_start);
     mfi_mutex_lock(&driver->mutex);
     driver->takes_at_tick = driver->takes;
     driver->quiet_ticks = 0;
@@ -260,7 +255,7 @@ static void on_tick_start(mfi_task *task)
  * it is parked, or when nothing has happened for a while. */
 static void on_tick(mfi_timer *timer)
 {
-    mfi_driver *driver = (mfi_driver *)((char *)timer - offsetof(mfi_driver, tick));
+    mfi_driver *driver = MFI_CONTAINER(timer, mfi_driver, tick);
     mfi_mutex_lock(&driver->mutex);
     bool unchanged = driver->takes == driver->takes_at_tick;
     driver->takes_at_tick = driver->takes;

@@ -11,6 +11,8 @@
 /* So many messages at most in one burst: then the driver looks whether its own call is done and
  * who else wants to drive. */
 #define BURST_MESSAGES 64
+/* And so many bytes: large answers are given back before more of them are taken. */
+#define BURST_BYTES ((size_t)256 * 1024)
 /* Messages of one burst that share a reading of the clock: some microseconds' worth at most. */
 #define MESSAGES_PER_READ 8
 /* Output messages that may wait for the engine thread; more are dropped, and counted. */
@@ -334,8 +336,9 @@ static void take_message(mf_parent *parent, const mfi_message *message)
 static bool receive_all(mf_parent *parent, const mfi_waiter *until)
 {
     mfi_route route;
+    size_t bytes = 0;
     parent->burst_reads = 0;
-    for (int i = 0; i < BURST_MESSAGES; i++) {
+    for (int i = 0; i < BURST_MESSAGES && bytes < BURST_BYTES; i++) {
         mfi_message *message = mfi_result_message(parent->spare);
         mfi_io io = parent->transport->ops->receive(parent->transport, &route, message);
         if (io == MFI_IO_MALFORMED) {
@@ -345,6 +348,7 @@ static bool receive_all(mf_parent *parent, const mfi_waiter *until)
         if (io != MFI_IO_DONE) {
             return true;
         }
+        bytes += message->size;
         take_message(parent, message);
         mfi_message_release(mfi_result_message(parent->spare)); /* if it was not kept */
         if (until != NULL && mfi_waiter_is_done(until)) {

@@ -25,7 +25,9 @@ static void runtime_free(mf_runtime *runtime)
     mfi_loop_destroy(runtime->loop);
     mfi_engine_probe_fini(runtime);
     mfi_observer_destroy(runtime->observer);
-    mfi_zmq_context_destroy(runtime->messaging);
+    if (runtime->messaging != NULL) {
+        runtime->messaging->destroy(runtime->messaging);
+    }
     mf_logger_destroy(runtime->logger);
     mf_metrics_destroy(runtime->metrics);
     mfi_mutex_fini(&runtime->mutex);
@@ -113,7 +115,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
         status = make_metrics(runtime, &from, error);
     }
     if (status == MF_OK) {
-        status = mfi_zmq_context_create(&runtime->messaging, error);
+        status = mfi_messaging_zmq_create(&runtime->messaging, error);
     }
     if (status == MF_OK) {
         status = mfi_loop_create(&runtime->loop, runtime->clock, on_late, runtime, error);

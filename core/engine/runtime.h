@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "core/engine/loop.h"
+#include "core/engine/transport.h"
 #include "core/observe.h"
 
 typedef struct mfi_user_check mfi_user_check;
@@ -27,7 +28,7 @@ struct mf_runtime {
     _Atomic(uint32_t) references;
     uint64_t fork_generation; /* of the process that made it */
     const mfi_clock *clock;
-    void *messaging; /* the transport's context */
+    mfi_messaging *messaging;
     mfi_loop *loop;
     mf_logger *logger;
     mf_metrics *metrics;

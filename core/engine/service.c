@@ -35,13 +35,13 @@ static void look_again_later(mf_parent *parent)
 
 static mf_status connect_to(mf_parent *parent, const mf_service *found, mf_error *error)
 {
-    mfi_transport_options options = {.context = parent->runtime->messaging,
-                                     .address = parent->settings.bind_address,
+    mfi_transport_options options = {.address = parent->settings.bind_address,
                                      .port = found->port,
                                      .max_message_bytes = parent->settings.max_message_bytes,
                                      .queue_messages = QUEUE_MESSAGES,
                                      .linger_ms = LINGER_MS};
-    mf_status status = mfi_transport_zmq_open(&parent->transport, &options, error);
+    mfi_messaging *messaging = parent->runtime->messaging;
+    mf_status status = messaging->open(messaging, &parent->transport, &options, error);
     if (status != MF_OK) {
         return status;
     }

@@ -1,8 +1,8 @@
 /* The narrow interface to the wire: whole payloads to and from a peer, never frames.
  *
  * Used by one thread at a time (the driver), with a full barrier at each hand-over; the functions
- * marked "engine thread" apart. libzmq is the first implementation; another one that speaks the
- * same bytes can stand beside it. */
+ * marked "engine thread" apart. A runtime has one mfi_messaging, which opens them: libzmq's, and
+ * whatever else speaks the same bytes can stand in its place. */
 #ifndef MFI_ENGINE_TRANSPORT_H
 #define MFI_ENGINE_TRANSPORT_H
 
@@ -77,7 +77,6 @@ struct mfi_transport {
 };
 
 typedef struct mfi_transport_options {
-    void *context;       /* the runtime's, see mfi_zmq_context_create */
     bool is_child;       /* ROUTER, else DEALER */
     bool binds;          /* else it connects */
     const char *address; /* numeric IPv4 */
@@ -87,10 +86,17 @@ typedef struct mfi_transport_options {
     int64_t linger_ms;
 } mfi_transport_options;
 
-/* libzmq. MF_ERR_ADDRESS_IN_USE and MF_ERR_INVALID_ARGUMENT name address and port. */
-mf_status mfi_transport_zmq_open(mfi_transport **ret_transport,
-                                 const mfi_transport_options *options, mf_error *error);
-mf_status mfi_zmq_context_create(void **ret_context, mf_error *error);
-void mfi_zmq_context_destroy(void *context);
+/* What the transports of a runtime share. Thread-safe. */
+typedef struct mfi_messaging mfi_messaging;
+struct mfi_messaging {
+    /* MF_ERR_ADDRESS_IN_USE and MF_ERR_INVALID_ARGUMENT name address and port. */
+    mf_status (*open)(mfi_messaging *messaging, mfi_transport **ret_transport,
+                      const mfi_transport_options *options, mf_error *error);
+    /* All transports are closed; waits until what they left has been sent. */
+    void (*destroy)(mfi_messaging *messaging);
+};
+
+/* libzmq's. */
+mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *error);
 
 #endif

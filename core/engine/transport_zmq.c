@@ -24,6 +24,11 @@
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
+typedef struct zmq_messaging {
+    mfi_messaging base; /* first member */
+    void *context;
+} zmq_messaging;
+
 typedef struct zmq_transport {
     mfi_transport base; /* first member */
     void *socket;
@@ -53,25 +58,6 @@ static int most_sockets(void)
     return files.rlim_cur / 3 < ZMQ_MAX_SOCKETS_DFLT ? ZMQ_MAX_SOCKETS_DFLT
            : files.rlim_cur / 3 < SOCKETS_MOST       ? (int)(files.rlim_cur / 3)
                                                      : SOCKETS_MOST;
-}
-
-mf_status mfi_zmq_context_create(void **ret_context, mf_error *error)
-{
-    void *context = zmq_ctx_new();
-    if (context == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the messaging context");
-    }
-    /* A forgotten socket must never hang the program's exit. */
-    (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
-    (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, most_sockets());
-    *ret_context = context;
-    return MF_OK;
-}
-
-void mfi_zmq_context_destroy(void *context)
-{
-    while (context != NULL && zmq_ctx_term(context) != 0 && zmq_errno() == EINTR) {
-    }
 }
 
 /* ---- Sending ---- */
@@ -389,10 +375,11 @@ static mf_status attach(zmq_transport *transport, const mfi_transport_options *o
     return MF_OK;
 }
 
-mf_status mfi_transport_zmq_open(mfi_transport **ret_transport,
-                                 const mfi_transport_options *options, mf_error *error)
+static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transport,
+                          const mfi_transport_options *options, mf_error *error)
 {
     mf_status status = MF_OK;
+    void *context = ((zmq_messaging *)messaging)->context;
     zmq_transport *transport = calloc(1, sizeof *transport);
     if (transport == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a socket");
@@ -400,18 +387,18 @@ mf_status mfi_transport_zmq_open(mfi_transport **ret_transport,
     transport->base.ops = &zmq_ops;
     transport->is_router = options->is_child;
     transport->binds = options->binds;
-    transport->socket = zmq_socket(options->context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
+    transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
     size_t size = sizeof transport->socket_fd;
     if (transport->socket == NULL || set_options(transport, options) != 0 ||
         zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||
-        open_monitor(transport, options->context) != 0) {
+        open_monitor(transport, context) != 0) {
         int reason = zmq_errno();
         status =
             reason == EMFILE
                 ? mfi_fail(error, MF_ERR_LIMIT,
                            "cannot open a socket: this runtime may have %d, and no more file "
                            "descriptors than RLIMIT_NOFILE allows",
-                           zmq_ctx_get(options->context, ZMQ_MAX_SOCKETS))
+                           zmq_ctx_get(context, ZMQ_MAX_SOCKETS))
                 : mfi_fail(error, MF_ERR_SYSTEM, "cannot open a socket: %s", zmq_strerror(reason));
         goto out;
     }
@@ -425,4 +412,31 @@ out:
         transport_close(&transport->base);
     }
     return status;
+}
+
+/* ---- What all sockets share ---- */
+
+static void zmq_destroy(mfi_messaging *messaging)
+{
+    void *context = ((zmq_messaging *)messaging)->context;
+    while (zmq_ctx_term(context) != 0 && zmq_errno() == EINTR) {
+    }
+    free(messaging);
+}
+
+mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *error)
+{
+    zmq_messaging *messaging = calloc(1, sizeof *messaging);
+    void *context = messaging != NULL ? zmq_ctx_new() : NULL;
+    if (context == NULL) {
+        free(messaging);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the messaging context");
+    }
+    /* A forgotten socket must never hang the program's exit. */
+    (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
+    (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, most_sockets());
+    messaging->base = (mfi_messaging){.open = zmq_open, .destroy = zmq_destroy};
+    messaging->context = context;
+    *ret_messaging = &messaging->base;
+    return MF_OK;
 }

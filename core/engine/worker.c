@@ -83,14 +83,14 @@ static void on_process(mfi_source *source, uint32_t events);
 
 static mf_status open_transport(mf_parent *parent, mf_error *error)
 {
-    mfi_transport_options options = {.context = parent->runtime->messaging,
-                                     .binds = true,
+    mfi_transport_options options = {.binds = true,
                                      .address = parent->settings.bind_address,
                                      .port = parent->settings.port,
                                      .max_message_bytes = parent->settings.max_message_bytes,
                                      .queue_messages = QUEUE_MESSAGES,
                                      .linger_ms = LINGER_MS};
-    return mfi_transport_zmq_open(&parent->transport, &options, error);
+    mfi_messaging *messaging = parent->runtime->messaging;
+    return messaging->open(messaging, &parent->transport, &options, error);
 }
 
 /* The spawn contract of the protocol, on top of the user's own environment. */
