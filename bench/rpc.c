@@ -202,6 +202,10 @@ static void run_instruments(const bench_options *options)
     compare_instruments(options, "metrics, 1,000 in flight", &measured, &plain, 0.95);
     compare_instruments(options, "JSON log of every call, 1,000 in flight", &logged, &measured,
                         0.75);
+    const bench_instruments sampled = {
+        .name = "log", .log_file = path, .log_sample_first = 1, .log_sample_thereafter = 100};
+    compare_instruments(options, "JSON log of 1 call in 100, 1,000 in flight", &sampled, &measured,
+                        0.95);
     (void)close(fd);
     (void)unlink(path);
 }

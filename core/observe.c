@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "core/observe_parts.h"
+#include "logging/sampler.h"
 
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               mf_error *error)
@@ -164,6 +165,7 @@ static mfi_function *add_locked(mfi_target *target, const char *name, size_t len
         free(function);
         return NULL;
     }
+    function->log_key = mfi_sampler_key(name, length);
     name_function(target, function);
     mfi_function_series_make(target, function, function->name);
     atomic_store_explicit(&target->functions[at], function, memory_order_release);

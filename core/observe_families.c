@@ -184,6 +184,7 @@ static void collect_log(void *user_data)
                    &seen->dropped_ring_full);
     add_difference(families->log_dropped, "oversize", now.dropped_oversize,
                    &seen->dropped_oversize);
+    add_difference(families->log_dropped, "sampled", now.dropped_sampled, &seen->dropped_sampled);
     add_difference(families->log_dropped, "sink_error", now.dropped_sink_error,
                    &seen->dropped_sink_error);
     add_difference(families->log_bytes, NULL, now.bytes, &seen->bytes);

@@ -130,7 +130,8 @@ void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span)
 {
     mfi_record on_stack;
     uint64_t at_ns = span->is_server ? span->sent_ns : span->start_ns;
-    if (!mfi_log_enabled(observer->logger, MF_LOG_DEBUG) ||
+    if (!mfi_log_wanted(observer->logger, MF_LOG_DEBUG, "request_start", span->function->log_key,
+                        at_ns) ||
         leave_note(observer->logger, MF_LOG_DEBUG, "request_start", expand_begin, span, at_ns)) {
         return;
     }
@@ -234,7 +235,7 @@ void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_err
     mfi_record on_stack;
     mf_log_level level = level_of(span->status);
     const char *event = end_event(span->status);
-    if (!mfi_log_enabled(observer->logger, level) ||
+    if (!mfi_log_wanted(observer->logger, level, event, span->function->log_key, span->end_ns) ||
         (span->status == MF_OK &&
          leave_note(observer->logger, level, event, expand_end, span, span->end_ns))) {
         return;

@@ -55,7 +55,8 @@ typedef struct mfi_call_names {
 struct mfi_function {
     bool has_names; /* false where one is not known before the call, or too long */
     mfi_call_names names;
-    char *name; /* NULL: `_OTHER` */
+    uint64_t log_key; /* of its name, for sampling */
+    char *name;       /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
     _Atomic(mf_counter *) ended[MFI_STATUS_WORDS]; /* made on first use; release and acquire */

@@ -5,6 +5,8 @@
 #include "logging/context.h"
 #include "logging/record.h"
 
+#define EVENT_MAX 64
+
 static bool is_own_event(const char *event)
 {
     static const char *const own[] = {
@@ -37,7 +39,7 @@ static bool event_fits(const char *event)
             return false;
         }
     }
-    return length >= 1 && length <= 64 && !is_own_event(event);
+    return length >= 1 && length <= EVENT_MAX && !is_own_event(event);
 }
 
 void mf_log_event(mf_logger *logger, mf_log_level level, const char *event, const char *message,
@@ -46,11 +48,12 @@ void mf_log_event(mf_logger *logger, mf_log_level level, const char *event, cons
     mfi_record on_stack;
     bool fits = event_fits(event);
     bool known = level >= MF_LOG_TRACE && level <= MF_LOG_FATAL;
-    mfi_record *record =
-        mfi_log_begin(logger, known ? level : MF_LOG_INFO, "invalid_event", &on_stack);
-    if (record == NULL) {
+    mf_log_level used = known ? level : MF_LOG_INFO;
+    uint64_t key = event != NULL ? mfi_sampler_key(event, strnlen(event, EVENT_MAX)) : 0;
+    if (!mfi_log_wanted(logger, used, "invalid_event", key, 0)) {
         return;
     }
+    mfi_record *record = mfi_log_start(logger, used, "invalid_event", &on_stack);
     if (fits) {
         mfi_record_user_event(record, event);
     }

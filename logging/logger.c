@@ -28,6 +28,7 @@
 #include "base/str.h"
 
 #define RING_RECORDS 4096
+#define SUMMARY_NS (10 * MFI_NS_PER_S)
 #define HEAD_BYTES offsetof(mfi_record, data)
 
 /* ---- Producers ---- */
@@ -261,6 +262,7 @@ void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
         atomic_load_explicit(&logger->dropped_ring_full, memory_order_relaxed);
     stats.dropped_sink_error =
         atomic_load_explicit(&logger->dropped_sink_error, memory_order_relaxed);
+    stats.dropped_sampled = mfi_sampler_left_out(logger->gate.sampler);
     stats.bytes = atomic_load_explicit(&logger->bytes, memory_order_relaxed);
     stats.ring_used_ratio =
         (double)atomic_exchange_explicit(&logger->most_used, 0, memory_order_relaxed) /
@@ -276,12 +278,27 @@ static const char *text_or(const char *text, const char *preset)
     return text != NULL ? text : preset;
 }
 
+static mf_status check_sampling(const mf_log_options *options, mf_error *error)
+{
+    if (options->log_sample_first < 0 || options->log_sample_thereafter < 0) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "log_sample_first and log_sample_thereafter must not be negative");
+    }
+    return options->log_sample_first > 0 || options->log_sample_thereafter == 0
+               ? MF_OK
+               : mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                          "log_sample_thereafter needs log_sample_first");
+}
+
 static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error *error)
 {
     char host[64];
     char instance[128];
     mf_log_level level = MF_LOG_INFO;
     mf_status status = mfi_level_pick(options->level, &level, error);
+    if (status == MF_OK) {
+        status = check_sampling(options, error);
+    }
     if (status != MF_OK) {
         return status;
     }
@@ -291,6 +308,7 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
     host[sizeof host - 1] = '\0';
     (void)mfi_str_format(instance, sizeof instance, "%s-%d", host, (int)getpid());
     atomic_init(&logger->level, level);
+    logger->summary_period_ns = SUMMARY_NS;
     logger->no_correlation_ids = options->no_correlation_ids;
     logger->fork_generation = mfi_fork_generation();
     logger->asymmetric =
@@ -300,7 +318,12 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
                             text_or(options->instance, instance), text_or(options->role, "parent"));
     logger->ring = mfi_ring_create(
         options->ring_records != 0 ? options->ring_records : RING_RECORDS, sizeof(mfi_record));
-    if (!encoded || logger->ring == NULL) {
+    if (options->log_sample_first != 0) {
+        logger->gate.sampler = mfi_sampler_create((uint32_t)options->log_sample_first,
+                                                  (uint32_t)options->log_sample_thereafter);
+    }
+    bool sampled = (options->log_sample_first != 0) == (logger->gate.sampler != NULL);
+    if (!encoded || !sampled || logger->ring == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a logger");
     }
     return MF_OK;
@@ -314,6 +337,7 @@ static void logger_free(mf_logger *logger)
         }
     }
     mfi_ring_destroy(logger->ring);
+    mfi_sampler_destroy(logger->gate.sampler);
     mfi_mutex_fini(&logger->mutex);
     mfi_mutex_fini(&logger->flush_mutex);
     mfi_cond_fini(&logger->flushed);

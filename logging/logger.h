@@ -46,7 +46,10 @@ struct mf_logger {
     _Atomic(unsigned) functions; /* those of which that go to functions */
     mfi_mutex flush_mutex;       /* with flushed: who waits for `done` */
     mfi_cond flushed;
-    uint64_t seq;           /* the writer's own, as all below */
+    uint64_t summary_period_ns; /* of what was sampled out; before the first sink */
+    uint64_t seq;               /* the writer's own, as all below */
+    uint64_t summary_ns;        /* when the next one is due */
+    uint64_t summed_up;         /* what was told of by then */
     uint64_t wall_ahead_ns; /* wall clock minus monotonic clock, since the last look at the ring */
     uint64_t stamp_second;  /* whose text stamp has: "2026-11-24T04:00:00" */
     char stamp[24];

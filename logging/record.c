@@ -32,6 +32,14 @@ int32_t mfi_thread_id(void)
     return own;
 }
 
+/* An event of our own is known by its address. */
+bool mfi_log_sample(mfi_sampler *sampler, const char *event, uint64_t function,
+                    uint64_t monotonic_ns)
+{
+    return mfi_sampler_takes(sampler, ((uint64_t)(uintptr_t)event << 1) ^ function,
+                             monotonic_ns != 0 ? monotonic_ns : mfi_monotonic_ns());
+}
+
 void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event)
 {
     memset(record, 0, offsetof(mfi_record, data));

@@ -32,6 +32,8 @@
 
 #include <multifrost/log.h>
 
+#include "logging/sampler.h"
+
 #define MFI_MESSAGE_MAX 1024u /* bytes of a message */
 #define MFI_RECORD_DATA 2016u /* bytes of entries */
 
@@ -70,9 +72,11 @@ struct mfi_record {
     _Alignas(8) unsigned char data[MFI_RECORD_DATA];
 };
 
-/* What every mf_logger begins with: the least level that is written, MF_LOG_OFF without a sink. */
+/* What every mf_logger begins with: the least level that is written, MF_LOG_OFF without a sink, and
+ * what decides of records below a warning; NULL: all are kept. */
 typedef struct mfi_log_gate {
     _Atomic(int) least;
+    mfi_sampler *sampler;
 } mfi_log_gate;
 
 /* Whether a record of this level would be written. One relaxed load; NULL is never enabled. */
@@ -83,6 +87,21 @@ static inline bool mfi_log_enabled(const mf_logger *logger, mf_log_level level)
                                               memory_order_relaxed);
 }
 
+/* Whether this record is wanted: enabled, and kept where records are sampled. Once for each record.
+ * function: what mfi_sampler_key gave for its name, or 0; monotonic_ns 0: now. */
+bool mfi_log_sample(mfi_sampler *sampler, const char *event, uint64_t function,
+                    uint64_t monotonic_ns);
+static inline bool mfi_log_wanted(const mf_logger *logger, mf_log_level level, const char *event,
+                                  uint64_t function, uint64_t monotonic_ns)
+{
+    if (!mfi_log_enabled(logger, level)) {
+        return false;
+    }
+    mfi_sampler *sampler = ((const mfi_log_gate *)(const void *)logger)->sampler;
+    return sampler == NULL || level >= MF_LOG_WARN ||
+           mfi_log_sample(sampler, event, function, monotonic_ns);
+}
+
 /* Makes an empty record of the time 0 and of no thread. */
 void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event);
 
@@ -90,11 +109,13 @@ void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, con
 mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *event,
                           mfi_record *on_stack);
 
-/* As mfi_log_start, or NULL if the level is off. */
+/* As mfi_log_start, or NULL if it is not wanted. */
 static inline mfi_record *mfi_log_begin(mf_logger *logger, mf_log_level level, const char *event,
                                         mfi_record *on_stack)
 {
-    return mfi_log_enabled(logger, level) ? mfi_log_start(logger, level, event, on_stack) : NULL;
+    return mfi_log_wanted(logger, level, event, 0, 0)
+               ? mfi_log_start(logger, level, event, on_stack)
+               : NULL;
 }
 
 /* Gives the record its seq and hands it to the writer. False if the ring had no room: then it is

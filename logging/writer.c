@@ -114,12 +114,33 @@ static void declare_drops(mf_logger *logger, line_batch *batch)
     add_record(logger, batch, record);
 }
 
+/* A summary of what was sampled out: it has no numbers, so there is no gap to declare. */
+static void sum_up(mf_logger *logger, line_batch *batch)
+{
+    mfi_record on_stack;
+    uint64_t left_out = mfi_sampler_left_out(logger->gate.sampler);
+    logger->summary_ns = mfi_monotonic_ns() + logger->summary_period_ns;
+    if (left_out == logger->summed_up || !mfi_log_enabled(logger, MF_LOG_INFO)) {
+        return;
+    }
+    mfi_record *record = mfi_log_start(logger, MF_LOG_INFO, "log_dropped", &on_stack);
+    mfi_record_message(record, "Log records were sampled out");
+    mfi_record_str(record, "reason", "sampled");
+    mfi_record_uint(record, "count", left_out - logger->summed_up);
+    logger->summed_up = left_out;
+    record->seq = ++logger->seq;
+    add_record(logger, batch, record);
+}
+
 /* Takes what is there, writing whenever a batch is full. Gives how many records it took. */
 static uint64_t drain(mf_logger *logger, line_batch *batch)
 {
     uint64_t taken = 0;
     mfi_record *record = NULL;
     declare_drops(logger, batch);
+    if (logger->gate.sampler != NULL && mfi_monotonic_ns() >= logger->summary_ns) {
+        sum_up(logger, batch);
+    }
     logger->wall_ahead_ns = mfi_wall_ns() - mfi_monotonic_ns();
     while ((record = mfi_ring_peek(logger->ring)) != NULL) {
         record->seq = ++logger->seq;
@@ -155,8 +176,10 @@ static void sleep_until_woken(mf_logger *logger)
     bool idle = mfi_ring_peek(logger->ring) == NULL &&
                 atomic_load_explicit(&logger->refused, memory_order_relaxed) == 0 &&
                 !atomic_load_explicit(&logger->stopping, memory_order_acquire);
-    while (idle && atomic_load_explicit(&logger->sleeping, memory_order_acquire) == 1) {
-        mfi_futex_wait(&logger->sleeping, 1, MFI_NEVER);
+    uint64_t until = logger->gate.sampler != NULL ? logger->summary_ns : MFI_NEVER;
+    while (idle && atomic_load_explicit(&logger->sleeping, memory_order_acquire) == 1 &&
+           (until == MFI_NEVER || mfi_monotonic_ns() < until)) {
+        mfi_futex_wait(&logger->sleeping, 1, until);
     }
     atomic_store_explicit(&logger->sleeping, 0, memory_order_relaxed);
 }
@@ -176,6 +199,7 @@ void *mfi_log_writer(void *argument)
     line_batch batch = {.records = 0};
     mfi_buf_init(&batch.lines[0], 0);
     mfi_buf_init(&batch.lines[1], 0);
+    logger->summary_ns = mfi_monotonic_ns() + logger->summary_period_ns;
     for (;;) {
         uint64_t taken = drain(logger, &batch);
         if (taken > 0) {
@@ -184,6 +208,8 @@ void *mfi_log_writer(void *argument)
             nap(logger);
         } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&
                    mfi_ring_used(logger->ring) == 0) {
+            sum_up(logger, &batch);
+            write_batch(logger, &batch);
             break;
         } else if (mfi_monotonic_ns() - active_ns < ACTIVE_NS) {
             nap(logger);

@@ -176,6 +176,8 @@ bench_peer bench_peer_instrumented(const bench_instruments *instruments)
     (void)pthread_cond_init(&self->ended, NULL);
     runtime_options.no_metrics = instruments->no_metrics;
     runtime_options.log_file = instruments->log_file;
+    runtime_options.log_sample_first = instruments->log_sample_first;
+    runtime_options.log_sample_thereafter = instruments->log_sample_thereafter;
     options.program = bench_sibling("bench_worker", program, sizeof program);
     options.env = instruments->no_metrics ? quiet : NULL;
     mf_status status = mf_runtime_create(&self->runtime, &runtime_options, &error);

@@ -8,6 +8,8 @@ typedef struct bench_instruments {
     const char *name;
     bool no_metrics;
     const char *log_file; /* NULL: none, as by default */
+    int log_sample_first; /* 0: every record is kept */
+    int log_sample_thereafter;
 } bench_instruments;
 
 bench_peer bench_peer_instrumented(const bench_instruments *instruments);

@@ -84,10 +84,15 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
 
 /* ---- The end of an attempt ---- */
 
-static void describe(mf_parent *parent, const mfi_span *span, mf_status status, mf_error *error)
+static void describe(mf_parent *parent, const mfi_slot *slot, mf_status status, mf_error *error)
 {
     char reason[MFI_EXIT_TEXT_MAX];
-    if (status == MF_ERR_TIMEOUT) {
+    const mfi_span *span = slot->span;
+    if (status == MF_ERR_TIMEOUT && slot->attempt_timeout_ms != 0) {
+        (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms (attempt %u)",
+                       span->function_name, (long long)slot->attempt_timeout_ms,
+                       (unsigned)span->attempt);
+    } else if (status == MF_ERR_TIMEOUT) {
         (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms", span->function_name,
                        (long long)span->deadline_ms);
     } else if (status == MF_ERR_WORKER_EXITED) {
@@ -118,7 +123,9 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
 {
     mfi_span *span = slot->span;
     mf_status status = slot->status;
-    span->sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
+    span->sent_ns = slot->answer != NULL
+                        ? atomic_load_explicit(&slot->sent_ns, memory_order_relaxed)
+                        : mfi_slot_end_send(slot);
     if (status == MF_ERR_REMOTE) {
         mfi_remote_error_split(slot->error_text, error);
         status = error->code;
@@ -126,7 +133,7 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
         (void)mfi_fail(error, status, "the answer of '%s' to '%s' was refused: %s",
                        parent->settings.target, span->function_name, slot->refusal);
     } else if (status != MF_OK) {
-        describe(parent, span, status, error);
+        describe(parent, slot, status, error);
     } else if (ret_result != NULL) {
         *ret_result = slot->answer;
         slot->answer = NULL;
@@ -200,8 +207,10 @@ static mf_status refuse(mf_parent *parent, const mfi_span *span, const char *rea
 static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_span *span)
 {
     uint64_t deadline = request->deadline_ns;
+    slot->attempt_timeout_ms = 0;
     if (request->retry.attempt_timeout_ms > 0) {
         uint64_t own = mfi_deadline_after_ms(mfi_monotonic_ns(), request->retry.attempt_timeout_ms);
+        slot->attempt_timeout_ms = own < deadline ? request->retry.attempt_timeout_ms : 0;
         deadline = own < deadline ? own : deadline;
     }
     slot->span = span;

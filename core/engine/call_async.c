@@ -118,12 +118,32 @@ static void retry_done(mfi_async_retry *retry, mf_status status, mf_result *resu
     retry_unref(retry);
 }
 
+static bool is_cancelled(const mfi_async_retry *retry)
+{
+    return atomic_load_explicit(&retry->cancelled, memory_order_acquire);
+}
+
+static void end_cancelled(mfi_async_retry *retry)
+{
+    mf_error error;
+    mfi_error_clear(&error);
+    if (!retry->begun) {
+        mfi_observe_call_begin(retry->parent->runtime->observer, &retry->span);
+    }
+    (void)mfi_fail(&error, MF_ERR_CANCELLED, "'%s': the call of '%s' was cancelled",
+                   retry->parent->settings.target, retry->function);
+    retry_done(retry, MF_ERR_CANCELLED, NULL, &error);
+}
+
 /* The attempt has failed: waits for the next one, or ends it all. */
 static void attempt_failed(mfi_async_retry *retry, mf_status status, const mf_error *error)
 {
     uint64_t wait_ns = 0;
     mfi_loop *loop = retry->parent->runtime->loop;
-    if (!mfi_call_again(retry->parent, &retry->request, &retry->span, status, error, &wait_ns)) {
+    if (is_cancelled(retry)) { /* while it was ending: nobody will look for that again */
+        end_cancelled(retry);
+    } else if (!mfi_call_again(retry->parent, &retry->request, &retry->span, status, error,
+                               &wait_ns)) {
         retry_done(retry, status, NULL, error);
     } else {
         (void)mfi_timer_set(loop, &retry->timer, mfi_loop_now(loop) + wait_ns);
@@ -150,13 +170,8 @@ static void begin_attempt(mfi_async_retry *retry)
 {
     mf_error error;
     mfi_error_clear(&error);
-    if (atomic_load_explicit(&retry->cancelled, memory_order_acquire)) {
-        if (!retry->begun) {
-            mfi_observe_call_begin(retry->parent->runtime->observer, &retry->span);
-        }
-        (void)mfi_fail(&error, MF_ERR_CANCELLED, "'%s': the call of '%s' was cancelled",
-                       retry->parent->settings.target, retry->function);
-        retry_done(retry, MF_ERR_CANCELLED, NULL, &error);
+    if (is_cancelled(retry)) {
+        end_cancelled(retry);
         return;
     }
     retry->begun = true;
@@ -184,11 +199,11 @@ static void look_for_cancelled(mf_parent *parent)
     mfi_async_retry *next = NULL;
     for (mfi_async_retry *retry = parent->retries; retry != NULL; retry = next) {
         next = retry->next;
-        if (!atomic_load_explicit(&retry->cancelled, memory_order_acquire)) {
+        if (!is_cancelled(retry)) {
             continue;
         }
         if (retry->slot == NULL) {
-            begin_attempt(retry); /* which sees that it is cancelled */
+            end_cancelled(retry);
         } else if (mfi_slot_claim(retry->slot, retry->slot_state)) {
             retry->slot->status = MF_ERR_CANCELLED;
             mfi_call_ended(parent, retry->slot, retry->slot_state);

@@ -21,6 +21,8 @@
 #include "core/engine/parent.h"
 #include "core/process/descriptors.h"
 
+#define PORT_WAIT_NS (5 * MFI_NS_PER_MS)
+
 static mfi_loop *loop_of(const mf_parent *parent)
 {
     return parent->runtime->loop;
@@ -133,6 +135,34 @@ static void on_sweep_task(mfi_task *task)
     }
 }
 
+static void wait_for_next(mf_parent *parent)
+{
+    uint64_t at = mfi_loop_now(loop_of(parent)) + parent->again_wait_ns;
+    parent->phase = MFI_LINK_WAITING;
+    set_restart_at(parent, at);
+    (void)mfi_timer_set(loop_of(parent), &parent->again_timer, at);
+}
+
+/* The port of the worker before: libzmq gives it back some time after the socket was closed. Only
+ * this thread writes the endpoint, which is that of the last start. */
+static bool waits_for_port(mf_parent *parent, mf_status status)
+{
+    uint64_t now = mfi_loop_now(loop_of(parent));
+    if (status != MF_ERR_ADDRESS_IN_USE || parent->endpoint[0] == '\0') {
+        parent->port_until_ns = 0;
+        return false;
+    }
+    if (parent->port_until_ns == 0) {
+        parent->port_until_ns = mfi_deadline_after_ms(now, parent->settings.start_timeout_ms);
+    } else if (now >= parent->port_until_ns) {
+        parent->port_until_ns = 0;
+        return false;
+    }
+    parent->again_wait_ns = PORT_WAIT_NS;
+    wait_for_next(parent);
+    return true;
+}
+
 void mfi_link_begin(mf_parent *parent)
 {
     mf_error error;
@@ -148,6 +178,9 @@ void mfi_link_begin(mf_parent *parent)
     if (status == MF_OK) {
         status = mfi_parent_connects(parent) ? mfi_service_begin(parent, &error)
                                              : mfi_worker_begin(parent, &error);
+    }
+    if (waits_for_port(parent, status)) {
+        return;
     }
     if (status != MF_OK) {
         mfi_link_start_failed(parent, &error, "start_timeout");
@@ -221,7 +254,7 @@ static void on_start_timeout(mfi_timer *timer)
     if (!parent->was_ready) {
         fail_rest(parent, MF_ERR_NOT_RUNNING);
     }
-    mfi_worker_kill(parent, MFI_ENDING_START_TIMEOUT);
+    mfi_worker_kill(parent, MFI_ENDING_START);
 }
 
 /* ---- The end, and whether another start follows ---- */
@@ -239,8 +272,11 @@ static void decide(mf_parent *parent, const char *why, const char *reason)
                                     : mfi_deadline_after_ms(0, parent->settings.discovery_poll_ms);
         return;
     }
+    if (parent->again) { /* a restart was asked for, and told of */
+        parent->again_wait_ns = 0;
+        return;
+    }
     if (!parent->settings.auto_restart) {
-        parent->again = parent->phase == MFI_LINK_DRAINING; /* a restart was asked for */
         return;
     }
     mfi_mutex_lock(&parent->mutex);
@@ -260,9 +296,9 @@ static void decide(mf_parent *parent, const char *why, const char *reason)
     parent->again = decision.again;
     parent->again_wait_ns = decision.wait_ns;
     if (!decision.again) {
+        long long seconds = parent->settings.restart.period_ms / 1000;
         (void)mfi_str_format(text, sizeof text, "was given up after %u restarts in %lld s: it %s",
-                             (unsigned)decision.in_period,
-                             (long long)(parent->settings.restart.period_ms / 1000), why);
+                             (unsigned)decision.in_period, seconds, why);
         mfi_link_set_exit_text(parent, text);
         parent->failure = parent->failure != MF_OK ? parent->failure : MF_ERR_WORKER_EXITED;
     }
@@ -294,7 +330,7 @@ uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
     (void)mfi_str_copy(parent->last_exit_text, sizeof parent->last_exit_text, why);
     mfi_mutex_unlock(&parent->mutex);
     decide(parent, why, reason);
-    /* It may have answered before it went. What waits in the queue is for its successor. */
+    /* It may have answered before it went; what is queued is for its successor. */
     atomic_store_explicit(&parent->holding, true, memory_order_relaxed);
     mfi_driver_look(&parent->driver);
     return end_calls(parent, MF_ERR_WORKER_EXITED, ret_oldest);
@@ -342,14 +378,6 @@ void mfi_link_silent(mf_parent *parent, uint32_t misses)
     }
 }
 
-static void wait_for_next(mf_parent *parent)
-{
-    uint64_t at = mfi_loop_now(loop_of(parent)) + parent->again_wait_ns;
-    parent->phase = MFI_LINK_WAITING;
-    set_restart_at(parent, at);
-    (void)mfi_timer_set(loop_of(parent), &parent->again_timer, at);
-}
-
 /* Nobody can reach the driver any more: stragglers end, and users see the final state. */
 static void on_driver_closed(void *self)
 {
@@ -388,6 +416,9 @@ static void on_driver_paused(void *self)
     if (parent->stop_asked || !parent->again) {
         mfi_driver_close(&parent->driver, on_driver_closed);
         return;
+    }
+    if (parent->settings.fail_fast) { /* what slipped in before the state was seen */
+        (void)mfi_calls_fail_all(parent, MF_ERR_NOT_RUNNING, NULL);
     }
     wait_for_next(parent);
 }

@@ -62,6 +62,23 @@ void mfi_link_drain(mf_parent *parent)
     mfi_driver_pause(&parent->driver, on_barrier);
 }
 
+/* A restart that is not under way yet: there will be one more. */
+static void begin_restart(mf_parent *parent)
+{
+    mfi_mutex_lock(&parent->mutex);
+    parent->restarts++;
+    mfi_mutex_unlock(&parent->mutex);
+    mfi_observe_process_changed(
+        parent->runtime->observer, parent->observed,
+        &(mfi_process_event){.what = MFI_PROCESS_RESTART,
+                             .text = "a restart was asked for",
+                             .reason = "manual",
+                             .restarts_allowed = parent->settings.restart.max_attempts});
+    if (parent->phase != MFI_LINK_ENDING) { /* there it says why it ends */
+        mfi_link_set_exit_text(parent, "is being restarted");
+    }
+}
+
 mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
 {
     mf_parent_state state = mfi_parent_state(parent);
@@ -73,15 +90,12 @@ mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
     }
     mfi_mutex_lock(&parent->mutex);
     mfi_restart_forget(&parent->restart);
-    parent->restarts++;
     mfi_mutex_unlock(&parent->mutex);
-    mfi_observe_process_changed(
-        parent->runtime->observer, parent->observed,
-        &(mfi_process_event){.what = MFI_PROCESS_RESTART,
-                             .text = "a restart was asked for",
-                             .reason = "manual",
-                             .restarts_allowed = parent->settings.restart.max_attempts});
-    mfi_link_set_exit_text(parent, "is being restarted");
+    bool ends = parent->phase == MFI_LINK_CLOSING || parent->phase == MFI_LINK_ENDING;
+    if (parent->phase == MFI_LINK_GONE || parent->phase == MFI_LINK_RUNNING ||
+        (ends && !parent->again)) {
+        begin_restart(parent);
+    }
     parent->look_until_ns =
         mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.discovery_timeout_ms);
     if (parent->phase == MFI_LINK_GONE) {
@@ -92,8 +106,7 @@ mf_status mfi_link_restart(mf_parent *parent, mf_error *error)
         mfi_link_drain(parent);
     } else if (parent->phase == MFI_LINK_WAITING) {
         (void)mfi_timer_set(loop_of(parent), &parent->again_timer, parent->began_ns);
-    } else if (parent->phase == MFI_LINK_CLOSING || parent->phase == MFI_LINK_ENDING) {
-        /* Perhaps about to be gone: it comes back from there. */
+    } else if (ends) { /* perhaps about to be gone: it comes back from there */
         parent->again = true;
         parent->again_wait_ns = 0;
         mfi_parent_set_state(parent, MF_PARENT_RESTARTING);

@@ -17,7 +17,7 @@ uint32_t mfi_member_calls_open(const mf_parent *parent)
 void mfi_member_drain_begin(mf_parent *parent, const char *reason)
 {
     atomic_store_explicit(&parent->drain_since_ns, mfi_monotonic_ns(), memory_order_relaxed);
-    /* acq_rel, and the read of calls_open in wait_idle is a write too: see mfi_call_closed() */
+    /* acq_rel, and the read of calls_open in is_idle is a write too: see mfi_call_closed() */
     (void)atomic_exchange_explicit(&parent->draining, true, memory_order_acq_rel);
     mfi_observe_drain(parent->runtime->observer, parent->observed,
                       &(mfi_drain_event){.begins = true,
@@ -25,18 +25,25 @@ void mfi_member_drain_begin(mf_parent *parent, const char *reason)
                                          .calls_left = mfi_member_calls_open(parent)});
 }
 
-bool mfi_member_wait_idle(mf_parent *parent, uint64_t deadline_ns)
+uint32_t mfi_member_drain_news(const mf_parent *parent)
 {
-    for (;;) {
-        uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel);
-        if (open == 0) {
-            return true;
-        }
-        if (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns) {
-            return false;
-        }
-        mfi_futex_wait(&parent->calls_open, open, deadline_ns);
-    }
+    return atomic_load_explicit(&parent->drain_news, memory_order_acquire);
+}
+
+void mfi_member_drain_sleep(mf_parent *parent, uint32_t news, uint64_t deadline_ns)
+{
+    mfi_futex_wait(&parent->drain_news, news, deadline_ns);
+}
+
+void mfi_member_drain_tell(mf_parent *parent)
+{
+    atomic_fetch_add_explicit(&parent->drain_news, 1, memory_order_acq_rel);
+    mfi_futex_wake(&parent->drain_news, INT32_MAX);
+}
+
+bool mfi_member_is_idle(mf_parent *parent)
+{
+    return atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel) == 0;
 }
 
 void mfi_member_drain_report(mf_parent *parent, const char *reason)

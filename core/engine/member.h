@@ -18,8 +18,14 @@ uint32_t mfi_member_calls_open(const mf_parent *parent);
 /* Between begin and end the member counts as draining in the metrics, and both are logged. Calls
  * are not refused: the pool gives it none. */
 void mfi_member_drain_begin(mf_parent *parent, const char *reason);
-/* Waits until no call is open; false at the deadline. */
-bool mfi_member_wait_idle(mf_parent *parent, uint64_t deadline_ns);
+/* Who waits for its calls to end looks at the news, then at what it waits for, and then sleeps
+ * until there are others, or the deadline has passed. */
+uint32_t mfi_member_drain_news(const mf_parent *parent);
+void mfi_member_drain_sleep(mf_parent *parent, uint32_t news, uint64_t deadline_ns);
+/* There are news: a call has ended, or nobody need wait any more. */
+void mfi_member_drain_tell(mf_parent *parent);
+/* Whether no call is open; a call that ends later than this look tells of it. */
+bool mfi_member_is_idle(mf_parent *parent);
 /* The wait is over: reports how many calls are left, and since when it drained. */
 void mfi_member_drain_report(mf_parent *parent, const char *reason);
 void mfi_member_drain_end(mf_parent *parent);

@@ -79,9 +79,9 @@ typedef enum mfi_link_phase {
 typedef enum mfi_ending {
     MFI_ENDING_NOT,
     MFI_ENDING_STOP,
-    MFI_ENDING_RESTART,       /* asked for */
-    MFI_ENDING_START_TIMEOUT, /* it did not become ready */
-    MFI_ENDING_HEARTBEAT      /* it answered no heartbeats */
+    MFI_ENDING_RESTART,  /* asked for */
+    MFI_ENDING_START,    /* it did not become ready, or cannot be watched */
+    MFI_ENDING_HEARTBEAT /* it answered no heartbeats */
 } mfi_ending;
 
 /* One of the worker's streams: a pipe that is always drained. */
@@ -110,8 +110,9 @@ struct mf_parent {
 
     _Atomic(uint32_t) state; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;
-    _Atomic(uint32_t) calls_open; /* user calls that have not ended; futex while it drains */
-    _Atomic(bool) draining;       /* who ends a call wakes whoever waits for the last one */
+    _Atomic(uint32_t) calls_open; /* user calls that have not ended */
+    _Atomic(bool) draining;       /* who ends a call tells whoever waits for the last one */
+    _Atomic(uint32_t) drain_news; /* futex of those: counted up when there is something to see */
     _Atomic(uint64_t) drain_since_ns;
     _Atomic(uint32_t) async_open; /* calls and heartbeats that the engine minds */
     _Atomic(uint64_t) calls_ended, calls_failed;
@@ -155,6 +156,7 @@ struct mf_parent {
     uint64_t again_wait_ns;
     mfi_process_event decision;  /* what the restart policy said, until it is told */
     uint64_t began_ns, ready_ns; /* this start; when it became ready, 0 if it did not */
+    uint64_t port_until_ns;      /* so long a start waits for its port; 0: it does not */
     uint32_t connections;
     bool was_connected;
     int stop_step;

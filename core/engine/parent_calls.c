@@ -2,6 +2,7 @@
  * calls, the worker's death, a stop. Callbacks run on the engine thread, outside the role. */
 #include <string.h>
 
+#include "core/engine/member.h"
 #include "core/engine/parent.h"
 
 void mfi_call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state)
@@ -20,7 +21,7 @@ void mfi_call_closed(mf_parent *parent)
      * this, being the later write to the same word, sees that it drains. */
     atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_acq_rel);
     if (atomic_load_explicit(&parent->draining, memory_order_acquire)) {
-        mfi_futex_wake(&parent->calls_open, INT32_MAX);
+        mfi_member_drain_tell(parent);
     }
     if (atomic_load_explicit(&parent->watching, memory_order_acquire)) {
         (void)mfi_loop_post(parent->runtime->loop, &parent->drain_task);

@@ -87,21 +87,20 @@ static void fail_unsent(mf_parent *parent, mfi_slot *slot)
 static bool send_slot(mf_parent *parent, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
-    if (!mfi_slot_is_active(state)) { /* its call ended while it waited */
-        mfi_slot_release(&parent->pending, slot);
+    /* The time is written before the send: another thread may read the answer right after it. */
+    if (!mfi_slot_is_active(state) || !mfi_slot_begin_send(slot, message_ns(parent))) {
+        mfi_slot_release(&parent->pending, slot); /* its call ended while it waited */
         return true;
     }
     size_t bytes = slot->out.size;
     mfi_traffic traffic = (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
-    /* Written before the send: the answer may be read by another thread right after it. */
-    atomic_store_explicit(&slot->sent_ns, message_ns(parent), memory_order_relaxed);
     mfi_io io = parent->transport->ops->send(parent->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
         if (parent->stalled == NULL) {
             mfi_observe_transport_event(parent->runtime->observer, parent->observed,
                                         &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
         }
-        atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
+        mfi_slot_undo_send(slot);
         parent->stalled = slot;
         return false;
     }

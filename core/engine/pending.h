@@ -44,7 +44,7 @@ struct mfi_slot {
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */
-    _Atomic(uint64_t) sent_ns;    /* by the driver, relaxed; 0 until handed to the transport */
+    _Atomic(uint64_t) sent_ns;    /* 0 until the driver hands it to the transport: see below */
     char id[MFI_UUID_TEXT];
     mfi_buf out;                                /* the encoded message, until it is sent */
     mfi_waiter waiter;                          /* synchronous calls */
@@ -54,7 +54,8 @@ struct mfi_slot {
     mfi_span *span;    /* of the call that this is an attempt of; valid until its end is told */
     mfi_span own_span; /* where that is nobody else's */
     mfi_circuit_ticket ticket;
-    bool admitted; /* ticket is to be reported */
+    bool admitted;              /* ticket is to be reported */
+    int64_t attempt_timeout_ms; /* what its deadline stands for; 0: it is that of the call */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
     mf_status status;    /* the outcome, written by who claimed */
@@ -100,6 +101,33 @@ mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length,
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state);
 /* Claims whatever is active in the slot now. */
 bool mfi_slot_claim_now(mfi_slot *slot);
+
+/* ---- Sent or not ----
+ *
+ * A call that ended without an answer may be made once more only if it is certain that it was not
+ * sent. So there is one word that the driver sets before it hands the message over, and that the
+ * end of the call sets if the driver has not: one of them finds the other's value. */
+
+/* Driver: false if the call has ended, and was told unsent. */
+static inline bool mfi_slot_begin_send(mfi_slot *slot, uint64_t now_ns)
+{
+    uint64_t unsent = 0;
+    return atomic_compare_exchange_strong_explicit(&slot->sent_ns, &unsent, now_ns,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+/* Driver: the transport did not take it. */
+static inline void mfi_slot_undo_send(mfi_slot *slot)
+{
+    atomic_store_explicit(&slot->sent_ns, 0, memory_order_release);
+}
+/* Who ended it: when it was sent, perhaps; 0: it never will be. */
+static inline uint64_t mfi_slot_end_send(mfi_slot *slot)
+{
+    uint64_t sent_ns = 0;
+    (void)atomic_compare_exchange_strong_explicit(&slot->sent_ns, &sent_ns, MFI_NEVER,
+                                                  memory_order_acq_rel, memory_order_acquire);
+    return sent_ns;
+}
 
 /* Shows every active slot; a slot may end or begin meanwhile, so that claims may fail. */
 void mfi_pending_visit(mfi_pending *pending,

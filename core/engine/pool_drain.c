@@ -24,14 +24,21 @@ static void put_back(mfi_pool_member *member, uint32_t why)
         mfi_member_drain_end(member->parent);
     }
     mfi_mutex_unlock(&pool->mutex);
+    mfi_futex_wake(&member->gate, INT32_MAX);
+    mfi_member_drain_tell(member->parent);
 }
 
-/* Waits until all who came in before have left; false at the deadline. */
-static bool wait_for_callers(mfi_pool_member *member, uint64_t deadline_ns)
+static bool is_out(const mfi_pool_member *member, uint32_t why)
+{
+    return (atomic_load_explicit(&member->gate, memory_order_acquire) & why) != 0;
+}
+
+/* Waits until all who came in before have left, or it was put back; false at the deadline. */
+static bool wait_for_callers(mfi_pool_member *member, uint32_t why, uint64_t deadline_ns)
 {
     for (;;) {
         uint32_t gate = atomic_load_explicit(&member->gate, memory_order_acquire);
-        if ((gate & ~MFI_OUT) == 0) {
+        if ((gate & ~MFI_OUT) == 0 || (gate & why) == 0) {
             return true;
         }
         if (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns) {
@@ -41,21 +48,39 @@ static bool wait_for_callers(mfi_pool_member *member, uint64_t deadline_ns)
     }
 }
 
+/* Waits until no call is open, or it was put back; false at the deadline. */
+static bool wait_for_calls(mfi_pool_member *member, uint32_t why, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint32_t news = mfi_member_drain_news(member->parent);
+        if (mfi_member_is_idle(member->parent) || !is_out(member, why)) {
+            return true;
+        }
+        if (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns) {
+            return false;
+        }
+        mfi_member_drain_sleep(member->parent, news, deadline_ns);
+    }
+}
+
 static mf_status drain(mfi_pool_member *member, uint32_t why, const char *reason, mf_error *error)
 {
     const mf_pool *pool = member->pool;
+    const char *worker = member->parent->settings.worker;
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), pool->drain_timeout_ms);
     take_out(member, why, reason);
     /* A call that was given away is open when its caller leaves: none slips through between. */
-    bool idle =
-        wait_for_callers(member, deadline) && mfi_member_wait_idle(member->parent, deadline);
+    bool in_time = wait_for_callers(member, why, deadline) && wait_for_calls(member, why, deadline);
     mfi_member_drain_report(member->parent, reason);
-    return idle ? MF_OK
-                : mfi_fail(error, MF_ERR_TIMEOUT,
-                           "worker '%s' has %u calls in flight after draining for %lld ms",
-                           member->parent->settings.worker,
-                           (unsigned)mfi_member_calls_open(member->parent),
-                           (long long)pool->drain_timeout_ms);
+    if (!is_out(member, why)) {
+        return mfi_fail(error, MF_ERR_CANCELLED, "worker '%s' was put back while it was drained",
+                        worker);
+    }
+    return in_time ? MF_OK
+                   : mfi_fail(error, MF_ERR_TIMEOUT,
+                              "worker '%s' has %u calls in flight after draining for %lld ms",
+                              worker, (unsigned)mfi_member_calls_open(member->parent),
+                              (long long)pool->drain_timeout_ms);
 }
 
 static mf_status find_member(mf_pool *pool, uint32_t index, mfi_pool_member **ret_member,

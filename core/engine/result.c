@@ -98,9 +98,8 @@ mf_status mf_result_read(mf_result *result, mf_out out, mf_error *error)
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "result is NULL");
     }
     mf_status status = decode(result, error);
-    if (status == MF_OK && mf_values_unpack(&result->tree.root, 1, &out, 1, error) != MF_OK) {
-        status = mfi_fail(error, MF_ERR_TYPE, "the result is %s, which is not what was asked for",
-                          mf_type_name((mf_type)result->tree.root.type));
+    if (status == MF_OK) {
+        status = mfi_value_read(&result->tree.root, &out, "the result", error);
     }
     return status;
 }

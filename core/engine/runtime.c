@@ -44,7 +44,9 @@ static mf_status make_logger(mf_runtime *runtime, const mf_runtime_options *opti
                           .level = options->log_level,
                           .service = options->service,
                           .instance = options->instance,
-                          .role = options->role};
+                          .role = options->role,
+                          .log_sample_first = options->log_sample_first,
+                          .log_sample_thereafter = options->log_sample_thereafter};
     mf_status status = mf_logger_create(&runtime->logger, &log, error);
     if (status == MF_OK && options->log_file != NULL) {
         status = mf_log_add_file(runtime->logger, options->log_file, MF_LOG_JSON, error);

@@ -36,6 +36,7 @@ typedef struct zmq_transport {
     int socket_fd;
     int monitor_fd;
     bool is_router;
+    bool binds;
 } zmq_transport;
 
 void mfi_message_release(mfi_message *message)
@@ -278,6 +279,10 @@ static void transport_close(mfi_transport *base)
         (void)zmq_close(transport->monitor);
     }
     if (transport->socket != NULL) {
+        /* The close itself comes later, on a thread of libzmq: the address is given back before. */
+        if (transport->binds && base->endpoint[0] != '\0') {
+            (void)zmq_unbind(transport->socket, base->endpoint);
+        }
         (void)zmq_close(transport->socket);
     }
     free(transport);
@@ -381,6 +386,7 @@ static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transpor
     }
     transport->base.ops = &zmq_ops;
     transport->is_router = options->is_child;
+    transport->binds = options->binds;
     transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
     size_t size = sizeof transport->socket_fd;
     if (transport->socket == NULL || set_options(transport, options) != 0 ||

@@ -16,6 +16,7 @@
 #define READS_PER_TURN 16
 #define QUEUE_MESSAGES 10000
 #define LINGER_MS 500
+#define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS)
 
 static mfi_loop *loop_of(const mf_parent *parent)
 {
@@ -76,6 +77,9 @@ static void on_stream(mfi_source *source, uint32_t events)
 }
 
 /* ---- Start ---- */
+
+static void on_stop_timer(mfi_timer *timer);
+static void on_process(mfi_source *source, uint32_t events);
 
 static mf_status open_transport(mf_parent *parent, mf_error *error)
 {
@@ -146,10 +150,15 @@ mf_status mfi_worker_begin(mf_parent *parent, mf_error *error)
     atomic_store_explicit(&parent->pid, parent->process.pid, memory_order_relaxed);
     observe(parent, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = parent->process.pid});
     status = watch(parent, error);
-    if (status != MF_OK) {
-        mfi_process_kill(&parent->process);
+    if (status != MF_OK) { /* it goes on when the process has ended */
+        mfi_link_set_exit_text(parent, error->message);
+        parent->failure = status;
+        mfi_worker_kill(parent, MFI_ENDING_START);
+        if (parent->process_source.fd < 0) {
+            on_stop_timer(&parent->stop_timer);
+        }
     }
-    return status;
+    return MF_OK;
 }
 
 /* ---- End ---- */
@@ -175,6 +184,7 @@ static void send_shutdown(mf_parent *parent)
         return; /* SIGTERM follows */
     }
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_CONTROL, memory_order_relaxed);
+    atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->deadline_ns, MFI_NEVER, memory_order_relaxed);
     if (mfi_encode_shutdown(&slot->out, slot->id, timestamp, NULL) != MF_OK) {
         mfi_slot_abandon(&parent->pending, slot);
@@ -187,6 +197,12 @@ static void send_shutdown(mf_parent *parent)
 static void on_stop_timer(mfi_timer *timer)
 {
     mf_parent *parent = MFI_CONTAINER(timer, mf_parent, stop_timer);
+    if (parent->process_source.fd < 0) { /* nothing tells of its exit */
+        (void)mfi_timer_set(loop_of(parent), timer,
+                            mfi_loop_now(loop_of(parent)) + UNWATCHED_LOOK_NS);
+        on_process(&parent->process_source, 0); /* cancels the timer if it has ended */
+        return;
+    }
     parent->stop_step++;
     if (parent->stop_step == 1) {
         mfi_process_signal(&parent->process, SIGTERM);
@@ -253,16 +269,16 @@ static void start_ended(mf_parent *parent, const mfi_exit *ended, const char *te
 {
     mf_error error;
     mfi_error_clear(&error);
-    bool timed_out = parent->ending == MFI_ENDING_START_TIMEOUT;
-    if (timed_out) {
+    bool ended_by_us = parent->ending == MFI_ENDING_START;
+    if (ended_by_us) {
         mfi_mutex_lock(&parent->mutex);
-        (void)mfi_fail(&error, MF_ERR_START_TIMEOUT, "%s", parent->exit_text);
+        (void)mfi_fail(&error, parent->failure, "%s", parent->exit_text);
         mfi_mutex_unlock(&parent->mutex);
     } else {
         (void)mfi_fail(&error, MF_ERR_START_FAILED, "worker '%s' ended before it was ready: it %s",
                        parent->settings.worker, text);
     }
-    mfi_link_start_failed(parent, &error, timed_out ? "start_timeout" : reason_of(ended));
+    mfi_link_start_failed(parent, &error, ended_by_us ? "start_timeout" : reason_of(ended));
 }
 
 static void worker_exited(mf_parent *parent, const mfi_exit *ended)
@@ -270,9 +286,9 @@ static void worker_exited(mf_parent *parent, const mfi_exit *ended)
     char text[MFI_EXIT_TEXT_MAX];
     mfi_link_phase before = parent->phase;
     mfi_ending ending = parent->ending;
-    bool expected = ending == MFI_ENDING_STOP || ending == MFI_ENDING_RESTART ||
-                    ending == MFI_ENDING_START_TIMEOUT;
-    bool started = before != MFI_LINK_STARTING && ending != MFI_ENDING_START_TIMEOUT;
+    bool expected =
+        ending == MFI_ENDING_STOP || ending == MFI_ENDING_RESTART || ending == MFI_ENDING_START;
+    bool started = before != MFI_LINK_STARTING && ending != MFI_ENDING_START;
     bool crash = started && !expected;
     mf_context oldest = {0};
     int64_t pid = parent->process.pid;

@@ -21,4 +21,8 @@ void mfi_tree_trim(mfi_tree *tree, size_t most);
  * stay views into the slice. On failure root is nil. */
 mf_status mfi_tree_decode(mfi_tree *tree, mfi_slice bytes, mf_error *error);
 
+/* Reads a value as a C type; what names it in the error, which names both types. */
+mf_status mfi_value_read(const mf_value *value, const mf_out *out, const char *what,
+                         mf_error *error);
+
 #endif

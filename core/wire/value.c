@@ -5,6 +5,7 @@
 #include <multifrost/value.h>
 
 #include "base/error.h"
+#include "core/wire/tree.h"
 
 const char *mf_type_name(mf_type type)
 {
@@ -207,6 +208,16 @@ static mf_status read_out(const mf_value *value, const mf_out *out, const char *
         *ret_wanted = "something unknown";
         return MF_ERR_TYPE;
     }
+}
+
+mf_status mfi_value_read(const mf_value *value, const mf_out *out, const char *what,
+                         mf_error *error)
+{
+    const char *wanted = "";
+    return read_out(value, out, &wanted) == MF_OK
+               ? MF_OK
+               : mfi_fail(error, MF_ERR_TYPE, "%s must be %s, not %s", what, wanted,
+                          mf_type_name((mf_type)value->type));
 }
 
 mf_status mf_values_unpack(const mf_value *values, uint32_t value_count, const mf_out *outs,

@@ -28,6 +28,7 @@ static mf_parent *start_worker(mf_runtime *runtime, int32_t max_in_flight)
 
 static void test_results_and_errors(void)
 {
+    int64_t number = 0;
     mf_error error = MF_ERROR_INIT;
     mf_result *result = NULL;
     mf_parent *parent = start_worker(NULL, 0);
@@ -36,6 +37,8 @@ static void test_results_and_errors(void)
     mf_result_destroy(result);
     mf_check_int(mf_call(parent, "greet", MF_ARGS("Ada"), &result, &error), MF_OK);
     mf_check_str(mf_result_str(result), "Hello, Ada!");
+    mf_check_int(mf_result_read(result, MF_OUT(&number), &error), MF_ERR_TYPE);
+    mf_check_str(error.message, "the result must be an integer, not str");
     mf_result_destroy(result);
     mf_check_int(mf_call(parent, "divide", MF_ARGS(1, 0), NULL, &error), MF_ERR_REMOTE);
     mf_check_str(error.message, "ZeroDivisionError: division by zero");

@@ -358,7 +358,49 @@ static void test_automatic_restart(void)
     mf_runtime_destroy(runtime);
 }
 
+/* ---- A drain that nobody wants any more ---- */
+
+typedef struct unwanted_drain {
+    mf_pool *pool;
+    _Atomic(bool) ended;
+} unwanted_drain;
+
+static void *drain_first(void *data)
+{
+    unwanted_drain *at = data;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_pool_drain(at->pool, 0, &error), MF_ERR_CANCELLED);
+    mf_check_contains(error.message, "'math-0' was put back");
+    atomic_store(&at->ended, true);
+    return NULL;
+}
+
+static bool resume_ends_it(void *data)
+{
+    unwanted_drain *at = data;
+    mf_check_int(mf_pool_resume(at->pool, 0, NULL), MF_OK); /* perhaps before it has begun */
+    return atomic_load(&at->ended);
+}
+
+static void test_resume_ends_a_drain(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_future *future = NULL;
+    pthread_t thread;
+    unwanted_drain at = {.pool = start_pool(2)};
+    mf_check_int(mf_call_future(mf_pool_member(at.pool, 0), "sleep_ms", MF_ARGS(60000), NULL,
+                                &future, &error),
+                 MF_OK);
+    mf_check_int(pthread_create(&thread, NULL, drain_first, &at), 0);
+    mf_check(mf_test_until(resume_ends_it, &at, 10000));
+    mf_future_cancel(future);
+    mf_check_int(pthread_join(thread, NULL), 0);
+    mf_pool_destroy(at.pool);
+    mf_future_destroy(future);
+}
+
 static const mf_test tests[] = {
+    {"drain__a_resume_ends_it", test_resume_ends_a_drain},
     {"start__that_fails_stops_all_members", test_failed_start_stops_all},
     {"start__succeeds_when_enough_are_ready", test_enough_members_are_a_start},
     {"start__bad_options_are_named", test_bad_options_are_named},

@@ -173,6 +173,29 @@ static void test_attempts_share_the_timeout(void)
     mf_parent_destroy(parent);
 }
 
+static void test_timed_out_attempt_names_its_own_time(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    retry.max_attempts = 2;
+    retry.attempt_timeout_ms = 50;
+    retry.backoff_ms = 1;
+    options.retry = &retry;
+    options.idempotent = true;
+    options.timeout_ms = 20000;
+    mf_parent *parent = start(NULL, false);
+    mf_check_int(mf_call_with(parent, "sleep_ms", MF_ARGS(1000), &options, NULL, &error),
+                 MF_ERR_TIMEOUT);
+    mf_check_str(error.message, "Function 'sleep_ms' timed out after 50 ms (attempt 2)");
+    retry.attempt_timeout_ms = 10000; /* the call's own time is over first */
+    options.timeout_ms = 60;
+    mf_check_int(mf_call_with(parent, "sleep_ms", MF_ARGS(1000), &options, NULL, &error),
+                 MF_ERR_TIMEOUT);
+    mf_check_str(error.message, "Function 'sleep_ms' timed out after 60 ms");
+    mf_parent_destroy(parent);
+}
+
 static void test_cancelled_future_ends_at_once(void)
 {
     mf_error error = MF_ERROR_INIT;
@@ -257,6 +280,7 @@ static const mf_test tests[] = {
     {"retry__a_refused_call_is_tried_again", test_refused_call_is_tried_again},
     {"retry__answers_are_final", test_answers_are_final},
     {"retry__attempts_share_the_timeout", test_attempts_share_the_timeout},
+    {"retries__a_timed_out_attempt_names_its_own_time", test_timed_out_attempt_names_its_own_time},
     {"retry__bad_policies_are_named", test_bad_policies_are_named},
     {"cancel__a_future_ends_at_once", test_cancelled_future_ends_at_once},
     {"gather__all_or_any_are_waited_for", test_gather},

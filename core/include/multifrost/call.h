@@ -71,8 +71,8 @@ typedef struct mf_call_options {
  *         gone); MF_ERR_WORKER_EXITED (during the call, naming how); MF_ERR_CANCELLED (stopped
  *         during the call); MF_ERR_TOO_MANY_CALLS; MF_ERR_INVALID_ARGUMENT (options, or a value
  * that cannot be sent); MF_ERR_LIMIT (message too large); MF_ERR_PROTOCOL (malformed answer);
- *         MF_ERR_WOULD_DEADLOCK (from a callback of the same runtime); MF_ERR_FORKED;
- *         MF_ERR_NO_MEMORY.
+ *         MF_ERR_IO (it could not be handed to the transport); MF_ERR_WOULD_DEADLOCK (from a
+ *         callback of the same runtime); MF_ERR_FORKED; MF_ERR_NO_MEMORY.
  * @par Threads  Thread-safe.
  * @par Blocking At most timeout_ms.
  */

@@ -67,14 +67,16 @@ typedef struct mf_parent_options {
     int32_t heartbeat_misses;      /**< In a row, to open the circuit; default 3. */
     int32_t max_in_flight;         /**< Calls open at a time; default 4,096, at most 65,528. */
     int64_t max_message_bytes;     /**< Either way; at least 1024, default and most 67,108,864. */
-    int32_t circuit_failures;      /**< In a row, to open the circuit; default 5; MF_DISABLED for no
-                                        circuit breaker. */
+    int32_t circuit_failures;      /**< In a row, to open the circuit; default max_restart_attempts,
+                                        5 where that is MF_DISABLED; MF_DISABLED for no circuit
+                                        breaker. */
     int64_t circuit_open_ms;       /**< First cool-down; default 1,000, doubling. */
     int64_t circuit_open_max_ms;   /**< Default 30,000. */
     bool circuit_counts_remote_errors; /**< Errors that the function raised count as failures. */
     bool auto_restart; /**< Starts a worker that ended, or answers no heartbeats, again. */
     int32_t max_restart_attempts;   /**< In restart_period_ms before giving up; default 5;
-                                         MF_DISABLED for no limit. */
+                                         MF_DISABLED for no limit. Also the default of
+                                         circuit_failures. */
     int64_t restart_period_ms;      /**< Default 60,000. */
     int64_t restart_backoff_ms;     /**< Before the first of several in a row; default 1,000,
                                          doubling, varied by 20 %. */

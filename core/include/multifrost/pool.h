@@ -75,12 +75,13 @@ MF_API MF_NODISCARD mf_status mf_pool_call_future(mf_pool *pool, const char *fun
 
 /**
  * Takes a member out: it gets no new calls, and its calls in flight are waited for.
- * @return MF_OK; MF_ERR_TIMEOUT after drain_timeout_ms (it stays out); MF_ERR_INVALID_ARGUMENT;
- *         MF_ERR_WOULD_DEADLOCK on the engine thread; MF_ERR_FORKED.
+ * @return MF_OK; MF_ERR_TIMEOUT after drain_timeout_ms (it stays out); MF_ERR_CANCELLED when
+ *         mf_pool_resume() put it back meanwhile; MF_ERR_INVALID_ARGUMENT; MF_ERR_WOULD_DEADLOCK
+ *         on the engine thread; MF_ERR_FORKED.
  * @par Blocking At most drain_timeout_ms.
  */
 MF_API MF_NODISCARD mf_status mf_pool_drain(mf_pool *pool, uint32_t index, mf_error *error);
-/** Puts a drained member back. @return MF_OK; MF_ERR_INVALID_ARGUMENT. */
+/** Puts a member back that is drained, or being drained. @return MF_OK; MF_ERR_INVALID_ARGUMENT. */
 MF_API MF_NODISCARD mf_status mf_pool_resume(mf_pool *pool, uint32_t index, mf_error *error);
 /**
  * Drains, restarts and puts back one member after the other, so that no call fails. Where no other

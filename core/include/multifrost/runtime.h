@@ -36,6 +36,8 @@ typedef struct mf_runtime_options {
     mf_log_level log_level;        /**< Default: COMLINK_LOG_LEVEL, else info. */
     const char *log_file;          /**< JSON lines are appended to it; default none: silent. */
     bool no_metrics;               /**< Calls are not measured. */
+    int32_t log_sample_first;      /**< As in mf_log_options: default 0, all are kept. */
+    int32_t log_sample_thereafter;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 

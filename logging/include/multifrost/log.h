@@ -42,11 +42,14 @@ typedef enum mf_log_format {
 typedef struct mf_log_options {
     size_t struct_size;
     mf_log_level level;
-    const char *service;     /**< Default: the program's name. Copied. */
-    const char *instance;    /**< Default: host name and pid. Copied. */
-    const char *role;        /**< "parent" or "child"; default "parent". Copied. */
-    size_t ring_records;     /**< Records that may wait; default 4096. */
-    bool no_correlation_ids; /**< Leaves correlation, trace and request ids out. */
+    const char *service;      /**< Default: the program's name. Copied. */
+    const char *instance;     /**< Default: host name and pid. Copied. */
+    const char *role;         /**< "parent" or "child"; default "parent". Copied. */
+    size_t ring_records;      /**< Records that may wait; default 4096. */
+    bool no_correlation_ids;  /**< Leaves correlation, trace and request ids out. */
+    int32_t log_sample_first; /**< Of each event and function so many records within a second are
+                                   kept, below MF_LOG_WARN; default 0: all. */
+    int32_t log_sample_thereafter; /**< And each so-manieth after them; default 0: none. */
 } mf_log_options;
 #define MF_LOG_OPTIONS_INIT MF_DETAIL_INIT(mf_log_options)
 
@@ -98,8 +101,9 @@ typedef struct mf_log_stats {
     size_t struct_size;  /**< Set by MF_LOG_STATS_INIT. */
     uint64_t records[7]; /**< Written, by level: index with mf_log_level. */
     uint64_t dropped_ring_full, dropped_oversize, dropped_sink_error;
-    uint64_t bytes;         /**< Given to the sinks. */
-    double ring_used_ratio; /**< Highest fill since the last reading, 0 to 1. */
+    uint64_t bytes;           /**< Given to the sinks. */
+    double ring_used_ratio;   /**< Highest fill since the last reading, 0 to 1. */
+    uint64_t dropped_sampled; /**< Left out by log_sample_first. */
 } mf_log_stats;
 #define MF_LOG_STATS_INIT MF_DETAIL_INIT(mf_log_stats)
 /** Reads the totals. @par Threads Thread-safe. */

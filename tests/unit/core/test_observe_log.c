@@ -1,6 +1,7 @@
 /* Calls in the log: by a note, and by a record where a note does not do. */
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -170,7 +171,59 @@ static void test_no_wakening_is_lost(void)
     close_log(&seen);
 }
 
+/* The clock is that of the spans. */
+static void end_call(log_seen *seen, const char *function, uint64_t second, mf_status status)
+{
+    mfi_span span = make_span(seen, function);
+    span.start_ns = second * MFI_NS_PER_S;
+    span.end_ns = span.start_ns + 1000;
+    span.status = status;
+    mfi_observe_call_end(seen->observer, &span, NULL);
+}
+
+static void no_gauges(mfi_target_gauges *ret_gauges, void *user_data)
+{
+    (void)user_data;
+    *ret_gauges = (mfi_target_gauges){.calls_in_flight = 0};
+}
+
+static void test_calls_are_sampled_by_function(void)
+{
+    log_seen seen = {.lines = 0};
+    mf_metrics *metrics = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    mf_log_options options = MF_LOG_OPTIONS_INIT;
+    mfi_target_options target = {.target = "math", .worker = "math-0", .gauges = no_gauges};
+    options.log_sample_first = 2;
+    options.log_sample_thereafter = 10;
+    mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
+    mf_check_int(mf_logger_create(&seen.logger, &options, NULL), MF_OK);
+    mf_check_int(mf_log_add_callback(seen.logger, keep_line, &seen, MF_LOG_JSON, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&seen.observer, seen.logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_target_create(&seen.target, seen.observer, &target, NULL), MF_OK);
+    for (unsigned i = 0; i < 32; i++) {
+        end_call(&seen, "add", 100, MF_OK);
+    }
+    mf_check(mf_log_flush(seen.logger, 5000));
+    mf_check_int(seen.lines, 2 + 3);
+    end_call(&seen, "greet", 100, MF_OK);
+    end_call(&seen, "add", 101, MF_OK);
+    end_call(&seen, "add", 101, MF_ERR_TIMEOUT); /* these are all kept */
+    end_call(&seen, "add", 101, MF_ERR_TIMEOUT);
+    end_call(&seen, "add", 101, MF_ERR_TIMEOUT);
+    mf_check(mf_log_flush(seen.logger, 5000));
+    mf_check_int(seen.lines, 5 + 5);
+    mf_check_contains(seen.last, "\"seq\":10,");
+    mf_check_int(mf_metrics_render(metrics, MF_METRICS_PROMETHEUS_TEXT, &text, &size, NULL), MF_OK);
+    mf_check_contains(text, "multifrost_log_dropped_total{reason=\"sampled\"} 27\n");
+    free(text);
+    close_log(&seen);
+    mf_metrics_destroy(metrics);
+}
+
 static const mf_test tests[] = {
+    {"sampling__goes_by_event_and_function", test_calls_are_sampled_by_function},
     {"note__says_what_the_call_was", test_note_says_what_the_call_was},
     {"note__long_names_are_logged_in_full", test_long_names_are_logged_in_full},
     {"note__silent_log_gets_nothing", test_silent_log_gets_nothing},
