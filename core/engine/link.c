@@ -1,11 +1,10 @@
 /* The life of a parent's connection, in both modes. Everything here runs on the engine thread.
  *
- *   NONE ──► LOOKING ──► STARTING ──► RUNNING ──► DRAINING     LOOKING: connect mode alone
- *              ▲            │            │           │
- *              │            └────────────┴───────────┴──► ENDING     spawn mode: the process is
- * asked │                                            │        to end, and has not yet │ ▼ GONE ◄──
- * CLOSING ◄──────────────────────────────────────┘  CLOSING: the transport is closed as │ soon as
- * no thread drives it └──► WAITING ──► LOOKING or STARTING            if it is to start again
+ *   LOOKING -> STARTING -> RUNNING -> DRAINING   LOOKING: connect mode alone
+ *   STARTING, RUNNING, DRAINING -> ENDING        spawn mode: the process is to end, has not yet
+ *   all of these -> CLOSING                      as soon as nobody drives, the transport is closed
+ *   CLOSING -> WAITING -> LOOKING or STARTING    if it is to start again
+ *   CLOSING -> GONE                              else
  *
  * `again` says where CLOSING leads to. Calls that were handed to the transport end when the peer is
  * lost; those that still wait in the queue stay there for the next peer, unless fail_fast is set or
