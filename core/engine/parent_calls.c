@@ -5,6 +5,9 @@
 #include "core/engine/member.h"
 #include "core/engine/parent.h"
 
+/* How long a call's time is that the engine minds. */
+#define FAR_NS MFI_NS_PER_S
+
 void mfi_call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state)
 {
     if ((state & 3u) == MFI_PHASE_SYNC) {
@@ -44,25 +47,6 @@ static void ended_in_queue(mf_parent *parent)
 {
     if (mfi_parent_state(parent) == MF_PARENT_RESTARTING) {
         (void)mfi_loop_post(parent->runtime->loop, &parent->sweep_task);
-    }
-}
-
-void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
-{
-    mfi_slot_activate(slot, MFI_PHASE_SYNC);
-    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
-    mfi_wait waited =
-        mfi_driver_wait(&parent->driver, &slot->waiter,
-                        atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed));
-    if (waited == MFI_WAIT_DONE) {
-        return;
-    }
-    if (mfi_slot_claim(slot, state)) {
-        slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
-        ended_in_queue(parent);
-    } else {
-        mfi_waiter_wait(&slot->waiter); /* somebody else is ending it right now */
     }
 }
 
@@ -135,7 +119,10 @@ uint32_t mfi_calls_sent(mf_parent *parent)
     return count;
 }
 
-/* ---- Deadlines of asynchronous calls ----
+/* ---- Deadlines of asynchronous calls, and far ones ----
+ *
+ * A waiting caller minds a near deadline itself. A far one is the engine's, as those of
+ * asynchronous calls are: setting a timer of the system for each wait costs more.
  *
  * One timer stands at the earliest deadline that was seen; who submits a call with an earlier one
  * asks the engine to move it. When it fires, the table is looked through: calls that are late end,
@@ -145,19 +132,29 @@ typedef struct scan {
     mf_parent *parent;
     uint64_t now_ns;
     uint64_t earliest_ns;
+    bool ended_waiting; /* calls that threads wait for */
 } scan;
+
+static bool is_far(const mfi_slot *slot)
+{
+    return atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed) -
+               atomic_load_explicit(&slot->started_ns, memory_order_relaxed) >
+           FAR_NS;
+}
 
 static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
 {
     scan *at = user_data;
-    if ((state & 3u) != MFI_PHASE_ASYNC) {
-        return; /* a waiting thread minds it */
+    bool waits = (state & 3u) == MFI_PHASE_SYNC;
+    if (waits && !is_far(slot)) {
+        return; /* the waiting thread minds it */
     }
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     if (deadline > at->now_ns) {
         at->earliest_ns = deadline < at->earliest_ns ? deadline : at->earliest_ns;
     } else if (mfi_slot_claim(slot, state)) {
         slot->status = MF_ERR_TIMEOUT;
+        at->ended_waiting = at->ended_waiting || waits;
         mfi_call_ended(at->parent, slot, state);
         ended_in_queue(at->parent);
     }
@@ -171,6 +168,9 @@ static void look_through(mf_parent *parent)
     scan at = {
         .parent = parent, .now_ns = mfi_loop_now(parent->runtime->loop), .earliest_ns = MFI_NEVER};
     mfi_pending_visit(&parent->pending, check_deadline, &at);
+    if (at.ended_waiting) {
+        mfi_driver_wake(&parent->driver); /* one of them may drive, and sleep */
+    }
     uint64_t armed = atomic_load_explicit(&parent->armed_ns, memory_order_relaxed);
     while (at.earliest_ns < armed &&
            !atomic_compare_exchange_weak_explicit(&parent->armed_ns, &armed, at.earliest_ns,
@@ -201,6 +201,28 @@ static void mind_deadline(mf_parent *parent, uint64_t deadline_ns)
             (void)mfi_loop_post(parent->runtime->loop, &parent->rearm_task);
             return;
         }
+    }
+}
+
+void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
+{
+    mfi_slot_activate(slot, MFI_PHASE_SYNC);
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
+    uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
+    if (is_far(slot)) {
+        mind_deadline(parent, deadline);
+        deadline = MFI_NEVER;
+    }
+    mfi_wait waited = mfi_driver_wait(&parent->driver, &slot->waiter, deadline);
+    if (waited == MFI_WAIT_DONE) {
+        return;
+    }
+    if (mfi_slot_claim(slot, state)) {
+        slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
+        ended_in_queue(parent);
+    } else {
+        mfi_waiter_wait(&slot->waiter); /* somebody else is ending it right now */
     }
 }
 
