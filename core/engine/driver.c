@@ -212,14 +212,15 @@ static void engine_turn(mfi_driver *driver)
     }
 }
 
-void mfi_driver_look(mfi_driver *driver)
+bool mfi_driver_look(mfi_driver *driver)
 {
-    bool closing = atomic_load_explicit(&driver->closing, memory_order_relaxed);
-    bool more = !closing;
+    bool open = !atomic_load_explicit(&driver->closing, memory_order_relaxed);
+    bool more = open;
     for (int i = 0; more && i < LOOKS_MAX; i++) {
         engine_turn(driver);
         more = mfi_task_is_posted(&driver->turn);
     }
+    return open;
 }
 
 static void on_turn(mfi_task *task)

@@ -83,8 +83,9 @@ void mfi_driver_fini(mfi_driver *driver);
 /* Engine thread: the transport is open; watches it. */
 mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error);
 /* Engine thread, outside of bursts: moves what can be moved now, unless a caller drives, who does
- * that himself. Before what was sent is given up, so that answers that are there count. */
-void mfi_driver_look(mfi_driver *driver);
+ * that himself. Before what was sent is given up, so that answers that are there count. False if
+ * the driver is being closed or paused. */
+bool mfi_driver_look(mfi_driver *driver);
 /* Engine thread: no new driver; `closed` runs on the engine thread when nobody holds the role. */
 void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self));
 

@@ -331,7 +331,7 @@ uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
     decide(parent, why, reason);
     /* It may have answered before it went; what is queued is for its successor. */
     atomic_store_explicit(&parent->holding, true, memory_order_relaxed);
-    mfi_driver_look(&parent->driver);
+    (void)mfi_driver_look(&parent->driver);
     return end_calls(parent, MF_ERR_WORKER_EXITED, ret_oldest);
 }
 

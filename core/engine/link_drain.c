@@ -28,6 +28,28 @@ void mfi_link_on_drain_task(mfi_task *task)
     }
 }
 
+/* That it leaves was told before. What it answered in time is in the socket still. */
+static void end_drain(mf_parent *parent)
+{
+    mf_context oldest = {0};
+    if (mfi_calls_sent(parent) == 0) {
+        mfi_link_drained(parent);
+        return;
+    }
+    atomic_store_explicit(&parent->watching, false, memory_order_relaxed);
+    mfi_timer_cancel(loop_of(parent), &parent->again_timer);
+    (void)mfi_link_lost(parent, "closed the connection", NULL, &oldest);
+    mfi_link_close_lost(parent, &oldest);
+}
+
+void mfi_link_drain_lost(mf_parent *parent)
+{
+    parent->peer_gone = true;
+    if (mfi_driver_look(&parent->driver)) {
+        end_drain(parent);
+    } /* else the barrier comes first */
+}
+
 /* Every driver has seen `holding` by now: no more calls go out. */
 static void on_barrier(void *self)
 {
@@ -45,6 +67,10 @@ static void on_barrier(void *self)
     /* acq_rel, and so is the next line: see mfi_call_closed(). */
     (void)atomic_exchange_explicit(&parent->watching, true, memory_order_acq_rel);
     atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel);
+    if (parent->peer_gone) {
+        mfi_link_drain_lost(parent);
+        return;
+    }
     mfi_link_on_drain_task(&parent->drain_task);
 }
 

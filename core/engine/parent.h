@@ -159,6 +159,7 @@ struct mf_parent {
     uint64_t port_until_ns;      /* so long a start waits for its port; 0: it does not */
     uint32_t connections;
     bool was_connected;
+    bool peer_gone; /* while it was drained */
     int stop_step;
     mf_status failure; /* why it will not start (again) */
     mfi_source monitor_source;
@@ -250,6 +251,8 @@ uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
 void mfi_link_close_lost(mf_parent *parent, const mf_context *oldest);
 /* Lets go of the transport, and of the process; then it starts again or is gone. */
 void mfi_link_close(mf_parent *parent);
+/* What is drained has gone away. */
+void mfi_link_drain_lost(mf_parent *parent);
 /* No new calls go out until the next start; when those in flight have ended, it goes on. */
 void mfi_link_drain(mf_parent *parent);
 void mfi_link_set_exit_text(mf_parent *parent, const char *text);

@@ -47,6 +47,7 @@ static mf_status connect_to(mf_parent *parent, const mf_service *found, mf_error
     }
     uint64_t now = mfi_loop_now(loop_of(parent));
     parent->phase = MFI_LINK_STARTING;
+    parent->peer_gone = false;
     parent->service = *found;
     atomic_store_explicit(&parent->pid, found->pid, memory_order_relaxed);
     observe(parent,
@@ -160,7 +161,11 @@ void mfi_service_check(mf_parent *parent, bool disconnected)
         }
         return;
     }
-    if (disconnected || parent->phase == MFI_LINK_STARTING || parent->connections == 0) {
+    if (parent->phase == MFI_LINK_DRAINING) {
+        if (disconnected) {
+            mfi_link_drain_lost(parent);
+        }
+    } else if (disconnected || parent->phase == MFI_LINK_STARTING || parent->connections == 0) {
         lost(parent, why, same);
     } else if (parent->phase == MFI_LINK_RUNNING) {
         leaving(parent, why);
