@@ -1,5 +1,6 @@
 #include "base/block.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -17,6 +18,29 @@ typedef struct unused {
 static mfi_mutex mutex = MFI_MUTEX_INIT;
 static unused *lists[LARGEST - SMALLEST + 1]; /* guarded by mutex, by size */
 static size_t kept;                           /* guarded by mutex; bytes */
+
+/* A forked process finds no lock held by a thread that did not come along. */
+static void before_fork(void)
+{
+    mfi_mutex_lock(&mutex);
+}
+
+static void after_fork(void)
+{
+    mfi_mutex_unlock(&mutex);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+static void lock(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_forks);
+    mfi_mutex_lock(&mutex);
+}
 
 /* The list of that size, or -1: such ones are not kept. AddressSanitizer is to see every use. */
 static int list_of(size_t capacity)
@@ -36,7 +60,7 @@ void *mfi_block_get(size_t capacity)
     unused *block = NULL;
     int list = list_of(capacity);
     if (list >= 0) {
-        mfi_mutex_lock(&mutex);
+        lock();
         block = lists[list];
         if (block != NULL) {
             lists[list] = block->next;
@@ -52,7 +76,7 @@ void mfi_block_put(void *block, size_t capacity)
     int list = block != NULL ? list_of(capacity) : -1;
     bool keeps = false;
     if (list >= 0) {
-        mfi_mutex_lock(&mutex);
+        lock();
         keeps = capacity <= KEPT_BYTES - kept;
         if (keeps) {
             unused *at = block;

@@ -23,6 +23,7 @@ static mfi_mutex kinds_mutex = MFI_MUTEX_INIT;
 static mfi_cache *kinds[KINDS_MAX]; /* written under kinds_mutex before a number is given */
 static unsigned kind_count;         /* guarded by kinds_mutex */
 static pthread_key_t thread_key;    /* its destructor empties the magazines of a thread that ends */
+static bool has_key;                /* guarded by kinds_mutex */
 static _Thread_local magazine *own[KINDS_MAX];
 
 static void free_object(const mfi_cache *cache, void *object)
@@ -75,11 +76,46 @@ static void end_thread(void *unused)
     }
 }
 
+/* A library that is unloaded must leave no destructor behind. */
+static __attribute__((destructor)) void forget_key(void)
+{
+    if (has_key) {
+        (void)pthread_key_delete(thread_key);
+        has_key = false;
+    }
+}
+
+/* A forked process finds no lock held by a thread that did not come along. */
+static void before_fork(void)
+{
+    mfi_mutex_lock(&kinds_mutex);
+    for (unsigned i = 0; i < kind_count; i++) {
+        mfi_mutex_lock(&kinds[i]->mutex);
+    }
+}
+
+static void after_fork(void)
+{
+    for (unsigned i = 0; i < kind_count; i++) {
+        mfi_mutex_unlock(&kinds[i]->mutex);
+    }
+    mfi_mutex_unlock(&kinds_mutex);
+}
+
+static bool prepare_locked(void)
+{
+    if (!has_key && pthread_key_create(&thread_key, end_thread) == 0) {
+        has_key = true;
+        (void)pthread_atfork(before_fork, after_fork, after_fork);
+    }
+    return has_key;
+}
+
 static unsigned number_kind(mfi_cache *cache)
 {
     mfi_mutex_lock(&kinds_mutex);
     unsigned number = atomic_load_explicit(&cache->number, memory_order_relaxed);
-    bool ready = kind_count > 0 || pthread_key_create(&thread_key, end_thread) == 0;
+    bool ready = prepare_locked();
     if (number == 0 && ready && kind_count < KINDS_MAX) {
         kinds[kind_count++] = cache;
         number = kind_count;

@@ -14,8 +14,8 @@
 #define MFI_SHARDS 16
 #define MFI_SHARED_SHARD (MFI_SHARDS - 1u)
 
-/* The calling thread's shard plus one, 0: none yet. Initial-exec, so that reading it is no call. */
-extern __attribute__((tls_model("initial-exec"))) _Thread_local unsigned mfi_thread_shard;
+/* The calling thread's shard plus one, 0: none yet. */
+extern _Thread_local unsigned mfi_thread_shard;
 unsigned mfi_shard_take(void);
 
 static inline unsigned mfi_shard_index(void)

@@ -165,7 +165,10 @@ struct mf_child {
 
     /* Role held. */
     mfi_call_list calls;
-    mfi_call_in *spare;       /* what the next message is received into */
+    mfi_call_in *spare; /* what the next message is received into */
+    /* The run thread's, while a handler runs: the calls that it took and will begin after that. Who
+     * exchanges it for NULL has them. */
+    _Atomic(mfi_call_in *) taken;
     uint64_t received_in_row; /* messages since the wire had nothing */
     bool one_by_one;          /* the last time that was at most one */
     mfi_peers peers;
@@ -290,7 +293,7 @@ void mfi_peers_fini(struct mf_child *child);
 /* Runs one call; the answer is in the queue afterwards, if it was not deferred. Role not held.
  * Gives the time at the handler's end. */
 uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call);
-/* How long its handler ran the last time. */
+/* How long its handler ran the last time; UINT64_MAX if it never did. */
 uint64_t mfi_child_expected_ns(const mfi_call_in *call);
 /* Answers a call that the worker has no time for any more. */
 void mfi_child_cancel(struct mf_child *child, mfi_call_in *call);

@@ -242,9 +242,11 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
 
 uint64_t mfi_child_expected_ns(const mfi_call_in *call)
 {
-    return call->handler != NULL
-               ? atomic_load_explicit(&call->handler->last_run_ns, memory_order_relaxed)
-               : 0;
+    if (call->handler == NULL) {
+        return 0;
+    }
+    uint64_t last = atomic_load_explicit(&call->handler->last_run_ns, memory_order_relaxed);
+    return last != 0 ? last : UINT64_MAX;
 }
 
 uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)

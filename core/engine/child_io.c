@@ -324,9 +324,16 @@ static bool has_more(void *self)
     return !mfi_mpsc_empty(&((const mf_child *)self)->driver.queue);
 }
 
-/* Nobody begins them any more. */
+/* Nobody begins them any more, nor those that the run thread has taken behind a long handler. */
 static void cancel_queued(mf_child *child)
 {
+    mfi_call_in *taken = atomic_exchange_explicit(&child->taken, NULL, memory_order_acq_rel);
+    while (taken != NULL) {
+        mfi_call_in *call = taken;
+        taken = call->next;
+        mfi_child_unqueue(child, call);
+        mfi_child_cancel(child, call);
+    }
     for (mfi_call_in *call = NULL; (call = mfi_child_next_call(child)) != NULL;) {
         mfi_child_cancel(child, call);
     }

@@ -284,8 +284,12 @@ static void serve_some(mf_child *child, mfi_call_list *calls)
     do {
         mfi_call_in *call = mfi_call_list_pop(calls);
         mfi_child_unqueue(child, call);
+        atomic_store_explicit(&child->taken, calls->first, memory_order_release);
         now = mfi_child_serve(&child->servers[0], call);
         began = began == 0 ? now : began;
+        if (atomic_exchange_explicit(&child->taken, NULL, memory_order_acq_rel) == NULL) {
+            *calls = (mfi_call_list){0}; /* it was the last one, or the rest is cancelled */
+        }
     } while (calls->first != NULL && now - began < BATCH_NS &&
              mfi_child_expected_ns(calls->first) < BATCH_NS &&
              !atomic_load_explicit(&child->stopping, memory_order_relaxed));

@@ -189,6 +189,9 @@ static void engine_turn(mfi_driver *driver)
     if (mine) {
         driver->role = MFI_ROLE_ENGINE;
     }
+    if (driver->role == MFI_ROLE_CALLER) {
+        mfi_driver_wake(driver); /* a kick may have left it to this turn */
+    }
     mfi_mutex_unlock(&driver->mutex);
     if (mine) {
         /* One burst: then callbacks and other sources of the loop get their turn. */
@@ -327,10 +330,9 @@ void mfi_driver_sleep(mfi_driver *driver, uint64_t deadline_ns)
         (void)ppoll(fds, 2, left == MFI_NEVER ? NULL : &timeout, NULL);
     }
     atomic_store_explicit(&driver->sleeping, false, memory_order_relaxed);
-    if (fds[1].revents != 0) {
-        uint64_t counter = 0;
-        ssize_t got = read(driver->wake_fd, &counter, sizeof counter);
-        (void)got;
+    uint64_t counter = 0;
+    if (fds[1].revents != 0 && read(driver->wake_fd, &counter, sizeof counter) < 0) {
+        return; /* somebody else took it: awake is awake */
     }
 }
 

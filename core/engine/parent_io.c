@@ -373,11 +373,14 @@ static bool can_go_on(mf_parent *parent)
            parent->transport->ops->can_go_on(parent->transport);
 }
 
-static bool move_messages(mf_parent *parent, const mfi_waiter *until)
+static bool burst(void *self, const mfi_waiter *until)
 {
+    mf_parent *parent = self;
     for (;;) {
         bool sent = send_queued(parent);
-        if (!receive_all(parent, until)) {
+        bool received = receive_all(parent, until);
+        tell_ended(parent);
+        if (!received) {
             return false;
         }
         /* Sending may have consumed what would have woken us, so receive has the last word: only
@@ -386,14 +389,6 @@ static bool move_messages(mf_parent *parent, const mfi_waiter *until)
             return sent;
         }
     }
-}
-
-static bool burst(void *self, const mfi_waiter *until)
-{
-    mf_parent *parent = self;
-    bool drained = move_messages(parent, until);
-    tell_ended(parent);
-    return drained;
 }
 
 static bool needs_watch(void *self)

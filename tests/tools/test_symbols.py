@@ -30,6 +30,13 @@ class SymbolsTest(unittest.TestCase):
         self.assertGreater(len(declared), 80)
         self.assertEqual(exported, declared)
 
+    def test_can_be_loaded_at_run_time(self):
+        """As plugins and bindings do: it takes no static room for thread-local variables."""
+        dynamic = subprocess.run(["readelf", "-d", f"{BUILD}/libmultifrost.so"], capture_output=True,
+                                 text=True, check=True).stdout
+        self.assertIn("SONAME", dynamic)
+        self.assertNotIn("STATIC_TLS", dynamic)
+
     def test_all_global_names_have_our_prefixes(self):
         for path in glob.glob(f"{BUILD}/**/mf_*.dir/**/*.o", recursive=True):
             if "test" in path:
