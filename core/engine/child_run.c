@@ -275,8 +275,8 @@ static void drain(mf_child *child)
 }
 
 /* Several calls, if their handlers are short: their answers then leave together. One that ran long
- * the last time is always the first of its batch, so that no answer waits behind it; if a short one
- * turns out to be long, the engine sends what waits after a tick. */
+ * the last time, or never yet, is always the first of its batch, so that no answer waits behind it;
+ * if a short one turns out to be long, the engine sends what waits after a tick. */
 static void serve_some(mf_child *child, mfi_call_list *calls)
 {
     uint64_t began = 0;

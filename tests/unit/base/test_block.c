@@ -1,7 +1,11 @@
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/block.h"
 #include "base/buf.h"
@@ -68,7 +72,50 @@ static void test_buffers_of_several_threads(void)
     }
 }
 
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+static _Atomic(bool) forking;
+
+static void *get_and_put(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&forking)) {
+        void *block = mfi_block_get(8192);
+        mfi_block_put(block, 8192);
+    }
+    return NULL;
+}
+
+/* The lock is never in the hands of a thread that did not come along. */
+static void test_a_forked_process_can_use_them(void)
+{
+    pthread_t thread;
+    int hung = 0;
+    atomic_store(&forking, true);
+    mf_check_int(pthread_create(&thread, NULL, get_and_put, NULL), 0);
+    for (int i = 0; i < 1000; i++) {
+        int status = 0;
+        pid_t pid = fork();
+        if (pid == 0) {
+            (void)alarm(10);
+            mfi_block_put(mfi_block_get(8192), 8192);
+            _exit(0);
+        }
+        mf_check_int(waitpid(pid, &status, 0), pid);
+        hung += status != 0;
+        if (hung > 0) {
+            break;
+        }
+    }
+    atomic_store(&forking, false);
+    pthread_join(thread, NULL);
+    mf_check_int(hung, 0);
+}
+#endif
+
 static const mf_test tests[] = {
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+    {"a_forked_process_can_use_them", test_a_forked_process_can_use_them},
+#endif
     {"any_size_can_be_had_and_given_back", test_any_size_can_be_had_and_given_back},
 #if !defined(__SANITIZE_ADDRESS__)
     {"large_ones_come_back", test_large_ones_come_back},
