@@ -16,7 +16,7 @@ typedef struct mfi_uuid {
 /* Random bytes; never fails (blocks only before the kernel's pool is ready, at boot). */
 void mfi_random(void *to, size_t size);
 uint64_t mfi_random_u64(void);
-/* 64 bits for what has to be unique but need not be a secret: trace ids, jitter. */
+/* 64 bits for what has to be unique but need not be a secret: trace ids, jitter, choices. */
 uint64_t mfi_random_fast(void);
 
 /* A version 4, variant 1 UUID (RFC 9562). */

@@ -44,7 +44,7 @@ bool mfi_utf8_valid_slow(const char *text, size_t length)
         if (length - at >= 8) { /* eight plain characters at once */
             uint64_t word = 0;
             memcpy(&word, bytes + at, sizeof word);
-            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+            if ((word & MFI_EACH_BYTE(0x80)) == 0) {
                 at += 8;
                 continue;
             }

@@ -10,6 +10,7 @@
 #include <multifrost/export.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
 
 /* Copies as much of text as fits (size bytes, NUL included), cut on a UTF-8 boundary. Returns the
  * bytes written without the NUL. size > 0. */
@@ -55,7 +56,7 @@ static inline bool mfi_ascii(const char *bytes, size_t length)
     } else if (length > 0) {
         seen = (unsigned char)(bytes[0] | bytes[length / 2] | bytes[length - 1]);
     }
-    return (seen & UINT64_C(0x8080808080808080)) == 0;
+    return (seen & MFI_EACH_BYTE(0x80)) == 0;
 }
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 bool mfi_utf8_valid_slow(const char *text, size_t length);

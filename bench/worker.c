@@ -1,5 +1,5 @@
 /* The worker of this library's side. Instruments are as by default, unless the environment says
- * BENCH_METRICS=off or BENCH_LOG=off. */
+ * BENCH_METRICS=off. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,6 @@ int main(int argc, char **argv)
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     runtime_options.role = "child";
     runtime_options.no_metrics = is_off("BENCH_METRICS");
-    runtime_options.log_level = is_off("BENCH_LOG") ? MF_LOG_OFF : 0;
     options.service_id = argc > 1 ? argv[1] : NULL;
     mf_status status = mf_runtime_create(&runtime, &runtime_options, &error);
     if (status == MF_OK) {

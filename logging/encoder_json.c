@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "logging/logger.h"
@@ -25,22 +26,20 @@ static size_t room_for(const mf_logger *logger, const mfi_record *record)
 
 /* ---- Texts ---- */
 
-#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
-
 /* Whether none of eight characters has to be escaped, or is outside of ASCII. The sums carry into
  * the highest bit of a byte, and from it into no other, since all bytes are below 128. */
 static bool all_plain(uint64_t word)
 {
-    const uint64_t high = EACH_BYTE(0x80);
-    uint64_t quote = word ^ EACH_BYTE('"');
-    uint64_t backslash = word ^ EACH_BYTE('\\');
+    const uint64_t high = MFI_EACH_BYTE(0x80);
+    uint64_t quote = word ^ MFI_EACH_BYTE('"');
+    uint64_t backslash = word ^ MFI_EACH_BYTE('\\');
     if ((word & high) != 0) {
         return false;
     }
-    uint64_t not_control = word + EACH_BYTE(0x80 - 0x20);
-    uint64_t is_delete = word + EACH_BYTE(1);
-    uint64_t not_quote = quote + EACH_BYTE(0x7f);
-    uint64_t not_backslash = backslash + EACH_BYTE(0x7f);
+    uint64_t not_control = word + MFI_EACH_BYTE(0x80 - 0x20);
+    uint64_t is_delete = word + MFI_EACH_BYTE(1);
+    uint64_t not_quote = quote + MFI_EACH_BYTE(0x7f);
+    uint64_t not_backslash = backslash + MFI_EACH_BYTE(0x7f);
     return (not_control & ~is_delete & not_quote & not_backslash & high) == high;
 }
 

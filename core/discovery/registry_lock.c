@@ -326,7 +326,7 @@ static mf_status wait_for_all(mfi_registry_lock *lock, uint64_t deadline_ns, mf_
         if (left_ms == 0) {
             return time_out(lock, busy, error);
         }
-        int pause_ms = 1 + (int)(mfi_random_u64() % most_ms);
+        int pause_ms = 1 + (int)(mfi_random_fast() % most_ms);
         (void)poll(NULL, 0, left_ms > 0 && left_ms < pause_ms ? left_ms : pause_ms);
         most_ms = most_ms < WAIT_MOST_MS / 2 ? most_ms * 2 : WAIT_MOST_MS;
     }

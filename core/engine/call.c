@@ -59,7 +59,7 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
                                  .now_ns = mfi_monotonic_ns(),
                                  .deadline_ns = request->deadline_ns};
     mfi_retry_verdict verdict =
-        mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_u64());
+        mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_fast());
     if (!verdict.again && span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
         mfi_observe_retry_suppressed(parent->runtime->observer, span, "circuit");
     }
@@ -77,7 +77,7 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
     span->received_ns = 0;
     span->has_server_times = false;
     span->response_bytes = 0;
-    mfi_call_new_span_id(&span->context);
+    mfi_span_id_new(span->context.span_id);
     *ret_wait_ns = verdict.wait_ns;
     return true;
 }

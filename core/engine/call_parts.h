@@ -23,7 +23,6 @@ mf_status mfi_call_check_name(const char *what, const char *name, mf_error *erro
 mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
                         const mf_call_options *options, mfi_call_request *ret, mf_error *error);
 void mfi_call_fill_span(mf_parent *parent, mfi_span *span, const mfi_call_request *request);
-void mfi_call_new_span_id(mf_context *context);
 
 /* ---- call.c ---- */
 /* Counts and reports the beginning. MF_ERR_TOO_MANY_CALLS: it has ended already. */

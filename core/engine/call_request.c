@@ -106,11 +106,6 @@ mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
 
 /* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
 
-void mfi_call_new_span_id(mf_context *context)
-{
-    mfi_span_id_new(context->span_id);
-}
-
 /* Empty before. */
 static void fill_context(mf_context *context, const mfi_call_request *request)
 {
@@ -127,7 +122,7 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
         mfi_trace_id_new(context->trace_id);
         context->trace_flags = 2; /* random trace id */
     }
-    mfi_call_new_span_id(context);
+    mfi_span_id_new(context->span_id);
     const char *correlation_id = request->options.correlation_id;
     if (correlation_id == NULL) {
         correlation_id = current != NULL && current->correlation_id[0] != '\0'

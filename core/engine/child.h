@@ -258,7 +258,6 @@ extern const mfi_driver_ops mfi_child_driver_ops;
 void mfi_child_on_stall(mfi_task *task);
 void mfi_child_on_stall_timer(mfi_timer *timer);
 bool mfi_child_burst(struct mf_child *child);
-mfi_call_in *mfi_child_next_call(struct mf_child *child);
 /* Takes all calls that wait; they still count as queued. */
 mfi_call_list mfi_child_take_calls(struct mf_child *child);
 /* Puts back what was taken and not begun, before all others. */

@@ -207,7 +207,7 @@ mfi_call_in *mfi_call_list_pop(mfi_call_list *list)
     return call;
 }
 
-mfi_call_in *mfi_child_next_call(mf_child *child)
+static mfi_call_in *next_call(mf_child *child)
 {
     mfi_call_in *call = mfi_call_list_pop(&child->calls);
     if (call != NULL) {
@@ -334,7 +334,7 @@ static void cancel_queued(mf_child *child)
         mfi_child_unqueue(child, call);
         mfi_child_cancel(child, call);
     }
-    for (mfi_call_in *call = NULL; (call = mfi_child_next_call(child)) != NULL;) {
+    for (mfi_call_in *call = NULL; (call = next_call(child)) != NULL;) {
         mfi_child_cancel(child, call);
     }
 }
@@ -395,7 +395,7 @@ void mfi_child_drop_all(mf_child *child)
         mfi_out_free(out);
     }
     mfi_peers_fini(child);
-    for (mfi_call_in *call = NULL; (call = mfi_child_next_call(child)) != NULL;) {
+    for (mfi_call_in *call = NULL; (call = next_call(child)) != NULL;) {
         mfi_call_in_free(call);
     }
 }

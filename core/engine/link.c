@@ -281,7 +281,7 @@ static void decide(mf_parent *parent, const char *why, const char *reason)
     mfi_mutex_lock(&parent->mutex);
     mfi_restart_decision decision =
         mfi_restart_decide(&parent->restart, parent->ready_ns != 0 ? now - parent->ready_ns : 0,
-                           now, mfi_random_u64());
+                           now, mfi_random_fast());
     parent->restarts += decision.again ? 1 : 0;
     mfi_mutex_unlock(&parent->mutex);
     parent->decision =

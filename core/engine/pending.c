@@ -149,11 +149,6 @@ bool mfi_slot_claim(mfi_slot *slot, uint64_t state)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-bool mfi_slot_claim_now(mfi_slot *slot)
-{
-    return mfi_slot_claim(slot, atomic_load_explicit(&slot->state, memory_order_acquire));
-}
-
 void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot)
 {
     if (slot == NULL) {

@@ -99,8 +99,6 @@ mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length,
                            uint64_t *ret_state);
 /* True for exactly one caller: the call's end is his to write. */
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state);
-/* Claims whatever is active in the slot now. */
-bool mfi_slot_claim_now(mfi_slot *slot);
 
 /* ---- Sent or not ----
  *

@@ -71,7 +71,7 @@ static mfi_pool_member *enter_one(mf_pool *pool, tried_set *tried, mfi_fitness *
             candidates[i].fitness = was_tried ? MFI_FIT_NOT : mfi_pool_fitness(member);
             candidates[i].load = mfi_member_calls_open(member->parent);
         }
-        uint32_t chosen = mfi_pool_choose(candidates, pool->size, mfi_random_u64());
+        uint32_t chosen = mfi_pool_choose(candidates, pool->size, mfi_random_fast());
         if (chosen == MFI_NOBODY) {
             return NULL;
         }
@@ -142,9 +142,8 @@ static void share_trace(mf_call_options *options, char traceparent[MFI_TRACEPARE
     const mf_context *current = mfi_context_current();
     if (options->traceparent == NULL && (current == NULL || current->trace_id[0] == '\0')) {
         char trace_id[33], span_id[17];
-        mfi_uuid trace = mfi_uuid_make(), span = mfi_uuid_make();
-        mfi_format_hex(trace_id, trace.bytes, 16);
-        mfi_format_hex(span_id, span.bytes + 8, 8);
+        mfi_trace_id_new(trace_id);
+        mfi_span_id_new(span_id);
         mfi_traceparent_format(traceparent, trace_id, span_id, 2); /* random trace id */
         options->traceparent = traceparent;
     }

@@ -23,7 +23,7 @@ const char *mfi_circuit_state_name(mfi_circuit_state state)
 static uint64_t system_random(void *user_data)
 {
     (void)user_data;
-    return mfi_random_u64();
+    return mfi_random_fast();
 }
 
 /* ---- The word ---- */

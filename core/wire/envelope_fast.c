@@ -37,7 +37,7 @@ static inline const uint8_t *take_map(const uint8_t *at, const uint8_t *end, uin
         return at + 1;
     }
     if (at[0] == 0xde && end - at >= 3) {
-        *ret_pairs = mfi_load_16(at + 1);
+        *ret_pairs = mfi_load_be16(at + 1);
         return at + 3;
     }
     return NULL;
@@ -231,7 +231,7 @@ static inline const uint8_t *take_integer(const uint8_t *at, const uint8_t *end,
 {
     mf_value value;
     if (*at == 0xcd && end - at >= 3) {
-        *ret_number = mfi_load_16(at + 1);
+        *ret_number = mfi_load_be16(at + 1);
         return at + 3;
     }
     at = mfi_head(at, end, &value);

@@ -10,11 +10,11 @@ static uint64_t load(const uint8_t *at, size_t width)
     case 1:
         return at[0];
     case 2:
-        return mfi_load_16(at);
+        return mfi_load_be16(at);
     case 4:
-        return mfi_load_32(at);
+        return mfi_load_be32(at);
     case 8:
-        return mfi_load_64(at);
+        return mfi_load_be64(at);
     default:
         return 0;
     }

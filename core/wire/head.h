@@ -9,30 +9,13 @@
 
 #include <multifrost/value.h>
 
+#include "base/bytes.h"
 #include "base/str.h"
 #include "core/wire/reader.h"
 
-/* Big-endian numbers, whatever the machine. */
-static inline uint16_t mfi_load_16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t mfi_load_32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static inline uint64_t mfi_load_64(const uint8_t *at)
-{
-    return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
-           (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
-           (uint64_t)at[6] << 8 | at[7];
-}
-
 static inline double mfi_load_double(const uint8_t *at)
 {
-    uint64_t bits = mfi_load_64(at);
+    uint64_t bits = mfi_load_be64(at);
     double number = 0;
     memcpy(&number, &bits, sizeof number);
     return number;

@@ -22,7 +22,7 @@ void mfi_packer_init(msgpack_packer *packer, mfi_buf *buf)
     msgpack_packer_init(packer, buf, append);
 }
 
-void mfi_pack_text(msgpack_packer *packer, const char *text, size_t length)
+static void pack_text(msgpack_packer *packer, const char *text, size_t length)
 {
     (void)msgpack_pack_str(packer, length);
     (void)msgpack_pack_str_body(packer, text, length);
@@ -30,7 +30,7 @@ void mfi_pack_text(msgpack_packer *packer, const char *text, size_t length)
 
 void mfi_pack_key(msgpack_packer *packer, const char *key)
 {
-    mfi_pack_text(packer, key, strlen(key));
+    pack_text(packer, key, strlen(key));
 }
 
 mf_status mfi_pack_failure(const mfi_buf *buf, const char *where, mf_error *error)
@@ -107,7 +107,7 @@ static mf_status pack_clean(const tree_walk *walk, const mf_value *value)
         status = check_bytes(walk, &text);
     }
     if (status == MF_OK) {
-        mfi_pack_text(walk->packer, (const char *)clean.data, clean.size);
+        pack_text(walk->packer, (const char *)clean.data, clean.size);
     }
     mfi_buf_fini(&clean);
     return status;
@@ -124,7 +124,7 @@ static mf_status pack_str(const tree_walk *walk, const mf_value *value)
                               : fail_at(walk, MF_ERR_INVALID_ARGUMENT,
                                         "a str that is not UTF-8: send it as bin");
     }
-    mfi_pack_text(walk->packer, value->as.str, value->length);
+    pack_text(walk->packer, value->as.str, value->length);
     return MF_OK;
 }
 

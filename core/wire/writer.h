@@ -11,7 +11,6 @@
 
 /* A packer that appends to buf; its errors show as buf->failed. */
 void mfi_packer_init(msgpack_packer *packer, mfi_buf *buf);
-void mfi_pack_text(msgpack_packer *packer, const char *text, size_t length);
 void mfi_pack_key(msgpack_packer *packer, const char *key); /* NUL-terminated */
 
 /* Appends one value that lies `depth` containers deep. where ("args", "result") begins the path
