@@ -218,7 +218,7 @@ static void test_peer_that_reads_nothing_holds_up_nobody(void)
     test_answer answer;
     int64_t made = 0;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.max_queued = BLOBS;
+    options.max_queued = BLOBS + 1; /* every blob may wait at once, and the count behind them */
     atomic_store(&blobs_made, 0);
     worker_create(&worker, &options);
     mf_check_int(mf_child_handle(worker.child, "blob", blob, NULL), MF_OK);
