@@ -311,6 +311,7 @@ static bool receive_all(mf_child *child)
         bytes += in->message.size;
         take_message(child, in);
         mfi_message_release(&child->spare->message);
+        child->one_by_one = child->one_by_one && child->received_in_row == 0;
         child->received_in_row++;
         if (child->one_by_one && child->calls.first != NULL) {
             return false;

@@ -115,7 +115,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
         status = make_metrics(runtime, &from, error);
     }
     if (status == MF_OK) {
-        status = mfi_messaging_zmq_create(&runtime->messaging, error);
+        status = mfi_messaging_create(&runtime->messaging, from.transport, error);
     }
     if (status == MF_OK) {
         status = mfi_loop_create(&runtime->loop, runtime->clock, on_late, runtime, error);

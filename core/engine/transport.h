@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <multifrost/error.h>
+#include <multifrost/runtime.h>
 
 #include "base/buf.h"
 
@@ -52,8 +53,8 @@ typedef enum mfi_peer_event {
 
 typedef struct mfi_transport mfi_transport;
 typedef struct mfi_transport_ops {
-    /* On MFI_IO_DONE the payload is on its way and may have been taken over: the buffer is then
-     * empty. On anything else it is untouched. */
+    /* On MFI_IO_DONE the payload leaves at once or with the next receive, and may have been taken
+     * over: the buffer is then empty. On anything else it is untouched. */
     mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
     /* ret_message is empty before. */
     mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
@@ -96,7 +97,10 @@ struct mfi_messaging {
     void (*destroy)(mfi_messaging *messaging);
 };
 
-/* libzmq's. */
 mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *error);
+mf_status mfi_messaging_direct_create(mfi_messaging **ret_messaging, mf_error *error);
+/* The one that is asked for, by the environment if need be. */
+mf_status mfi_messaging_create(mfi_messaging **ret_messaging, mf_transport transport,
+                               mf_error *error);
 
 #endif

@@ -39,16 +39,6 @@ typedef struct zmq_transport {
     bool binds;
 } zmq_transport;
 
-void mfi_message_release(mfi_message *message)
-{
-    if (message->release != NULL) {
-        message->release(message);
-        message->release = NULL;
-        message->data = NULL;
-        message->size = 0;
-    }
-}
-
 /* libzmq allows 1,023 sockets, and a parent has three, with the two of its monitor. It touches a
  * table of them at its first socket, so there are no more than the descriptors allow parents. */
 static int most_sockets(void)

@@ -25,6 +25,13 @@ MF_EXTERN_C_BEGIN
  */
 typedef struct mf_runtime mf_runtime;
 
+/** What carries the messages. Both speak ZeroMQ's protocol: peers need not have the same. */
+typedef enum mf_transport {
+    MF_TRANSPORT_DEFAULT = 0, /**< COMLINK_TRANSPORT ("direct" or "libzmq"), else direct. */
+    MF_TRANSPORT_LIBZMQ,      /**< The library, with its threads. */
+    MF_TRANSPORT_DIRECT       /**< The calling thread uses the sockets itself: faster, smaller. */
+} mf_transport;
+
 /** Set by MF_RUNTIME_OPTIONS_INIT; zero means the default. Texts are copied. */
 typedef struct mf_runtime_options {
     size_t struct_size;
@@ -38,6 +45,7 @@ typedef struct mf_runtime_options {
     bool no_metrics;               /**< Calls are not measured. */
     int32_t log_sample_first;      /**< As in mf_log_options: default 0, all are kept. */
     int32_t log_sample_thereafter;
+    mf_transport transport;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
@@ -47,7 +55,8 @@ typedef struct mf_runtime_options {
  * @param ret_runtime On MF_OK for mf_runtime_destroy(); untouched on failure.
  * @param options     NULL for defaults. Copied.
  * @param error       NULL, or filled on failure.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, or COMLINK_LOG_LEVEL); MF_ERR_IO naming the
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, COMLINK_LOG_LEVEL, or
+ *         COMLINK_TRANSPORT); MF_ERR_IO naming the
  *         log file; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
  * @par Threads Thread-safe.
  */
