@@ -52,6 +52,16 @@ function(mf_integration_test name)
         ENVIRONMENT "${MF_TEST_ENVIRONMENT}")
 endfunction()
 
+# mf_libzmq_test(test target): a test of before once more, with libzmq as the transport.
+function(mf_libzmq_test test target)
+    add_test(NAME ${test}.libzmq COMMAND ${target})
+    foreach(property LABELS TIMEOUT ENVIRONMENT)
+        get_property(value TEST ${test} PROPERTY ${property})
+        set_property(TEST ${test}.libzmq PROPERTY ${property} "${value}")
+    endforeach()
+    set_property(TEST ${test}.libzmq APPEND PROPERTY ENVIRONMENT "COMLINK_TRANSPORT=libzmq")
+endfunction()
+
 # mf_script_test(name LABEL label COMMAND ... [ENV ...] [TIMEOUT s]): a Python program.
 function(mf_script_test name)
     cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "COMMAND;ENV" ${ARGN})
