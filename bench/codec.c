@@ -240,19 +240,9 @@ static void check_same_bytes(void)
 static void report(const subject *of)
 {
     char name[64];
-    bench_report(&(bench_figure){.bench = "codec",
-                                 .name = of->name,
-                                 .unit = "ns",
-                                 .values = &of->own_ns,
-                                 .goal = BENCH_AT_MOST,
-                                 .target = of->target});
+    bench_report_ns("codec", of->name, &of->own_ns, NULL, NULL, of->target);
     (void)snprintf(name, sizeof name, "%s, against msgpack-c", of->name);
-    bench_report(&(bench_figure){.bench = "codec",
-                                 .name = name,
-                                 .unit = "ns",
-                                 .values = &of->own_ns,
-                                 .against = "msgpack-c",
-                                 .peers = &of->peer_ns});
+    bench_report_ns("codec", name, &of->own_ns, "msgpack-c", &of->peer_ns, 0);
 }
 
 int main(int argc, char **argv)

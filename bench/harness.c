@@ -176,7 +176,7 @@ void bench_report(const bench_figure *figure)
                      peer, judged);
         print_spread("ratio_spread", figure->values, figure->peers);
     }
-    if (figure->goal != BENCH_NO_GOAL) {
+    if (figure->target > 0) {
         bool met =
             figure->goal == BENCH_AT_MOST ? judged <= figure->target : judged >= figure->target;
         (void)printf(",\"goal\":\"%s\",\"target\":%.6g,\"met\":%s",
@@ -185,6 +185,19 @@ void bench_report(const bench_figure *figure)
     }
     (void)printf(",\"rounds\":%u,\"machine\":\"%s\"}\n", figure->values->count, machine());
     (void)fflush(stdout);
+}
+
+void bench_report_ns(const char *bench, const char *name, const bench_series *values,
+                     const char *against, const bench_series *peers, double most)
+{
+    bench_report(&(bench_figure){.bench = bench,
+                                 .name = name,
+                                 .unit = "ns",
+                                 .values = values,
+                                 .against = against,
+                                 .peers = peers,
+                                 .goal = BENCH_AT_MOST,
+                                 .target = most});
 }
 
 /* ---- Other processes ---- */

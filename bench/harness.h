@@ -44,7 +44,7 @@ typedef struct bench_series {
 void bench_add(bench_series *series, double value);
 double bench_median(const bench_series *series);
 
-typedef enum bench_goal { BENCH_NO_GOAL, BENCH_AT_MOST, BENCH_AT_LEAST } bench_goal;
+typedef enum bench_goal { BENCH_AT_MOST, BENCH_AT_LEAST } bench_goal;
 
 /* One line of the results. The target is one for the ratio where there is a peer, else for the
  * value. */
@@ -56,10 +56,13 @@ typedef struct bench_figure {
     const char *against;       /* NULL: no peer */
     const bench_series *peers; /* of the same rounds */
     bench_goal goal;
-    double target;
+    double target; /* 0: no goal */
 } bench_figure;
 /* Prints it as one line of JSON: medians, their ratio, the ratios' spread over the rounds. */
 void bench_report(const bench_figure *figure);
+/* Of nanoseconds, at most so many, or so much of the peer's; 0: no goal. */
+void bench_report_ns(const char *bench, const char *name, const bench_series *values,
+                     const char *against, const bench_series *peers, double most);
 
 /* ---- Other processes ---- */
 typedef struct bench_process {

@@ -268,19 +268,6 @@ static double round_of(const subject *measured, unsigned threads, unsigned count
     return cpu_ns / ((double)threads * count);
 }
 
-static void report(const char *name, const bench_series *values, const char *against,
-                   const bench_series *peers, double target)
-{
-    bench_report(&(bench_figure){.bench = "instruments",
-                                 .name = name,
-                                 .unit = "ns",
-                                 .values = values,
-                                 .against = against,
-                                 .peers = peers,
-                                 .goal = target > 0 ? BENCH_AT_MOST : BENCH_NO_GOAL,
-                                 .target = target});
-}
-
 /* Our own time has a goal; the ratios have one too, that it is not slower. */
 static void compare(const bench_options *options, const char *name, const subject *subjects,
                     size_t subject_count, unsigned threads, double most_ns)
@@ -291,9 +278,9 @@ static void compare(const bench_options *options, const char *name, const subjec
             bench_add(&series[i], round_of(&subjects[i], threads, bench_scaled(options, RECORDS)));
         }
     }
-    report(name, &series[0], NULL, NULL, most_ns);
+    bench_report_ns("instruments", name, &series[0], NULL, NULL, most_ns);
     for (size_t i = 1; i < subject_count; i++) {
-        report(name, &series[0], subjects[i].name, &series[i], 1);
+        bench_report_ns("instruments", name, &series[0], subjects[i].name, &series[i], 1);
     }
 }
 

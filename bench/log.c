@@ -201,19 +201,6 @@ static double observed_ns(mf_logger *silent, unsigned calls)
 
 /* ---- Results ---- */
 
-static void report(const char *name, const bench_series *values, const char *against,
-                   const bench_series *peers, double target)
-{
-    bench_report(&(bench_figure){.bench = "log",
-                                 .name = name,
-                                 .unit = "ns",
-                                 .values = values,
-                                 .against = against,
-                                 .peers = peers,
-                                 .goal = target > 0 ? BENCH_AT_MOST : BENCH_NO_GOAL,
-                                 .target = target});
-}
-
 /* One value of each kind for each round. */
 typedef struct figures {
     bench_series p50, burst, cpu;
@@ -256,14 +243,15 @@ static void run(const bench_options *options, const char *path, const char *peer
         add_round(&theirs, round_of(&peer, &span, fills), clock_ns);
 #endif
     }
-    report("log record in the caller p50", &own.p50, NULL, NULL, 60);
-    report("log record without a sink, mean", &silent.burst, NULL, NULL, 5);
+    bench_report_ns("log", "log record in the caller p50", &own.p50, NULL, NULL, 60);
+    bench_report_ns("log", "log record without a sink, mean", &silent.burst, NULL, NULL, 5);
     if (against != NULL) {
-        report("log record in the caller p50", &own.p50, against, &theirs.p50, 0.07);
+        bench_report_ns("log", "log record in the caller p50", &own.p50, against, &theirs.p50,
+                        0.07);
     }
-    report("call observed by metrics, no sink, mean", &observed, NULL, NULL, 60);
-    report("log record in a burst, mean", &own.burst, against, &theirs.burst, 0);
-    report("log record, CPU of all threads", &own.cpu, against, &theirs.cpu, 0);
+    bench_report_ns("log", "call observed by metrics, no sink, mean", &observed, NULL, NULL, 60);
+    bench_report_ns("log", "log record in a burst, mean", &own.burst, against, &theirs.burst, 0);
+    bench_report_ns("log", "log record, CPU of all threads", &own.cpu, against, &theirs.cpu, 0);
 #ifdef BENCH_WITH_SPDLOG
     bench_spdlog_end(peer_log);
 #endif

@@ -24,6 +24,7 @@ typedef struct bench_peer {
 
 /* Each ends the program if it cannot start. */
 bench_peer bench_peer_multifrost(void);
+bench_peer bench_peer_multifrost_on_libzmq(void);
 bench_peer bench_peer_zmq(void);         /* bare DEALER/ROUTER: opaque bytes of the same sizes */
 bench_peer bench_peer_zmq_msgpack(void); /* the same, encoded and decoded by msgpack-c */
 bench_peer bench_peer_grpc(void);

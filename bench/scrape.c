@@ -229,7 +229,7 @@ static void compare_cpu(const bench_options *options)
     bench_report(&figure);
     figure.against = "static body of that size, libmicrohttpd";
     figure.peers = &fixed;
-    figure.goal = BENCH_NO_GOAL;
+    figure.target = 0;
     bench_report(&figure);
 }
 

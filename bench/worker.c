@@ -27,12 +27,6 @@ static mf_status echo(mf_request *request, mf_reply *reply, void *user_data)
     return mf_reply_set(reply, value);
 }
 
-static bool is_off(const char *name)
-{
-    const char *value = getenv(name);
-    return value != NULL && strcmp(value, "off") == 0;
-}
-
 int main(int argc, char **argv)
 {
     mf_runtime *runtime = NULL;
@@ -41,7 +35,8 @@ int main(int argc, char **argv)
     mf_runtime_options runtime_options = MF_RUNTIME_OPTIONS_INIT;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     runtime_options.role = "child";
-    runtime_options.no_metrics = is_off("BENCH_METRICS");
+    const char *metrics = getenv("BENCH_METRICS");
+    runtime_options.no_metrics = metrics != NULL && strcmp(metrics, "off") == 0;
     options.service_id = argc > 1 ? argv[1] : NULL;
     mf_status status = mf_runtime_create(&runtime, &runtime_options, &error);
     if (status == MF_OK) {

@@ -164,6 +164,7 @@ double bench_multifrost_threads(void *user_data, unsigned threads, unsigned call
 bench_peer bench_peer_instrumented(const bench_instruments *instruments)
 {
     static const char *const quiet[] = {"BENCH_METRICS=off", NULL};
+    static const char *const on_libzmq[] = {"COMLINK_TRANSPORT=libzmq", NULL};
     char program[4096];
     mf_error error = MF_ERROR_INIT;
     mf_runtime_options runtime_options = MF_RUNTIME_OPTIONS_INIT;
@@ -179,7 +180,8 @@ bench_peer bench_peer_instrumented(const bench_instruments *instruments)
     runtime_options.log_sample_first = instruments->log_sample_first;
     runtime_options.log_sample_thereafter = instruments->log_sample_thereafter;
     options.program = bench_sibling("bench_worker", program, sizeof program);
-    options.env = instruments->no_metrics ? quiet : NULL;
+    runtime_options.transport = instruments->on_libzmq ? MF_TRANSPORT_LIBZMQ : MF_TRANSPORT_DEFAULT;
+    options.env = instruments->no_metrics ? quiet : instruments->on_libzmq ? on_libzmq : NULL;
     mf_status status = mf_runtime_create(&self->runtime, &runtime_options, &error);
     if (status == MF_OK) {
         options.runtime = self->runtime;
@@ -201,4 +203,10 @@ bench_peer bench_peer_instrumented(const bench_instruments *instruments)
 bench_peer bench_peer_multifrost(void)
 {
     return bench_peer_instrumented(&(bench_instruments){.name = "multifrost"});
+}
+
+bench_peer bench_peer_multifrost_on_libzmq(void)
+{
+    return bench_peer_instrumented(
+        &(bench_instruments){.name = "multifrost on libzmq", .on_libzmq = true});
 }

@@ -10,6 +10,7 @@ typedef struct bench_instruments {
     const char *log_file; /* NULL: none, as by default */
     int log_sample_first; /* 0: every record is kept */
     int log_sample_thereafter;
+    bool on_libzmq; /* both ends: libzmq as the transport */
 } bench_instruments;
 
 bench_peer bench_peer_instrumented(const bench_instruments *instruments);
