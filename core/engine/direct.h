@@ -25,6 +25,8 @@ typedef struct mfi_direct_peer {
 /* Connections that were closed with something left to send; a thread of their own sends it. */
 typedef struct mfi_lingering mfi_lingering;
 mfi_lingering *mfi_lingering_create(void); /* NULL without memory */
+/* Sends what it can; true when that was all, or nobody takes it. */
+bool mfi_linger_is_over(mfi_direct_peer *peer);
 /* Takes the peer over. */
 void mfi_linger(mfi_lingering *lingering, mfi_direct_peer *peer, int64_t linger_ms);
 void mfi_lingering_destroy(mfi_lingering *lingering); /* waits for all */

@@ -1,13 +1,17 @@
 /* Connections that were closed with something left to send. One thread sends it, while there are
- * any; as a rule the kernel took all before, and there is none. */
-#include <errno.h>
+ * any; as a rule the kernel took all before, and there is none. What still comes is read and
+ * forgotten: a kernel that has something unread when a socket is closed throws away what it was to
+ * send. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "core/engine/direct.h"
 
 #define LOOKED_AT 64 /* at once; the others wait for their turn */
+#define LOOK_MS 50   /* at least so often: at the others, those that are new, the time */
+#define DISCARDS 64
 
 struct mfi_lingering {
     mfi_mutex mutex;
@@ -26,6 +30,18 @@ mfi_lingering *mfi_lingering_create(void)
     return lingering;
 }
 
+bool mfi_linger_is_over(mfi_direct_peer *peer)
+{
+    char unread[4096];
+    mfi_io io = mfi_connection_flush(&peer->connection);
+    for (int i = 0; i < DISCARDS; i++) {
+        if (recv(peer->connection.fd, unread, sizeof unread, MSG_DONTWAIT) <= 0) {
+            break;
+        }
+    }
+    return io != MFI_IO_AGAIN;
+}
+
 static void end(mfi_direct_peer *peer)
 {
     mfi_connection_fini(&peer->connection);
@@ -38,11 +54,11 @@ static void send_some(mfi_direct_peer **list)
     uint64_t now = mfi_monotonic_ns();
     for (mfi_direct_peer **link = list; *link != NULL;) {
         mfi_direct_peer *peer = *link;
-        if (mfi_connection_flush(&peer->connection) == MFI_IO_AGAIN && now < peer->deadline_ns) {
-            link = &peer->next;
-        } else {
+        if (now >= peer->deadline_ns || mfi_linger_is_over(peer)) {
             *link = peer->next;
             end(peer);
+        } else {
+            link = &peer->next;
         }
     }
 }
@@ -51,12 +67,10 @@ static void wait_for_room(const mfi_direct_peer *list)
 {
     struct pollfd fds[LOOKED_AT];
     nfds_t count = 0;
-    uint64_t until = MFI_NEVER;
     for (const mfi_direct_peer *peer = list; peer != NULL && count < LOOKED_AT; peer = peer->next) {
         fds[count++] = (struct pollfd){.fd = peer->connection.fd, .events = POLLOUT};
-        until = peer->deadline_ns < until ? peer->deadline_ns : until;
     }
-    (void)poll(fds, count, mfi_poll_timeout_ms(until, mfi_monotonic_ns()));
+    (void)poll(fds, count, LOOK_MS);
 }
 
 static void *run(void *argument)

@@ -18,6 +18,7 @@
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS) /* after there was no descriptor left */
 #define CONNECTIONS_MAX 8192
 #define BACKLOG 128
+#define ACCEPTS_PER_LOOK 16
 #define EVENTS_MAX 65536 /* peer events that wait for the engine thread; more are lost */
 
 /* Beside the places of connections, what an event of the epoll may be about. */
@@ -239,9 +240,9 @@ static void listen_again(mfi_direct *self, uint32_t events)
     (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_MOD, self->listen_fd, &wanted);
 }
 
-static void accept_all(mfi_direct *self)
+static void accept_some(mfi_direct *self)
 {
-    for (;;) {
+    for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the others */
         int fd = accept4(self->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             /* It would be ready all the time. */
@@ -329,7 +330,7 @@ void mfi_direct_look(mfi_direct *self)
     }
     /* Last: places of the table get others. */
     if (accepts) {
-        accept_all(self);
+        accept_some(self);
     }
     if (is_late) {
         on_timer(self);

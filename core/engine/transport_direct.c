@@ -22,6 +22,7 @@
 
 #define ROUTE_BYTES 8
 #define GUESSES_PER_LOOK 64
+#define AT_ONCE_BYTES (64 * 1024)
 #define BUSY_BYTES 1024 /* several messages */
 
 typedef struct direct_messaging {
@@ -52,6 +53,9 @@ static mfi_io direct_send(mfi_transport *base, const mfi_route *route, mfi_buf *
     }
     if (io == MFI_IO_DONE) {
         mfi_direct_touch(self, peer);
+        if (peer->connection.waiting_bytes >= AT_ONCE_BYTES && (peer->watched & EPOLLOUT) == 0) {
+            mfi_direct_flush(self, peer); /* the peer can begin with it */
+        }
     }
     return io;
 }
@@ -207,11 +211,10 @@ static void direct_close(mfi_transport *base)
 {
     mfi_direct *self = (mfi_direct *)base;
     close_fd(self->listen_fd);
-    mfi_direct_flush_all(self);
     for (uint32_t i = 0; i < self->capacity; i++) {
         mfi_direct_peer *peer = self->peers[i];
         if (peer != NULL && peer->connection.phase == MFI_CONNECTION_UP &&
-            mfi_connection_has_unsent(&peer->connection)) {
+            !mfi_linger_is_over(peer)) {
             mfi_linger(self->lingering, peer, self->options.linger_ms);
         } else if (peer != NULL) {
             mfi_connection_fini(&peer->connection);
