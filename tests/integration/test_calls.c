@@ -10,20 +10,14 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 static mf_parent *start_worker(mf_runtime *runtime, int32_t max_in_flight)
 {
-    mf_parent *parent = NULL;
-    mf_error error = MF_ERROR_INIT;
-    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    mf_parent_options options = worker_options();
     options.runtime = runtime;
-    options.program = mf_test_build_path("tests/conformance/conformance_child");
-    options.target = "math";
     options.max_in_flight = max_in_flight;
-    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
-    mf_check_int(mf_parent_start(parent, &error), MF_OK);
-    mf_check_str(error.message, "");
-    return parent;
+    return start(&options);
 }
 
 static void test_results_and_errors(void)
@@ -74,46 +68,6 @@ static void test_deadline(void)
     mf_check_int(stats.calls_total, 2);
     mf_check_int(stats.calls_failed, 1);
     mf_check_int(stats.late_replies, 1);
-    mf_parent_destroy(parent);
-}
-
-typedef struct late_call {
-    mf_parent *parent;
-    int64_t timeout_ms;
-    int64_t took_ms;
-    mf_status status;
-    pthread_t thread;
-} late_call;
-
-static void *call_too_late(void *argument)
-{
-    late_call *at = argument;
-    mf_call_options options = MF_CALL_OPTIONS_INIT;
-    options.timeout_ms = at->timeout_ms;
-    int64_t before = mf_test_now_ms();
-    at->status = mf_call_with(at->parent, "sleep_ms", MF_ARGS(4000), &options, NULL, NULL);
-    at->took_ms = mf_test_now_ms() - before;
-    return NULL;
-}
-
-/* One of the callers drives, the others wait for their turn; near and far deadlines are minded by
- * different threads. */
-static void test_far_deadlines(void)
-{
-    mf_parent *parent = start_worker(NULL, 0);
-    late_call calls[] = {
-        {.timeout_ms = 1600}, {.timeout_ms = 1100}, {.timeout_ms = 300}, {.timeout_ms = 2000}};
-    const size_t count = sizeof calls / sizeof calls[0];
-    for (size_t i = 0; i < count; i++) {
-        calls[i].parent = parent;
-        mf_check_int(pthread_create(&calls[i].thread, NULL, call_too_late, &calls[i]), 0);
-    }
-    for (size_t i = 0; i < count; i++) {
-        pthread_join(calls[i].thread, NULL);
-        mf_check_int(calls[i].status, MF_ERR_TIMEOUT);
-        mf_check(calls[i].took_ms >= calls[i].timeout_ms);
-        mf_check(calls[i].took_ms < calls[i].timeout_ms + 1000);
-    }
     mf_parent_destroy(parent);
 }
 
@@ -514,7 +468,6 @@ static const mf_test tests[] = {
     {"input__bad_arguments_are_named_and_nothing_is_lost", test_bad_arguments_are_named},
     {"calls__results_and_errors", test_results_and_errors},
     {"calls__deadline_ends_the_wait", test_deadline},
-    {"calls__far_deadlines_end_the_wait", test_far_deadlines},
     {"calls__before_start_and_after_stop_are_refused", test_call_before_start_and_after_stop},
     {"calls__starts_that_fail_say_why", test_starts_that_fail},
     {"calls__killed_worker_fails_pending_calls", test_killed_worker_fails_pending_calls},

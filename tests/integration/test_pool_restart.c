@@ -9,10 +9,11 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 #define MEMBERS 4
 
-static mf_parent_options worker_options(void)
+static mf_parent_options member_options(void)
 {
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.program = mf_test_build_path("tests/conformance/conformance_child");
@@ -36,7 +37,7 @@ static mf_pool *make_pool(const mf_parent_options *parent, int32_t workers, int3
 static mf_pool *start_pool(int32_t workers)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_parent_options parent = worker_options();
+    mf_parent_options parent = member_options();
     mf_pool *pool = make_pool(&parent, workers, 0);
     mf_check_int(mf_pool_start(pool, &error), MF_OK);
     return pool;
@@ -47,7 +48,7 @@ static mf_pool *start_pool(int32_t workers)
 static void test_failed_start_stops_all(void)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_parent_options parent = worker_options();
+    mf_parent_options parent = member_options();
     parent.program = "false";
     mf_pool *pool = make_pool(&parent, 3, 0);
     mf_check_int(mf_pool_start(pool, &error), MF_ERR_START_FAILED);
@@ -67,7 +68,7 @@ static mf_parent_options one_fails(char *env, size_t size)
     static _Atomic(int) count = 0;
     static char worker[512];
     static const char *list[3];
-    mf_parent_options parent = worker_options();
+    mf_parent_options parent = member_options();
     (void)snprintf(env, size, "TAKEN=%s/taken-%d", mf_test_temp_dir(), count++);
     (void)snprintf(worker, sizeof worker, "WORKER=%s", parent.program);
     list[0] = env;
@@ -106,7 +107,7 @@ static void test_bad_options_are_named(void)
 {
     static const char *const twice[] = {"a", "b", "a", NULL};
     static const char *const none[] = {NULL};
-    mf_parent_options parent = worker_options();
+    mf_parent_options parent = member_options();
     mf_pool_options options = MF_POOL_OPTIONS_INIT;
     check_refused(&options, "parent is missing");
     options.parent = &parent;
@@ -303,11 +304,6 @@ static void test_only_one_at_a_time(void)
     mf_pool_destroy(pool);
 }
 
-static bool is_ready(void *parent)
-{
-    return mf_parent_get_state(parent) == MF_PARENT_READY;
-}
-
 static bool is_not_ready(void *parent)
 {
     return !is_ready(parent);
@@ -334,7 +330,7 @@ static void test_automatic_restart(void)
     mf_runtime *runtime = NULL;
     mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
     const mf_probe *probe = mf_runtime_probe(runtime);
-    mf_parent_options parent = worker_options();
+    mf_parent_options parent = member_options();
     parent.runtime = runtime;
     parent.auto_restart = true;
     parent.restart_backoff_ms = 400;

@@ -9,6 +9,7 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 /* The test's temporary directory is their home. */
 static pid_t start_service(const char *name)
@@ -67,11 +68,6 @@ static uint64_t calls_of(mf_pool *pool, uint32_t index)
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
     mf_check_int(mf_parent_read_stats(mf_pool_member(pool, index), &stats, NULL), MF_OK);
     return stats.calls_total;
-}
-
-static bool is_ready(void *parent)
-{
-    return mf_parent_get_state(parent) == MF_PARENT_READY;
 }
 
 static bool is_away(void *parent)

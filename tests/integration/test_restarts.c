@@ -15,6 +15,7 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 /* Stands before that of the C library: of the next descriptors that the engine adds, this one
  * fails. */
@@ -36,41 +37,6 @@ __attribute__((visibility("default"))) int epoll_ctl(int epoll_fd, int operation
         return -1;
     }
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
-}
-
-static mf_parent_options worker_options(void)
-{
-    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
-    options.program = mf_test_build_path("tests/conformance/conformance_child");
-    options.target = "math";
-    return options;
-}
-
-static mf_parent *start(const mf_parent_options *options)
-{
-    mf_parent *parent = NULL;
-    mf_error error = MF_ERROR_INIT;
-    mf_check_int(mf_parent_create(&parent, options, &error), MF_OK);
-    mf_check_int(mf_parent_start(parent, &error), MF_OK);
-    mf_check_str(error.message, "");
-    return parent;
-}
-
-static mf_parent_stats stats_of(mf_parent *parent)
-{
-    mf_parent_stats stats = MF_PARENT_STATS_INIT;
-    mf_check_int(mf_parent_read_stats(parent, &stats, NULL), MF_OK);
-    return stats;
-}
-
-static bool is_ready(void *data)
-{
-    return mf_parent_get_state(data) == MF_PARENT_READY;
-}
-
-static bool is_restarting(void *data)
-{
-    return mf_parent_get_state(data) == MF_PARENT_RESTARTING;
 }
 
 static void restart(mf_parent *parent)

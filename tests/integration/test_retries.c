@@ -1,4 +1,5 @@
 /* Retries, cancellation, and waiting for several calls at once. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,30 +8,17 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
-static mf_parent *start(mf_runtime *runtime, bool fail_fast)
+static mf_parent *start_supervised(mf_runtime *runtime, bool fail_fast)
 {
-    mf_parent *parent = NULL;
-    mf_error error = MF_ERROR_INIT;
-    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    mf_parent_options options = worker_options();
     options.runtime = runtime;
-    options.program = mf_test_build_path("tests/conformance/conformance_child");
-    options.target = "math";
     options.auto_restart = true;
     options.fail_fast = fail_fast;
     options.restart_backoff_ms = 50;
     options.circuit_open_ms = 50;
-    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
-    mf_check_int(mf_parent_start(parent, &error), MF_OK);
-    mf_check_str(error.message, "");
-    return parent;
-}
-
-static mf_parent_stats stats_of(mf_parent *parent)
-{
-    mf_parent_stats stats = MF_PARENT_STATS_INIT;
-    mf_check_int(mf_parent_read_stats(parent, &stats, NULL), MF_OK);
-    return stats;
+    return start(&options);
 }
 
 static bool exposition_has(mf_runtime *runtime, const char *line)
@@ -72,7 +60,7 @@ static void test_idempotent_call_survives_a_crash(void)
     options.retry = &retry;
     options.idempotent = true;
     mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
-    mf_parent *parent = start(runtime, false);
+    mf_parent *parent = start_supervised(runtime, false);
     mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(400), &options, &future, &error),
                  MF_OK);
     kill_while_it_sleeps(runtime, parent);
@@ -98,7 +86,7 @@ static void test_other_calls_are_not_repeated(void)
     mf_call_options options = MF_CALL_OPTIONS_INIT;
     options.retry = &retry;
     mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
-    mf_parent *parent = start(runtime, false);
+    mf_parent *parent = start_supervised(runtime, false);
     mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(60000), &options, &future, &error),
                  MF_OK);
     kill_while_it_sleeps(runtime, parent);
@@ -121,7 +109,7 @@ static void test_refused_call_is_tried_again(void)
     retry.max_attempts = 10; /* the budget is full at the start, and pays for as many */
     retry.backoff_ms = 50;
     options.retry = &retry;
-    mf_parent *parent = start(NULL, true); /* fails fast while it restarts */
+    mf_parent *parent = start_supervised(NULL, true); /* fails fast while it restarts */
     mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
     /* Whether it is refused or lost with the worker is a race; refused it must be tried again. */
     mf_status status = MF_ERR_WORKER_EXITED;
@@ -142,7 +130,7 @@ static void test_answers_are_final(void)
     mf_call_options options = MF_CALL_OPTIONS_INIT;
     options.retry = &retry;
     options.idempotent = true;
-    mf_parent *parent = start(NULL, false);
+    mf_parent *parent = start_supervised(NULL, false);
     mf_check_int(mf_call_with(parent, "divide", MF_ARGS(1, 0), &options, NULL, &error),
                  MF_ERR_REMOTE);
     mf_check_int(mf_call_with(parent, "nope", MF_NO_ARGS, &options, NULL, &error),
@@ -162,7 +150,7 @@ static void test_attempts_share_the_timeout(void)
     options.retry = &retry;
     options.idempotent = true;
     options.timeout_ms = 350;
-    mf_parent *parent = start(NULL, false);
+    mf_parent *parent = start_supervised(NULL, false);
     int64_t before = mf_test_now_ms();
     mf_check_int(mf_call_with(parent, "sleep_ms", MF_ARGS(2000), &options, NULL, &error),
                  MF_ERR_TIMEOUT);
@@ -184,7 +172,7 @@ static void test_timed_out_attempt_names_its_own_time(void)
     options.retry = &retry;
     options.idempotent = true;
     options.timeout_ms = 20000;
-    mf_parent *parent = start(NULL, false);
+    mf_parent *parent = start_supervised(NULL, false);
     mf_check_int(mf_call_with(parent, "sleep_ms", MF_ARGS(1000), &options, NULL, &error),
                  MF_ERR_TIMEOUT);
     mf_check_str(error.message, "Function 'sleep_ms' timed out after 50 ms (attempt 2)");
@@ -203,7 +191,7 @@ static void test_cancelled_future_ends_at_once(void)
     mf_retry_policy retry = MF_RETRY_POLICY_INIT;
     mf_call_options options = MF_CALL_OPTIONS_INIT;
     options.retry = &retry;
-    mf_parent *parent = start(NULL, false);
+    mf_parent *parent = start_supervised(NULL, false);
     mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(1000), NULL, &plain, &error), MF_OK);
     mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(1000), &options, &retried, &error),
                  MF_OK);
@@ -228,7 +216,7 @@ static void test_gather(void)
     size_t index = CALLS;
     mf_error error = MF_ERROR_INIT;
     mf_future *futures[CALLS + 1] = {0};
-    mf_parent *parent = start(NULL, false);
+    mf_parent *parent = start_supervised(NULL, false);
     for (int64_t i = 0; i < CALLS; i++) {
         mf_check_int(mf_call_future(parent, "add", MF_ARGS(i, i), NULL, &futures[i], &error),
                      MF_OK);
@@ -261,7 +249,7 @@ static void test_bad_policies_are_named(void)
     mf_retry_policy retry = MF_RETRY_POLICY_INIT;
     mf_call_options options = MF_CALL_OPTIONS_INIT;
     options.retry = &retry;
-    mf_parent *parent = start(NULL, false);
+    mf_parent *parent = start_supervised(NULL, false);
     retry.max_attempts = -1;
     mf_check_int(mf_call_with(parent, "ping", MF_NO_ARGS, &options, NULL, &error),
                  MF_ERR_INVALID_ARGUMENT);
@@ -274,7 +262,50 @@ static void test_bad_policies_are_named(void)
     mf_parent_destroy(parent);
 }
 
+/* ---- Deadlines ---- */
+
+typedef struct late_call {
+    mf_parent *parent;
+    int64_t timeout_ms;
+    int64_t took_ms;
+    mf_status status;
+    pthread_t thread;
+} late_call;
+
+static void *call_too_late(void *argument)
+{
+    late_call *at = argument;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.timeout_ms = at->timeout_ms;
+    int64_t before = mf_test_now_ms();
+    at->status = mf_call_with(at->parent, "sleep_ms", MF_ARGS(4000), &options, NULL, NULL);
+    at->took_ms = mf_test_now_ms() - before;
+    return NULL;
+}
+
+/* One of the callers drives, the others wait for their turn; near and far deadlines are minded by
+ * different threads. */
+static void test_far_deadlines(void)
+{
+    mf_parent *parent = start_supervised(NULL, false);
+    late_call calls[] = {
+        {.timeout_ms = 1600}, {.timeout_ms = 1100}, {.timeout_ms = 300}, {.timeout_ms = 2000}};
+    const size_t count = sizeof calls / sizeof calls[0];
+    for (size_t i = 0; i < count; i++) {
+        calls[i].parent = parent;
+        mf_check_int(pthread_create(&calls[i].thread, NULL, call_too_late, &calls[i]), 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(calls[i].thread, NULL);
+        mf_check_int(calls[i].status, MF_ERR_TIMEOUT);
+        mf_check(calls[i].took_ms >= calls[i].timeout_ms);
+        mf_check(calls[i].took_ms < calls[i].timeout_ms + 1000);
+    }
+    mf_parent_destroy(parent);
+}
+
 static const mf_test tests[] = {
+    {"calls__far_deadlines_end_the_wait", test_far_deadlines},
     {"retry__an_idempotent_call_survives_a_crash", test_idempotent_call_survives_a_crash},
     {"retry__other_calls_are_not_repeated", test_other_calls_are_not_repeated},
     {"retry__a_refused_call_is_tried_again", test_refused_call_is_tried_again},

@@ -10,6 +10,7 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 static mf_runtime *make_runtime(void)
 {
@@ -44,11 +45,6 @@ static void check_add(mf_parent *parent)
     mf_check_str(error.message, "");
     mf_check_int(mf_result_int(result), 42);
     mf_result_destroy(result);
-}
-
-static bool is_ready(void *data)
-{
-    return mf_parent_get_state(data) == MF_PARENT_READY;
 }
 
 static bool lacks_room(void *data)

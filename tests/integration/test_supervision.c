@@ -10,43 +10,15 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 static mf_parent_options supervised(void)
 {
-    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
-    options.program = mf_test_build_path("tests/conformance/conformance_child");
-    options.target = "math";
+    mf_parent_options options = worker_options();
     options.auto_restart = true;
     options.restart_backoff_ms = 50;
     options.circuit_open_ms = 100;
     return options;
-}
-
-static mf_parent *start(const mf_parent_options *options)
-{
-    mf_parent *parent = NULL;
-    mf_error error = MF_ERROR_INIT;
-    mf_check_int(mf_parent_create(&parent, options, &error), MF_OK);
-    mf_check_int(mf_parent_start(parent, &error), MF_OK);
-    mf_check_str(error.message, "");
-    return parent;
-}
-
-static mf_parent_stats stats_of(mf_parent *parent)
-{
-    mf_parent_stats stats = MF_PARENT_STATS_INIT;
-    mf_check_int(mf_parent_read_stats(parent, &stats, NULL), MF_OK);
-    return stats;
-}
-
-static bool is_ready(void *data)
-{
-    return mf_parent_get_state(data) == MF_PARENT_READY;
-}
-
-static bool is_restarting(void *data)
-{
-    return mf_parent_get_state(data) == MF_PARENT_RESTARTING;
 }
 
 static bool has_failed(void *data)
