@@ -161,29 +161,33 @@ static bool take_head(mfi_zmtp_reader *reader)
 {
     const uint8_t *head = reader->head;
     bool is_command = (head[0] & FLAG_COMMAND) != 0;
+    uint64_t size = (head[0] & FLAG_LONG) != 0 ? mfi_load_be64(head + 1) : head[1];
+    if ((head[0] & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) != 0 ||
+        (is_command && (head[0] & FLAG_MORE) != 0) ||
+        size > (is_command ? MFI_ZMTP_COMMAND_BYTES : reader->most)) {
+        return false; /* the head stays, and is refused again */
+    }
     reader->flags = head[0];
-    reader->body = (head[0] & FLAG_LONG) != 0 ? mfi_load_be64(head + 1) : head[1];
-    reader->left = reader->body;
+    reader->body = size;
+    reader->left = size;
     reader->head_size = 0;
     reader->in_body = true;
-    if (!is_command) {
-        reader->frames += reader->frames < 3 ? 1 : 0;
-    }
-    return (head[0] & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) == 0 &&
-           !(is_command && (head[0] & FLAG_MORE) != 0) &&
-           reader->left <= (is_command ? MFI_ZMTP_COMMAND_BYTES : reader->most);
+    reader->frames += !is_command && reader->frames < 3 ? 1 : 0;
+    return true;
+}
+
+static uint8_t head_bytes(const mfi_zmtp_reader *reader)
+{
+    return reader->head_size != 0 && (reader->head[0] & FLAG_LONG) != 0 ? 9 : 2;
 }
 
 /* True when the head is there. */
 static bool gather_head(mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end)
 {
-    while (*at != end) {
+    while (reader->head_size < head_bytes(reader) && *at != end) {
         reader->head[reader->head_size++] = *(*at)++;
-        if (reader->head_size == ((reader->head[0] & FLAG_LONG) != 0 ? 9 : 2)) {
-            return true;
-        }
     }
-    return false;
+    return reader->head_size == head_bytes(reader);
 }
 
 static bool is_payload(const mfi_zmtp_reader *reader)

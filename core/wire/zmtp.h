@@ -42,7 +42,7 @@ typedef struct mfi_zmtp_reader {
     uint8_t head_size; /* of what has come of it */
     uint8_t flags;
     bool in_body;
-    unsigned frames; /* of the message, up to 2: later ones are all the same */
+    unsigned frames; /* of the message, up to 3: later ones are all the same */
 } mfi_zmtp_reader;
 
 typedef enum mfi_zmtp_kind {
@@ -64,8 +64,8 @@ void mfi_zmtp_reader_init(mfi_zmtp_reader *reader, uint64_t most_bytes);
 /* Reads on from *at, which it moves, up to the next part or the end. */
 mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,
                             mfi_zmtp_part *ret_part);
-/* How many bytes of a payload are still to come, 0 outside of one: who reads them elsewhere says so
- * with mfi_zmtp_took(). */
+/* How many bytes of a payload are still to come after a first part, 0 outside of one: who reads
+ * some of them elsewhere says so with mfi_zmtp_took(). */
 uint64_t mfi_zmtp_payload_left(const mfi_zmtp_reader *reader);
 void mfi_zmtp_took(mfi_zmtp_reader *reader, uint64_t bytes);
 
