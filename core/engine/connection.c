@@ -10,7 +10,8 @@
 #include "base/cache.h"
 
 #define SEGMENT_BYTES ((size_t)64 * 1024)
-#define WAITING_BYTES ((size_t)32 * 1024 * 1024) /* more is not queued behind them */
+#define WAITING_MEMORY ((size_t)32 * 1024 * 1024) /* nothing is queued behind so much */
+#define ASKED_BYTES ((size_t)64 * 1024)           /* no answers to commands behind so many bytes */
 #define PARTS_PER_CALL 64
 #define OWN_SEGMENT_BYTES ((size_t)8 * 1024) /* payloads from there on are not copied */
 #define SMALL_BYTES 512                      /* of a received payload */
@@ -112,6 +113,7 @@ static void drop_first(mfi_connection *connection)
     connection->last = segment->next != NULL ? connection->last : NULL;
     connection->waiting -= segment->messages;
     connection->waiting_bytes -= segment->size;
+    connection->waiting_memory -= segment->is_open ? segment->capacity : segment->size;
     mfi_block_put(segment->data, segment->capacity);
     mfi_cache_put(&segments, segment);
 }
@@ -127,6 +129,7 @@ void mfi_connection_fini(mfi_connection *connection)
 {
     drop_segments(connection);
     mfi_message_release(&connection->partial);
+    (void)shutdown(connection->fd, SHUT_RDWR); /* also where a forked process has a copy of it */
     (void)close(connection->fd);
     connection->fd = -1;
 }
@@ -156,12 +159,16 @@ static mfi_segment *segment_for(mfi_connection *connection, size_t size)
     if (segment != NULL && segment->is_open && size <= segment->capacity - segment->size) {
         return segment;
     }
-    uint8_t *data = mfi_block_get(SEGMENT_BYTES);
-    segment = data != NULL ? add_segment(connection, data, SEGMENT_BYTES) : NULL;
+    /* Between large payloads there is little. */
+    bool is_between = segment != NULL && !segment->is_open && size <= SMALLEST_BLOCK;
+    size_t capacity = is_between ? SMALLEST_BLOCK : SEGMENT_BYTES;
+    uint8_t *data = mfi_block_get(capacity);
+    segment = data != NULL ? add_segment(connection, data, capacity) : NULL;
     if (segment != NULL) {
         segment->is_open = true;
+        connection->waiting_memory += capacity;
     } else {
-        mfi_block_put(data, SEGMENT_BYTES);
+        mfi_block_put(data, capacity);
     }
     return segment;
 }
@@ -179,29 +186,31 @@ static void count_message(mfi_connection *connection, mfi_segment *segment)
     connection->waiting++;
 }
 
-/* Not a message of the user's. Who asks without reading can miss the answers. */
-static void put(mfi_connection *connection, const uint8_t *data, size_t size)
+/* Not a message of the user's. False if it is not queued: there is no memory, or the peer asks
+ * without reading and can miss the answers. */
+static bool put(mfi_connection *connection, const uint8_t *data, size_t size)
 {
     mfi_segment *segment =
-        connection->waiting_bytes < WAITING_BYTES ? segment_for(connection, size) : NULL;
+        connection->waiting_bytes < ASKED_BYTES ? segment_for(connection, size) : NULL;
     if (segment != NULL) {
         append(connection, segment, data, size);
     }
+    return segment != NULL;
 }
 
-void mfi_connection_greet(mfi_connection *connection)
+bool mfi_connection_greet(mfi_connection *connection)
 {
     uint8_t greeting[MFI_ZMTP_GREETING_BYTES];
     connection->phase = MFI_CONNECTION_GREETING;
     mfi_zmtp_greeting(greeting);
-    put(connection, greeting, sizeof greeting);
+    return put(connection, greeting, sizeof greeting);
 }
 
 bool mfi_connection_has_room(const mfi_connection *connection)
 {
     return connection->phase == MFI_CONNECTION_UP &&
            connection->waiting < connection->waiting_most &&
-           connection->waiting_bytes < WAITING_BYTES;
+           connection->waiting_memory < WAITING_MEMORY;
 }
 
 mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
@@ -227,6 +236,7 @@ mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
     }
     own->size = payload->size;
     connection->waiting_bytes += payload->size;
+    connection->waiting_memory += payload->size;
     count_message(connection, own);
     payload->data = NULL;
     payload->size = 0;
@@ -307,7 +317,7 @@ mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox)
     return MFI_IO_DONE;
 }
 
-/* False if it is wrong. */
+/* False if it is wrong, or there is no memory. */
 static bool take_greeting(mfi_connection *connection, mfi_inbox *inbox)
 {
     size_t there = (size_t)(inbox->end - inbox->at);
@@ -316,12 +326,13 @@ static bool take_greeting(mfi_connection *connection, mfi_inbox *inbox)
     memcpy(connection->early + connection->early_size, inbox->at, size);
     inbox->at += size;
     connection->early_size += size;
-    if (connection->early_size == MFI_ZMTP_GREETING_BYTES) {
+    bool fits = mfi_zmtp_greeting_fits(connection->early, connection->early_size);
+    if (fits && connection->early_size == MFI_ZMTP_GREETING_BYTES) {
         uint8_t ready[MFI_ZMTP_READY_BYTES];
-        put(connection, ready, mfi_zmtp_ready(ready, connection->is_router));
+        fits = put(connection, ready, mfi_zmtp_ready(ready, connection->is_router));
         connection->phase = MFI_CONNECTION_HANDSHAKE;
     }
-    return mfi_zmtp_greeting_fits(connection->early, connection->early_size);
+    return fits;
 }
 
 /* A whole command, or a part of one. */
@@ -342,7 +353,7 @@ static mfi_connection_news take_command(mfi_connection *connection, const mfi_zm
     }
     size_t size = mfi_zmtp_pong(pong, connection->early, connection->early_size);
     if (size != 0) {
-        put(connection, pong, size);
+        (void)put(connection, pong, size);
     }
     return MFI_NEWS_NONE;
 }

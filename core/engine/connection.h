@@ -43,15 +43,16 @@ typedef struct mfi_connection {
     size_t partial_size;       /* what has come of it */
     mfi_segment *first, *last; /* what waits to leave */
     size_t waiting_bytes;
-    uint32_t waiting; /* messages */
+    size_t waiting_memory; /* what they take: of small ones more than there are */
+    uint32_t waiting;      /* messages */
     uint32_t waiting_most;
 } mfi_connection;
 
 /* Takes over the descriptor, which does not block. */
 void mfi_connection_init(mfi_connection *connection, int fd, const mfi_transport_options *options);
 void mfi_connection_fini(mfi_connection *connection);
-/* It is connected: the greeting is to leave. */
-void mfi_connection_greet(mfi_connection *connection);
+/* It is connected: the greeting is to leave. False without memory. */
+bool mfi_connection_greet(mfi_connection *connection);
 
 /* ---- Out ---- */
 

@@ -2,15 +2,18 @@
  * any; as a rule the kernel took all before, and there is none. What still comes is read and
  * forgotten: a kernel that has something unread when a socket is closed throws away what it was to
  * send. */
+#include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/engine/direct.h"
 
 #define LOOKED_AT 64 /* at once; the others wait for their turn */
-#define LOOK_MS 50   /* at least so often: at the others, those that are new, the time */
+#define LOOK_MS 20   /* at least so often: at the others, those that are new, the time */
 #define DISCARDS 64
 
 struct mfi_lingering {
@@ -30,16 +33,25 @@ mfi_lingering *mfi_lingering_create(void)
     return lingering;
 }
 
+/* Whether the kernel has sent all it was given: what it has not is lost when the peer sends
+ * something after the close. */
+static bool is_all_sent(int fd)
+{
+    int left = 0;
+    return ioctl(fd, SIOCOUTQNSD, &left) != 0 || left == 0;
+}
+
 bool mfi_linger_is_over(mfi_direct_peer *peer)
 {
     char unread[4096];
+    ssize_t got = 1;
     mfi_io io = mfi_connection_flush(&peer->connection);
-    for (int i = 0; i < DISCARDS; i++) {
-        if (recv(peer->connection.fd, unread, sizeof unread, MSG_DONTWAIT) <= 0) {
-            break;
-        }
+    for (int i = 0; i < DISCARDS && got > 0; i++) {
+        got = recv(peer->connection.fd, unread, sizeof unread, MSG_DONTWAIT);
     }
-    return io != MFI_IO_AGAIN;
+    bool has_ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    return has_ended || io == MFI_IO_FAILED ||
+           (io == MFI_IO_DONE && is_all_sent(peer->connection.fd));
 }
 
 static void end(mfi_direct_peer *peer)
@@ -68,7 +80,9 @@ static void wait_for_room(const mfi_direct_peer *list)
     struct pollfd fds[LOOKED_AT];
     nfds_t count = 0;
     for (const mfi_direct_peer *peer = list; peer != NULL && count < LOOKED_AT; peer = peer->next) {
-        fds[count++] = (struct pollfd){.fd = peer->connection.fd, .events = POLLOUT};
+        bool waits = mfi_connection_has_unsent(&peer->connection); /* else only the kernel has */
+        fds[count++] =
+            (struct pollfd){.fd = peer->connection.fd, .events = waits ? POLLOUT : POLLIN};
     }
     (void)poll(fds, count, LOOK_MS);
 }

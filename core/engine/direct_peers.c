@@ -97,11 +97,11 @@ static bool place(mfi_direct *self, mfi_direct_peer *peer)
     }
     if (index == self->capacity) {
         uint32_t capacity = self->capacity != 0 ? self->capacity * 2 : 1;
-        mfi_direct_peer **grown = realloc(self->peers, capacity * sizeof *grown);
+        mfi_direct_peer **grown = realloc(self->peers, capacity * sizeof(mfi_direct_peer *));
         if (grown == NULL) {
             return false;
         }
-        memset(grown + self->capacity, 0, (capacity - self->capacity) * sizeof *grown);
+        memset(grown + self->capacity, 0, (capacity - self->capacity) * sizeof(mfi_direct_peer *));
         self->peers = grown;
         self->capacity = capacity;
     }
@@ -116,6 +116,7 @@ static bool place(mfi_direct *self, mfi_direct_peer *peer)
 static mfi_direct_peer *add(mfi_direct *self, int fd)
 {
     static const int yes = 1;
+    static const int keepalive_s = 30;
     mfi_direct_peer *peer = self->count < CONNECTIONS_MAX ? calloc(1, sizeof *peer) : NULL;
     if (peer == NULL || !place(self, peer)) {
         free(peer);
@@ -123,6 +124,10 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
         return NULL;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    /* A machine that vanishes says no goodbye. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof keepalive_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_s, sizeof keepalive_s);
     mfi_connection_init(&peer->connection, fd, &self->options);
     peer->deadline_ns = mfi_monotonic_ns() + HANDSHAKE_NS;
     set_timer(self, peer->deadline_ns);
@@ -175,7 +180,10 @@ static void reconnect_later(mfi_direct *self)
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
 {
     mfi_connection_phase phase = peer->connection.phase;
+    int fd = peer->connection.fd;
     forget(self, peer);
+    /* Closing is not enough where a forked process has a copy of the descriptor. */
+    (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     mfi_connection_fini(&peer->connection);
     free(peer);
     if (phase != MFI_CONNECTION_CONNECTING) {
@@ -188,8 +196,7 @@ void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
 
 static void greet(mfi_direct *self, mfi_direct_peer *peer)
 {
-    if (watch(self, peer, EPOLLIN)) {
-        mfi_connection_greet(&peer->connection);
+    if (watch(self, peer, EPOLLIN) && mfi_connection_greet(&peer->connection)) {
         mfi_direct_touch(self, peer);
     } else {
         mfi_direct_drop(self, peer);
@@ -342,7 +349,8 @@ void mfi_direct_look(mfi_direct *self)
 void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer)
 {
     mfi_io io = mfi_connection_flush(&peer->connection);
-    if (!watch(self, peer, io == MFI_IO_AGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN)) {
+    if (!watch(self, peer, io == MFI_IO_AGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN) ||
+        io == MFI_IO_FAILED) {
         (void)shutdown(peer->connection.fd, SHUT_RDWR); /* its end is told as that of any other */
     }
 }

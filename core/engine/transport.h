@@ -61,7 +61,7 @@ typedef struct mfi_transport_ops {
     /* Descriptor that becomes readable when send or receive may get on. It is edge-like: after a
      * wake-up, and before the next wait, receive has to be called until MFI_IO_AGAIN. */
     int (*readiness)(const mfi_transport *transport);
-    /* For who has a message that could not be sent: whether send or receive would get on by now.
+    /* DEALER, for who has a message that could not be sent: whether send or receive would get on.
      * Each of them may consume the wake-up that is meant for the other, this one cannot: after
      * false the descriptor tells of whatever happens. */
     bool (*can_go_on)(mfi_transport *transport);

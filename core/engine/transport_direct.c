@@ -22,8 +22,9 @@
 
 #define ROUTE_BYTES 8
 #define GUESSES_PER_LOOK 64
-#define AT_ONCE_BYTES (64 * 1024)
-#define BUSY_BYTES 1024 /* several messages */
+#define AT_ONCE_BYTES ((size_t)64 * 1024)
+#define BUSY_BYTES 1024      /* several messages */
+#define READS_PER_RECEIVE 64 /* without a message, as of who floods with commands */
 
 typedef struct direct_messaging {
     mfi_messaging base; /* first member */
@@ -170,6 +171,7 @@ static bool fill(mfi_direct *self)
 static mfi_io direct_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
 {
     mfi_direct *self = (mfi_direct *)base;
+    unsigned reads = 0;
     for (;;) {
         if (self->dirty != NULL) {
             mfi_direct_flush_all(self);
@@ -180,7 +182,7 @@ static mfi_io direct_receive(mfi_transport *base, mfi_route *ret_route, mfi_mess
             if (io != MFI_IO_AGAIN) {
                 return io;
             }
-        } else if (!fill(self) && self->dirty == NULL) {
+        } else if ((reads++ >= READS_PER_RECEIVE || !fill(self)) && self->dirty == NULL) {
             mfi_inbox_close(&self->inbox);
             self->has_acted = false;
             return MFI_IO_AGAIN;
