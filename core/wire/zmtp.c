@@ -14,6 +14,8 @@ enum { FLAG_MORE = 1, FLAG_LONG = 2, FLAG_COMMAND = 4 };
 
 /* ---- Greeting ---- */
 
+static const uint8_t mechanism[MECHANISM_BYTES] = "NULL";
+
 /* A signature that no older protocol begins with, the version, the mechanism; then as-server and
  * filler, all zero. */
 void mfi_zmtp_greeting(uint8_t greeting[MFI_ZMTP_GREETING_BYTES])
@@ -23,12 +25,11 @@ void mfi_zmtp_greeting(uint8_t greeting[MFI_ZMTP_GREETING_BYTES])
     greeting[9] = 0x7F;
     greeting[10] = 3;
     greeting[11] = 1;
-    memcpy(greeting + MECHANISM_AT, "NULL", 4);
+    memcpy(greeting + MECHANISM_AT, mechanism, sizeof mechanism);
 }
 
 bool mfi_zmtp_greeting_fits(const uint8_t *greeting, size_t size)
 {
-    static const uint8_t mechanism[MECHANISM_BYTES] = "NULL";
     bool fits = size < 1 || greeting[0] == 0xFF;
     fits = fits && (size < 10 || (greeting[9] & 1) != 0);
     fits = fits && (size < 11 || greeting[10] >= 3);
@@ -50,17 +51,15 @@ static const uint8_t *command_data(const uint8_t *body, size_t size, const char 
 
 size_t mfi_zmtp_ready(uint8_t frame[MFI_ZMTP_READY_BYTES], bool is_router)
 {
-    static const char key[] = "Socket-Type";
+    static const uint8_t name_and_key[18] = "\5READY\13Socket-Type";
+    static const uint8_t types[2][6] = {"DEALER", "ROUTER"};
     uint8_t *at = frame + 2;
-    *at++ = 5;
-    memcpy(at, "READY", 5);
-    at += 5;
-    *at++ = sizeof key - 1;
-    memcpy(at, key, sizeof key - 1);
-    at += sizeof key - 1;
-    mfi_store_be32(at, 6);
-    memcpy(at + 4, is_router ? "ROUTER" : "DEALER", 6);
-    at += 4 + 6;
+    memcpy(at, name_and_key, sizeof name_and_key);
+    at += sizeof name_and_key;
+    mfi_store_be32(at, sizeof types[0]);
+    at += 4;
+    memcpy(at, types[is_router], sizeof types[0]);
+    at += sizeof types[0];
     frame[0] = FLAG_COMMAND;
     frame[1] = (uint8_t)(at - frame - 2);
     return (size_t)(at - frame);
@@ -121,6 +120,7 @@ bool mfi_zmtp_ready_fits(const uint8_t *body, size_t size, bool is_router)
 /* PING: two bytes of time to live, and a context that PONG repeats. */
 size_t mfi_zmtp_pong(uint8_t frame[MFI_ZMTP_PONG_BYTES], const uint8_t *body, size_t size)
 {
+    static const uint8_t name[5] = "\4PONG";
     const uint8_t *data = command_data(body, size, "PING");
     size_t context = data != NULL ? (size_t)(body + size - data) : 0;
     if (context < PING_TTL_BYTES || context > PING_TTL_BYTES + PING_CONTEXT_MAX) {
@@ -128,11 +128,10 @@ size_t mfi_zmtp_pong(uint8_t frame[MFI_ZMTP_PONG_BYTES], const uint8_t *body, si
     }
     context -= PING_TTL_BYTES;
     frame[0] = FLAG_COMMAND;
-    frame[1] = (uint8_t)(5 + context);
-    frame[2] = 4;
-    memcpy(frame + 3, "PONG", 4);
-    memcpy(frame + 7, data + PING_TTL_BYTES, context);
-    return 7 + context;
+    frame[1] = (uint8_t)(sizeof name + context);
+    memcpy(frame + 2, name, sizeof name);
+    memcpy(frame + 2 + sizeof name, data + PING_TTL_BYTES, context);
+    return 2 + sizeof name + context;
 }
 
 /* ---- Frames ---- */
