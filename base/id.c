@@ -8,7 +8,7 @@
 
 #include "base/hex.h"
 
-#define POOL_BYTES 4096
+#define POOL_BYTES 512
 
 static _Atomic(uint64_t) fork_generation;
 

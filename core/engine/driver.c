@@ -32,7 +32,8 @@
 #define WAITER_DONE 1u    /* what it waits for has happened */
 #define WAITER_ROLE 2u    /* it is the driver now */
 #define WAITER_WAITING 4u /* it blocks on the word, or is about to */
-#define TICKS_UNTIL_QUIET 100
+#define TICKS_UNTIL_QUIET 25
+#define LONG_TICK_NS (4 * MFI_NS_PER_MS)
 #define LOOKS_MAX 1000
 
 /* ---- Waiters ---- */
@@ -237,9 +238,13 @@ static void on_readiness(mfi_source *source, uint32_t events)
     engine_turn(MFI_CONTAINER(source, mfi_driver, source));
 }
 
+/* The first ticks come soon, for a socket that is used once; later ones less often, as each of them
+ * may stand in the way of a call. */
 static void arm_tick(mfi_driver *driver)
 {
-    (void)mfi_timer_set(driver->loop, &driver->tick, mfi_loop_now(driver->loop) + driver->tick_ns);
+    uint64_t after_ns = driver->next_tick_ns;
+    driver->next_tick_ns = after_ns < LONG_TICK_NS ? after_ns * 2 : after_ns;
+    (void)mfi_timer_set(driver->loop, &driver->tick, mfi_loop_now(driver->loop) + after_ns);
 }
 
 static void on_tick_start(mfi_task *task)
@@ -252,6 +257,7 @@ static void on_tick_start(mfi_task *task)
     driver->ticking = !closed;
     mfi_mutex_unlock(&driver->mutex);
     if (!closed) {
+        driver->next_tick_ns = driver->tick_ns;
         arm_tick(driver);
     }
 }

@@ -72,7 +72,8 @@ typedef struct mfi_driver {
     uint64_t takes_at_tick;
     uint32_t quiet_ticks;
     bool ticking;
-    bool finished; /* closed has run or is about to */
+    bool finished;         /* closed has run or is about to */
+    uint64_t next_tick_ns; /* the engine thread's alone */
 } mfi_driver;
 
 /* tick_ns: an idle socket is looked at by the engine after this long. Starts CLOSED. */
