@@ -114,7 +114,12 @@ static void drop_first(mfi_connection *connection)
     connection->waiting -= segment->messages;
     connection->waiting_bytes -= segment->size;
     connection->waiting_memory -= segment->is_open ? segment->capacity : segment->size;
-    mfi_block_put(segment->data, segment->capacity);
+    if (connection->spare == NULL && segment->capacity == SEGMENT_BYTES &&
+        segment->size <= SMALLEST_BLOCK) {
+        connection->spare = segment->data;
+    } else {
+        mfi_block_put(segment->data, segment->capacity);
+    }
     mfi_cache_put(&segments, segment);
 }
 
@@ -128,6 +133,7 @@ static void drop_segments(mfi_connection *connection)
 void mfi_connection_fini(mfi_connection *connection)
 {
     drop_segments(connection);
+    mfi_block_put(connection->spare, SEGMENT_BYTES);
     mfi_message_release(&connection->partial);
     (void)shutdown(connection->fd, SHUT_RDWR); /* also where a forked process has a copy of it */
     (void)close(connection->fd);
@@ -162,7 +168,9 @@ static mfi_segment *segment_for(mfi_connection *connection, size_t size)
     /* Between large payloads there is little. */
     bool is_between = segment != NULL && !segment->is_open && size <= SMALLEST_BLOCK;
     size_t capacity = is_between ? SMALLEST_BLOCK : SEGMENT_BYTES;
-    uint8_t *data = mfi_block_get(capacity);
+    bool has_spare = connection->spare != NULL && !is_between;
+    uint8_t *data = has_spare ? connection->spare : mfi_block_get(capacity);
+    connection->spare = has_spare ? NULL : connection->spare;
     segment = data != NULL ? add_segment(connection, data, capacity) : NULL;
     if (segment != NULL) {
         segment->is_open = true;
@@ -370,9 +378,28 @@ static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
     return true;
 }
 
+/* The short way: false if there is no whole message, or no memory, which the long way tells. */
+static bool take_whole(const mfi_connection *connection, mfi_inbox *inbox, mfi_message *ret_message)
+{
+    const uint8_t *at = inbox->at;
+    const uint8_t *payload = NULL;
+    size_t size = 0;
+    if (connection->phase != MFI_CONNECTION_UP || connection->partial.data != NULL ||
+        !mfi_zmtp_read_whole(&connection->reader, &at, inbox->end, &payload, &size) ||
+        !make_body(ret_message, size)) {
+        return false;
+    }
+    memcpy(memory_of(ret_message), payload, size);
+    inbox->at = at;
+    return true;
+}
+
 mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *inbox,
                                         mfi_message *ret_message)
 {
+    if (take_whole(connection, inbox, ret_message)) {
+        return MFI_NEWS_MESSAGE;
+    }
     for (;;) {
         if (connection->partial.data != NULL &&
             connection->partial_size == connection->partial.size) {

@@ -13,8 +13,7 @@
 
 #define MFI_INBOX_BYTES ((size_t)64 * 1024)
 
-/* What was read from one connection and not looked at yet. A transport has one for all of them, and
- * memory for it only while it reads. */
+/* What was read from one connection and not looked at yet. A transport has one for all of them. */
 typedef struct mfi_inbox {
     uint8_t *bytes;
     const uint8_t *at, *end;
@@ -42,6 +41,7 @@ typedef struct mfi_connection {
     mfi_message partial;       /* the payload that is being read */
     size_t partial_size;       /* what has come of it */
     mfi_segment *first, *last; /* what waits to leave */
+    uint8_t *spare;            /* for the next segment, where only little was in the last one */
     size_t waiting_bytes;
     size_t waiting_memory; /* what they take: of small ones more than there are */
     uint32_t waiting;      /* messages */

@@ -183,7 +183,9 @@ static mfi_io direct_receive(mfi_transport *base, mfi_route *ret_route, mfi_mess
                 return io;
             }
         } else if ((reads++ >= READS_PER_RECEIVE || !fill(self)) && self->dirty == NULL) {
-            mfi_inbox_close(&self->inbox);
+            if (self->is_busy) { /* else only little of it is in use */
+                mfi_inbox_close(&self->inbox);
+            }
             self->has_acted = false;
             return MFI_IO_AGAIN;
         }

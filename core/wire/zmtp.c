@@ -245,6 +245,28 @@ mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const u
     }
 }
 
+bool mfi_zmtp_read_whole(const mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,
+                         const uint8_t **ret_payload, size_t *ret_size)
+{
+    const uint8_t *from = *at;
+    size_t there = (size_t)(end - from);
+    bool is_between = !reader->in_body && reader->head_size == 0 && reader->frames == 0;
+    if (!is_between || there < 4 || from[0] != FLAG_MORE || from[1] != 0 ||
+        (from[2] != 0 && (from[2] != FLAG_LONG || there < MFI_ZMTP_FRONT_BYTES))) {
+        return false;
+    }
+    bool is_long = from[2] == FLAG_LONG;
+    size_t front = is_long ? MFI_ZMTP_FRONT_BYTES : 4;
+    uint64_t size = is_long ? mfi_load_be64(from + 3) : from[3];
+    if (size > reader->most || size > there - front) {
+        return false;
+    }
+    *ret_payload = from + front;
+    *ret_size = (size_t)size;
+    *at = from + front + size;
+    return true;
+}
+
 uint64_t mfi_zmtp_payload_left(const mfi_zmtp_reader *reader)
 {
     return is_payload(reader) ? reader->left : 0;

@@ -64,6 +64,10 @@ void mfi_zmtp_reader_init(mfi_zmtp_reader *reader, uint64_t most_bytes);
 /* Reads on from *at, which it moves, up to the next part or the end. */
 mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,
                             mfi_zmtp_part *ret_part);
+/* The short way for what comes nearly always: an empty delimiter and a payload that lie whole
+ * between *at and the end. False if that is not what is there; then nothing was taken. */
+bool mfi_zmtp_read_whole(const mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,
+                         const uint8_t **ret_payload, size_t *ret_size);
 /* How many bytes of a payload are still to come after a first part, 0 outside of one: who reads
  * some of them elsewhere says so with mfi_zmtp_took(). */
 uint64_t mfi_zmtp_payload_left(const mfi_zmtp_reader *reader);

@@ -58,6 +58,7 @@ CONVERSATIONS = {
     "further": UP + message(b"two", b"three", b"", b"five") + message(b"next"),
     "malformed": UP + frame(b"alone") + message(b"next") + frame(b"") + message(b""),
     "long_heads": UP + frame(b"", MORE | LONG) + frame(b"payload", LONG) + frame(b"x", 6),
+    "like_messages": UP + frame(message(b"in a command") * 12, COMMAND) + message(message(b"in one")),
     "rest_missing": UP + message(b"x" * 300)[:-100],
 }
 ODD = {

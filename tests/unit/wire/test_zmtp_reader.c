@@ -345,7 +345,57 @@ static void test_rest_of_a_taken_payload_is_told(void)
     mf_check_str(self.text, "P(ade)P(f)");
 }
 
+/* ---- The short way ---- */
+
+/* What was read before is heard first; then a whole message lies there, or nothing is taken. */
+static void check_whole(const uint8_t *before, size_t before_size, const uint8_t *data, size_t size,
+                        const char *wanted)
+{
+    static ear self;
+    uint8_t *copy = malloc(size > 0 ? size : 1);
+    const uint8_t *payload = NULL;
+    size_t payload_size = 0;
+    memcpy(copy, data, size);
+    const uint8_t *at = copy;
+    listen_with(&self, MOST);
+    hear(&self, before, before_size);
+    bool is_whole = mfi_zmtp_read_whole(&self.reader, &at, copy + size, &payload, &payload_size);
+    mf_check(is_whole == (wanted != NULL));
+    mf_check_int(at - copy, is_whole ? payload + payload_size - copy : 0);
+    if (is_whole && wanted != NULL) {
+        mf_check_int(payload_size, strlen(wanted));
+        mf_check(memcmp(payload, wanted, payload_size) == 0);
+    }
+    free(copy);
+}
+
+static void test_whole_message_is_read_at_once(void)
+{
+    check_whole(BYTES(""), BYTES("\1\0\0\5hello"), "hello");
+    check_whole(BYTES(""), BYTES("\1\0\0\5hello\1\0"), "hello");
+    check_whole(BYTES(""), BYTES("\1\0\0\0"), "");
+    check_whole(BYTES("\1\0\0\1a"), BYTES("\1\0\2\0\0\0\0\0\0\0\5hello"), "hello");
+    /* Not all of it is there; more frames, a command, a limit, another delimiter. */
+    for (size_t size = 0; size < 9; size++) {
+        check_whole(BYTES(""), (const uint8_t *)"\1\0\0\5hello", size, NULL);
+    }
+    for (size_t size = 0; size < 16; size++) {
+        check_whole(BYTES(""), (const uint8_t *)"\1\0\2\0\0\0\0\0\0\0\5hello", size, NULL);
+    }
+    check_whole(BYTES(""), BYTES("\1\0\1\1a\0\0"), NULL);
+    check_whole(BYTES(""), BYTES("\4\1x\1\0\0\0"), NULL);
+    check_whole(BYTES(""), BYTES("\1\0\2\0\0\0\0\0\0\3\xE9"), NULL);
+    check_whole(BYTES(""), BYTES("\1\0\2\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), NULL);
+    check_whole(BYTES(""), BYTES("\1\1x\0\0"), NULL);
+    /* Within something else that has begun. */
+    check_whole(BYTES("\1"), BYTES("\1\0\0\0"), NULL);
+    check_whole(BYTES("\1\0"), BYTES("\1\0\0\0"), NULL);
+    check_whole(BYTES("\4\7"), BYTES("\1\0\0\0"), NULL);
+    check_whole(BYTES("\1\0\0\7"), BYTES("\1\0\0\0"), NULL);
+}
+
 static const mf_test tests[] = {
+    {"reader__reads_a_whole_message_at_once", test_whole_message_is_read_at_once},
     {"reader__tells_payloads", test_payloads_are_told},
     {"reader__tells_a_payload_in_parts", test_payload_is_told_in_parts},
     {"reader__tells_the_same_for_all_splits", test_all_splits_tell_the_same},
