@@ -23,8 +23,8 @@
 #define ROUTE_BYTES 8
 #define GUESSES_PER_LOOK 64
 #define AT_ONCE_BYTES ((size_t)64 * 1024)
-#define BUSY_BYTES 1024      /* several messages */
-#define READS_PER_RECEIVE 64 /* without a message, as of who floods with commands */
+#define BUSY_BYTES 1024     /* several messages */
+#define READS_PER_RECEIVE 8 /* without a message, as of who floods with commands */
 
 typedef struct direct_messaging {
     mfi_messaging base; /* first member */

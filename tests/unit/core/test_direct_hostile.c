@@ -187,6 +187,7 @@ static void test_a_libzmq_socket_of_another_type(void)
 #define FLOOD_BYTES (9 * 100000)
 
 static _Atomic(bool) floods;
+static _Atomic(bool) gave_up; /* nobody stopped the flood */
 static char pings[FLOOD_BYTES];
 
 static void make_pings(void)
@@ -200,9 +201,10 @@ static void make_pings(void)
 static void *run_flood(void *argument)
 {
     const int *fd = argument;
-    int64_t until = mf_test_now_ms() + 3000;
-    while (floods && mf_test_now_ms() < until) {
+    int64_t until = mf_test_now_ms() + 30000;
+    while (floods && !gave_up) {
         (void)send(*fd, pings, sizeof pings, MSG_NOSIGNAL);
+        gave_up = gave_up || mf_test_now_ms() >= until;
     }
     return NULL;
 }
@@ -219,15 +221,10 @@ static void test_a_flood_of_pings_holds_nobody(void)
         fds[i] = few_connect_raw(&at);
         mf_check_int(pthread_create(&threads[i], NULL, run_flood, &fds[i]), 0);
     }
-    int64_t begin = mf_test_now_ms();
-    int64_t longest = 0;
-    for (int64_t at_ms = begin; at_ms < begin + 200;) {
+    for (int i = 0; i < 5; i++) {
         turn(-1, 0, 0);
-        int64_t now_ms = mf_test_now_ms();
-        longest = now_ms - at_ms > longest ? now_ms - at_ms : longest;
-        at_ms = now_ms;
+        mf_check(!gave_up);
     }
-    mf_check(longest < 1000);
     exchange(&at.parent, &at.child, 3, 300);
     floods = false;
     for (int i = 0; i < FLOODERS; i++) {
