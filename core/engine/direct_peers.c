@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "core/engine/direct.h"
 
-#define HANDSHAKE_NS (30 * MFI_NS_PER_S)
+#define HANDSHAKE_MS 30000
 #define RECONNECT_NS (20 * MFI_NS_PER_MS) /* soon: the peer is on this machine */
 #define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS)
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS) /* after there was no descriptor left */
@@ -129,7 +129,9 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof keepalive_s);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_s, sizeof keepalive_s);
     mfi_connection_init(&peer->connection, fd, &self->options);
-    peer->deadline_ns = mfi_monotonic_ns() + HANDSHAKE_NS;
+    peer->deadline_ns = mfi_deadline_after_ms(
+        mfi_monotonic_ns(),
+        self->options.handshake_ms != 0 ? self->options.handshake_ms : HANDSHAKE_MS);
     set_timer(self, peer->deadline_ns);
     return peer;
 }

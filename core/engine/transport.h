@@ -85,6 +85,7 @@ typedef struct mfi_transport_options {
     size_t max_message_bytes;
     int queue_messages; /* high-water mark, each way */
     int64_t linger_ms;
+    int64_t handshake_ms; /* 0: 30 s. libzmq's: always 30 s */
 } mfi_transport_options;
 
 /* What the transports of a runtime share. Thread-safe. */
