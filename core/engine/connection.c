@@ -114,8 +114,7 @@ static void drop_first(mfi_connection *connection)
     connection->waiting -= segment->messages;
     connection->waiting_bytes -= segment->size;
     connection->waiting_memory -= segment->is_open ? segment->capacity : segment->size;
-    if (connection->spare == NULL && segment->capacity == SEGMENT_BYTES &&
-        segment->size <= SMALLEST_BLOCK) {
+    if (connection->spare == NULL && segment->capacity == SMALLEST_BLOCK) {
         connection->spare = segment->data;
     } else {
         mfi_block_put(segment->data, segment->capacity);
@@ -133,7 +132,7 @@ static void drop_segments(mfi_connection *connection)
 void mfi_connection_fini(mfi_connection *connection)
 {
     drop_segments(connection);
-    mfi_block_put(connection->spare, SEGMENT_BYTES);
+    mfi_block_put(connection->spare, SMALLEST_BLOCK);
     mfi_message_release(&connection->partial);
     (void)shutdown(connection->fd, SHUT_RDWR); /* also where a forked process has a copy of it */
     (void)close(connection->fd);
@@ -165,10 +164,10 @@ static mfi_segment *segment_for(mfi_connection *connection, size_t size)
     if (segment != NULL && segment->is_open && size <= segment->capacity - segment->size) {
         return segment;
     }
-    /* Between large payloads there is little. */
-    bool is_between = segment != NULL && !segment->is_open && size <= SMALLEST_BLOCK;
-    size_t capacity = is_between ? SMALLEST_BLOCK : SEGMENT_BYTES;
-    bool has_spare = connection->spare != NULL && !is_between;
+    /* Often there is one message, or little between large payloads. */
+    bool is_small = (segment == NULL || !segment->is_open) && size <= SMALLEST_BLOCK;
+    size_t capacity = is_small ? SMALLEST_BLOCK : SEGMENT_BYTES;
+    bool has_spare = is_small && connection->spare != NULL;
     uint8_t *data = has_spare ? connection->spare : mfi_block_get(capacity);
     connection->spare = has_spare ? NULL : connection->spare;
     segment = data != NULL ? add_segment(connection, data, capacity) : NULL;
@@ -282,7 +281,7 @@ mfi_io mfi_connection_flush(mfi_connection *connection)
         if (done < 0 && errno == EINTR) {
             continue;
         }
-        if (done < 0 && errno != EAGAIN) {
+        if (done < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
             drop_segments(connection);
             return MFI_IO_FAILED;
         }

@@ -41,7 +41,7 @@ typedef struct mfi_connection {
     mfi_message partial;       /* the payload that is being read */
     size_t partial_size;       /* what has come of it */
     mfi_segment *first, *last; /* what waits to leave */
-    uint8_t *spare;            /* for the next segment, where only little was in the last one */
+    uint8_t *spare;            /* the memory of a small segment, for the next one */
     size_t waiting_bytes;
     size_t waiting_memory; /* what they take: of small ones more than there are */
     uint32_t waiting;      /* messages */

@@ -15,10 +15,14 @@
 
 typedef struct mfi_direct_peer {
     mfi_connection connection;
-    uint32_t index, serial;       /* in the table; of all connections ever */
-    uint64_t deadline_ns;         /* of the handshake; MFI_NEVER after it */
-    uint32_t watched;             /* what the epoll waits for */
-    bool is_dirty;                /* something was queued since the last flush */
+    uint32_t index, serial; /* in the table; of all connections ever */
+    uint64_t deadline_ns;   /* of the handshake; MFI_NEVER after it */
+    uint32_t watched;       /* what the epoll waits for */
+    bool is_dirty;          /* something was queued since the last flush */
+    /* The payload that has come in part, as it was last noted; its number, of all of them. */
+    const uint8_t *partial_data;
+    size_t partial_bytes;
+    uint64_t partial_number;
     struct mfi_direct_peer *next; /* dirty, or lingering */
 } mfi_direct_peer;
 
@@ -44,6 +48,8 @@ typedef struct mfi_direct {
     mfi_direct_peer *dirty;
     uint64_t reconnect_at_ns, reconnect_wait_ns, accept_at_ns;
     uint64_t timer_at_ns; /* what the timer is set to */
+    uint64_t partials;    /* so many payloads have come in part */
+    size_t partial_bytes; /* of those that still are */
 
     mfi_inbox inbox;
     mfi_direct_peer *current;                     /* whose bytes are in the inbox */
@@ -51,6 +57,7 @@ typedef struct mfi_direct {
     unsigned ready_at, ready_end;
     unsigned guesses; /* reads since the last look at the epoll */
     bool is_busy;     /* the last read got several messages */
+    bool was_busy;    /* or one before it, since receive last had nothing */
     bool has_acted;   /* something was sent or read since receive last had nothing */
 
     mfi_mutex events_mutex;
@@ -64,6 +71,9 @@ mf_status mfi_direct_attach(mfi_direct *self, mf_error *error);
 void mfi_direct_look(mfi_direct *self);
 /* The handshake is over. */
 void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer);
+/* What it sent is read, up to here. Together, payloads that have come in part may have four times
+ * max_message_bytes: beyond that, whose began first is dropped, as it may never come to its end. */
+void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer);
 /* It has ended, or must. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
 /* Sends what it can of what is queued for that one, or for all that have something new. */

@@ -17,8 +17,8 @@
 #define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS)
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS) /* after there was no descriptor left */
 #define CONNECTIONS_MAX 8192
-#define BACKLOG 128
 #define ACCEPTS_PER_LOOK 16
+#define PARTIALS_MOST 4  /* largest payloads that come in part at the same time */
 #define EVENTS_MAX 65536 /* peer events that wait for the engine thread; more are lost */
 
 /* Beside the places of connections, what an event of the epoll may be about. */
@@ -34,7 +34,9 @@ static void tell(mfi_direct *self, mfi_peer_event event)
         self->events_at = 0;
         self->events_end = 0;
     }
-    if (self->events_end == self->events_capacity && self->events_capacity < EVENTS_MAX) {
+    /* Who never was there is told of only as long as there is much room for the others. */
+    size_t most = event == MFI_PEER_HANDSHAKE_FAILED ? EVENTS_MAX / 2 : EVENTS_MAX;
+    if (self->events_end == self->events_capacity && self->events_capacity < most) {
         size_t capacity = self->events_capacity != 0 ? self->events_capacity * 2 : 8;
         uint8_t *grown = realloc(self->events, capacity);
         if (grown != NULL) {
@@ -42,7 +44,7 @@ static void tell(mfi_direct *self, mfi_peer_event event)
             self->events_capacity = capacity;
         }
     }
-    if (self->events_end < self->events_capacity) {
+    if (self->events_end < self->events_capacity && self->events_end < most) {
         uint64_t one = 1;
         self->events[self->events_end++] = (uint8_t)event;
         ssize_t written = write(self->events_fd, &one, sizeof one);
@@ -129,9 +131,9 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof keepalive_s);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_s, sizeof keepalive_s);
     mfi_connection_init(&peer->connection, fd, &self->options);
-    peer->deadline_ns = mfi_deadline_after_ms(
-        mfi_monotonic_ns(),
-        self->options.handshake_ms != 0 ? self->options.handshake_ms : HANDSHAKE_MS);
+    peer->deadline_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), self->options.handshake_ms != 0
+                                                                      ? self->options.handshake_ms
+                                                                      : HANDSHAKE_MS);
     set_timer(self, peer->deadline_ns);
     return peer;
 }
@@ -152,6 +154,7 @@ static void forget(mfi_direct *self, mfi_direct_peer *peer)
 {
     self->peers[peer->index] = NULL;
     self->count--;
+    self->partial_bytes -= peer->partial_bytes;
     if (self->current == peer) {
         self->current = NULL;
         self->inbox.at = self->inbox.end;
@@ -193,6 +196,34 @@ void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
     }
     if (!self->options.binds) {
         reconnect_later(self);
+    }
+}
+
+/* Whose payload began first, of all that have come in part. */
+static mfi_direct_peer *oldest_partial(const mfi_direct *self)
+{
+    mfi_direct_peer *oldest = NULL;
+    for (uint32_t i = 0; i < self->capacity; i++) {
+        mfi_direct_peer *peer = self->peers[i];
+        if (peer != NULL && peer->partial_bytes != 0 &&
+            (oldest == NULL || peer->partial_number < oldest->partial_number)) {
+            oldest = peer;
+        }
+    }
+    return oldest;
+}
+
+void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer)
+{
+    size_t bytes = peer->connection.partial.size;
+    if (bytes != peer->partial_bytes || peer->partial_data != peer->connection.partial.data) {
+        peer->partial_number = self->partials++;
+        peer->partial_data = peer->connection.partial.data;
+        self->partial_bytes += bytes - peer->partial_bytes;
+        peer->partial_bytes = bytes;
+    }
+    while (self->partial_bytes > PARTIALS_MOST * self->options.max_message_bytes) {
+        mfi_direct_drop(self, oldest_partial(self));
     }
 }
 
@@ -396,7 +427,7 @@ static mf_status bind_socket(mfi_direct *self, mf_error *error)
     if (self->listen_fd < 0 ||
         setsockopt(self->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
         bind(self->listen_fd, (const struct sockaddr *)&self->address, sizeof self->address) != 0 ||
-        listen(self->listen_fd, BACKLOG) != 0 ||
+        listen(self->listen_fd, SOMAXCONN) != 0 ||
         getsockname(self->listen_fd, (struct sockaddr *)&self->address, &size) != 0) {
         int reason = errno;
         mf_status code = reason == EADDRINUSE      ? MF_ERR_ADDRESS_IN_USE

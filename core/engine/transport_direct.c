@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +34,12 @@ typedef struct direct_messaging {
 
 /* ---- Sending ---- */
 
+/* Who connects has one peer, and its route leads there also when the connection was made again. */
+static bool has_routes(const mfi_direct *self)
+{
+    return self->options.is_child && self->options.binds;
+}
+
 static mfi_direct_peer *peer_at(const mfi_direct *self, const mfi_route *route)
 {
     uint32_t index = route->size == ROUTE_BYTES ? mfi_load_be32(route->bytes) : UINT32_MAX;
@@ -40,12 +47,19 @@ static mfi_direct_peer *peer_at(const mfi_direct *self, const mfi_route *route)
     return peer != NULL && peer->serial == mfi_load_be32(route->bytes + 4) ? peer : NULL;
 }
 
+static void set_route(const mfi_direct *self, const mfi_direct_peer *peer, mfi_route *ret_route)
+{
+    ret_route->size = ROUTE_BYTES;
+    mfi_store_be32(ret_route->bytes, has_routes(self) ? peer->index : 0);
+    mfi_store_be32(ret_route->bytes + 4, has_routes(self) ? peer->serial : 0);
+}
+
 static mfi_io direct_send(mfi_transport *base, const mfi_route *route, mfi_buf *payload)
 {
     mfi_direct *self = (mfi_direct *)base;
-    mfi_direct_peer *peer = self->options.is_child ? peer_at(self, route) : self->target;
+    mfi_direct_peer *peer = has_routes(self) ? peer_at(self, route) : self->target;
     if (peer == NULL) {
-        return self->options.is_child ? MFI_IO_UNROUTABLE : MFI_IO_AGAIN;
+        return has_routes(self) ? MFI_IO_UNROUTABLE : MFI_IO_AGAIN;
     }
     mfi_io io = mfi_connection_send(&peer->connection, payload);
     if (io == MFI_IO_AGAIN && (peer->watched & EPOLLOUT) == 0) { /* it may take some by now */
@@ -77,9 +91,7 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
         switch (mfi_connection_next(&peer->connection, &self->inbox, ret_message)) {
         case MFI_NEWS_MESSAGE:
             if (self->options.is_child) {
-                ret_route->size = ROUTE_BYTES;
-                mfi_store_be32(ret_route->bytes, peer->index);
-                mfi_store_be32(ret_route->bytes + 4, peer->serial);
+                set_route(self, peer, ret_route);
             }
             return MFI_IO_DONE;
         case MFI_NEWS_MALFORMED:
@@ -96,6 +108,7 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
                 mfi_direct_touch(self, peer);
             }
             self->current = NULL;
+            mfi_direct_note_partial(self, peer);
             return MFI_IO_AGAIN;
         }
     }
@@ -133,6 +146,7 @@ static bool read_from(mfi_direct *self, mfi_direct_peer *peer)
     self->current = peer;
     self->is_busy = self->inbox.end - self->inbox.at >= BUSY_BYTES ||
                     mfi_connection_is_within_payload(&peer->connection);
+    self->was_busy = self->was_busy || self->is_busy;
     self->has_acted = true;
     return true;
 }
@@ -183,9 +197,10 @@ static mfi_io direct_receive(mfi_transport *base, mfi_route *ret_route, mfi_mess
                 return io;
             }
         } else if ((reads++ >= READS_PER_RECEIVE || !fill(self)) && self->dirty == NULL) {
-            if (self->is_busy) { /* else only little of it is in use */
+            if (self->was_busy) { /* else only little of it is in use */
                 mfi_inbox_close(&self->inbox);
             }
+            self->was_busy = false;
             self->has_acted = false;
             return MFI_IO_AGAIN;
         }
@@ -214,6 +229,9 @@ static void close_fd(int fd)
 static void direct_close(mfi_transport *base)
 {
     mfi_direct *self = (mfi_direct *)base;
+    if (self->listen_fd >= 0) {
+        (void)shutdown(self->listen_fd, SHUT_RDWR); /* also where a forked process has a copy */
+    }
     close_fd(self->listen_fd);
     for (uint32_t i = 0; i < self->capacity; i++) {
         mfi_direct_peer *peer = self->peers[i];

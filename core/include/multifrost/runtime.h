@@ -45,7 +45,7 @@ typedef struct mf_runtime_options {
     bool no_metrics;               /**< Calls are not measured. */
     int32_t log_sample_first;      /**< As in mf_log_options: default 0, all are kept. */
     int32_t log_sample_thereafter;
-    mf_transport transport;
+    mf_transport transport; /**< Of its own parents and children; workers have theirs. */
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
@@ -55,9 +55,8 @@ typedef struct mf_runtime_options {
  * @param ret_runtime On MF_OK for mf_runtime_destroy(); untouched on failure.
  * @param options     NULL for defaults. Copied.
  * @param error       NULL, or filled on failure.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, COMLINK_LOG_LEVEL, or
- *         COMLINK_TRANSPORT); MF_ERR_IO naming the
- *         log file; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, COMLINK_LOG_LEVEL, COMLINK_TRANSPORT);
+ *         MF_ERR_IO naming the log file; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_runtime_create(mf_runtime **ret_runtime,
