@@ -29,56 +29,11 @@
 
 #include "base/error.h"
 
-#define WAITER_DONE 1u    /* what it waits for has happened */
-#define WAITER_ROLE 2u    /* it is the driver now */
-#define WAITER_WAITING 4u /* it blocks on the word, or is about to */
 #define TICKS_UNTIL_QUIET 25
 #define LONG_TICK_NS (4 * MFI_NS_PER_MS)
 #define LOOKS_MAX 1000
 
 /* ---- Waiters ---- */
-
-void mfi_waiter_init(mfi_waiter *waiter)
-{
-    atomic_init(&waiter->signal, 0);
-    waiter->listed = false;
-}
-
-static void waiter_signal(mfi_waiter *waiter, uint32_t bit)
-{
-    _Atomic(uint32_t) *word = &waiter->signal;
-    if ((atomic_fetch_or_explicit(word, bit, memory_order_acq_rel) & WAITER_WAITING) != 0) {
-        mfi_futex_wake(word, 1); /* harmless if the word is gone by now */
-    }
-}
-
-void mfi_waiter_done(mfi_waiter *waiter)
-{
-    waiter_signal(waiter, WAITER_DONE);
-}
-
-bool mfi_waiter_is_done(const mfi_waiter *waiter)
-{
-    return (atomic_load_explicit(&waiter->signal, memory_order_acquire) & WAITER_DONE) != 0;
-}
-
-/* Blocks until one of the bits is set or the deadline has passed; gives the word. */
-static uint32_t waiter_block(mfi_waiter *waiter, uint32_t bits, uint64_t deadline_ns)
-{
-    uint32_t word =
-        atomic_fetch_or_explicit(&waiter->signal, WAITER_WAITING, memory_order_acq_rel) |
-        WAITER_WAITING;
-    while ((word & bits) == 0 && (deadline_ns == MFI_NEVER || mfi_monotonic_ns() < deadline_ns)) {
-        mfi_futex_wait(&waiter->signal, word, deadline_ns);
-        word = atomic_load_explicit(&waiter->signal, memory_order_acquire);
-    }
-    return word;
-}
-
-void mfi_waiter_wait(mfi_waiter *waiter)
-{
-    (void)waiter_block(waiter, WAITER_DONE, MFI_NEVER);
-}
 
 static void list_waiter_locked(mfi_driver *driver, mfi_waiter *waiter)
 {
@@ -118,7 +73,7 @@ static bool hand_over_locked(mfi_driver *driver)
         if (!mfi_waiter_is_done(waiter)) {
             unlist_waiter_locked(driver, waiter);
             driver->role = MFI_ROLE_CALLER;
-            waiter_signal(waiter, WAITER_ROLE);
+            mfi_waiter_signal(waiter, MFI_WAITER_ROLE);
             return true;
         }
     }
@@ -372,14 +327,14 @@ static take take_or_join(mfi_driver *driver, mfi_waiter *waiter)
 /* Waits in the list; true if the role was handed over. */
 static bool wait_for_role(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns)
 {
-    (void)waiter_block(waiter, WAITER_DONE | WAITER_ROLE, deadline_ns);
+    (void)mfi_waiter_block(waiter, MFI_WAITER_DONE | MFI_WAITER_ROLE, deadline_ns);
     mfi_mutex_lock(&driver->mutex);
     unlist_waiter_locked(driver, waiter);
     mfi_mutex_unlock(&driver->mutex);
     /* Only under the mutex is the role given, so from here on the answer stands. */
-    uint32_t word = atomic_fetch_and_explicit(&waiter->signal, ~(WAITER_ROLE | WAITER_WAITING),
-                                              memory_order_acq_rel);
-    return (word & WAITER_ROLE) != 0;
+    uint32_t word = atomic_fetch_and_explicit(
+        &waiter->signal, ~(MFI_WAITER_ROLE | MFI_WAITER_WAITING), memory_order_acq_rel);
+    return (word & MFI_WAITER_ROLE) != 0;
 }
 
 /* Role held: drives until the waiter is done or the deadline has passed, and gives the role up.

@@ -12,22 +12,7 @@
 #include "base/mpsc.h"
 #include "base/mutex.h"
 #include "core/engine/loop.h"
-
-/* A thread that waits for something the driver will bring: its own call's end. Lives on that
- * thread's stack or in its call's slot. */
-typedef struct mfi_waiter {
-    _Atomic(uint32_t) signal; /* MFI_WAITER_* bits: release by who sets, acquire by who waits */
-    bool listed;              /* the rest is guarded by the driver's mutex */
-    struct mfi_waiter *next, *previous;
-} mfi_waiter;
-
-void mfi_waiter_init(mfi_waiter *waiter);
-/* What it waited for has happened; all that belongs to it was written before. Any thread. The
- * waiter may be gone as soon as this has set its bit. */
-void mfi_waiter_done(mfi_waiter *waiter);
-bool mfi_waiter_is_done(const mfi_waiter *waiter);
-/* Waits for mfi_waiter_done alone, however long. */
-void mfi_waiter_wait(mfi_waiter *waiter);
+#include "core/engine/waiter.h"
 
 typedef enum mfi_role {
     MFI_ROLE_CLOSED, /* there is no socket: not yet, or (closing) for good */
