@@ -90,6 +90,7 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
         mfi_direct_peer *peer = self->current;
         switch (mfi_connection_next(&peer->connection, &self->inbox, ret_message)) {
         case MFI_NEWS_MESSAGE:
+            peer->partial_data = NULL; /* the next one is another, maybe in the same memory */
             if (self->options.is_child) {
                 set_route(self, peer, ret_route);
             }

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 
 #define ENDS_MAX 8
+#define DESCRIPTORS_MAX 1024
 
 static end *ends[ENDS_MAX];
 const mfi_route nowhere;
@@ -174,6 +175,19 @@ bool is_quiet(const end *at)
 {
     struct pollfd fd = {at->transport->ops->readiness(at->transport), POLLIN, 0};
     return poll(&fd, 1, 0) == 0;
+}
+
+void narrow_sockets(void)
+{
+    int bytes = 32768;
+    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+        struct sockaddr_in peer;
+        socklen_t size = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.sin_family == AF_INET) {
+            mf_check_int(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), 0);
+            mf_check_int(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
+        }
+    }
 }
 
 size_t heap_bytes(void)
@@ -413,6 +427,23 @@ bool raw_is_dropped(int fd)
         }
     }
     return false;
+}
+
+int raw_other_end(int fd)
+{
+    struct sockaddr_in own = {0};
+    socklen_t size = sizeof own;
+    mf_check_int(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+    for (int other = 0; other < DESCRIPTORS_MAX; other++) {
+        struct sockaddr_in peer = {0};
+        size = sizeof peer;
+        if (getpeername(other, (struct sockaddr *)&peer, &size) == 0 &&
+            peer.sin_family == AF_INET && peer.sin_port == own.sin_port) {
+            return other;
+        }
+    }
+    mf_check(false);
+    return -1;
 }
 
 /* ---- A child, and a parent that is connected to it ---- */

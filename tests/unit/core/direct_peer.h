@@ -55,6 +55,11 @@ bool wait_for_count(end *at, size_t count); /* of messages that nobody took */
 void drop_messages(end *at);
 bool is_quiet(const end *at); /* nothing wakes who drives it */
 
+/* The kernel keeps but little for the connections that this process has by now, whatever the
+ * machine is set to: less than NARROW_BYTES from one side to the other. */
+#define NARROW_BYTES ((size_t)1024 * 1024)
+void narrow_sockets(void);
+
 /* Bytes of the heap; none under a sanitizer, which has its own. */
 size_t heap_bytes(void);
 
@@ -96,5 +101,7 @@ void raw_handshake(int fd, const char *socket_type);
 void raw_expect(int fd, const void *bytes, size_t size);
 /* Waits until the other side has closed the connection; what comes before is read. */
 bool raw_is_dropped(int fd);
+/* The descriptor at the other end of it, which is this process's too. */
+int raw_other_end(int fd);
 
 #endif

@@ -195,6 +195,34 @@ static void test_a_route_ends_with_its_connection(void)
     few_close(&at);
 }
 
+/* A child that connects has one parent: what it was asked over one connection it answers over the
+ * next. */
+static void test_a_child_that_connects_keeps_its_route(void)
+{
+    few at;
+    at.messaging = messaging_of(false);
+    mfi_transport_options of_parent = end_options(false, true, 0);
+    end_open(&at.parent, at.messaging, &of_parent);
+    of_parent.port = end_port(&at.parent);
+    mfi_transport_options of_child = end_options(true, false, of_parent.port);
+    end_open(&at.child, at.messaging, &of_child);
+    for (uint32_t i = 1; i <= 3; i++) {
+        exchange(&at.parent, &at.child, 10 * i, 300);
+        send_numbered(&at.parent, &nowhere, 10 * i + 5, 300);
+        expect_numbered(&at.child, 10 * i + 5, 300);
+        mfi_route asked = at.child.last_peer;
+        end_close(&at.parent);
+        expect_events(&at.child, MFI_PEER_DISCONNECTED, i);
+        mf_check_int(try_send(&at.child, &asked, 1, 300), MFI_IO_AGAIN);
+        end_open(&at.parent, at.messaging, &of_parent);
+        mf_check_int(try_send(&at.child, &asked, 1, 300), MFI_IO_AGAIN);
+        send_numbered(&at.child, &asked, 10 * i + 6, 300);
+        expect_numbered(&at.parent, 10 * i + 6, 300);
+        expect_events(&at.child, MFI_PEER_CONNECTED, i + 1);
+    }
+    few_close(&at);
+}
+
 /* ---- Frames ---- */
 
 static void check_text(end *at, const char *text)
@@ -381,6 +409,7 @@ static const mf_test tests[] = {
     {"direct__both_ways_at_once_with_libzmq", test_both_ways_at_once_with_libzmq},
     {"direct__two_peers_get_their_own_answers", test_two_peers_get_their_own_answers},
     {"direct__a_route_ends_with_its_connection", test_a_route_ends_with_its_connection},
+    {"direct__a_child_that_connects_keeps_its_route", test_a_child_that_connects_keeps_its_route},
     {"direct__bytes_may_come_one_by_one", test_bytes_may_come_one_by_one},
     {"direct__what_leaves_is_zmtp", test_what_leaves_is_zmtp},
     {"direct__a_message_of_one_frame_is_malformed", test_a_message_of_one_frame_is_malformed},

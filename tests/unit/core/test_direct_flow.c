@@ -12,7 +12,6 @@
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 #define WAITING_MOST (32 * MIB) /* memory of what waits at one connection */
-#define KERNEL_MOST (48 * MIB)  /* what the sockets of a connection may keep, and more */
 
 static void open_child(end *to, mfi_messaging *messaging, uint16_t port)
 {
@@ -168,9 +167,10 @@ static void fill_and_empty(int queue_messages, size_t size, size_t most_bytes)
     trio at;
     mfi_messaging *messaging = messaging_of(false);
     trio_open(&at, messaging, queue_messages);
+    narrow_sockets();
     uint32_t count = send_until_full(&at.child, &at.to_deaf, size);
     mf_check(count >= (uint32_t)queue_messages || count * size >= WAITING_MOST);
-    mf_check(count * size <= most_bytes + KERNEL_MOST);
+    mf_check(count * size <= most_bytes + NARROW_BYTES);
     mf_check(is_quiet(&at.child)); /* it does not spin */
     for (uint32_t i = 0; i < 20; i++) {
         exchange(&at.other, &at.child, i, 9000);
@@ -184,6 +184,7 @@ static void fill_and_empty(int queue_messages, size_t size, size_t most_bytes)
 static void test_the_queue_is_bounded_by_messages(void)
 {
     fill_and_empty(50, 64 * KIB, (size_t)50 * 64 * KIB);
+    fill_and_empty(200, KIB, 200 * KIB); /* many in one buffer */
 }
 
 static void test_the_queue_is_bounded_by_bytes(void)
@@ -202,7 +203,9 @@ static void test_a_parent_waits_for_a_child_that_does_not_read(void)
     end_open(&parent, messaging, &options);
     exchange(&parent, &child, 1, 10);
     child.is_deaf = true;
+    narrow_sockets();
     uint32_t count = send_until_full(&parent, &nowhere, 64 * KIB);
+    mf_check(count >= 10 && count * 64 * KIB <= 10 * 64 * KIB + NARROW_BYTES);
     mf_check(!parent.transport->ops->can_go_on(parent.transport));
     mf_check(is_quiet(&parent));
     child.is_deaf = false;

@@ -1,8 +1,6 @@
 /* The transport that speaks ZMTP itself: peers that speak something else, or too much of it, are
  * dropped and harm nobody. */
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -183,11 +181,12 @@ static void test_a_libzmq_socket_of_another_type(void)
 
 /* ---- Who floods ---- */
 
-#define FLOODERS 2
-#define FLOOD_BYTES (9 * 100000)
+#define FLOODERS 20
+#define FLOOD_BYTES ((size_t)9 * 100000)
+#define FLOODS 5
+#define PONG_BYTES 7
+#define ASKED_MOST ((size_t)64 * 1024) /* bytes that wait, behind which no PONG is queued */
 
-static _Atomic(bool) floods;
-static _Atomic(bool) gave_up; /* nobody stopped the flood */
 static char pings[FLOOD_BYTES];
 
 static void make_pings(void)
@@ -197,57 +196,89 @@ static void make_pings(void)
     }
 }
 
-/* Pings, and nothing that receive could give to its caller. */
-static void *run_flood(void *argument)
+static mfi_io receive_nothing(end *at)
 {
-    const int *fd = argument;
-    int64_t until = mf_test_now_ms() + 30000;
-    while (floods && !gave_up) {
-        (void)send(*fd, pings, sizeof pings, MSG_NOSIGNAL);
-        gave_up = gave_up || mf_test_now_ms() >= until;
-    }
-    return NULL;
+    mfi_route route = {0};
+    mfi_message message = {0};
+    mfi_io io = at->transport->ops->receive(at->transport, &route, &message);
+    mfi_message_release(&message);
+    return io;
 }
 
+/* However much there is to read, receive comes back before it has read from all, so that who
+ * drives it gets to do something else; and it has not forgotten the others. */
 static void test_a_flood_of_pings_holds_nobody(void)
 {
     few at;
-    pthread_t threads[FLOODERS];
     int fds[FLOODERS];
+    unsigned receives = 0;
     few_open(&at);
     make_pings();
-    floods = true;
     for (int i = 0; i < FLOODERS; i++) {
         fds[i] = few_connect_raw(&at);
-        mf_check_int(pthread_create(&threads[i], NULL, run_flood, &fds[i]), 0);
     }
-    for (int i = 0; i < 5; i++) {
-        turn(-1, 0, 0);
-        mf_check(!gave_up);
-    }
-    exchange(&at.parent, &at.child, 3, 300);
-    floods = false;
+    expect_events(&at.child, MFI_PEER_CONNECTED, FLOODERS + 1);
+    mf_check_int(receive_nothing(&at.child), MFI_IO_AGAIN);
+    mf_check(is_quiet(&at.child));
+    at.child.is_deaf = true;
     for (int i = 0; i < FLOODERS; i++) {
-        (void)shutdown(fds[i], SHUT_RDWR);
-        pthread_join(threads[i], NULL);
+        /* More than where messages come one by one, and less than one read takes. */
+        struct pollfd arrival = {raw_other_end(fds[i]), POLLIN, 0};
+        raw_send(fds[i], pings, (size_t)9 * 1000);
+        mf_check_int(poll(&arrival, 1, PATIENCE_MS), 1);
+    }
+    while (receives < FLOODERS && !is_quiet(&at.child)) {
+        mf_check_int(receive_nothing(&at.child), MFI_IO_AGAIN);
+        receives++;
+    }
+    mf_check(receives > 1 && receives < FLOODERS);
+    at.child.is_deaf = false;
+    for (int i = 0; i < FLOODERS; i++) {
+        raw_expect(fds[i], RAW_BYTES("\4\5\4PONG\4\5\4PONG"));
         (void)close(fds[i]);
     }
+    exchange(&at.parent, &at.child, 3, 300);
     few_close(&at);
+}
+
+/* Reads PONGs, no more than so many, up to a message of four bytes. */
+static size_t count_pongs(int fd, size_t most)
+{
+    uint8_t frame[PONG_BYTES] = {0};
+    size_t count = 0;
+    raw_read(fd, frame, sizeof frame);
+    while (memcmp(frame, "\4\5\4PONG", sizeof frame) == 0 && count <= most) {
+        count++;
+        raw_read(fd, frame, sizeof frame);
+    }
+    if (count <= most) {
+        mf_check(memcmp(frame, "\1\0\0\4ABC", sizeof frame) == 0);
+        raw_expect(fd, RAW_BYTES("D"));
+    }
+    return count;
 }
 
 /* Who asks without reading does not get all answers, and takes no memory. */
 static void test_pongs_that_nobody_reads_take_no_memory(void)
 {
+    static const size_t most = (ASKED_MOST + NARROW_BYTES) / PONG_BYTES;
     few at;
     make_pings();
     few_open(&at);
     int fd = few_connect_raw(&at);
+    expect_events(&at.child, MFI_PEER_CONNECTED, 2);
+    narrow_sockets(); /* else the kernel would take the answers to all of it */
     size_t before = heap_bytes();
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < FLOODS; i++) {
         raw_send(fd, pings, sizeof pings);
     }
-    turn(-1, 0, 0);
+    raw_send(fd, RAW_BYTES("\1\0\0\4last"));
+    mf_check(wait_for_count(&at.child, 1)); /* all before it was looked at */
     mf_check(heap_bytes() < before + (size_t)1024 * 1024);
+    drop_messages(&at.child);
+    send_numbered(&at.child, &at.child.last_peer, 0x41424344, 4);
+    size_t count = count_pongs(fd, most);
+    mf_check(count > 0 && count <= most);
     exchange(&at.parent, &at.child, 1, 10);
     (void)close(fd);
     few_close(&at);
@@ -277,33 +308,71 @@ static void test_no_descriptor_left_for_a_peer(void)
 
 /* ---- Forks ---- */
 
-/* A forked process has copies of the descriptors: a connection that ended here has not ended for
- * the kernel, and must not wake anybody for ever. */
-static void test_a_forked_process_does_not_keep_connections(void)
+/* A process with copies of all descriptors, which ends when the pipe's end is closed. */
+static pid_t fork_copy(int *ret_pipe, int closed)
 {
     int ends[2] = {-1, -1};
     char byte = 0;
-    few at;
-    few_open(&at);
-    int fd = few_connect_raw(&at);
-    expect_events(&at.child, MFI_PEER_CONNECTED, 2);
     mf_check_int(pipe(ends), 0);
     pid_t process = fork();
     if (process == 0) {
         (void)close(ends[1]);
-        (void)close(fd);
+        (void)close(closed);
         _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
     }
+    mf_check(process > 0);
     (void)close(ends[0]);
+    *ret_pipe = ends[1];
+    return process;
+}
+
+static void end_copy(pid_t process, int pipe)
+{
+    (void)close(pipe);
+    mf_check_int(waitpid(process, NULL, 0), process);
+}
+
+/* A forked process has copies of the descriptors: a connection that ended here has not ended for
+ * the kernel, and must not wake anybody for ever. */
+static void test_a_forked_process_does_not_keep_connections(void)
+{
+    int pipe = -1;
+    few at;
+    few_open(&at);
+    int fd = few_connect_raw(&at);
+    expect_events(&at.child, MFI_PEER_CONNECTED, 2);
+    pid_t process = fork_copy(&pipe, fd);
     (void)shutdown(fd, SHUT_WR);
     expect_events(&at.child, MFI_PEER_DISCONNECTED, 1);
     turn(-1, 0, 0);
     mf_check(is_quiet(&at.child));
     mf_check(raw_is_dropped(fd)); /* and the peer hears of the end */
     (void)close(fd);
-    (void)close(ends[1]);
-    mf_check_int(waitpid(process, NULL, 0), process);
+    end_copy(process, pipe);
     few_close(&at);
+}
+
+/* Nor the port: neither one that the kernel chose, nor one that was asked for. */
+static void test_a_forked_process_does_not_keep_the_port(void)
+{
+    mfi_messaging *messaging = messaging_of(false);
+    mfi_transport_options options = end_options(true, true, 0);
+    for (int i = 0; i < 2; i++) {
+        int pipe = -1;
+        end child;
+        mf_error error = MF_ERROR_INIT;
+        mfi_transport *next = NULL;
+        end_open(&child, messaging, &options);
+        options.port = end_port(&child);
+        pid_t process = fork_copy(&pipe, -1);
+        end_close(&child);
+        mf_check_int(messaging->open(messaging, &next, &options, &error), MF_OK);
+        if (next != NULL) {
+            next->ops->close(next);
+        }
+        end_copy(process, pipe);
+    }
+    messaging->destroy(messaging);
 }
 
 static const mf_test tests[] = {
@@ -322,5 +391,7 @@ static const mf_test tests[] = {
     {"direct_hostile__no_descriptor_left_for_a_peer", test_no_descriptor_left_for_a_peer},
     {"direct_hostile__a_forked_process_does_not_keep_connections",
      test_a_forked_process_does_not_keep_connections},
+    {"direct_hostile__a_forked_process_does_not_keep_the_port",
+     test_a_forked_process_does_not_keep_the_port},
 };
 MF_TEST_MAIN(tests)
