@@ -48,9 +48,11 @@ void mfi_measure_begin(const mfi_span *span)
 void mfi_measure_attempt(const mfi_span *span)
 {
     if (span->target->measured) {
-        mf_counter_add(
-            span->attempt > 1 ? span->target->attempts_retry : span->target->attempts_first, 1);
-        mfi_histogram_record_integer(span->target->request_size, span->request_bytes);
+        unsigned shard = mfi_shard_index();
+        mfi_counter_add_at(span->attempt > 1 ? span->target->attempts_retry
+                                             : span->target->attempts_first,
+                           shard, 1);
+        mfi_histogram_record_at(span->target->request_size, shard, span->request_bytes);
     }
 }
 
@@ -84,20 +86,21 @@ bool mfi_span_wire_ns(const mfi_span *span, uint64_t *ret_ns)
     return true;
 }
 
-static void measure_phases(const mfi_span *span)
+static void measure_phases(const mfi_span *span, unsigned shard)
 {
     mf_histogram *const *phases = span->target->phases;
     uint64_t wire = 0;
     if (span->sent_ns > span->start_ns) {
-        mf_histogram_record_ns(phases[MFI_PHASE_SEND_WAIT], span->sent_ns - span->start_ns);
+        mfi_histogram_record_at(phases[MFI_PHASE_SEND_WAIT], shard, span->sent_ns - span->start_ns);
     }
     if (mfi_span_wire_ns(span, &wire)) {
-        mf_histogram_record_ns(phases[MFI_PHASE_WIRE], wire);
-        mf_histogram_record_ns(phases[MFI_PHASE_PEER_QUEUE], span->server_queue_ns);
-        mf_histogram_record_ns(phases[MFI_PHASE_HANDLER], span->server_handler_ns);
+        mfi_histogram_record_at(phases[MFI_PHASE_WIRE], shard, wire);
+        mfi_histogram_record_at(phases[MFI_PHASE_PEER_QUEUE], shard, span->server_queue_ns);
+        mfi_histogram_record_at(phases[MFI_PHASE_HANDLER], shard, span->server_handler_ns);
     }
     if (span->received_ns != 0 && span->end_ns >= span->received_ns) {
-        mf_histogram_record_ns(phases[MFI_PHASE_RECEIVE_WAIT], span->end_ns - span->received_ns);
+        mfi_histogram_record_at(phases[MFI_PHASE_RECEIVE_WAIT], shard,
+                                span->end_ns - span->received_ns);
     }
 }
 
@@ -110,30 +113,34 @@ static bool was_refused(mf_status status)
 static void measure_client_end(const mfi_span *span)
 {
     mfi_target *target = span->target;
+    unsigned shard = mfi_shard_index();
     uint64_t duration = span->end_ns - span->start_ns;
-    mf_counter_add(ended_counter(target, span->function, span->status), 1);
+    mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
     if (was_refused(span->status)) {
         return;
     }
-    mf_histogram_record_ns(span->status == MF_OK ? span->function->duration_ok
-                                                 : span->function->duration_error,
-                           duration);
-    mfi_window_record_at(target->window, duration, span->end_ns);
+    mfi_histogram_record_at(span->status == MF_OK ? span->function->duration_ok
+                                                  : span->function->duration_error,
+                            shard, duration);
+    mfi_window_record_at(target->window, shard, duration, span->end_ns);
     if (span->response_bytes != 0) {
-        mfi_histogram_record_integer(target->response_size, span->response_bytes);
+        mfi_histogram_record_at(target->response_size, shard, span->response_bytes);
     }
-    measure_phases(span);
+    measure_phases(span, shard);
 }
 
 static void measure_server_end(const mfi_span *span)
 {
     mfi_target *target = span->target;
+    unsigned shard = mfi_shard_index();
     uint64_t run = span->received_ns - span->sent_ns;
-    mf_counter_add(ended_counter(target, span->function, span->status), 1);
-    mf_counter_add(target->busy, span->released_ns != 0 ? span->released_ns - span->sent_ns : run);
-    mf_histogram_record_ns(target->queue_wait, span->sent_ns - span->start_ns);
-    mf_histogram_record_ns(
-        span->status == MF_OK ? span->function->duration_ok : span->function->duration_error, run);
+    mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
+    mfi_counter_add_at(target->busy, shard,
+                       span->released_ns != 0 ? span->released_ns - span->sent_ns : run);
+    mfi_histogram_record_at(target->queue_wait, shard, span->sent_ns - span->start_ns);
+    mfi_histogram_record_at(span->status == MF_OK ? span->function->duration_ok
+                                                  : span->function->duration_error,
+                            shard, run);
 }
 
 void mfi_measure_end(const mfi_span *span)
@@ -228,8 +235,9 @@ void mfi_measure_heartbeat(mfi_target *target, const mfi_heartbeat_event *event)
 void mfi_observe_traffic(mfi_target *target, bool sent, mfi_traffic type, size_t bytes)
 {
     if (target->measured) {
-        mf_counter_add(target->messages[sent][type], 1);
-        mf_counter_add(target->bytes[sent], bytes);
+        unsigned shard = mfi_shard_index();
+        mfi_counter_add_at(target->messages[sent][type], shard, 1);
+        mfi_counter_add_at(target->bytes[sent], shard, bytes);
     }
 }
 

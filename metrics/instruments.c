@@ -9,8 +9,7 @@
 
 void mf_counter_add(mf_counter *counter, uint64_t n)
 {
-    unsigned shard = mfi_shard_index();
-    mfi_cell_add(shard, &counter->page->cells[shard][counter->index], n);
+    mfi_counter_add_at(counter, mfi_shard_index(), n);
 }
 
 uint64_t mf_counter_value(const mf_counter *counter)
@@ -76,9 +75,8 @@ static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int
 }
 
 /* What nearly every value takes: an owned shard, and cells that exist. */
-static inline void record(mf_histogram *histogram, int index, uint64_t integer)
+static inline void record(mf_histogram *histogram, unsigned own, int index, uint64_t integer)
 {
-    unsigned own = mfi_thread_shard - 1; /* 0, for none yet, becomes the largest number */
     unsigned place = (unsigned)index;
     mfi_histogram_shard *shard = NULL;
     mfi_octave *octave = NULL;
@@ -101,12 +99,13 @@ void mf_histogram_record(mf_histogram *histogram, double value)
 {
     double positive = value > 0 ? value : 0; /* NaN too */
     double integer = fmin(positive * histogram->layout->unit, 0x1p62);
-    record(histogram, mfi_layout_index(histogram->layout, positive), (uint64_t)integer);
+    record(histogram, mfi_shard_index(), mfi_layout_index(histogram->layout, positive),
+           (uint64_t)integer);
 }
 
-void mfi_histogram_record_integer(mf_histogram *histogram, uint64_t integer)
+void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t integer)
 {
-    record(histogram, mfi_layout_near_index(histogram->layout, integer), integer);
+    record(histogram, shard, mfi_layout_near_index(histogram->layout, integer), integer);
 }
 
 /* A size is no time: the seconds are taken for its number. */
@@ -119,7 +118,7 @@ static __attribute__((noinline)) void record_seconds(mf_histogram *histogram, ui
 void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
 {
     if (__builtin_expect(histogram->layout->integer_is_ns, 1)) {
-        record(histogram, mfi_layout_near_index(histogram->layout, duration_ns), duration_ns);
+        mfi_histogram_record_at(histogram, mfi_shard_index(), duration_ns);
     } else {
         record_seconds(histogram, duration_ns);
     }

@@ -27,6 +27,13 @@ struct mf_counter {
     uint32_t index;
 };
 
+/* For who records several values: asks mfi_shard_index() once, which costs more than an addition.
+ */
+static inline void mfi_counter_add_at(mf_counter *counter, unsigned shard, uint64_t n)
+{
+    mfi_cell_add(shard, &counter->page->cells[shard][counter->index], n);
+}
+
 struct mf_gauge {
     _Atomic(double) value; /* relaxed: a gauge orders nothing */
 };
@@ -59,8 +66,9 @@ struct mf_histogram {
     _Atomic(void *) shards[MFI_SHARDS]; /* mfi_histogram_shard, made on first use */
 };
 
-/* As mf_histogram_record() for an integer of the layout's: nanoseconds or bytes. */
-void mfi_histogram_record_integer(mf_histogram *histogram, uint64_t integer);
+/* As mf_histogram_record() for an integer of the layout's, nanoseconds or bytes, and the calling
+ * thread's shard. */
+void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t integer);
 
 /* A merged copy. */
 typedef struct mfi_cells {
@@ -110,7 +118,7 @@ struct mf_window {
     _Atomic(void *) shards[MFI_SHARDS]; /* mfi_window_shard, made on first use */
 };
 /* As mf_window_record_ns() where the time is known: now_ns is of the window's clock. */
-void mfi_window_record_at(mf_window *window, uint64_t duration_ns, uint64_t now_ns);
+void mfi_window_record_at(mf_window *window, unsigned shard, uint64_t duration_ns, uint64_t now_ns);
 /* The last minute's cells, with the sum since the start; ret_total is the count since then. */
 void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *ret_total);
 

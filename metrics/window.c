@@ -52,9 +52,8 @@ static _Atomic(uint32_t) *cell_of(mf_window *window, mfi_window_slot *slot, uint
     return octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &slot->over;
 }
 
-void mfi_window_record_at(mf_window *window, uint64_t duration_ns, uint64_t now_ns)
+void mfi_window_record_at(mf_window *window, unsigned index, uint64_t duration_ns, uint64_t now_ns)
 {
-    unsigned index = mfi_shard_index();
     mfi_window_shard *shard =
         mfi_made_on_use(&window->arena, &window->shards[index], sizeof *shard);
     if (shard == NULL) {
@@ -77,7 +76,8 @@ void mfi_window_record_at(mf_window *window, uint64_t duration_ns, uint64_t now_
 
 void mf_window_record_ns(mf_window *window, uint64_t duration_ns)
 {
-    mfi_window_record_at(window, duration_ns, mfi_clock_monotonic(window->clock));
+    mfi_window_record_at(window, mfi_shard_index(), duration_ns,
+                         mfi_clock_monotonic(window->clock));
 }
 
 /* ---- Reading ---- */

@@ -15,7 +15,7 @@
 #define QUEUE_MESSAGES 10000
 #define LINGER_MS 1000
 /* So long at most short handlers run before their answers are sent. */
-#define BATCH_NS (50 * MFI_NS_PER_US)
+#define BATCH_NS (5 * MFI_NS_PER_US)
 /* How often the end tries to hand over what is still queued, each time waiting at most as long. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
