@@ -118,7 +118,8 @@ struct mf_window {
     _Atomic(void *) shards[MFI_SHARDS]; /* mfi_window_shard, made on first use */
 };
 /* As mf_window_record_ns() where the time is known: now_ns is of the window's clock. */
-void mfi_window_record_at(mf_window *window, unsigned shard, uint64_t duration_ns, uint64_t now_ns);
+void mfi_window_record_at(mf_window *window, unsigned shard_index, uint64_t duration_ns,
+                          uint64_t now_ns);
 /* The last minute's cells, with the sum since the start; ret_total is the count since then. */
 void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *ret_total);
 

@@ -52,21 +52,22 @@ static _Atomic(uint32_t) *cell_of(mf_window *window, mfi_window_slot *slot, uint
     return octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &slot->over;
 }
 
-void mfi_window_record_at(mf_window *window, unsigned index, uint64_t duration_ns, uint64_t now_ns)
+void mfi_window_record_at(mf_window *window, unsigned shard_index, uint64_t duration_ns,
+                          uint64_t now_ns)
 {
     mfi_window_shard *shard =
-        mfi_made_on_use(&window->arena, &window->shards[index], sizeof *shard);
+        mfi_made_on_use(&window->arena, &window->shards[shard_index], sizeof *shard);
     if (shard == NULL) {
         return; /* no memory for the very first value of a thread: nothing to count in */
     }
-    mfi_cell_add(index, &shard->count, 1);
-    mfi_cell_add(index, &shard->sum_ns, duration_ns);
+    mfi_cell_add(shard_index, &shard->count, 1);
+    mfi_cell_add(shard_index, &shard->sum_ns, duration_ns);
     mfi_window_slot *slot = slot_at(shard, now_ns);
     if (slot == NULL) {
         return;
     }
     _Atomic(uint32_t) *cell = cell_of(window, slot, duration_ns);
-    if (index != MFI_SHARED_SHARD) {
+    if (shard_index != MFI_SHARED_SHARD) {
         atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + 1,
                               memory_order_relaxed);
     } else {
