@@ -373,6 +373,17 @@ static double start_bare(void *context)
     return (double)(end - start);
 }
 
+static void report_limit(const char *name, const char *unit, const bench_series *values,
+                         double target)
+{
+    bench_report(&(bench_figure){.bench = "scale",
+                                 .name = name,
+                                 .unit = unit,
+                                 .values = values,
+                                 .goal = BENCH_AT_MOST,
+                                 .target = target});
+}
+
 static void bench_start(const bench_options *options)
 {
     bench_series ours = {.count = 0};
@@ -395,12 +406,7 @@ static void bench_start(const bench_options *options)
     }
     mf_runtime_destroy(runtime);
     (void)zmq_ctx_term(context);
-    bench_report(&(bench_figure){.bench = "scale",
-                                 .name = "spawn to first answer",
-                                 .unit = "ms",
-                                 .values = &ours,
-                                 .goal = BENCH_AT_MOST,
-                                 .target = 15});
+    report_limit("spawn to first answer", "ms", &ours, 15);
     bench_report(&(bench_figure){.bench = "scale",
                                  .name = "spawn to first answer, with a bare peer",
                                  .unit = "ms",
@@ -442,16 +448,6 @@ static void report_pair(const char *mode, const char *what, const char *unit,
                                  .target = target});
 }
 
-static void report_limit(const char *name, const bench_series *values, double target)
-{
-    bench_report(&(bench_figure){.bench = "scale",
-                                 .name = name,
-                                 .unit = "KiB",
-                                 .values = values,
-                                 .goal = BENCH_AT_MOST,
-                                 .target = target});
-}
-
 static void bench_mode(const bench_options *options, const char *mode)
 {
     char name[96];
@@ -475,11 +471,12 @@ static void bench_mode(const bench_options *options, const char *mode)
     /* Both: beyond some number of targets the metrics fold them, so that more cost less. */
     (void)snprintf(name, sizeof name, "%s: private memory of one of %u parents", mode,
                    most * FEW / MANY);
-    report_limit(name, &few.private_kib, 64);
+    report_limit(name, "KiB", &few.private_kib, 64);
     (void)snprintf(name, sizeof name, "%s: private memory of one of %u parents", mode, most);
-    report_limit(name, &many.private_kib, 64);
+    report_limit(name, "KiB", &many.private_kib, 64);
     if (strcmp(mode, "spawn") == 0) {
-        report_limit("spawn: private memory of a worker with its helper", &many.worker_kib, 1536);
+        report_limit("spawn: private memory of a worker with its helper", "KiB", &many.worker_kib,
+                     1536);
     }
 }
 

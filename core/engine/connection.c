@@ -371,7 +371,10 @@ static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
         (part->first && !make_body(&connection->partial, (size_t)part->body_size))) {
         return false;
     }
-    connection->partial_size = part->first ? 0 : connection->partial_size;
+    if (part->first) {
+        connection->partial_size = 0;
+        connection->partials++;
+    }
     memcpy(memory_of(&connection->partial) + connection->partial_size, part->data, part->size);
     connection->partial_size += part->size;
     return true;

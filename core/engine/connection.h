@@ -40,6 +40,7 @@ typedef struct mfi_connection {
     size_t early_size;
     mfi_message partial;       /* the payload that is being read */
     size_t partial_size;       /* what has come of it */
+    uint64_t partials;         /* payloads that were read so, ever */
     mfi_segment *first, *last; /* what waits to leave */
     uint8_t *spare;            /* the memory of a small segment, for the next one */
     size_t waiting_bytes;

@@ -19,8 +19,9 @@ typedef struct mfi_direct_peer {
     uint64_t deadline_ns;   /* of the handshake; MFI_NEVER after it */
     uint32_t watched;       /* what the epoll waits for */
     bool is_dirty;          /* something was queued since the last flush */
-    /* The payload that has come in part, as it was last noted; its number, of all of them. */
-    const uint8_t *partial_data;
+    /* The payload that has come in part, as it was last noted: its number of the connection's, its
+     * size, its number of the transport's. */
+    uint64_t partials;
     size_t partial_bytes;
     uint64_t partial_number;
     struct mfi_direct_peer *next; /* dirty, or lingering */
@@ -29,9 +30,7 @@ typedef struct mfi_direct_peer {
 /* Connections that were closed with something left to send; a thread of their own sends it. */
 typedef struct mfi_lingering mfi_lingering;
 mfi_lingering *mfi_lingering_create(void); /* NULL without memory */
-/* Sends what it can; true when that was all, or nobody takes it. */
-bool mfi_linger_is_over(mfi_direct_peer *peer);
-/* Takes the peer over. */
+/* Takes the peer over: its connection ends when all is sent, at once as a rule. */
 void mfi_linger(mfi_lingering *lingering, mfi_direct_peer *peer, int64_t linger_ms);
 void mfi_lingering_destroy(mfi_lingering *lingering); /* waits for all */
 

@@ -41,7 +41,8 @@ static bool is_all_sent(int fd)
     return ioctl(fd, SIOCOUTQNSD, &left) != 0 || left == 0;
 }
 
-bool mfi_linger_is_over(mfi_direct_peer *peer)
+/* Sends what it can; true when that was all, or nobody takes it. */
+static bool is_over(mfi_direct_peer *peer)
 {
     char unread[4096];
     ssize_t got = 1;
@@ -66,7 +67,7 @@ static void send_some(mfi_direct_peer **list)
     uint64_t now = mfi_monotonic_ns();
     for (mfi_direct_peer **link = list; *link != NULL;) {
         mfi_direct_peer *peer = *link;
-        if (now >= peer->deadline_ns || mfi_linger_is_over(peer)) {
+        if (now >= peer->deadline_ns || is_over(peer)) {
             *link = peer->next;
             end(peer);
         } else {
@@ -114,6 +115,10 @@ static void *run(void *argument)
 void mfi_linger(mfi_lingering *lingering, mfi_direct_peer *peer, int64_t linger_ms)
 {
     bool goes_on = true;
+    if (peer->connection.phase != MFI_CONNECTION_UP || is_over(peer)) {
+        end(peer);
+        return;
+    }
     peer->deadline_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), linger_ms);
     mfi_mutex_lock(&lingering->mutex);
     if (!lingering->is_running) {

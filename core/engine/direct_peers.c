@@ -216,9 +216,9 @@ static mfi_direct_peer *oldest_partial(const mfi_direct *self)
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer)
 {
     size_t bytes = peer->connection.partial.size;
-    if (bytes != peer->partial_bytes || peer->partial_data != peer->connection.partial.data) {
+    if (bytes != peer->partial_bytes || peer->partials != peer->connection.partials) {
+        peer->partials = peer->connection.partials;
         peer->partial_number = self->partials++;
-        peer->partial_data = peer->connection.partial.data;
         self->partial_bytes += bytes - peer->partial_bytes;
         peer->partial_bytes = bytes;
     }

@@ -90,7 +90,6 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
         mfi_direct_peer *peer = self->current;
         switch (mfi_connection_next(&peer->connection, &self->inbox, ret_message)) {
         case MFI_NEWS_MESSAGE:
-            peer->partial_data = NULL; /* the next one is another, maybe in the same memory */
             if (self->options.is_child) {
                 set_route(self, peer, ret_route);
             }
@@ -166,7 +165,7 @@ static bool fill(mfi_direct *self)
         if (peer == NULL && self->has_acted && !self->is_busy) {
             return false;
         }
-        if (peer == NULL && !guessed && !looked) {
+        if (peer == NULL && !guessed) {
             guessed = true;
             peer = guess_readable(self);
         }
@@ -235,13 +234,8 @@ static void direct_close(mfi_transport *base)
     }
     close_fd(self->listen_fd);
     for (uint32_t i = 0; i < self->capacity; i++) {
-        mfi_direct_peer *peer = self->peers[i];
-        if (peer != NULL && peer->connection.phase == MFI_CONNECTION_UP &&
-            !mfi_linger_is_over(peer)) {
-            mfi_linger(self->lingering, peer, self->options.linger_ms);
-        } else if (peer != NULL) {
-            mfi_connection_fini(&peer->connection);
-            free(peer);
+        if (self->peers[i] != NULL) {
+            mfi_linger(self->lingering, self->peers[i], self->options.linger_ms);
         }
     }
     close_fd(self->epoll_fd);
