@@ -366,7 +366,7 @@ void mfi_child_on_stall(mfi_task *task)
 {
     mf_child *child = MFI_CONTAINER(task, mf_child, stall_task);
     mfi_loop *loop = child->runtime->loop;
-    if (child->transport != NULL && child->stall_timer.heap_index == 0) {
+    if (child->transport != NULL && !mfi_timer_is_set(&child->stall_timer)) {
         (void)mfi_timer_set(loop, &child->stall_timer, mfi_loop_now(loop) + STALL_LOOK_NS);
     }
 }

@@ -42,113 +42,44 @@ struct mfi_loop {
     _Atomic(bool) sleeping; /* exchanged with acq_rel by both sides: see above */
     _Atomic(uint64_t) last_turn_ns;
     mfi_mpsc tasks;
-    mfi_timer **heap; /* 1-based binary heap in [0, heap_count) */
-    size_t heap_count;
-    size_t heap_capacity;
+    mfi_heap timers;
     bool whole_ms; /* the system waits no more exactly than that */
     struct epoll_event batch[BATCH];
     int batch_next; /* entries of the batch at hand that are still to be delivered */
     int batch_count;
 };
 
-/* ---- Timers: a binary heap whose entries know their place ---- */
-
-static void heap_put(mfi_loop *loop, size_t at, mfi_timer *timer)
-{
-    loop->heap[at] = timer;
-    timer->heap_index = at + 1;
-}
-
-static void heap_up(mfi_loop *loop, size_t at)
-{
-    mfi_timer *timer = loop->heap[at];
-    while (at > 0) {
-        size_t above = (at - 1) / 2;
-        if (loop->heap[above]->deadline_ns <= timer->deadline_ns) {
-            break;
-        }
-        heap_put(loop, at, loop->heap[above]);
-        at = above;
-    }
-    heap_put(loop, at, timer);
-}
-
-static void heap_down(mfi_loop *loop, size_t at)
-{
-    mfi_timer *timer = loop->heap[at];
-    for (;;) {
-        size_t below = at * 2 + 1;
-        if (below >= loop->heap_count) {
-            break;
-        }
-        if (below + 1 < loop->heap_count &&
-            loop->heap[below + 1]->deadline_ns < loop->heap[below]->deadline_ns) {
-            below++;
-        }
-        if (timer->deadline_ns <= loop->heap[below]->deadline_ns) {
-            break;
-        }
-        heap_put(loop, at, loop->heap[below]);
-        at = below;
-    }
-    heap_put(loop, at, timer);
-}
+/* ---- Timers ---- */
 
 void mfi_timer_init(mfi_timer *timer, void (*fire)(mfi_timer *timer))
 {
-    timer->fire = fire;
-    timer->deadline_ns = MFI_NEVER;
-    timer->heap_index = 0;
+    *timer = (mfi_timer){.fire = fire};
 }
 
 void mfi_timer_cancel(mfi_loop *loop, mfi_timer *timer)
 {
-    if (timer->heap_index == 0) {
-        return;
-    }
-    size_t at = timer->heap_index - 1;
-    timer->heap_index = 0;
-    loop->heap_count--;
-    if (at < loop->heap_count) {
-        mfi_timer *last = loop->heap[loop->heap_count];
-        heap_put(loop, at, last);
-        heap_up(loop, at);
-        heap_down(loop, last->heap_index - 1);
-    }
+    mfi_heap_remove(&loop->timers, &timer->entry);
 }
 
 bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns)
 {
-    mfi_timer_cancel(loop, timer);
-    timer->deadline_ns = deadline_ns;
     if (deadline_ns == MFI_NEVER) {
+        mfi_heap_remove(&loop->timers, &timer->entry);
         return true;
     }
-    if (loop->heap_count == loop->heap_capacity) {
-        size_t capacity = loop->heap_capacity == 0 ? 16 : loop->heap_capacity * 2;
-        mfi_timer **heap = realloc(loop->heap, capacity * sizeof(mfi_timer *));
-        if (heap == NULL) {
-            return false;
-        }
-        loop->heap = heap;
-        loop->heap_capacity = capacity;
-    }
-    heap_put(loop, loop->heap_count, timer);
-    loop->heap_count++;
-    heap_up(loop, loop->heap_count - 1);
-    return true;
+    return mfi_heap_set(&loop->timers, &timer->entry, deadline_ns);
 }
 
 static void run_timers(mfi_loop *loop)
 {
-    while (loop->heap_count > 0) {
-        mfi_timer *timer = loop->heap[0];
+    for (mfi_heap_entry *first; (first = mfi_heap_first(&loop->timers)) != NULL;) {
+        mfi_timer *timer = MFI_CONTAINER(first, mfi_timer, entry);
         uint64_t now = mfi_clock_monotonic(loop->clock);
-        if (timer->deadline_ns > now) {
+        if (first->due > now) {
             break;
         }
         if (loop->late != NULL) {
-            loop->late(loop->user_data, now - timer->deadline_ns);
+            loop->late(loop->user_data, now - first->due);
         }
         mfi_timer_cancel(loop, timer);
         timer->fire(timer);
@@ -277,7 +208,8 @@ void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument)
 
 static int wait_for_events(mfi_loop *loop)
 {
-    uint64_t deadline = loop->heap_count > 0 ? loop->heap[0]->deadline_ns : MFI_NEVER;
+    const mfi_heap_entry *first = mfi_heap_first(&loop->timers);
+    uint64_t deadline = first != NULL ? first->due : MFI_NEVER;
     (void)atomic_exchange_explicit(&loop->sleeping, true, memory_order_acq_rel);
     if (!mfi_mpsc_empty(&loop->tasks) ||
         atomic_load_explicit(&loop->stopping, memory_order_acquire)) {
@@ -358,7 +290,7 @@ static void loop_free(mfi_loop *loop)
     if (loop->wake_fd >= 0) {
         (void)close(loop->wake_fd);
     }
-    free(loop->heap);
+    mfi_heap_fini(&loop->timers);
     free(loop);
 }
 

@@ -12,11 +12,9 @@
 #include <multifrost/error.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
+#include "base/list.h"
 #include "base/mpsc.h"
-
-/* The object that a task, timer or source is a member of. */
-#define MFI_CONTAINER(pointer, type, member)                                                       \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 typedef struct mfi_loop mfi_loop;
 
@@ -54,14 +52,17 @@ void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument);
 
 typedef struct mfi_timer {
     void (*fire)(struct mfi_timer *timer);
-    uint64_t deadline_ns;
-    size_t heap_index; /* 0: not armed; else position + 1 */
+    mfi_heap_entry entry; /* due: its deadline, monotonic nanoseconds */
 } mfi_timer;
 
 void mfi_timer_init(mfi_timer *timer, void (*fire)(mfi_timer *timer));
 /* Arms or moves it; MFI_NEVER disarms. False without memory (the timer is then not armed). */
 bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns);
 void mfi_timer_cancel(mfi_loop *loop, mfi_timer *timer);
+static inline bool mfi_timer_is_set(const mfi_timer *timer)
+{
+    return timer->entry.place != 0;
+}
 
 /* ---- Descriptors ---- */
 
