@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "bench/harness.h"
-#include "core/observe.h"
+#include "core/observe/observe.h"
 #ifdef BENCH_WITH_SPDLOG
 #include "bench/peers/spdlog.h"
 #endif

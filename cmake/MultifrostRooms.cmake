@@ -4,6 +4,23 @@
 # headers are included as "base/clock.h". The root of the source tree would open every room, so each
 # room has a view: a folder in the build tree with one link to it, and only the views of what may be
 # used are on the path.
+# mf_room_closure(RESULT room): the room, what it uses, what those use, and so on.
+function(mf_room_closure result)
+    set(closure ${ARGN})
+    set(open ${ARGN})
+    while(open)
+        list(POP_FRONT open room)
+        get_property(used TARGET mf_${room} PROPERTY MF_USES)
+        foreach(each IN LISTS used)
+            if(NOT each IN_LIST closure)
+                list(APPEND closure ${each})
+                list(APPEND open ${each})
+            endif()
+        endforeach()
+    endwhile()
+    set(${result} ${closure} PARENT_SCOPE)
+endfunction()
+
 function(mf_room name)
     cmake_parse_arguments(ROOM "" "FOLDER" "SOURCES;USES;LIBS" ${ARGN})
     set(view "${CMAKE_BINARY_DIR}/walls/${name}")

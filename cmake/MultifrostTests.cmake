@@ -11,14 +11,12 @@ set(MF_TEST_ENVIRONMENT
     "ASAN_OPTIONS=${MF_REPORT_PATH}"
     "UBSAN_OPTIONS=print_stacktrace=1:${MF_REPORT_PATH}")
 
-# mf_unit_test(room name [LIBS ...]): tests/unit/<room>/test_<name>.c with the objects of the room and
-# of those it uses, so that hidden symbols are within reach.
+# mf_unit_test(room name [LIBS ...] [WITH rooms...]): tests/unit/<room>/test_<name>.c with the objects
+# of the room and of those it uses, so that hidden symbols are within reach. WITH adds further rooms.
 function(mf_unit_test room name)
-    cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS" ${ARGN})
+    cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS;WITH" ${ARGN})
     set(target "test_${room}_${name}")
-    set(rooms ${room})
-    get_property(used TARGET mf_${room} PROPERTY MF_USES)
-    list(APPEND rooms ${used})
+    mf_room_closure(rooms ${room} ${TEST_WITH})
     add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/unit/${room}/test_${name}.c")
     foreach(each IN LISTS rooms)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
@@ -34,7 +32,7 @@ function(mf_unit_test room name)
     endif()
     add_test(NAME unit.${room}.${name} COMMAND ${target})
     set_tests_properties(unit.${room}.${name} PROPERTIES LABELS unit TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "${MF_TEST_ENVIRONMENT};MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/multifrost-exec")
+        ENVIRONMENT "${MF_TEST_ENVIRONMENT};MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/process/multifrost-exec")
 endfunction()
 
 # mf_integration_test(name [TIMEOUT s]): tests/integration/test_<name>.c on the public library.
@@ -100,9 +98,9 @@ endfunction()
 function(mf_fuzz_test name room)
     set(target "fuzz_${name}")
     set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")
-    get_property(used TARGET mf_${room} PROPERTY MF_USES)
+    mf_room_closure(rooms ${room})
     add_executable(${target} "${folder}/${name}/fuzz_${name}.c" "${folder}/driver.c")
-    foreach(each IN LISTS room used)
+    foreach(each IN LISTS rooms)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
         target_include_directories(${target} PRIVATE
             $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "core/span.h"
+#include "core/observe/span.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -12,12 +12,12 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "base/str.h"
-#include "core/discovery/registry_cache.h"
-#include "core/discovery/registry_file.h"
-#include "core/discovery/registry_inside.h"
-#include "core/discovery/registry_lock.h"
-#include "core/discovery/registry_watch.h"
-#include "core/engine/runtime.h"
+#include "core/discovery/cache.h"
+#include "core/discovery/file.h"
+#include "core/discovery/inside.h"
+#include "core/discovery/lock.h"
+#include "core/discovery/watch.h"
+#include "core/runtime/runtime.h"
 
 #define LOCK_TIMEOUT_MS 10000
 #define LOOK_AGAIN_NS (100 * MFI_NS_PER_MS)

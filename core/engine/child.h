@@ -30,8 +30,8 @@
 
 #include "core/engine/driver.h"
 #include "core/engine/lines.h"
-#include "core/engine/runtime.h"
-#include "core/engine/transport.h"
+#include "core/runtime/runtime.h"
+#include "core/transport/transport.h"
 #include "core/wire/envelope.h"
 #include "core/wire/tree.h"
 

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/engine/child.h"
-#include "core/engine/parent.h"
+#include "core/client/parent.h"
 
 struct mf_deferred {
     mfi_deferrals *owner;

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "core/engine/child.h"
-#include "core/engine/parent.h"
+#include "core/client/parent.h"
 
 #define READ_BYTES 16384
 #define READS_PER_TURN 8

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "core/engine/child.h"
-#include "core/engine/parent.h"
+#include "core/client/parent.h"
 #include "core/process/descriptors.h"
 
 #define QUEUE_MESSAGES 10000

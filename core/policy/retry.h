@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <multifrost/call.h>
+#include <multifrost/error.h>
+#include <multifrost/retry.h>
 
 /* All calls of a parent share it: first attempts earn a part of a retry each, so that retries add
  * at most that part to the load however much fails. (The idea is Finagle's RetryBudget.) */

@@ -21,6 +21,7 @@ A block that runs and has no output block behind it must print nothing. All must
 """
 
 import json
+import glob
 import os
 import re
 import signal
@@ -105,7 +106,8 @@ def warnings():
 
 
 def include_flags():
-    folders = [f"{SOURCE}/{room}/include" for room in ("base", "metrics", "logging", "core", "http")]
+    headers = glob.glob(f"{SOURCE}/**/include/multifrost", recursive=True)
+    folders = [os.path.dirname(folder) for folder in headers]
     return [f"-I{folder}" for folder in [*folders, f"{BUILD}/include"]]
 
 

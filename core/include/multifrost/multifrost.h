@@ -18,7 +18,9 @@
 #include <multifrost/pool.h>
 #include <multifrost/probe.h>
 #include <multifrost/registry.h>
+#include <multifrost/retry.h>
 #include <multifrost/runtime.h>
+#include <multifrost/transport.h>
 #include <multifrost/value.h>
 #include <multifrost/version.h>
 

@@ -9,7 +9,7 @@
 
 #include <multifrost/registry.h>
 
-#include "core/discovery/registry_file.h"
+#include "core/discovery/file.h"
 
 #define OWN "fuzz-own"
 #define ENTRIES_MAX 512

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/wire/zmtp.h"
+#include "core/transport/direct/zmtp.h"
 
 #define EVENT_BYTES 24 /* of a story, at most, for each two bytes of input, besides the bodies */
 

@@ -1,0 +1,374 @@
+/* The life of one call on the calling side: admission, encoding, waiting, further attempts, and the
+ * end that every call has exactly once. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "core/client/call/parts.h"
+#include "core/wire/trace.h"
+
+/* ---- The whole call ---- */
+
+mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                        mf_error *error)
+{
+    mfi_call_fill_span(parent, span, request);
+    mfi_retry_budget_earn(&parent->retry_budget);
+    uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 1, memory_order_acquire);
+    if (open < parent->settings.max_in_flight) {
+        return MF_OK;
+    }
+    mfi_observe_call_begin(parent->runtime->observer, span);
+    mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
+    mfi_observe_refused(parent->runtime->observer, span, "queue_full");
+    mf_status status =
+        mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has %u calls in flight (max_in_flight)",
+                 parent->settings.target, (unsigned)parent->settings.max_in_flight);
+    mfi_call_close(parent, span, status, error);
+    return status;
+}
+
+void mfi_call_close(mf_parent *parent, mfi_span *span, mf_status status, const mf_error *error)
+{
+    atomic_fetch_add_explicit(&parent->calls_ended, 1, memory_order_relaxed);
+    if (status != MF_OK) {
+        atomic_fetch_add_explicit(&parent->calls_failed, 1, memory_order_relaxed);
+    }
+    span->status = status;
+    span->end_ns = mfi_monotonic_ns();
+    mfi_observe_call_end(parent->runtime->observer, span, status != MF_OK ? error : NULL);
+    mfi_call_closed(parent);
+}
+
+bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                    mf_status status, const mf_error *error, uint64_t *ret_wait_ns)
+{
+    if (status == MF_OK || request->retry.max_attempts == 1) {
+        return false;
+    }
+    mf_parent_state state = mfi_parent_state(parent);
+    mfi_retry_outcome outcome = {.status = status,
+                                 .sent = span->sent_ns != 0,
+                                 .idempotent = request->options.idempotent,
+                                 .can_return = state == MF_PARENT_RESTARTING ||
+                                               state == MF_PARENT_READY ||
+                                               state == MF_PARENT_STARTING,
+                                 .attempt = span->attempt,
+                                 .now_ns = mfi_monotonic_ns(),
+                                 .deadline_ns = request->deadline_ns};
+    mfi_retry_verdict verdict =
+        mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_fast());
+    if (!verdict.again && span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
+        mfi_observe_retry_suppressed(parent->runtime->observer, span, "circuit");
+    }
+    if (verdict.suppressed != NULL) {
+        mfi_observe_retry_suppressed(parent->runtime->observer, span, verdict.suppressed);
+    }
+    if (!verdict.again) {
+        return false;
+    }
+    mfi_observe_retry(parent->runtime->observer, span, status, error,
+                      verdict.wait_ns / MFI_NS_PER_MS);
+    atomic_fetch_add_explicit(&parent->retries_made, 1, memory_order_relaxed);
+    span->attempt++;
+    span->sent_ns = 0;
+    span->received_ns = 0;
+    span->has_server_times = false;
+    span->response_bytes = 0;
+    mfi_span_id_new(span->context.span_id);
+    *ret_wait_ns = verdict.wait_ns;
+    return true;
+}
+
+/* ---- The end of an attempt ---- */
+
+static void describe(mf_parent *parent, const mfi_slot *slot, mf_status status, mf_error *error)
+{
+    char reason[MFI_EXIT_TEXT_MAX];
+    const mfi_span *span = slot->span;
+    if (status == MF_ERR_TIMEOUT && slot->attempt_timeout_ms != 0) {
+        (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms (attempt %u)",
+                       span->function_name, (long long)slot->attempt_timeout_ms,
+                       (unsigned)span->attempt);
+    } else if (status == MF_ERR_TIMEOUT) {
+        (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms", span->function_name,
+                       (long long)span->deadline_ms);
+    } else if (status == MF_ERR_WORKER_EXITED) {
+        mfi_mutex_lock(&parent->mutex);
+        (void)mfi_str_copy(reason, sizeof reason, parent->exit_text);
+        mfi_mutex_unlock(&parent->mutex);
+        (void)mfi_fail(error, status, "worker '%s' %s during the call of '%s'",
+                       parent->settings.worker, reason, span->function_name);
+    } else if (status == MF_ERR_NOT_RUNNING) {
+        (void)mfi_parent_not_running(parent, error);
+    } else if (status == MF_ERR_NO_MEMORY) {
+        (void)mfi_fail(error, status, "no memory for the answer to '%s'", span->function_name);
+    } else if (status == MF_ERR_CANCELLED) {
+        mf_parent_state state = mfi_parent_state(parent);
+        bool stopped = state == MF_PARENT_STOPPING || state == MF_PARENT_STOPPED;
+        (void)mfi_fail(error, status,
+                       stopped ? "'%s' was stopped during the call of '%s'"
+                               : "'%s': the call of '%s' was cancelled",
+                       parent->settings.target, span->function_name);
+    } else {
+        (void)mfi_fail(error, status, "the call of '%s' could not be sent to '%s'",
+                       span->function_name, parent->settings.target);
+    }
+}
+
+mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
+                          mf_error *error)
+{
+    mfi_span *span = slot->span;
+    mf_status status = slot->status;
+    span->sent_ns = slot->answer != NULL
+                        ? atomic_load_explicit(&slot->sent_ns, memory_order_relaxed)
+                        : mfi_slot_end_send(slot);
+    if (status == MF_ERR_REMOTE) {
+        mfi_remote_error_split(slot->error_text, error);
+        status = error->code;
+    } else if (status == MF_ERR_LIMIT || status == MF_ERR_PROTOCOL) {
+        (void)mfi_fail(error, status, "the answer of '%s' to '%s' was refused: %s",
+                       parent->settings.target, span->function_name, slot->refusal);
+    } else if (status != MF_OK) {
+        describe(parent, slot, status, error);
+    } else if (ret_result != NULL) {
+        *ret_result = slot->answer;
+        slot->answer = NULL;
+    }
+    if (slot->admitted) {
+        mfi_circuit_report(&parent->circuit, slot->ticket, status, span->context.correlation_id,
+                           span->context.trace_id);
+    }
+    if (atomic_load_explicit(&parent->watching, memory_order_acquire)) {
+        (void)mfi_loop_post(parent->runtime->loop, &parent->drain_task);
+    }
+    return status;
+}
+
+/* ---- The beginning of an attempt ---- */
+
+/* What is left of the call's time, for the worker. */
+static int64_t left_ms(const mfi_call_request *request, uint64_t now_ns)
+{
+    if (request->deadline_ns == MFI_NEVER) {
+        return MF_TIMEOUT_INFINITE;
+    }
+    uint64_t left = mfi_remaining_ns(request->deadline_ns, now_ns) / MFI_NS_PER_MS;
+    return left > 0 ? (int64_t)left : 1;
+}
+
+static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_request *request,
+                        mf_error *error)
+{
+    char traceparent[56];
+    const mf_context *context = &slot->span->context;
+    const char *client_name = request->options.client_name != NULL ? request->options.client_name
+                                                                   : parent->settings.client_name;
+    /* The first attempt is encoded when the call begins. */
+    uint64_t now = slot->span->attempt == 1 ? request->start_ns : mfi_monotonic_ns();
+    mfi_traceparent_format(traceparent, context->trace_id, context->span_id, context->trace_flags);
+    mfi_call_fields fields = {
+        .id = slot->id,
+        .function = {request->function, request->function_length},
+        .namespace_name = {slot->span->namespace_name, strlen(slot->span->namespace_name)},
+        .args = request->args,
+        .metadata = request->options.metadata,
+        .correlation_id = context->correlation_id,
+        .parent_request_id = context->parent_request_id,
+        .traceparent = traceparent,
+        .timestamp = (double)mfi_wall_at_ns(now) / (double)MFI_NS_PER_S,
+        .deadline_ms_left = left_ms(request, now),
+        .attempt = slot->span->attempt,
+        .limits = &parent->settings.limits,
+    };
+    if (client_name != NULL) {
+        fields.client_name = (mfi_text){client_name, strlen(client_name)};
+    }
+    mf_status status = mfi_encode_call(&slot->out, &fields, error);
+    if (status == MF_OK && slot->out.size > parent->settings.max_message_bytes) {
+        status = mfi_fail(error, MF_ERR_LIMIT,
+                          "the call of '%s' has %zu bytes, more than max_message_bytes (%zu)",
+                          request->function, slot->out.size, parent->settings.max_message_bytes);
+    }
+    slot->span->request_bytes = (uint32_t)slot->out.size;
+    return status;
+}
+
+static mf_status refuse(mf_parent *parent, const mfi_span *span, const char *reason,
+                        mf_status status)
+{
+    mfi_observe_refused(parent->runtime->observer, span, reason);
+    return status;
+}
+
+static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_span *span)
+{
+    uint64_t deadline = request->deadline_ns;
+    slot->attempt_timeout_ms = 0;
+    if (request->retry.attempt_timeout_ms > 0) {
+        uint64_t own = mfi_deadline_after_ms(mfi_monotonic_ns(), request->retry.attempt_timeout_ms);
+        slot->attempt_timeout_ms = own < deadline ? request->retry.attempt_timeout_ms : 0;
+        deadline = own < deadline ? own : deadline;
+    }
+    slot->span = span;
+    memcpy(span->context.request_id, slot->id, sizeof span->context.request_id);
+    atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_CALL, memory_order_relaxed);
+    atomic_store_explicit(&slot->started_ns, request->start_ns, memory_order_relaxed);
+    atomic_store_explicit(&slot->sent_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->deadline_ns, deadline, memory_order_relaxed);
+}
+
+/* A call that is made while the worker is restarting waits in the queue: the circuit, which is open
+ * because of that, has no say in it. */
+static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_slot *slot,
+                       mf_error *error)
+{
+    mf_parent_state state = mfi_parent_state(parent);
+    bool waits = state == MF_PARENT_RESTARTING && !parent->settings.fail_fast;
+    if (state != MF_PARENT_STARTING && state != MF_PARENT_READY && !waits) {
+        return refuse(parent, slot->span, "no_worker", mfi_parent_not_running(parent, error));
+    }
+    if (request->inherits && mfi_monotonic_ns() >= request->deadline_ns) {
+        return mfi_fail(error, MF_ERR_TIMEOUT,
+                        "Function '%s' was not called: the deadline of the running call has passed",
+                        request->function);
+    }
+    if (waits) {
+        return MF_OK;
+    }
+    mf_status status = mfi_circuit_admit(&parent->circuit, &slot->ticket, error);
+    slot->admitted = status == MF_OK;
+    return status == MF_OK ? status : refuse(parent, slot->span, "circuit_open", status);
+}
+
+mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                            mfi_slot *slot, mf_error *error)
+{
+    if (slot != NULL) {
+        fill_slot(slot, request, span);
+    }
+    if (span->attempt == 1) { /* only now it has an id */
+        mfi_observe_call_begin(parent->runtime->observer, span);
+    }
+    if (slot == NULL) {
+        return refuse(parent, span, "queue_full",
+                      mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
+                               parent->settings.target));
+    }
+    mf_status status = admit(parent, request, slot, error);
+    if (status == MF_OK) {
+        status = encode(parent, slot, request, error);
+    }
+    if (status != MF_OK) {
+        if (slot->admitted) {
+            mfi_circuit_report(&parent->circuit, slot->ticket, status, NULL, NULL);
+        }
+        return status;
+    }
+    mfi_observe_attempt(parent->runtime->observer, span);
+    return MF_OK;
+}
+
+mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
+                          const mf_call_options *options, const char *reason, mf_error *error)
+{
+    mfi_call_request request;
+    mfi_span span;
+    mf_status why = error->code;
+    mf_status status = mfi_call_read(parent, function, args, options, &request, error);
+    if (status == MF_OK) {
+        status = mfi_call_open(parent, &request, &span, error);
+    }
+    if (status == MF_OK) {
+        mfi_observe_call_begin(parent->runtime->observer, &span);
+        status = refuse(parent, &span, reason, why);
+        mfi_call_close(parent, &span, status, error);
+    }
+    return status;
+}
+
+/* ---- Waiting calls ---- */
+
+static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+                         mf_result **ret_result, mf_error *error)
+{
+    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
+    mf_status status = mfi_attempt_begin(parent, request, span, slot, error);
+    if (status == MF_OK) {
+        mfi_call_wait(parent, slot);
+        status = mfi_attempt_end(parent, slot, ret_result, error);
+        mfi_slot_release(&parent->pending, slot);
+    } else {
+        mfi_slot_abandon(&parent->pending, slot);
+    }
+    return status;
+}
+
+/* A stop ends the wait. */
+static void wait_for_retry(mf_parent *parent, uint64_t wait_ns)
+{
+    uint64_t until = mfi_monotonic_ns() + wait_ns;
+    mf_parent_state state = mfi_parent_state(parent);
+    while (mfi_monotonic_ns() < until && state != MF_PARENT_STOPPING &&
+           state != MF_PARENT_STOPPED && state != MF_PARENT_FAILED) {
+        mfi_futex_wait(&parent->state, state, until);
+        state = mfi_parent_state(parent);
+    }
+}
+
+mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
+                       const mf_call_options *options, mf_result **ret_result, mf_error *error)
+{
+    mfi_call_request request;
+    mfi_span span;
+    mf_error local; /* the log wants the text even if the caller does not */
+    mf_error *detail = error != NULL ? error : &local;
+    uint64_t wait_ns = 0;
+    mfi_error_clear(&local);
+    mf_status status = mfi_call_read(parent, function, args, options, &request, detail);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (mfi_loop_on_thread(parent->runtime->loop)) {
+        return mfi_fail(detail, MF_ERR_WOULD_DEADLOCK,
+                        "a waiting call from a callback would wait for itself: use "
+                        "mf_call_async()");
+    }
+    status = mfi_call_open(parent, &request, &span, detail);
+    if (status != MF_OK) {
+        return status;
+    }
+    for (;;) {
+        status = attempt(parent, &request, &span, ret_result, detail);
+        if (!mfi_call_again(parent, &request, &span, status, detail, &wait_ns)) {
+            break;
+        }
+        wait_for_retry(parent, wait_ns);
+        mfi_error_clear(detail);
+    }
+    mfi_call_close(parent, &span, status, detail);
+    return status;
+}
+
+mf_status mf_call(mf_parent *parent, const char *function, mf_args args, mf_result **ret_result,
+                  mf_error *error)
+{
+    return mf_call_with(parent, function, args, NULL, ret_result, error);
+}
+
+mf_status mf_parent_prepare(mf_parent *parent, const char *function, mf_error *error)
+{
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
+    }
+    mf_status status = mfi_call_check_name("function", function, error);
+    if (status == MF_OK && !mfi_target_prepare(parent->observed, function)) {
+        status = mfi_fail(error, MF_ERR_LIMIT,
+                          "'%s' has too many function names to give '%s' its own label",
+                          parent->settings.target, function);
+    }
+    return status;
+}

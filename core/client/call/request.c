@@ -1,0 +1,153 @@
+/* What a caller asked for: checked, completed with the parent's defaults, and given its ids. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "core/client/call/parts.h"
+#include "core/engine/deadline.h"
+#include "core/wire/trace.h"
+#include "logging/context.h"
+
+/* ---- Checks that come before a call exists ---- */
+
+mf_status mfi_call_check_name(const char *what, const char *name, mf_error *error)
+{
+    size_t length = name != NULL ? strlen(name) : 0;
+    if (name == NULL || length > MFI_NAME_MAX_BYTES || !mfi_utf8_valid(name, length)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
+                        what, MFI_NAME_MAX_BYTES);
+    }
+    return MF_OK;
+}
+
+static mf_status check_options(const mf_call_options *options, mf_error *error)
+{
+    if (options->timeout_ms < 0) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "timeout_ms must not be negative");
+    }
+    if (options->correlation_id != NULL &&
+        !mfi_correlation_id_valid(options->correlation_id, strlen(options->correlation_id))) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "correlation_id must be 1 to 128 of [A-Za-z0-9._:-]");
+    }
+    char trace_id[33];
+    char span_id[17];
+    uint8_t flags = 0;
+    if (options->traceparent != NULL &&
+        !mfi_traceparent_parse(options->traceparent, strlen(options->traceparent), trace_id,
+                               span_id, &flags)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "traceparent '%.60s' is not of the form 00-<32 hex>-<16 hex>-<2 hex>",
+                        options->traceparent);
+    }
+    if (options->metadata != NULL && options->metadata->type != MF_TYPE_MAP) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metadata must be a map, not %s",
+                        mf_type_name((mf_type)options->metadata->type));
+    }
+    if (options->namespace_name != NULL &&
+        mfi_call_check_name("namespace_name", options->namespace_name, error) != MF_OK) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    if (options->client_name != NULL) {
+        return mfi_call_check_name("client_name", options->client_name, error);
+    }
+    return MF_OK;
+}
+
+/* The call that runs on this thread bounds those that it makes. */
+static void set_deadline(mfi_call_request *request)
+{
+    uint64_t inherited = mfi_deadline_current();
+    request->start_ns = mfi_monotonic_ns();
+    request->deadline_ns = mfi_deadline_after_ms(request->start_ns, request->timeout_ms);
+    request->inherits = inherited < request->deadline_ns;
+    if (request->inherits) {
+        uint64_t left = mfi_remaining_ns(inherited, request->start_ns);
+        request->deadline_ns = inherited;
+        request->timeout_ms = (int64_t)(left / MFI_NS_PER_MS);
+    }
+}
+
+mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
+                        const mf_call_options *options, mfi_call_request *ret, mf_error *error)
+{
+    if (parent == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
+    }
+    mf_status status = mfi_runtime_check(parent->runtime, error);
+    if (status == MF_OK) {
+        status = mfi_call_check_name("function", function, error);
+    }
+    if (status == MF_OK && function[0] == '\0') {
+        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "function is empty");
+    }
+    if (status == MF_OK) {
+        status = mfi_options_copy(&ret->options, sizeof ret->options, sizeof(mf_call_options),
+                                  options, "mf_call_options", error);
+    }
+    if (status == MF_OK) {
+        status = check_options(&ret->options, error);
+    }
+    if (status == MF_OK) {
+        ret->function = function;
+        ret->function_length = strlen(function);
+        ret->args = args;
+        ret->timeout_ms = ret->options.timeout_ms != 0 ? ret->options.timeout_ms
+                                                       : parent->settings.call_timeout_ms;
+        ret->retry = (mf_retry_policy){.max_attempts = 1};
+        set_deadline(ret);
+    }
+    if (status == MF_OK && ret->options.retry != NULL) {
+        status = mfi_retry_policy_read(&ret->retry, ret->options.retry, error);
+    }
+    return status;
+}
+
+/* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
+
+/* Empty before. */
+static void fill_context(mf_context *context, const mfi_call_request *request)
+{
+    const mf_context *current = mfi_context_current();
+    const char *given = request->options.traceparent;
+    if (given != NULL && mfi_traceparent_parse(given, strlen(given), context->trace_id,
+                                               context->parent_span_id, &context->trace_flags)) {
+        /* as given */
+    } else if (current != NULL && current->trace_id[0] != '\0') {
+        memcpy(context->trace_id, current->trace_id, sizeof context->trace_id);
+        memcpy(context->parent_span_id, current->span_id, sizeof context->parent_span_id);
+        context->trace_flags = current->trace_flags;
+    } else {
+        mfi_trace_id_new(context->trace_id);
+        context->trace_flags = 2; /* random trace id */
+    }
+    mfi_span_id_new(context->span_id);
+    const char *correlation_id = request->options.correlation_id;
+    if (correlation_id == NULL) {
+        correlation_id = current != NULL && current->correlation_id[0] != '\0'
+                             ? current->correlation_id
+                             : context->trace_id;
+    }
+    (void)mfi_str_copy(context->correlation_id, sizeof context->correlation_id, correlation_id);
+    if (current != NULL) {
+        (void)mfi_str_copy(context->parent_request_id, sizeof context->parent_request_id,
+                           current->request_id);
+    }
+}
+
+void mfi_call_fill_span(mf_parent *parent, mfi_span *span, const mfi_call_request *request)
+{
+    const char *namespace_name = request->options.namespace_name;
+    mfi_span_clear(span);
+    span->target = parent->observed;
+    span->function =
+        mfi_target_function(parent->observed, request->function, request->function_length);
+    span->function_name = request->function;
+    span->namespace_name =
+        namespace_name != NULL ? namespace_name : parent->settings.namespace_name;
+    span->start_ns = request->start_ns;
+    span->deadline_ms = request->timeout_ms;
+    span->attempt = 1;
+    fill_context(&span->context, request);
+}

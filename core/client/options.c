@@ -1,0 +1,342 @@
+#include "core/client/options.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+#define TARGET_MAX 64
+
+char **mfi_list_copy(const char *const *list, const char *last)
+{
+    size_t count = 0;
+    while (list != NULL && list[count] != NULL) {
+        count++;
+    }
+    char **copy = calloc(count + 2, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i <= count; i++) {
+        const char *text = i < count ? list[i] : last;
+        copy[i] = text != NULL ? strdup(text) : NULL;
+        if (text != NULL && copy[i] == NULL) {
+            mfi_list_free(copy);
+            copy = NULL;
+        }
+    }
+    return copy;
+}
+
+void mfi_list_free(char **list)
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+        free(list[i]);
+    }
+    free(list);
+}
+
+/* ---- Numbers ---- */
+
+/* A time in milliseconds: zero takes the default; MF_DISABLED only where it means something. */
+static mf_status pick_ms(const char *name, int64_t given, int64_t preset, bool can_disable,
+                         int64_t *ret_ms, mf_error *error)
+{
+    if (given < 0 && !(can_disable && given == MF_DISABLED)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must not be %lld", name,
+                        (long long)given);
+    }
+    *ret_ms = given != 0 ? given : preset;
+    return MF_OK;
+}
+
+static mf_status pick_count(const char *name, int32_t given, uint32_t preset, int32_t most,
+                            uint32_t *ret_count, mf_error *error)
+{
+    if (given < 0 || given > most) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be 1 to %d, not %d", name, most,
+                        given);
+    }
+    *ret_count = given != 0 ? (uint32_t)given : preset;
+    return MF_OK;
+}
+
+static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *from, mf_error *error)
+{
+    struct {
+        const char *name;
+        int64_t given, preset;
+        bool can_disable;
+        int64_t *to;
+    } times[] = {
+        {"call_timeout_ms", from->call_timeout_ms, 30000, false, &to->call_timeout_ms},
+        {"start_timeout_ms", from->start_timeout_ms, 10000, false, &to->start_timeout_ms},
+        {"stop_timeout_ms", from->stop_timeout_ms, 2000, false, &to->stop_timeout_ms},
+        {"heartbeat_interval_ms", from->heartbeat_interval_ms, 5000, true,
+         &to->heartbeat_interval_ms},
+        {"heartbeat_timeout_ms", from->heartbeat_timeout_ms, 3000, false,
+         &to->heartbeat_timeout_ms},
+        {"discovery_timeout_ms", from->discovery_timeout_ms, 5000, false,
+         &to->discovery_timeout_ms},
+        {"discovery_poll_ms", from->discovery_poll_ms, 100, false, &to->discovery_poll_ms},
+        {"restart_period_ms", from->restart_period_ms, 60000, false, &to->restart.period_ms},
+        {"restart_backoff_ms", from->restart_backoff_ms, 1000, false,
+         &to->restart.backoff.first_ms},
+        {"restart_backoff_max_ms", from->restart_backoff_max_ms, 30000, false,
+         &to->restart.backoff.most_ms},
+        {"restart_stable_ms", from->restart_stable_ms, 10000, false, &to->restart.stable_ms},
+        {"circuit_open_ms", from->circuit_open_ms, 1000, false, &to->circuit.open_ms},
+        {"circuit_open_max_ms", from->circuit_open_max_ms, 30000, false, &to->circuit.open_max_ms},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        mf_status status = pick_ms(times[i].name, times[i].given, times[i].preset,
+                                   times[i].can_disable, times[i].to, error);
+        if (status != MF_OK) {
+            return status;
+        }
+    }
+    return MF_OK;
+}
+
+static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *from,
+                             mf_error *error)
+{
+    to->circuit.disabled = from->circuit_failures == MF_DISABLED;
+    bool unlimited = from->max_restart_attempts == MF_DISABLED;
+    mf_status status =
+        pick_count("max_in_flight", from->max_in_flight, 4096, 65528, &to->max_in_flight, error);
+    if (status == MF_OK) {
+        status = pick_count("max_restart_attempts", unlimited ? 0 : from->max_restart_attempts, 5,
+                            MFI_RESTARTS_MAX, &to->restart.max_attempts, error);
+    }
+    if (status == MF_OK) {
+        status = pick_count("heartbeat_misses", from->heartbeat_misses, 3, 1000,
+                            &to->heartbeat_misses, error);
+    }
+    if (status == MF_OK) {
+        status =
+            pick_count("circuit_failures", to->circuit.disabled ? 0 : from->circuit_failures,
+                       to->restart.max_attempts, 1000000, &to->circuit.consecutive_failures, error);
+    }
+    to->restart.max_attempts = unlimited ? 0 : to->restart.max_attempts;
+    to->restart.backoff.multiplier = 2;
+    to->restart.backoff.jitter = 0.2;
+    to->circuit.heartbeat_misses = to->heartbeat_misses;
+    to->circuit.jitter = 0.2;
+    to->circuit.probes = 3;
+    to->circuit.probe_slot_ms = 5000;
+    to->circuit.count_remote_errors = from->circuit_counts_remote_errors;
+    return status;
+}
+
+/* A size or count: zero takes the default. */
+static mf_status pick_size(const char *name, int64_t given, size_t preset, size_t least,
+                           size_t most, size_t *ret_size, mf_error *error)
+{
+    if (given != 0 && (given < 0 || (uint64_t)given < least || (uint64_t)given > most)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be %zu to %zu, not %lld", name,
+                        least, most, (long long)given);
+    }
+    *ret_size = given != 0 ? (size_t)given : preset;
+    return MF_OK;
+}
+
+mf_status mfi_limits_pick(mfi_limits *ret_limits, int64_t max_string_bytes, int64_t max_items,
+                          mf_error *error)
+{
+    size_t items = 0;
+    mf_status status =
+        pick_size("max_string_bytes", max_string_bytes, mfi_limits_default.string_bytes,
+                  MFI_STRING_LEAST, MFI_MESSAGE_MAX_BYTES, &ret_limits->string_bytes, error);
+    if (status == MF_OK) {
+        status = pick_size("max_items", max_items, mfi_limits_default.items, MFI_ITEMS_LEAST,
+                           MFI_ITEMS_MOST, &items, error);
+    }
+    ret_limits->items = (uint32_t)items;
+    return status;
+}
+
+static mf_status pick_limits(mfi_parent_settings *to, const mf_parent_options *from,
+                             mf_error *error)
+{
+    mf_status status =
+        pick_size("max_message_bytes", from->max_message_bytes, MFI_MESSAGE_MAX_BYTES,
+                  MFI_MESSAGE_LEAST_BYTES, MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
+    return status == MF_OK
+               ? mfi_limits_pick(&to->limits, from->max_string_bytes, from->max_items, error)
+               : status;
+}
+
+/* ---- Names ---- */
+
+/* What does not fit a target becomes '_'. */
+static void make_fit(char *target)
+{
+    for (char *c = target; *c != '\0'; c++) {
+        if (!mfi_correlation_id_valid(c, 1) || *c == ':') {
+            *c = '_';
+        }
+    }
+}
+
+/* "/path/math.py" gives "math". */
+static void target_from_path(const char *path, char to[TARGET_MAX + 1])
+{
+    const char *slash = strrchr(path, '/');
+    (void)mfi_str_copy(to, TARGET_MAX + 1, slash != NULL ? slash + 1 : path);
+    char *dot = strrchr(to, '.');
+    if (dot != NULL && dot != to) {
+        *dot = '\0';
+    }
+    make_fit(to);
+}
+
+/* The script if there is one, else the program: `python3 math.py` is "math". */
+static const char *script_or_program(const mf_parent_options *from)
+{
+    for (size_t i = 0; from->args != NULL && from->args[i] != NULL; i++) {
+        if (from->args[i][0] != '-' && from->args[i][0] != '\0') {
+            return from->args[i];
+        }
+    }
+    return from->program;
+}
+
+static bool target_fits(const char *target)
+{
+    size_t length = strlen(target);
+    return length <= TARGET_MAX && mfi_correlation_id_valid(target, length) &&
+           strchr(target, ':') == NULL;
+}
+
+static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *from,
+                             mf_error *error)
+{
+    char target[TARGET_MAX + 1];
+    char worker[TARGET_MAX + 16];
+    if (from->target != NULL && !target_fits(from->target)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "target '%.80s' must be 1 to %d of [A-Za-z0-9._-]", from->target,
+                        TARGET_MAX);
+    }
+    if (from->target != NULL) {
+        (void)mfi_str_copy(target, sizeof target, from->target);
+    } else if (from->service_id != NULL) {
+        (void)mfi_str_copy(target, sizeof target, from->service_id);
+        make_fit(target);
+    } else {
+        target_from_path(script_or_program(from), target);
+    }
+    (void)mfi_str_format(worker, sizeof worker, "%s-%u", target, (unsigned)to->index);
+    to->target = strdup(target);
+    to->worker = strdup(worker);
+    return MF_OK;
+}
+
+static mf_status check_names(const mf_parent_options *from, mf_error *error)
+{
+    struct in_addr address;
+    static const char *const words[] = {"namespace_name", "client_name", "service_id"};
+    const char *names[] = {from->namespace_name, from->client_name, from->service_id};
+    bool spawns = from->program != NULL && from->program[0] != '\0';
+    bool connects = from->service_id != NULL && from->service_id[0] != '\0';
+    if (spawns == connects) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        spawns ? "program and service_id exclude each other"
+                               : "program or service_id is missing");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (names[i] != NULL && (strlen(names[i]) > MFI_NAME_MAX_BYTES ||
+                                 !mfi_utf8_valid(names[i], strlen(names[i])))) {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
+                            words[i], MFI_NAME_MAX_BYTES);
+        }
+    }
+    if (from->bind_address != NULL && inet_pton(AF_INET, from->bind_address, &address) != 1) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "bind_address '%.80s' is no IPv4 address",
+                        from->bind_address);
+    }
+    for (size_t i = 0; from->env != NULL && from->env[i] != NULL; i++) {
+        if (strchr(from->env[i], '=') == NULL || from->env[i][0] == '=') {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "env[%zu] is not NAME=value", i);
+        }
+    }
+    return MF_OK;
+}
+
+static char *copy_or(const char *text, const char *preset)
+{
+    const char *chosen = text != NULL ? text : preset;
+    return chosen != NULL ? strdup(chosen) : NULL;
+}
+
+static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *from, mf_error *error)
+{
+    to->program = copy_or(from->program, NULL);
+    to->service_id = copy_or(from->program == NULL ? from->service_id : NULL, NULL);
+    to->registry_directory = copy_or(from->registry_directory, NULL);
+    to->args = mfi_list_copy(from->args, "--worker");
+    to->env = mfi_list_copy(from->env, NULL);
+    to->namespace_name = copy_or(from->namespace_name, MFI_DEFAULT_NAMESPACE);
+    to->bind_address = copy_or(from->bind_address, "127.0.0.1");
+    to->client_name = copy_or(from->client_name, NULL);
+    to->working_directory = copy_or(from->working_directory, NULL);
+    bool complete = (to->program != NULL || to->service_id != NULL) && to->args != NULL &&
+                    to->env != NULL && to->namespace_name != NULL && to->bind_address != NULL &&
+                    to->target != NULL && to->worker != NULL &&
+                    (to->client_name != NULL) == (from->client_name != NULL) &&
+                    (to->registry_directory != NULL) == (from->registry_directory != NULL) &&
+                    (to->working_directory != NULL) == (from->working_directory != NULL);
+    return complete ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent's options");
+}
+
+mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_parent_options *options,
+                                   mf_runtime **ret_runtime, mf_error *error)
+{
+    mf_parent_options from;
+    mf_status status =
+        mfi_options_copy(&from, sizeof from, sizeof from, options, "mf_parent_options", error);
+    if (status == MF_OK) {
+        status = check_names(&from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_times(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_counts(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_limits(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_target(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        status = copy_texts(settings, &from, error);
+    }
+    if (status == MF_OK) {
+        settings->port = from.port;
+        settings->critical = from.critical;
+        settings->auto_restart = from.auto_restart;
+        settings->fail_fast = from.fail_fast;
+        settings->on_output = from.on_output;
+        settings->user_data = from.user_data;
+        *ret_runtime = from.runtime;
+    }
+    return status;
+}
+
+void mfi_parent_settings_fini(mfi_parent_settings *settings)
+{
+    free(settings->target);
+    free(settings->worker);
+    free(settings->program);
+    free(settings->service_id);
+    free(settings->registry_directory);
+    mfi_list_free(settings->args);
+    mfi_list_free(settings->env);
+    free(settings->working_directory);
+    free(settings->namespace_name);
+    free(settings->client_name);
+    free(settings->bind_address);
+    *settings = (mfi_parent_settings){0};
+}

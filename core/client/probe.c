@@ -1,0 +1,223 @@
+/* How a parent shows itself: health rows and its circuit, for mf_probe. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/str.h"
+#include "core/client/parent.h"
+
+/* ---- Health ---- */
+
+/* Why it is not ready, and what happens next: "worker math-0 was killed by signal 9 (SIGKILL),
+ * restart in 0.8 s (2 of 5 in 60 s)". */
+void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
+{
+    static const char *const words[] = {
+        [MF_PARENT_CREATED] = "was not started", [MF_PARENT_STARTING] = "is starting",
+        [MF_PARENT_READY] = "is ready",          [MF_PARENT_STOPPING] = "is stopping",
+        [MF_PARENT_STOPPED] = "was stopped",     [MF_PARENT_FAILED] = "ended",
+        [MF_PARENT_RESTARTING] = "is restarting"};
+    mf_parent_state state = mfi_parent_state(parent);
+    uint64_t now = mfi_monotonic_ns();
+    bool explained = state == MF_PARENT_FAILED || state == MF_PARENT_RESTARTING;
+    mfi_mutex_lock(&parent->mutex);
+    const char *why = explained && parent->exit_text[0] != '\0' ? parent->exit_text : words[state];
+    size_t length = mfi_str_format(to, size, "worker %s %s", parent->settings.worker, why);
+    if (state == MF_PARENT_RESTARTING && parent->restart_at_ns > now) {
+        length += mfi_str_format(to + length, size - length, ", restart in %.1f s",
+                                 (double)(parent->restart_at_ns - now) / (double)MFI_NS_PER_S);
+        if (parent->settings.restart.max_attempts != 0) {
+            (void)mfi_str_format(to + length, size - length, " (%u of %u in %lld s)",
+                                 (unsigned)mfi_restart_in_period(&parent->restart, now),
+                                 (unsigned)parent->settings.restart.max_attempts,
+                                 (long long)(parent->settings.restart.period_ms / 1000));
+        }
+    }
+    mfi_mutex_unlock(&parent->mutex);
+}
+
+static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
+{
+    char output[MFI_EXIT_TEXT_MAX + 128];
+    mf_parent_state state = mfi_parent_state(parent);
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = parent->settings.target,
+                         .measurement = "workers",
+                         .component_type = "component",
+                         .status = MF_HEALTH_PASS,
+                         .gates = MF_GATE_READY,
+                         .has_number = true,
+                         .observed_number = state == MF_PARENT_READY ? 1 : 0,
+                         .observed_unit = "workers"};
+    if (state != MF_PARENT_READY) {
+        row.status = MF_HEALTH_FAIL;
+        row.output = output;
+        /* Before it was ever ready it is a start that is not complete. */
+        row.gates |= state == MF_PARENT_CREATED || state == MF_PARENT_STARTING ? MF_GATE_STARTUP
+                                                                               : MF_GATE_NONE;
+        mfi_parent_explain(parent, output, sizeof output);
+    }
+    visit(&row, user_data);
+}
+
+static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
+{
+    char output[160];
+    mfi_circuit_snapshot circuit;
+    mfi_circuit_read(&parent->circuit, &circuit);
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = mfi_parent_circuit_name(parent),
+                         .measurement = "circuit",
+                         .component_type = "component",
+                         .status = MF_HEALTH_PASS,
+                         .gates = MF_GATE_NONE,
+                         .observed_text = mfi_circuit_state_name(circuit.state)};
+    if (circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
+        bool fails = parent->settings.critical && circuit.state == MFI_CIRCUIT_OPEN;
+        row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
+        row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
+        row.output = output;
+        (void)mfi_str_format(output, sizeof output, "circuit %s is %s by rule %s (%g of %g)",
+                             mfi_parent_circuit_name(parent), mfi_circuit_state_name(circuit.state),
+                             circuit.reason.rule != NULL ? circuit.reason.rule : "none",
+                             circuit.reason.observed, circuit.reason.threshold);
+    }
+    visit(&row, user_data);
+}
+
+static void visit_response_time(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
+{
+    double p50 = mfi_target_recent_p50(parent->observed);
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = parent->settings.target,
+                         .measurement = "responseTime",
+                         .component_type = "component",
+                         .status = MF_HEALTH_PASS,
+                         .has_number = !isnan(p50),
+                         .observed_number = p50,
+                         .observed_unit = "s"};
+    visit(&row, user_data);
+}
+
+static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
+{
+    mf_parent *parent = self;
+    visit_circuit_health(parent, visit, user_data);
+    if (!parent->settings.is_member) { /* a pool speaks for all of its members at once */
+        visit_workers(parent, visit, user_data);
+    }
+    if (parent->settings.index == 0) { /* it is the target's, not the worker's */
+        visit_response_time(parent, visit, user_data);
+    }
+}
+
+/* ---- Circuit ---- */
+
+static mf_circuit_window window_of(const mfi_circuit_counts *counts)
+{
+    return (mf_circuit_window){.calls = counts->calls,
+                               .ok = counts->ok,
+                               .failed = counts->failed,
+                               .excluded = counts->excluded,
+                               .timeout = counts->timeout,
+                               .unavailable = counts->unavailable,
+                               .worker_crashed = counts->worker_crashed,
+                               .protocol_error = counts->protocol_error};
+}
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / (double)MFI_NS_PER_S;
+}
+
+static void fill_reason(mf_circuit_row *row, const mfi_circuit_reason *reason)
+{
+    row->rule = reason->rule;
+    row->observed = reason->observed;
+    row->threshold = reason->threshold;
+    row->first_error = reason->status != MF_OK ? mf_err_status(reason->status) : NULL;
+    row->correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
+    row->trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
+}
+
+static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
+{
+    row->probes_permitted = config->probes;
+    row->probe_slot_seconds = (double)config->probe_slot_ms / 1000;
+    row->config_consecutive_failures = config->consecutive_failures;
+    row->config_heartbeat_misses = config->heartbeat_misses;
+    row->config_open_seconds = (double)config->open_ms / 1000;
+    row->config_open_max_seconds = (double)config->open_max_ms / 1000;
+    row->config_jitter = config->jitter;
+}
+
+static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit, size_t size)
+{
+    static const char *const states[] = {
+        [MF_PARENT_CREATED] = "created",      [MF_PARENT_STARTING] = "starting",
+        [MF_PARENT_READY] = "ready",          [MF_PARENT_STOPPING] = "stopping",
+        [MF_PARENT_STOPPED] = "stopped",      [MF_PARENT_FAILED] = "failed",
+        [MF_PARENT_RESTARTING] = "restarting"};
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    (void)!mf_parent_read_stats(parent, &stats, NULL);
+    (void)mf_parent_last_exit(parent, last_exit, size);
+    row->worker = (mf_circuit_worker){
+        .name = parent->settings.worker,
+        .state = states[mfi_parent_state(parent)],
+        .pid = mf_parent_pid(parent),
+        .restarts = stats.restarts,
+        .restarts_in_period = stats.restarts_in_period,
+        .restarts_permitted =
+            parent->settings.auto_restart ? parent->settings.restart.max_attempts : 0,
+        .restart_in_seconds = (double)stats.restart_in_ms / 1000,
+        .last_exit = last_exit[0] != '\0' ? last_exit : NULL,
+        .last_exit_code = stats.last_exit_code,
+        .last_exit_signal = stats.last_exit_signal,
+        .heartbeat_rtt_seconds = seconds(stats.heartbeat_rtt_ns),
+        .heartbeat_misses = stats.heartbeat_misses};
+}
+
+static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data)
+{
+    mf_parent *parent = self;
+    mfi_circuit_snapshot circuit;
+    mfi_circuit_read(&parent->circuit, &circuit);
+    uint64_t now = mfi_monotonic_ns();
+    uint64_t left = circuit.probe_at_ns > now ? circuit.probe_at_ns - now : 0;
+    mf_circuit_row row = {.struct_size = sizeof row,
+                          .target = mfi_parent_circuit_name(parent),
+                          .state = mfi_circuit_state_name(circuit.state),
+                          .since_wall_ns = circuit.since_wall_ns,
+                          .since_seconds = seconds(now - circuit.since_ns),
+                          .generation = circuit.generation,
+                          .next_probe_wall_ns = circuit.probe_at_ns != 0 ? mfi_wall_ns() + left : 0,
+                          .next_probe_in_seconds = seconds(left),
+                          .open_count_in_row = circuit.open_in_row,
+                          .window = window_of(&circuit.counts),
+                          .window_at_trip = window_of(&circuit.counts_at_trip),
+                          .probes_in_flight = circuit.probes_in_flight,
+                          .probes_ok = circuit.probes_ok,
+                          .probes_failed = circuit.probes_failed,
+                          .consecutive_failures = circuit.failures,
+                          .refused_since_open = circuit.refused,
+                          .transition_count = circuit.history_count};
+    fill_reason(&row, &circuit.reason);
+    fill_config(&row, &parent->circuit.config);
+    char last_exit[MFI_EXIT_TEXT_MAX] = "";
+    fill_worker(&row, parent, last_exit, sizeof last_exit);
+    for (uint32_t i = 0; i < circuit.history_count; i++) {
+        const mfi_circuit_history *past = &circuit.history[i];
+        row.transitions[i] = (mf_circuit_transition){.from = mfi_circuit_state_name(past->from),
+                                                     .to = mfi_circuit_state_name(past->to),
+                                                     .reason = past->why,
+                                                     .at_wall_ns = past->wall_ns};
+    }
+    visit(&row, user_data);
+}
+
+void mfi_parent_component_init(mf_parent *parent)
+{
+    parent->component = (mfi_component){.target = mfi_parent_circuit_name(parent),
+                                        .self = parent,
+                                        .visit_health = visit_health,
+                                        .visit_circuit = visit_circuit};
+}

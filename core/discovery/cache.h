@@ -1,0 +1,32 @@
+/* The file as it was read last, with an index, so that many who look for one service each do not
+ * read all of it each time. */
+#ifndef MFI_REGISTRY_CACHE_H
+#define MFI_REGISTRY_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/discovery/file.h"
+
+typedef struct mfi_registry_place {
+    uint64_t hash; /* of the id */
+    size_t next;   /* where mfi_registry_file_next() finds the entry */
+} mfi_registry_place;
+
+typedef struct mfi_registry_cache {
+    mfi_registry_file file;
+    bool filled;
+    mfi_registry_place *places;
+    size_t count;
+} mfi_registry_cache;
+
+/* The entry of that name (of several the last, as for the other languages), read anew if the file
+ * is no longer the one that was read; id "" if there is none. Valid until the cache is used again.
+ * Errors as mfi_registry_dir_open() and mfi_registry_file_load(). */
+mf_status mfi_registry_cache_find(mfi_registry_cache *cache, const char *directory, const char *id,
+                                  mfi_registry_entry *ret_entry, mf_error *error);
+/* Forgets what was read. */
+void mfi_registry_cache_clear(mfi_registry_cache *cache);
+
+#endif

@@ -1,0 +1,303 @@
+#include "core/discovery/file.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#define MARK_FIELD "process_start"
+
+bool mfi_service_id_valid(const char *id)
+{
+    size_t length = id != NULL ? strnlen(id, MF_SERVICE_ID_MAX) : 0;
+    if (length == 0 || length == MF_SERVICE_ID_MAX || !mfi_utf8_valid(id, length)) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        unsigned char at = (unsigned char)id[i];
+        unsigned char next = (unsigned char)id[i + 1];
+        if (at < 0x20 || at == 0x7f || (at == 0xc2 && next < 0xa0)) { /* C0, DEL, C1 */
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Parsing ----
+ *
+ * The outer object is walked here, so that the place of each entry is known; names and values are
+ * cJSON's, which also bounds the depth. */
+
+typedef struct cursor {
+    const char *at, *end;
+} cursor;
+
+static void skip_blanks(cursor *from)
+{
+    while (from->at < from->end &&
+           (*from->at == ' ' || *from->at == '\t' || *from->at == '\r' || *from->at == '\n')) {
+        from->at++;
+    }
+}
+
+static bool take(cursor *from, char wanted)
+{
+    skip_blanks(from);
+    bool found = from->at < from->end && *from->at == wanted;
+    from->at += found ? 1 : 0;
+    return found;
+}
+
+/* NULL with the cursor at what cannot be read. */
+static cJSON *take_value(cursor *from)
+{
+    const char *stop = from->at;
+    skip_blanks(from);
+    cJSON *value =
+        cJSON_ParseWithLengthOpts(from->at, (size_t)(from->end - from->at), &stop, false);
+    from->at = stop > from->at ? stop : from->at;
+    return value;
+}
+
+static bool read_whole(const cJSON *object, const char *name, double least, double most,
+                       int64_t *ret_value)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= least && item->valuedouble <= most) ||
+        (double)(int64_t)item->valuedouble != item->valuedouble) {
+        return false;
+    }
+    *ret_value = (int64_t)item->valuedouble;
+    return true;
+}
+
+static const char *read_text(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text != NULL && mfi_utf8_valid(text, strlen(text)) ? text : NULL;
+}
+
+static void understand(mfi_registry_entry *entry, const cJSON *value)
+{
+    int64_t port = 0;
+    mf_service *service = &entry->service;
+    *service = (mf_service)MF_SERVICE_INIT;
+    if (entry->id[0] == '\0' || !cJSON_IsObject(value) ||
+        !read_whole(value, "port", 1, UINT16_MAX, &port) ||
+        !read_whole(value, "pid", 1, INT32_MAX, &service->pid)) {
+        return;
+    }
+    const char *started = read_text(value, "started");
+    const char *start_time = read_text(value, "start_time"); /* Go's word for it */
+    const char *mark = read_text(value, MARK_FIELD);
+    started = started != NULL ? started : start_time;
+    (void)mfi_str_copy(service->id, sizeof service->id, entry->id);
+    (void)mfi_str_copy(service->started, sizeof service->started, started != NULL ? started : "");
+    (void)mfi_str_copy(entry->mark, sizeof entry->mark, mark != NULL ? mark : "");
+    service->port = (uint16_t)port;
+    entry->is_service = true;
+}
+
+bool mfi_registry_entry_alive(mfi_registry_entry *entry)
+{
+    entry->service.alive = entry->is_service && mfi_process_alive(entry->service.pid, entry->mark);
+    return entry->service.alive;
+}
+
+/* The name as cJSON gives it ends at a NUL, which only an escape can hide: such a name is nobody's.
+ */
+static void read_id(mfi_registry_entry *entry, const cJSON *name, size_t name_length)
+{
+    if (mfi_service_id_valid(name->valuestring) &&
+        memmem(entry->text, name_length, "\\u0000", 6) == NULL) {
+        (void)mfi_str_copy(entry->id, sizeof entry->id, name->valuestring);
+    }
+}
+
+/* One member; false with the cursor at what is wrong. entry NULL: only checks. */
+static bool take_member(cursor *from, mfi_registry_entry *entry)
+{
+    skip_blanks(from);
+    const char *start = from->at;
+    bool is_name = from->at < from->end && *from->at == '"';
+    cJSON *name = is_name ? take_value(from) : NULL;
+    size_t name_length = (size_t)(from->at - start);
+    cJSON *value = name != NULL && take(from, ':') ? take_value(from) : NULL;
+    bool good = value != NULL;
+    if (good && entry != NULL) {
+        *entry = (mfi_registry_entry){.text = start, .length = (size_t)(from->at - start)};
+        read_id(entry, name, name_length);
+        understand(entry, value);
+    }
+    cJSON_Delete(name);
+    cJSON_Delete(value);
+    return good;
+}
+
+/* Walks all of it; false with the cursor at what is wrong. */
+static bool check(cursor *from)
+{
+    const char *nul = memchr(from->at, '\0', (size_t)(from->end - from->at));
+    if (nul != NULL) { /* would cut texts short */
+        from->at = nul;
+        return false;
+    }
+    if (!take(from, '{')) {
+        return false;
+    }
+    if (!take(from, '}')) {
+        do {
+            if (!take_member(from, NULL)) {
+                return false;
+            }
+        } while (take(from, ','));
+        if (!take(from, '}')) {
+            return false;
+        }
+    }
+    skip_blanks(from);
+    return from->at == from->end;
+}
+
+bool mfi_registry_file_next(mfi_registry_file *file, mfi_registry_entry *ret_entry)
+{
+    cursor from = {.at = file->text + file->next, .end = file->text + file->length};
+    if (file->length == 0) {
+        return false;
+    }
+    (void)take(&from, file->next == 0 ? '{' : ',');
+    bool found = take_member(&from, ret_entry);
+    file->next = (size_t)(from.at - file->text);
+    return found;
+}
+
+/* ---- Reading ---- */
+
+static mf_status read_all(mfi_registry_file *file, int fd, const mfi_registry_dir *dir,
+                          mf_error *error)
+{
+    struct stat facts;
+    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+        return mfi_fail(error, MF_ERR_IO, "'%s/%s' is not a file", dir->path, MFI_REGISTRY_FILE);
+    }
+    file->exists = true;
+    file->device = facts.st_dev;
+    file->inode = facts.st_ino;
+    file->changed = facts.st_mtim;
+    size_t room = (size_t)facts.st_size < MFI_REGISTRY_FILE_MAX ? (size_t)facts.st_size
+                                                                : MFI_REGISTRY_FILE_MAX;
+    file->text = malloc(room + 1);
+    if (file->text == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for %zu bytes of '%s/%s'", room,
+                        dir->path, MFI_REGISTRY_FILE);
+    }
+    ssize_t got = 1;
+    while (file->length < room && got > 0) {
+        got = read(fd, file->text + file->length, room - file->length);
+        if (got < 0 && errno == EINTR) {
+            got = 1;
+        } else if (got < 0) {
+            return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot read '%s/%s'", dir->path,
+                                  MFI_REGISTRY_FILE);
+        } else {
+            file->length += (size_t)got;
+        }
+    }
+    if ((size_t)facts.st_size > MFI_REGISTRY_FILE_MAX) {
+        return mfi_fail(error, MF_ERR_PROTOCOL,
+                        "'%s/%s' goes on after byte %zu, the most it may have", dir->path,
+                        MFI_REGISTRY_FILE, MFI_REGISTRY_FILE_MAX);
+    }
+    return MF_OK;
+}
+
+mf_status mfi_registry_file_load(mfi_registry_file *ret_file, const mfi_registry_dir *dir,
+                                 mf_error *error)
+{
+    *ret_file = (mfi_registry_file){.exists = false};
+    /* Non-blocking: the name may stand for a pipe. */
+    int fd = openat(dir->fd, MFI_REGISTRY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) {
+        return MF_OK;
+    }
+    if (fd < 0) {
+        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot open '%s/%s'", dir->path,
+                              MFI_REGISTRY_FILE);
+    }
+    mf_status status = read_all(ret_file, fd, dir, error);
+    (void)close(fd);
+    cursor all = {.at = ret_file->text, .end = ret_file->text + ret_file->length};
+    if (status == MF_OK && !check(&all)) {
+        status = mfi_fail(
+            error, MF_ERR_PROTOCOL, "'%s/%s' is not a registry: %s at byte %zu of %zu", dir->path,
+            MFI_REGISTRY_FILE, all.at == all.end ? "it ends too early" : "unexpected text",
+            (size_t)(all.at - ret_file->text), ret_file->length);
+    }
+    if (status != MF_OK) {
+        mfi_registry_file_unload(ret_file);
+    }
+    return status;
+}
+
+void mfi_registry_file_unload(mfi_registry_file *file)
+{
+    free(file->text);
+    *file = (mfi_registry_file){.exists = false};
+}
+
+bool mfi_registry_file_current(const mfi_registry_file *file, const mfi_registry_dir *dir)
+{
+    struct stat facts;
+    if (fstatat(dir->fd, MFI_REGISTRY_FILE, &facts, 0) != 0) {
+        return !file->exists;
+    }
+    return file->exists && facts.st_dev == file->device && facts.st_ino == file->inode &&
+           facts.st_mtim.tv_sec == file->changed.tv_sec &&
+           facts.st_mtim.tv_nsec == file->changed.tv_nsec && (size_t)facts.st_size == file->length;
+}
+
+/* ---- Writing ---- */
+
+void mfi_registry_text_begin(mfi_buf *text)
+{
+    mfi_buf_append_byte(text, '{');
+}
+
+static void separate(mfi_buf *text)
+{
+    mfi_buf_append_str(text, text->size > 1 ? ",\n  " : "\n  ");
+}
+
+void mfi_registry_text_keep(mfi_buf *text, const mfi_registry_entry *entry)
+{
+    separate(text);
+    mfi_buf_append(text, entry->text, entry->length);
+}
+
+/* All names that any of the languages reads. */
+void mfi_registry_text_add(mfi_buf *text, const char *id, uint16_t port, int64_t pid)
+{
+    char now[40];
+    char mark[MFI_PROCESS_MARK_MAX];
+    (void)mfi_format_rfc3339(now, sizeof now, mfi_wall_ns(), 3);
+    mfi_process_mark(pid, mark);
+    separate(text);
+    mfi_buf_append_byte(text, '"');
+    mfi_json_append_escaped(text, id, strlen(id));
+    mfi_buf_printf(text,
+                   "\": {\n    \"port\": %u,\n    \"pid\": %lld,\n    \"started\": \"%s\",\n"
+                   "    \"start_time\": \"%s\",\n    \"" MARK_FIELD "\": \"%s\"\n  }",
+                   (unsigned)port, (long long)pid, now, now, mark);
+}
+
+void mfi_registry_text_end(mfi_buf *text)
+{
+    mfi_buf_append_str(text, text->size > 1 ? "\n}\n" : "}\n");
+}

@@ -1,0 +1,190 @@
+#include "core/discovery/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "core/process/alive.h"
+
+#define TEMP_PREFIX "mf-"
+#define TEMP_SUFFIX ".tmp"
+/* What is in use is never as old as this. */
+#define LITTER_AGE_NS (10 * MFI_NS_PER_S)
+
+/* ---- The folder ---- */
+
+/* Whoever owns it decides where calls go. */
+static mf_status check_owner(const mfi_registry_dir *dir, mf_error *error)
+{
+    struct stat facts;
+    if (fstat(dir->fd, &facts) != 0) {
+        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot look at the registry's folder '%s'",
+                              dir->path);
+    }
+    if (facts.st_uid != geteuid()) {
+        return mfi_fail(error, MF_ERR_IO,
+                        "the registry's folder '%s' belongs to user %u, and this process to user "
+                        "%u: it is not trusted",
+                        dir->path, (unsigned)facts.st_uid, (unsigned)geteuid());
+    }
+    return MF_OK;
+}
+
+mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error)
+{
+    *ret_dir =
+        (mfi_registry_dir){.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .path = path};
+    if (ret_dir->fd < 0) {
+        return mfi_fail_errno(error, errno == ENOENT ? MF_ERR_NOT_FOUND : MF_ERR_IO, errno,
+                              "cannot open the registry's folder '%s'", path);
+    }
+    mf_status status = check_owner(ret_dir, error);
+    if (status != MF_OK) {
+        mfi_registry_dir_close(ret_dir);
+    }
+    return status;
+}
+
+/* An empty registry, unless there is one: link() never replaces. */
+static mf_status make_file(const mfi_registry_dir *dir, mf_error *error)
+{
+    char name[MFI_TEMP_NAME_MAX];
+    if (faccessat(dir->fd, MFI_REGISTRY_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        return MF_OK;
+    }
+    mf_status status = mfi_temp_write(dir, name, "{}\n", 3, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (linkat(dir->fd, name, dir->fd, MFI_REGISTRY_FILE, 0) != 0 && errno != EEXIST) {
+        status = mfi_fail_errno(error, MF_ERR_IO, errno, "cannot make '%s/%s'", dir->path,
+                                MFI_REGISTRY_FILE);
+    }
+    (void)unlinkat(dir->fd, name, 0);
+    return status;
+}
+
+/* Those of the other languages make it as the umask has it, 0755 as a rule. */
+static void tighten(const mfi_registry_dir *dir)
+{
+    struct stat facts;
+    if (fstat(dir->fd, &facts) == 0 && (facts.st_mode & 0077) != 0) {
+        (void)fchmod(dir->fd, 0700);
+    }
+}
+
+mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, bool is_private,
+                                mf_error *error)
+{
+    *ret_dir = (mfi_registry_dir){.fd = -1, .path = path};
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot make the registry's folder '%s'",
+                              path);
+    }
+    mf_status status = mfi_registry_dir_open(ret_dir, path, error);
+    if (status == MF_OK && is_private) {
+        tighten(ret_dir);
+    }
+    return status == MF_OK ? make_file(ret_dir, error) : status;
+}
+
+void mfi_registry_dir_close(mfi_registry_dir *dir)
+{
+    if (dir->fd >= 0) {
+        (void)close(dir->fd);
+        dir->fd = -1;
+    }
+}
+
+/* ---- Temporary names ---- */
+
+void mfi_temp_name(char to[MFI_TEMP_NAME_MAX])
+{
+    static _Atomic(uint32_t) made;
+    (void)mfi_str_format(to, MFI_TEMP_NAME_MAX, TEMP_PREFIX "%d-%u" TEMP_SUFFIX, (int)getpid(),
+                         atomic_fetch_add_explicit(&made, 1, memory_order_relaxed));
+}
+
+static bool write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t done = write(fd, data, size);
+        if (done < 0 && errno != EINTR) {
+            return false;
+        }
+        data += done > 0 ? done : 0;
+        size -= done > 0 ? (size_t)done : 0;
+    }
+    return true;
+}
+
+mf_status mfi_temp_write(const mfi_registry_dir *dir, char ret_name[MFI_TEMP_NAME_MAX],
+                         const void *data, size_t size, mf_error *error)
+{
+    mfi_temp_name(ret_name);
+    (void)unlinkat(dir->fd, ret_name, 0); /* of an earlier process with our pid */
+    int fd = openat(dir->fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && write_all(fd, data, size) && fsync(fd) == 0) {
+        (void)close(fd);
+        return MF_OK;
+    }
+    int reason = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)unlinkat(dir->fd, ret_name, 0);
+    }
+    return mfi_fail_errno(error, MF_ERR_IO, reason, "cannot write '%s/%s'", dir->path, ret_name);
+}
+
+/* The pid in a temporary name, 0 for any other name. */
+static int64_t owner_of(const char *name)
+{
+    char digits[16];
+    int64_t pid = 0;
+    size_t length = strlen(name);
+    size_t tail = sizeof TEMP_SUFFIX - 1;
+    if (strncmp(name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) != 0 || length < tail ||
+        strcmp(name + length - tail, TEMP_SUFFIX) != 0) {
+        return 0;
+    }
+    const char *start = name + sizeof TEMP_PREFIX - 1;
+    (void)mfi_str_copy_n(digits, sizeof digits, start, strcspn(start, "-"));
+    return mfi_parse_int(digits, 1, INT32_MAX, &pid) ? pid : 0;
+}
+
+void mfi_temp_sweep(const mfi_registry_dir *dir)
+{
+    struct stat facts;
+    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    if (list == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return;
+    }
+    for (struct dirent *at = readdir(list); at != NULL; at = readdir(list)) {
+        int64_t pid = owner_of(at->d_name);
+        if (pid != 0 && !mfi_process_alive(pid, NULL) &&
+            fstatat(dir->fd, at->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
+            mfi_age_ns(&facts.st_mtim) > LITTER_AGE_NS) {
+            (void)unlinkat(dir->fd, at->d_name, S_ISDIR(facts.st_mode) ? AT_REMOVEDIR : 0);
+        }
+    }
+    (void)closedir(list);
+}
+
+uint64_t mfi_age_ns(const struct timespec *stamp)
+{
+    uint64_t now = mfi_wall_ns();
+    uint64_t then = (uint64_t)stamp->tv_sec * MFI_NS_PER_S + (uint64_t)stamp->tv_nsec;
+    return then < now ? now - then : 0;
+}

@@ -1,0 +1,40 @@
+/* One registry, seen by all parents of a runtime that look into the same directory: the file is
+ * read and watched once for all of them. The system allows a user only so many watches. */
+#ifndef MFI_DISCOVERY_VIEW_H
+#define MFI_DISCOVERY_VIEW_H
+
+#include <multifrost/registry.h>
+
+#include "base/list.h"
+#include "core/engine/loop.h"
+
+/* A part of its owner that is told of changes. Zeroed before its first use. */
+typedef struct mfi_view_subscriber {
+    mfi_list_node node;
+    void (*changed)(struct mfi_view_subscriber *subscriber); /* engine thread */
+} mfi_view_subscriber;
+
+typedef struct mfi_view {
+    struct mfi_view *next; /* guarded by the runtime's mutex, as is users */
+    uint32_t users;
+    mf_registry *registry;
+    mf_runtime *runtime;
+    /* The engine thread's own. */
+    mfi_source source; /* fd -1: nothing tells of changes */
+    mfi_list subscribers;
+} mfi_view;
+
+/* Takes a view of a directory (NULL: the default one). Errors of mf_registry_create(). */
+mf_status mfi_view_take(mfi_view **ret_view, mf_runtime *runtime, const char *directory,
+                        mf_error *error);
+/* Engine thread: tells the subscriber of changes from now on, if they can be watched. */
+void mfi_view_join(mfi_view *view, mfi_view_subscriber *subscriber);
+/* Engine thread. The last user who leaves ends the view. */
+void mfi_view_leave(mfi_view *view, mfi_view_subscriber *subscriber);
+/* Engine thread: whether subscribers are told of changes; else they have to look now and then. */
+static inline bool mfi_view_is_watched(const mfi_view *view)
+{
+    return view->source.fd >= 0;
+}
+
+#endif

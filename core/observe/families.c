@@ -1,0 +1,272 @@
+/* The catalogue: every family is described once, here, and everything else refers to it. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/observe/parts.h"
+#include "metrics/metric_registry.h"
+
+#define CAP_TARGETS 8
+#define CAP_WORKERS 32
+#define CAP_CALLS ((size_t)CAP_TARGETS * (MFI_FUNCTIONS_MAX + 1) * MFI_STATUS_WORDS)
+
+/* X(field, type, name, unit, labels, cap, help). */
+#define L(...)                                                                                     \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define FAMILIES(X)                                                                                \
+    X(calls_started, COUNTER, "client_calls_started_total", "", L("target", "function"), 512,      \
+      "Calls begun, including those still open")                                                   \
+    X(calls, COUNTER, "client_calls_total", "", L("target", "function", "status"), CAP_CALLS,      \
+      "Calls ended, by final status after retries")                                                \
+    X(call_duration, HISTOGRAM, "client_call_duration_seconds", "seconds",                         \
+      L("target", "function", "outcome"), 1024,                                                    \
+      "Time from call entry to result delivery, all attempts")                                     \
+    X(latency_window, WINDOW, "client_call_latency_window_seconds", "seconds", L("target"), 64,    \
+      "Latency quantiles over the last 60 s")                                                      \
+    X(call_phase, HISTOGRAM, "client_call_phase_seconds", "seconds", L("target", "phase"), 64,     \
+      "Time per phase: send_wait, wire, peer_queue, handler, receive_wait")                        \
+    X(in_flight, GAUGE, "client_calls_in_flight", "", L("target"), 64, "Calls open now")           \
+    X(oldest_age, GAUGE, "client_oldest_call_age_seconds", "seconds", L("target"), 64,             \
+      "Age of the oldest open call, 0 if none")                                                    \
+    X(attempts, COUNTER, "client_attempts_total", "", L("target", "kind"), 64,                     \
+      "Attempts sent: first, retry, hedge")                                                        \
+    X(refused, COUNTER, "client_refused_total", "", L("target", "reason"), 64,                     \
+      "Calls refused before sending")                                                              \
+    X(retries_suppressed, COUNTER, "client_retries_suppressed_total", "", L("target", "reason"),   \
+      64, "Retries not sent: budget, deadline, not_idempotent, pushback, circuit")                 \
+    X(late_replies, COUNTER, "client_late_replies_total", "", L("target"), 64,                     \
+      "Replies that arrived after their call had ended")                                           \
+    X(request_size, HISTOGRAM, "client_request_size_bytes", "bytes", L("target"), 64,              \
+      "Encoded request size")                                                                      \
+    X(response_size, HISTOGRAM, "client_response_size_bytes", "bytes", L("target"), 64,            \
+      "Encoded response size")                                                                     \
+    X(queue_depth, GAUGE, "client_queue_depth", "", L("target"), 64,                               \
+      "Messages waiting to be sent")                                                               \
+    X(queue_capacity, GAUGE, "client_queue_capacity", "", L("target"), 64,                         \
+      "Most messages that may wait to be sent")                                                    \
+    X(concurrency_limit, GAUGE, "client_concurrency_limit", "", L("target"), 64,                   \
+      "Present limit on open calls")                                                               \
+    X(server_started, COUNTER, "server_calls_started_total", "", L("worker", "function"), 512,     \
+      "Calls accepted")                                                                            \
+    X(server_calls, COUNTER, "server_calls_total", "", L("worker", "function", "status"),          \
+      CAP_CALLS, "Calls answered")                                                                 \
+    X(server_duration, HISTOGRAM, "server_call_duration_seconds", "seconds",                       \
+      L("function", "outcome"), 256, "Handler run time")                                           \
+    X(server_queue_wait, HISTOGRAM, "server_queue_wait_seconds", "seconds", L("worker"), 64,       \
+      "Time between receipt and handler start")                                                    \
+    X(server_in_flight, GAUGE, "server_calls_in_flight", "", L("worker"), 64,                      \
+      "Handlers running now")                                                                      \
+    X(server_expired, COUNTER, "server_expired_calls_total", "", L("worker", "stage"), 64,         \
+      "Calls whose deadline had passed: before_start, at_reply")                                   \
+    X(server_unknown, COUNTER, "server_unknown_function_total", "", L("worker"), 64,               \
+      "Calls to functions not registered")                                                         \
+    X(server_threads, GAUGE, "server_threads", "", L("worker", "state"), 64,                       \
+      "Handler threads busy or idle")                                                              \
+    X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", L("worker"), 64,               \
+      "Thread-seconds spent in handlers")                                                          \
+    X(messages, COUNTER, "transport_messages_total", "", L("target", "direction", "type"), 512,    \
+      "Messages by type")                                                                          \
+    X(bytes, COUNTER, "transport_bytes_total", "bytes", L("target", "direction"), 64,              \
+      "Encoded bytes")                                                                             \
+    X(send_blocked, COUNTER, "transport_send_blocked_total", "", L("target"), 64,                  \
+      "Sends that met the high-water mark")                                                        \
+    X(dropped, COUNTER, "transport_dropped_messages_total", "", L("reason"), 16,                   \
+      "Messages not delivered or not accepted")                                                    \
+    X(connections, GAUGE, "transport_connections", "", L("target"), 64, "Live connections")        \
+    X(disconnects, COUNTER, "transport_disconnects_total", "", L("target", "reason"), 64,          \
+      "Connections that ended")                                                                    \
+    X(heartbeat_rtt, HISTOGRAM, "heartbeat_rtt_seconds", "seconds", L("target"), 64,               \
+      "Round trip of heartbeats")                                                                  \
+    X(heartbeat_missed, COUNTER, "heartbeat_missed_total", "", L("target"), 64,                    \
+      "Heartbeats without an answer in time")                                                      \
+    X(heartbeat_consecutive, GAUGE, "heartbeat_consecutive_misses", "", L("target"), 64,           \
+      "Misses since the last answer")                                                              \
+    X(heartbeat_last, GAUGE, "heartbeat_last_success_timestamp_seconds", "seconds", L("target"),   \
+      64, "Unix time of the last answer")                                                          \
+    X(circuit_state, GAUGE, "circuit_state", "", L("target", "state"), 64,                         \
+      "1 for the present state")                                                                   \
+    X(circuit_transitions, COUNTER, "circuit_transitions_total", "", L("target", "from", "to"),    \
+      128, "State changes")                                                                        \
+    X(circuit_since, GAUGE, "circuit_state_since_timestamp_seconds", "seconds", L("target"), 64,   \
+      "Unix time of the last change")                                                              \
+    X(circuit_probe, GAUGE, "circuit_next_probe_timestamp_seconds", "seconds", L("target"), 64,    \
+      "Unix time when probing may begin, 0 if not open")                                           \
+    X(pool_workers, GAUGE, "pool_workers", "", L("target", "state"), 64,                           \
+      "Pool members by state: ready, starting, draining, down")                                    \
+    X(worker_up, GAUGE, "worker_up", "", L("target", "worker"), CAP_WORKERS,                       \
+      "1 when connected and answering")                                                            \
+    X(worker_restarts, COUNTER, "worker_restarts_total", "", L("target", "reason"), 64,            \
+      "Restarts by reason")                                                                        \
+    X(worker_exit_code, GAUGE, "worker_last_exit_code", "", L("target", "worker"), CAP_WORKERS,    \
+      "Exit code of the last ended process, -1 if none")                                           \
+    X(worker_exit_signal, GAUGE, "worker_last_exit_signal", "", L("target", "worker"),             \
+      CAP_WORKERS, "Signal that ended the last process, 0 if none")                                \
+    X(worker_start, HISTOGRAM, "worker_start_duration_seconds", "seconds", L("target"), 64,        \
+      "From start to first answered heartbeat")                                                    \
+    X(worker_pid, GAUGE, "worker_pid", "", L("target", "worker"), CAP_WORKERS,                     \
+      "Process id of the worker, 0 if none runs")                                                  \
+    X(restart_backoff, GAUGE, "worker_restart_backoff_seconds", "seconds", L("target", "worker"),  \
+      CAP_WORKERS, "Wait before the next start, 0 when running")                                   \
+    X(restart_budget, GAUGE, "worker_restart_budget_remaining", "", L("target"), 64,               \
+      "Restarts left in the present period")                                                       \
+    X(log_records, COUNTER, "log_records_total", "", L("level"), 8, "Records written")             \
+    X(log_dropped, COUNTER, "log_dropped_total", "", L("reason"), 8, "Records dropped")            \
+    X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", L(NULL), 1,                                 \
+      "Highest fill of the log ring since the last scrape")                                        \
+    X(log_bytes, COUNTER, "log_bytes_total", "bytes", L(NULL), 1, "Bytes given to the sinks")      \
+    X(registry_operations, COUNTER, "registry_operations_total", "", L("op", "result"), 32,        \
+      "Operations on the service registry")                                                        \
+    X(registry_lock_wait, HISTOGRAM, "registry_lock_wait_seconds", "seconds", L(NULL), 1,          \
+      "Wait for the registry's locks")                                                             \
+    X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", L("loop"), 8, "How late loops wake")
+
+typedef struct description {
+    size_t offset; /* of the field in mfi_families */
+    mf_metric_type type;
+    const char *name, *unit;
+    const char *labels[MF_METRIC_LABELS_MAX];
+    size_t cap;
+    const char *help;
+} description;
+
+static const description catalogue[] = {
+#define DESCRIBE(field, kind, name, unit, labels, cap, help)                                       \
+    {offsetof(mfi_families, field), MF_METRIC_##kind, "multifrost_" name, unit, labels, cap, help},
+    FAMILIES(DESCRIBE)
+#undef DESCRIBE
+};
+
+static mf_status add_one(mfi_observer *observer, const description *from, mf_error *error)
+{
+    mf_family **place = (mf_family **)(void *)((char *)&observer->families + from->offset);
+    bool is_size = from->type == MF_METRIC_HISTOGRAM && from->unit[0] == 'b';
+    bool is_busy = place == &observer->families.server_busy; /* kept in nanoseconds */
+    mf_metric_options options = {.struct_size = sizeof options,
+                                 .type = from->type,
+                                 .name = from->name,
+                                 .help = from->help,
+                                 .unit = from->unit,
+                                 .label_names = from->labels,
+                                 .max_series = from->cap,
+                                 .scale = is_size ? MF_SCALE_SIZE : MF_SCALE_DURATION,
+                                 .counter_factor = is_busy ? 1e-9 : 1};
+    while (options.label_count < MF_METRIC_LABELS_MAX &&
+           from->labels[options.label_count] != NULL) {
+        options.label_count++;
+    }
+    return mfi_metrics_add_reserved(observer->metrics, &options, place, error);
+}
+
+/* ---- What the log and the loop say of themselves ---- */
+
+static void add_difference(mf_family *family, const char *label, uint64_t now, uint64_t *seen)
+{
+    const char *values[] = {label};
+    mf_counter *counter = mf_family_counter(family, label != NULL ? values : NULL);
+    mf_counter_add(counter, now - *seen); /* 0 too: the series exists from the first scrape on */
+    *seen = now;
+}
+
+static void collect_log(void *user_data)
+{
+    static const char *const levels[] = {"", "trace", "debug", "info", "warn", "error", "fatal"};
+    mfi_observer *observer = user_data;
+    const mfi_families *families = &observer->families;
+    mf_log_stats *seen = &observer->log_seen;
+    mf_log_stats now = MF_LOG_STATS_INIT;
+    mf_log_stats_read(observer->logger, &now);
+    for (size_t i = MF_LOG_TRACE; i <= MF_LOG_FATAL; i++) {
+        add_difference(families->log_records, levels[i], now.records[i], &seen->records[i]);
+    }
+    add_difference(families->log_dropped, "ring_full", now.dropped_ring_full,
+                   &seen->dropped_ring_full);
+    add_difference(families->log_dropped, "oversize", now.dropped_oversize,
+                   &seen->dropped_oversize);
+    add_difference(families->log_dropped, "sampled", now.dropped_sampled, &seen->dropped_sampled);
+    add_difference(families->log_dropped, "sink_error", now.dropped_sink_error,
+                   &seen->dropped_sink_error);
+    add_difference(families->log_bytes, NULL, now.bytes, &seen->bytes);
+    mf_gauge_set(mf_family_gauge(families->log_ring, NULL), now.ring_used_ratio);
+}
+
+void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns)
+{
+    if (observer->loop_lag != NULL) {
+        mf_histogram_record_ns(observer->loop_lag, lag_ns);
+    }
+}
+
+/* ---- The service registry ---- */
+
+static const char *const registry_ops[MFI_REGISTRY_OPS] = {"register", "unregister", "discover",
+                                                           "list"};
+static const char *const registry_results[MFI_REGISTRY_RESULTS] = {"ok", "conflict", "locked",
+                                                                   "corrupt", "error"};
+
+static size_t index_of(const char *const *words, size_t count, const char *word)
+{
+    size_t at = 0;
+    while (at < count && strcmp(words[at], word) != 0) {
+        at++;
+    }
+    return at;
+}
+
+void mfi_observe_registry(mfi_observer *observer, const char *op, const char *result,
+                          uint64_t lock_wait_ns)
+{
+    size_t row = index_of(registry_ops, MFI_REGISTRY_OPS, op);
+    size_t column = index_of(registry_results, MFI_REGISTRY_RESULTS, result);
+    if (observer->metrics == NULL || row == MFI_REGISTRY_OPS || column == MFI_REGISTRY_RESULTS) {
+        return;
+    }
+    mf_counter_add(observer->registry[row][column], 1);
+    if (lock_wait_ns != MFI_NO_LOCK) {
+        mf_histogram_record_ns(observer->registry_lock_wait, lock_wait_ns);
+    }
+}
+
+static void make_registry_series(mfi_observer *observer)
+{
+    for (size_t i = 0; i < MFI_REGISTRY_OPS; i++) {
+        for (size_t j = 0; j < MFI_REGISTRY_RESULTS; j++) {
+            observer->registry[i][j] =
+                mf_family_counter(observer->families.registry_operations,
+                                  (const char *const[]){registry_ops[i], registry_results[j]});
+        }
+    }
+    observer->registry_lock_wait = mf_family_histogram(observer->families.registry_lock_wait, NULL);
+}
+
+mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
+{
+    static const char *const reasons[MFI_REASONS_MAX] = {"hwm",      "unroutable", "decode_error",
+                                                         "oversize", "wrong_app",  "unknown_type"};
+    for (size_t i = 0; i < sizeof catalogue / sizeof catalogue[0]; i++) {
+        mf_status status = add_one(observer, &catalogue[i], error);
+        if (status != MF_OK) {
+            return status;
+        }
+    }
+    for (size_t i = 0; i < MFI_REASONS_MAX; i++) {
+        observer->dropped[i] = mf_family_counter(observer->families.dropped, &reasons[i]);
+    }
+    make_registry_series(observer);
+    observer->loop_lag =
+        mf_family_histogram(observer->families.loop_lag, (const char *const[]){"engine"});
+    mf_status status = mf_metrics_add_collector(observer->metrics, collect_log, observer, error);
+    if (status == MF_OK) {
+        status = mf_metrics_add_collector(observer->metrics, mfi_targets_collect, observer, error);
+    }
+    return status;
+}
+
+void mfi_families_remove(mfi_observer *observer)
+{
+    if (observer->metrics != NULL) {
+        mf_metrics_remove_collector(observer->metrics, mfi_targets_collect, observer);
+        mf_metrics_remove_collector(observer->metrics, collect_log, observer);
+    }
+}

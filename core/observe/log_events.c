@@ -1,0 +1,338 @@
+/* What is logged beside calls: circuits, processes, services, heartbeats, connections, output. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/observe/parts.h"
+#include "logging/record.h"
+
+#define OVERFLOW_EVERY_NS MFI_NS_PER_S
+
+/* ---- Circuit ---- */
+
+void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circuit_event *event)
+{
+    mfi_record on_stack;
+    bool opens = strcmp(event->to, "open") == 0;
+    const char *name = opens                                 ? "circuit_open"
+                       : strcmp(event->to, "half_open") == 0 ? "circuit_half_open"
+                                                             : "circuit_close";
+    mfi_record *record =
+        mfi_log_begin(observer->logger, opens ? MF_LOG_WARN : MF_LOG_INFO, name, &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message(record, "Circuit of %s: %s", mfi_circuit_name(target), event->to);
+    mfi_log_target(record, target);
+    if (event->correlation_id != NULL) {
+        mfi_record_str(record, "correlation_id", event->correlation_id);
+        mfi_record_str(record, "trace_id", event->trace_id);
+    }
+    mfi_record_str(record, "from", event->from);
+    mfi_record_str(record, "to", event->to);
+    mfi_record_str(record, "reason", event->rule);
+    if (opens) {
+        mfi_record_str(record, "status", event->status);
+        mfi_record_object_begin(record, "fields");
+        mfi_record_float(record, "observed", event->observed);
+        mfi_record_float(record, "threshold", event->threshold);
+        mfi_record_uint(record, "retry_in_ms", event->retry_in_ms);
+        mfi_record_object_end(record);
+    }
+    (void)mfi_log_commit(record);
+}
+
+/* ---- Processes ---- */
+
+static void log_process_event(mfi_observer *observer, mfi_target *target, mf_log_level level,
+                              const char *name, const char *message, const mfi_process_event *event)
+{
+    mfi_record on_stack;
+    mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message(record, "Worker %s %s%s%s", target->worker, message,
+                       event->text != NULL ? ": " : "", event->text != NULL ? event->text : "");
+    mfi_log_target(record, target);
+    if (event->what == MFI_PROCESS_READY) {
+        mfi_record_ms(record, "duration_ms", event->duration_ns);
+    }
+    if (event->what == MFI_PROCESS_EXITED && event->exit_known) {
+        if (event->signal != 0) {
+            mfi_record_int(record, "signal", event->signal);
+        } else {
+            mfi_record_int(record, "exit_code", event->exit_code);
+        }
+    }
+    mfi_record_str(record, "reason", event->reason != NULL ? event->reason : event->text);
+    if (event->what == MFI_PROCESS_RESTART) {
+        mfi_record_uint(record, "restart_in_ms", event->restart_in_ms);
+        mfi_record_uint(record, "restarts_in_period", event->restarts_in_period);
+    }
+    mfi_record_object_begin(record, "fields");
+    if (event->what == MFI_PROCESS_RESTART) {
+        mfi_record_uint(record, "attempt", event->restart_attempt);
+        if (event->restarts_allowed != 0) {
+            mfi_record_uint(record, "max", event->restarts_allowed);
+        }
+    }
+    if (event->pid != 0) {
+        mfi_record_int(record, "worker_pid", event->pid);
+    }
+    if (event->pending_failed != 0) {
+        mfi_record_uint(record, "pending_failed", event->pending_failed);
+    }
+    mfi_record_object_end(record);
+    (void)mfi_log_commit(record);
+}
+
+void mfi_log_process(mfi_observer *observer, mfi_target *target, const mfi_process_event *event)
+{
+    bool clean = event->expected || (event->exit_known && event->exit_code == 0);
+    switch (event->what) {
+    case MFI_PROCESS_SPAWNED:
+        log_process_event(observer, target, MF_LOG_INFO, "process_spawn", "spawned", event);
+        break;
+    case MFI_PROCESS_READY:
+        log_process_event(observer, target, MF_LOG_INFO, "worker_start", "is ready", event);
+        break;
+    case MFI_PROCESS_EXITED:
+        log_process_event(observer, target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit",
+                          "ended", event);
+        if (!event->expected) {
+            log_process_event(observer, target, MF_LOG_ERROR, "worker_crash", "ended by itself",
+                              event);
+        }
+        break;
+    case MFI_PROCESS_FAILED:
+        log_process_event(observer, target, MF_LOG_ERROR, "worker_stop", "did not start", event);
+        break;
+    case MFI_PROCESS_STOPPED:
+        log_process_event(observer, target, MF_LOG_INFO, "worker_stop", "stopped", event);
+        break;
+    case MFI_PROCESS_RESTART:
+        log_process_event(observer, target, MF_LOG_WARN, "worker_restart", "will start again",
+                          event);
+        break;
+    case MFI_PROCESS_GAVE_UP:
+        log_process_event(observer, target, MF_LOG_ERROR, "worker_stop", "is given up", event);
+        break;
+    }
+}
+
+/* ---- Services ---- */
+
+static const struct {
+    const char *event, *message;
+    mf_log_level level;
+} service_words[] = {
+    [MFI_SERVICE_REGISTERED] = {"service_register", "Registered", MF_LOG_INFO},
+    [MFI_SERVICE_UNREGISTERED] = {"service_unregister", "Unregistered", MF_LOG_INFO},
+    [MFI_SERVICE_FOUND] = {"service_found", "Found", MF_LOG_INFO},
+    [MFI_SERVICE_LOST] = {"service_lost", "Lost", MF_LOG_WARN},
+};
+
+void mfi_log_service(mfi_observer *observer, mfi_target *target, const mfi_service_event *event)
+{
+    mfi_record on_stack;
+    mfi_record *record = mfi_log_begin(observer->logger, service_words[event->what].level,
+                                       service_words[event->what].event, &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message(record, "%s service %s%s%s", service_words[event->what].message,
+                       event->service_id, event->text != NULL ? ": " : "",
+                       event->text != NULL ? event->text : "");
+    mfi_log_target(record, target);
+    if (event->what == MFI_SERVICE_LOST) {
+        mfi_record_str(record, "reason", event->text);
+    }
+    if (event->gap_ns != 0) {
+        mfi_record_ms(record, "duration_ms", event->gap_ns);
+    }
+    mfi_record_object_begin(record, "fields");
+    mfi_record_str(record, "service_id", event->service_id);
+    if (event->what != MFI_SERVICE_LOST) {
+        mfi_record_str(record, "endpoint", event->text);
+    }
+    if (event->pid != 0) {
+        mfi_record_int(record, "service_pid", event->pid);
+    }
+    if (event->pending_failed != 0) {
+        mfi_record_uint(record, "pending_failed", event->pending_failed);
+    }
+    mfi_record_object_end(record);
+    (void)mfi_log_commit(record);
+}
+
+void mfi_log_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_event *event)
+{
+    mfi_record on_stack;
+    mf_log_level level = !event->begins && event->calls_left > 0 ? MF_LOG_WARN : MF_LOG_INFO;
+    mfi_record *record = mfi_log_begin(observer->logger, level, "drain", &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message(record, "%s %s",
+                       event->begins            ? "Draining"
+                       : event->calls_left == 0 ? "Drained"
+                                                : "Still busy, in spite of draining:",
+                       target->worker != NULL ? target->worker : target->name);
+    mfi_log_target(record, target);
+    if (!event->begins) {
+        mfi_record_ms(record, "duration_ms", event->duration_ns);
+    }
+    mfi_record_str(record, "reason", event->reason);
+    mfi_record_object_begin(record, "fields");
+    mfi_record_uint(record, "calls_left", event->calls_left);
+    mfi_record_object_end(record);
+    (void)mfi_log_commit(record);
+}
+
+/* ---- Heartbeats ---- */
+
+static void log_heartbeat(mfi_observer *observer, mfi_target *target, mf_log_level level,
+                          const char *name, const char *message, const mfi_heartbeat_event *event)
+{
+    mfi_record on_stack;
+    mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message_pair(record, message, target->name);
+    mfi_log_target(record, target);
+    mfi_record_str(record, "request_id", event->request_id);
+    if (event->answered) {
+        mfi_record_ms(record, "duration_ms", event->rtt_ns);
+    } else if (!event->sent) {
+        mfi_record_object_begin(record, "fields");
+        mfi_record_uint(record, "consecutive_misses", event->consecutive_misses);
+        mfi_record_uint(record, "max_allowed", event->max_misses);
+        mfi_record_object_end(record);
+    }
+    (void)mfi_log_commit(record);
+}
+
+void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target, const mfi_heartbeat_event *event)
+{
+    if (event->sent) {
+        log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_sent", "Heartbeat to", event);
+    } else if (event->answered) {
+        log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_received", "Heartbeat answered by",
+                      event);
+    } else {
+        log_heartbeat(observer, target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by",
+                      event);
+        if (event->consecutive_misses == event->max_misses) {
+            log_heartbeat(observer, target, MF_LOG_ERROR, "heartbeat_timeout", "No heartbeat from",
+                          event);
+        }
+    }
+}
+
+/* ---- Transport ---- */
+
+static void log_transport(mfi_observer *observer, mfi_target *target, mf_log_level level,
+                          const char *name, const char *message, const mfi_transport_event *event)
+{
+    mfi_record on_stack;
+    mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message(record, "%s%s%s", message, event->text != NULL ? ": " : "",
+                       event->text != NULL ? event->text : "");
+    mfi_log_target(record, target);
+    mfi_record_str(record, "reason", event->reason);
+    if (event->bytes != 0) {
+        mfi_record_object_begin(record, "fields");
+        mfi_record_uint(record, "bytes", event->bytes);
+        mfi_record_object_end(record);
+    }
+    (void)mfi_log_commit(record);
+}
+
+/* At most once a second: an overflow would else fill the log too. */
+static bool overflow_is_due(mfi_observer *observer)
+{
+    uint64_t now = mfi_monotonic_ns();
+    uint64_t last = atomic_load_explicit(&observer->overflow_logged_ns, memory_order_relaxed);
+    return (last == 0 || now - last >= OVERFLOW_EVERY_NS) &&
+           atomic_compare_exchange_strong_explicit(&observer->overflow_logged_ns, &last, now,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
+
+void mfi_log_transport(mfi_observer *observer, mfi_target *target, const mfi_transport_event *event)
+{
+    switch (event->what) {
+    case MFI_TRANSPORT_CONNECTED:
+        log_transport(observer, target, MF_LOG_INFO, "socket_connect", "Peer connected", event);
+        break;
+    case MFI_TRANSPORT_EXTRA_CONNECTION:
+        log_transport(observer, target, MF_LOG_WARN, "socket_connect",
+                      "A second peer connected, and may take calls", event);
+        break;
+    case MFI_TRANSPORT_DISCONNECTED:
+        log_transport(observer, target, MF_LOG_INFO, "socket_disconnect", "Peer disconnected",
+                      event);
+        break;
+    case MFI_TRANSPORT_RECONNECTED:
+        log_transport(observer, target, MF_LOG_INFO, "socket_reconnect", "Peer connected again",
+                      event);
+        break;
+    case MFI_TRANSPORT_DROPPED:
+        log_transport(observer, target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
+        break;
+    case MFI_TRANSPORT_QUEUE_FULL:
+        if (overflow_is_due(observer)) {
+            log_transport(observer, target, MF_LOG_WARN, "queue_overflow", "Too many calls", event);
+        }
+        break;
+    case MFI_TRANSPORT_SEND_BLOCKED:
+    case MFI_TRANSPORT_SENT:
+    case MFI_TRANSPORT_RECEIVED:
+    case MFI_TRANSPORT_LATE_REPLY:
+        break;
+    }
+}
+
+void mfi_observe_output_line(mfi_observer *observer, mfi_target *target, bool is_stderr,
+                             const char *text, size_t length, bool truncated)
+{
+    mfi_record on_stack;
+    mfi_record *record = mfi_log_begin(observer->logger, is_stderr ? MF_LOG_WARN : MF_LOG_INFO,
+                                       "worker_output", &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    (void)truncated; /* the record itself says so when it is cut */
+    mfi_record_message_strn(record, text, length);
+    mfi_log_target(record, target);
+    mfi_record_object_begin(record, "fields");
+    mfi_record_str(record, "stream", is_stderr ? "stderr" : "stdout");
+    mfi_record_object_end(record);
+    (void)mfi_log_commit(record);
+}
+
+/* ---- Health ---- */
+
+void mfi_log_health(mfi_observer *observer, const char *check, mf_health from, mf_health to,
+                    const char *output)
+{
+    static const char *const words[] = {"pass", "warn", "fail"};
+    static const mf_log_level levels[] = {MF_LOG_INFO, MF_LOG_WARN, MF_LOG_ERROR};
+    mfi_record on_stack;
+    mfi_record *record = mfi_log_begin(observer->logger, levels[to], "health_change", &on_stack);
+    if (record == NULL) {
+        return;
+    }
+    mfi_record_message(record, "Health check %s: %s", check, words[to]);
+    mfi_record_str(record, "from", words[from]);
+    mfi_record_str(record, "to", words[to]);
+    mfi_record_str(record, "reason", output);
+    mfi_record_object_begin(record, "fields");
+    mfi_record_str(record, "check", check);
+    mfi_record_object_end(record);
+    (void)mfi_log_commit(record);
+}

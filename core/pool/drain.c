@@ -1,0 +1,170 @@
+/* Members that are taken out of a pool and put back, and the rolling restart made of that. */
+#include "base/error.h"
+#include "core/client/member.h"
+#include "core/pool/pool.h"
+
+/* From here on no caller comes in. It may be out for two reasons; the first begins the draining. */
+static void take_out(mfi_pool_member *member, uint32_t why, const char *reason)
+{
+    mf_pool *pool = member->pool;
+    mfi_mutex_lock(&pool->mutex);
+    uint32_t before = atomic_fetch_or_explicit(&member->gate, why, memory_order_acq_rel);
+    if ((before & MFI_OUT) == 0) {
+        mfi_member_drain_begin(member->parent, reason);
+    }
+    mfi_mutex_unlock(&pool->mutex);
+}
+
+static void put_back(mfi_pool_member *member, uint32_t why)
+{
+    mf_pool *pool = member->pool;
+    mfi_mutex_lock(&pool->mutex);
+    uint32_t before = atomic_fetch_and_explicit(&member->gate, ~why, memory_order_acq_rel);
+    if ((before & MFI_OUT) == why) {
+        mfi_member_drain_end(member->parent);
+    }
+    mfi_mutex_unlock(&pool->mutex);
+    mfi_futex_wake(&member->gate, INT32_MAX);
+    mfi_member_drain_tell(member->parent);
+}
+
+static bool is_out(const mfi_pool_member *member, uint32_t why)
+{
+    return (atomic_load_explicit(&member->gate, memory_order_acquire) & why) != 0;
+}
+
+/* Waits until all who came in before have left, or it was put back; false at the deadline. */
+static bool wait_for_callers(mfi_pool_member *member, uint32_t why, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint32_t gate = atomic_load_explicit(&member->gate, memory_order_acquire);
+        if ((gate & ~MFI_OUT) == 0 || (gate & why) == 0) {
+            return true;
+        }
+        if (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns) {
+            return false;
+        }
+        mfi_futex_wait(&member->gate, gate, deadline_ns);
+    }
+}
+
+/* Waits until no call is open, or it was put back; false at the deadline. */
+static bool wait_for_calls(mfi_pool_member *member, uint32_t why, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint32_t news = mfi_member_drain_news(member->parent);
+        if (mfi_member_is_idle(member->parent) || !is_out(member, why)) {
+            return true;
+        }
+        if (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns) {
+            return false;
+        }
+        mfi_member_drain_sleep(member->parent, news, deadline_ns);
+    }
+}
+
+static mf_status drain(mfi_pool_member *member, uint32_t why, const char *reason, mf_error *error)
+{
+    const mf_pool *pool = member->pool;
+    const char *worker = member->parent->settings.worker;
+    uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), pool->drain_timeout_ms);
+    take_out(member, why, reason);
+    /* A call that was given away is open when its caller leaves: none slips through between. */
+    bool in_time = wait_for_callers(member, why, deadline) && wait_for_calls(member, why, deadline);
+    mfi_member_drain_report(member->parent, reason);
+    if (!is_out(member, why)) {
+        return mfi_fail(error, MF_ERR_CANCELLED, "worker '%s' was put back while it was drained",
+                        worker);
+    }
+    return in_time ? MF_OK
+                   : mfi_fail(error, MF_ERR_TIMEOUT,
+                              "worker '%s' has %u calls in flight after draining for %lld ms",
+                              worker, (unsigned)mfi_member_calls_open(member->parent),
+                              (long long)pool->drain_timeout_ms);
+}
+
+static mf_status find_member(mf_pool *pool, uint32_t index, mfi_pool_member **ret_member,
+                             mf_error *error)
+{
+    if (index >= pool->size) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "pool '%s' has %u members: there is no number %u", mfi_pool_name(pool),
+                        (unsigned)pool->size, (unsigned)index);
+    }
+    *ret_member = &pool->members[index];
+    return MF_OK;
+}
+
+mf_status mf_pool_drain(mf_pool *pool, uint32_t index, mf_error *error)
+{
+    mfi_pool_member *member = NULL;
+    mf_status status = mfi_pool_check_waiting(pool, "draining", error);
+    if (status == MF_OK) {
+        status = find_member(pool, index, &member, error);
+    }
+    return status == MF_OK ? drain(member, MFI_OUT_ASKED, "asked_for", error) : status;
+}
+
+mf_status mf_pool_resume(mf_pool *pool, uint32_t index, mf_error *error)
+{
+    mfi_pool_member *member = NULL;
+    mf_status status = mfi_pool_check(pool, error);
+    if (status == MF_OK) {
+        status = find_member(pool, index, &member, error);
+    }
+    if (status == MF_OK && member != NULL) {
+        put_back(member, MFI_OUT_ASKED);
+    }
+    return status;
+}
+
+/* ---- Rolling restart ---- */
+
+static bool others_can_serve(const mfi_pool_member *member)
+{
+    const mf_pool *pool = member->pool;
+    for (uint32_t i = 0; i < pool->size; i++) {
+        if (&pool->members[i] != member && mfi_pool_fitness(&pool->members[i]) == MFI_FIT_NOW) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Calls go to the others meanwhile. When there are none it stays in, and those that come wait for
+ * the new worker: that is better than to refuse them. */
+static mf_status restart_member(mfi_pool_member *member, mf_error *error)
+{
+    if (!others_can_serve(member)) {
+        return mf_parent_restart(member->parent, error);
+    }
+    mf_status status = drain(member, MFI_OUT_RESTART, "rolling_restart", error);
+    if (status == MF_OK) {
+        status = mf_parent_restart(member->parent, error);
+    }
+    put_back(member, MFI_OUT_RESTART);
+    return status;
+}
+
+mf_status mf_pool_rolling_restart(mf_pool *pool, mf_error *error)
+{
+    mf_status status = mfi_pool_check_waiting(pool, "a restart", error);
+    if (status != MF_OK) {
+        return status;
+    }
+    mfi_mutex_lock(&pool->mutex);
+    bool first = !pool->restarting;
+    pool->restarting = true;
+    mfi_mutex_unlock(&pool->mutex);
+    if (!first) {
+        return mfi_fail(error, MF_ERR_STATE, "pool '%s' is being restarted already",
+                        mfi_pool_name(pool));
+    }
+    for (uint32_t i = 0; i < pool->size && status == MF_OK; i++) {
+        status = restart_member(&pool->members[i], error);
+    }
+    mfi_mutex_lock(&pool->mutex);
+    pool->restarting = false;
+    mfi_mutex_unlock(&pool->mutex);
+    return status;
+}

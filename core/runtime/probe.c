@@ -1,0 +1,262 @@
+/* The engine's mf_probe: what parents, children, the loop and the program's own checks show. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/runtime/runtime.h"
+
+#define LIVE_TIMEOUT_NS (10 * MFI_NS_PER_S)
+
+struct mfi_user_check {
+    char *component, *measurement, *unit;
+    unsigned gates;
+    mf_health_check_fn check;
+    void *user_data;
+    mfi_user_check *next;
+};
+
+/* A task that goes round the loop, so that a loop which stands still is seen. */
+struct mfi_ping {
+    mfi_task task;
+    mf_runtime *runtime;
+    _Atomic(uint64_t) sent_ns; /* 0: answered */
+    _Atomic(uint64_t) lag_ns;  /* of the last one that was answered */
+};
+
+/* ---- Loop ---- */
+
+static void on_ping(mfi_task *task)
+{
+    struct mfi_ping *ping = (struct mfi_ping *)(void *)task;
+    uint64_t lag = mfi_monotonic_ns() - atomic_load_explicit(&ping->sent_ns, memory_order_relaxed);
+    atomic_store_explicit(&ping->lag_ns, lag, memory_order_relaxed);
+    atomic_store_explicit(&ping->sent_ns, 0, memory_order_release);
+    mfi_observe_loop_lag(ping->runtime->observer, lag);
+}
+
+static void visit_loop(mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
+{
+    char output[96];
+    struct mfi_ping *ping = runtime->ping;
+    uint64_t now = mfi_monotonic_ns();
+    uint64_t sent = atomic_load_explicit(&ping->sent_ns, memory_order_acquire);
+    uint64_t lag = atomic_load_explicit(&ping->lag_ns, memory_order_relaxed);
+    if (sent == 0) {
+        atomic_store_explicit(&ping->sent_ns, now, memory_order_relaxed);
+        (void)mfi_loop_post(runtime->loop, &ping->task);
+    } else {
+        lag = now - sent; /* still under way: it is at least this late */
+    }
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = "loop",
+                         .measurement = "lag",
+                         .component_type = "system",
+                         .status = MF_HEALTH_PASS,
+                         .gates = MF_GATE_LIVE,
+                         .has_number = true,
+                         .observed_number = (double)lag / (double)MFI_NS_PER_S,
+                         .observed_unit = "s"};
+    if (lag > LIVE_TIMEOUT_NS) {
+        row.status = MF_HEALTH_FAIL;
+        row.output = output;
+        (void)mfi_str_format(output, sizeof output, "the engine has made no progress for %.0f s",
+                             row.observed_number);
+    }
+    visit(&row, user_data);
+}
+
+static void visit_uptime(mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
+{
+    uint64_t up = mfi_monotonic_ns() - runtime->started_ns;
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = "uptime",
+                         .measurement = "",
+                         .component_type = "system",
+                         .status = MF_HEALTH_PASS,
+                         .has_number = true,
+                         .observed_number = (double)up / (double)MFI_NS_PER_S,
+                         .observed_unit = "s"};
+    visit(&row, user_data);
+}
+
+/* ---- The program's own checks ---- */
+
+static void visit_check(const mfi_user_check *check, mf_health_visit_fn visit, void *user_data)
+{
+    mf_health_result result = {.status = MF_HEALTH_PASS};
+    check->check(&result, check->user_data);
+    result.observed_text[sizeof result.observed_text - 1] = '\0';
+    result.output[sizeof result.output - 1] = '\0';
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = check->component,
+                         .measurement = check->measurement,
+                         .component_type = "component",
+                         .status = result.status,
+                         .gates = check->gates,
+                         .has_number = result.has_number,
+                         .observed_number = result.observed_number,
+                         .observed_unit = check->unit};
+    row.observed_text = result.observed_text[0] != '\0' ? result.observed_text : NULL;
+    row.output = result.status != MF_HEALTH_PASS ? result.output : NULL;
+    visit(&row, user_data);
+}
+
+static bool same(const mfi_user_check *check, const char *component, const char *measurement)
+{
+    return strcmp(check->component, component) == 0 &&
+           strcmp(check->measurement, measurement != NULL ? measurement : "") == 0;
+}
+
+static void check_free(mfi_user_check *check)
+{
+    if (check != NULL) {
+        free(check->component);
+        free(check->measurement);
+        free(check->unit);
+        free(check);
+    }
+}
+
+static bool name_fits(const char *name)
+{
+    size_t length = strlen(name);
+    return length <= 64 && mfi_correlation_id_valid(name, length) && strchr(name, ':') == NULL;
+}
+
+mf_status mf_runtime_add_health_check(mf_runtime *runtime, const mf_health_check *check,
+                                      mf_error *error)
+{
+    mf_health_check from;
+    if (runtime == NULL || check == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s is NULL",
+                        runtime == NULL ? "runtime" : "check");
+    }
+    mf_status status =
+        mfi_options_copy(&from, sizeof from, sizeof from, check, "mf_health_check", error);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (from.check == NULL || from.component == NULL || !name_fits(from.component) ||
+        (from.measurement != NULL && !name_fits(from.measurement))) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "a health check needs a function, and names of 1 to 64 [A-Za-z0-9._-]");
+    }
+    mfi_user_check *added = calloc(1, sizeof *added);
+    if (added != NULL) {
+        added->component = strdup(from.component);
+        added->measurement = strdup(from.measurement != NULL ? from.measurement : "");
+        added->unit = from.observed_unit != NULL ? strdup(from.observed_unit) : NULL;
+        added->gates = from.gates;
+        added->check = from.check;
+        added->user_data = from.user_data;
+    }
+    if (added == NULL || added->component == NULL || added->measurement == NULL) {
+        check_free(added);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a health check");
+    }
+    mfi_mutex_lock(&runtime->mutex);
+    mfi_user_check **at = &runtime->checks;
+    while (*at != NULL && !same(*at, from.component, from.measurement)) {
+        at = &(*at)->next;
+    }
+    bool taken = *at != NULL;
+    if (!taken) {
+        *at = added;
+    }
+    mfi_mutex_unlock(&runtime->mutex);
+    if (taken) {
+        check_free(added);
+        return mfi_fail(error, MF_ERR_EXISTS, "health check '%s:%s' exists already", from.component,
+                        from.measurement != NULL ? from.measurement : "");
+    }
+    return MF_OK;
+}
+
+void mf_runtime_remove_health_check(mf_runtime *runtime, const char *component,
+                                    const char *measurement)
+{
+    mfi_user_check *found = NULL;
+    if (runtime == NULL || component == NULL) {
+        return;
+    }
+    mfi_mutex_lock(&runtime->mutex);
+    for (mfi_user_check **at = &runtime->checks; *at != NULL; at = &(*at)->next) {
+        if (same(*at, component, measurement)) {
+            found = *at;
+            *at = found->next;
+            break;
+        }
+    }
+    mfi_mutex_unlock(&runtime->mutex);
+    check_free(found);
+}
+
+/* ---- The interface ---- */
+
+/* Runs under the runtime's mutex, so that neither a component nor a check can go away meanwhile:
+ * whoever takes one out waits for the visit. */
+static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
+{
+    mf_runtime *runtime = self;
+    mfi_mutex_lock(&runtime->mutex);
+    for (mfi_component *at = runtime->components; at != NULL; at = at->next) {
+        at->visit_health(at->self, visit, user_data);
+    }
+    for (mfi_user_check *at = runtime->checks; at != NULL; at = at->next) {
+        visit_check(at, visit, user_data);
+    }
+    mfi_mutex_unlock(&runtime->mutex);
+    visit_loop(runtime, visit, user_data);
+    visit_uptime(runtime, visit, user_data);
+}
+
+static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_data)
+{
+    mf_runtime *runtime = self;
+    mfi_mutex_lock(&runtime->mutex);
+    for (mfi_component *at = runtime->components; at != NULL; at = at->next) {
+        if (at->visit_circuit != NULL) {
+            at->visit_circuit(at->self, visit, user_data);
+        }
+    }
+    mfi_mutex_unlock(&runtime->mutex);
+}
+
+static void health_changed(void *self, const char *check, mf_health from, mf_health to,
+                           const char *output)
+{
+    const mf_runtime *runtime = self;
+    mfi_observe_health_changed(runtime->observer, check, from, to, output);
+}
+
+mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error)
+{
+    runtime->ping = calloc(1, sizeof *runtime->ping);
+    if (runtime->ping == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a runtime's probe");
+    }
+    mfi_task_init(&runtime->ping->task, on_ping);
+    runtime->ping->runtime = runtime;
+    runtime->probe = (mf_probe){.struct_size = sizeof runtime->probe,
+                                .self = runtime,
+                                .metrics = runtime->metrics,
+                                .info = {.service = runtime->service,
+                                         .version = runtime->version,
+                                         .instance = runtime->instance},
+                                .visit_health = visit_health,
+                                .visit_circuits = visit_circuits,
+                                .health_changed = health_changed};
+    return MF_OK;
+}
+
+void mfi_engine_probe_fini(mf_runtime *runtime)
+{
+    while (runtime->checks != NULL) {
+        mfi_user_check *first = runtime->checks;
+        runtime->checks = first->next;
+        check_free(first);
+    }
+    free(runtime->ping);
+}

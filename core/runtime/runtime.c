@@ -1,0 +1,209 @@
+/* mf_runtime: makes and ends what parents and children share, in the order of their dependence. */
+#include "core/runtime/runtime.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "core/observe/build_info.h"
+#include "core/transport/transport.h"
+#include "metrics/process_metrics.h"
+
+static void on_late(void *user_data, uint64_t lag_ns)
+{
+    const mf_runtime *runtime = user_data;
+    if (runtime->observer != NULL) {
+        mfi_observe_loop_lag(runtime->observer, lag_ns);
+    }
+}
+
+static void runtime_free(mf_runtime *runtime)
+{
+    mfi_loop_destroy(runtime->loop);
+    mfi_engine_probe_fini(runtime);
+    mfi_observer_destroy(runtime->observer);
+    if (runtime->messaging != NULL) {
+        runtime->messaging->destroy(runtime->messaging);
+    }
+    mf_logger_destroy(runtime->logger);
+    mf_metrics_destroy(runtime->metrics);
+    mfi_mutex_fini(&runtime->mutex);
+    free(runtime->service);
+    free(runtime->version);
+    free(runtime->instance);
+    free(runtime);
+}
+
+static mf_status make_logger(mf_runtime *runtime, const mf_runtime_options *options,
+                             mf_error *error)
+{
+    mf_log_options log = {.struct_size = sizeof log,
+                          .level = options->log_level,
+                          .service = options->service,
+                          .instance = options->instance,
+                          .role = options->role,
+                          .log_sample_first = options->log_sample_first,
+                          .log_sample_thereafter = options->log_sample_thereafter};
+    mf_status status = mf_logger_create(&runtime->logger, &log, error);
+    if (status == MF_OK && options->log_file != NULL) {
+        status = mf_log_add_file(runtime->logger, options->log_file, MF_LOG_JSON, error);
+    }
+    return status;
+}
+
+static mf_status make_names(mf_runtime *runtime, const mf_runtime_options *options, mf_error *error)
+{
+    char instance[128];
+    mfi_build_instance(instance, sizeof instance);
+    runtime->service = strdup(options->service != NULL ? options->service : mfi_build_program());
+    runtime->version = strdup(options->service_version != NULL ? options->service_version : "");
+    runtime->instance = strdup(options->instance != NULL ? options->instance : instance);
+    if (runtime->service == NULL || runtime->version == NULL || runtime->instance == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a runtime's names");
+    }
+    return MF_OK;
+}
+
+static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *options,
+                              mf_error *error)
+{
+    mf_status status = mf_metrics_create(&runtime->metrics, NULL, error);
+    if (status == MF_OK) {
+        const char *space = options->service_namespace != NULL ? options->service_namespace : "";
+        status = mfi_build_info_add(runtime->metrics, runtime->service, runtime->version,
+                                    runtime->instance, space, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_process_metrics_add(runtime->metrics, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_observer_create(&runtime->observer, runtime->logger,
+                                     options->no_metrics ? NULL : runtime->metrics, error);
+    }
+    return status;
+}
+
+mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *options,
+                            mf_error *error)
+{
+    mf_runtime_options from;
+    if (ret_runtime == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_runtime is NULL");
+    }
+    mf_status status =
+        mfi_options_copy(&from, sizeof from, sizeof from, options, "mf_runtime_options", error);
+    if (status != MF_OK) {
+        return status;
+    }
+    mf_runtime *runtime = calloc(1, sizeof *runtime);
+    if (runtime == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a runtime");
+    }
+    atomic_init(&runtime->references, 1);
+    runtime->fork_generation = mfi_fork_generation();
+    runtime->clock = mfi_clock_system();
+    runtime->started_ns = mfi_monotonic_ns();
+    mfi_mutex_init(&runtime->mutex);
+    status = make_names(runtime, &from, error);
+    if (status == MF_OK) {
+        status = make_logger(runtime, &from, error);
+    }
+    if (status == MF_OK) {
+        status = make_metrics(runtime, &from, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_messaging_create(&runtime->messaging, from.transport, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_loop_create(&runtime->loop, runtime->clock, on_late, runtime, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_engine_probe_init(runtime, error);
+    }
+    if (status != MF_OK) {
+        runtime_free(runtime);
+        return status;
+    }
+    *ret_runtime = runtime;
+    return MF_OK;
+}
+
+mf_status mfi_runtime_check(const mf_runtime *runtime, mf_error *error)
+{
+    if (runtime->fork_generation != mfi_fork_generation()) {
+        return mfi_fail(error, MF_ERR_FORKED,
+                        "this runtime belongs to the process that forked: make a new one");
+    }
+    return MF_OK;
+}
+
+void mfi_runtime_unref(mf_runtime *runtime)
+{
+    if (runtime != NULL && mfi_runtime_check(runtime, NULL) == MF_OK &&
+        atomic_fetch_sub_explicit(&runtime->references, 1, memory_order_acq_rel) == 1) {
+        runtime_free(runtime);
+    }
+}
+
+void mf_runtime_destroy(mf_runtime *runtime)
+{
+    mfi_runtime_unref(runtime);
+}
+
+mf_status mfi_runtime_use(mf_runtime **ret_runtime, mf_runtime *runtime, const char *role,
+                          mf_error *error)
+{
+    if (runtime == NULL) {
+        mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+        options.role = role;
+        return mf_runtime_create(ret_runtime, &options, error);
+    }
+    mf_status status = mfi_runtime_check(runtime, error);
+    if (status == MF_OK) {
+        atomic_fetch_add_explicit(&runtime->references, 1, memory_order_relaxed);
+        *ret_runtime = runtime;
+    }
+    return status;
+}
+
+mf_logger *mf_runtime_logger(mf_runtime *runtime)
+{
+    return runtime != NULL ? runtime->logger : NULL;
+}
+
+mf_metrics *mf_runtime_metrics(mf_runtime *runtime)
+{
+    return runtime != NULL ? runtime->metrics : NULL;
+}
+
+const mf_probe *mf_runtime_probe(mf_runtime *runtime)
+{
+    return runtime != NULL ? &runtime->probe : NULL;
+}
+
+void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    mfi_component **at = &runtime->components;
+    while (*at != NULL && strcmp((*at)->target, component->target) <= 0) {
+        at = &(*at)->next;
+    }
+    component->next = *at;
+    *at = component;
+    mfi_mutex_unlock(&runtime->mutex);
+}
+
+void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    for (mfi_component **at = &runtime->components; *at != NULL; at = &(*at)->next) {
+        if (*at == component) {
+            *at = component->next;
+            break;
+        }
+    }
+    mfi_mutex_unlock(&runtime->mutex);
+}

@@ -1,0 +1,61 @@
+/* What the engine's parts need of a runtime. */
+#ifndef MFI_ENGINE_RUNTIME_H
+#define MFI_ENGINE_RUNTIME_H
+
+#include <stdbool.h>
+
+#include <multifrost/runtime.h>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "core/engine/loop.h"
+#include "core/transport/transport.h"
+#include "core/observe/observe.h"
+
+typedef struct mfi_user_check mfi_user_check;
+
+/* A parent or child as the probe sees it. Registered while it lives. */
+typedef struct mfi_component {
+    const char *target;
+    bool is_child;
+    void *self;
+    void (*visit_health)(void *self, mf_health_visit_fn visit, void *user_data);
+    void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
+    struct mfi_component *next;
+} mfi_component;
+
+struct mf_runtime {
+    _Atomic(uint32_t) references;
+    uint64_t fork_generation; /* of the process that made it */
+    const mfi_clock *clock;
+    mfi_messaging *messaging;
+    mfi_loop *loop;
+    mf_logger *logger;
+    mf_metrics *metrics;
+    mfi_observer *observer;
+    mf_probe probe;
+    char *service, *version, *instance;
+    uint64_t started_ns;
+    mfi_mutex mutex;
+    mfi_component *components;      /* guarded by mutex, sorted by target */
+    mfi_user_check *checks;         /* guarded by mutex */
+    struct mfi_view *views; /* guarded by mutex: the registries of its parents */
+    struct mfi_ping *ping;          /* engine_probe.c: whether the engine's loop goes round */
+};
+
+/* Takes a reference, or makes a private silent runtime when runtime is NULL. */
+mf_status mfi_runtime_use(mf_runtime **ret_runtime, mf_runtime *runtime, const char *role,
+                          mf_error *error);
+/* Gives a reference back; the last one ends the runtime. */
+void mfi_runtime_unref(mf_runtime *runtime);
+/* MF_OK, or MF_ERR_FORKED in a process that did not make it. */
+mf_status mfi_runtime_check(const mf_runtime *runtime, mf_error *error);
+
+void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component);
+void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component);
+
+/* engine_probe.c: fills runtime->probe. */
+mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error);
+void mfi_engine_probe_fini(mf_runtime *runtime);
+
+#endif

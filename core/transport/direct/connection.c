@@ -1,0 +1,443 @@
+#include "core/transport/direct/connection.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/block.h"
+#include "base/cache.h"
+
+#define SEGMENT_BYTES ((size_t)64 * 1024)
+#define WAITING_MEMORY ((size_t)32 * 1024 * 1024) /* nothing is queued behind so much */
+#define ASKED_BYTES ((size_t)64 * 1024)           /* no answers to commands behind so many bytes */
+#define PARTS_PER_CALL 64
+#define OWN_SEGMENT_BYTES ((size_t)8 * 1024) /* payloads from there on are not copied */
+#define SMALL_BYTES 512                      /* of a received payload */
+#define SMALLEST_BLOCK ((size_t)4096)
+
+/* ---- Memory of received payloads ---- */
+
+typedef struct small {
+    uint8_t bytes[SMALL_BYTES];
+} small;
+
+static mfi_cache smalls = MFI_CACHE_INIT(small, NULL);
+
+typedef struct body {
+    void *memory;
+    size_t capacity; /* SMALL_BYTES, or of a block */
+} body;
+
+_Static_assert(sizeof(body) <= MFI_MESSAGE_STORAGE, "what a message owns lies in it");
+
+static void release_body(mfi_message *message)
+{
+    body *own = (body *)(void *)message->storage;
+    if (own->capacity == SMALL_BYTES) {
+        mfi_cache_put(&smalls, own->memory);
+    } else {
+        mfi_block_put(own->memory, own->capacity);
+    }
+}
+
+static bool make_body(mfi_message *message, size_t size)
+{
+    body *own = (body *)(void *)message->storage;
+    if (size <= SMALL_BYTES) {
+        own->capacity = SMALL_BYTES;
+        own->memory = mfi_cache_get(&smalls);
+    } else {
+        own->capacity = SMALLEST_BLOCK;
+        while (own->capacity < size) {
+            own->capacity *= 2;
+        }
+        own->memory = mfi_block_get(own->capacity);
+    }
+    if (own->memory == NULL) {
+        return false;
+    }
+    message->data = own->memory;
+    message->size = size;
+    message->release = release_body;
+    return true;
+}
+
+static uint8_t *memory_of(mfi_message *message)
+{
+    return ((body *)(void *)message->storage)->memory;
+}
+
+bool mfi_inbox_open(mfi_inbox *inbox)
+{
+    if (inbox->bytes == NULL) {
+        inbox->bytes = mfi_block_get(MFI_INBOX_BYTES);
+        inbox->at = inbox->bytes;
+        inbox->end = inbox->bytes;
+    }
+    return inbox->bytes != NULL;
+}
+
+void mfi_inbox_close(mfi_inbox *inbox)
+{
+    mfi_block_put(inbox->bytes, MFI_INBOX_BYTES);
+    *inbox = (mfi_inbox){0};
+}
+
+/* ---- Beginning and end ---- */
+
+void mfi_connection_init(mfi_connection *connection, int fd, const mfi_transport_options *options)
+{
+    *connection = (mfi_connection){.fd = fd,
+                                   .is_router = options->is_child,
+                                   .waiting_most = (uint32_t)options->queue_messages};
+    mfi_zmtp_reader_init(&connection->reader, options->max_message_bytes);
+}
+
+/* Bytes that wait to leave: many small messages together, or a large payload in its own buffer. */
+struct mfi_segment {
+    mfi_segment *next;
+    uint8_t *data;
+    size_t size, sent, capacity;
+    uint32_t messages; /* that end in it */
+    bool is_open;      /* more may be added */
+};
+
+static mfi_cache segments = MFI_CACHE_INIT(mfi_segment, NULL);
+
+static void drop_first(mfi_connection *connection)
+{
+    mfi_segment *segment = connection->first;
+    connection->first = segment->next;
+    connection->last = segment->next != NULL ? connection->last : NULL;
+    connection->waiting -= segment->messages;
+    connection->waiting_bytes -= segment->size;
+    connection->waiting_memory -= segment->is_open ? segment->capacity : segment->size;
+    if (connection->spare == NULL && segment->capacity == SMALLEST_BLOCK) {
+        connection->spare = segment->data;
+    } else {
+        mfi_block_put(segment->data, segment->capacity);
+    }
+    mfi_cache_put(&segments, segment);
+}
+
+static void drop_segments(mfi_connection *connection)
+{
+    while (connection->first != NULL) {
+        drop_first(connection);
+    }
+}
+
+void mfi_connection_fini(mfi_connection *connection)
+{
+    drop_segments(connection);
+    mfi_block_put(connection->spare, SMALLEST_BLOCK);
+    mfi_message_release(&connection->partial);
+    (void)shutdown(connection->fd, SHUT_RDWR); /* also where a forked process has a copy of it */
+    (void)close(connection->fd);
+    connection->fd = -1;
+}
+
+/* ---- Out ---- */
+
+/* Takes the data over; without memory it is still the caller's. */
+static mfi_segment *add_segment(mfi_connection *connection, uint8_t *data, size_t capacity)
+{
+    mfi_segment *segment = mfi_cache_get(&segments);
+    if (segment != NULL) {
+        *segment = (mfi_segment){.data = data, .capacity = capacity};
+        if (connection->last != NULL) {
+            connection->last->next = segment;
+        } else {
+            connection->first = segment;
+        }
+        connection->last = segment;
+    }
+    return segment;
+}
+
+/* A segment that takes so many bytes more; NULL without memory. */
+static mfi_segment *segment_for(mfi_connection *connection, size_t size)
+{
+    mfi_segment *segment = connection->last;
+    if (segment != NULL && segment->is_open && size <= segment->capacity - segment->size) {
+        return segment;
+    }
+    /* Often there is one message, or little between large payloads. */
+    bool is_small = (segment == NULL || !segment->is_open) && size <= SMALLEST_BLOCK;
+    size_t capacity = is_small ? SMALLEST_BLOCK : SEGMENT_BYTES;
+    bool has_spare = is_small && connection->spare != NULL;
+    uint8_t *data = has_spare ? connection->spare : mfi_block_get(capacity);
+    connection->spare = has_spare ? NULL : connection->spare;
+    segment = data != NULL ? add_segment(connection, data, capacity) : NULL;
+    if (segment != NULL) {
+        segment->is_open = true;
+        connection->waiting_memory += capacity;
+    } else {
+        mfi_block_put(data, capacity);
+    }
+    return segment;
+}
+
+static void append(mfi_connection *connection, mfi_segment *segment, const void *data, size_t size)
+{
+    memcpy(segment->data + segment->size, data, size);
+    segment->size += size;
+    connection->waiting_bytes += size;
+}
+
+static void count_message(mfi_connection *connection, mfi_segment *segment)
+{
+    segment->messages++;
+    connection->waiting++;
+}
+
+/* Not a message of the user's. False if it is not queued: there is no memory, or the peer asks
+ * without reading and can miss the answers. */
+static bool put(mfi_connection *connection, const uint8_t *data, size_t size)
+{
+    mfi_segment *segment =
+        connection->waiting_bytes < ASKED_BYTES ? segment_for(connection, size) : NULL;
+    if (segment != NULL) {
+        append(connection, segment, data, size);
+    }
+    return segment != NULL;
+}
+
+bool mfi_connection_greet(mfi_connection *connection)
+{
+    uint8_t greeting[MFI_ZMTP_GREETING_BYTES];
+    connection->phase = MFI_CONNECTION_GREETING;
+    mfi_zmtp_greeting(greeting);
+    return put(connection, greeting, sizeof greeting);
+}
+
+bool mfi_connection_has_room(const mfi_connection *connection)
+{
+    return connection->phase == MFI_CONNECTION_UP &&
+           connection->waiting < connection->waiting_most &&
+           connection->waiting_memory < WAITING_MEMORY;
+}
+
+mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
+{
+    uint8_t front[MFI_ZMTP_FRONT_BYTES];
+    size_t front_size = mfi_zmtp_front(front, payload->size);
+    bool is_own = payload->size >= OWN_SEGMENT_BYTES;
+    if (!mfi_connection_has_room(connection)) {
+        return MFI_IO_AGAIN;
+    }
+    mfi_segment *segment = segment_for(connection, front_size + (is_own ? 0 : payload->size));
+    mfi_segment *own = segment != NULL && is_own
+                           ? add_segment(connection, payload->data, payload->capacity)
+                           : NULL;
+    if (segment == NULL || (is_own && own == NULL)) {
+        return MFI_IO_FAILED; /* no memory; nothing of it was queued */
+    }
+    append(connection, segment, front, front_size);
+    if (!is_own) {
+        append(connection, segment, payload->data, payload->size);
+        count_message(connection, segment);
+        return MFI_IO_DONE;
+    }
+    own->size = payload->size;
+    connection->waiting_bytes += payload->size;
+    connection->waiting_memory += payload->size;
+    count_message(connection, own);
+    payload->data = NULL;
+    payload->size = 0;
+    payload->capacity = 0;
+    return MFI_IO_DONE;
+}
+
+static void sent(mfi_connection *connection, size_t bytes)
+{
+    while (connection->first != NULL) {
+        mfi_segment *segment = connection->first;
+        size_t left = segment->size - segment->sent;
+        if (bytes < left) {
+            segment->sent += bytes;
+            return;
+        }
+        bytes -= left;
+        drop_first(connection);
+    }
+}
+
+mfi_io mfi_connection_flush(mfi_connection *connection)
+{
+    struct iovec parts[PARTS_PER_CALL];
+    while (connection->first != NULL) {
+        struct msghdr message = {.msg_iov = parts};
+        size_t wanted = 0;
+        for (mfi_segment *segment = connection->first;
+             segment != NULL && message.msg_iovlen < PARTS_PER_CALL; segment = segment->next) {
+            size_t left = segment->size - segment->sent;
+            parts[message.msg_iovlen++] = (struct iovec){segment->data + segment->sent, left};
+            wanted += left;
+        }
+        ssize_t done = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
+            drop_segments(connection);
+            return MFI_IO_FAILED;
+        }
+        sent(connection, done > 0 ? (size_t)done : 0);
+        if (done < 0 || (size_t)done < wanted) {
+            return MFI_IO_AGAIN;
+        }
+    }
+    return MFI_IO_DONE;
+}
+
+/* ---- In ---- */
+
+/* The rest of a payload goes straight to where it belongs, what follows it into the inbox. */
+mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox)
+{
+    struct iovec parts[2];
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 0};
+    size_t left = 0;
+    if (connection->partial.data != NULL) {
+        left = (size_t)mfi_zmtp_payload_left(&connection->reader);
+        parts[message.msg_iovlen++] =
+            (struct iovec){memory_of(&connection->partial) + connection->partial_size, left};
+    }
+    parts[message.msg_iovlen++] = (struct iovec){inbox->bytes, MFI_INBOX_BYTES};
+    ssize_t got = 0;
+    do {
+        got = recvmsg(connection->fd, &message, MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        return got < 0 && errno == EAGAIN ? MFI_IO_AGAIN : MFI_IO_FAILED;
+    }
+    size_t took = (size_t)got < left ? (size_t)got : left;
+    if (took != 0) {
+        connection->partial_size += took;
+        mfi_zmtp_took(&connection->reader, took);
+    }
+    inbox->at = inbox->bytes;
+    inbox->end = inbox->bytes + ((size_t)got - took);
+    return MFI_IO_DONE;
+}
+
+/* False if it is wrong, or there is no memory. */
+static bool take_greeting(mfi_connection *connection, mfi_inbox *inbox)
+{
+    size_t there = (size_t)(inbox->end - inbox->at);
+    size_t wanted = MFI_ZMTP_GREETING_BYTES - connection->early_size;
+    size_t size = there < wanted ? there : wanted;
+    memcpy(connection->early + connection->early_size, inbox->at, size);
+    inbox->at += size;
+    connection->early_size += size;
+    bool fits = mfi_zmtp_greeting_fits(connection->early, connection->early_size);
+    if (fits && connection->early_size == MFI_ZMTP_GREETING_BYTES) {
+        uint8_t ready[MFI_ZMTP_READY_BYTES];
+        fits = put(connection, ready, mfi_zmtp_ready(ready, connection->is_router));
+        connection->phase = MFI_CONNECTION_HANDSHAKE;
+    }
+    return fits;
+}
+
+/* A whole command, or a part of one. */
+static mfi_connection_news take_command(mfi_connection *connection, const mfi_zmtp_part *part)
+{
+    uint8_t pong[MFI_ZMTP_PONG_BYTES];
+    connection->early_size = part->first ? 0 : connection->early_size;
+    memcpy(connection->early + connection->early_size, part->data, part->size);
+    connection->early_size += part->size;
+    if (!part->last) {
+        return MFI_NEWS_NONE;
+    }
+    if (connection->phase == MFI_CONNECTION_HANDSHAKE) {
+        bool fits =
+            mfi_zmtp_ready_fits(connection->early, connection->early_size, connection->is_router);
+        connection->phase = fits ? MFI_CONNECTION_UP : connection->phase;
+        return fits ? MFI_NEWS_UP : MFI_NEWS_BROKEN;
+    }
+    size_t size = mfi_zmtp_pong(pong, connection->early, connection->early_size);
+    if (size != 0) {
+        (void)put(connection, pong, size);
+    }
+    return MFI_NEWS_NONE;
+}
+
+static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
+{
+    if (connection->phase != MFI_CONNECTION_UP ||
+        (part->first && !make_body(&connection->partial, (size_t)part->body_size))) {
+        return false;
+    }
+    if (part->first) {
+        connection->partial_size = 0;
+        connection->partials++;
+    }
+    memcpy(memory_of(&connection->partial) + connection->partial_size, part->data, part->size);
+    connection->partial_size += part->size;
+    return true;
+}
+
+/* The short way: false if there is no whole message, or no memory, which the long way tells. */
+static bool take_whole(const mfi_connection *connection, mfi_inbox *inbox, mfi_message *ret_message)
+{
+    const uint8_t *at = inbox->at;
+    const uint8_t *payload = NULL;
+    size_t size = 0;
+    if (connection->phase != MFI_CONNECTION_UP || connection->partial.data != NULL ||
+        !mfi_zmtp_read_whole(&connection->reader, &at, inbox->end, &payload, &size) ||
+        !make_body(ret_message, size)) {
+        return false;
+    }
+    memcpy(memory_of(ret_message), payload, size);
+    inbox->at = at;
+    return true;
+}
+
+mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *inbox,
+                                        mfi_message *ret_message)
+{
+    if (take_whole(connection, inbox, ret_message)) {
+        return MFI_NEWS_MESSAGE;
+    }
+    for (;;) {
+        if (connection->partial.data != NULL &&
+            connection->partial_size == connection->partial.size) {
+            *ret_message = connection->partial;
+            connection->partial = (mfi_message){0};
+            return MFI_NEWS_MESSAGE;
+        }
+        if (inbox->at == inbox->end) {
+            return MFI_NEWS_NONE;
+        }
+        if (connection->phase == MFI_CONNECTION_GREETING) {
+            if (!take_greeting(connection, inbox)) {
+                return MFI_NEWS_BROKEN;
+            }
+            continue;
+        }
+        mfi_zmtp_part part;
+        mfi_connection_news news = MFI_NEWS_NONE;
+        switch (mfi_zmtp_read(&connection->reader, &inbox->at, inbox->end, &part)) {
+        case MFI_ZMTP_PAYLOAD:
+            news = take_payload(connection, &part) ? MFI_NEWS_NONE : MFI_NEWS_BROKEN;
+            break;
+        case MFI_ZMTP_COMMAND:
+            news = take_command(connection, &part);
+            break;
+        case MFI_ZMTP_MALFORMED:
+            news = connection->phase == MFI_CONNECTION_UP ? MFI_NEWS_MALFORMED : MFI_NEWS_BROKEN;
+            break;
+        case MFI_ZMTP_BROKEN:
+            news = MFI_NEWS_BROKEN;
+            break;
+        case MFI_ZMTP_NOTHING:
+            break;
+        }
+        if (news != MFI_NEWS_NONE) {
+            return news;
+        }
+    }
+}

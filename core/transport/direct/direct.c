@@ -1,0 +1,310 @@
+/* The transport that speaks ZMTP itself: the thread that drives it writes to the sockets and reads
+ * from them, no thread stands between, and many messages go into one system call.
+ *
+ * The readiness descriptor is an epoll with the listener, the timer and all connections, each
+ * level-triggered: whatever is left undone wakes the driver again. What send has queued leaves with
+ * the next receive, which every driver calls before it waits.
+ *
+ * A route is a connection's place in the table and its serial number, so that no answer reaches a
+ * later connection in the same place. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "core/transport/direct/direct.h"
+
+#define ROUTE_BYTES 8
+#define GUESSES_PER_LOOK 64
+#define AT_ONCE_BYTES ((size_t)64 * 1024)
+#define BUSY_BYTES 1024     /* several messages */
+#define READS_PER_RECEIVE 8 /* without a message, as of who floods with commands */
+
+typedef struct direct_messaging {
+    mfi_messaging base; /* first member */
+    mfi_lingering *lingering;
+} direct_messaging;
+
+/* ---- Sending ---- */
+
+/* Who connects has one peer, and its route leads there also when the connection was made again. */
+static bool has_routes(const mfi_direct *self)
+{
+    return self->options.is_child && self->options.binds;
+}
+
+static mfi_direct_peer *peer_at(const mfi_direct *self, const mfi_route *route)
+{
+    uint32_t index = route->size == ROUTE_BYTES ? mfi_load_be32(route->bytes) : UINT32_MAX;
+    mfi_direct_peer *peer = index < self->capacity ? self->peers[index] : NULL;
+    return peer != NULL && peer->serial == mfi_load_be32(route->bytes + 4) ? peer : NULL;
+}
+
+static void set_route(const mfi_direct *self, const mfi_direct_peer *peer, mfi_route *ret_route)
+{
+    ret_route->size = ROUTE_BYTES;
+    mfi_store_be32(ret_route->bytes, has_routes(self) ? peer->index : 0);
+    mfi_store_be32(ret_route->bytes + 4, has_routes(self) ? peer->serial : 0);
+}
+
+static mfi_io direct_send(mfi_transport *base, const mfi_route *route, mfi_buf *payload)
+{
+    mfi_direct *self = (mfi_direct *)base;
+    mfi_direct_peer *peer = has_routes(self) ? peer_at(self, route) : self->target;
+    if (peer == NULL) {
+        return has_routes(self) ? MFI_IO_UNROUTABLE : MFI_IO_AGAIN;
+    }
+    mfi_io io = mfi_connection_send(&peer->connection, payload);
+    if (io == MFI_IO_AGAIN && (peer->watched & EPOLLOUT) == 0) { /* it may take some by now */
+        mfi_direct_flush(self, peer);
+        io = mfi_connection_send(&peer->connection, payload);
+    }
+    if (io == MFI_IO_DONE) {
+        mfi_direct_touch(self, peer);
+        if (peer->connection.waiting_bytes >= AT_ONCE_BYTES && (peer->watched & EPOLLOUT) == 0) {
+            mfi_direct_flush(self, peer); /* the peer can begin with it */
+        }
+    }
+    return io;
+}
+
+static bool direct_can_go_on(mfi_transport *base)
+{
+    const mfi_direct *self = (const mfi_direct *)base;
+    return self->target != NULL && mfi_connection_has_room(&self->target->connection);
+}
+
+/* ---- Receiving ---- */
+
+/* The next message of the connection whose bytes are in the inbox. MFI_IO_AGAIN: there is none. */
+static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *ret_message)
+{
+    for (;;) {
+        mfi_direct_peer *peer = self->current;
+        switch (mfi_connection_next(&peer->connection, &self->inbox, ret_message)) {
+        case MFI_NEWS_MESSAGE:
+            if (self->options.is_child) {
+                set_route(self, peer, ret_route);
+            }
+            return MFI_IO_DONE;
+        case MFI_NEWS_MALFORMED:
+            return MFI_IO_MALFORMED;
+        case MFI_NEWS_UP:
+            mfi_direct_up(self, peer);
+            break;
+        case MFI_NEWS_BROKEN:
+            mfi_direct_drop(self, peer);
+            return MFI_IO_AGAIN;
+        case MFI_NEWS_NONE:
+            /* The handshake's next step, or an answer to a PING. */
+            if (mfi_connection_has_unsent(&peer->connection)) {
+                mfi_direct_touch(self, peer);
+            }
+            self->current = NULL;
+            mfi_direct_note_partial(self, peer);
+            return MFI_IO_AGAIN;
+        }
+    }
+}
+
+/* Who is read from next; NULL for nobody. */
+static mfi_direct_peer *next_readable(mfi_direct *self)
+{
+    mfi_direct_peer *peer = NULL;
+    while (peer == NULL && self->ready_at < self->ready_end) {
+        peer = self->ready[self->ready_at++];
+    }
+    return peer;
+}
+
+/* A lone connection is read from without asking whether there is something; but now and then the
+ * others are thought of, a listener or a timer. */
+static mfi_direct_peer *guess_readable(mfi_direct *self)
+{
+    bool guesses = self->count == 1 && self->guesses < GUESSES_PER_LOOK;
+    self->guesses += guesses ? 1 : 0;
+    return guesses ? self->target : NULL;
+}
+
+/* False if it had nothing. */
+static bool read_from(mfi_direct *self, mfi_direct_peer *peer)
+{
+    mfi_io io = mfi_connection_fill(&peer->connection, &self->inbox);
+    if (io == MFI_IO_FAILED) {
+        mfi_direct_drop(self, peer);
+    }
+    if (io != MFI_IO_DONE) {
+        return false;
+    }
+    self->current = peer;
+    self->is_busy = self->inbox.end - self->inbox.at >= BUSY_BYTES ||
+                    mfi_connection_is_within_payload(&peer->connection);
+    self->was_busy = self->was_busy || self->is_busy;
+    self->has_acted = true;
+    return true;
+}
+
+/* Reads from one connection. False if there was nothing to read, or who asks had better wait: where
+ * messages come one by one, the next one is not there yet when the last was sent or received. */
+static bool fill(mfi_direct *self)
+{
+    bool guessed = false;
+    bool looked = false;
+    if (!mfi_inbox_open(&self->inbox)) {
+        return false;
+    }
+    for (;;) {
+        mfi_direct_peer *peer = next_readable(self);
+        if (peer == NULL && self->has_acted && !self->is_busy) {
+            return false;
+        }
+        if (peer == NULL && !guessed) {
+            guessed = true;
+            peer = guess_readable(self);
+        }
+        if (peer != NULL) {
+            if (read_from(self, peer)) {
+                return true;
+            }
+        } else if (looked) {
+            return false;
+        } else {
+            mfi_direct_look(self);
+            looked = true;
+        }
+    }
+}
+
+static mfi_io direct_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
+{
+    mfi_direct *self = (mfi_direct *)base;
+    unsigned reads = 0;
+    for (;;) {
+        if (self->dirty != NULL) {
+            mfi_direct_flush_all(self);
+            self->has_acted = true;
+        }
+        if (self->current != NULL) {
+            mfi_io io = read_current(self, ret_route, ret_message);
+            if (io != MFI_IO_AGAIN) {
+                return io;
+            }
+        } else if ((reads++ >= READS_PER_RECEIVE || !fill(self)) && self->dirty == NULL) {
+            if (self->was_busy) { /* else only little of it is in use */
+                mfi_inbox_close(&self->inbox);
+            }
+            self->was_busy = false;
+            self->has_acted = false;
+            return MFI_IO_AGAIN;
+        }
+    }
+}
+
+static int direct_readiness(const mfi_transport *base)
+{
+    return ((const mfi_direct *)base)->epoll_fd;
+}
+
+static int direct_events_readiness(const mfi_transport *base)
+{
+    return ((const mfi_direct *)base)->events_fd;
+}
+
+/* ---- Opening and closing ---- */
+
+static void close_fd(int fd)
+{
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+static void direct_close(mfi_transport *base)
+{
+    mfi_direct *self = (mfi_direct *)base;
+    if (self->listen_fd >= 0) {
+        (void)shutdown(self->listen_fd, SHUT_RDWR); /* also where a forked process has a copy */
+    }
+    close_fd(self->listen_fd);
+    for (uint32_t i = 0; i < self->capacity; i++) {
+        if (self->peers[i] != NULL) {
+            mfi_linger(self->lingering, self->peers[i], self->options.linger_ms);
+        }
+    }
+    close_fd(self->epoll_fd);
+    close_fd(self->timer_fd);
+    close_fd(self->events_fd);
+    mfi_inbox_close(&self->inbox);
+    mfi_mutex_fini(&self->events_mutex);
+    free(self->events);
+    free(self->peers);
+    free(self);
+}
+
+static const mfi_transport_ops direct_ops = {
+    .send = direct_send,
+    .receive = direct_receive,
+    .readiness = direct_readiness,
+    .can_go_on = direct_can_go_on,
+    .events_readiness = direct_events_readiness,
+    .next_event = mfi_direct_next_event,
+    .close = direct_close,
+};
+
+static mf_status direct_open(mfi_messaging *messaging, mfi_transport **ret_transport,
+                             const mfi_transport_options *options, mf_error *error)
+{
+    mf_status status = MF_OK;
+    mfi_direct *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a socket");
+    }
+    mfi_mutex_init(&self->events_mutex);
+    self->base.ops = &direct_ops;
+    self->options = *options;
+    self->lingering = ((direct_messaging *)messaging)->lingering;
+    self->listen_fd = -1;
+    self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    self->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    self->events_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->epoll_fd < 0 || self->timer_fd < 0 || self->events_fd < 0) {
+        status = mfi_fail_errno(error, errno == EMFILE ? MF_ERR_LIMIT : MF_ERR_SYSTEM, errno,
+                                "cannot open a socket");
+    } else {
+        status = mfi_direct_attach(self, error);
+    }
+    if (status == MF_OK) {
+        *ret_transport = &self->base;
+    } else {
+        direct_close(&self->base);
+    }
+    return status;
+}
+
+static void direct_destroy(mfi_messaging *messaging)
+{
+    mfi_lingering_destroy(((direct_messaging *)messaging)->lingering);
+    free(messaging);
+}
+
+mf_status mfi_messaging_direct_create(mfi_messaging **ret_messaging, mf_error *error)
+{
+    direct_messaging *messaging = calloc(1, sizeof *messaging);
+    if (messaging != NULL) {
+        messaging->base = (mfi_messaging){.open = direct_open, .destroy = direct_destroy};
+        messaging->lingering = mfi_lingering_create();
+    }
+    if (messaging == NULL || messaging->lingering == NULL) {
+        free(messaging);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the messaging");
+    }
+    *ret_messaging = &messaging->base;
+    return MF_OK;
+}

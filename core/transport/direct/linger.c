@@ -1,0 +1,150 @@
+/* Connections that were closed with something left to send. One thread sends it, while there are
+ * any; as a rule the kernel took all before, and there is none. What still comes is read and
+ * forgotten: a kernel that has something unread when a socket is closed throws away what it was to
+ * send. */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "core/transport/direct/direct.h"
+
+#define LOOKED_AT 64 /* at once; the others wait for their turn */
+#define LOOK_MS 20   /* at least so often: at the others, those that are new, the time */
+#define DISCARDS 64
+
+struct mfi_lingering {
+    mfi_mutex mutex;
+    mfi_direct_peer *peers; /* guarded by it, as are the next ones; deadline_ns: until when */
+    pthread_t thread;
+    bool has_thread; /* to be joined */
+    bool is_running; /* looks at the list again before it ends */
+};
+
+mfi_lingering *mfi_lingering_create(void)
+{
+    mfi_lingering *lingering = calloc(1, sizeof *lingering);
+    if (lingering != NULL) {
+        mfi_mutex_init(&lingering->mutex);
+    }
+    return lingering;
+}
+
+/* Whether the kernel has sent all it was given: what it has not is lost when the peer sends
+ * something after the close. */
+static bool is_all_sent(int fd)
+{
+    int left = 0;
+    return ioctl(fd, SIOCOUTQNSD, &left) != 0 || left == 0;
+}
+
+/* Sends what it can; true when that was all, or nobody takes it. */
+static bool is_over(mfi_direct_peer *peer)
+{
+    char unread[4096];
+    ssize_t got = 1;
+    mfi_io io = mfi_connection_flush(&peer->connection);
+    for (int i = 0; i < DISCARDS && got > 0; i++) {
+        got = recv(peer->connection.fd, unread, sizeof unread, MSG_DONTWAIT);
+    }
+    bool has_ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    return has_ended || io == MFI_IO_FAILED ||
+           (io == MFI_IO_DONE && is_all_sent(peer->connection.fd));
+}
+
+static void end(mfi_direct_peer *peer)
+{
+    mfi_connection_fini(&peer->connection);
+    free(peer);
+}
+
+/* Sends what can be sent, and takes out who is done or too late. */
+static void send_some(mfi_direct_peer **list)
+{
+    uint64_t now = mfi_monotonic_ns();
+    for (mfi_direct_peer **link = list; *link != NULL;) {
+        mfi_direct_peer *peer = *link;
+        if (now >= peer->deadline_ns || is_over(peer)) {
+            *link = peer->next;
+            end(peer);
+        } else {
+            link = &peer->next;
+        }
+    }
+}
+
+static void wait_for_room(const mfi_direct_peer *list)
+{
+    struct pollfd fds[LOOKED_AT];
+    nfds_t count = 0;
+    for (const mfi_direct_peer *peer = list; peer != NULL && count < LOOKED_AT; peer = peer->next) {
+        bool waits = mfi_connection_has_unsent(&peer->connection); /* else only the kernel has */
+        fds[count++] =
+            (struct pollfd){.fd = peer->connection.fd, .events = waits ? POLLOUT : POLLIN};
+    }
+    (void)poll(fds, count, LOOK_MS);
+}
+
+static void *run(void *argument)
+{
+    mfi_lingering *lingering = argument;
+    mfi_direct_peer *list = NULL;
+    bool goes_on = true;
+    while (goes_on) {
+        mfi_mutex_lock(&lingering->mutex);
+        mfi_direct_peer **link = &list;
+        while (*link != NULL) {
+            link = &(*link)->next;
+        }
+        *link = lingering->peers;
+        lingering->peers = NULL;
+        goes_on = list != NULL;
+        lingering->is_running = goes_on;
+        mfi_mutex_unlock(&lingering->mutex);
+        send_some(&list);
+        if (list != NULL) {
+            wait_for_room(list);
+        }
+    }
+    return NULL;
+}
+
+void mfi_linger(mfi_lingering *lingering, mfi_direct_peer *peer, int64_t linger_ms)
+{
+    bool goes_on = true;
+    if (peer->connection.phase != MFI_CONNECTION_UP || is_over(peer)) {
+        end(peer);
+        return;
+    }
+    peer->deadline_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), linger_ms);
+    mfi_mutex_lock(&lingering->mutex);
+    if (!lingering->is_running) {
+        if (lingering->has_thread) {
+            (void)pthread_join(lingering->thread, NULL); /* it is past its last look */
+        }
+        lingering->has_thread =
+            mfi_thread_start(&lingering->thread, "mf-linger", run, lingering) == 0;
+        lingering->is_running = lingering->has_thread;
+        goes_on = lingering->has_thread;
+    }
+    if (goes_on) {
+        peer->next = lingering->peers;
+        lingering->peers = peer;
+    }
+    mfi_mutex_unlock(&lingering->mutex);
+    if (!goes_on) {
+        end(peer);
+    }
+}
+
+void mfi_lingering_destroy(mfi_lingering *lingering)
+{
+    if (lingering->has_thread) {
+        (void)pthread_join(lingering->thread, NULL);
+    }
+    mfi_mutex_fini(&lingering->mutex);
+    free(lingering);
+}

@@ -1,0 +1,465 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/transport/direct/direct.h"
+
+#define HANDSHAKE_MS 30000
+#define RECONNECT_NS (20 * MFI_NS_PER_MS) /* soon: the peer is on this machine */
+#define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS)
+#define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS) /* after there was no descriptor left */
+#define CONNECTIONS_MAX 8192
+#define ACCEPTS_PER_LOOK 16
+#define PARTIALS_MOST 4  /* largest payloads that come in part at the same time */
+#define EVENTS_MAX 65536 /* peer events that wait for the engine thread; more are lost */
+
+/* Beside the places of connections, what an event of the epoll may be about. */
+#define LISTENER UINT64_MAX
+#define TIMER (UINT64_MAX - 1)
+
+/* ---- Peer events ---- */
+
+static void tell(mfi_direct *self, mfi_peer_event event)
+{
+    mfi_mutex_lock(&self->events_mutex);
+    if (self->events_at == self->events_end) {
+        self->events_at = 0;
+        self->events_end = 0;
+    }
+    /* Who never was there is told of only as long as there is much room for the others. */
+    size_t most = event == MFI_PEER_HANDSHAKE_FAILED ? EVENTS_MAX / 2 : EVENTS_MAX;
+    if (self->events_end == self->events_capacity && self->events_capacity < most) {
+        size_t capacity = self->events_capacity != 0 ? self->events_capacity * 2 : 8;
+        uint8_t *grown = realloc(self->events, capacity);
+        if (grown != NULL) {
+            self->events = grown;
+            self->events_capacity = capacity;
+        }
+    }
+    if (self->events_end < self->events_capacity && self->events_end < most) {
+        uint64_t one = 1;
+        self->events[self->events_end++] = (uint8_t)event;
+        ssize_t written = write(self->events_fd, &one, sizeof one);
+        (void)written; /* full: readable anyway */
+    }
+    mfi_mutex_unlock(&self->events_mutex);
+}
+
+mfi_peer_event mfi_direct_next_event(mfi_transport *base)
+{
+    mfi_direct *self = (mfi_direct *)base;
+    mfi_peer_event event = MFI_PEER_NONE;
+    mfi_mutex_lock(&self->events_mutex);
+    if (self->events_at < self->events_end) {
+        event = (mfi_peer_event)self->events[self->events_at++];
+    } else {
+        uint64_t count = 0;
+        ssize_t got = read(self->events_fd, &count, sizeof count);
+        (void)got; /* empty: nothing waits */
+    }
+    mfi_mutex_unlock(&self->events_mutex);
+    return event;
+}
+
+/* ---- The table ---- */
+
+static void set_timer(mfi_direct *self, uint64_t at_ns)
+{
+    struct itimerspec at = {.it_value = {.tv_sec = (time_t)(at_ns / MFI_NS_PER_S),
+                                         .tv_nsec = (long)(at_ns % MFI_NS_PER_S)}};
+    if (at_ns < self->timer_at_ns) {
+        self->timer_at_ns = at_ns;
+        (void)timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    }
+}
+
+static bool watch(mfi_direct *self, mfi_direct_peer *peer, uint32_t events)
+{
+    struct epoll_event wanted = {.events = events, .data.u64 = peer->index};
+    int operation = peer->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    bool watches = peer->watched == events ||
+                   epoll_ctl(self->epoll_fd, operation, peer->connection.fd, &wanted) == 0;
+    peer->watched = watches ? events : peer->watched;
+    return watches;
+}
+
+static bool place(mfi_direct *self, mfi_direct_peer *peer)
+{
+    uint32_t index = 0;
+    while (index < self->capacity && self->peers[index] != NULL) {
+        index++;
+    }
+    if (index == self->capacity) {
+        uint32_t capacity = self->capacity != 0 ? self->capacity * 2 : 1;
+        mfi_direct_peer **grown = realloc(self->peers, capacity * sizeof(mfi_direct_peer *));
+        if (grown == NULL) {
+            return false;
+        }
+        memset(grown + self->capacity, 0, (capacity - self->capacity) * sizeof(mfi_direct_peer *));
+        self->peers = grown;
+        self->capacity = capacity;
+    }
+    self->peers[index] = peer;
+    self->count++;
+    peer->index = index;
+    peer->serial = self->serial++;
+    return true;
+}
+
+/* Takes the descriptor over. NULL if there are too many, or no memory. */
+static mfi_direct_peer *add(mfi_direct *self, int fd)
+{
+    static const int yes = 1;
+    static const int keepalive_s = 30;
+    mfi_direct_peer *peer = self->count < CONNECTIONS_MAX ? calloc(1, sizeof *peer) : NULL;
+    if (peer == NULL || !place(self, peer)) {
+        free(peer);
+        (void)close(fd);
+        return NULL;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    /* A machine that vanishes says no goodbye. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof keepalive_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_s, sizeof keepalive_s);
+    mfi_connection_init(&peer->connection, fd, &self->options);
+    peer->deadline_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), self->options.handshake_ms != 0
+                                                                      ? self->options.handshake_ms
+                                                                      : HANDSHAKE_MS);
+    set_timer(self, peer->deadline_ns);
+    return peer;
+}
+
+static void choose_target(mfi_direct *self)
+{
+    self->target = NULL;
+    for (uint32_t i = 0; i < self->capacity; i++) {
+        mfi_direct_peer *peer = self->peers[i];
+        if (peer != NULL && peer->connection.phase == MFI_CONNECTION_UP &&
+            (self->target == NULL || (int32_t)(peer->serial - self->target->serial) < 0)) {
+            self->target = peer;
+        }
+    }
+}
+
+static void forget(mfi_direct *self, mfi_direct_peer *peer)
+{
+    self->peers[peer->index] = NULL;
+    self->count--;
+    self->partial_bytes -= peer->partial_bytes;
+    if (self->current == peer) {
+        self->current = NULL;
+        self->inbox.at = self->inbox.end;
+    }
+    for (unsigned i = self->ready_at; i < self->ready_end; i++) {
+        self->ready[i] = self->ready[i] == peer ? NULL : self->ready[i];
+    }
+    mfi_direct_peer **link = &self->dirty;
+    while (*link != NULL && *link != peer) {
+        link = &(*link)->next;
+    }
+    *link = *link != NULL ? peer->next : NULL;
+    if (self->target == peer) {
+        choose_target(self);
+    }
+}
+
+/* ---- Connecting and accepting ---- */
+
+static void reconnect_later(mfi_direct *self)
+{
+    uint64_t doubled = self->reconnect_wait_ns * 2;
+    self->reconnect_at_ns = mfi_monotonic_ns() + self->reconnect_wait_ns;
+    self->reconnect_wait_ns = doubled < RECONNECT_MAX_NS ? doubled : RECONNECT_MAX_NS;
+    set_timer(self, self->reconnect_at_ns);
+}
+
+void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
+{
+    mfi_connection_phase phase = peer->connection.phase;
+    int fd = peer->connection.fd;
+    forget(self, peer);
+    /* Closing is not enough where a forked process has a copy of the descriptor. */
+    (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    mfi_connection_fini(&peer->connection);
+    free(peer);
+    if (phase != MFI_CONNECTION_CONNECTING) {
+        tell(self, phase == MFI_CONNECTION_UP ? MFI_PEER_DISCONNECTED : MFI_PEER_HANDSHAKE_FAILED);
+    }
+    if (!self->options.binds) {
+        reconnect_later(self);
+    }
+}
+
+/* Whose payload began first, of all that have come in part. */
+static mfi_direct_peer *oldest_partial(const mfi_direct *self)
+{
+    mfi_direct_peer *oldest = NULL;
+    for (uint32_t i = 0; i < self->capacity; i++) {
+        mfi_direct_peer *peer = self->peers[i];
+        if (peer != NULL && peer->partial_bytes != 0 &&
+            (oldest == NULL || peer->partial_number < oldest->partial_number)) {
+            oldest = peer;
+        }
+    }
+    return oldest;
+}
+
+void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer)
+{
+    size_t bytes = peer->connection.partial.size;
+    if (bytes != peer->partial_bytes || peer->partials != peer->connection.partials) {
+        peer->partials = peer->connection.partials;
+        peer->partial_number = self->partials++;
+        self->partial_bytes += bytes - peer->partial_bytes;
+        peer->partial_bytes = bytes;
+    }
+    while (self->partial_bytes > PARTIALS_MOST * self->options.max_message_bytes) {
+        mfi_direct_drop(self, oldest_partial(self));
+    }
+}
+
+static void greet(mfi_direct *self, mfi_direct_peer *peer)
+{
+    if (watch(self, peer, EPOLLIN) && mfi_connection_greet(&peer->connection)) {
+        mfi_direct_touch(self, peer);
+    } else {
+        mfi_direct_drop(self, peer);
+    }
+}
+
+/* Who connects to a free port of its own range may meet itself. */
+static bool is_oneself(const mfi_direct *self, int fd)
+{
+    struct sockaddr_in own = {0};
+    socklen_t size = sizeof own;
+    return getsockname(fd, (struct sockaddr *)&own, &size) == 0 &&
+           own.sin_port == self->address.sin_port &&
+           own.sin_addr.s_addr == self->address.sin_addr.s_addr;
+}
+
+static void finish_connect(mfi_direct *self, mfi_direct_peer *peer)
+{
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    if (getsockopt(peer->connection.fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0 ||
+        failure != 0 || is_oneself(self, peer->connection.fd)) {
+        mfi_direct_drop(self, peer);
+    } else {
+        greet(self, peer);
+    }
+}
+
+static void begin_connect(mfi_direct *self)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    self->reconnect_at_ns = MFI_NEVER;
+    mfi_direct_peer *peer = fd >= 0 ? add(self, fd) : NULL;
+    if (peer == NULL) {
+        reconnect_later(self);
+        return;
+    }
+    if (connect(fd, (const struct sockaddr *)&self->address, sizeof self->address) == 0) {
+        finish_connect(self, peer);
+    } else if (errno != EINPROGRESS || !watch(self, peer, EPOLLOUT)) {
+        mfi_direct_drop(self, peer);
+    }
+}
+
+static void listen_again(mfi_direct *self, uint32_t events)
+{
+    struct epoll_event wanted = {.events = events, .data.u64 = LISTENER};
+    (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_MOD, self->listen_fd, &wanted);
+}
+
+static void accept_some(mfi_direct *self)
+{
+    for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the others */
+        int fd = accept4(self->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+            /* It would be ready all the time. */
+            listen_again(self, 0);
+            self->accept_at_ns = mfi_monotonic_ns() + ACCEPT_AGAIN_NS;
+            set_timer(self, self->accept_at_ns);
+        }
+        if (fd < 0) {
+            return; /* a connection that is gone already makes the listener ready once more */
+        }
+        mfi_direct_peer *peer = add(self, fd);
+        if (peer != NULL) {
+            greet(self, peer);
+        }
+    }
+}
+
+void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer)
+{
+    peer->deadline_ns = MFI_NEVER;
+    self->reconnect_wait_ns = RECONNECT_NS;
+    if (self->target == NULL) {
+        self->target = peer;
+    }
+    tell(self, MFI_PEER_CONNECTED);
+}
+
+static void on_timer(mfi_direct *self)
+{
+    uint64_t count = 0;
+    ssize_t got = read(self->timer_fd, &count, sizeof count);
+    (void)got; /* looked at by the clock */
+    uint64_t now = mfi_monotonic_ns();
+    uint64_t next = MFI_NEVER;
+    self->timer_at_ns = MFI_NEVER;
+    for (uint32_t i = 0; i < self->capacity; i++) {
+        mfi_direct_peer *peer = self->peers[i];
+        if (peer != NULL && peer->deadline_ns <= now) {
+            mfi_direct_drop(self, peer);
+        } else if (peer != NULL && peer->deadline_ns < next) {
+            next = peer->deadline_ns;
+        }
+    }
+    if (self->accept_at_ns <= now) {
+        self->accept_at_ns = MFI_NEVER;
+        listen_again(self, EPOLLIN);
+    }
+    if (self->reconnect_at_ns <= now) {
+        begin_connect(self);
+    }
+    next = self->accept_at_ns < next ? self->accept_at_ns : next;
+    next = self->reconnect_at_ns < next ? self->reconnect_at_ns : next;
+    if (next != MFI_NEVER) {
+        set_timer(self, next);
+    }
+}
+
+void mfi_direct_look(mfi_direct *self)
+{
+    struct epoll_event seen[MFI_DIRECT_READY_MAX];
+    int count = epoll_wait(self->epoll_fd, seen, MFI_DIRECT_READY_MAX, 0);
+    bool accepts = false;
+    bool is_late = false;
+    self->guesses = 0;
+    self->ready_at = 0;
+    self->ready_end = 0;
+    for (int i = 0; i < count; i++) {
+        uint64_t about = seen[i].data.u64;
+        accepts = accepts || about == LISTENER;
+        is_late = is_late || about == TIMER;
+        mfi_direct_peer *peer = about < self->capacity ? self->peers[about] : NULL;
+        if (peer == NULL) {
+            continue;
+        }
+        if (peer->connection.phase == MFI_CONNECTION_CONNECTING) {
+            finish_connect(self, peer);
+            continue;
+        }
+        if ((seen[i].events & EPOLLOUT) != 0) {
+            mfi_direct_flush(self, peer);
+        }
+        if ((seen[i].events & ~(uint32_t)EPOLLOUT) != 0) {
+            self->ready[self->ready_end++] = peer;
+        }
+    }
+    /* Last: places of the table get others. */
+    if (accepts) {
+        accept_some(self);
+    }
+    if (is_late) {
+        on_timer(self);
+    }
+}
+
+/* ---- Sending ---- */
+
+void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer)
+{
+    mfi_io io = mfi_connection_flush(&peer->connection);
+    if (!watch(self, peer, io == MFI_IO_AGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN) ||
+        io == MFI_IO_FAILED) {
+        (void)shutdown(peer->connection.fd, SHUT_RDWR); /* its end is told as that of any other */
+    }
+}
+
+void mfi_direct_touch(mfi_direct *self, mfi_direct_peer *peer)
+{
+    if (!peer->is_dirty && (peer->watched & EPOLLOUT) == 0) { /* else it is flushed anyway */
+        peer->is_dirty = true;
+        peer->next = self->dirty;
+        self->dirty = peer;
+    }
+}
+
+void mfi_direct_flush_all(mfi_direct *self)
+{
+    while (self->dirty != NULL) {
+        mfi_direct_peer *peer = self->dirty;
+        self->dirty = peer->next;
+        peer->is_dirty = false;
+        mfi_direct_flush(self, peer);
+    }
+}
+
+/* ---- Opening ---- */
+
+static mf_status watch_own(mfi_direct *self, int fd, uint64_t about, mf_error *error)
+{
+    struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = about};
+    if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) != 0) {
+        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch a descriptor");
+    }
+    return MF_OK;
+}
+
+static mf_status bind_socket(mfi_direct *self, mf_error *error)
+{
+    static const int yes = 1;
+    socklen_t size = sizeof self->address;
+    self->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    /* A port whose last connections are still being forgotten can be had again. */
+    if (self->listen_fd < 0 ||
+        setsockopt(self->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        bind(self->listen_fd, (const struct sockaddr *)&self->address, sizeof self->address) != 0 ||
+        listen(self->listen_fd, SOMAXCONN) != 0 ||
+        getsockname(self->listen_fd, (struct sockaddr *)&self->address, &size) != 0) {
+        int reason = errno;
+        mf_status code = reason == EADDRINUSE      ? MF_ERR_ADDRESS_IN_USE
+                         : reason == EADDRNOTAVAIL ? MF_ERR_INVALID_ARGUMENT
+                         : reason == EMFILE        ? MF_ERR_LIMIT
+                                                   : MF_ERR_SYSTEM;
+        return mfi_fail_errno(error, code, reason, "cannot bind tcp://%s:%u", self->options.address,
+                              (unsigned)self->options.port);
+    }
+    return watch_own(self, self->listen_fd, LISTENER, error);
+}
+
+mf_status mfi_direct_attach(mfi_direct *self, mf_error *error)
+{
+    self->reconnect_at_ns = MFI_NEVER;
+    self->reconnect_wait_ns = RECONNECT_NS;
+    self->accept_at_ns = MFI_NEVER;
+    self->timer_at_ns = MFI_NEVER;
+    self->address.sin_family = AF_INET;
+    self->address.sin_port = htons(self->options.port);
+    if (inet_pton(AF_INET, self->options.address, &self->address.sin_addr) != 1) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "cannot %s tcp://%s:%u: no IPv4 address",
+                        self->options.binds ? "bind" : "connect to", self->options.address,
+                        (unsigned)self->options.port);
+    }
+    mf_status status = watch_own(self, self->timer_fd, TIMER, error);
+    if (status == MF_OK && self->options.binds) {
+        status = bind_socket(self, error);
+    } else if (status == MF_OK) {
+        begin_connect(self);
+    }
+    (void)mfi_str_format(self->base.endpoint, sizeof self->base.endpoint, "tcp://%s:%u",
+                         self->options.address, (unsigned)ntohs(self->address.sin_port));
+    return status;
+}

@@ -1,0 +1,432 @@
+/* The transport over libzmq: DEALER (parent) or ROUTER (child); in spawn mode the parent binds, in
+ * connect mode the child. Frames are ["", payload] seen from the DEALER and [identity, "", payload]
+ * from the ROUTER.
+ *
+ * Small payloads are copied into libzmq's message, which is cheaper than a reference that another
+ * thread gives back; from ZERO_COPY_BYTES on the buffer itself is handed over. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <zmq.h>
+
+#include "base/block.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "core/transport/transport.h"
+
+#define ZERO_COPY_BYTES 2048
+#define SOCKETS_MOST 8192 /* of all parents and children of a runtime */
+#define MONITORED                                                                                  \
+    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
+     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
+     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+
+typedef struct zmq_messaging {
+    mfi_messaging base; /* first member */
+    void *context;
+} zmq_messaging;
+
+typedef struct zmq_transport {
+    mfi_transport base; /* first member */
+    void *socket;
+    void *monitor;
+    int socket_fd;
+    int monitor_fd;
+    bool is_router;
+    bool binds;
+} zmq_transport;
+
+/* libzmq allows 1,023 sockets, and a parent has three, with the two of its monitor. It touches a
+ * table of them at its first socket, so there are no more than the descriptors allow parents. */
+static int most_sockets(void)
+{
+    struct rlimit files = {.rlim_cur = 0};
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur / 3 < ZMQ_MAX_SOCKETS_DFLT ? ZMQ_MAX_SOCKETS_DFLT
+           : files.rlim_cur / 3 < SOCKETS_MOST       ? (int)(files.rlim_cur / 3)
+                                                     : SOCKETS_MOST;
+}
+
+/* ---- Sending ---- */
+
+static mfi_io io_of_errno(int error_number)
+{
+    switch (error_number) {
+    case EAGAIN:
+        return MFI_IO_AGAIN;
+    case EHOSTUNREACH:
+        return MFI_IO_UNROUTABLE;
+    default:
+        return MFI_IO_FAILED;
+    }
+}
+
+/* One frame, without waiting; tried again when a signal came in between. */
+static int send_frame(void *socket, const void *data, size_t size, int flags)
+{
+    int result = 0;
+    do {
+        result = zmq_send(socket, data, size, ZMQ_DONTWAIT | flags);
+    } while (result < 0 && zmq_errno() == EINTR);
+    return result;
+}
+
+/* On libzmq's thread. */
+static void payload_sent(void *data, void *capacity)
+{
+    mfi_block_put(data, (size_t)(uintptr_t)capacity);
+}
+
+static int send_payload(zmq_transport *transport, mfi_buf *payload)
+{
+    if (payload->size < ZERO_COPY_BYTES) {
+        return send_frame(transport->socket, payload->data, payload->size, 0);
+    }
+    zmq_msg_t message;
+    size_t size = payload->size;
+    if (zmq_msg_init_data(&message, payload->data, size, payload_sent,
+                          (void *)(uintptr_t)payload->capacity) != 0) {
+        return -1;
+    }
+    payload->data = NULL; /* libzmq's from here on, whatever happens */
+    payload->size = 0;
+    payload->capacity = 0;
+    int result = 0;
+    do {
+        result = zmq_msg_send(&message, transport->socket, ZMQ_DONTWAIT);
+    } while (result < 0 && zmq_errno() == EINTR);
+    if (result < 0) {
+        (void)zmq_msg_close(&message);
+    }
+    return result;
+}
+
+static mfi_io transport_send(mfi_transport *base, const mfi_route *route, mfi_buf *payload)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    /* Only the first frame can meet a full queue or a lost peer: libzmq counts whole messages. */
+    if (transport->is_router &&
+        send_frame(transport->socket, route->bytes, route->size, ZMQ_SNDMORE) < 0) {
+        return io_of_errno(zmq_errno());
+    }
+    if (send_frame(transport->socket, "", 0, ZMQ_SNDMORE) < 0) {
+        return io_of_errno(zmq_errno());
+    }
+    if (send_payload(transport, payload) < 0) {
+        return MFI_IO_FAILED;
+    }
+    return MFI_IO_DONE;
+}
+
+/* ---- Receiving ---- */
+
+_Static_assert(sizeof(zmq_msg_t) <= MFI_MESSAGE_STORAGE, "a message of libzmq lies in ours");
+
+static zmq_msg_t *frame_of(mfi_message *message)
+{
+    return (zmq_msg_t *)(void *)message->storage;
+}
+
+static void release_message(mfi_message *message)
+{
+    (void)zmq_msg_close(frame_of(message));
+}
+
+/* What is in the frame becomes the message. */
+static void show_message(mfi_message *message)
+{
+    message->data = zmq_msg_data(frame_of(message));
+    message->size = zmq_msg_size(frame_of(message));
+    message->release = release_message;
+}
+
+static int receive_frame(zmq_msg_t *frame, void *socket)
+{
+    int result = 0;
+    do {
+        result = zmq_msg_recv(frame, socket, ZMQ_DONTWAIT);
+    } while (result < 0 && zmq_errno() == EINTR);
+    return result;
+}
+
+/* Reads the frames of a multipart message that nobody needs. */
+static void discard_rest(zmq_msg_t *frame, void *socket)
+{
+    while (zmq_msg_more(frame) != 0) {
+        (void)zmq_msg_close(frame);
+        (void)zmq_msg_init(frame);
+        if (receive_frame(frame, socket) < 0) {
+            break;
+        }
+    }
+}
+
+/* Takes the frames in front of the payload: identity (ROUTER) and delimiter. All frames of a
+ * message arrive together, so only the first receive can say "nothing there". */
+static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, zmq_msg_t *frame)
+{
+    if (receive_frame(frame, transport->socket) < 0) {
+        return zmq_errno() == EAGAIN ? MFI_IO_AGAIN : MFI_IO_FAILED;
+    }
+    if (transport->is_router) {
+        size_t size = zmq_msg_size(frame);
+        ret_route->size = size > sizeof ret_route->bytes ? 0 : (uint8_t)size;
+        memcpy(ret_route->bytes, zmq_msg_data(frame), ret_route->size);
+        if (zmq_msg_more(frame) == 0 || receive_frame(frame, transport->socket) < 0) {
+            return MFI_IO_MALFORMED;
+        }
+    }
+    if (zmq_msg_more(frame) == 0) {
+        return MFI_IO_MALFORMED; /* a payload without delimiter is lost on every peer */
+    }
+    return MFI_IO_DONE;
+}
+
+static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    zmq_msg_t front;
+    (void)zmq_msg_init(&front);
+    mfi_io io = receive_envelope(transport, ret_route, &front);
+    (void)zmq_msg_close(&front);
+    if (io != MFI_IO_DONE) {
+        return io;
+    }
+    zmq_msg_t *payload = frame_of(ret_message);
+    (void)zmq_msg_init(payload);
+    if (receive_frame(payload, transport->socket) < 0) {
+        (void)zmq_msg_close(payload);
+        return MFI_IO_MALFORMED;
+    }
+    if (zmq_msg_more(payload) != 0) { /* further frames are ignored, as all peers do */
+        zmq_msg_t rest;
+        (void)zmq_msg_init(&rest);
+        if (receive_frame(&rest, transport->socket) >= 0) {
+            discard_rest(&rest, transport->socket);
+        }
+        (void)zmq_msg_close(&rest);
+    }
+    show_message(ret_message);
+    return MFI_IO_DONE;
+}
+
+/* ---- Peer events, from the socket monitor ---- */
+
+static int transport_events_readiness(const mfi_transport *base)
+{
+    return ((const zmq_transport *)base)->monitor_fd;
+}
+
+static mfi_peer_event transport_next_event(mfi_transport *base)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    zmq_msg_t frame;
+    (void)zmq_msg_init(&frame);
+    mfi_peer_event event = MFI_PEER_NONE;
+    if (receive_frame(&frame, transport->monitor) >= 0) {
+        uint16_t number = 0; /* the first frame: event number, then a value */
+        if (zmq_msg_size(&frame) >= sizeof number) {
+            memcpy(&number, zmq_msg_data(&frame), sizeof number);
+        }
+        event = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? MFI_PEER_CONNECTED
+                : number == ZMQ_EVENT_DISCONNECTED      ? MFI_PEER_DISCONNECTED
+                                                        : MFI_PEER_HANDSHAKE_FAILED;
+        discard_rest(&frame, transport->monitor);
+    }
+    (void)zmq_msg_close(&frame);
+    return event;
+}
+
+static int transport_readiness(const mfi_transport *base)
+{
+    return ((const zmq_transport *)base)->socket_fd;
+}
+
+static bool transport_can_go_on(mfi_transport *base)
+{
+    const zmq_transport *transport = (const zmq_transport *)base;
+    int events = 0;
+    size_t size = sizeof events;
+    int result = 0;
+    do {
+        result = zmq_getsockopt(transport->socket, ZMQ_EVENTS, &events, &size);
+    } while (result != 0 && zmq_errno() == EINTR);
+    return result == 0 && (events & (ZMQ_POLLIN | ZMQ_POLLOUT)) != 0;
+}
+
+/* ---- Opening and closing ---- */
+
+static void transport_close(mfi_transport *base)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    if (transport->socket != NULL) {
+        (void)zmq_socket_monitor(transport->socket, NULL, 0);
+    }
+    if (transport->monitor != NULL) {
+        (void)zmq_close(transport->monitor);
+    }
+    if (transport->socket != NULL) {
+        /* The close itself comes later, on a thread of libzmq: the address is given back before. */
+        if (transport->binds && base->endpoint[0] != '\0') {
+            (void)zmq_unbind(transport->socket, base->endpoint);
+        }
+        (void)zmq_close(transport->socket);
+    }
+    free(transport);
+}
+
+static const mfi_transport_ops zmq_ops = {
+    .send = transport_send,
+    .receive = transport_receive,
+    .readiness = transport_readiness,
+    .can_go_on = transport_can_go_on,
+    .events_readiness = transport_events_readiness,
+    .next_event = transport_next_event,
+    .close = transport_close,
+};
+
+static int set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value);
+}
+
+static int set_options(zmq_transport *transport, const mfi_transport_options *options)
+{
+    void *socket = transport->socket;
+    int64_t max_bytes = (int64_t)options->max_message_bytes;
+    int failed = set_int(socket, ZMQ_LINGER, (int)options->linger_ms);
+    failed |= set_int(socket, ZMQ_SNDHWM, options->queue_messages);
+    failed |= set_int(socket, ZMQ_RCVHWM, options->queue_messages);
+    failed |= zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
+    /* A lost connection is tried again soon: the peer is on this machine. */
+    failed |= set_int(socket, ZMQ_RECONNECT_IVL, 20);
+    failed |= set_int(socket, ZMQ_RECONNECT_IVL_MAX, 1000);
+    if (transport->is_router) {
+        failed |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
+    } else if (!options->binds) {
+        /* Without a connection send says "again", so that calls stay where they can be kept. */
+        failed |= set_int(socket, ZMQ_IMMEDIATE, 1);
+    }
+    return failed;
+}
+
+/* The monitor speaks over an inproc pair. Its name is used once: libzmq gives a name back some time
+ * after the close, when a transport at the same address may be there already. */
+static int open_monitor(zmq_transport *transport, void *context)
+{
+    static _Atomic(uint64_t) count = 0;
+    char name[64];
+    (void)mfi_str_format(
+        name, sizeof name, "inproc://monitor-%llu",
+        (unsigned long long)atomic_fetch_add_explicit(&count, 1, memory_order_relaxed));
+    if (zmq_socket_monitor(transport->socket, name, MONITORED) != 0) {
+        return -1;
+    }
+    transport->monitor = zmq_socket(context, ZMQ_PAIR);
+    if (transport->monitor == NULL || set_int(transport->monitor, ZMQ_LINGER, 0) != 0 ||
+        zmq_connect(transport->monitor, name) != 0) {
+        return -1;
+    }
+    /* Its descriptor tells of events only from the first time on that there was none to read. */
+    (void)transport_next_event(&transport->base);
+    size_t size = sizeof transport->monitor_fd;
+    return zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &size);
+}
+
+static mf_status attach(zmq_transport *transport, const mfi_transport_options *options,
+                        mf_error *error)
+{
+    char endpoint[MFI_ENDPOINT_MAX];
+    if (options->port == 0) {
+        (void)mfi_str_format(endpoint, sizeof endpoint, "tcp://%s:*", options->address);
+    } else {
+        (void)mfi_str_format(endpoint, sizeof endpoint, "tcp://%s:%u", options->address,
+                             (unsigned)options->port);
+    }
+    int result = options->binds ? zmq_bind(transport->socket, endpoint)
+                                : zmq_connect(transport->socket, endpoint);
+    if (result != 0) {
+        int reason = zmq_errno();
+        mf_status code = reason == EADDRINUSE ? MF_ERR_ADDRESS_IN_USE
+                         : reason == EINVAL || reason == ENODEV || reason == EADDRNOTAVAIL
+                             ? MF_ERR_INVALID_ARGUMENT
+                             : MF_ERR_SYSTEM;
+        return mfi_fail(error, code, "cannot %s %s: %s", options->binds ? "bind" : "connect to",
+                        endpoint, zmq_strerror(reason));
+    }
+    size_t size = sizeof transport->base.endpoint;
+    if (zmq_getsockopt(transport->socket, ZMQ_LAST_ENDPOINT, transport->base.endpoint, &size) !=
+        0) {
+        return mfi_fail(error, MF_ERR_SYSTEM, "cannot read the endpoint of %s", endpoint);
+    }
+    return MF_OK;
+}
+
+static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transport,
+                          const mfi_transport_options *options, mf_error *error)
+{
+    mf_status status = MF_OK;
+    void *context = ((zmq_messaging *)messaging)->context;
+    zmq_transport *transport = calloc(1, sizeof *transport);
+    if (transport == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a socket");
+    }
+    transport->base.ops = &zmq_ops;
+    transport->is_router = options->is_child;
+    transport->binds = options->binds;
+    transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
+    size_t size = sizeof transport->socket_fd;
+    if (transport->socket == NULL || set_options(transport, options) != 0 ||
+        zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||
+        open_monitor(transport, context) != 0) {
+        int reason = zmq_errno();
+        status =
+            reason == EMFILE
+                ? mfi_fail(error, MF_ERR_LIMIT,
+                           "cannot open a socket: this runtime may have %d, and no more file "
+                           "descriptors than RLIMIT_NOFILE allows",
+                           zmq_ctx_get(context, ZMQ_MAX_SOCKETS))
+                : mfi_fail(error, MF_ERR_SYSTEM, "cannot open a socket: %s", zmq_strerror(reason));
+        goto out;
+    }
+    status = attach(transport, options, error);
+    if (status == MF_OK) {
+        *ret_transport = &transport->base;
+        transport = NULL;
+    }
+out:
+    if (transport != NULL) {
+        transport_close(&transport->base);
+    }
+    return status;
+}
+
+/* ---- What all sockets share ---- */
+
+static void zmq_destroy(mfi_messaging *messaging)
+{
+    void *context = ((zmq_messaging *)messaging)->context;
+    while (zmq_ctx_term(context) != 0 && zmq_errno() == EINTR) {
+    }
+    free(messaging);
+}
+
+mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *error)
+{
+    zmq_messaging *messaging = calloc(1, sizeof *messaging);
+    void *context = messaging != NULL ? zmq_ctx_new() : NULL;
+    if (context == NULL) {
+        free(messaging);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the messaging context");
+    }
+    /* A forgotten socket must never hang the program's exit. */
+    (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
+    (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, most_sockets());
+    messaging->base = (mfi_messaging){.open = zmq_open, .destroy = zmq_destroy};
+    messaging->context = context;
+    *ret_messaging = &messaging->base;
+    return MF_OK;
+}

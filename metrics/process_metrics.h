@@ -1,0 +1,11 @@
+/* The standard process_* families, read from /proc/self before each collection. */
+#ifndef MFI_METRICS_PROCESS_METRICS_H
+#define MFI_METRICS_PROCESS_METRICS_H
+
+#include <multifrost/error.h>
+#include <multifrost/metrics.h>
+
+/* Adds the families; what cannot be read on this system is left out. */
+mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error);
+
+#endif

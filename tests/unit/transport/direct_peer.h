@@ -1,0 +1,107 @@
+/* Transports that a test drives on its own thread, and peers that are nothing but a TCP socket.
+ *
+ * All ends that are open are driven whenever one of these functions waits, but for deaf ones. */
+#ifndef DIRECT_PEER_H
+#define DIRECT_PEER_H
+
+#include "core/transport/transport.h"
+#include "mf_test.h"
+
+#define PATIENCE_MS 10000
+
+/* ---- Ends: transports ---- */
+
+typedef struct got {
+    struct got *next;
+    mfi_route route;
+    size_t size;
+    uint8_t bytes[];
+} got;
+
+typedef struct end {
+    mfi_transport *transport;
+    bool is_child;
+    bool is_deaf;        /* nobody drives it */
+    got *first, **last;  /* what it received and nobody took yet */
+    size_t count;        /* of those */
+    unsigned events[4];  /* of each kind so far */
+    unsigned malformed;  /* MFI_IO_MALFORMED so far */
+    mfi_route last_peer; /* who sent the last message */
+} end;
+
+mfi_messaging *messaging_of(bool is_zmq);
+/* A parent or child that binds, or connects, to that port of 127.0.0.1. */
+mfi_transport_options end_options(bool is_child, bool binds, uint16_t port);
+void end_open(end *to, mfi_messaging *messaging, const mfi_transport_options *options);
+void end_close(end *from); /* also one that is closed */
+uint16_t end_port(const end *from);
+
+/* One turn: reads from all ends; if nothing came, waits until one of them has something, or fd
+ * (unless it is -1) is ready for `events`, or the time is over. */
+void turn(int fd, short events, int timeout_ms);
+
+/* Once. The payload is `size` bytes that only this number has, the number first if there is room.
+ */
+mfi_io try_send(end *from, const mfi_route *to, uint32_t number, size_t size);
+/* Waits until it can be sent. */
+void send_numbered(end *from, const mfi_route *to, uint32_t number, size_t size);
+/* Waits for the next message, and checks that it is that one. */
+void expect_numbered(end *at, uint32_t number, size_t size);
+/* There and back. */
+void exchange(end *parent, end *child, uint32_t number, size_t size);
+/* Waits until that many events of that kind have come in all. */
+void expect_events(end *at, mfi_peer_event event, unsigned count);
+bool wait_for_count(end *at, size_t count); /* of messages that nobody took */
+void drop_messages(end *at);
+bool is_quiet(const end *at); /* nothing wakes who drives it */
+
+/* The kernel keeps but little for the connections that this process has by now, whatever the
+ * machine is set to: less than NARROW_BYTES from one side to the other. */
+#define NARROW_BYTES ((size_t)1024 * 1024)
+void narrow_sockets(void);
+
+/* Bytes of the heap; none under a sanitizer, which has its own. */
+size_t heap_bytes(void);
+
+/* Somewhere for parents, who have one place to send to. */
+extern const mfi_route nowhere;
+
+/* ---- A child, and a parent that is connected to it ---- */
+
+typedef struct few {
+    mfi_messaging *messaging;
+    end child, parent;
+} few;
+
+void few_open(few *to);
+void few_close(few *from);
+void few_another_parent(few *at, end *ret_parent);
+int few_connect_raw(few *at); /* past its handshake */
+
+/* ---- Raw peers ---- */
+
+#define GREETING "\xFF\0\0\0\0\0\0\0\1\x7F"
+#define ZEROS_16 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define NULL_MECHANISM GREETING "\3\1NULL" ZEROS_16 ZEROS_16 ZEROS_16
+#define READY_DEALER "\4\x1C\5READY\13Socket-Type\0\0\0\6DEALER"
+
+#define RAW_BYTES(text) (text), sizeof(text) - 1
+
+int raw_connect(uint16_t port);
+int raw_listen(uint16_t *ret_port);
+int raw_accept(int listener); /* waits for it */
+/* Waits until it is written. */
+void raw_send(int fd, const void *bytes, size_t size);
+void raw_greet(int fd); /* greeting alone */
+void raw_ready(int fd, const char *socket_type);
+/* Waits for that many bytes. */
+void raw_read(int fd, uint8_t *bytes, size_t size);
+/* Greets, says READY and reads what the other side says. */
+void raw_handshake(int fd, const char *socket_type);
+void raw_expect(int fd, const void *bytes, size_t size);
+/* Waits until the other side has closed the connection; what comes before is read. */
+bool raw_is_dropped(int fd);
+/* The descriptor at the other end of it, which is this process's too. */
+int raw_other_end(int fd);
+
+#endif
