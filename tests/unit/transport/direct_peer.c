@@ -38,7 +38,7 @@ mfi_transport_options end_options(bool is_child, bool binds, uint16_t port)
                                    .port = port,
                                    .max_message_bytes = (size_t)8 * 1024 * 1024,
                                    .queue_messages = 1000,
-                                   .linger_ms = 5000};
+                                   .linger_ms = MF_TIMEOUT_INFINITE};
 }
 
 void end_open(end *to, mfi_messaging *messaging, const mfi_transport_options *options)
@@ -175,6 +175,16 @@ bool is_quiet(const end *at)
 {
     struct pollfd fd = {at->transport->ops->readiness(at->transport), POLLIN, 0};
     return poll(&fd, 1, 0) == 0;
+}
+
+static bool quiet_now(const void *data)
+{
+    return is_quiet(data);
+}
+
+bool gets_quiet(end *at)
+{
+    return wait_until(quiet_now, at);
 }
 
 void narrow_sockets(void)
@@ -324,16 +334,24 @@ int raw_connect(uint16_t port)
     return fd;
 }
 
-int raw_listen(uint16_t *ret_port)
+int raw_hold_port(uint16_t *ret_port)
 {
+    static const int yes = 1;
     struct sockaddr_in at = {.sin_family = AF_INET};
     socklen_t size = sizeof at;
     int fd = raw_socket();
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    mf_check_int(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
     mf_check_int(bind(fd, (struct sockaddr *)&at, size), 0);
-    mf_check_int(listen(fd, 8), 0);
     mf_check_int(getsockname(fd, (struct sockaddr *)&at, &size), 0);
     *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+int raw_listen(uint16_t *ret_port)
+{
+    int fd = raw_hold_port(ret_port);
+    mf_check_int(listen(fd, 8), 0);
     return fd;
 }
 

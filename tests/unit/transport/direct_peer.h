@@ -30,7 +30,8 @@ typedef struct end {
 } end;
 
 mfi_messaging *messaging_of(bool is_zmq);
-/* A parent or child that binds, or connects, to that port of 127.0.0.1. */
+/* A parent or child that binds, or connects, to that port of 127.0.0.1. What it has left to send
+ * when it is closed is sent, however long that takes. */
 mfi_transport_options end_options(bool is_child, bool binds, uint16_t port);
 void end_open(end *to, mfi_messaging *messaging, const mfi_transport_options *options);
 void end_close(end *from); /* also one that is closed */
@@ -54,6 +55,8 @@ void expect_events(end *at, mfi_peer_event event, unsigned count);
 bool wait_for_count(end *at, size_t count); /* of messages that nobody took */
 void drop_messages(end *at);
 bool is_quiet(const end *at); /* nothing wakes who drives it */
+/* Drives all ends until nothing wakes who drives that one; false if something does for ever. */
+bool gets_quiet(end *at);
 
 /* The kernel keeps but little for the connections that this process has by now, whatever the
  * machine is set to: less than NARROW_BYTES from one side to the other. */
@@ -88,6 +91,9 @@ int few_connect_raw(few *at); /* past its handshake */
 #define RAW_BYTES(text) (text), sizeof(text) - 1
 
 int raw_connect(uint16_t port);
+/* A port at which nobody listens. While the descriptor is open the kernel gives it to nobody, but a
+ * transport that asks for it may bind it. */
+int raw_hold_port(uint16_t *ret_port);
 int raw_listen(uint16_t *ret_port);
 int raw_accept(int listener); /* waits for it */
 /* Waits until it is written. */

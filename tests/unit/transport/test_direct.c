@@ -1,10 +1,14 @@
 /* The transport that speaks ZMTP itself, against itself, libzmq, and peers scripted byte by byte:
  * what is exchanged. */
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <zmq.h>
+
+#include <multifrost/runtime.h>
 
 #include "direct_peer.h"
 
@@ -373,11 +377,13 @@ static void test_a_libzmq_dealer_with_options(void)
     few at;
     int none = 0;
     int beat_ms = 5;
+    int patience_ms = 3600000; /* else 5: a thread that does not run for so long would be gone */
     few_open(&at);
     void *context = zmq_ctx_new();
     void *socket = zmq_socket(context, ZMQ_DEALER);
     (void)zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
     (void)zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &beat_ms, sizeof beat_ms);
+    (void)zmq_setsockopt(socket, ZMQ_HEARTBEAT_TIMEOUT, &patience_ms, sizeof patience_ms);
     mf_check_int(zmq_setsockopt(socket, ZMQ_ROUTING_ID, "me", 2), 0);
     mf_check_int(zmq_connect(socket, at.child.transport->endpoint), 0);
     send_frame(socket, "", ZMQ_SNDMORE);
@@ -398,6 +404,41 @@ static void test_a_libzmq_dealer_with_options(void)
     few_close(&at);
 }
 
+/* ---- Which transport ---- */
+
+static void test_the_word_for_the_transport(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    const char *before = getenv("COMLINK_TRANSPORT");
+    char kept[64];
+    (void)snprintf(kept, sizeof kept, "%s", before != NULL ? before : "");
+    (void)setenv("COMLINK_TRANSPORT", "pigeon", 1);
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "COMLINK_TRANSPORT");
+    mf_check_contains(error.message, "pigeon");
+    options.transport = MF_TRANSPORT_DIRECT; /* the option is asked first */
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+    mf_runtime_destroy(runtime);
+    runtime = NULL;
+    options.transport = (mf_transport)77;
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "77");
+    mf_check(runtime == NULL);
+    for (int i = 0; i < 3; i++) {
+        static const char *const words[] = {"", "direct", "libzmq"};
+        (void)setenv("COMLINK_TRANSPORT", words[i], 1);
+        mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
+        mf_runtime_destroy(runtime);
+    }
+    if (before != NULL) {
+        (void)setenv("COMLINK_TRANSPORT", kept, 1);
+    } else {
+        (void)unsetenv("COMLINK_TRANSPORT");
+    }
+}
+
 static const mf_test tests[] = {
     {"direct__a_parent_connects_to_a_child", test_parent_connects},
     {"direct__a_child_connects_to_a_parent", test_parent_binds},
@@ -416,5 +457,6 @@ static const mf_test tests[] = {
     {"direct__further_frames_are_ignored", test_further_frames_are_ignored},
     {"direct__ping_is_answered", test_ping_is_answered},
     {"direct__a_libzmq_dealer_with_options", test_a_libzmq_dealer_with_options},
+    {"direct__the_word_for_the_transport", test_the_word_for_the_transport},
 };
 MF_TEST_MAIN(tests)
