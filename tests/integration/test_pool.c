@@ -1,6 +1,5 @@
 /* Pools of real workers: who gets a call, what happens when members go, and what is shown. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +8,9 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
-static mf_parent_options worker_options(mf_runtime *runtime)
+static mf_parent_options member_options(mf_runtime *runtime)
 {
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.runtime = runtime;
@@ -20,26 +20,32 @@ static mf_parent_options worker_options(mf_runtime *runtime)
     return options;
 }
 
-static mf_pool *make_pool(mf_runtime *runtime, int32_t workers)
+/* With a drain timeout of 0 the default, which is longer than any call of a test that drains. */
+static mf_pool *make_pool(mf_runtime *runtime, int32_t workers, int64_t drain_timeout_ms)
 {
     mf_pool *pool = NULL;
     mf_error error = MF_ERROR_INIT;
-    mf_parent_options parent = worker_options(runtime);
+    mf_parent_options parent = member_options(runtime);
     mf_pool_options options = MF_POOL_OPTIONS_INIT;
     options.parent = &parent;
     options.workers = workers;
-    options.drain_timeout_ms = 100;
+    options.drain_timeout_ms = drain_timeout_ms;
     mf_check_int(mf_pool_create(&pool, &options, &error), MF_OK);
     mf_check_str(error.message, "");
     return pool;
 }
 
-static mf_pool *start_pool(mf_runtime *runtime, int32_t workers)
+static void start_members(mf_pool *pool)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_pool *pool = make_pool(runtime, workers);
     mf_check_int(mf_pool_start(pool, &error), MF_OK);
     mf_check_str(error.message, "");
+}
+
+static mf_pool *start_pool(mf_runtime *runtime, int32_t workers)
+{
+    mf_pool *pool = make_pool(runtime, workers, 0);
+    start_members(pool);
     return pool;
 }
 
@@ -69,8 +75,8 @@ static bool is_down(void *parent)
 static void kill_member(mf_pool *pool, uint32_t index)
 {
     mf_parent *member = mf_pool_member(pool, index);
-    mf_check_int(kill((pid_t)mf_parent_pid(member), SIGKILL), 0);
-    mf_check(mf_test_until(is_down, member, 5000));
+    kill_worker(member);
+    mf_check(mf_test_until(is_down, member, 20000));
 }
 
 /* ---- Who gets a call ---- */
@@ -96,7 +102,7 @@ static void test_busy_member_gets_fewer(void)
     mf_future *busy[4];
     mf_pool *pool = start_pool(NULL, 2);
     for (size_t i = 0; i < 4; i++) {
-        mf_check_int(mf_call_future(mf_pool_member(pool, 0), "sleep_ms", MF_ARGS(2000), NULL,
+        mf_check_int(mf_call_future(mf_pool_member(pool, 0), "sleep_ms", MF_ARGS(TOO_LONG_MS), NULL,
                                     &busy[i], &error),
                      MF_OK);
     }
@@ -105,7 +111,7 @@ static void test_busy_member_gets_fewer(void)
     mf_check_int(calls_of(pool, 0), 0);
     mf_check_int(mf_pool_stop(pool, &error), MF_OK);
     for (size_t i = 0; i < 4; i++) {
-        mf_check_int(mf_future_wait(busy[i], 5000, NULL, &error), MF_ERR_CANCELLED);
+        mf_check_int(mf_future_wait(busy[i], 20000, NULL, &error), MF_ERR_CANCELLED);
         mf_future_destroy(busy[i]);
     }
     mf_pool_destroy(pool);
@@ -147,39 +153,68 @@ static void test_asynchronous_calls(void)
 /* ---- Members that go ---- */
 
 typedef struct killer {
+    mf_runtime *runtime;
     mf_pool *pool;
+    double sent_before;
     int killed;
 } killer;
 
-/* Kills the worker that has a call, whichever it is. */
-static bool kill_the_busy_one(void *data)
+/* How many calls went out to all members. */
+static double sent_calls(mf_runtime *runtime)
 {
-    killer *at = data;
-    for (uint32_t i = 0; i < mf_pool_size(at->pool); i++) {
-        mf_parent_stats stats = MF_PARENT_STATS_INIT;
-        mf_parent *member = mf_pool_member(at->pool, i);
-        if (mf_parent_read_stats(member, &stats, NULL) == MF_OK && stats.calls_in_flight > 0) {
-            at->killed += kill((pid_t)mf_parent_pid(member), SIGKILL) == 0;
-            return true;
-        }
+    char *text = NULL;
+    size_t length = 0;
+    double sum = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(runtime), MF_METRICS_PROMETHEUS_TEXT, &text,
+                                   &length, NULL),
+                 MF_OK);
+    for (const char *at = text;
+         at != NULL && (at = strstr(at, "direction=\"sent\",type=\"call\"}")); at++) {
+        sum += strtod(strchr(at, '}') + 1, NULL);
     }
-    return false;
+    free(text);
+    return sum;
 }
 
-static void *run_killer(void *data)
+static bool call_was_sent(void *data)
 {
-    (void)mf_test_until(kill_the_busy_one, data, 5000);
+    const killer *at = data;
+    return sent_calls(at->runtime) > at->sent_before;
+}
+
+/* All members stand still: kills the one that was sent the call, and lets the others go on. */
+static void *kill_the_busy_one(void *data)
+{
+    killer *at = data;
+    mf_check(mf_test_until(call_was_sent, at, 20000));
+    for (uint32_t i = 0; i < mf_pool_size(at->pool) && at->killed == 0; i++) {
+        mf_parent *member = mf_pool_member(at->pool, i);
+        if (is_ready(member) && stats_of(member).calls_in_flight > 0) {
+            kill_member(at->pool, i);
+            at->killed++;
+        }
+    }
+    for (uint32_t i = 0; i < mf_pool_size(at->pool); i++) {
+        if (is_ready(mf_pool_member(at->pool, i))) {
+            continue_worker(mf_pool_member(at->pool, i));
+        }
+    }
     return NULL;
 }
 
-static mf_status call_and_kill(mf_pool *pool, bool idempotent, mf_error *error)
+static mf_status call_and_kill(mf_runtime *runtime, mf_pool *pool, bool idempotent, mf_error *error)
 {
     pthread_t thread;
-    killer at = {.pool = pool};
+    killer at = {.runtime = runtime, .pool = pool, .sent_before = sent_calls(runtime)};
     mf_call_options options = MF_CALL_OPTIONS_INIT;
     options.idempotent = idempotent;
-    pthread_create(&thread, NULL, run_killer, &at);
-    mf_status status = mf_pool_call_with(pool, "sleep_ms", MF_ARGS(300), &options, NULL, error);
+    for (uint32_t i = 0; i < mf_pool_size(pool); i++) {
+        if (is_ready(mf_pool_member(pool, i))) {
+            stop_worker(mf_pool_member(pool, i));
+        }
+    }
+    pthread_create(&thread, NULL, kill_the_busy_one, &at);
+    mf_status status = mf_pool_call_with(pool, "sleep_ms", MF_ARGS(1), &options, NULL, error);
     pthread_join(thread, NULL);
     mf_check_int(at.killed, 1);
     return status;
@@ -188,14 +223,17 @@ static mf_status call_and_kill(mf_pool *pool, bool idempotent, mf_error *error)
 static void test_fails_over(void)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_pool *pool = start_pool(NULL, 3);
-    mf_check_int(call_and_kill(pool, true, &error), MF_OK);
+    mf_runtime *runtime = NULL;
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
+    mf_pool *pool = start_pool(runtime, 3);
+    mf_check_int(call_and_kill(runtime, pool, true, &error), MF_OK);
     mf_check_str(error.message, "");
     call_times(pool, 20); /* none goes to the one that is down */
-    mf_check_int(call_and_kill(pool, false, &error), MF_ERR_WORKER_EXITED);
+    mf_check_int(call_and_kill(runtime, pool, false, &error), MF_ERR_WORKER_EXITED);
     mf_check_contains(error.message, "SIGKILL");
     call_times(pool, 20);
     mf_pool_destroy(pool);
+    mf_runtime_destroy(runtime);
 }
 
 static void test_full_member_is_passed_over(void)
@@ -203,15 +241,16 @@ static void test_full_member_is_passed_over(void)
     mf_error error = MF_ERROR_INIT;
     mf_future *busy[2];
     mf_pool *pool = NULL;
-    mf_parent_options parent = worker_options(NULL);
+    mf_parent_options parent = member_options(NULL);
     mf_pool_options options = MF_POOL_OPTIONS_INIT;
     parent.max_in_flight = 1;
     options.parent = &parent;
     mf_check_int(mf_pool_create(&pool, &options, &error), MF_OK);
     mf_check_int(mf_pool_start(pool, &error), MF_OK);
     for (size_t i = 0; i < 2; i++) {
-        mf_check_int(mf_pool_call_future(pool, "sleep_ms", MF_ARGS(2000), NULL, &busy[i], &error),
-                     MF_OK);
+        mf_check_int(
+            mf_pool_call_future(pool, "sleep_ms", MF_ARGS(TOO_LONG_MS), NULL, &busy[i], &error),
+            MF_OK);
     }
     mf_check_int(mf_pool_call(pool, "add", MF_ARGS(1, 2), NULL, &error), MF_ERR_TOO_MANY_CALLS);
     mf_check_int(calls_of(pool, 0), 1); /* each was asked once */
@@ -252,10 +291,11 @@ static void test_drain_gives_up(void)
 {
     mf_error error = MF_ERROR_INIT;
     mf_future *future = NULL;
-    mf_pool *pool = start_pool(NULL, 2);
-    mf_check_int(
-        mf_call_future(mf_pool_member(pool, 0), "sleep_ms", MF_ARGS(2000), NULL, &future, &error),
-        MF_OK);
+    mf_pool *pool = make_pool(NULL, 2, 100);
+    start_members(pool);
+    mf_check_int(mf_call_future(mf_pool_member(pool, 0), "sleep_ms", MF_ARGS(TOO_LONG_MS), NULL,
+                                &future, &error),
+                 MF_OK);
     mf_check_int(mf_pool_drain(pool, 0, &error), MF_ERR_TIMEOUT);
     mf_check_contains(error.message, "'math-0' has 1 calls in flight after draining for 100 ms");
     call_times(pool, 20); /* it stays out */
@@ -319,7 +359,7 @@ static void test_health_and_metrics(void)
     mf_error error = MF_ERROR_INIT;
     mf_runtime *runtime = NULL;
     mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
-    mf_pool *pool = make_pool(runtime, 2);
+    mf_pool *pool = make_pool(runtime, 2, 0);
     check_health(runtime, MF_HEALTH_FAIL, 0, "worker math-0 was not started");
     check_metric(runtime, "multifrost_pool_workers{target=\"math\",state=\"down\"} 2\n");
     mf_check_int(mf_pool_start(pool, &error), MF_OK);
@@ -391,7 +431,7 @@ static void test_log_names_members(void)
         MF_OK);
     mf_pool *pool = start_pool(runtime, 3);
     mf_check_int(mf_pool_drain(pool, 2, &error), MF_OK);
-    mf_check_int(call_and_kill(pool, true, &error), MF_OK);
+    mf_check_int(call_and_kill(runtime, pool, true, &error), MF_OK);
     mf_pool_destroy(pool);
     mf_check(mf_log_flush(mf_runtime_logger(runtime), 5000));
     mf_runtime_destroy(runtime);

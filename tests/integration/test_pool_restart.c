@@ -1,6 +1,5 @@
 /* Pools that start, and that restart their workers while calls go on. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@ static mf_parent_options member_options(void)
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.program = mf_test_build_path("tests/conformance/conformance_child");
     options.target = "math";
-    options.stop_timeout_ms = 2000;
+    options.stop_timeout_ms = 20000; /* so long calls of a lone worker are waited for */
     return options;
 }
 
@@ -228,11 +227,11 @@ static void test_rolling_restart_fails_no_call(void)
         before[i] = mf_parent_pid(mf_pool_member(pool, i));
     }
     start_load(&load, pool);
-    mf_check(mf_test_until(has_called, &load.at, 5000));
+    mf_check(mf_test_until(has_called, &load.at, 20000));
     mf_check_int(mf_pool_rolling_restart(pool, &error), MF_OK);
     mf_check_str(error.message, "");
     load.at.calls = 0;
-    mf_check(mf_test_until(has_called, &load.at, 5000));
+    mf_check(mf_test_until(has_called, &load.at, 20000));
     end_load(&load);
     for (uint32_t i = 0; i < MEMBERS; i++) {
         mf_parent_stats stats = MF_PARENT_STATS_INIT;
@@ -254,7 +253,7 @@ static void test_lone_worker_keeps_its_callers(void)
     mf_pool *pool = start_pool(1);
     int64_t before = mf_parent_pid(mf_pool_member(pool, 0));
     start_load(&load, pool);
-    mf_check(mf_test_until(has_called, &load.at, 5000));
+    mf_check(mf_test_until(has_called, &load.at, 20000));
     mf_check_int(mf_pool_rolling_restart(pool, &error), MF_OK);
     end_load(&load);
     mf_check(mf_parent_pid(mf_pool_member(pool, 0)) != before);
@@ -289,30 +288,45 @@ static void test_only_one_at_a_time(void)
     mf_pool *pool = start_pool(2);
     restart_thread at = {.pool = pool, .first_pid = mf_parent_pid(mf_pool_member(pool, 0))};
     /* The second waits for this call, so that the restart surely goes on when we look. */
-    mf_check_int(
-        mf_call_future(mf_pool_member(pool, 1), "sleep_ms", MF_ARGS(500), NULL, &future, &error),
-        MF_OK);
+    stop_worker(mf_pool_member(pool, 1));
+    mf_check_int(mf_call_future(mf_pool_member(pool, 1), "ping", MF_NO_ARGS, NULL, &future, &error),
+                 MF_OK);
     pthread_create(&thread, NULL, run_restart, &at);
-    mf_check(mf_test_until(first_is_new, &at, 5000));
+    mf_check(mf_test_until(first_is_new, &at, 20000));
     mf_check_int(mf_pool_rolling_restart(pool, &error), MF_ERR_STATE);
     mf_check_contains(error.message, "'math' is being restarted already");
+    continue_worker(mf_pool_member(pool, 1));
     pthread_join(thread, NULL);
     mf_check_int(at.status, MF_OK);
-    mf_check_int(mf_future_wait(future, 5000, NULL, &error), MF_OK);
+    mf_check_int(mf_future_wait(future, 20000, NULL, &error), MF_OK);
     mf_future_destroy(future);
     mf_check_int(mf_pool_rolling_restart(pool, &error), MF_OK);
     mf_pool_destroy(pool);
 }
 
-static bool is_not_ready(void *parent)
+/* Calls wait when all are away. */
+static void test_automatic_restart(void)
 {
-    return !is_ready(parent);
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options parent = member_options();
+    parent.auto_restart = true;
+    parent.restart_backoff_ms = 400;
+    mf_pool *pool = make_pool(&parent, 2, 0);
+    mf_check_int(mf_pool_start(pool, &error), MF_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        kill_worker(mf_pool_member(pool, i));
+    }
+    mf_check_int(mf_pool_call(pool, "add", MF_ARGS(1, 2), NULL, &error), MF_OK); /* it waits */
+    for (uint32_t i = 0; i < 2; i++) {
+        mf_check(mf_test_until(is_ready, mf_pool_member(pool, i), 20000));
+        mf_check_int(stats_of(mf_pool_member(pool, i)).restarts, 1);
+    }
+    mf_pool_destroy(pool);
 }
 
 static bool awaits_restart(void *parent)
 {
-    mf_parent_stats stats = MF_PARENT_STATS_INIT;
-    return mf_parent_read_stats(parent, &stats, NULL) == MF_OK && stats.restart_in_ms > 0;
+    return stats_of(parent).restart_in_ms > 0;
 }
 
 static void find_output(const mf_health_row *row, void *user_data)
@@ -322,8 +336,7 @@ static void find_output(const mf_health_row *row, void *user_data)
     }
 }
 
-/* Calls wait when all are away; health tells when the next start is. */
-static void test_automatic_restart(void)
+static void test_health_tells_the_next_start(void)
 {
     char output[256] = "";
     mf_error error = MF_ERROR_INIT;
@@ -332,22 +345,11 @@ static void test_automatic_restart(void)
     const mf_probe *probe = mf_runtime_probe(runtime);
     mf_parent_options parent = member_options();
     parent.runtime = runtime;
-    parent.auto_restart = true;
-    parent.restart_backoff_ms = 400;
+    restart_by_hand_only(&parent);
     mf_pool *pool = make_pool(&parent, 2, 0);
     mf_check_int(mf_pool_start(pool, &error), MF_OK);
-    for (uint32_t i = 0; i < 2; i++) {
-        mf_check_int(kill((pid_t)mf_parent_pid(mf_pool_member(pool, i)), SIGKILL), 0);
-    }
-    for (uint32_t i = 0; i < 2; i++) {
-        mf_check(mf_test_until(is_not_ready, mf_pool_member(pool, i), 5000));
-    }
-    mf_check_int(mf_pool_call(pool, "add", MF_ARGS(1, 2), NULL, &error), MF_OK); /* it waits */
-    for (uint32_t i = 0; i < 2; i++) {
-        mf_check(mf_test_until(is_ready, mf_pool_member(pool, i), 5000));
-    }
-    mf_check_int(kill((pid_t)mf_parent_pid(mf_pool_member(pool, 1)), SIGKILL), 0);
-    mf_check(mf_test_until(awaits_restart, mf_pool_member(pool, 1), 5000));
+    kill_worker(mf_pool_member(pool, 1));
+    mf_check(mf_test_until(awaits_restart, mf_pool_member(pool, 1), 20000));
     probe->visit_health(probe->self, find_output, output);
     mf_check_contains(output, "worker math-1 was killed by signal 9 (SIGKILL), restart in ");
     mf_pool_destroy(pool);
@@ -384,12 +386,14 @@ static void test_resume_ends_a_drain(void)
     mf_future *future = NULL;
     pthread_t thread;
     unwanted_drain at = {.pool = start_pool(2)};
-    mf_check_int(mf_call_future(mf_pool_member(at.pool, 0), "sleep_ms", MF_ARGS(60000), NULL,
-                                &future, &error),
-                 MF_OK);
+    stop_worker(mf_pool_member(at.pool, 0));
+    mf_check_int(
+        mf_call_future(mf_pool_member(at.pool, 0), "ping", MF_NO_ARGS, NULL, &future, &error),
+        MF_OK);
     mf_check_int(pthread_create(&thread, NULL, drain_first, &at), 0);
-    mf_check(mf_test_until(resume_ends_it, &at, 10000));
+    mf_check(mf_test_until(resume_ends_it, &at, 20000));
     mf_future_cancel(future);
+    continue_worker(mf_pool_member(at.pool, 0));
     mf_check_int(pthread_join(thread, NULL), 0);
     mf_pool_destroy(at.pool);
     mf_future_destroy(future);
@@ -403,6 +407,7 @@ static const mf_test tests[] = {
     {"rolling__restart_under_load_fails_no_call", test_rolling_restart_fails_no_call},
     {"rolling__calls_of_a_lone_worker_wait_for_the_new_one", test_lone_worker_keeps_its_callers},
     {"rolling__only_one_restart_at_a_time", test_only_one_at_a_time},
-    {"restart__is_told_and_waited_for", test_automatic_restart},
+    {"restart__is_waited_for", test_automatic_restart},
+    {"restart__is_told_by_health", test_health_tells_the_next_start},
 };
 MF_TEST_MAIN(tests)

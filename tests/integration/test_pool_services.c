@@ -43,6 +43,7 @@ static mf_pool *start_pool(void)
     mf_pool_options options = MF_POOL_OPTIONS_INIT;
     (void)snprintf(directory, sizeof directory, "%s/.multifrost", mf_test_temp_dir());
     parent.registry_directory = directory;
+    parent.discovery_timeout_ms = 20000; /* they are on their way */
     options.parent = &parent;
     options.service_ids = names;
     mf_check_int(mf_pool_create(&pool, &options, &error), MF_OK);

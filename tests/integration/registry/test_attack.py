@@ -4,7 +4,7 @@ killed. What must hold all the time:
 - a process that has registered and is alive finds its own entry (the peers look themselves);
 - once a writer in C that began after a process had died is through, the dead one's entry is gone;
 - the file can be read at every moment;
-- no operation in C takes longer than its ten seconds for the locks, and a little for the rest;
+- an operation in C that gives up has waited for the locks for its ten seconds;
 - Python's locks, which nobody but C ever breaks, do not stop the family: when the killing is over
   everybody gets through once more.
 """
@@ -25,7 +25,7 @@ C_PEER = os.path.join(BUILD, "tests", "registry_peer")
 PYTHON = [sys.executable, "-ES", os.path.join(HERE, "peer.py")]
 SECONDS = float(os.environ.get("MF_ATTACK_SECONDS", "5"))
 EACH = 20
-MOST_NS = 11_000_000_000
+LOCK_NS = 10_000_000_000
 CALM_SECONDS = 90
 
 
@@ -122,6 +122,8 @@ class Attack(unittest.TestCase):
             self.slowest_ns = max(self.slowest_ns, ended - begun)
             if result == "ok":
                 self.check_dead(begun)
+            elif ended - begun < LOCK_NS:
+                self.faults.append(f"{peer.name}: {line}: it gave up too early")
 
     def listen(self, seconds):
         deadline = time.monotonic() + seconds
@@ -167,10 +169,14 @@ class Attack(unittest.TestCase):
             self.counts["locks left"] += 1
         # else it did not get the lock in its ten seconds: there are others
 
+    def was_enough(self):
+        return self.counts["kills"] > SECONDS and self.counts["locks left"] > 0
+
     def attack(self):
+        """For a while, and until enough has happened."""
         deadline = time.monotonic() + SECONDS
         next_lock = 0
-        while time.monotonic() < deadline and not self.faults:
+        while not self.faults and (time.monotonic() < deadline or not self.was_enough()):
             self.listen(self.random.random() * 0.1)
             self.kill_somebody()
             if time.monotonic() >= next_lock:
@@ -221,9 +227,7 @@ class Attack(unittest.TestCase):
         self.assertEqual(torn, b"")
         self.assertEqual(self.faults, [])
         self.assertEqual([p.name for p in self.peers.values() if not p.process.stdout.closed], [])
-        self.assertLess(self.slowest_ns, MOST_NS)
-        self.assertGreater(self.counts["locks left"], 0)
-        self.assertGreater(self.counts["kills"], SECONDS)
+        self.assertTrue(self.was_enough())
         self.assert_clean()
 
     def assert_clean(self):
