@@ -25,6 +25,14 @@ def processes_with(text):
     return found
 
 
+def wait_until(condition, seconds):
+    """Whether the condition comes true in that time."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
 class ParentTest(unittest.TestCase):
     def test_calls(self):
         with LineParent("/usr/bin/python3", WORKER) as parent:
@@ -81,23 +89,24 @@ class ParentTest(unittest.TestCase):
 
     @staticmethod
     def is_worker_of(pid, ancestor):
-        """Whether the process is a grandchild: its parent is the helper, whose parent is ours."""
+        """Whether the process is a grandchild: its parent is the helper, whose parent is ours. A
+        process of another test may end meanwhile."""
 
         def parent_of(child):
             with open(f"/proc/{child}/stat", encoding="utf-8") as file:
                 return int(file.read().rpartition(")")[2].split()[1])
 
-        return parent_of(parent_of(pid)) == ancestor
+        try:
+            return parent_of(parent_of(pid)) == ancestor
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def test_killed_parent_leaves_no_worker(self):
         with LineParent("/usr/bin/env", CHILD) as parent:
             own = [pid for pid in processes_with(CHILD) if self.is_worker_of(pid, parent.process.pid)]
             parent.process.kill()
             parent.process.wait()
-            deadline = time.monotonic() + 1
-            while os.path.exists(f"/proc/{own[0]}") and time.monotonic() < deadline:
-                time.sleep(0.01)
-            self.assertFalse(os.path.exists(f"/proc/{own[0]}"))
+            self.assertTrue(wait_until(lambda: not os.path.exists(f"/proc/{own[0]}"), 1))
 
     def test_killed_parent_leaves_no_grandchild(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -107,13 +116,11 @@ class ParentTest(unittest.TestCase):
                 file.write(f"setsid sleep {mark} &\nsleep {mark} &\nexec {CHILD}\n")
             with LineParent("/bin/sh", script) as parent:
                 self.assertEqual(parent.call("add", 1, 2), 3)
-                self.assertEqual(len(processes_with(f"sleep\0{mark}")), 2)
+                # The shell does not wait until what it started runs "sleep".
+                self.assertTrue(wait_until(lambda: len(processes_with(f"sleep\0{mark}")) == 2, 30))
                 parent.process.kill()
                 parent.process.wait()
-                deadline = time.monotonic() + 1
-                while processes_with(f"sleep\0{mark}") and time.monotonic() < deadline:
-                    time.sleep(0.01)
-                self.assertEqual(processes_with(f"sleep\0{mark}"), [])
+                self.assertTrue(wait_until(lambda: not processes_with(f"sleep\0{mark}"), 1))
 
     def test_end_of_file_ends_it(self):
         with LineParent("/usr/bin/python3", WORKER) as parent:
