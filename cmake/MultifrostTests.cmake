@@ -10,6 +10,8 @@ set(MF_TEST_ENVIRONMENT
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:${MF_REPORT_PATH}"
     "ASAN_OPTIONS=${MF_REPORT_PATH}"
     "UBSAN_OPTIONS=print_stacktrace=1:${MF_REPORT_PATH}")
+# The sanitizers that this build has; empty without any.
+string(REGEX MATCHALL "-fsanitize=[a-z,]+" MF_SANITIZERS "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_DEBUG}")
 
 # mf_unit_test(room name [LIBS ...] [WITH rooms...]): tests/unit/<room>/test_<name>.c with the objects
 # of the room and of those it uses, so that hidden symbols are within reach. WITH adds further rooms.

@@ -112,6 +112,8 @@ def include_flags():
 
 
 FOR_C_ALONE = {"-Wstrict-prototypes", "-Wmissing-prototypes", "-Wold-style-definition"}
+# The runtime of a sanitizer has to come before a library that was built with it.
+SANITIZERS = os.environ.get("MF_SANITIZERS", "").split()
 LIBRARY = ["-L", BUILD, f"-Wl,-rpath,{BUILD}", "-lmultifrost", "-lpthread", "-lm"]
 
 
@@ -154,7 +156,7 @@ class Page:
         words = ["gcc", "-std=c11", "-D_GNU_SOURCE", *warnings()]
         if block.language == "cpp":
             words = ["g++", "-std=c++17", *(flag for flag in warnings() if flag not in FOR_C_ALONE)]
-        result = self.execute([*words, *flags, *include_flags(), "-I", self.folder, source, "-o", self.path(target), *LIBRARY])
+        result = self.execute([*words, *SANITIZERS, *flags, *include_flags(), "-I", self.folder, source, "-o", self.path(target), *LIBRARY])
         if result.returncode != 0:
             raise AssertionError(f"{block} does not compile:\n{result.stderr}")
 

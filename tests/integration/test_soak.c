@@ -1,4 +1,4 @@
-/* Two million calls: what both processes hold stays the same. MF_SOAK_CALLS says how many. */
+/* Millions of calls: what both processes hold stays the same. MF_SOAK_CALLS says how many. */
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -81,13 +81,17 @@ class ParentTest(unittest.TestCase):
 
     @staticmethod
     def is_worker_of(pid, ancestor):
-        """Whether the process is a grandchild: its parent is the helper, whose parent is ours."""
+        """Whether the process is a grandchild: its parent is the helper, whose parent is ours. A
+        process of another test may end meanwhile."""
 
         def parent_of(child):
             with open(f"/proc/{child}/stat", encoding="utf-8") as file:
                 return int(file.read().rpartition(")")[2].split()[1])
 
-        return parent_of(parent_of(pid)) == ancestor
+        try:
+            return parent_of(parent_of(pid)) == ancestor
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def test_killed_parent_leaves_no_worker(self):
         with LineParent("/usr/bin/env", CHILD) as parent:

@@ -5,7 +5,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "core/engine/direct.h"
+#include "core/transport/direct/direct.h"
 #include "direct_peer.h"
 
 static void open_few(few *to, const mfi_transport_options *of_child)
