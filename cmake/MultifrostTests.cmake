@@ -12,23 +12,13 @@ set(MF_TEST_ENVIRONMENT
     "UBSAN_OPTIONS=print_stacktrace=1:${MF_REPORT_PATH}")
 
 # mf_unit_test(room name [LIBS ...]): tests/unit/<room>/test_<name>.c with the objects of the room and
-# of those it uses, so that hidden symbols are within reach.
+# of all it is built on. The test sees what the room sees.
 function(mf_unit_test room name)
     cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS" ${ARGN})
     set(target "test_${room}_${name}")
-    set(rooms ${room})
-    get_property(used TARGET mf_${room} PROPERTY MF_USES)
-    list(APPEND rooms ${used})
     add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/unit/${room}/test_${name}.c")
-    foreach(each IN LISTS rooms)
-        target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
-        target_include_directories(${target} PRIVATE
-            $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
-        get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
-        target_link_libraries(${target} PRIVATE ${libraries})
-    endforeach()
-    target_link_libraries(${target} PRIVATE mf_warnings mf_test_support Threads::Threads m
-        ${TEST_LIBS})
+    mf_link_room(${target} ${room})
+    target_link_libraries(${target} PRIVATE mf_test_support ${TEST_LIBS})
     if(NOT TEST_TIMEOUT)
         set(TEST_TIMEOUT 60)
     endif()
@@ -100,16 +90,8 @@ endfunction()
 function(mf_fuzz_test name room)
     set(target "fuzz_${name}")
     set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")
-    get_property(used TARGET mf_${room} PROPERTY MF_USES)
     add_executable(${target} "${folder}/${name}/fuzz_${name}.c" "${folder}/driver.c")
-    foreach(each IN LISTS room used)
-        target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
-        target_include_directories(${target} PRIVATE
-            $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
-        get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
-        target_link_libraries(${target} PRIVATE ${libraries})
-    endforeach()
-    target_link_libraries(${target} PRIVATE mf_warnings Threads::Threads m)
+    mf_link_room(${target} ${room})
     mf_script_test(${name} LABEL fuzz TIMEOUT 300
         COMMAND "${folder}/${name}/run_fuzz_${name}.py" "$<TARGET_FILE:${target}>")
 endfunction()
