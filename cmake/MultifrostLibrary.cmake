@@ -41,6 +41,21 @@ foreach(room IN LISTS MF_ROOMS)
         list(APPEND MF_HEADER_BASES "${base}")
     endif()
 endforeach()
+
+# The umbrella names every public header but those of detail/.
+set(MF_UMBRELLA "")
+foreach(header IN LISTS MF_PUBLIC_HEADERS)
+    string(REGEX REPLACE "^.*/include/" "" header "${header}")
+    if(NOT header MATCHES "/detail/")
+        list(APPEND MF_UMBRELLA "#include <${header}>\n")
+    endif()
+endforeach()
+list(SORT MF_UMBRELLA)
+list(JOIN MF_UMBRELLA "" MF_UMBRELLA)
+set(umbrella "${CMAKE_BINARY_DIR}/include/multifrost/multifrost.h")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.h.in" "${umbrella}" @ONLY)
+list(APPEND MF_PUBLIC_HEADERS "${umbrella}")
+
 # For the tests and lint: each room's name, its folder, and the rooms that it uses.
 file(WRITE "${CMAKE_BINARY_DIR}/rooms.txt" "${MF_ROOMS_TEXT}")
 # As C, also where a peer of the benchmarks brings C++.

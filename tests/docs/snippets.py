@@ -105,7 +105,8 @@ def warnings():
 
 
 def include_flags():
-    folders = [f"{SOURCE}/{room}/include" for room in ("base", "metrics", "logging", "core", "http")]
+    with open(f"{BUILD}/rooms.txt", encoding="utf-8") as file:
+        folders = [f"{SOURCE}/{line.split()[1]}/include" for line in file]
     return [f"-I{folder}" for folder in [*folders, f"{BUILD}/include"]]
 
 

@@ -84,6 +84,13 @@ class WallsTest(unittest.TestCase):
                     seen = other is room or other.name in room.uses or other.folder.startswith(room.folder + "/")
                     self.assertEqual(is_found(self.flags[room.name], header), seen, f"{room.name}: {header}")
 
+    def test_public_headers_are_seen_by_rooms_above(self):
+        for room in self.rooms.values():
+            below = closure(self.rooms, room.name)
+            for other in self.rooms.values():
+                for header in other.public[:1]:
+                    self.assertEqual(is_found(self.flags[room.name], header), other.name in below, f"{room.name}: {header}")
+
 
 if __name__ == "__main__":
     unittest.main()
