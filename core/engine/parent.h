@@ -21,9 +21,9 @@
 #include <multifrost/parent.h>
 #include <multifrost/registry.h>
 
+#include "base/lines.h"
 #include "base/mutex.h"
 #include "core/engine/driver.h"
-#include "core/engine/lines.h"
 #include "core/engine/pending.h"
 #include "core/engine/runtime.h"
 #include "core/engine/service_view.h"
