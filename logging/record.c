@@ -12,9 +12,9 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/context.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "logging/context.h"
 #include "logging/logger.h"
 
 #define KEY_COPIED 255u /* in place of the length of a static key */

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include <multifrost/error.h>
-#include <multifrost/log.h>
+#include <multifrost/context.h>
 
 #include "base/clock.h"
 #include "base/mutex.h"
