@@ -1,6 +1,5 @@
 # libmultifrost, shared and static, out of the rooms' objects.
-set(MF_ROOMS base metrics logging wire policy process transport engine observe runtime discovery
-    client pool server http)
+get_property(MF_ROOMS GLOBAL PROPERTY MF_ROOMS)
 set(MF_OBJECTS "")
 foreach(room IN LISTS MF_ROOMS)
     list(APPEND MF_OBJECTS $<TARGET_OBJECTS:mf_${room}>)
@@ -27,15 +26,38 @@ add_library(multifrost::multifrost ALIAS multifrost)
 add_library(multifrost::multifrost_static ALIAS multifrost_static)
 
 # Every public header has to compile alone.
-set(MF_HEADER_FOLDERS base metrics logging core core/transport core/policy core/runtime core/discovery
-    core/client core/pool http)
 set(MF_PUBLIC_HEADERS "${CMAKE_BINARY_DIR}/include/multifrost/version.h")
 set(MF_HEADER_BASES "${CMAKE_BINARY_DIR}/include")
-foreach(folder IN LISTS MF_HEADER_FOLDERS)
-    file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/include/*.h")
-    list(APPEND MF_PUBLIC_HEADERS ${headers})
-    list(APPEND MF_HEADER_BASES "${PROJECT_SOURCE_DIR}/${folder}/include")
+set(MF_ROOMS_TEXT "")
+foreach(room IN LISTS MF_ROOMS)
+    get_property(folder TARGET mf_${room} PROPERTY MF_FOLDER)
+    get_property(used TARGET mf_${room} PROPERTY MF_USES)
+    list(JOIN used " " used)
+    string(APPEND MF_ROOMS_TEXT "${room} ${folder} ${used}\n")
+    set(base "${PROJECT_SOURCE_DIR}/${folder}/include")
+    if(EXISTS "${base}")
+        file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${base}/*.h")
+        list(APPEND MF_PUBLIC_HEADERS ${headers})
+        list(APPEND MF_HEADER_BASES "${base}")
+    endif()
 endforeach()
+
+# The umbrella names every public header but those of detail/.
+set(MF_UMBRELLA "")
+foreach(header IN LISTS MF_PUBLIC_HEADERS)
+    string(REGEX REPLACE "^.*/include/" "" header "${header}")
+    if(NOT header MATCHES "/detail/")
+        list(APPEND MF_UMBRELLA "#include <${header}>\n")
+    endif()
+endforeach()
+list(SORT MF_UMBRELLA)
+list(JOIN MF_UMBRELLA "" MF_UMBRELLA)
+set(umbrella "${CMAKE_BINARY_DIR}/include/multifrost/multifrost.h")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.h.in" "${umbrella}" @ONLY)
+list(APPEND MF_PUBLIC_HEADERS "${umbrella}")
+
+# For the tests and lint: each room's name, its folder, and the rooms that it uses.
+file(WRITE "${CMAKE_BINARY_DIR}/rooms.txt" "${MF_ROOMS_TEXT}")
 # As C, also where a peer of the benchmarks brings C++.
 set_source_files_properties(${MF_PUBLIC_HEADERS} PROPERTIES LANGUAGE C)
 foreach(library multifrost multifrost_static)

@@ -14,21 +14,13 @@ set(MF_TEST_ENVIRONMENT
 string(REGEX MATCHALL "-fsanitize=[a-z,]+" MF_SANITIZERS "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_DEBUG}")
 
 # mf_unit_test(room name [LIBS ...] [WITH rooms...]): tests/unit/<room>/test_<name>.c with the objects
-# of the room and of those it uses, so that hidden symbols are within reach. WITH adds further rooms.
+# of the room and of all it is built on. The test sees what the room sees. WITH links further rooms.
 function(mf_unit_test room name)
     cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS;WITH" ${ARGN})
     set(target "test_${room}_${name}")
-    mf_room_closure(rooms ${room} ${TEST_WITH})
     add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/unit/${room}/test_${name}.c")
-    foreach(each IN LISTS rooms)
-        target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
-        target_include_directories(${target} PRIVATE
-            $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
-        get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
-        target_link_libraries(${target} PRIVATE ${libraries})
-    endforeach()
-    target_link_libraries(${target} PRIVATE mf_warnings mf_test_support Threads::Threads m
-        ${TEST_LIBS})
+    mf_link_room(${target} ${room} ${TEST_WITH})
+    target_link_libraries(${target} PRIVATE mf_test_support ${TEST_LIBS})
     if(NOT TEST_TIMEOUT)
         set(TEST_TIMEOUT 60)
     endif()
@@ -100,16 +92,8 @@ endfunction()
 function(mf_fuzz_test name room)
     set(target "fuzz_${name}")
     set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")
-    mf_room_closure(rooms ${room})
     add_executable(${target} "${folder}/${name}/fuzz_${name}.c" "${folder}/driver.c")
-    foreach(each IN LISTS rooms)
-        target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)
-        target_include_directories(${target} PRIVATE
-            $<TARGET_PROPERTY:mf_${each},INTERFACE_INCLUDE_DIRECTORIES>)
-        get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
-        target_link_libraries(${target} PRIVATE ${libraries})
-    endforeach()
-    target_link_libraries(${target} PRIVATE mf_warnings Threads::Threads m)
+    mf_link_room(${target} ${room})
     mf_script_test(${name} LABEL fuzz TIMEOUT 300
         COMMAND "${folder}/${name}/run_fuzz_${name}.py" "$<TARGET_FILE:${target}>")
 endfunction()

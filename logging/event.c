@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "logging/context.h"
+#include "base/context.h"
 #include "logging/record.h"
 
 #define EVENT_MAX 64

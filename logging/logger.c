@@ -309,7 +309,7 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
     (void)mfi_str_format(instance, sizeof instance, "%s-%d", host, (int)getpid());
     atomic_init(&logger->level, level);
     logger->summary_period_ns = SUMMARY_NS;
-    logger->no_correlation_ids = options->no_correlation_ids;
+    logger->gate.no_correlation_ids = options->no_correlation_ids;
     logger->fork_generation = mfi_fork_generation();
     logger->asymmetric =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;

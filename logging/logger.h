@@ -25,7 +25,6 @@ struct mf_logger {
     mfi_log_gate gate; /* first member: see record.h */
     _Atomic(int) level;
     mfi_buf constant; /* JSON of what is the same in each line: service to "tid": */
-    bool no_correlation_ids;
     uint64_t fork_generation;
     mfi_ring *ring;
     pthread_t thread; /* of the writer, if there is one */
@@ -57,7 +56,6 @@ struct mf_logger {
 
 /* The writer: writer.c. */
 void *mfi_log_writer(void *argument);
-int32_t mfi_thread_id(void);
 
 const char *mfi_level_word(mf_log_level level);
 /* The level of an option, else of the environment, else info. */

@@ -1,4 +1,6 @@
-/* Entries: type, flags, key (a pointer, or a length and bytes), then the value. Unaligned, so all
+/* Fills records with entries and reads them back.
+ *
+ * Entries: type, flags, key (a pointer, or a length and bytes), then the value. Unaligned, so all
  * access is by memcpy. */
 #include "logging/record.h"
 
@@ -12,10 +14,9 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/context.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "logging/context.h"
-#include "logging/logger.h"
 
 #define KEY_COPIED 255u /* in place of the length of a static key */
 #define KEY_MAX 128u
@@ -156,7 +157,7 @@ void mfi_record_object_end(mfi_record *record)
 void mfi_record_context(mfi_record *record, const mf_context *context)
 {
     char flags[3];
-    if (context == NULL || record->logger->no_correlation_ids) {
+    if (context == NULL || mfi_log_gate_of(record->logger)->no_correlation_ids) {
         return;
     }
     const char *const pairs[][2] = {{"correlation_id", context->correlation_id},

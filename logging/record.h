@@ -72,19 +72,23 @@ struct mfi_record {
     _Alignas(8) unsigned char data[MFI_RECORD_DATA];
 };
 
-/* What every mf_logger begins with: the least level that is written, MF_LOG_OFF without a sink, and
- * what decides of records below a warning; NULL: all are kept. */
+/* What every mf_logger begins with: all of a logger that making a record needs. */
 typedef struct mfi_log_gate {
-    _Atomic(int) least;
-    mfi_sampler *sampler;
+    _Atomic(int) least; /* level that is written; MF_LOG_OFF without a sink */
+    bool no_correlation_ids;
+    mfi_sampler *sampler; /* chooses among records below a warning; NULL: all are kept */
 } mfi_log_gate;
+
+static inline const mfi_log_gate *mfi_log_gate_of(const mf_logger *logger)
+{
+    return (const mfi_log_gate *)(const void *)logger;
+}
 
 /* Whether a record of this level would be written. One relaxed load; NULL is never enabled. */
 static inline bool mfi_log_enabled(const mf_logger *logger, mf_log_level level)
 {
-    return logger != NULL &&
-           (int)level >= atomic_load_explicit(&((const mfi_log_gate *)(const void *)logger)->least,
-                                              memory_order_relaxed);
+    return logger != NULL && (int)level >= atomic_load_explicit(&mfi_log_gate_of(logger)->least,
+                                                                memory_order_relaxed);
 }
 
 /* Whether this record is wanted: enabled, and kept where records are sampled. Once for each record.
@@ -97,10 +101,13 @@ static inline bool mfi_log_wanted(const mf_logger *logger, mf_log_level level, c
     if (!mfi_log_enabled(logger, level)) {
         return false;
     }
-    mfi_sampler *sampler = ((const mfi_log_gate *)(const void *)logger)->sampler;
+    mfi_sampler *sampler = mfi_log_gate_of(logger)->sampler;
     return sampler == NULL || level >= MF_LOG_WARN ||
            mfi_log_sample(sampler, event, function, monotonic_ns);
 }
+
+/* The kernel's id of the calling thread. */
+int32_t mfi_thread_id(void);
 
 /* Makes an empty record of the time 0 and of no thread. */
 void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event);

@@ -21,17 +21,17 @@
 #include <multifrost/parent.h>
 #include <multifrost/registry.h>
 
+#include "base/lines.h"
 #include "base/mutex.h"
-#include "core/engine/driver.h"
-#include "core/engine/lines.h"
 #include "core/client/calls/slots.h"
-#include "core/runtime/runtime.h"
 #include "core/discovery/view.h"
-#include "core/transport/transport.h"
+#include "core/engine/driver.h"
 #include "core/policy/circuit.h"
 #include "core/policy/restart.h"
 #include "core/policy/retry.h"
 #include "core/process/spawn.h"
+#include "core/runtime/runtime.h"
+#include "core/transport/transport.h"
 
 #define MFI_CONTROL_SLOTS 8 /* for heartbeats and SHUTDOWN, beyond max_in_flight */
 #define MFI_EXIT_TEXT_MAX 256

@@ -28,8 +28,8 @@
 #include <multifrost/child.h>
 #include <multifrost/registry.h>
 
+#include "base/lines.h"
 #include "core/engine/driver.h"
-#include "core/engine/lines.h"
 #include "core/runtime/runtime.h"
 #include "core/transport/transport.h"
 #include "core/wire/envelope.h"

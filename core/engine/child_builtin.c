@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/observe/build_info.h"
 #include "core/engine/child.h"
+#include "core/observe/build_info.h"
 
 #define STATS_MAX 40 /* functions with series of their own, and those that share one */
 

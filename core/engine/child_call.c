@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -9,7 +10,6 @@
 #include "core/engine/deadline.h"
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
-#include "logging/context.h"
 
 /* What decoded arguments may keep for the next call. */
 #define KEPT_TREE_BYTES ((size_t)256 * 1024)

@@ -14,8 +14,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
 #include "core/client/parent.h"
+#include "core/engine/child.h"
 
 struct mf_deferred {
     mfi_deferrals *owner;

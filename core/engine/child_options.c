@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/observe/build_info.h"
+#include "core/client/options.h"
 #include "core/discovery/file.h"
 #include "core/engine/child.h"
-#include "core/client/options.h"
+#include "core/observe/build_info.h"
 #include "core/wire/limits.h"
 
 #define QUEUED_BYTES ((int64_t)256 * 1024 * 1024)

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "core/engine/child.h"
-#include "core/client/parent.h"
+#include "core/wire/limits.h"
 
 #define READ_BYTES 16384
 #define READS_PER_TURN 8
@@ -70,7 +70,7 @@ static mf_status capture_one(mf_child *child, mfi_capture *capture, int fd, mf_e
 {
     int ends[2] = {-1, -1};
     mfi_source_init(&capture->source, on_readable);
-    mfi_lines_init(&capture->lines, on_line, capture);
+    mfi_lines_init(&capture->lines, MFI_OUTPUT_MAX_BYTES, on_line, capture);
     capture->child = child;
     capture->fd = fd;
     capture->read_fd = -1;

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "core/engine/child.h"
 #include "core/client/parent.h"
+#include "core/engine/child.h"
 #include "core/process/descriptors.h"
 
 #define QUEUE_MESSAGES 10000

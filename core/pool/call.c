@@ -2,6 +2,7 @@
  * member and seen as such in metrics and logs; the tries of one call share a trace. */
 #include <string.h>
 
+#include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -9,7 +10,6 @@
 #include "core/client/member.h"
 #include "core/pool/pool.h"
 #include "core/wire/trace.h"
-#include "logging/context.h"
 
 /* ---- The gate ---- */
 

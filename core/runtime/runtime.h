@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "core/engine/loop.h"
-#include "core/transport/transport.h"
 #include "core/observe/observe.h"
 
+typedef struct mfi_messaging mfi_messaging;
 typedef struct mfi_user_check mfi_user_check;
 
 /* A parent or child as the probe sees it. Registered while it lives. */
@@ -37,10 +37,10 @@ struct mf_runtime {
     char *service, *version, *instance;
     uint64_t started_ns;
     mfi_mutex mutex;
-    mfi_component *components;      /* guarded by mutex, sorted by target */
-    mfi_user_check *checks;         /* guarded by mutex */
-    struct mfi_view *views; /* guarded by mutex: the registries of its parents */
-    struct mfi_ping *ping;          /* engine_probe.c: whether the engine's loop goes round */
+    mfi_component *components; /* guarded by mutex, sorted by target */
+    mfi_user_check *checks;    /* guarded by mutex */
+    struct mfi_view *views;    /* guarded by mutex: the registries of its parents */
+    struct mfi_ping *ping;     /* engine_probe.c: whether the engine's loop goes round */
 };
 
 /* Takes a reference, or makes a private silent runtime when runtime is NULL. */

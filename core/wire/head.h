@@ -11,7 +11,8 @@
 
 #include "base/bytes.h"
 #include "base/str.h"
-#include "core/wire/reader.h"
+#include "core/wire/limits.h"
+#include "core/wire/slice.h"
 
 static inline double mfi_load_double(const uint8_t *at)
 {

@@ -1,11 +1,13 @@
+/* An error says where in a message it was, and nothing else needs a path. So no path is kept while
+ * reading: it is found afterwards, by walking the bytes once more up to the fault. */
 #include "core/wire/path.h"
 
 #include <string.h>
 
 #include "base/str.h"
+#include "core/wire/head.h"
 #include "core/wire/key.h"
 #include "core/wire/limits.h"
-#include "core/wire/reader.h"
 
 #define KEY_MAX_BYTES ((size_t)64)
 
@@ -87,7 +89,8 @@ static void add_steps(mfi_path *path, step *steps, size_t open)
 void mfi_path_find(mfi_path *path, const char *root, const uint8_t *data, size_t size,
                    size_t target)
 {
-    mfi_reader reader = {.data = data, .size = size, .structure_only = true};
+    const uint8_t *at = data;
+    const uint8_t *end = data + size;
     step steps[MFI_DEPTH_MAX + 2];
     size_t open = 0;
     mf_value value = mf_nil();
@@ -97,10 +100,13 @@ void mfi_path_find(mfi_path *path, const char *root, const uint8_t *data, size_t
         while (open > 0 && steps[open].left == 0) {
             open--;
         }
-        bool found = reader.at >= target;
-        if (mfi_reader_next(&reader, &value, NULL) != MF_OK) {
+        bool found = (size_t)(at - data) >= target;
+        const uint8_t *next = mfi_head(at, end, &value);
+        if (next == NULL) {
             value = mf_array(NULL, 0); /* as a key it is shown by its number */
+            next = at < end ? at + 1 : end;
         }
+        at = next;
         count_in(&steps[open], &value);
         if (found) {
             break;

@@ -12,11 +12,7 @@
 #include <multifrost/value.h>
 
 #include "core/wire/limits.h"
-
-typedef struct mfi_slice {
-    const uint8_t *data; /* NULL: absent */
-    size_t size;
-} mfi_slice;
+#include "core/wire/slice.h"
 
 /* A position in bytes that somebody else owns and that begin with a whole value. */
 typedef struct mfi_reader {
@@ -35,11 +31,6 @@ typedef struct mfi_reader {
  * value by its path, which is looked for only then. */
 mf_status mfi_reader_next(mfi_reader *reader, mf_value *ret_value, mf_error *error);
 
-/* Totals of one value, counted while it is checked. */
-typedef struct mfi_extent {
-    size_t values;       /* itself and everything in it */
-    size_t string_bytes; /* of all str, with a NUL for each */
-} mfi_extent;
 /* Checks and passes over one whole value that lies `depth` containers deep. */
 mf_status mfi_reader_skip(mfi_reader *reader, uint32_t depth, mfi_extent *extent, mf_error *error);
 /* Passes over one whole value of whatever depth, as far as its structure holds: neither limits nor

@@ -18,7 +18,10 @@ def symbols(*arguments):
 class SymbolsTest(unittest.TestCase):
     def test_exports_equal_declarations(self):
         declared = set()
-        for path in glob.glob(f"{SOURCE}/**/include/multifrost/*.h", recursive=True):
+        with open(f"{BUILD}/rooms.txt", encoding="utf-8") as file:
+            folders = [line.split()[1] for line in file]
+        headers = [path for folder in folders for path in glob.glob(f"{SOURCE}/{folder}/include/**/*.h", recursive=True)]
+        for path in headers:
             with open(path, encoding="utf-8") as file:
                 text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.DOTALL)
             text = re.sub(r"^#(?:.*\\\n)*.*$", "", text, flags=re.MULTILINE)

@@ -1,13 +1,13 @@
 /* What a caller asked for: checked, completed with the parent's defaults, and given its ids. */
 #include <string.h>
 
+#include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
 #include "core/client/call/parts.h"
 #include "core/engine/deadline.h"
 #include "core/wire/trace.h"
-#include "logging/context.h"
 
 /* ---- Checks that come before a call exists ---- */
 

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/client/parent.h"
 #include "core/client/calls/result.h"
+#include "core/client/parent.h"
 
 /* So many messages at most in one burst: then the driver looks whether its own call is done and
  * who else wants to drive. */

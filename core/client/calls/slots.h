@@ -17,9 +17,9 @@
 #include "base/buf.h"
 #include "base/id.h"
 #include "core/engine/driver.h"
-#include "core/transport/transport.h"
-#include "core/policy/circuit.h"
 #include "core/observe/span.h"
+#include "core/policy/circuit.h"
+#include "core/transport/transport.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/client/parent.h"
+#include "core/wire/limits.h"
 
 #define READ_BYTES 16384
 /* So much of a worker's output is read in one turn; the rest waits for the next. */
@@ -339,6 +340,6 @@ void mfi_worker_init(mf_parent *parent)
         stream->parent = parent;
         stream->is_stderr = i == 1;
         mfi_source_init(&stream->source, on_stream);
-        mfi_lines_init(&stream->lines, on_line, stream);
+        mfi_lines_init(&stream->lines, MFI_OUTPUT_MAX_BYTES, on_line, stream);
     }
 }

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "core/transport/transport.h"
 #include "core/transport/direct/zmtp.h"
+#include "core/transport/transport.h"
 
 #define MFI_INBOX_BYTES ((size_t)64 * 1024)
 

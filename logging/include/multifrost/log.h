@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <multifrost/context.h>
 #include <multifrost/error.h>
 #include <multifrost/export.h>
 
@@ -203,31 +204,6 @@ static inline mf_log_field mf_log_field_str(const char *key, const char *value)
  */
 MF_API void mf_log_event(mf_logger *logger, mf_log_level level, const char *event,
                          const char *message, const mf_log_field *fields, size_t field_count);
-
-/* ---- The context that joins log lines and nested calls into one chain ---- */
-
-#define MF_CORRELATION_ID_MAX 129 /**< Bytes with NUL. */
-#define MF_TRACE_ID_MAX 33
-#define MF_SPAN_ID_MAX 17
-#define MF_REQUEST_ID_MAX 37
-
-/** Ids of the call that a thread works for. Plain data, may be copied and kept. Empty texts mean
- *  none. */
-typedef struct mf_context {
-    char correlation_id[MF_CORRELATION_ID_MAX];
-    char trace_id[MF_TRACE_ID_MAX];
-    char span_id[MF_SPAN_ID_MAX];
-    char parent_span_id[MF_SPAN_ID_MAX];
-    char request_id[MF_REQUEST_ID_MAX];
-    char parent_request_id[MF_REQUEST_ID_MAX];
-    uint8_t trace_flags;
-} mf_context;
-
-/** Copies the calling thread's context; false (and all empty) if it has none. */
-MF_API bool mf_context_get(mf_context *ret_context);
-/** Makes a copy of context current on the calling thread, NULL for none: for a thread that works
- *  on behalf of a call. Put back what was there with mf_context_get() before. */
-MF_API void mf_context_set(const mf_context *context);
 
 MF_EXTERN_C_END
 

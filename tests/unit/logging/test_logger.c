@@ -8,7 +8,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "logging/context.h"
+#include "base/context.h"
 #include "logging/logger.h"
 #include "mf_test.h"
 

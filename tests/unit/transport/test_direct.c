@@ -8,8 +8,6 @@
 
 #include <zmq.h>
 
-#include <multifrost/runtime.h>
-
 #include "direct_peer.h"
 
 /* ---- Payloads of all sizes ---- */
@@ -406,39 +404,6 @@ static void test_a_libzmq_dealer_with_options(void)
 
 /* ---- Which transport ---- */
 
-static void test_the_word_for_the_transport(void)
-{
-    mf_error error = MF_ERROR_INIT;
-    mf_runtime *runtime = NULL;
-    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
-    const char *before = getenv("COMLINK_TRANSPORT");
-    char kept[64];
-    (void)snprintf(kept, sizeof kept, "%s", before != NULL ? before : "");
-    (void)setenv("COMLINK_TRANSPORT", "pigeon", 1);
-    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_ERR_INVALID_ARGUMENT);
-    mf_check_contains(error.message, "COMLINK_TRANSPORT");
-    mf_check_contains(error.message, "pigeon");
-    options.transport = MF_TRANSPORT_DIRECT; /* the option is asked first */
-    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
-    mf_runtime_destroy(runtime);
-    runtime = NULL;
-    options.transport = (mf_transport)77;
-    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_ERR_INVALID_ARGUMENT);
-    mf_check_contains(error.message, "77");
-    mf_check(runtime == NULL);
-    for (int i = 0; i < 3; i++) {
-        static const char *const words[] = {"", "direct", "libzmq"};
-        (void)setenv("COMLINK_TRANSPORT", words[i], 1);
-        mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
-        mf_runtime_destroy(runtime);
-    }
-    if (before != NULL) {
-        (void)setenv("COMLINK_TRANSPORT", kept, 1);
-    } else {
-        (void)unsetenv("COMLINK_TRANSPORT");
-    }
-}
-
 static const mf_test tests[] = {
     {"direct__a_parent_connects_to_a_child", test_parent_connects},
     {"direct__a_child_connects_to_a_parent", test_parent_binds},
@@ -457,6 +422,5 @@ static const mf_test tests[] = {
     {"direct__further_frames_are_ignored", test_further_frames_are_ignored},
     {"direct__ping_is_answered", test_ping_is_answered},
     {"direct__a_libzmq_dealer_with_options", test_a_libzmq_dealer_with_options},
-    {"direct__the_word_for_the_transport", test_the_word_for_the_transport},
 };
 MF_TEST_MAIN(tests)

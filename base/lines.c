@@ -1,14 +1,17 @@
-#include "core/engine/lines.h"
+/* Output arrives in pieces that end anywhere. Log records and messages hold whole lines, and a line
+ * without end must not fill the memory, so the limit cuts it into pieces between characters. */
+#include "base/lines.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 
-void mfi_lines_init(mfi_lines *lines, void (*line)(void *self, const char *text, size_t length),
-                    void *self)
+enum { UTF8_LONGEST = 4 }; /* bytes of one character */
+
+void mfi_lines_init(mfi_lines *lines, size_t limit, mfi_line_fn line, void *self)
 {
-    *lines = (mfi_lines){.line = line, .self = self};
+    *lines = (mfi_lines){.limit = limit, .line = line, .self = self};
 }
 
 static void show(mfi_lines *lines, const char *text, size_t length)
@@ -30,19 +33,19 @@ static void show_kept(mfi_lines *lines, size_t length)
 }
 
 /* Where text that is too long is cut: where a character ends, so that the pieces stay valid. */
-static size_t piece_of(const char *text, size_t length)
+static size_t piece_of(const char *text, size_t length, size_t limit)
 {
-    if (length < MFI_OUTPUT_MAX_BYTES) {
+    if (length < limit) {
         return length;
     }
-    size_t cut = mfi_utf8_prefix(text, length, MFI_OUTPUT_MAX_BYTES - 4);
-    return cut > 0 ? cut : MFI_OUTPUT_MAX_BYTES;
+    size_t cut = mfi_utf8_prefix(text, length, limit - UTF8_LONGEST);
+    return cut > 0 ? cut : limit;
 }
 
 /* Appends to what is kept; gives how much there was room for. */
 static size_t keep(mfi_lines *lines, const char *data, size_t size)
 {
-    size_t room = MFI_OUTPUT_MAX_BYTES - lines->size;
+    size_t room = lines->limit - lines->size;
     size_t taken = size < room ? size : room;
     memcpy(lines->text + lines->size, data, taken);
     lines->size += taken;
@@ -55,21 +58,21 @@ void mfi_lines_feed(mfi_lines *lines, const char *data, size_t size)
         const char *newline = memchr(data, '\n', size);
         size_t part = newline != NULL ? (size_t)(newline - data) : size;
         size_t taken = part;
-        bool whole = lines->text == NULL && newline != NULL && part <= MFI_OUTPUT_MAX_BYTES;
+        bool whole = lines->text == NULL && newline != NULL && part <= lines->limit;
         if (!whole && lines->text == NULL) {
-            lines->text = malloc(MFI_OUTPUT_MAX_BYTES);
+            lines->text = malloc(lines->limit);
         }
         if (whole) {
             show(lines, data, part);
         } else if (lines->text == NULL) {
-            taken = piece_of(data, part);
+            taken = piece_of(data, part, lines->limit);
             show(lines, data, taken);
         } else {
             taken = keep(lines, data, part);
             if (newline != NULL && taken == part) {
                 show_kept(lines, lines->size);
-            } else if (lines->size == MFI_OUTPUT_MAX_BYTES) {
-                show_kept(lines, piece_of(lines->text, lines->size));
+            } else if (lines->size == lines->limit) {
+                show_kept(lines, piece_of(lines->text, lines->size, lines->limit));
             }
         }
         size_t used = newline != NULL && taken == part ? part + 1 : taken; /* the newline too */

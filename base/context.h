@@ -2,10 +2,10 @@
  *
  * The user's mf_context_set() keeps a copy in thread-local memory; core puts a pointer in front of
  * it for as long as a handler runs. Neither allocates. */
-#ifndef MFI_LOGGING_CONTEXT_H
-#define MFI_LOGGING_CONTEXT_H
+#ifndef MFI_BASE_CONTEXT_H
+#define MFI_BASE_CONTEXT_H
 
-#include <multifrost/log.h>
+#include <multifrost/context.h>
 
 /* What was current before mfi_context_enter. Lives on the stack of the thread that entered. */
 typedef struct mfi_context_scope {

@@ -1,4 +1,6 @@
-#include "logging/context.h"
+/* Log records, spans and nested calls take the ids of the running call from here, so that no
+ * function between them has to pass them on. */
+#include "base/context.h"
 
 #include <string.h>
 
