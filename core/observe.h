@@ -17,6 +17,8 @@
 #include <multifrost/probe.h>
 
 #include "core/span.h"
+#include "core/words/pools.h"
+#include "core/words/traffic.h"
 
 typedef struct mfi_observer mfi_observer; /* one per runtime */
 
@@ -27,15 +29,6 @@ mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf
 void mfi_observer_destroy(mfi_observer *observer);
 
 /* ---- Handles, made once and kept ---- */
-
-typedef enum mfi_pool_state {
-    MFI_POOL_NONE, /* no member of a pool */
-    MFI_POOL_READY,
-    MFI_POOL_STARTING,
-    MFI_POOL_DRAINING,
-    MFI_POOL_DOWN,
-    MFI_POOL_STATES
-} mfi_pool_state;
 
 /* What the gauges of a target show; read before each collection, on the collecting thread. Of
  * several parents with the same target (the members of a pool) the sums are shown, or the worst. */
@@ -218,16 +211,6 @@ typedef struct mfi_transport_event {
 void mfi_observe_transport_event(mfi_observer *observer, mfi_target *target,
                                  const mfi_transport_event *event);
 /* Hot-path forms of SENT and RECEIVED. */
-typedef enum mfi_traffic {
-    MFI_TRAFFIC_CALL,
-    MFI_TRAFFIC_RESPONSE,
-    MFI_TRAFFIC_ERROR,
-    MFI_TRAFFIC_HEARTBEAT,
-    MFI_TRAFFIC_OUTPUT,
-    MFI_TRAFFIC_CONTROL,
-    MFI_TRAFFIC_OTHER,
-    MFI_TRAFFIC_COUNT
-} mfi_traffic;
 void mfi_observe_traffic(mfi_target *target, bool sent, mfi_traffic type, size_t bytes);
 
 /* A line that a worker printed: a worker_output record (info for stdout, warn for stderr). */

@@ -95,7 +95,7 @@ struct mfi_target {
     mf_gauge *connections, *heartbeat_consecutive, *heartbeat_last;
     mf_gauge *up, *exit_code, *exit_signal, *pid, *threads_busy, *threads_idle;
     mf_gauge *circuit_states[5], *circuit_since, *circuit_probe;
-    mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_STATES];
+    mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_COUNT];
 };
 
 /* ---- observe_families.c ---- */

@@ -213,11 +213,11 @@ void mfi_target_series_make(mfi_target *target)
 /* ---- Gauges ---- */
 
 /* Made on first sight, so that only pools have the family. */
-static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_STATES])
+static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT])
 {
-    static const char *const words[MFI_POOL_STATES] = {NULL, "ready", "starting", "draining",
+    static const char *const words[MFI_POOL_COUNT] = {NULL, "ready", "starting", "draining",
                                                        "down"};
-    for (size_t i = MFI_POOL_READY; i < MFI_POOL_STATES; i++) {
+    for (size_t i = MFI_POOL_READY; i < MFI_POOL_COUNT; i++) {
         const char *names[2];
         if (target->pool[i] == NULL) {
             target->pool[i] = mf_family_gauge(target->observer->families.pool_workers,
@@ -286,7 +286,7 @@ static bool same_series(const mfi_target *a, const mfi_target *b)
 static mfi_target *collect_group_locked(mfi_target *first)
 {
     mfi_target_gauges sum = {0};
-    uint64_t members[MFI_POOL_STATES] = {0};
+    uint64_t members[MFI_POOL_COUNT] = {0};
     mfi_target *target = first;
     for (; same_series(first, target); target = target->next) {
         mfi_target_gauges gauges = {0};

@@ -63,8 +63,9 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
     if (!verdict.again && span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
         mfi_observe_retry_suppressed(parent->runtime->observer, span, "circuit");
     }
-    if (verdict.suppressed != NULL) {
-        mfi_observe_retry_suppressed(parent->runtime->observer, span, verdict.suppressed);
+    if (verdict.suppressed != MFI_SUPPRESSED_NOT) {
+        mfi_observe_retry_suppressed(parent->runtime->observer, span,
+                                     mfi_suppression_word(verdict.suppressed));
     }
     if (!verdict.again) {
         return false;

@@ -220,9 +220,9 @@ void mfi_parent_circuit_changed(void *user_data, const mfi_circuit_change *chang
     mf_parent *parent = user_data;
     const mfi_circuit_reason *reason = &change->reason;
     bool opens = change->to == MFI_CIRCUIT_OPEN;
-    mfi_circuit_event event = {.from = mfi_circuit_state_name(change->from),
-                               .to = mfi_circuit_state_name(change->to),
-                               .rule = change->why,
+    mfi_circuit_event event = {.from = mfi_circuit_state_word(change->from),
+                               .to = mfi_circuit_state_word(change->to),
+                               .rule = mfi_circuit_cause_word(change->why),
                                .retry_in_ms = change->cool_down_ms};
     if (opens) {
         event.observed = reason->observed;
