@@ -21,7 +21,7 @@
 
 typedef struct subject {
     void *self;
-    void (*record)(void *self, const mfi_span *span);
+    void (*record)(void *self, const mfi_client_span *span);
     void (*drain)(void *self);
 } subject;
 
@@ -31,10 +31,10 @@ typedef struct ours {
     mfi_target *target;
 } ours;
 
-static void ours_record(void *at, const mfi_span *span)
+static void ours_record(void *self, const mfi_client_span *span)
 {
-    const ours *self = at;
-    mfi_observe_call_end(self->observer, span, NULL);
+    (void)self; /* the span names the target, and that its observer */
+    mfi_observe_client_end(span, NULL);
 }
 
 static void ours_drain(void *at)
@@ -51,14 +51,14 @@ static ours ours_make(const char *path)
     ours self = {NULL, NULL, NULL};
     mf_error error = MF_ERROR_INIT;
     mf_log_options options = MF_LOG_OPTIONS_INIT;
-    mfi_target_options target = {.target = "math", .worker = "math-0"};
+    mfi_client_options target = {.target = "math", .worker = "math-0"};
     options.level = MF_LOG_INFO;
     options.service = "bench";
     options.instance = "bench-1";
     if (mf_logger_create(&self.logger, &options, &error) != MF_OK ||
         (path != NULL && mf_log_add_file(self.logger, path, MF_LOG_JSON, &error) != MF_OK) ||
         mfi_observer_create(&self.observer, self.logger, NULL, &error) != MF_OK ||
-        mfi_target_create(&self.target, self.observer, &target, &error) != MF_OK) {
+        mfi_target_create_client(&self.target, self.observer, &target, &error) != MF_OK) {
         bench_die("%s", error.message);
     }
     return self;
@@ -72,7 +72,7 @@ static void ours_end(ours *self)
 }
 
 #ifdef BENCH_WITH_SPDLOG
-static void spdlog_record(void *at, const mfi_span *span)
+static void spdlog_record(void *at, const mfi_client_span *span)
 {
     bench_spdlog_record(at, span);
 }
@@ -83,29 +83,29 @@ static void spdlog_drain(void *at)
 }
 #endif
 
-static mfi_span make_span(mfi_target *target)
+static mfi_client_span make_span(mfi_target *target)
 {
     uint64_t now = mfi_monotonic_ns();
-    return (mfi_span){.target = target,
-                      .function = mfi_target_function(target, "add", 3),
-                      .function_name = "add",
-                      .namespace_name = "default",
-                      .context = {.correlation_id = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
-                                  .trace_id = "0af7651916cd43dd8448eb211c80319c",
-                                  .span_id = "b7ad6b7169203331",
-                                  .request_id = "7d444840-9dc0-41d1-b245-5ffdce74fad2",
-                                  .trace_flags = 1},
-                      .start_ns = now,
-                      .sent_ns = now + 4321,
-                      .received_ns = now + 75432,
-                      .end_ns = now + 81234,
-                      .server_queue_ns = 8765,
-                      .server_handler_ns = 1234,
-                      .deadline_ms = 5000,
-                      .request_bytes = 210,
-                      .response_bytes = 190,
-                      .attempt = 1,
-                      .has_server_times = true};
+    return (mfi_client_span){.target = target,
+                             .function = mfi_target_function(target, "add", 3),
+                             .function_name = "add",
+                             .namespace_name = "default",
+                             .context = {.correlation_id = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+                                         .trace_id = "0af7651916cd43dd8448eb211c80319c",
+                                         .span_id = "b7ad6b7169203331",
+                                         .request_id = "7d444840-9dc0-41d1-b245-5ffdce74fad2",
+                                         .trace_flags = 1},
+                             .start_ns = now,
+                             .sent_ns = now + 4321,
+                             .received_ns = now + 75432,
+                             .end_ns = now + 81234,
+                             .server_queue_ns = 8765,
+                             .server_handler_ns = 1234,
+                             .deadline_ms = 5000,
+                             .request_bytes = 210,
+                             .response_bytes = 190,
+                             .attempt = 1,
+                             .has_server_times = true};
 }
 
 typedef struct round_result {
@@ -118,7 +118,7 @@ static void pause_until(uint64_t end_ns)
     }
 }
 
-static void record_nothing(void *self, const mfi_span *span)
+static void record_nothing(void *self, const mfi_client_span *span)
 {
     (void)self;
     (void)span;
@@ -131,7 +131,7 @@ static void drain_nothing(void *self)
 
 static const subject nothing = {NULL, record_nothing, drain_nothing};
 
-static round_result round_of(const subject *measured, mfi_span *span, unsigned fills)
+static round_result round_of(const subject *measured, mfi_client_span *span, unsigned fills)
 {
     static uint64_t samples[FILL * FILLS];
     size_t count = 0;
@@ -164,7 +164,7 @@ static round_result round_of(const subject *measured, mfi_span *span, unsigned f
 
 /* ---- All that a call reports, without a log ---- */
 
-static void show_nothing(mfi_target_gauges *ret_gauges, void *user_data)
+static void show_nothing(mfi_client_gauges *ret_gauges, void *user_data)
 {
     (void)ret_gauges;
     (void)user_data;
@@ -175,22 +175,23 @@ static double observed_ns(mf_logger *silent, unsigned calls)
     mf_metrics *metrics = NULL;
     mfi_observer *observer = NULL;
     mfi_target *target = NULL;
-    const mfi_target_options options = {
+    const mfi_client_options options = {
         .target = "math", .worker = "math-0", .gauges = show_nothing};
     if (mf_metrics_create(&metrics, NULL, NULL) != MF_OK ||
         mfi_observer_create(&observer, silent, metrics, NULL) != MF_OK ||
-        mfi_target_create(&target, observer, &options, NULL) != MF_OK) {
+        mfi_target_create_client(&target, observer, &options, NULL) != MF_OK) {
         bench_die("no memory");
     }
-    mfi_span span = make_span(target);
+    mfi_client_span span = make_span(target);
     uint64_t begin = bench_now_ns();
     for (unsigned i = 0; i < calls; i++) {
         span.end_ns++;
-        mfi_observe_call_begin(observer, &span);
-        mfi_observe_attempt(observer, &span);
-        mfi_observe_traffic(target, true, MFI_TRAFFIC_CALL, span.request_bytes);
-        mfi_observe_traffic(target, false, MFI_TRAFFIC_RESPONSE, span.response_bytes);
-        mfi_observe_call_end(observer, &span, NULL);
+        mfi_observe_client_begin(&span);
+        mfi_observe_client_attempt(&span);
+        mfi_observe_traffic(target, MFI_DIRECTION_SENT, MFI_TRAFFIC_CALL, span.request_bytes);
+        mfi_observe_traffic(target, MFI_DIRECTION_RECEIVED, MFI_TRAFFIC_RESPONSE,
+                            span.response_bytes);
+        mfi_observe_client_end(&span, NULL);
     }
     double ns = (double)(bench_now_ns() - begin) / calls;
     mfi_target_destroy(target);
@@ -222,7 +223,7 @@ static void run(const bench_options *options, const char *path, const char *peer
     bench_series observed = {.count = 0};
     ours log = ours_make(path);
     ours mute = ours_make(NULL);
-    mfi_span span = make_span(log.target);
+    mfi_client_span span = make_span(log.target);
     const char *against = NULL;
     const subject with_file = {&log, ours_record, ours_drain};
     const subject without = {&mute, ours_record, ours_drain};

@@ -1,9 +1,6 @@
 # libmultifrost, shared and static, out of the rooms' objects.
 get_property(MF_ROOMS GLOBAL PROPERTY MF_ROOMS)
-set(MF_OBJECTS "")
-foreach(room IN LISTS MF_ROOMS)
-    list(APPEND MF_OBJECTS $<TARGET_OBJECTS:mf_${room}>)
-endforeach()
+mf_objects(MF_OBJECTS ${MF_ROOMS})
 
 set(MF_DEPENDENCIES PkgConfig::ZMQ PkgConfig::MSGPACK PkgConfig::MICROHTTPD PkgConfig::CJSON
     Threads::Threads m)

@@ -68,7 +68,7 @@ bench_spdlog *bench_spdlog_make(const char *path, size_t queue)
     return log;
 }
 
-void bench_spdlog_record(bench_spdlog *log, const mfi_span *span)
+void bench_spdlog_record(bench_spdlog *log, const mfi_client_span *span)
 {
     const mf_context &ids = span->context;
     log->records++;

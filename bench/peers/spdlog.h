@@ -12,7 +12,7 @@ extern "C" {
 
 typedef struct bench_spdlog bench_spdlog;
 bench_spdlog *bench_spdlog_make(const char *path, size_t queue);
-void bench_spdlog_record(bench_spdlog *log, const mfi_span *span);
+void bench_spdlog_record(bench_spdlog *log, const mfi_client_span *span);
 /* Returns when all records so far are written. */
 void bench_spdlog_drain(bench_spdlog *log);
 void bench_spdlog_end(bench_spdlog *log);

@@ -14,12 +14,12 @@ uint32_t mfi_member_calls_open(const mf_parent *parent)
     return atomic_load_explicit(&parent->calls_open, memory_order_acquire);
 }
 
-void mfi_member_drain_begin(mf_parent *parent, const char *reason)
+void mfi_member_drain_begin(mf_parent *parent, mfi_drain_reason reason)
 {
     atomic_store_explicit(&parent->drain_since_ns, mfi_monotonic_ns(), memory_order_relaxed);
     /* acq_rel, and the read of calls_open in is_idle is a write too: see mfi_call_closed() */
     (void)atomic_exchange_explicit(&parent->draining, true, memory_order_acq_rel);
-    mfi_observe_drain(parent->runtime->observer, parent->observed,
+    mfi_observe_drain(parent->observed,
                       &(mfi_drain_event){.begins = true,
                                          .reason = reason,
                                          .calls_left = mfi_member_calls_open(parent)});
@@ -46,10 +46,10 @@ bool mfi_member_is_idle(mf_parent *parent)
     return atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel) == 0;
 }
 
-void mfi_member_drain_report(mf_parent *parent, const char *reason)
+void mfi_member_drain_report(mf_parent *parent, mfi_drain_reason reason)
 {
     uint64_t since = atomic_load_explicit(&parent->drain_since_ns, memory_order_relaxed);
-    mfi_observe_drain(parent->runtime->observer, parent->observed,
+    mfi_observe_drain(parent->observed,
                       &(mfi_drain_event){.reason = reason,
                                          .calls_left = mfi_member_calls_open(parent),
                                          .duration_ns = mfi_monotonic_ns() - since});

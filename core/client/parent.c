@@ -220,18 +220,18 @@ void mfi_parent_circuit_changed(void *user_data, const mfi_circuit_change *chang
     mf_parent *parent = user_data;
     const mfi_circuit_reason *reason = &change->reason;
     bool opens = change->to == MFI_CIRCUIT_OPEN;
-    mfi_circuit_event event = {.from = mfi_circuit_state_name(change->from),
-                               .to = mfi_circuit_state_name(change->to),
-                               .rule = change->why,
+    mfi_circuit_event event = {.from = change->from,
+                               .to = change->to,
+                               .cause = change->why,
                                .retry_in_ms = change->cool_down_ms};
     if (opens) {
         event.observed = reason->observed;
         event.threshold = reason->threshold;
-        event.status = reason->status != MF_OK ? mf_err_status(reason->status) : NULL;
+        event.status = reason->status;
         event.correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
         event.trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
     }
-    mfi_observe_circuit_changed(parent->runtime->observer, parent->observed, &event);
+    mfi_observe_circuit_changed(parent->observed, &event);
     /* The timer belongs to the engine thread, and we may be on any. */
     (void)mfi_loop_post(parent->runtime->loop, &parent->circuit_task);
 }
@@ -252,7 +252,7 @@ static mfi_pool_state pool_state(const mf_parent *parent)
                                                                           : MFI_POOL_DOWN;
 }
 
-static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
+static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
 {
     mf_parent *parent = user_data;
     uint64_t oldest = mfi_calls_oldest(parent);
@@ -264,7 +264,7 @@ static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
     uint64_t restart_at = parent->restart_at_ns;
     uint32_t budget = parent->settings.auto_restart ? mfi_restart_budget(&parent->restart, now) : 0;
     mfi_mutex_unlock(&parent->mutex);
-    *ret_gauges = (mfi_target_gauges){
+    *ret_gauges = (mfi_client_gauges){
         .restart_budget = budget,
         .pool_state = pool_state(parent),
         .calls_in_flight = open,
@@ -356,12 +356,13 @@ mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *optio
     status = mfi_pending_init(&parent->pending, parent->settings.max_in_flight + MFI_CONTROL_SLOTS,
                               error);
     if (status == MF_OK) {
-        mfi_target_options observed = {.target = parent->settings.target,
+        mfi_client_options observed = {.target = parent->settings.target,
                                        .worker = parent->settings.worker,
                                        .circuit = is_member ? parent->settings.worker : NULL,
                                        .gauges = read_gauges,
                                        .user_data = parent};
-        status = mfi_target_create(&parent->observed, parent->runtime->observer, &observed, error);
+        status = mfi_target_create_client(&parent->observed, parent->runtime->observer, &observed,
+                                          error);
     }
     if (status == MF_OK) {
         status = mfi_driver_init(&parent->driver, parent->runtime->loop, &mfi_parent_driver_ops,

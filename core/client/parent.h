@@ -240,11 +240,11 @@ void mfi_link_silent(mf_parent *parent, uint32_t misses);
 /* The transport is open: whatever the peer does is seen from here on. */
 mf_status mfi_link_watch(mf_parent *parent, mf_error *error);
 /* A start, the first or another one, came to nothing. */
-void mfi_link_start_failed(mf_parent *parent, const mf_error *error, const char *reason);
+void mfi_link_start_failed(mf_parent *parent, const mf_error *error, mfi_restart_reason reason);
 /* What was running is no more: calls end, and it is decided whether another start follows. why
- * reads like "was killed by signal 9 (SIGKILL)"; reason is one of the metrics' words. Gives how
- * many calls that ended; ret_oldest gets the ids of the oldest. */
-uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
+ * reads like "was killed by signal 9 (SIGKILL)"; reason is how a restart because of it is counted.
+ * Gives how many calls that ended; ret_oldest gets the ids of the oldest. */
+uint32_t mfi_link_lost(mf_parent *parent, const char *why, mfi_restart_reason reason,
                        mf_context *ret_oldest);
 /* After it, when the loss itself has been reported: opens the circuit, and closes. */
 void mfi_link_close_lost(mf_parent *parent, const mf_context *oldest);

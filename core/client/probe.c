@@ -70,15 +70,17 @@ static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, vo
                          .component_type = "component",
                          .status = MF_HEALTH_PASS,
                          .gates = MF_GATE_NONE,
-                         .observed_text = mfi_circuit_state_name(circuit.state)};
+                         .observed_text = mfi_circuit_state_word(circuit.state)};
     if (circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
         bool fails = parent->settings.critical && circuit.state == MFI_CIRCUIT_OPEN;
         row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
         (void)mfi_str_format(output, sizeof output, "circuit %s is %s by rule %s (%g of %g)",
-                             mfi_parent_circuit_name(parent), mfi_circuit_state_name(circuit.state),
-                             circuit.reason.rule != NULL ? circuit.reason.rule : "none",
+                             mfi_parent_circuit_name(parent), mfi_circuit_state_word(circuit.state),
+                             circuit.reason.rule != MFI_CAUSE_NONE
+                                 ? mfi_circuit_cause_word(circuit.reason.rule)
+                                 : "none",
                              circuit.reason.observed, circuit.reason.threshold);
     }
     visit(&row, user_data);
@@ -131,7 +133,7 @@ static double seconds(uint64_t ns)
 
 static void fill_reason(mf_circuit_row *row, const mfi_circuit_reason *reason)
 {
-    row->rule = reason->rule;
+    row->rule = mfi_circuit_cause_word(reason->rule);
     row->observed = reason->observed;
     row->threshold = reason->threshold;
     row->first_error = reason->status != MF_OK ? mf_err_status(reason->status) : NULL;
@@ -185,7 +187,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
     uint64_t left = circuit.probe_at_ns > now ? circuit.probe_at_ns - now : 0;
     mf_circuit_row row = {.struct_size = sizeof row,
                           .target = mfi_parent_circuit_name(parent),
-                          .state = mfi_circuit_state_name(circuit.state),
+                          .state = mfi_circuit_state_word(circuit.state),
                           .since_wall_ns = circuit.since_wall_ns,
                           .since_seconds = seconds(now - circuit.since_ns),
                           .generation = circuit.generation,
@@ -206,9 +208,9 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
     fill_worker(&row, parent, last_exit, sizeof last_exit);
     for (uint32_t i = 0; i < circuit.history_count; i++) {
         const mfi_circuit_history *past = &circuit.history[i];
-        row.transitions[i] = (mf_circuit_transition){.from = mfi_circuit_state_name(past->from),
-                                                     .to = mfi_circuit_state_name(past->to),
-                                                     .reason = past->why,
+        row.transitions[i] = (mf_circuit_transition){.from = mfi_circuit_state_word(past->from),
+                                                     .to = mfi_circuit_state_word(past->to),
+                                                     .reason = mfi_circuit_cause_word(past->why),
                                                      .at_wall_ns = past->wall_ns};
     }
     visit(&row, user_data);

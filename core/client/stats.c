@@ -34,7 +34,7 @@ size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size)
 
 const char *mf_parent_circuit_state(mf_parent *parent)
 {
-    return parent != NULL ? mfi_circuit_state_name(mfi_circuit_get_state(&parent->circuit))
+    return parent != NULL ? mfi_circuit_state_word(mfi_circuit_get_state(&parent->circuit))
                           : "disabled";
 }
 

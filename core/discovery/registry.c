@@ -102,22 +102,22 @@ const char *mfi_registry_directory(const mf_registry *registry)
 
 /* ---- What all of them do ---- */
 
-static const char *result_word(mf_status status)
+static mfi_registry_result result_of(mf_status status)
 {
     if (status == MF_OK || status == MF_ERR_NOT_FOUND) {
-        return "ok";
+        return MFI_REGISTRY_RESULT_OK;
     }
-    return status == MF_ERR_EXISTS     ? "conflict"
-           : status == MF_ERR_TIMEOUT  ? "locked"
-           : status == MF_ERR_PROTOCOL ? "corrupt"
-                                       : "error";
+    return status == MF_ERR_EXISTS     ? MFI_REGISTRY_RESULT_CONFLICT
+           : status == MF_ERR_TIMEOUT  ? MFI_REGISTRY_RESULT_LOCKED
+           : status == MF_ERR_PROTOCOL ? MFI_REGISTRY_RESULT_CORRUPT
+                                       : MFI_REGISTRY_RESULT_ERROR;
 }
 
-static mf_status report(const mf_registry *registry, const char *op, mf_status status,
+static mf_status report(const mf_registry *registry, mfi_registry_op op, mf_status status,
                         uint64_t lock_wait_ns)
 {
     if (registry != NULL && registry->runtime != NULL) {
-        mfi_observe_registry(registry->runtime->observer, op, result_word(status), lock_wait_ns);
+        mfi_observe_registry(registry->runtime->observer, op, result_of(status), lock_wait_ns);
     }
     return status;
 }
@@ -277,7 +277,7 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
         status = change_file(registry, &dir, &wanted, error);
     }
     mfi_registry_dir_close(&dir);
-    return report(registry, "register", status, wanted.lock_wait_ns);
+    return report(registry, MFI_REGISTRY_OP_REGISTER, status, wanted.lock_wait_ns);
 }
 
 mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error *error)
@@ -294,7 +294,7 @@ mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error
         status = MF_OK; /* no folder, no entry */
     }
     mfi_registry_dir_close(&dir);
-    return report(registry, "unregister", status, wanted.lock_wait_ns);
+    return report(registry, MFI_REGISTRY_OP_UNREGISTER, status, wanted.lock_wait_ns);
 }
 
 /* ---- Reading ---- */
@@ -357,7 +357,7 @@ mf_status mf_registry_find(mf_registry *registry, const char *id, mf_service *re
     if (status == MF_OK) {
         status = look_up(registry, id, ret_service, error);
     }
-    return report(registry, "discover", status, MFI_NO_LOCK);
+    return report(registry, MFI_REGISTRY_OP_DISCOVER, status, MFI_NO_LOCK);
 }
 
 /* Until the file changes, a while has passed or the deadline is there. Begins to watch first, and
@@ -394,7 +394,7 @@ mf_status mf_registry_discover(mf_registry *registry, const char *id, int64_t ti
         }
     }
     mfi_registry_watch_close(&watch);
-    return report(registry, "discover", status, MFI_NO_LOCK);
+    return report(registry, MFI_REGISTRY_OP_DISCOVER, status, MFI_NO_LOCK);
 }
 
 mf_status mf_registry_list(mf_registry *registry, mf_service_visit_fn visit, void *user_data,
@@ -421,7 +421,7 @@ mf_status mf_registry_list(mf_registry *registry, mf_service_visit_fn visit, voi
     } else if (status == MF_ERR_NOT_FOUND) {
         status = MF_OK; /* no folder, no entries */
     }
-    return report(registry, "list", status, MFI_NO_LOCK);
+    return report(registry, MFI_REGISTRY_OP_LIST, status, MFI_NO_LOCK);
 }
 
 /* ---- Watching ---- */

@@ -153,15 +153,12 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
     }
 }
 
-static void read_gauges(mfi_target_gauges *ret_gauges, void *user_data)
+static void read_gauges(mfi_server_gauges *ret_gauges, void *user_data)
 {
     mf_child *child = user_data;
     uint64_t since = 0;
-    *ret_gauges = (mfi_target_gauges){
-        .handlers_busy = mfi_child_busy(child, &since),
-        .handlers = child->server_count,
-        .queue_depth = atomic_load_explicit(&child->queued, memory_order_relaxed),
-        .queue_capacity = child->max_queued};
+    *ret_gauges = (mfi_server_gauges){.handlers_busy = mfi_child_busy(child, &since),
+                                      .handlers = child->server_count};
 }
 
 /* ---- Creation ---- */
@@ -197,17 +194,16 @@ static mf_status make_parts(mf_child *child, mf_runtime *runtime, mf_error *erro
     if (status != MF_OK) {
         return status;
     }
-    mfi_target_options observed = {.target = child->component.target,
-                                   .is_server = true,
-                                   .gauges = read_gauges,
-                                   .user_data = child};
+    mfi_server_options observed = {
+        .worker = child->component.target, .gauges = read_gauges, .user_data = child};
     status = make_servers(child, error);
     child->spare = mfi_child_make_spare();
     if (status == MF_OK && child->spare == NULL) {
         status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
     if (status == MF_OK) {
-        status = mfi_target_create(&child->observed, child->runtime->observer, &observed, error);
+        status =
+            mfi_target_create_server(&child->observed, child->runtime->observer, &observed, error);
     }
     if (status == MF_OK) {
         status = mfi_child_add_builtins(child, error);

@@ -207,7 +207,7 @@ typedef struct mfi_reply_pairs mfi_reply_pairs;
 /* An answer that is being made. Setting it touches nothing of the child. */
 struct mf_reply {
     struct mf_child *child;
-    mfi_span *span;
+    mfi_server_span *span;
     mfi_text id;
     mfi_out *out; /* the answer so far: a response without its metadata */
     mfi_limits limits;
@@ -244,7 +244,7 @@ mf_status mfi_child_add_builtins(struct mf_child *child, mf_error *error);
 /* ---- child_request.c ---- */
 /* False without memory: it can then only be finished, and is lost. */
 bool mfi_reply_init(mf_reply *reply, struct mf_child *child, const mfi_route *route, mfi_text id,
-                    mfi_span *span, uint64_t now_ns);
+                    mfi_server_span *span, uint64_t now_ns);
 void mfi_reply_fini(mf_reply *reply);
 void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
     MF_PRINTF(3, 0);
@@ -278,7 +278,8 @@ void mfi_out_free(mfi_out *out);
 /* Any thread; takes it over. The caller sees to it that somebody looks. */
 void mfi_child_push(struct mf_child *child, mfi_out *out);
 void mfi_child_drop_all(struct mf_child *child);
-void mfi_child_dropped(struct mf_child *child, const char *reason, const char *text, size_t bytes);
+void mfi_child_dropped(struct mf_child *child, mfi_drop_reason reason, const char *text,
+                       size_t bytes);
 
 /* ---- child_peers.c: role held ---- */
 void mfi_peers_heard(struct mf_child *child, const mfi_route *route);

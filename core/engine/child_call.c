@@ -45,8 +45,8 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
 
 /* Gives the caller's deadline; MFI_NEVER if it told none. function is where the span keeps a name
  * that is not registered. */
-static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *call, uint64_t now_ns,
-                          char function[MFI_NAME_MAX_BYTES + 1])
+static uint64_t fill_span(mf_child *child, mfi_server_span *span, const mfi_call_in *call,
+                          uint64_t now_ns, char function[MFI_NAME_MAX_BYTES + 1])
 {
     mfi_metadata metadata;
     const mfi_handler *handler = call->handler;
@@ -54,16 +54,13 @@ static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *ca
     if (handler == NULL) {
         copy_text(function, MFI_NAME_MAX_BYTES + 1, call->envelope.function);
     }
-    mfi_span_clear(span);
+    mfi_server_span_clear(span);
     span->target = child->observed;
     span->function_name = handler != NULL ? handler->name : function;
     span->namespace_name = child->namespace_name;
-    span->start_ns = call->received_ns;
-    span->sent_ns = now_ns;
-    span->deadline_ms = MF_TIMEOUT_INFINITE;
+    span->received_ns = call->received_ns;
+    span->begun_ns = now_ns;
     span->request_bytes = (uint32_t)call->message.size;
-    span->attempt = (uint16_t)metadata.attempt;
-    span->is_server = true;
     span->correlation_id_replaced = metadata.correlation_id_invalid;
     fill_context(&span->context, call, &metadata);
     /* Only registered names get series of their own. */
@@ -72,7 +69,6 @@ static uint64_t fill_span(mf_child *child, mfi_span *span, const mfi_call_in *ca
     if (!metadata.has_deadline) {
         return MFI_NEVER;
     }
-    span->deadline_ms = metadata.deadline_ms_left;
     return mfi_deadline_after_ms(call->received_ns, metadata.deadline_ms_left);
 }
 
@@ -85,9 +81,9 @@ static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_h
     mf_child *child = reply->child;
     mfi_text name = request->call->envelope.function;
     *ret_status = MF_ERR_INVALID_ARGUMENT;
-    if (reply->deadline_ns <= reply->span->sent_ns) {
+    if (reply->deadline_ns <= reply->span->begun_ns) {
         *ret_status = MF_ERR_TIMEOUT;
-        mfi_observe_expired(child->runtime->observer, child->observed, false);
+        mfi_observe_server_expired(child->observed, MFI_EXPIRED_BEFORE_START);
         (void)mf_reply_error(reply, "TimeoutError", "the caller no longer waits");
         return false;
     }
@@ -99,7 +95,7 @@ static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_h
     *ret_handler = request->call->handler;
     if (*ret_handler == NULL || name.data[0] == '_') {
         *ret_status = MF_ERR_FUNCTION_NOT_FOUND;
-        mfi_observe_unknown_function(child->runtime->observer, child->observed);
+        mfi_observe_server_unknown(child->observed);
         (void)(*ret_handler == NULL
                    ? mf_reply_error(reply, "AttributeError", "Function '%.*s' not found", shown,
                                     name.data)
@@ -159,7 +155,7 @@ static bool complete(mf_reply *reply, const mfi_reply_times *times)
         mf_value nil = mf_nil();
         if (!reply->has_result) {
             status = mfi_encode_response_begin(&out->buf, reply->id, &nil,
-                                               mfi_wall_seconds(reply->span->received_ns),
+                                               mfi_wall_seconds(reply->span->done_ns),
                                                &reply->limits, &error);
         }
         if (status == MF_OK) {
@@ -177,7 +173,7 @@ static bool complete(mf_reply *reply, const mfi_reply_times *times)
         text = (mfi_text){"error", 5};
     }
     return mfi_child_encode_error(&out->buf, reply->id, text,
-                                  mfi_wall_seconds(reply->span->received_ns), times);
+                                  mfi_wall_seconds(reply->span->done_ns), times);
 }
 
 static void describe_failure(mf_error *error, mf_status status, const mf_reply *reply)
@@ -193,29 +189,29 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
 {
     mf_error error;
     mf_child *child = reply->child;
-    mfi_span *span = reply->span;
-    span->received_ns = mfi_monotonic_ns();
+    mfi_server_span *span = reply->span;
+    span->done_ns = mfi_monotonic_ns();
     mfi_reply_times times = {.timestamp_received = reply->received,
                              .has_server_times = true,
-                             .queue_us = (span->sent_ns - span->start_ns) / MFI_NS_PER_US,
-                             .handler_us = (span->received_ns - span->sent_ns) / MFI_NS_PER_US,
+                             .queue_us = (span->begun_ns - span->received_ns) / MFI_NS_PER_US,
+                             .handler_us = (span->done_ns - span->begun_ns) / MFI_NS_PER_US,
                              .more = mfi_reply_more(reply)};
     if (complete(reply, &times)) {
         span->response_bytes = (uint32_t)reply->out->buf.size;
         mfi_child_push(child, reply->out);
         reply->out = NULL;
     } else {
-        mfi_child_dropped(child, "hwm", "no memory for an answer", 0);
+        mfi_child_dropped(child, MFI_DROP_HWM, "no memory for an answer", 0);
     }
-    if (status != MF_ERR_TIMEOUT && span->received_ns > reply->deadline_ns) {
-        mfi_observe_expired(child->runtime->observer, child->observed, true);
+    if (status != MF_ERR_TIMEOUT && span->done_ns > reply->deadline_ns) {
+        mfi_observe_server_expired(child->observed, MFI_EXPIRED_AT_REPLY);
     }
     span->status = status == MF_OK && reply->has_error ? MF_ERR_REMOTE : status;
-    span->end_ns = span->received_ns; /* the answer leaves next; a read of its own buys nothing */
+    span->end_ns = span->done_ns; /* the answer leaves next; a read of its own buys nothing */
     if (span->status != MF_OK) {
         describe_failure(&error, span->status, reply);
     }
-    mfi_observe_call_end(child->runtime->observer, span, span->status != MF_OK ? &error : NULL);
+    mfi_observe_server_end(span, span->status != MF_OK ? &error : NULL);
     mfi_reply_fini(reply);
 }
 
@@ -251,7 +247,7 @@ uint64_t mfi_child_expected_ns(const mfi_call_in *call)
 
 uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
 {
-    mfi_span span;
+    mfi_server_span span;
     mfi_handler *handler = NULL;
     mf_reply reply;
     mf_child *child = server->child;
@@ -259,7 +255,7 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     mf_status status = MF_OK;
     uint64_t now = mfi_monotonic_ns();
     if (!mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now)) {
-        mfi_child_dropped(child, "hwm", "no memory for an answer", 0);
+        mfi_child_dropped(child, MFI_DROP_HWM, "no memory for an answer", 0);
         mfi_reply_fini(&reply);
         mfi_call_in_free(call);
         return now;
@@ -272,8 +268,8 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     request.deadline_ns = reply.deadline_ns;
     request.metadata_decoded = false;
     mfi_error_clear(&request.error);
-    mfi_observe_call_begin(child->runtime->observer, &span);
-    atomic_store_explicit(&server->since_ns, span.sent_ns, memory_order_relaxed);
+    mfi_observe_server_begin(&span);
+    atomic_store_explicit(&server->since_ns, span.begun_ns, memory_order_relaxed);
     if (check_call(&request, &reply, &handler, &status) && decode_args(&request, &reply)) {
         status = run_handler(handler, &request, &reply);
     }
@@ -284,9 +280,9 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     } else {
         mfi_reply_finish(&reply, status);
     }
-    now = span.received_ns != 0 ? span.received_ns : mfi_monotonic_ns();
+    now = span.done_ns != 0 ? span.done_ns : mfi_monotonic_ns();
     if (handler != NULL) {
-        atomic_store_explicit(&handler->last_run_ns, now - span.sent_ns, memory_order_relaxed);
+        atomic_store_explicit(&handler->last_run_ns, now - span.begun_ns, memory_order_relaxed);
     }
     mfi_tree_trim(&server->args, KEPT_TREE_BYTES);
     mfi_tree_trim(&server->metadata, KEPT_TREE_BYTES);
@@ -296,13 +292,13 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
 
 void mfi_child_cancel(mf_child *child, mfi_call_in *call)
 {
-    mfi_span span;
+    mfi_server_span span;
     mf_reply reply;
     char function[MFI_NAME_MAX_BYTES + 1];
     uint64_t now = mfi_monotonic_ns();
     (void)mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now);
     reply.deadline_ns = fill_span(child, &span, call, now, function);
-    mfi_observe_call_begin(child->runtime->observer, &span);
+    mfi_observe_server_begin(&span);
     (void)mf_reply_error(&reply, "CancelledError", "the worker is stopping");
     mfi_reply_finish(&reply, MF_ERR_CANCELLED);
     mfi_call_in_free(call);

@@ -25,7 +25,7 @@ struct mf_deferred {
     uint64_t number;
     uint64_t expires_ns;
     mf_reply reply; /* the result and the error text: of the thread that makes the one call */
-    mfi_span span;
+    mfi_server_span span;
     char id[MFI_ID_MAX_BYTES];
     char function[MFI_NAME_MAX_BYTES + 1];
 };

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/engine/child.h"
+#include "core/wire/reject.h"
 
 #define BURST_MESSAGES 64
 #define BURST_BYTES ((size_t)256 * 1024)
@@ -65,14 +66,12 @@ void mfi_call_in_free(mfi_call_in *call)
     }
 }
 
-void mfi_child_dropped(mf_child *child, const char *reason, const char *text, size_t bytes)
+void mfi_child_dropped(mf_child *child, mfi_drop_reason reason, const char *text, size_t bytes)
 {
-    mfi_observe_transport_event(child->runtime->observer, child->observed,
-                                &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED,
-                                                       .type = "other",
-                                                       .reason = reason,
-                                                       .text = text,
-                                                       .bytes = bytes});
+    mfi_observe_transport_event(
+        child->observed,
+        &(mfi_transport_event){
+            .what = MFI_TRANSPORT_DROPPED, .drop = reason, .text = text, .bytes = bytes});
 }
 
 /* ---- Out ---- */
@@ -128,7 +127,7 @@ static void answer_heartbeat(mf_child *child, const mfi_route *route, const mfi_
         return;
     }
     mfi_out_free(out);
-    mfi_child_dropped(child, "decode_error", "a heartbeat that cannot be answered", 0);
+    mfi_child_dropped(child, MFI_DROP_DECODE_ERROR, "a heartbeat that cannot be answered", 0);
 }
 
 static bool can_answer(const mfi_envelope *envelope)
@@ -153,7 +152,7 @@ static void answer_at_once(mf_child *child, const mfi_route *route, const mfi_en
 
 static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
 {
-    mfi_observe_transport_event(child->runtime->observer, child->observed,
+    mfi_observe_transport_event(child->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
     answer_at_once(child, route, envelope, "ServerOverloaded: too many calls are waiting");
 }
@@ -174,7 +173,7 @@ static void queue_call(mf_child *child, mfi_call_in *call)
 {
     const mfi_envelope *envelope = &call->envelope;
     if (!can_answer(envelope)) {
-        mfi_child_dropped(child, "decode_error", "a call without an id that can be answered",
+        mfi_child_dropped(child, MFI_DROP_DECODE_ERROR, "a call without an id that can be answered",
                           call->message.size);
         return;
     }
@@ -245,7 +244,7 @@ static void reject(mf_child *child, const mfi_route *route, const mfi_envelope *
                    mfi_reject why, const char *text, size_t size)
 {
     char answer[MF_ERROR_MESSAGE_MAX + 16];
-    mfi_child_dropped(child, mfi_reject_word(why), text, size);
+    mfi_child_dropped(child, mfi_reject_drop(why), text, size);
     if ((why == MFI_REJECT_DECODE_ERROR || why == MFI_REJECT_OVERSIZE) &&
         envelope->type == MFI_MESSAGE_CALL && can_answer(envelope) &&
         !is_for_another(child, envelope)) {
@@ -267,7 +266,7 @@ static void take_message(mf_child *child, mfi_call_in *in)
     mf_error error;
     mfi_error_clear(&error);
     if (message->size > child->max_message_bytes) {
-        mfi_child_dropped(child, "oversize", "a message is larger than max_message_bytes",
+        mfi_child_dropped(child, MFI_DROP_OVERSIZE, "a message is larger than max_message_bytes",
                           message->size);
         return;
     }
@@ -276,7 +275,8 @@ static void take_message(mf_child *child, mfi_call_in *in)
         reject(child, route, envelope, why, error.message, message->size);
         return;
     }
-    mfi_observe_traffic(child->observed, false, traffics[envelope->type], message->size);
+    mfi_observe_traffic(child->observed, MFI_DIRECTION_RECEIVED, traffics[envelope->type],
+                        message->size);
     if (is_for_another(child, envelope)) {
         return; /* for another child; the protocol answers nothing */
     }
@@ -300,7 +300,7 @@ static bool receive_all(mf_child *child)
         mfi_call_in *in = child->spare;
         mfi_io io = child->transport->ops->receive(child->transport, &in->route, &in->message);
         if (io == MFI_IO_MALFORMED) {
-            mfi_child_dropped(child, "decode_error", "a message with too few frames", 0);
+            mfi_child_dropped(child, MFI_DROP_DECODE_ERROR, "a message with too few frames", 0);
             continue;
         }
         if (io != MFI_IO_DONE) {

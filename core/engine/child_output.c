@@ -35,7 +35,7 @@ static void on_line(void *self, const char *text, size_t length)
     if (out == NULL || mfi_encode_output(&out->buf, id, capture->fd == STDERR_FILENO,
                                          (mfi_text){text, length}, timestamp, NULL) != MF_OK) {
         mfi_out_free(out);
-        mfi_child_dropped(child, "hwm", "more output than the parent takes", length);
+        mfi_child_dropped(child, MFI_DROP_HWM, "more output than the parent takes", length);
         return;
     }
     mfi_child_push(child, out);

@@ -83,7 +83,7 @@ static uint32_t find(const mfi_peers *peers, const mfi_route *route)
 }
 
 /* What still waited for it is lost. The last peer takes its place. */
-static void remove_peer(mf_child *child, uint32_t index, const char *reason, const char *text)
+static void remove_peer(mf_child *child, uint32_t index, mfi_drop_reason reason, const char *text)
 {
     mfi_peers *peers = &child->peers;
     mfi_peer *peer = &peers->all[index];
@@ -114,7 +114,7 @@ static bool make_room(mf_child *child)
 {
     mfi_peers *peers = &child->peers;
     if (peers->count == MFI_CHILD_PEERS_MAX) {
-        remove_peer(child, least_missed(peers), "hwm", "too many peers: one was forgotten");
+        remove_peer(child, least_missed(peers), MFI_DROP_HWM, "too many peers: one was forgotten");
     }
     if (peers->count < peers->capacity) {
         return true;
@@ -165,7 +165,7 @@ static void keep(mf_child *child, uint32_t index, mfi_out *out)
     uint32_t most =
         out->traffic == MFI_TRAFFIC_OUTPUT ? MFI_CHILD_OUTPUTS_MAX : MFI_CHILD_PEER_WAITING_MAX;
     if (waiting == NULL || waiting->count >= most || takes_too_much(child, out)) {
-        mfi_child_dropped(child, "hwm", "a peer does not take its messages", out->buf.size);
+        mfi_child_dropped(child, MFI_DROP_HWM, "a peer does not take its messages", out->buf.size);
         mfi_out_free(out);
         return;
     }
@@ -185,9 +185,9 @@ static bool transmit(mf_child *child, const mfi_route *route, mfi_out *out, bool
         return false;
     }
     if (io == MFI_IO_DONE) {
-        mfi_observe_traffic(child->observed, true, out->traffic, bytes);
+        mfi_observe_traffic(child->observed, MFI_DIRECTION_SENT, out->traffic, bytes);
     } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* nobody misses output who has gone */
-        mfi_child_dropped(child, "unroutable", "the peer of an answer is gone", bytes);
+        mfi_child_dropped(child, MFI_DROP_UNROUTABLE, "the peer of an answer is gone", bytes);
     }
     mfi_out_free(out);
     return true;
@@ -200,7 +200,7 @@ static void send_to(mf_child *child, uint32_t index, const mfi_route *route, mfi
     if (behind_others || !transmit(child, route, out, &gone)) {
         keep(child, index, out);
     } else if (gone && index != NOBODY) {
-        remove_peer(child, index, "unroutable", "the peer of an answer is gone");
+        remove_peer(child, index, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
     }
 }
 
@@ -223,7 +223,7 @@ static void broadcast(mf_child *child, mfi_out *out)
     for (uint32_t i = child->peers.count; i-- > 0;) {
         mfi_out *each = i == 0 ? out : copy_of(child, out);
         if (each == NULL) {
-            mfi_child_dropped(child, "hwm", "no memory for a line of output", out->buf.size);
+            mfi_child_dropped(child, MFI_DROP_HWM, "no memory for a line of output", out->buf.size);
             continue;
         }
         mfi_route route = child->peers.all[i].route;
@@ -242,7 +242,7 @@ void mfi_peers_send(mf_child *child, mfi_out *out)
     } else if (peers->early.count < MFI_CHILD_OUTPUTS_MAX) {
         list_append(&peers->early, out);
     } else {
-        mfi_child_dropped(child, "hwm", "output, and nobody to send it to", out->buf.size);
+        mfi_child_dropped(child, MFI_DROP_HWM, "output, and nobody to send it to", out->buf.size);
         mfi_out_free(out);
     }
 }
@@ -268,7 +268,7 @@ void mfi_peers_retry(mf_child *child)
         peers->waiting_bytes -= before - peer->waiting.bytes;
         peers->stalled -= had && peer->waiting.first == NULL ? 1 : 0;
         if (gone) {
-            remove_peer(child, i, "unroutable", "the peer of an answer is gone");
+            remove_peer(child, i, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
         }
     }
 }

@@ -82,7 +82,7 @@ mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t coun
 /* ---- Replies ---- */
 
 bool mfi_reply_init(mf_reply *reply, mf_child *child, const mfi_route *route, mfi_text id,
-                    mfi_span *span, uint64_t now_ns)
+                    mfi_server_span *span, uint64_t now_ns)
 {
     *reply = (mf_reply){.child = child,
                         .span = span,

@@ -140,9 +140,10 @@ static void on_monitor(mfi_source *source, uint32_t events)
             child->was_connected = true;
         } else {
             seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.reason = event == MFI_PEER_HANDSHAKE_FAILED ? "handshake_failed" : "closed";
+            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                                                                 : MFI_DISCONNECT_CLOSED;
         }
-        mfi_observe_transport_event(child->runtime->observer, child->observed, &seen);
+        mfi_observe_transport_event(child->observed, &seen);
     }
 }
 

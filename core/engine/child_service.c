@@ -41,7 +41,7 @@ static void report(mf_child *child, mfi_service_what what, const char *text)
                                .service_id = child->service_id,
                                .text = text != NULL ? text : child->transport->endpoint,
                                .pid = (int64_t)getpid()};
-    mfi_observe_service_changed(child->runtime->observer, child->observed, &event);
+    mfi_observe_service_changed(child->observed, &event);
 }
 
 /* In the words of all languages, for a worker program to print. */

@@ -1,14 +1,15 @@
-/* The catalogue: every family is described once, here, and everything else refers to it. */
-#include <string.h>
-
+/* The catalogue: every family is described once, here, and everything else refers to it. Also the
+ * series of what no target owns: dropped messages, the registry, the log, the loop. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/parts.h"
+#include "core/words/log_drops.h"
+#include "logging/logger.h"
 #include "metrics/metric_registry.h"
 
 #define CAP_TARGETS 8
 #define CAP_WORKERS 32
-#define CAP_CALLS ((size_t)CAP_TARGETS * (MFI_FUNCTIONS_MAX + 1) * MFI_STATUS_WORDS)
+#define CAP_CALLS ((size_t)CAP_TARGETS * (MFI_FUNCTIONS_MAX + 1) * MFI_STATUS_COUNT)
 
 /* X(field, type, name, unit, labels, cap, help). */
 #define L(...)                                                                                     \
@@ -169,93 +170,70 @@ static void add_difference(mf_family *family, const char *label, uint64_t now, u
     *seen = now;
 }
 
+static uint64_t *dropped(mf_log_stats *stats, mfi_log_drop reason)
+{
+    switch (reason) {
+    case MFI_LOG_DROP_RING_FULL:
+        return &stats->dropped_ring_full;
+    case MFI_LOG_DROP_OVERSIZE:
+        return &stats->dropped_oversize;
+    case MFI_LOG_DROP_SAMPLED:
+        return &stats->dropped_sampled;
+    case MFI_LOG_DROP_SINK_ERROR:
+    case MFI_LOG_DROP_COUNT:
+        break;
+    }
+    return &stats->dropped_sink_error;
+}
+
 static void collect_log(void *user_data)
 {
-    static const char *const levels[] = {"", "trace", "debug", "info", "warn", "error", "fatal"};
     mfi_observer *observer = user_data;
     const mfi_families *families = &observer->families;
     mf_log_stats *seen = &observer->log_seen;
     mf_log_stats now = MF_LOG_STATS_INIT;
     mf_log_stats_read(observer->logger, &now);
     for (size_t i = MF_LOG_TRACE; i <= MF_LOG_FATAL; i++) {
-        add_difference(families->log_records, levels[i], now.records[i], &seen->records[i]);
+        add_difference(families->log_records, mfi_level_word((mf_log_level)i), now.records[i],
+                       &seen->records[i]);
     }
-    add_difference(families->log_dropped, "ring_full", now.dropped_ring_full,
-                   &seen->dropped_ring_full);
-    add_difference(families->log_dropped, "oversize", now.dropped_oversize,
-                   &seen->dropped_oversize);
-    add_difference(families->log_dropped, "sampled", now.dropped_sampled, &seen->dropped_sampled);
-    add_difference(families->log_dropped, "sink_error", now.dropped_sink_error,
-                   &seen->dropped_sink_error);
+    for (size_t i = 0; i < MFI_LOG_DROP_COUNT; i++) {
+        add_difference(families->log_dropped, mfi_log_drop_word((mfi_log_drop)i),
+                       *dropped(&now, (mfi_log_drop)i), dropped(seen, (mfi_log_drop)i));
+    }
     add_difference(families->log_bytes, NULL, now.bytes, &seen->bytes);
     mf_gauge_set(mf_family_gauge(families->log_ring, NULL), now.ring_used_ratio);
 }
 
-void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns)
+/* ---- Series that exist from the start ---- */
+
+static void make_series(mfi_observer *observer)
 {
-    if (observer->loop_lag != NULL) {
-        mf_histogram_record_ns(observer->loop_lag, lag_ns);
+    const mfi_families *families = &observer->families;
+    for (size_t i = 0; i < MFI_DROP_COUNT; i++) {
+        const char *reason = mfi_drop_word((mfi_drop_reason)i);
+        observer->dropped[i] = mf_family_counter(families->dropped, &reason);
     }
-}
-
-/* ---- The service registry ---- */
-
-static const char *const registry_ops[MFI_REGISTRY_OPS] = {"register", "unregister", "discover",
-                                                           "list"};
-static const char *const registry_results[MFI_REGISTRY_RESULTS] = {"ok", "conflict", "locked",
-                                                                   "corrupt", "error"};
-
-static size_t index_of(const char *const *words, size_t count, const char *word)
-{
-    size_t at = 0;
-    while (at < count && strcmp(words[at], word) != 0) {
-        at++;
-    }
-    return at;
-}
-
-void mfi_observe_registry(mfi_observer *observer, const char *op, const char *result,
-                          uint64_t lock_wait_ns)
-{
-    size_t row = index_of(registry_ops, MFI_REGISTRY_OPS, op);
-    size_t column = index_of(registry_results, MFI_REGISTRY_RESULTS, result);
-    if (observer->metrics == NULL || row == MFI_REGISTRY_OPS || column == MFI_REGISTRY_RESULTS) {
-        return;
-    }
-    mf_counter_add(observer->registry[row][column], 1);
-    if (lock_wait_ns != MFI_NO_LOCK) {
-        mf_histogram_record_ns(observer->registry_lock_wait, lock_wait_ns);
-    }
-}
-
-static void make_registry_series(mfi_observer *observer)
-{
-    for (size_t i = 0; i < MFI_REGISTRY_OPS; i++) {
-        for (size_t j = 0; j < MFI_REGISTRY_RESULTS; j++) {
-            observer->registry[i][j] =
-                mf_family_counter(observer->families.registry_operations,
-                                  (const char *const[]){registry_ops[i], registry_results[j]});
+    for (size_t i = 0; i < MFI_REGISTRY_OP_COUNT; i++) {
+        for (size_t j = 0; j < MFI_REGISTRY_RESULT_COUNT; j++) {
+            const char *names[] = {mfi_registry_op_word((mfi_registry_op)i),
+                                   mfi_registry_result_word((mfi_registry_result)j)};
+            observer->registry[i][j] = mf_family_counter(families->registry_operations, names);
         }
     }
-    observer->registry_lock_wait = mf_family_histogram(observer->families.registry_lock_wait, NULL);
+    observer->registry_lock_wait = mf_family_histogram(families->registry_lock_wait, NULL);
+    observer->loop_lag = mf_family_histogram(families->loop_lag, (const char *const[]){"engine"});
 }
 
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
 {
-    static const char *const reasons[MFI_REASONS_MAX] = {"hwm",      "unroutable", "decode_error",
-                                                         "oversize", "wrong_app",  "unknown_type"};
     for (size_t i = 0; i < sizeof catalogue / sizeof catalogue[0]; i++) {
         mf_status status = add_one(observer, &catalogue[i], error);
         if (status != MF_OK) {
             return status;
         }
     }
-    for (size_t i = 0; i < MFI_REASONS_MAX; i++) {
-        observer->dropped[i] = mf_family_counter(observer->families.dropped, &reasons[i]);
-    }
-    make_registry_series(observer);
-    observer->loop_lag =
-        mf_family_histogram(observer->families.loop_lag, (const char *const[]){"engine"});
+    make_series(observer);
     mf_status status = mf_metrics_add_collector(observer->metrics, collect_log, observer, error);
     if (status == MF_OK) {
         status = mf_metrics_add_collector(observer->metrics, mfi_targets_collect, observer, error);

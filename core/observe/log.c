@@ -1,4 +1,6 @@
-/* What is logged of calls: the events and fields that docs/observability.md lists. */
+/* What is logged of calls: the events and fields that docs/observability.md lists. A call that goes
+ * well leaves only a note of its span, so that the caller pays for a copy and the writer for the
+ * record. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -12,10 +14,14 @@ static mf_log_level level_of(mf_status status)
     if (status == MF_OK) {
         return MF_LOG_INFO;
     }
-    const char *word = mfi_err_level(status);
-    return strcmp(word, "error") == 0  ? MF_LOG_ERROR
-           : strcmp(word, "warn") == 0 ? MF_LOG_WARN
-                                       : MF_LOG_INFO;
+    switch (mfi_err_level(status)[0]) { /* the table of codes has these three words */
+    case 'e':
+        return MF_LOG_ERROR;
+    case 'w':
+        return MF_LOG_WARN;
+    default:
+        return MF_LOG_INFO;
+    }
 }
 
 /* ---- Names ---- */
@@ -25,12 +31,13 @@ typedef struct call_texts {
     const char *target, *worker, *function, *namespace_name;
 } call_texts;
 
-static call_texts texts_of(const mfi_span *span)
+static call_texts texts_of(const mfi_target *target, const char *function,
+                           const char *namespace_name)
 {
-    return (call_texts){.target = span->target->name,
-                        .worker = span->target->worker,
-                        .function = span->function_name,
-                        .namespace_name = span->namespace_name};
+    return (call_texts){.target = target->name,
+                        .worker = target->worker,
+                        .function = function,
+                        .namespace_name = namespace_name};
 }
 
 static void add_target(mfi_record *record, bool is_server, const char *name, const char *worker)
@@ -46,10 +53,11 @@ void mfi_log_target(mfi_record *record, const mfi_target *target)
     add_target(record, target->is_server, target->name, target->worker);
 }
 
-static void add_call(mfi_record *record, const mfi_span *span, const call_texts *texts)
+static void add_call(mfi_record *record, bool is_server, const mf_context *context,
+                     const call_texts *texts)
 {
-    add_target(record, span->is_server, texts->target, texts->worker);
-    mfi_record_context(record, &span->context);
+    add_target(record, is_server, texts->target, texts->worker);
+    mfi_record_context(record, context);
     mfi_record_str(record, "function", texts->function);
     mfi_record_str(record, "namespace", texts->namespace_name);
 }
@@ -59,27 +67,41 @@ static void add_call(mfi_record *record, const mfi_span *span, const call_texts 
  * Calls that begin, and those that end well, are noted: the writer makes the record. */
 
 typedef struct call_note {
-    mfi_span span; /* its pointers lead nowhere by then */
     mfi_call_names names;
     char namespace_name[MFI_CALL_NAME_MAX]; /* empty: none */
+    union {
+        mfi_client_span client;
+        mfi_server_span server;
+    } span; /* its pointers lead nowhere by then */
 } call_note;
 _Static_assert(sizeof(call_note) <= MFI_RECORD_DATA, "a note must fit a cell");
 
+/* What a note is made of. */
+typedef struct call_seen {
+    const char *event;
+    mfi_log_expand_fn expand;
+    const mfi_function *function;
+    const char *namespace_name; /* or NULL */
+    const void *span;
+    size_t span_size;
+    uint64_t at_ns;
+} call_seen;
+
 /* False where a name does not fit: then the caller makes the record. */
-static bool leave_note(mf_logger *logger, mf_log_level level, const char *event,
-                       mfi_log_expand_fn expand, const mfi_span *span, uint64_t at_ns)
+static inline bool leave_note(mf_logger *logger, mf_log_level level, const call_seen *seen)
 {
     uint64_t ticket = 0;
-    const char *space = span->namespace_name;
+    const char *space = seen->namespace_name;
     size_t length = space != NULL ? strnlen(space, MFI_CALL_NAME_MAX) : 0;
-    if (!span->function->has_names || (space != NULL && length == 0) ||
+    if (!seen->function->has_names || (space != NULL && length == 0) ||
         length == MFI_CALL_NAME_MAX) {
         return false;
     }
-    call_note *note = mfi_log_note_begin(logger, level, event, expand, at_ns, &ticket);
+    call_note *note =
+        mfi_log_note_begin(logger, level, seen->event, seen->expand, seen->at_ns, &ticket);
     if (note != NULL) {
-        note->span = *span;
-        note->names = span->function->names;
+        memcpy(&note->span, seen->span, seen->span_size);
+        note->names = seen->function->names;
         memcpy(note->namespace_name, space != NULL ? space : "", length);
         note->namespace_name[length] = '\0';
         mfi_log_note_commit(logger, ticket);
@@ -100,75 +122,16 @@ static call_texts texts_of_note(const call_note *note)
                         .namespace_name = text_or_null(note->namespace_name)};
 }
 
-/* ---- Calls ---- */
+/* ---- What a record says of either side ---- */
 
-static void add_attempt(mfi_record *record, const mfi_span *span)
+static void add_phase(mfi_record *record, mfi_call_phase phase, bool known, uint64_t ns)
 {
-    if (!span->is_server) {
-        mfi_record_int(record, "attempt", span->attempt);
-        if (span->deadline_ms != MF_TIMEOUT_INFINITE) {
-            mfi_record_int(record, "deadline_ms", span->deadline_ms);
-        }
-    }
-}
-
-static void add_begin(mfi_record *record, const mfi_span *span, const call_texts *texts)
-{
-    mfi_record_message_pair(record, span->is_server ? "Running" : "Calling", texts->function);
-    add_call(record, span, texts);
-    add_attempt(record, span);
-}
-
-static void expand_begin(mfi_record *record, const void *data)
-{
-    const call_note *note = data;
-    call_texts texts = texts_of_note(note);
-    add_begin(record, &note->span, &texts);
-}
-
-void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span)
-{
-    mfi_record on_stack;
-    uint64_t at_ns = span->is_server ? span->sent_ns : span->start_ns;
-    if (!mfi_log_wanted(observer->logger, MF_LOG_DEBUG, "request_start", span->function->log_key,
-                        at_ns) ||
-        leave_note(observer->logger, MF_LOG_DEBUG, "request_start", expand_begin, span, at_ns)) {
-        return;
-    }
-    call_texts texts = texts_of(span);
-    (void)mfi_log_start(observer->logger, MF_LOG_DEBUG, "request_start", &on_stack);
-    add_begin(&on_stack, span, &texts);
-    (void)mfi_log_commit(&on_stack);
-}
-
-static void add_phase(mfi_record *record, const char *key, bool known, uint64_t ns)
-{
+    const char *key = mfi_call_phase_word(phase);
     if (known) {
         mfi_record_ms(record, key, ns);
     } else {
         mfi_record_null(record, key);
     }
-}
-
-static void add_phases(mfi_record *record, const mfi_span *span)
-{
-    uint64_t wire = 0;
-    bool split = mfi_span_wire_ns(span, &wire);
-    mfi_record_object_begin(record, "phases");
-    if (span->is_server) {
-        add_phase(record, "peer_queue", true, span->sent_ns - span->start_ns);
-        add_phase(record, "handler", true, span->received_ns - span->sent_ns);
-    } else {
-        bool was_sent =
-            span->sent_ns >= span->start_ns; /* the driver shares a reading of the clock */
-        add_phase(record, "send_wait", span->sent_ns != 0,
-                  was_sent ? span->sent_ns - span->start_ns : 0);
-        add_phase(record, "wire", split, wire);
-        add_phase(record, "peer_queue", split, span->server_queue_ns);
-        add_phase(record, "handler", split, span->server_handler_ns);
-        add_phase(record, "receive_wait", span->received_ns != 0, span->end_ns - span->received_ns);
-    }
-    mfi_record_object_end(record);
 }
 
 static const char *error_kind(mf_status status)
@@ -201,65 +164,139 @@ static const char *end_event(mf_status status)
                                         : "request_error";
 }
 
-static void add_end(mfi_record *record, const mfi_span *span, const call_texts *texts,
-                    const mf_error *error)
+/* The record's head, as far as both sides have the same. */
+static void add_end(mfi_record *record, bool is_server, const mf_context *context,
+                    const call_texts *texts, mf_status status, const mf_error *error)
 {
-    mfi_record_message_pair(record, span->status == MF_OK ? "Completed" : "Failed",
-                            texts->function);
-    add_call(record, span, texts);
-    mfi_record_str(record, "status", mf_err_status(span->status));
-    mfi_record_bool(record, "success", span->status == MF_OK);
-    if (span->status != MF_OK) {
-        add_error(record, span->status, error);
-    }
-    add_attempt(record, span);
-    mfi_record_ms(record, "duration_ms", span->end_ns - span->start_ns);
-    add_phases(record, span);
-    if (span->request_bytes != 0) {
-        mfi_record_uint(record, "request_bytes", span->request_bytes);
-    }
-    if (span->response_bytes != 0) {
-        mfi_record_uint(record, "response_bytes", span->response_bytes);
-    }
-    if (span->correlation_id_replaced) {
-        mfi_record_str(record, "reason", "correlation_id was not fit for use and was replaced");
+    mfi_record_message_pair(record, status == MF_OK ? "Completed" : "Failed", texts->function);
+    add_call(record, is_server, context, texts);
+    mfi_record_str(record, "status", mf_err_status(status));
+    mfi_record_bool(record, "success", status == MF_OK);
+    if (status != MF_OK) {
+        add_error(record, status, error);
     }
 }
 
-static void expand_end(mfi_record *record, const void *data)
+static void add_sizes(mfi_record *record, uint32_t request_bytes, uint32_t response_bytes)
+{
+    if (request_bytes != 0) {
+        mfi_record_uint(record, "request_bytes", request_bytes);
+    }
+    if (response_bytes != 0) {
+        mfi_record_uint(record, "response_bytes", response_bytes);
+    }
+}
+
+/* ---- Client ---- */
+
+static void add_attempt(mfi_record *record, const mfi_client_span *span)
+{
+    mfi_record_int(record, "attempt", span->attempt);
+    if (span->deadline_ms != MF_TIMEOUT_INFINITE) {
+        mfi_record_int(record, "deadline_ms", span->deadline_ms);
+    }
+}
+
+static void add_client_begin(mfi_record *record, const mfi_client_span *span,
+                             const call_texts *texts)
+{
+    mfi_record_message_pair(record, "Calling", texts->function);
+    add_call(record, false, &span->context, texts);
+    add_attempt(record, span);
+}
+
+static void expand_client_begin(mfi_record *record, const void *data)
 {
     const call_note *note = data;
     call_texts texts = texts_of_note(note);
-    add_end(record, &note->span, &texts, NULL);
+    add_client_begin(record, &note->span.client, &texts);
 }
 
-void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_error *error)
+static void add_client_phases(mfi_record *record, const mfi_client_span *span)
+{
+    uint64_t wire = 0;
+    bool split = mfi_span_wire_ns(span, &wire);
+    bool was_sent = span->sent_ns >= span->start_ns; /* the driver shares a reading of the clock */
+    mfi_record_object_begin(record, "phases");
+    add_phase(record, MFI_CALL_PHASE_SEND_WAIT, span->sent_ns != 0,
+              was_sent ? span->sent_ns - span->start_ns : 0);
+    add_phase(record, MFI_CALL_PHASE_WIRE, split, wire);
+    add_phase(record, MFI_CALL_PHASE_PEER_QUEUE, split, span->server_queue_ns);
+    add_phase(record, MFI_CALL_PHASE_HANDLER, split, span->server_handler_ns);
+    add_phase(record, MFI_CALL_PHASE_RECEIVE_WAIT, span->received_ns != 0,
+              span->end_ns - span->received_ns);
+    mfi_record_object_end(record);
+}
+
+static void add_client_end(mfi_record *record, const mfi_client_span *span, const call_texts *texts,
+                           const mf_error *error)
+{
+    add_end(record, false, &span->context, texts, span->status, error);
+    add_attempt(record, span);
+    mfi_record_ms(record, "duration_ms", span->end_ns - span->start_ns);
+    add_client_phases(record, span);
+    add_sizes(record, span->request_bytes, span->response_bytes);
+}
+
+static void expand_client_end(mfi_record *record, const void *data)
+{
+    const call_note *note = data;
+    call_texts texts = texts_of_note(note);
+    add_client_end(record, &note->span.client, &texts, NULL);
+}
+
+static bool note_client(const mfi_client_span *span, mf_log_level level, const char *event,
+                        mfi_log_expand_fn expand, uint64_t at_ns)
+{
+    const call_seen seen = {event, expand,       span->function, span->namespace_name,
+                            span,  sizeof *span, at_ns};
+    return leave_note(span->target->observer->logger, level, &seen);
+}
+
+void mfi_log_client_begin(const mfi_client_span *span)
 {
     mfi_record on_stack;
-    mf_log_level level = level_of(span->status);
-    const char *event = end_event(span->status);
-    if (!mfi_log_wanted(observer->logger, level, event, span->function->log_key, span->end_ns) ||
-        (span->status == MF_OK &&
-         leave_note(observer->logger, level, event, expand_end, span, span->end_ns))) {
+    mf_logger *logger = span->target->observer->logger;
+    if (!mfi_log_wanted(logger, MF_LOG_DEBUG, "request_start", span->function->log_key,
+                        span->start_ns) ||
+        note_client(span, MF_LOG_DEBUG, "request_start", expand_client_begin, span->start_ns)) {
         return;
     }
-    call_texts texts = texts_of(span);
-    (void)mfi_log_start(observer->logger, level, event, &on_stack);
-    add_end(&on_stack, span, &texts, error);
+    call_texts texts = texts_of(span->target, span->function_name, span->namespace_name);
+    (void)mfi_log_start(logger, MF_LOG_DEBUG, "request_start", &on_stack);
+    add_client_begin(&on_stack, span, &texts);
     (void)mfi_log_commit(&on_stack);
 }
 
-void mfi_log_retry(mfi_observer *observer, const mfi_span *span, mf_status status,
-                   const mf_error *error, uint64_t wait_ms)
+void mfi_log_client_end(const mfi_client_span *span, const mf_error *error)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, MF_LOG_WARN, "request_retry", &on_stack);
+    mf_logger *logger = span->target->observer->logger;
+    mf_log_level level = level_of(span->status);
+    const char *event = end_event(span->status);
+    if (!mfi_log_wanted(logger, level, event, span->function->log_key, span->end_ns) ||
+        (span->status == MF_OK &&
+         note_client(span, level, event, expand_client_end, span->end_ns))) {
+        return;
+    }
+    call_texts texts = texts_of(span->target, span->function_name, span->namespace_name);
+    (void)mfi_log_start(logger, level, event, &on_stack);
+    add_client_end(&on_stack, span, &texts, error);
+    (void)mfi_log_commit(&on_stack);
+}
+
+void mfi_log_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+                   uint64_t wait_ms)
+{
+    mfi_record on_stack;
+    mfi_record *record =
+        mfi_log_begin(span->target->observer->logger, MF_LOG_WARN, "request_retry", &on_stack);
     if (record == NULL) {
         return;
     }
-    call_texts texts = texts_of(span);
+    call_texts texts = texts_of(span->target, span->function_name, span->namespace_name);
     mfi_record_message_pair(record, "Trying again", texts.function);
-    add_call(record, span, &texts);
+    add_call(record, false, &span->context, &texts);
     mfi_record_str(record, "status", mf_err_status(status));
     add_error(record, status, error);
     mfi_record_int(record, "attempt", span->attempt);
@@ -267,4 +304,82 @@ void mfi_log_retry(mfi_observer *observer, const mfi_span *span, mf_status statu
     mfi_record_uint(record, "retry_in_ms", wait_ms);
     mfi_record_object_end(record);
     (void)mfi_log_commit(record);
+}
+
+/* ---- Server ---- */
+
+static void add_server_begin(mfi_record *record, const mfi_server_span *span,
+                             const call_texts *texts)
+{
+    mfi_record_message_pair(record, "Running", texts->function);
+    add_call(record, true, &span->context, texts);
+}
+
+static void expand_server_begin(mfi_record *record, const void *data)
+{
+    const call_note *note = data;
+    call_texts texts = texts_of_note(note);
+    add_server_begin(record, &note->span.server, &texts);
+}
+
+static void add_server_end(mfi_record *record, const mfi_server_span *span, const call_texts *texts,
+                           const mf_error *error)
+{
+    add_end(record, true, &span->context, texts, span->status, error);
+    mfi_record_ms(record, "duration_ms", span->end_ns - span->received_ns);
+    mfi_record_object_begin(record, "phases");
+    add_phase(record, MFI_CALL_PHASE_PEER_QUEUE, true, span->begun_ns - span->received_ns);
+    add_phase(record, MFI_CALL_PHASE_HANDLER, true, span->done_ns - span->begun_ns);
+    mfi_record_object_end(record);
+    add_sizes(record, span->request_bytes, span->response_bytes);
+    if (span->correlation_id_replaced) {
+        mfi_record_str(record, "reason", "correlation_id was not fit for use and was replaced");
+    }
+}
+
+static void expand_server_end(mfi_record *record, const void *data)
+{
+    const call_note *note = data;
+    call_texts texts = texts_of_note(note);
+    add_server_end(record, &note->span.server, &texts, NULL);
+}
+
+static bool note_server(const mfi_server_span *span, mf_log_level level, const char *event,
+                        mfi_log_expand_fn expand, uint64_t at_ns)
+{
+    const call_seen seen = {event, expand,       span->function, span->namespace_name,
+                            span,  sizeof *span, at_ns};
+    return leave_note(span->target->observer->logger, level, &seen);
+}
+
+void mfi_log_server_begin(const mfi_server_span *span)
+{
+    mfi_record on_stack;
+    mf_logger *logger = span->target->observer->logger;
+    if (!mfi_log_wanted(logger, MF_LOG_DEBUG, "request_start", span->function->log_key,
+                        span->begun_ns) ||
+        note_server(span, MF_LOG_DEBUG, "request_start", expand_server_begin, span->begun_ns)) {
+        return;
+    }
+    call_texts texts = texts_of(span->target, span->function_name, span->namespace_name);
+    (void)mfi_log_start(logger, MF_LOG_DEBUG, "request_start", &on_stack);
+    add_server_begin(&on_stack, span, &texts);
+    (void)mfi_log_commit(&on_stack);
+}
+
+void mfi_log_server_end(const mfi_server_span *span, const mf_error *error)
+{
+    mfi_record on_stack;
+    mf_logger *logger = span->target->observer->logger;
+    mf_log_level level = level_of(span->status);
+    const char *event = end_event(span->status);
+    if (!mfi_log_wanted(logger, level, event, span->function->log_key, span->end_ns) ||
+        (span->status == MF_OK &&
+         note_server(span, level, event, expand_server_end, span->end_ns))) {
+        return;
+    }
+    call_texts texts = texts_of(span->target, span->function_name, span->namespace_name);
+    (void)mfi_log_start(logger, level, event, &on_stack);
+    add_server_end(&on_stack, span, &texts, error);
+    (void)mfi_log_commit(&on_stack);
 }

@@ -1,6 +1,5 @@
-/* What is logged beside calls: circuits, processes, services, heartbeats, connections, output. */
-#include <string.h>
-
+/* What is logged beside calls: circuits, processes, services, heartbeats, connections, output. The
+ * events and fields are those that docs/observability.md lists. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/parts.h"
@@ -10,29 +9,31 @@
 
 /* ---- Circuit ---- */
 
-void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circuit_event *event)
+void mfi_log_circuit(const mfi_target *target, const mfi_circuit_event *event)
 {
     mfi_record on_stack;
-    bool opens = strcmp(event->to, "open") == 0;
-    const char *name = opens                                 ? "circuit_open"
-                       : strcmp(event->to, "half_open") == 0 ? "circuit_half_open"
-                                                             : "circuit_close";
+    bool opens = event->to == MFI_CIRCUIT_OPEN;
+    const char *to = mfi_circuit_state_word(event->to);
+    const char *name = opens                                ? "circuit_open"
+                       : event->to == MFI_CIRCUIT_HALF_OPEN ? "circuit_half_open"
+                                                            : "circuit_close";
     mfi_record *record =
-        mfi_log_begin(observer->logger, opens ? MF_LOG_WARN : MF_LOG_INFO, name, &on_stack);
+        mfi_log_begin(target->observer->logger, opens ? MF_LOG_WARN : MF_LOG_INFO, name, &on_stack);
     if (record == NULL) {
         return;
     }
-    mfi_record_message(record, "Circuit of %s: %s", mfi_circuit_name(target), event->to);
+    mfi_record_message(record, "Circuit of %s: %s", mfi_circuit_name(target), to);
     mfi_log_target(record, target);
     if (event->correlation_id != NULL) {
         mfi_record_str(record, "correlation_id", event->correlation_id);
         mfi_record_str(record, "trace_id", event->trace_id);
     }
-    mfi_record_str(record, "from", event->from);
-    mfi_record_str(record, "to", event->to);
-    mfi_record_str(record, "reason", event->rule);
+    mfi_record_str(record, "from", mfi_circuit_state_word(event->from));
+    mfi_record_str(record, "to", to);
+    mfi_record_str(record, "reason", mfi_circuit_cause_word(event->cause));
     if (opens) {
-        mfi_record_str(record, "status", event->status);
+        mfi_record_str(record, "status",
+                       event->status != MF_OK ? mf_err_status(event->status) : NULL);
         mfi_record_object_begin(record, "fields");
         mfi_record_float(record, "observed", event->observed);
         mfi_record_float(record, "threshold", event->threshold);
@@ -44,11 +45,11 @@ void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circu
 
 /* ---- Processes ---- */
 
-static void log_process_event(mfi_observer *observer, mfi_target *target, mf_log_level level,
-                              const char *name, const char *message, const mfi_process_event *event)
+static void log_process_event(const mfi_target *target, mf_log_level level, const char *name,
+                              const char *message, const mfi_process_event *event)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
+    mfi_record *record = mfi_log_begin(target->observer->logger, level, name, &on_stack);
     if (record == NULL) {
         return;
     }
@@ -65,7 +66,9 @@ static void log_process_event(mfi_observer *observer, mfi_target *target, mf_log
             mfi_record_int(record, "exit_code", event->exit_code);
         }
     }
-    mfi_record_str(record, "reason", event->reason != NULL ? event->reason : event->text);
+    mfi_record_str(record, "reason",
+                   event->reason != MFI_RESTART_NONE ? mfi_restart_word(event->reason)
+                                                     : event->text);
     if (event->what == MFI_PROCESS_RESTART) {
         mfi_record_uint(record, "restart_in_ms", event->restart_in_ms);
         mfi_record_uint(record, "restarts_in_period", event->restarts_in_period);
@@ -87,36 +90,34 @@ static void log_process_event(mfi_observer *observer, mfi_target *target, mf_log
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_process(mfi_observer *observer, mfi_target *target, const mfi_process_event *event)
+void mfi_log_process(const mfi_target *target, const mfi_process_event *event)
 {
     bool clean = event->expected || (event->exit_known && event->exit_code == 0);
     switch (event->what) {
     case MFI_PROCESS_SPAWNED:
-        log_process_event(observer, target, MF_LOG_INFO, "process_spawn", "spawned", event);
+        log_process_event(target, MF_LOG_INFO, "process_spawn", "spawned", event);
         break;
     case MFI_PROCESS_READY:
-        log_process_event(observer, target, MF_LOG_INFO, "worker_start", "is ready", event);
+        log_process_event(target, MF_LOG_INFO, "worker_start", "is ready", event);
         break;
     case MFI_PROCESS_EXITED:
-        log_process_event(observer, target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit",
-                          "ended", event);
+        log_process_event(target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit", "ended",
+                          event);
         if (!event->expected) {
-            log_process_event(observer, target, MF_LOG_ERROR, "worker_crash", "ended by itself",
-                              event);
+            log_process_event(target, MF_LOG_ERROR, "worker_crash", "ended by itself", event);
         }
         break;
     case MFI_PROCESS_FAILED:
-        log_process_event(observer, target, MF_LOG_ERROR, "worker_stop", "did not start", event);
+        log_process_event(target, MF_LOG_ERROR, "worker_stop", "did not start", event);
         break;
     case MFI_PROCESS_STOPPED:
-        log_process_event(observer, target, MF_LOG_INFO, "worker_stop", "stopped", event);
+        log_process_event(target, MF_LOG_INFO, "worker_stop", "stopped", event);
         break;
     case MFI_PROCESS_RESTART:
-        log_process_event(observer, target, MF_LOG_WARN, "worker_restart", "will start again",
-                          event);
+        log_process_event(target, MF_LOG_WARN, "worker_restart", "will start again", event);
         break;
     case MFI_PROCESS_GAVE_UP:
-        log_process_event(observer, target, MF_LOG_ERROR, "worker_stop", "is given up", event);
+        log_process_event(target, MF_LOG_ERROR, "worker_stop", "is given up", event);
         break;
     }
 }
@@ -133,10 +134,10 @@ static const struct {
     [MFI_SERVICE_LOST] = {"service_lost", "Lost", MF_LOG_WARN},
 };
 
-void mfi_log_service(mfi_observer *observer, mfi_target *target, const mfi_service_event *event)
+void mfi_log_service(const mfi_target *target, const mfi_service_event *event)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, service_words[event->what].level,
+    mfi_record *record = mfi_log_begin(target->observer->logger, service_words[event->what].level,
                                        service_words[event->what].event, &on_stack);
     if (record == NULL) {
         return;
@@ -166,11 +167,11 @@ void mfi_log_service(mfi_observer *observer, mfi_target *target, const mfi_servi
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_event *event)
+void mfi_log_drain(const mfi_target *target, const mfi_drain_event *event)
 {
     mfi_record on_stack;
     mf_log_level level = !event->begins && event->calls_left > 0 ? MF_LOG_WARN : MF_LOG_INFO;
-    mfi_record *record = mfi_log_begin(observer->logger, level, "drain", &on_stack);
+    mfi_record *record = mfi_log_begin(target->observer->logger, level, "drain", &on_stack);
     if (record == NULL) {
         return;
     }
@@ -183,7 +184,7 @@ void mfi_log_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_e
     if (!event->begins) {
         mfi_record_ms(record, "duration_ms", event->duration_ns);
     }
-    mfi_record_str(record, "reason", event->reason);
+    mfi_record_str(record, "reason", mfi_drain_word(event->reason));
     mfi_record_object_begin(record, "fields");
     mfi_record_uint(record, "calls_left", event->calls_left);
     mfi_record_object_end(record);
@@ -192,11 +193,11 @@ void mfi_log_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_e
 
 /* ---- Heartbeats ---- */
 
-static void log_heartbeat(mfi_observer *observer, mfi_target *target, mf_log_level level,
-                          const char *name, const char *message, const mfi_heartbeat_event *event)
+static void log_heartbeat(const mfi_target *target, mf_log_level level, const char *name,
+                          const char *message, const mfi_heartbeat_event *event)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
+    mfi_record *record = mfi_log_begin(target->observer->logger, level, name, &on_stack);
     if (record == NULL) {
         return;
     }
@@ -214,37 +215,42 @@ static void log_heartbeat(mfi_observer *observer, mfi_target *target, mf_log_lev
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target, const mfi_heartbeat_event *event)
+void mfi_log_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event)
 {
     if (event->sent) {
-        log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_sent", "Heartbeat to", event);
+        log_heartbeat(target, MF_LOG_DEBUG, "heartbeat_sent", "Heartbeat to", event);
     } else if (event->answered) {
-        log_heartbeat(observer, target, MF_LOG_DEBUG, "heartbeat_received", "Heartbeat answered by",
-                      event);
+        log_heartbeat(target, MF_LOG_DEBUG, "heartbeat_received", "Heartbeat answered by", event);
     } else {
-        log_heartbeat(observer, target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by",
-                      event);
+        log_heartbeat(target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by", event);
         if (event->consecutive_misses == event->max_misses) {
-            log_heartbeat(observer, target, MF_LOG_ERROR, "heartbeat_timeout", "No heartbeat from",
-                          event);
+            log_heartbeat(target, MF_LOG_ERROR, "heartbeat_timeout", "No heartbeat from", event);
         }
     }
 }
 
 /* ---- Transport ---- */
 
-static void log_transport(mfi_observer *observer, mfi_target *target, mf_log_level level,
-                          const char *name, const char *message, const mfi_transport_event *event)
+/* NULL: there is none. */
+static const char *transport_reason(const mfi_transport_event *event)
+{
+    return event->what == MFI_TRANSPORT_DISCONNECTED ? mfi_disconnect_word(event->disconnect)
+           : event->what == MFI_TRANSPORT_DROPPED    ? mfi_drop_word(event->drop)
+                                                     : NULL;
+}
+
+static void log_transport(const mfi_target *target, mf_log_level level, const char *name,
+                          const char *message, const mfi_transport_event *event)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, level, name, &on_stack);
+    mfi_record *record = mfi_log_begin(target->observer->logger, level, name, &on_stack);
     if (record == NULL) {
         return;
     }
     mfi_record_message(record, "%s%s%s", message, event->text != NULL ? ": " : "",
                        event->text != NULL ? event->text : "");
     mfi_log_target(record, target);
-    mfi_record_str(record, "reason", event->reason);
+    mfi_record_str(record, "reason", transport_reason(event));
     if (event->bytes != 0) {
         mfi_record_object_begin(record, "fields");
         mfi_record_uint(record, "bytes", event->bytes);
@@ -263,50 +269,45 @@ static bool overflow_is_due(mfi_observer *observer)
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
-void mfi_log_transport(mfi_observer *observer, mfi_target *target, const mfi_transport_event *event)
+void mfi_log_transport(const mfi_target *target, const mfi_transport_event *event)
 {
     switch (event->what) {
     case MFI_TRANSPORT_CONNECTED:
-        log_transport(observer, target, MF_LOG_INFO, "socket_connect", "Peer connected", event);
+        log_transport(target, MF_LOG_INFO, "socket_connect", "Peer connected", event);
         break;
     case MFI_TRANSPORT_EXTRA_CONNECTION:
-        log_transport(observer, target, MF_LOG_WARN, "socket_connect",
+        log_transport(target, MF_LOG_WARN, "socket_connect",
                       "A second peer connected, and may take calls", event);
         break;
     case MFI_TRANSPORT_DISCONNECTED:
-        log_transport(observer, target, MF_LOG_INFO, "socket_disconnect", "Peer disconnected",
-                      event);
+        log_transport(target, MF_LOG_INFO, "socket_disconnect", "Peer disconnected", event);
         break;
     case MFI_TRANSPORT_RECONNECTED:
-        log_transport(observer, target, MF_LOG_INFO, "socket_reconnect", "Peer connected again",
-                      event);
+        log_transport(target, MF_LOG_INFO, "socket_reconnect", "Peer connected again", event);
         break;
     case MFI_TRANSPORT_DROPPED:
-        log_transport(observer, target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
+        log_transport(target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
         break;
     case MFI_TRANSPORT_QUEUE_FULL:
-        if (overflow_is_due(observer)) {
-            log_transport(observer, target, MF_LOG_WARN, "queue_overflow", "Too many calls", event);
+        if (overflow_is_due(target->observer)) {
+            log_transport(target, MF_LOG_WARN, "queue_overflow", "Too many calls", event);
         }
         break;
     case MFI_TRANSPORT_SEND_BLOCKED:
-    case MFI_TRANSPORT_SENT:
-    case MFI_TRANSPORT_RECEIVED:
     case MFI_TRANSPORT_LATE_REPLY:
         break;
     }
 }
 
-void mfi_observe_output_line(mfi_observer *observer, mfi_target *target, bool is_stderr,
-                             const char *text, size_t length, bool truncated)
+void mfi_log_output_line(const mfi_target *target, bool is_stderr, const char *text, size_t length)
 {
     mfi_record on_stack;
-    mfi_record *record = mfi_log_begin(observer->logger, is_stderr ? MF_LOG_WARN : MF_LOG_INFO,
-                                       "worker_output", &on_stack);
+    mfi_record *record =
+        mfi_log_begin(target->observer->logger, is_stderr ? MF_LOG_WARN : MF_LOG_INFO,
+                      "worker_output", &on_stack);
     if (record == NULL) {
         return;
     }
-    (void)truncated; /* the record itself says so when it is cut */
     mfi_record_message_strn(record, text, length);
     mfi_log_target(record, target);
     mfi_record_object_begin(record, "fields");
@@ -317,7 +318,7 @@ void mfi_observe_output_line(mfi_observer *observer, mfi_target *target, bool is
 
 /* ---- Health ---- */
 
-void mfi_log_health(mfi_observer *observer, const char *check, mf_health from, mf_health to,
+void mfi_log_health(const mfi_observer *observer, const char *check, mf_health from, mf_health to,
                     const char *output)
 {
     static const char *const words[] = {"pass", "warn", "fail"};

@@ -1,36 +1,19 @@
-/* What is recorded, and when. */
-#include <string.h>
-
+/* What is counted, and when: one function for each kind of report. Series were made before
+ * (observe_series.c), so that nothing here looks one up by name but the rarest. */
 #include "base/clock.h"
 #include "core/observe/parts.h"
 #include "metrics/instruments.h"
 
-/* The closed set of call statuses; a status word is the index into a function's counters. */
-static const char *const status_words[MFI_STATUS_WORDS] = {
-    "ok",          "app_error",      "function_not_found", "invalid_argument",
-    "timeout",     "cancelled",      "circuit_open",       "rejected",
-    "unavailable", "worker_crashed", "protocol_error",     "internal"};
-
-static size_t status_index(mf_status status)
-{
-    const char *word = mf_err_status(status);
-    size_t index = 0;
-    while (index + 1 < MFI_STATUS_WORDS && strcmp(status_words[index], word) != 0) {
-        index++;
-    }
-    return index;
-}
-
 static mf_counter *ended_counter(const mfi_target *target, mfi_function *function, mf_status status)
 {
-    size_t index = status == MF_OK ? 0 : status_index(status);
-    _Atomic(mf_counter *) *place = &function->ended[index];
+    mfi_call_status counted = status == MF_OK ? MFI_STATUS_OK : mfi_call_status_of(status);
+    _Atomic(mf_counter *) *place = &function->ended[counted];
     mf_counter *counter = atomic_load_explicit(place, memory_order_acquire);
     if (counter == NULL) {
         const mfi_families *families = &target->observer->families;
         const char *labels[] = {target->name,
                                 function->name != NULL ? function->name : MF_METRIC_OTHER,
-                                status_words[index]};
+                                mfi_call_status_word(counted)};
         counter =
             mf_family_counter(target->is_server ? families->server_calls : families->calls, labels);
         atomic_store_explicit(place, counter, memory_order_release);
@@ -38,44 +21,46 @@ static mf_counter *ended_counter(const mfi_target *target, mfi_function *functio
     return counter;
 }
 
-void mfi_measure_begin(const mfi_span *span)
+static mf_histogram *duration_of(const mfi_function *function, mf_status status)
 {
-    if (span->target->measured) {
-        mf_counter_add(span->function->started, 1);
+    return function->duration[status == MF_OK ? MFI_OUTCOME_OK : MFI_OUTCOME_ERROR];
+}
+
+void mfi_measure_begin(const mfi_target *target, const mfi_function *function)
+{
+    if (target->measured) {
+        mf_counter_add(function->started, 1);
     }
 }
 
-void mfi_measure_attempt(const mfi_span *span)
+void mfi_measure_attempt(const mfi_client_span *span)
 {
-    if (span->target->measured) {
+    const mfi_target *target = span->target;
+    if (target->measured) {
         unsigned shard = mfi_shard_index();
-        mfi_counter_add_at(span->attempt > 1 ? span->target->attempts_retry
-                                             : span->target->attempts_first,
-                           shard, 1);
-        mfi_histogram_record_at(span->target->request_size, shard, span->request_bytes);
+        mfi_attempt_kind kind = span->attempt > 1 ? MFI_ATTEMPT_RETRY : MFI_ATTEMPT_FIRST;
+        mfi_counter_add_at(target->attempts[kind], shard, 1);
+        mfi_histogram_record_at(target->request_size, shard, span->request_bytes);
     }
 }
 
-void mfi_measure_refused(const mfi_span *span, const char *reason)
+void mfi_measure_refused(const mfi_target *target, mfi_refusal reason)
 {
-    const char *labels[] = {span->target->name, reason};
-    if (span->target->measured) {
-        mf_counter_add(mf_family_counter(span->target->observer->families.refused, labels), 1);
+    if (target->measured) {
+        mf_counter_add(target->refused[reason], 1);
     }
 }
 
-void mfi_measure_suppressed(const mfi_span *span, const char *reason)
+void mfi_measure_suppressed(const mfi_target *target, mfi_suppression reason)
 {
-    const char *labels[] = {span->target->name, reason};
-    if (span->target->measured) {
-        mf_counter_add(
-            mf_family_counter(span->target->observer->families.retries_suppressed, labels), 1);
+    if (target->measured) {
+        mf_counter_add(target->suppressed[reason], 1);
     }
 }
 
 /* ---- The end of a call ---- */
 
-bool mfi_span_wire_ns(const mfi_span *span, uint64_t *ret_ns)
+bool mfi_span_wire_ns(const mfi_client_span *span, uint64_t *ret_ns)
 {
     uint64_t away = span->received_ns - span->sent_ns;
     uint64_t there = span->server_queue_ns + span->server_handler_ns;
@@ -86,20 +71,21 @@ bool mfi_span_wire_ns(const mfi_span *span, uint64_t *ret_ns)
     return true;
 }
 
-static void measure_phases(const mfi_span *span, unsigned shard)
+static void measure_phases(const mfi_client_span *span, unsigned shard)
 {
     mf_histogram *const *phases = span->target->phases;
     uint64_t wire = 0;
     if (span->sent_ns > span->start_ns) {
-        mfi_histogram_record_at(phases[MFI_PHASE_SEND_WAIT], shard, span->sent_ns - span->start_ns);
+        mfi_histogram_record_at(phases[MFI_CALL_PHASE_SEND_WAIT], shard,
+                                span->sent_ns - span->start_ns);
     }
     if (mfi_span_wire_ns(span, &wire)) {
-        mfi_histogram_record_at(phases[MFI_PHASE_WIRE], shard, wire);
-        mfi_histogram_record_at(phases[MFI_PHASE_PEER_QUEUE], shard, span->server_queue_ns);
-        mfi_histogram_record_at(phases[MFI_PHASE_HANDLER], shard, span->server_handler_ns);
+        mfi_histogram_record_at(phases[MFI_CALL_PHASE_WIRE], shard, wire);
+        mfi_histogram_record_at(phases[MFI_CALL_PHASE_PEER_QUEUE], shard, span->server_queue_ns);
+        mfi_histogram_record_at(phases[MFI_CALL_PHASE_HANDLER], shard, span->server_handler_ns);
     }
     if (span->received_ns != 0 && span->end_ns >= span->received_ns) {
-        mfi_histogram_record_at(phases[MFI_PHASE_RECEIVE_WAIT], shard,
+        mfi_histogram_record_at(phases[MFI_CALL_PHASE_RECEIVE_WAIT], shard,
                                 span->end_ns - span->received_ns);
     }
 }
@@ -110,18 +96,19 @@ static bool was_refused(mf_status status)
     return status == MF_ERR_CIRCUIT_OPEN || status == MF_ERR_TOO_MANY_CALLS;
 }
 
-static void measure_client_end(const mfi_span *span)
+void mfi_measure_client_end(const mfi_client_span *span)
 {
     mfi_target *target = span->target;
+    if (!target->measured) {
+        return;
+    }
     unsigned shard = mfi_shard_index();
     uint64_t duration = span->end_ns - span->start_ns;
     mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
     if (was_refused(span->status)) {
         return;
     }
-    mfi_histogram_record_at(span->status == MF_OK ? span->function->duration_ok
-                                                  : span->function->duration_error,
-                            shard, duration);
+    mfi_histogram_record_at(duration_of(span->function, span->status), shard, duration);
     mfi_window_record_at(target->window, shard, duration, span->end_ns);
     if (span->response_bytes != 0) {
         mfi_histogram_record_at(target->response_size, shard, span->response_bytes);
@@ -129,65 +116,52 @@ static void measure_client_end(const mfi_span *span)
     measure_phases(span, shard);
 }
 
-static void measure_server_end(const mfi_span *span)
+void mfi_measure_server_end(const mfi_server_span *span)
 {
-    mfi_target *target = span->target;
-    unsigned shard = mfi_shard_index();
-    uint64_t run = span->received_ns - span->sent_ns;
-    mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
-    mfi_counter_add_at(target->busy, shard,
-                       span->released_ns != 0 ? span->released_ns - span->sent_ns : run);
-    mfi_histogram_record_at(target->queue_wait, shard, span->sent_ns - span->start_ns);
-    mfi_histogram_record_at(span->status == MF_OK ? span->function->duration_ok
-                                                  : span->function->duration_error,
-                            shard, run);
-}
-
-void mfi_measure_end(const mfi_span *span)
-{
-    if (!span->target->measured) {
+    const mfi_target *target = span->target;
+    if (!target->measured) {
         return;
     }
-    if (span->is_server) {
-        measure_server_end(span);
-    } else {
-        measure_client_end(span);
-    }
+    unsigned shard = mfi_shard_index();
+    uint64_t run = span->done_ns - span->begun_ns;
+    mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
+    mfi_counter_add_at(target->busy, shard,
+                       span->released_ns != 0 ? span->released_ns - span->begun_ns : run);
+    mfi_histogram_record_at(target->queue_wait, shard, span->begun_ns - span->received_ns);
+    mfi_histogram_record_at(duration_of(span->function, span->status), shard, run);
 }
 
-void mfi_observe_unknown_function(mfi_observer *observer, mfi_target *target)
+void mfi_measure_unknown(const mfi_target *target)
 {
-    (void)observer;
     if (target->measured) {
         mf_counter_add(target->unknown, 1);
     }
 }
 
-void mfi_observe_expired(mfi_observer *observer, mfi_target *target, bool at_reply)
+void mfi_measure_expired(const mfi_target *target, mfi_expiry stage)
 {
-    (void)observer;
     if (target->measured) {
-        mf_counter_add(target->expired[at_reply], 1);
+        mf_counter_add(target->expired[stage], 1);
     }
 }
 
 /* ---- Events ---- */
 
-void mfi_measure_circuit(mfi_target *target, const mfi_circuit_event *event)
+void mfi_measure_circuit(const mfi_target *target, const mfi_circuit_event *event)
 {
-    static const char *const states[5] = {"closed", "open", "half_open", "forced_open", "disabled"};
     if (!target->measured || target->is_server) {
         return;
     }
-    const char *labels[] = {mfi_circuit_name(target), event->from, event->to};
+    const char *labels[] = {mfi_circuit_name(target), mfi_circuit_state_word(event->from),
+                            mfi_circuit_state_word(event->to)};
     mf_counter_add(mf_family_counter(target->observer->families.circuit_transitions, labels), 1);
-    for (size_t i = 0; i < 5; i++) {
-        mf_gauge_set(target->circuit_states[i], strcmp(states[i], event->to) == 0 ? 1 : 0);
+    for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
+        mf_gauge_set(target->circuit_states[i], i == event->to ? 1 : 0);
     }
     mf_gauge_set(target->circuit_since, (double)mfi_wall_ns() / 1e9);
 }
 
-void mfi_measure_process(mfi_target *target, const mfi_process_event *event)
+void mfi_measure_process(const mfi_target *target, const mfi_process_event *event)
 {
     if (!target->measured || target->is_server) {
         return;
@@ -208,9 +182,7 @@ void mfi_measure_process(mfi_target *target, const mfi_process_event *event)
         break;
     case MFI_PROCESS_RESTART:
         mf_gauge_set(target->up, 0);
-        mf_counter_add(mf_family_counter(target->observer->families.worker_restarts,
-                                         (const char *const[]){target->name, event->reason}),
-                       1);
+        mf_counter_add(target->restarts[event->reason], 1);
         break;
     case MFI_PROCESS_FAILED:
     case MFI_PROCESS_STOPPED:
@@ -220,7 +192,7 @@ void mfi_measure_process(mfi_target *target, const mfi_process_event *event)
     }
 }
 
-void mfi_measure_heartbeat(mfi_target *target, const mfi_heartbeat_event *event)
+void mfi_measure_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event)
 {
     if (!target->measured || event->sent) {
         return;
@@ -232,23 +204,13 @@ void mfi_measure_heartbeat(mfi_target *target, const mfi_heartbeat_event *event)
     }
 }
 
-void mfi_observe_traffic(mfi_target *target, bool sent, mfi_traffic type, size_t bytes)
+void mfi_measure_traffic(const mfi_target *target, mfi_direction direction, mfi_traffic type,
+                         size_t bytes)
 {
     if (target->measured) {
         unsigned shard = mfi_shard_index();
-        mfi_counter_add_at(target->messages[sent][type], shard, 1);
-        mfi_counter_add_at(target->bytes[sent], shard, bytes);
-    }
-}
-
-static void measure_drop(mfi_target *target, const char *reason)
-{
-    static const char *const reasons[MFI_REASONS_MAX] = {"hwm",      "unroutable", "decode_error",
-                                                         "oversize", "wrong_app",  "unknown_type"};
-    for (size_t i = 0; i < MFI_REASONS_MAX; i++) {
-        if (strcmp(reasons[i], reason) == 0) {
-            mf_counter_add(target->observer->dropped[i], 1);
-        }
+        mfi_counter_add_at(target->messages[direction][type], shard, 1);
+        mfi_counter_add_at(target->bytes[direction], shard, bytes);
     }
 }
 
@@ -270,25 +232,42 @@ void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
         connected(target, 1);
         break;
     case MFI_TRANSPORT_DISCONNECTED:
-        if (strcmp(event->reason, "handshake_failed") != 0) {
+        if (event->disconnect != MFI_DISCONNECT_HANDSHAKE_FAILED) { /* else it never was one */
             connected(target, -1);
         }
-        mf_counter_add(mf_family_counter(target->observer->families.disconnects,
-                                         (const char *const[]){target->name, event->reason}),
-                       1);
+        mf_counter_add(target->disconnects[event->disconnect], 1);
         break;
     case MFI_TRANSPORT_SEND_BLOCKED:
         mf_counter_add(target->send_blocked, 1);
         break;
     case MFI_TRANSPORT_DROPPED:
-        measure_drop(target, event->reason);
+        mf_counter_add(target->observer->dropped[event->drop], 1);
         break;
     case MFI_TRANSPORT_LATE_REPLY:
         mf_counter_add(target->late_replies, 1);
         break;
-    case MFI_TRANSPORT_SENT:
-    case MFI_TRANSPORT_RECEIVED:
     case MFI_TRANSPORT_QUEUE_FULL:
         break;
+    }
+}
+
+/* ---- Of the whole runtime ---- */
+
+void mfi_measure_registry(const mfi_observer *observer, mfi_registry_op op,
+                          mfi_registry_result result, uint64_t lock_wait_ns)
+{
+    if (observer->metrics == NULL) {
+        return;
+    }
+    mf_counter_add(observer->registry[op][result], 1);
+    if (lock_wait_ns != MFI_NO_LOCK) {
+        mf_histogram_record_ns(observer->registry_lock_wait, lock_wait_ns);
+    }
+}
+
+void mfi_measure_loop_lag(const mfi_observer *observer, uint64_t lag_ns)
+{
+    if (observer->loop_lag != NULL) {
+        mf_histogram_record_ns(observer->loop_lag, lag_ns);
     }
 }

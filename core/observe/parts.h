@@ -1,17 +1,27 @@
-/* What the three files of the observer share. Nobody else includes this. */
+/* What the files of the observer share, and nobody else includes: the series that targets record
+ * into, and the two listeners behind the seam. */
 #ifndef MFI_CORE_OBSERVE_PARTS_H
 #define MFI_CORE_OBSERVE_PARTS_H
 
 #include <stdatomic.h>
 
+#include <multifrost/log.h>
+#include <multifrost/probe.h>
+
 #include "base/mutex.h"
-#include "core/observe/observe.h"
+#include "core/observe/events.h"
+#include "core/observe/span.h"
+#include "core/observe/targets.h"
+#include "core/words/attempts.h"
+#include "core/words/outcomes.h"
+#include "core/words/phases.h"
+#include "core/words/refusals.h"
+#include "core/words/registry.h"
+#include "core/words/serving.h"
+#include "core/words/statuses.h"
+#include "core/words/traffic.h"
 
 #define MFI_FUNCTIONS_MAX 32
-#define MFI_STATUS_WORDS 12
-#define MFI_REASONS_MAX 6
-#define MFI_REGISTRY_OPS 4
-#define MFI_REGISTRY_RESULTS 5
 
 /* The families of the catalogue, one field each. */
 typedef struct mfi_families {
@@ -35,9 +45,9 @@ struct mfi_observer {
     mf_logger *logger;
     mf_metrics *metrics; /* NULL: nothing is measured */
     mfi_families families;
-    mf_counter *dropped[MFI_REASONS_MAX];
+    mf_counter *dropped[MFI_DROP_COUNT];
     mf_histogram *loop_lag;
-    mf_counter *registry[MFI_REGISTRY_OPS][MFI_REGISTRY_RESULTS];
+    mf_counter *registry[MFI_REGISTRY_OP_COUNT][MFI_REGISTRY_RESULT_COUNT];
     mf_histogram *registry_lock_wait;
     mf_log_stats log_seen; /* what the log's counters have been told; collections are serialised */
     mfi_mutex mutex;
@@ -59,43 +69,43 @@ struct mfi_function {
     char *name;       /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
-    _Atomic(mf_counter *) ended[MFI_STATUS_WORDS]; /* made on first use; release and acquire */
-    mf_histogram *duration_ok, *duration_error;
-};
-
-enum {
-    MFI_PHASE_SEND_WAIT,
-    MFI_PHASE_WIRE,
-    MFI_PHASE_PEER_QUEUE,
-    MFI_PHASE_HANDLER,
-    MFI_PHASE_RECEIVE_WAIT,
-    MFI_PHASE_COUNT
+    _Atomic(mf_counter *) ended[MFI_STATUS_COUNT]; /* made on first use; release and acquire */
+    mf_histogram *duration[MFI_OUTCOME_COUNT];
 };
 
 /* Everything that one target (client) or worker (server) records into. */
 struct mfi_target {
     mfi_observer *observer;
     struct mfi_target *next;       /* guarded by the observer's mutex */
-    char *name, *worker, *circuit; /* circuit NULL: name */
+    char *name, *worker, *circuit; /* server: name alone; circuit NULL: name */
     _Atomic(int32_t) connected;    /* its own part of the connections gauge */
     bool is_server;
-    mfi_gauges_fn gauges;
+    mfi_client_gauges_fn client_gauges; /* client: not NULL where there are metrics */
+    mfi_server_gauges_fn server_gauges; /* server: likewise */
     void *user_data;
     mfi_mutex mutex; /* guards appending to functions */
     _Atomic(mfi_function *) functions[MFI_FUNCTIONS_MAX];
     mfi_function other;
-    bool measured; /* the pointers below are set */
+    bool measured; /* the pointers below are set: those of both sides, and those of its own */
+    mf_counter *messages[MFI_DIRECTION_COUNT][MFI_TRAFFIC_COUNT], *bytes[MFI_DIRECTION_COUNT];
+    mf_counter *send_blocked, *disconnects[MFI_DISCONNECT_COUNT];
+    mf_gauge *connections, *in_flight;
+    /* Client. */
     mf_window *window;
-    mf_histogram *phases[MFI_PHASE_COUNT];
-    mf_histogram *request_size, *response_size, *queue_wait, *heartbeat_rtt, *start_duration;
-    mf_counter *attempts_first, *attempts_retry, *expired[2], *late_replies, *send_blocked,
-        *heartbeat_missed, *unknown, *busy;
-    mf_counter *messages[2][MFI_TRAFFIC_COUNT], *bytes[2];
-    mf_gauge *in_flight, *oldest_age, *queue_depth, *queue_capacity, *concurrency_limit;
-    mf_gauge *connections, *heartbeat_consecutive, *heartbeat_last;
-    mf_gauge *up, *exit_code, *exit_signal, *pid, *threads_busy, *threads_idle;
-    mf_gauge *circuit_states[5], *circuit_since, *circuit_probe;
-    mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_STATES];
+    mf_histogram *phases[MFI_CALL_PHASE_COUNT];
+    mf_histogram *request_size, *response_size, *heartbeat_rtt, *start_duration;
+    mf_counter *attempts[MFI_ATTEMPT_COUNT], *refused[MFI_REFUSAL_COUNT];
+    mf_counter *suppressed[MFI_SUPPRESSED_COUNT], *restarts[MFI_RESTART_COUNT];
+    mf_counter *late_replies, *heartbeat_missed;
+    mf_gauge *oldest_age, *queue_depth, *queue_capacity, *concurrency_limit;
+    mf_gauge *heartbeat_consecutive, *heartbeat_last;
+    mf_gauge *up, *exit_code, *exit_signal, *pid;
+    mf_gauge *circuit_states[MFI_CIRCUIT_STATE_COUNT], *circuit_since, *circuit_probe;
+    mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_COUNT];
+    /* Server. */
+    mf_histogram *queue_wait;
+    mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;
+    mf_gauge *threads[MFI_THREAD_COUNT];
 };
 
 /* ---- observe_families.c ---- */
@@ -115,35 +125,45 @@ static inline const char *mfi_circuit_name(const mfi_target *target)
 }
 
 /* ---- observe_metrics.c ---- */
-void mfi_measure_begin(const mfi_span *span);
-void mfi_measure_attempt(const mfi_span *span);
-void mfi_measure_end(const mfi_span *span);
-void mfi_measure_refused(const mfi_span *span, const char *reason);
-void mfi_measure_suppressed(const mfi_span *span, const char *reason);
-void mfi_measure_circuit(mfi_target *target, const mfi_circuit_event *event);
-void mfi_measure_process(mfi_target *target, const mfi_process_event *event);
-void mfi_measure_heartbeat(mfi_target *target, const mfi_heartbeat_event *event);
+void mfi_measure_begin(const mfi_target *target, const mfi_function *function);
+void mfi_measure_attempt(const mfi_client_span *span);
+void mfi_measure_refused(const mfi_target *target, mfi_refusal reason);
+void mfi_measure_suppressed(const mfi_target *target, mfi_suppression reason);
+void mfi_measure_client_end(const mfi_client_span *span);
+void mfi_measure_server_end(const mfi_server_span *span);
+void mfi_measure_expired(const mfi_target *target, mfi_expiry stage);
+void mfi_measure_unknown(const mfi_target *target);
+void mfi_measure_circuit(const mfi_target *target, const mfi_circuit_event *event);
+void mfi_measure_process(const mfi_target *target, const mfi_process_event *event);
+void mfi_measure_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event);
 void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event);
+void mfi_measure_traffic(const mfi_target *target, mfi_direction direction, mfi_traffic type,
+                         size_t bytes);
+void mfi_measure_registry(const mfi_observer *observer, mfi_registry_op op,
+                          mfi_registry_result result, uint64_t lock_wait_ns);
+void mfi_measure_loop_lag(const mfi_observer *observer, uint64_t lag_ns);
 /* Time on the wire: what the peer does not account for. False if that is not known. */
-bool mfi_span_wire_ns(const mfi_span *span, uint64_t *ret_ns);
+bool mfi_span_wire_ns(const mfi_client_span *span, uint64_t *ret_ns);
 
 /* ---- observe_log.c ---- */
 struct mfi_record;
 void mfi_log_target(struct mfi_record *record, const mfi_target *target);
-void mfi_log_call_begin(mfi_observer *observer, const mfi_span *span);
-void mfi_log_call_end(mfi_observer *observer, const mfi_span *span, const mf_error *error);
-void mfi_log_circuit(mfi_observer *observer, mfi_target *target, const mfi_circuit_event *event);
-void mfi_log_process(mfi_observer *observer, mfi_target *target, const mfi_process_event *event);
-void mfi_log_heartbeat(mfi_observer *observer, mfi_target *target,
-                       const mfi_heartbeat_event *event);
-void mfi_log_retry(mfi_observer *observer, const mfi_span *span, mf_status status,
-                   const mf_error *error, uint64_t wait_ms);
+void mfi_log_client_begin(const mfi_client_span *span);
+void mfi_log_client_end(const mfi_client_span *span, const mf_error *error);
+void mfi_log_server_begin(const mfi_server_span *span);
+void mfi_log_server_end(const mfi_server_span *span, const mf_error *error);
+void mfi_log_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+                   uint64_t wait_ms);
+
 /* ---- observe_log_events.c ---- */
-void mfi_log_service(mfi_observer *observer, mfi_target *target, const mfi_service_event *event);
-void mfi_log_drain(mfi_observer *observer, mfi_target *target, const mfi_drain_event *event);
-void mfi_log_transport(mfi_observer *observer, mfi_target *target,
-                       const mfi_transport_event *event);
-void mfi_log_health(mfi_observer *observer, const char *check, mf_health from, mf_health to,
+void mfi_log_circuit(const mfi_target *target, const mfi_circuit_event *event);
+void mfi_log_process(const mfi_target *target, const mfi_process_event *event);
+void mfi_log_service(const mfi_target *target, const mfi_service_event *event);
+void mfi_log_drain(const mfi_target *target, const mfi_drain_event *event);
+void mfi_log_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event);
+void mfi_log_transport(const mfi_target *target, const mfi_transport_event *event);
+void mfi_log_output_line(const mfi_target *target, bool is_stderr, const char *text, size_t length);
+void mfi_log_health(const mfi_observer *observer, const char *check, mf_health from, mf_health to,
                     const char *output);
 
 #endif

@@ -1,19 +1,11 @@
 /* The series of one target and of its functions: made once, so that recording never looks anything
  * up. Those with a closed label set exist at zero from the start, so that rates and alerts work
  * from the first event on. */
-#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "core/observe/parts.h"
 #include "metrics/metric_registry.h"
-
-static const char *const phase_words[MFI_PHASE_COUNT] = {"send_wait", "wire", "peer_queue",
-                                                         "handler", "receive_wait"};
-static const char *const traffic_words[MFI_TRAFFIC_COUNT] = {
-    "call", "response", "error", "heartbeat", "output", "control", "other"};
-static const char *const state_words[5] = {"closed", "open", "half_open", "forced_open",
-                                           "disabled"};
 
 static const char *const *pair(const char **values, const char *first, const char *second)
 {
@@ -46,20 +38,16 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
         return;
     }
     const char *names[2];
-    if (target->is_server) {
-        function->started =
-            mf_family_counter(families->server_started, pair(names, target->name, name));
-        function->duration_ok =
-            mf_family_histogram(families->server_duration, pair(names, name, "ok"));
-        function->duration_error =
-            mf_family_histogram(families->server_duration, pair(names, name, "error"));
-        return;
+    mf_family *started = target->is_server ? families->server_started : families->calls_started;
+    function->started = mf_family_counter(started, pair(names, target->name, name));
+    for (size_t i = 0; i < MFI_OUTCOME_COUNT; i++) {
+        const char *outcome = mfi_outcome_word((mfi_outcome)i);
+        const char *of_call[] = {target->name, name, outcome};
+        function->duration[i] =
+            target->is_server
+                ? mf_family_histogram(families->server_duration, pair(names, name, outcome))
+                : mf_family_histogram(families->call_duration, of_call);
     }
-    const char *ok[] = {target->name, name, "ok"};
-    const char *failed[] = {target->name, name, "error"};
-    function->started = mf_family_counter(families->calls_started, pair(names, target->name, name));
-    function->duration_ok = mf_family_histogram(families->call_duration, ok);
-    function->duration_error = mf_family_histogram(families->call_duration, failed);
 }
 
 /* ---- Targets ---- */
@@ -67,42 +55,39 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
 static void make_traffic(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    static const char *const directions[2] = {"received", "sent"};
-    for (size_t d = 0; d < 2; d++) {
-        const char *names[3] = {target->name, directions[d], NULL};
+    for (size_t d = 0; d < MFI_DIRECTION_COUNT; d++) {
+        const char *names[3] = {target->name, mfi_direction_word((mfi_direction)d), NULL};
         target->bytes[d] = mf_family_counter(families->bytes, names);
         for (size_t t = 0; t < MFI_TRAFFIC_COUNT; t++) {
-            names[2] = traffic_words[t];
+            names[2] = mfi_traffic_word((mfi_traffic)t);
             target->messages[d][t] = mf_family_counter(families->messages, names);
         }
     }
     target->send_blocked = counter1(families->send_blocked, target->name);
     target->connections = gauge1(families->connections, target->name);
-    static const char *const reasons[] = {"closed", "handshake_failed", "timeout", "shutdown",
-                                          "unknown"};
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        const char *names[2];
-        (void)mf_family_counter(families->disconnects, pair(names, target->name, reasons[i]));
+    for (size_t i = 0; i < MFI_DISCONNECT_COUNT; i++) {
+        const char *names[] = {target->name, mfi_disconnect_word((mfi_disconnect_reason)i)};
+        target->disconnects[i] = mf_family_counter(families->disconnects, names);
     }
 }
 
 static void make_circuit(mfi_target *target)
 {
     const char *circuit = mfi_circuit_name(target);
-    static const char *const legal[][2] = {{"closed", "open"},
-                                           {"open", "half_open"},
-                                           {"half_open", "closed"},
-                                           {"half_open", "open"},
-                                           {"open", "closed"}};
+    static const mfi_circuit_state legal[][2] = {{MFI_CIRCUIT_CLOSED, MFI_CIRCUIT_OPEN},
+                                                 {MFI_CIRCUIT_OPEN, MFI_CIRCUIT_HALF_OPEN},
+                                                 {MFI_CIRCUIT_HALF_OPEN, MFI_CIRCUIT_CLOSED},
+                                                 {MFI_CIRCUIT_HALF_OPEN, MFI_CIRCUIT_OPEN},
+                                                 {MFI_CIRCUIT_OPEN, MFI_CIRCUIT_CLOSED}};
     const mfi_families *families = &target->observer->families;
-    for (size_t i = 0; i < 5; i++) {
-        const char *names[2];
-        target->circuit_states[i] =
-            mf_family_gauge(families->circuit_state, pair(names, circuit, state_words[i]));
-        mf_gauge_set(target->circuit_states[i], i == 0 ? 1 : 0);
+    for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
+        const char *names[] = {circuit, mfi_circuit_state_word((mfi_circuit_state)i)};
+        target->circuit_states[i] = mf_family_gauge(families->circuit_state, names);
+        mf_gauge_set(target->circuit_states[i], i == MFI_CIRCUIT_CLOSED ? 1 : 0);
     }
     for (size_t i = 0; i < sizeof legal / sizeof legal[0]; i++) {
-        const char *names[3] = {circuit, legal[i][0], legal[i][1]};
+        const char *names[] = {circuit, mfi_circuit_state_word(legal[i][0]),
+                               mfi_circuit_state_word(legal[i][1])};
         (void)mf_family_counter(families->circuit_transitions, names);
     }
     target->circuit_probe = gauge1(families->circuit_probe, circuit);
@@ -112,8 +97,6 @@ static void make_circuit(mfi_target *target)
 
 static void make_worker(mfi_target *target)
 {
-    static const char *const reasons[] = {"exit_ok",   "exit_error",    "signal",
-                                          "heartbeat", "start_timeout", "manual"};
     const mfi_families *families = &target->observer->families;
     const char *names[2];
     (void)pair(names, target->name, target->worker);
@@ -125,8 +108,10 @@ static void make_worker(mfi_target *target)
     target->restart_backoff = mf_family_gauge(families->restart_backoff, names);
     target->restart_budget = gauge1(families->restart_budget, target->name);
     target->start_duration = histogram1(families->worker_start, target->name);
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        (void)mf_family_counter(families->worker_restarts, pair(names, target->name, reasons[i]));
+    for (size_t i = MFI_RESTART_NONE + 1; i < MFI_RESTART_COUNT; i++) {
+        const char *reason = mfi_restart_word((mfi_restart_reason)i);
+        target->restarts[i] =
+            mf_family_counter(families->worker_restarts, pair(names, target->name, reason));
     }
     target->heartbeat_rtt = histogram1(families->heartbeat_rtt, target->name);
     target->heartbeat_missed = counter1(families->heartbeat_missed, target->name);
@@ -134,35 +119,32 @@ static void make_worker(mfi_target *target)
     target->heartbeat_last = gauge1(families->heartbeat_last, target->name);
 }
 
-static void make_retries(mfi_target *target)
+static void make_attempts(mfi_target *target)
 {
-    static const char *const reasons[] = {"budget", "deadline", "not_idempotent", "pushback",
-                                          "circuit"};
     const mfi_families *families = &target->observer->families;
-    const char *names[2];
-    target->attempts_first =
-        mf_family_counter(families->attempts, pair(names, target->name, "first"));
-    target->attempts_retry =
-        mf_family_counter(families->attempts, pair(names, target->name, "retry"));
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        (void)mf_family_counter(families->retries_suppressed,
-                                pair(names, target->name, reasons[i]));
+    const char *names[2] = {target->name, NULL};
+    for (size_t i = 0; i < MFI_ATTEMPT_COUNT; i++) {
+        names[1] = mfi_attempt_word((mfi_attempt_kind)i);
+        target->attempts[i] = mf_family_counter(families->attempts, names);
+    }
+    for (size_t i = MFI_SUPPRESSED_NOT + 1; i < MFI_SUPPRESSED_COUNT; i++) {
+        names[1] = mfi_suppression_word((mfi_suppression)i);
+        target->suppressed[i] = mf_family_counter(families->retries_suppressed, names);
     }
 }
 
 static void make_client(mfi_target *target)
 {
-    static const char *const reasons[] = {"circuit_open", "queue_full", "concurrency_limit",
-                                          "draining", "no_worker"};
     const mfi_families *families = &target->observer->families;
-    const char *names[2];
+    const char *names[2] = {target->name, NULL};
     target->window = mf_family_window(families->latency_window, (const char *const *)&target->name);
-    for (size_t i = 0; i < MFI_PHASE_COUNT; i++) {
-        target->phases[i] =
-            mf_family_histogram(families->call_phase, pair(names, target->name, phase_words[i]));
+    for (size_t i = 0; i < MFI_CALL_PHASE_COUNT; i++) {
+        names[1] = mfi_call_phase_word((mfi_call_phase)i);
+        target->phases[i] = mf_family_histogram(families->call_phase, names);
     }
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        (void)mf_family_counter(families->refused, pair(names, target->name, reasons[i]));
+    for (size_t i = 0; i < MFI_REFUSAL_COUNT; i++) {
+        names[1] = mfi_refusal_word((mfi_refusal)i);
+        target->refused[i] = mf_family_counter(families->refused, names);
     }
     target->late_replies = counter1(families->late_replies, target->name);
     target->request_size = histogram1(families->request_size, target->name);
@@ -172,7 +154,7 @@ static void make_client(mfi_target *target)
     target->queue_depth = gauge1(families->queue_depth, target->name);
     target->queue_capacity = gauge1(families->queue_capacity, target->name);
     target->concurrency_limit = gauge1(families->concurrency_limit, target->name);
-    make_retries(target);
+    make_attempts(target);
     make_circuit(target);
     make_worker(target);
 }
@@ -180,19 +162,19 @@ static void make_client(mfi_target *target)
 static void make_server(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    const char *names[2];
+    const char *names[2] = {target->name, NULL};
     target->queue_wait = histogram1(families->server_queue_wait, target->name);
     target->in_flight = gauge1(families->server_in_flight, target->name);
     target->unknown = counter1(families->server_unknown, target->name);
     target->busy = counter1(families->server_busy, target->name);
-    target->expired[0] =
-        mf_family_counter(families->server_expired, pair(names, target->name, "before_start"));
-    target->expired[1] =
-        mf_family_counter(families->server_expired, pair(names, target->name, "at_reply"));
-    target->threads_busy =
-        mf_family_gauge(families->server_threads, pair(names, target->name, "busy"));
-    target->threads_idle =
-        mf_family_gauge(families->server_threads, pair(names, target->name, "idle"));
+    for (size_t i = 0; i < MFI_EXPIRY_COUNT; i++) {
+        names[1] = mfi_expiry_word((mfi_expiry)i);
+        target->expired[i] = mf_family_counter(families->server_expired, names);
+    }
+    for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
+        names[1] = mfi_thread_word((mfi_thread_state)i);
+        target->threads[i] = mf_family_gauge(families->server_threads, names);
+    }
 }
 
 void mfi_target_series_make(mfi_target *target)
@@ -213,45 +195,40 @@ void mfi_target_series_make(mfi_target *target)
 /* ---- Gauges ---- */
 
 /* Made on first sight, so that only pools have the family. */
-static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_STATES])
+static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT])
 {
-    static const char *const words[MFI_POOL_STATES] = {NULL, "ready", "starting", "draining",
-                                                       "down"};
-    for (size_t i = MFI_POOL_READY; i < MFI_POOL_STATES; i++) {
-        const char *names[2];
+    for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
+        const char *names[] = {target->name, mfi_pool_word((mfi_pool_state)i)};
         if (target->pool[i] == NULL) {
-            target->pool[i] = mf_family_gauge(target->observer->families.pool_workers,
-                                              pair(names, target->name, words[i]));
+            target->pool[i] = mf_family_gauge(target->observer->families.pool_workers, names);
         }
         mf_gauge_set(target->pool[i], (double)members[i]);
     }
 }
 
-static void show_server(mfi_target *target, const mfi_target_gauges *gauges)
+static void show_server(const mfi_target *target, const mfi_server_gauges *gauges)
 {
     uint64_t idle =
         gauges->handlers > gauges->handlers_busy ? gauges->handlers - gauges->handlers_busy : 0;
     mf_gauge_set(target->in_flight, (double)gauges->handlers_busy);
-    mf_gauge_set(target->threads_busy, (double)gauges->handlers_busy);
-    mf_gauge_set(target->threads_idle, (double)idle);
+    mf_gauge_set(target->threads[MFI_THREAD_BUSY], (double)gauges->handlers_busy);
+    mf_gauge_set(target->threads[MFI_THREAD_IDLE], (double)idle);
 }
 
 /* What one worker shows by itself. */
-static void show_worker(mfi_target *target, const mfi_target_gauges *gauges)
+static void show_worker(const mfi_target *target, const mfi_client_gauges *gauges)
 {
     mf_gauge_set(target->restart_backoff, gauges->restart_backoff_seconds);
     mf_gauge_set(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
 }
 
-static void add_gauges(mfi_target_gauges *sum, const mfi_target_gauges *more)
+static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
 {
     sum->calls_in_flight += more->calls_in_flight;
     sum->queue_depth += more->queue_depth;
     sum->queue_capacity += more->queue_capacity;
     sum->concurrency_limit += more->concurrency_limit;
     sum->restart_budget += more->restart_budget;
-    sum->handlers_busy += more->handlers_busy;
-    sum->handlers += more->handlers;
     if (more->oldest_call_age_seconds > sum->oldest_call_age_seconds) {
         sum->oldest_call_age_seconds = more->oldest_call_age_seconds;
     }
@@ -265,7 +242,7 @@ static void add_gauges(mfi_target_gauges *sum, const mfi_target_gauges *more)
     }
 }
 
-static void show_client(mfi_target *target, const mfi_target_gauges *sum)
+static void show_client(const mfi_target *target, const mfi_client_gauges *sum)
 {
     mf_gauge_set(target->in_flight, (double)sum->calls_in_flight);
     mf_gauge_set(target->oldest_age, sum->oldest_call_age_seconds);
@@ -282,24 +259,18 @@ static bool same_series(const mfi_target *a, const mfi_target *b)
     return b != NULL && a->is_server == b->is_server && strcmp(a->name, b->name) == 0;
 }
 
-/* Shows all targets that share the series of the first one; gives the next other one. */
-static mfi_target *collect_group_locked(mfi_target *first)
+/* Both show all targets that share the series of the first one, and give the next other one. */
+static mfi_target *collect_clients_locked(mfi_target *first)
 {
-    mfi_target_gauges sum = {0};
-    uint64_t members[MFI_POOL_STATES] = {0};
+    mfi_client_gauges sum = {0};
+    uint64_t members[MFI_POOL_COUNT] = {0};
     mfi_target *target = first;
     for (; same_series(first, target); target = target->next) {
-        mfi_target_gauges gauges = {0};
-        target->gauges(&gauges, target->user_data);
+        mfi_client_gauges gauges = {0};
+        target->client_gauges(&gauges, target->user_data);
         add_gauges(&sum, &gauges);
         members[gauges.pool_state]++;
-        if (!target->is_server) {
-            show_worker(target, &gauges);
-        }
-    }
-    if (first->is_server) {
-        show_server(first, &sum);
-        return target;
+        show_worker(target, &gauges);
     }
     show_client(first, &sum);
     if (members[MFI_POOL_NONE] == 0) {
@@ -308,12 +279,27 @@ static mfi_target *collect_group_locked(mfi_target *first)
     return target;
 }
 
+static mfi_target *collect_servers_locked(mfi_target *first)
+{
+    mfi_server_gauges sum = {0};
+    mfi_target *target = first;
+    for (; same_series(first, target); target = target->next) {
+        mfi_server_gauges gauges = {0};
+        target->server_gauges(&gauges, target->user_data);
+        sum.handlers_busy += gauges.handlers_busy;
+        sum.handlers += gauges.handlers;
+    }
+    show_server(first, &sum);
+    return target;
+}
+
 void mfi_targets_collect(void *user_data)
 {
     mfi_observer *observer = user_data;
     mfi_mutex_lock(&observer->mutex);
     for (mfi_target *target = observer->targets; target != NULL;) {
-        target = collect_group_locked(target);
+        target =
+            target->is_server ? collect_servers_locked(target) : collect_clients_locked(target);
     }
     mfi_mutex_unlock(&observer->mutex);
 }
@@ -323,69 +309,16 @@ void mfi_target_series_end(mfi_target *target)
     if (!target->measured) {
         return;
     }
-    const mfi_target_gauges nothing = {0};
     mf_gauge_add(target->connections,
                  -(double)atomic_load_explicit(&target->connected, memory_order_relaxed));
     if (target->is_server) {
-        show_server(target, &nothing);
+        show_server(target, &(mfi_server_gauges){0});
         return;
     }
+    const mfi_client_gauges nothing = {0};
     /* Those that share these series are summed up again at the next collection. */
     show_client(target, &nothing);
     show_worker(target, &nothing);
     mf_gauge_set(target->up, 0);
     mf_gauge_set(target->pid, 0);
-}
-
-/* ---- Reading back ---- */
-
-void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
-{
-    mfi_cells cells = {0};
-    if (target->measured) {
-        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &cells);
-    }
-    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
-}
-
-double mfi_target_recent_p50(mfi_target *target)
-{
-    mf_distribution recent = MF_DISTRIBUTION_INIT;
-    if (!target->measured || target->window == NULL) {
-        return (double)NAN;
-    }
-    mf_window_read(target->window, &recent);
-    return recent.p50;
-}
-
-static bool read_runs(const mfi_function *function, mfi_function_runs *ret_runs)
-{
-    mfi_cells cells = {0};
-    mf_distribution all = MF_DISTRIBUTION_INIT;
-    mfi_histogram_merge(function->duration_error, &cells);
-    ret_runs->errors = cells.count;
-    mfi_histogram_merge(function->duration_ok, &cells);
-    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &all);
-    ret_runs->name = function->name;
-    ret_runs->calls = all.count;
-    ret_runs->p50 = all.p50;
-    ret_runs->p95 = all.p95;
-    ret_runs->p99 = all.p99;
-    return all.count != 0;
-}
-
-void mfi_target_visit_runs(mfi_target *target,
-                           void (*visit)(const mfi_function_runs *runs, void *user_data),
-                           void *user_data)
-{
-    mfi_function_runs runs;
-    for (size_t i = 0; target->measured && i <= MFI_FUNCTIONS_MAX; i++) {
-        const mfi_function *function =
-            i < MFI_FUNCTIONS_MAX
-                ? atomic_load_explicit(&target->functions[i], memory_order_acquire)
-                : &target->other;
-        if (function != NULL && read_runs(function, &runs)) {
-            visit(&runs, user_data);
-        }
-    }
 }

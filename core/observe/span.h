@@ -1,5 +1,6 @@
 /* One call as the engine saw it: filled while the call lives, handed to core/observe. Plain data;
- * times are monotonic nanoseconds, 0 where a step was not reached. */
+ * times are monotonic nanoseconds, 0 where a step was not reached. The caller and the worker each
+ * have a span of their own. */
 #ifndef MFI_CORE_SPAN_H
 #define MFI_CORE_SPAN_H
 
@@ -14,42 +15,71 @@
 typedef struct mfi_target mfi_target; /* observe's handle for one parent's target or one worker */
 typedef struct mfi_function mfi_function; /* observe's handle for one function of a target */
 
-typedef struct mfi_span {
+/* A call as its caller sees it. */
+typedef struct mfi_client_span {
     mfi_target *target;
     mfi_function *function;    /* its series; may be the one of `_OTHER` */
-    const char *function_name; /* as called; valid from call_begin to call_end */
+    const char *function_name; /* as called; valid until the call's end was reported */
     const char *namespace_name;
-    mf_context context;       /* ids of this call */
-    uint64_t start_ns;        /* client: call entered; server: message received */
-    uint64_t sent_ns;         /* client: handed to the transport; server: handler started */
-    uint64_t received_ns;     /* client: answer read; server: handler returned */
-    uint64_t released_ns;     /* server: a deferred answer's thread was free again, else 0 */
-    uint64_t end_ns;          /* client: result at the caller; server: answer handed over */
-    uint64_t server_queue_ns; /* client: from the answer's metadata */
-    uint64_t server_handler_ns;
+    mf_context context;   /* ids of this call */
+    uint64_t start_ns;    /* the call was entered */
+    uint64_t sent_ns;     /* the present attempt was handed to the transport */
+    uint64_t received_ns; /* the answer was read */
+    uint64_t end_ns;      /* the result is at the caller */
+    uint64_t server_queue_ns, server_handler_ns; /* from the answer, if has_server_times */
     int64_t deadline_ms; /* the call's timeout; MF_TIMEOUT_INFINITE for none */
     uint32_t request_bytes;
     uint32_t response_bytes;
     uint16_t attempt; /* 1 for the first */
-    bool is_server;
     bool has_server_times;
-    bool correlation_id_replaced; /* the peer's or caller's was not fit for use */
-    mf_status status;             /* at the end */
-} mfi_span;
+    mf_status status; /* at the end */
+} mfi_client_span;
 
-/* Everything empty. Of the ids only the first characters are written: they have half a kilobyte. */
-static inline void mfi_span_clear(mfi_span *span)
+/* A call as the worker sees it. */
+typedef struct mfi_server_span {
+    mfi_target *target;
+    mfi_function *function;    /* its series; may be the one of `_OTHER` */
+    const char *function_name; /* as called; valid until the call's end was reported */
+    const char *namespace_name;
+    mf_context context;   /* ids of this call */
+    uint64_t received_ns; /* the message was received */
+    uint64_t begun_ns;    /* the handler was started */
+    uint64_t done_ns;     /* the handler returned, or its deferred answer was given */
+    uint64_t released_ns; /* a deferred answer's thread was free again, else 0 */
+    uint64_t end_ns;      /* the answer was handed over */
+    uint32_t request_bytes;
+    uint32_t response_bytes;
+    bool correlation_id_replaced; /* the caller's was not fit for use */
+    mf_status status;             /* at the end */
+} mfi_server_span;
+
+/* Ids are texts of half a kilobyte together: only their first characters are written. */
+static inline void mfi_span_clear_ids(mf_context *context)
 {
-    const size_t behind = offsetof(mfi_span, start_ns);
-    memset(span, 0, offsetof(mfi_span, context));
+    context->correlation_id[0] = '\0';
+    context->trace_id[0] = '\0';
+    context->span_id[0] = '\0';
+    context->parent_span_id[0] = '\0';
+    context->request_id[0] = '\0';
+    context->parent_request_id[0] = '\0';
+    context->trace_flags = 0;
+}
+
+/* Both make everything empty. */
+static inline void mfi_client_span_clear(mfi_client_span *span)
+{
+    const size_t behind = offsetof(mfi_client_span, start_ns);
+    memset(span, 0, offsetof(mfi_client_span, context));
     memset((char *)span + behind, 0, sizeof *span - behind);
-    span->context.correlation_id[0] = '\0';
-    span->context.trace_id[0] = '\0';
-    span->context.span_id[0] = '\0';
-    span->context.parent_span_id[0] = '\0';
-    span->context.request_id[0] = '\0';
-    span->context.parent_request_id[0] = '\0';
-    span->context.trace_flags = 0;
+    mfi_span_clear_ids(&span->context);
+}
+
+static inline void mfi_server_span_clear(mfi_server_span *span)
+{
+    const size_t behind = offsetof(mfi_server_span, received_ns);
+    memset(span, 0, offsetof(mfi_server_span, context));
+    memset((char *)span + behind, 0, sizeof *span - behind);
+    mfi_span_clear_ids(&span->context);
 }
 
 #endif

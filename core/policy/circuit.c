@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/policy/backoff.h"
+#include "core/words/statuses.h"
 
 /* A change that happened under the lock and is told outside it. At most two in one step: the
  * cool-down's end, and what follows. */
@@ -13,12 +14,6 @@ typedef struct change_step {
     mfi_circuit_change changes[2];
     size_t count;
 } change_step;
-
-const char *mfi_circuit_state_name(mfi_circuit_state state)
-{
-    static const char *const names[] = {"closed", "open", "half_open", "disabled"};
-    return names[state];
-}
 
 static uint64_t system_random(void *user_data)
 {
@@ -28,14 +23,19 @@ static uint64_t system_random(void *user_data)
 
 /* ---- The word ---- */
 
+#define STATE_SHIFT 1
+#define STATE_MASK 7u
+#define GENERATION_SHIFT 4
+_Static_assert(MFI_CIRCUIT_STATE_COUNT <= STATE_MASK + 1, "a state must fit the word");
+
 static mfi_circuit_state state_of(uint64_t word)
 {
-    return (mfi_circuit_state)((word >> 1) & 3);
+    return (mfi_circuit_state)((word >> STATE_SHIFT) & STATE_MASK);
 }
 
 static uint64_t generation_of(uint64_t word)
 {
-    return word >> 3;
+    return word >> GENERATION_SHIFT;
 }
 
 static uint64_t load_word(const mfi_circuit *circuit)
@@ -46,7 +46,8 @@ static uint64_t load_word(const mfi_circuit *circuit)
 static void store_word_locked(mfi_circuit *circuit, uint64_t generation, mfi_circuit_state state)
 {
     uint64_t failing = circuit->failures > 0 ? 1 : 0;
-    atomic_store_explicit(&circuit->word, generation << 3 | (uint64_t)state << 1 | failing,
+    atomic_store_explicit(&circuit->word,
+                          generation << GENERATION_SHIFT | (uint64_t)state << STATE_SHIFT | failing,
                           memory_order_release);
 }
 
@@ -68,7 +69,7 @@ static void remember_locked(mfi_circuit *circuit, const mfi_circuit_change *chan
         (mfi_circuit_history){change->from, change->to, change->why, change->wall_ns};
 }
 
-static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, const char *why,
+static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circuit_cause why,
                           change_step *step)
 {
     uint64_t word = load_word(circuit);
@@ -112,7 +113,7 @@ static uint64_t cool_down_locked(const mfi_circuit *circuit)
     return mfi_backoff_ns(&backoff, circuit->open_in_row, circuit->random(circuit->user_data));
 }
 
-static void open_locked(mfi_circuit *circuit, const char *why, change_step *step)
+static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step *step)
 {
     uint64_t cool_down_ns = cool_down_locked(circuit);
     circuit->counts_at_trip = counts_locked(circuit); /* what tipped it is kept */
@@ -124,7 +125,7 @@ static void open_locked(mfi_circuit *circuit, const char *why, change_step *step
     step->changes[step->count - 1].cool_down_ms = cool_down_ns / MFI_NS_PER_MS;
 }
 
-static void set_reason_locked(mfi_circuit *circuit, const char *rule, double observed,
+static void set_reason_locked(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
                               double threshold, mf_status status, const char *correlation_id,
                               const char *trace_id)
 {
@@ -162,12 +163,12 @@ static void pass_time_locked(mfi_circuit *circuit, change_step *step)
     uint64_t now = mfi_clock_monotonic(circuit->clock);
     mfi_circuit_state state = state_of(load_word(circuit));
     if (state == MFI_CIRCUIT_OPEN && now >= circuit->probe_at_ns) {
-        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, "cool_down", step);
+        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_COOL_DOWN, step);
         return;
     }
     for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
         if (circuit->probe_until_ns[i] != 0 && now >= circuit->probe_until_ns[i]) {
-            open_locked(circuit, "probe_expired", step);
+            open_locked(circuit, MFI_CAUSE_PROBE_EXPIRED, step);
             return;
         }
     }
@@ -202,11 +203,12 @@ uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit)
 static mf_status refuse(mfi_circuit *circuit, const mfi_circuit_reason *reason, mf_error *error)
 {
     atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
-    if (reason->rule == NULL || strcmp(reason->rule, MFI_RULE_FAILURES) == 0) {
+    if (reason->rule == MFI_CAUSE_NONE || reason->rule == MFI_RULE_FAILURES) {
         return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
                         "Circuit breaker open after %.0f consecutive failures", reason->observed);
     }
-    return mfi_fail(error, MF_ERR_CIRCUIT_OPEN, "Circuit breaker open by rule %s", reason->rule);
+    return mfi_fail(error, MF_ERR_CIRCUIT_OPEN, "Circuit breaker open by rule %s",
+                    mfi_circuit_cause_word(reason->rule));
 }
 
 /* A free probe slot, or -1. Probes that have succeeded keep theirs out of the count. */
@@ -258,26 +260,36 @@ typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_
 /* By the call status of the one table of codes, so that metrics and circuit agree. */
 static call_verdict judge(const mfi_circuit *circuit, mf_status status)
 {
-    const char *word = mf_err_status(status);
-    if (status == MF_OK) {
+    switch (mfi_call_status_of(status)) {
+    case MFI_STATUS_OK:
         return VERDICT_OK;
-    }
-    if (strcmp(word, "app_error") == 0 || strcmp(word, "function_not_found") == 0) {
+    case MFI_STATUS_APP_ERROR:
+    case MFI_STATUS_FUNCTION_NOT_FOUND:
         return circuit->config.count_remote_errors ? VERDICT_FAILED : VERDICT_OK;
+    case MFI_STATUS_TIMEOUT:
+    case MFI_STATUS_UNAVAILABLE:
+    case MFI_STATUS_WORKER_CRASHED:
+    case MFI_STATUS_PROTOCOL_ERROR:
+        return VERDICT_FAILED;
+    case MFI_STATUS_INVALID_ARGUMENT:
+    case MFI_STATUS_CANCELLED:
+    case MFI_STATUS_CIRCUIT_OPEN:
+    case MFI_STATUS_REJECTED:
+    case MFI_STATUS_INTERNAL:
+    case MFI_STATUS_COUNT:
+        break;
     }
-    bool failed = strcmp(word, "timeout") == 0 || strcmp(word, "unavailable") == 0 ||
-                  strcmp(word, "worker_crashed") == 0 || strcmp(word, "protocol_error") == 0;
-    return failed ? VERDICT_FAILED : VERDICT_EXCLUDED;
+    return VERDICT_EXCLUDED;
 }
 
 static void count_failure(mfi_circuit_counts *counts, mf_status status)
 {
-    const char *word = mf_err_status(status);
+    mfi_call_status counted = mfi_call_status_of(status);
     counts->failed++;
-    counts->timeout += strcmp(word, "timeout") == 0;
-    counts->unavailable += strcmp(word, "unavailable") == 0;
-    counts->worker_crashed += strcmp(word, "worker_crashed") == 0;
-    counts->protocol_error += strcmp(word, "protocol_error") == 0;
+    counts->timeout += counted == MFI_STATUS_TIMEOUT;
+    counts->unavailable += counted == MFI_STATUS_UNAVAILABLE;
+    counts->worker_crashed += counted == MFI_STATUS_WORKER_CRASHED;
+    counts->protocol_error += counted == MFI_STATUS_PROTOCOL_ERROR;
 }
 
 static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict verdict,
@@ -289,11 +301,11 @@ static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict 
     circuit->probe_until_ns[probe] = 0; /* an excluded outcome only gives the slot back */
     if (verdict == VERDICT_FAILED) {
         circuit->probes_failed++;
-        open_locked(circuit, "probe_failed", step);
+        open_locked(circuit, MFI_CAUSE_PROBE_FAILED, step);
     } else if (verdict == VERDICT_OK) {
         circuit->probes_ok++;
         if (circuit->probes_ok >= circuit->config.probes) {
-            change_locked(circuit, MFI_CIRCUIT_CLOSED, "probes_passed", step);
+            change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_PROBES_PASSED, step);
         }
     }
 }
@@ -344,8 +356,9 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
 
 /* ---- Other rules ---- */
 
-void mfi_circuit_trip(mfi_circuit *circuit, const char *rule, double observed, double threshold,
-                      mf_status status, const char *correlation_id, const char *trace_id)
+void mfi_circuit_trip(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
+                      double threshold, mf_status status, const char *correlation_id,
+                      const char *trace_id)
 {
     change_step step;
     begin_step(circuit, &step);
@@ -367,9 +380,9 @@ void mfi_circuit_heartbeat_answered(mfi_circuit *circuit)
     change_step step;
     begin_step(circuit, &step);
     /* A peer that lives says nothing of calls that fail. */
-    bool by_failures = strcmp(circuit->reason.rule, MFI_RULE_FAILURES) == 0;
+    bool by_failures = circuit->reason.rule == MFI_RULE_FAILURES;
     if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN && !by_failures) {
-        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, "heartbeat_answered", &step);
+        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
     }
     end_step(circuit, &step);
 }

@@ -22,19 +22,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
-
-typedef enum mfi_circuit_state {
-    MFI_CIRCUIT_CLOSED,
-    MFI_CIRCUIT_OPEN,
-    MFI_CIRCUIT_HALF_OPEN,
-    MFI_CIRCUIT_DISABLED
-} mfi_circuit_state;
-/* "closed", "open", "half_open", "disabled". */
-const char *mfi_circuit_state_name(mfi_circuit_state state);
-
-#define MFI_RULE_FAILURES "consecutive_failures"
-#define MFI_RULE_HEARTBEAT "heartbeat"
-#define MFI_RULE_EXIT "process_exit"
+#include "core/words/circuits.h"
 
 typedef struct mfi_circuit_config {
     uint32_t consecutive_failures;
@@ -63,7 +51,7 @@ typedef struct mfi_circuit_counts {
 
 /* Why it opened last. */
 typedef struct mfi_circuit_reason {
-    const char *rule; /* static; NULL if it never opened */
+    mfi_circuit_cause rule; /* MFI_CAUSE_NONE if it never opened */
     double observed, threshold;
     mf_status status; /* of the call that tipped it; MF_OK if none did */
     char correlation_id[MF_CORRELATION_ID_MAX];
@@ -72,8 +60,7 @@ typedef struct mfi_circuit_reason {
 
 typedef struct mfi_circuit_change {
     mfi_circuit_state from, to;
-    const char *why; /* a rule, "cool_down", "heartbeat_answered", "probes_passed",
-                        "probe_failed" or "probe_expired"; static */
+    mfi_circuit_cause why;
     uint64_t wall_ns;
     uint64_t cool_down_ms;     /* to open: until probing */
     mfi_circuit_reason reason; /* to open */
@@ -81,7 +68,7 @@ typedef struct mfi_circuit_change {
 
 typedef struct mfi_circuit_history {
     mfi_circuit_state from, to;
-    const char *why;
+    mfi_circuit_cause why;
     uint64_t wall_ns;
 } mfi_circuit_history;
 
@@ -92,7 +79,7 @@ typedef struct mfi_circuit {
     /* Runs outside the lock, in order. */
     void (*changed)(void *user_data, const mfi_circuit_change *change);
     void *user_data;
-    /* generation << 3 | state << 1 | failing: what the fast paths read. Written under the mutex. */
+    /* generation << 4 | state << 1 | failing: what the fast paths read. Written under the mutex. */
     _Atomic(uint64_t) word;
     _Atomic(uint64_t) fast_ok; /* successes that took no lock, in this generation */
     _Atomic(uint64_t) refused; /* since it opened */
@@ -127,8 +114,9 @@ mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
                         const char *correlation_id, const char *trace_id);
 /* Opens it by another rule. While it is open the reason is replaced and the cool-down goes on. */
-void mfi_circuit_trip(mfi_circuit *circuit, const char *rule, double observed, double threshold,
-                      mf_status status, const char *correlation_id, const char *trace_id);
+void mfi_circuit_trip(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
+                      double threshold, mf_status status, const char *correlation_id,
+                      const char *trace_id);
 /* The peer lives: a circuit that missed heartbeats or an exit opened becomes half-open at once. */
 void mfi_circuit_heartbeat_answered(mfi_circuit *circuit);
 /* Lets time pass: ends a cool-down, expires probes. */

@@ -97,11 +97,11 @@ mfi_retry_verdict mfi_retry_decide(const mf_retry_policy *policy, mfi_retry_budg
                                  .jitter = policy->jitter};
     verdict.wait_ns = mfi_backoff_ns(&backoff, outcome->attempt - 1, random);
     if (outcome->sent && !outcome->idempotent) {
-        verdict.suppressed = "not_idempotent";
+        verdict.suppressed = MFI_SUPPRESSED_NOT_IDEMPOTENT;
     } else if (outcome->now_ns + verdict.wait_ns >= outcome->deadline_ns) {
-        verdict.suppressed = "deadline";
+        verdict.suppressed = MFI_SUPPRESSED_BY_DEADLINE;
     } else if (!spend(budget)) {
-        verdict.suppressed = "budget";
+        verdict.suppressed = MFI_SUPPRESSED_BY_BUDGET;
     } else {
         verdict.again = true;
     }

@@ -9,6 +9,8 @@
 #include <multifrost/error.h>
 #include <multifrost/retry.h>
 
+#include "core/words/attempts.h"
+
 /* All calls of a parent share it: first attempts earn a part of a retry each, so that retries add
  * at most that part to the load however much fails. (The idea is Finagle's RetryBudget.) */
 typedef struct mfi_retry_budget {
@@ -34,7 +36,7 @@ typedef struct mfi_retry_outcome {
 typedef struct mfi_retry_verdict {
     bool again;
     uint64_t wait_ns;
-    const char *suppressed; /* why a retry that the policy had left is not made, or NULL */
+    mfi_suppression suppressed; /* why a retry that the policy had left is not made */
 } mfi_retry_verdict;
 /* Spends from the budget when the verdict is "again". */
 mfi_retry_verdict mfi_retry_decide(const mf_retry_policy *policy, mfi_retry_budget *budget,

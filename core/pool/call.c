@@ -167,7 +167,7 @@ static mf_status refuse(mf_pool *pool, const pool_call *call, mf_error *error)
     (void)mfi_fail(error, MF_ERR_NOT_RUNNING, "no worker of pool '%s' can take calls: %s",
                    mfi_pool_name(pool), why);
     return mfi_call_refuse(down->parent, call->function, call->args, &call->options,
-                           out == pool->size ? "draining" : "no_worker", error);
+                           out == pool->size ? MFI_REFUSAL_DRAINING : MFI_REFUSAL_NO_WORKER, error);
 }
 
 static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options *options,

@@ -4,7 +4,7 @@
 #include "core/pool/pool.h"
 
 /* From here on no caller comes in. It may be out for two reasons; the first begins the draining. */
-static void take_out(mfi_pool_member *member, uint32_t why, const char *reason)
+static void take_out(mfi_pool_member *member, uint32_t why, mfi_drain_reason reason)
 {
     mf_pool *pool = member->pool;
     mfi_mutex_lock(&pool->mutex);
@@ -63,7 +63,8 @@ static bool wait_for_calls(mfi_pool_member *member, uint32_t why, uint64_t deadl
     }
 }
 
-static mf_status drain(mfi_pool_member *member, uint32_t why, const char *reason, mf_error *error)
+static mf_status drain(mfi_pool_member *member, uint32_t why, mfi_drain_reason reason,
+                       mf_error *error)
 {
     const mf_pool *pool = member->pool;
     const char *worker = member->parent->settings.worker;
@@ -102,7 +103,7 @@ mf_status mf_pool_drain(mf_pool *pool, uint32_t index, mf_error *error)
     if (status == MF_OK) {
         status = find_member(pool, index, &member, error);
     }
-    return status == MF_OK ? drain(member, MFI_OUT_ASKED, "asked_for", error) : status;
+    return status == MF_OK ? drain(member, MFI_OUT_ASKED, MFI_DRAIN_ASKED_FOR, error) : status;
 }
 
 mf_status mf_pool_resume(mf_pool *pool, uint32_t index, mf_error *error)
@@ -138,7 +139,7 @@ static mf_status restart_member(mfi_pool_member *member, mf_error *error)
     if (!others_can_serve(member)) {
         return mf_parent_restart(member->parent, error);
     }
-    mf_status status = drain(member, MFI_OUT_RESTART, "rolling_restart", error);
+    mf_status status = drain(member, MFI_OUT_RESTART, MFI_DRAIN_ROLLING_RESTART, error);
     if (status == MF_OK) {
         status = mf_parent_restart(member->parent, error);
     }

@@ -36,8 +36,6 @@ typedef enum mfi_reject {
     MFI_REJECT_WRONG_APP,
     MFI_REJECT_UNKNOWN_TYPE
 } mfi_reject;
-/* The word of the metrics' reason label. */
-const char *mfi_reject_word(mfi_reject reject);
 
 /* A text that is not NUL-terminated; data NULL: absent. */
 typedef struct mfi_text {

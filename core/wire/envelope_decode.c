@@ -6,22 +6,6 @@
 #include "core/wire/envelope_fast.h"
 #include "core/wire/limits.h"
 
-const char *mfi_reject_word(mfi_reject reject)
-{
-    switch (reject) {
-    case MFI_REJECT_OVERSIZE:
-        return "oversize";
-    case MFI_REJECT_WRONG_APP:
-        return "wrong_app";
-    case MFI_REJECT_UNKNOWN_TYPE:
-        return "unknown_type";
-    case MFI_REJECT_NONE:
-    case MFI_REJECT_DECODE_ERROR:
-        break;
-    }
-    return "decode_error";
-}
-
 static bool text_is(mfi_text text, const char *word)
 {
     return text.data != NULL && text.size == strlen(word) &&

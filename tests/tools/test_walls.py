@@ -17,6 +17,10 @@ class Room:
         self.internal = []
         self.public = []
 
+    def has_sources(self):
+        """A room of headers alone has nothing that could see too much."""
+        return bool(glob.glob(f"{SOURCE}/{self.folder}/**/*.c", recursive=True))
+
     def add_headers(self, rooms):
         """Each header belongs to the room with the deepest folder."""
         for path in sorted(glob.glob(f"{SOURCE}/{self.folder}/**/*.h", recursive=True)):
@@ -68,7 +72,8 @@ class WallsTest(unittest.TestCase):
 
     def test_each_room_is_built(self):
         self.assertGreaterEqual(len(self.rooms), 6)
-        self.assertEqual(set(self.flags), set(self.rooms))
+        with_sources = {room.name for room in self.rooms.values() if room.has_sources()}
+        self.assertEqual(set(self.flags), with_sources)
 
     def test_rooms_use_only_rooms_before_them(self):
         names = list(self.rooms)
@@ -77,7 +82,7 @@ class WallsTest(unittest.TestCase):
                 self.assertLess(names.index(used), names.index(room.name), f"{room.name} uses {used}")
 
     def test_internal_headers_are_seen_by_rooms_that_name_their_room(self):
-        for room in self.rooms.values():
+        for room in map(self.rooms.get, self.flags):
             for other in self.rooms.values():
                 for header in other.internal[:1]:
                     # A folder within a room's own folder cannot be hidden from that room.
@@ -85,7 +90,7 @@ class WallsTest(unittest.TestCase):
                     self.assertEqual(is_found(self.flags[room.name], header), seen, f"{room.name}: {header}")
 
     def test_public_headers_are_seen_by_rooms_above(self):
-        for room in self.rooms.values():
+        for room in map(self.rooms.get, self.flags):
             below = closure(self.rooms, room.name)
             for other in self.rooms.values():
                 for header in other.public[:1]:

@@ -13,7 +13,7 @@
 /* The caller's texts may be gone when the call ends. */
 static void keep_texts(mfi_slot *slot, const mf_parent *parent)
 {
-    mfi_span *span = slot->span;
+    mfi_client_span *span = slot->span;
     const char *stored = mfi_function_name(span->function);
     if (stored != NULL) {
         span->function_name = stored;
@@ -41,9 +41,9 @@ static void async_ended(void *owner, mfi_slot *slot)
 static mf_status start_once(mf_parent *parent, const mfi_call_request *request, mf_call_fn done,
                             void *user_data, mfi_call_handle *ret_handle, mf_error *error)
 {
-    mfi_span refused; /* where there is no slot to keep it in, only until the return */
+    mfi_client_span refused; /* where there is no slot to keep it in, only until the return */
     mfi_slot *slot = mfi_pending_acquire(&parent->pending);
-    mfi_span *span = slot != NULL ? &slot->own_span : &refused;
+    mfi_client_span *span = slot != NULL ? &slot->own_span : &refused;
     mf_status status = mfi_call_open(parent, request, span, error);
     if (status != MF_OK) {
         mfi_slot_abandon(&parent->pending, slot);
@@ -77,7 +77,7 @@ struct mfi_async_retry {
     void *user_data;
     /* Written before it is pushed, then the engine thread's own. */
     mfi_call_request request;
-    mfi_span span;
+    mfi_client_span span;
     mf_document *args, *metadata;
     char function[MFI_NAME_MAX_BYTES + 1];
     char namespace_name[MFI_NAME_MAX_BYTES + 1];
@@ -128,7 +128,7 @@ static void end_cancelled(mfi_async_retry *retry)
     mf_error error;
     mfi_error_clear(&error);
     if (!retry->begun) {
-        mfi_observe_call_begin(retry->parent->runtime->observer, &retry->span);
+        mfi_observe_client_begin(&retry->span);
     }
     (void)mfi_fail(&error, MF_ERR_CANCELLED, "'%s': the call of '%s' was cancelled",
                    retry->parent->settings.target, retry->function);

@@ -10,7 +10,7 @@
 
 /* ---- The whole call ---- */
 
-mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
                         mf_error *error)
 {
     mfi_call_fill_span(parent, span, request);
@@ -19,10 +19,10 @@ mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_
     if (open < parent->settings.max_in_flight) {
         return MF_OK;
     }
-    mfi_observe_call_begin(parent->runtime->observer, span);
-    mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+    mfi_observe_client_begin(span);
+    mfi_observe_transport_event(parent->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
-    mfi_observe_refused(parent->runtime->observer, span, "queue_full");
+    mfi_observe_client_refused(span, MFI_REFUSAL_QUEUE_FULL);
     mf_status status =
         mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has %u calls in flight (max_in_flight)",
                  parent->settings.target, (unsigned)parent->settings.max_in_flight);
@@ -30,7 +30,8 @@ mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_
     return status;
 }
 
-void mfi_call_close(mf_parent *parent, mfi_span *span, mf_status status, const mf_error *error)
+void mfi_call_close(mf_parent *parent, mfi_client_span *span, mf_status status,
+                    const mf_error *error)
 {
     atomic_fetch_add_explicit(&parent->calls_ended, 1, memory_order_relaxed);
     if (status != MF_OK) {
@@ -38,11 +39,11 @@ void mfi_call_close(mf_parent *parent, mfi_span *span, mf_status status, const m
     }
     span->status = status;
     span->end_ns = mfi_monotonic_ns();
-    mfi_observe_call_end(parent->runtime->observer, span, status != MF_OK ? error : NULL);
+    mfi_observe_client_end(span, status != MF_OK ? error : NULL);
     mfi_call_closed(parent);
 }
 
-bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
                     mf_status status, const mf_error *error, uint64_t *ret_wait_ns)
 {
     if (status == MF_OK || request->retry.max_attempts == 1) {
@@ -61,16 +62,15 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
     mfi_retry_verdict verdict =
         mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_fast());
     if (!verdict.again && span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
-        mfi_observe_retry_suppressed(parent->runtime->observer, span, "circuit");
+        mfi_observe_client_suppressed(span, MFI_SUPPRESSED_BY_CIRCUIT);
     }
-    if (verdict.suppressed != NULL) {
-        mfi_observe_retry_suppressed(parent->runtime->observer, span, verdict.suppressed);
+    if (verdict.suppressed != MFI_SUPPRESSED_NOT) {
+        mfi_observe_client_suppressed(span, verdict.suppressed);
     }
     if (!verdict.again) {
         return false;
     }
-    mfi_observe_retry(parent->runtime->observer, span, status, error,
-                      verdict.wait_ns / MFI_NS_PER_MS);
+    mfi_observe_client_retry(span, status, error, verdict.wait_ns / MFI_NS_PER_MS);
     atomic_fetch_add_explicit(&parent->retries_made, 1, memory_order_relaxed);
     span->attempt++;
     span->sent_ns = 0;
@@ -87,7 +87,7 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span
 static void describe(mf_parent *parent, const mfi_slot *slot, mf_status status, mf_error *error)
 {
     char reason[MFI_EXIT_TEXT_MAX];
-    const mfi_span *span = slot->span;
+    const mfi_client_span *span = slot->span;
     if (status == MF_ERR_TIMEOUT && slot->attempt_timeout_ms != 0) {
         (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms (attempt %u)",
                        span->function_name, (long long)slot->attempt_timeout_ms,
@@ -121,7 +121,7 @@ static void describe(mf_parent *parent, const mfi_slot *slot, mf_status status, 
 mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
                           mf_error *error)
 {
-    mfi_span *span = slot->span;
+    mfi_client_span *span = slot->span;
     mf_status status = slot->status;
     span->sent_ns = slot->answer != NULL
                         ? atomic_load_explicit(&slot->sent_ns, memory_order_relaxed)
@@ -197,14 +197,13 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_reques
     return status;
 }
 
-static mf_status refuse(mf_parent *parent, const mfi_span *span, const char *reason,
-                        mf_status status)
+static mf_status refuse(const mfi_client_span *span, mfi_refusal reason, mf_status status)
 {
-    mfi_observe_refused(parent->runtime->observer, span, reason);
+    mfi_observe_client_refused(span, reason);
     return status;
 }
 
-static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_span *span)
+static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_client_span *span)
 {
     uint64_t deadline = request->deadline_ns;
     slot->attempt_timeout_ms = 0;
@@ -229,7 +228,7 @@ static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_s
     mf_parent_state state = mfi_parent_state(parent);
     bool waits = state == MF_PARENT_RESTARTING && !parent->settings.fail_fast;
     if (state != MF_PARENT_STARTING && state != MF_PARENT_READY && !waits) {
-        return refuse(parent, slot->span, "no_worker", mfi_parent_not_running(parent, error));
+        return refuse(slot->span, MFI_REFUSAL_NO_WORKER, mfi_parent_not_running(parent, error));
     }
     if (request->inherits && mfi_monotonic_ns() >= request->deadline_ns) {
         return mfi_fail(error, MF_ERR_TIMEOUT,
@@ -241,20 +240,20 @@ static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_s
     }
     mf_status status = mfi_circuit_admit(&parent->circuit, &slot->ticket, error);
     slot->admitted = status == MF_OK;
-    return status == MF_OK ? status : refuse(parent, slot->span, "circuit_open", status);
+    return status == MF_OK ? status : refuse(slot->span, MFI_REFUSAL_CIRCUIT_OPEN, status);
 }
 
-mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
-                            mfi_slot *slot, mf_error *error)
+mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request,
+                            mfi_client_span *span, mfi_slot *slot, mf_error *error)
 {
     if (slot != NULL) {
         fill_slot(slot, request, span);
     }
     if (span->attempt == 1) { /* only now it has an id */
-        mfi_observe_call_begin(parent->runtime->observer, span);
+        mfi_observe_client_begin(span);
     }
     if (slot == NULL) {
-        return refuse(parent, span, "queue_full",
+        return refuse(span, MFI_REFUSAL_QUEUE_FULL,
                       mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
                                parent->settings.target));
     }
@@ -268,23 +267,23 @@ mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, 
         }
         return status;
     }
-    mfi_observe_attempt(parent->runtime->observer, span);
+    mfi_observe_client_attempt(span);
     return MF_OK;
 }
 
 mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
-                          const mf_call_options *options, const char *reason, mf_error *error)
+                          const mf_call_options *options, mfi_refusal reason, mf_error *error)
 {
     mfi_call_request request;
-    mfi_span span;
+    mfi_client_span span;
     mf_status why = error->code;
     mf_status status = mfi_call_read(parent, function, args, options, &request, error);
     if (status == MF_OK) {
         status = mfi_call_open(parent, &request, &span, error);
     }
     if (status == MF_OK) {
-        mfi_observe_call_begin(parent->runtime->observer, &span);
-        status = refuse(parent, &span, reason, why);
+        mfi_observe_client_begin(&span);
+        status = refuse(&span, reason, why);
         mfi_call_close(parent, &span, status, error);
     }
     return status;
@@ -292,7 +291,7 @@ mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
 
 /* ---- Waiting calls ---- */
 
-static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
                          mf_result **ret_result, mf_error *error)
 {
     mfi_slot *slot = mfi_pending_acquire(&parent->pending);
@@ -323,7 +322,7 @@ mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
                        const mf_call_options *options, mf_result **ret_result, mf_error *error)
 {
     mfi_call_request request;
-    mfi_span span;
+    mfi_client_span span;
     mf_error local; /* the log wants the text even if the caller does not */
     mf_error *detail = error != NULL ? error : &local;
     uint64_t wait_ns = 0;

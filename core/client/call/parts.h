@@ -22,31 +22,32 @@ typedef struct mfi_call_request {
 mf_status mfi_call_check_name(const char *what, const char *name, mf_error *error);
 mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
                         const mf_call_options *options, mfi_call_request *ret, mf_error *error);
-void mfi_call_fill_span(mf_parent *parent, mfi_span *span, const mfi_call_request *request);
+void mfi_call_fill_span(mf_parent *parent, mfi_client_span *span, const mfi_call_request *request);
 
 /* ---- call.c ---- */
 /* Counts and reports the beginning. MF_ERR_TOO_MANY_CALLS: it has ended already. */
-mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
                         mf_error *error);
 /* One attempt: admitted by the circuit, encoded, ready to be activated. On failure it has ended,
  * and nothing was sent; the slot is still the caller's. NULL, for want of one, is such a failure.
  */
-mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
-                            mfi_slot *slot, mf_error *error);
+mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request,
+                            mfi_client_span *span, mfi_slot *slot, mf_error *error);
 /* The outcome that was written to the slot becomes status, error (not NULL) and result. Once for
  * each slot that was activated, on the thread that gets the result. */
 mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
                           mf_error *error);
 /* The attempt failed: whether another one follows, and after how long. Prepares the span for it. */
-bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_span *span,
+bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
                     mf_status status, const mf_error *error, uint64_t *ret_wait_ns);
 /* Counts and reports the end. */
-void mfi_call_close(mf_parent *parent, mfi_span *span, mf_status status, const mf_error *error);
-/* A call that no parent could be asked to take; error says why, reason is the metrics' word for it.
+void mfi_call_close(mf_parent *parent, mfi_client_span *span, mf_status status,
+                    const mf_error *error);
+/* A call that no parent could be asked to take; error says why, reason is how it is counted.
  * It is counted and logged as one that this parent refused. Gives error's code, unless an argument
  * is bad. */
 mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
-                          const mf_call_options *options, const char *reason, mf_error *error);
+                          const mf_call_options *options, mfi_refusal reason, mf_error *error);
 
 /* ---- call_async.c ---- */
 /* What cancels an asynchronous call; valid as long as the parent. */

@@ -136,10 +136,10 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
     }
 }
 
-void mfi_call_fill_span(mf_parent *parent, mfi_span *span, const mfi_call_request *request)
+void mfi_call_fill_span(mf_parent *parent, mfi_client_span *span, const mfi_call_request *request)
 {
     const char *namespace_name = request->options.namespace_name;
-    mfi_span_clear(span);
+    mfi_client_span_clear(span);
     span->target = parent->observed;
     span->function =
         mfi_target_function(parent->observed, request->function, request->function_length);

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "core/client/calls/result.h"
 #include "core/client/parent.h"
+#include "core/wire/reject.h"
 
 /* So many messages at most in one burst: then the driver looks whether its own call is done and
  * who else wants to drive. */
@@ -27,14 +28,12 @@ typedef struct output_message {
 
 /* ---- Out ---- */
 
-static void drop(mf_parent *parent, const char *reason, const char *text, size_t bytes)
+static void drop(mf_parent *parent, mfi_drop_reason reason, const char *text, size_t bytes)
 {
-    mfi_observe_transport_event(parent->runtime->observer, parent->observed,
-                                &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED,
-                                                       .type = "other",
-                                                       .reason = reason,
-                                                       .text = text,
-                                                       .bytes = bytes});
+    mfi_observe_transport_event(
+        parent->observed,
+        &(mfi_transport_event){
+            .what = MFI_TRANSPORT_DROPPED, .drop = reason, .text = text, .bytes = bytes});
 }
 
 /* The clock's reading for the next message: a new one only for each of a few. */
@@ -97,7 +96,7 @@ static bool send_slot(mf_parent *parent, mfi_slot *slot)
     mfi_io io = parent->transport->ops->send(parent->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
         if (parent->stalled == NULL) {
-            mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+            mfi_observe_transport_event(parent->observed,
                                         &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
         }
         mfi_slot_undo_send(slot);
@@ -106,7 +105,7 @@ static bool send_slot(mf_parent *parent, mfi_slot *slot)
     }
     parent->stalled = NULL;
     if (io == MFI_IO_DONE) {
-        mfi_observe_traffic(parent->observed, true, traffic, bytes);
+        mfi_observe_traffic(parent->observed, MFI_DIRECTION_SENT, traffic, bytes);
     } else {
         fail_unsent(parent, slot);
     }
@@ -224,7 +223,7 @@ static void take_answer(mf_parent *parent, const mfi_envelope *envelope)
                          MFI_TRAFFIC_HEARTBEAT) == (envelope->type == MFI_MESSAGE_HEARTBEAT);
     if (!fits || !mfi_slot_claim(slot, state)) {
         atomic_fetch_add_explicit(&parent->late_replies, 1, memory_order_relaxed);
-        mfi_observe_transport_event(parent->runtime->observer, parent->observed,
+        mfi_observe_transport_event(parent->observed,
                                     &(mfi_transport_event){.what = MFI_TRANSPORT_LATE_REPLY});
         return;
     }
@@ -275,7 +274,7 @@ static void take_output(mf_parent *parent, const mfi_envelope *envelope)
         output = malloc(sizeof *output + envelope->output.size);
     }
     if (output == NULL) {
-        drop(parent, "hwm", "too much worker output is waiting", envelope->output.size);
+        drop(parent, MFI_DROP_HWM, "too much worker output is waiting", envelope->output.size);
         return;
     }
     output->is_stderr = envelope->type == MFI_MESSAGE_STDERR;
@@ -304,17 +303,19 @@ static void take_message(mf_parent *parent, const mfi_message *message)
     mf_error error; /* not set as a whole: it has kilobytes */
     mfi_error_clear(&error);
     if (message->size > parent->settings.max_message_bytes) {
-        drop(parent, "oversize", "an answer is larger than max_message_bytes", message->size);
+        drop(parent, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes",
+             message->size);
         return;
     }
     mf_status status = mfi_envelope_decode(message->data, message->size, &parent->settings.limits,
                                            &envelope, &reject, &error);
     if (status != MF_OK) {
-        drop(parent, mfi_reject_word(reject), error.message, message->size);
+        drop(parent, mfi_reject_drop(reject), error.message, message->size);
         refuse_answer(parent, &envelope, reject, status, error.message);
         return;
     }
-    mfi_observe_traffic(parent->observed, false, traffic_of(envelope.type), message->size);
+    mfi_observe_traffic(parent->observed, MFI_DIRECTION_RECEIVED, traffic_of(envelope.type),
+                        message->size);
     switch (envelope.type) {
     case MFI_MESSAGE_RESPONSE:
     case MFI_MESSAGE_ERROR:
@@ -342,7 +343,7 @@ static bool receive_all(mf_parent *parent, const mfi_waiter *until)
         mfi_message *message = mfi_result_message(parent->spare);
         mfi_io io = parent->transport->ops->receive(parent->transport, &route, message);
         if (io == MFI_IO_MALFORMED) {
-            drop(parent, "decode_error", "a message without delimiter frame", 0);
+            drop(parent, MFI_DROP_DECODE_ERROR, "a message without delimiter frame", 0);
             continue;
         }
         if (io != MFI_IO_DONE) {

@@ -51,8 +51,8 @@ struct mfi_slot {
     void (*ended)(void *owner, mfi_slot *slot); /* asynchronous ones: on the engine thread */
     mf_call_fn done;                            /* the user's callback and its data */
     void *user_data;
-    mfi_span *span;    /* of the call that this is an attempt of; valid until its end is told */
-    mfi_span own_span; /* where that is nobody else's */
+    mfi_client_span *span; /* of the call that this is an attempt of; valid until its end is told */
+    mfi_client_span own_span; /* where that is nobody else's */
     mfi_circuit_ticket ticket;
     bool admitted;              /* ticket is to be reported */
     int64_t attempt_timeout_ms; /* what its deadline stands for; 0: it is that of the call */

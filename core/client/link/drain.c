@@ -38,7 +38,7 @@ static void end_drain(mf_parent *parent)
     }
     atomic_store_explicit(&parent->watching, false, memory_order_relaxed);
     mfi_timer_cancel(loop_of(parent), &parent->again_timer);
-    (void)mfi_link_lost(parent, "closed the connection", NULL, &oldest);
+    (void)mfi_link_lost(parent, "closed the connection", MFI_RESTART_NONE, &oldest);
     mfi_link_close_lost(parent, &oldest);
 }
 
@@ -95,10 +95,10 @@ static void begin_restart(mf_parent *parent)
     parent->restarts++;
     mfi_mutex_unlock(&parent->mutex);
     mfi_observe_process_changed(
-        parent->runtime->observer, parent->observed,
+        parent->observed,
         &(mfi_process_event){.what = MFI_PROCESS_RESTART,
                              .text = "a restart was asked for",
-                             .reason = "manual",
+                             .reason = MFI_RESTART_MANUAL,
                              .restarts_allowed = parent->settings.restart.max_attempts});
     if (parent->phase != MFI_LINK_ENDING) { /* there it says why it ends */
         mfi_link_set_exit_text(parent, "is being restarted");

@@ -21,7 +21,7 @@ static mfi_loop *loop_of(const mf_parent *parent)
 
 static void observe(mf_parent *parent, const mfi_service_event *event)
 {
-    mfi_observe_service_changed(parent->runtime->observer, parent->observed, event);
+    mfi_observe_service_changed(parent->observed, event);
 }
 
 static void look_again_later(mf_parent *parent)
@@ -97,7 +97,7 @@ static void lost(mf_parent *parent, const char *why, bool still_there)
     mf_context oldest = {0};
     parent->lost_ns = mfi_loop_now(loop_of(parent));
     if (parent->was_ready) {
-        failed = mfi_link_lost(parent, why, NULL, &oldest);
+        failed = mfi_link_lost(parent, why, MFI_RESTART_NONE, &oldest);
     } else { /* the first start goes on looking */
         mfi_link_set_exit_text(parent, why);
         parent->again = true;

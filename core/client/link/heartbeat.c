@@ -12,7 +12,7 @@ static mfi_slot *make_heartbeat(mf_parent *parent, int64_t timeout_ms)
         return NULL;
     }
     uint64_t now = mfi_monotonic_ns();
-    mfi_span_clear(&slot->own_span);
+    mfi_client_span_clear(&slot->own_span);
     slot->own_span.start_ns = now;
     slot->span = &slot->own_span;
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_HEARTBEAT, memory_order_relaxed);
@@ -30,7 +30,7 @@ static mfi_slot *make_heartbeat(mf_parent *parent, int64_t timeout_ms)
 
 static void observe(mf_parent *parent, const mfi_heartbeat_event *event)
 {
-    mfi_observe_heartbeat_seen(parent->runtime->observer, parent->observed, event);
+    mfi_observe_heartbeat_seen(parent->observed, event);
 }
 
 static uint64_t answered(mf_parent *parent, mfi_slot *slot)

@@ -29,7 +29,7 @@ static mfi_loop *loop_of(const mf_parent *parent)
 
 static void observe(mf_parent *parent, const mfi_process_event *event)
 {
-    mfi_observe_process_changed(parent->runtime->observer, parent->observed, event);
+    mfi_observe_process_changed(parent->observed, event);
 }
 
 void mfi_link_set_exit_text(mf_parent *parent, const char *text)
@@ -72,15 +72,15 @@ static void on_monitor(mfi_source *source, uint32_t events)
             parent->was_connected = true;
         } else {
             seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.reason = event == MFI_PEER_HANDSHAKE_FAILED ? "handshake_failed"
-                          : parent->stop_asked               ? "shutdown"
-                                                             : "closed";
+            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                              : parent->stop_asked               ? MFI_DISCONNECT_SHUTDOWN
+                                                                 : MFI_DISCONNECT_CLOSED;
             if (event == MFI_PEER_DISCONNECTED && parent->connections > 0) {
                 parent->connections--;
                 lost = parent->connections == 0;
             }
         }
-        mfi_observe_transport_event(parent->runtime->observer, parent->observed, &seen);
+        mfi_observe_transport_event(parent->observed, &seen);
     }
     if (lost && mfi_parent_connects(parent)) {
         mfi_service_check(parent, true);
@@ -182,7 +182,7 @@ void mfi_link_begin(mf_parent *parent)
         return;
     }
     if (status != MF_OK) {
-        mfi_link_start_failed(parent, &error, "start_timeout");
+        mfi_link_start_failed(parent, &error, MFI_RESTART_START_TIMEOUT);
     } else if (parent->phase == MFI_LINK_STARTING) {
         (void)mfi_timer_set(
             loop_of(parent), &parent->start_timer,
@@ -244,7 +244,7 @@ static void on_start_timeout(mfi_timer *timer)
         parent->connections > 0 ? "connected but answered no heartbeat" : "did not connect",
         (long long)parent->settings.start_timeout_ms);
     if (mfi_parent_connects(parent)) {
-        mfi_link_start_failed(parent, &error, "start_timeout");
+        mfi_link_start_failed(parent, &error, MFI_RESTART_START_TIMEOUT);
         return;
     }
     mfi_link_set_exit_text(parent, error.message);
@@ -260,7 +260,7 @@ static void on_start_timeout(mfi_timer *timer)
 
 /* Connect mode goes on looking for ever; a process is started again as the policy says. What it
  * says is kept in `decision`, to be told after the reason for it. */
-static void decide(mf_parent *parent, const char *why, const char *reason)
+static void decide(mf_parent *parent, const char *why, mfi_restart_reason reason)
 {
     uint64_t now = mfi_loop_now(loop_of(parent));
     char text[MFI_EXIT_TEXT_MAX];
@@ -287,7 +287,7 @@ static void decide(mf_parent *parent, const char *why, const char *reason)
     parent->decision =
         (mfi_process_event){.what = decision.again ? MFI_PROCESS_RESTART : MFI_PROCESS_GAVE_UP,
                             .text = parent->exit_text, /* only this thread writes it */
-                            .reason = decision.again ? reason : NULL,
+                            .reason = decision.again ? reason : MFI_RESTART_NONE,
                             .restart_in_ms = decision.wait_ns / MFI_NS_PER_MS,
                             .restart_attempt = decision.row,
                             .restarts_in_period = decision.in_period,
@@ -321,7 +321,7 @@ static uint32_t end_calls(mf_parent *parent, mf_status status, mf_context *ret_o
                : mfi_calls_fail_all(parent, status, ret_oldest);
 }
 
-uint32_t mfi_link_lost(mf_parent *parent, const char *why, const char *reason,
+uint32_t mfi_link_lost(mf_parent *parent, const char *why, mfi_restart_reason reason,
                        mf_context *ret_oldest)
 {
     mfi_link_set_exit_text(parent, why);
@@ -345,7 +345,7 @@ void mfi_link_close_lost(mf_parent *parent, const mf_context *oldest)
     mfi_link_close(parent);
 }
 
-void mfi_link_start_failed(mf_parent *parent, const mf_error *error, const char *reason)
+void mfi_link_start_failed(mf_parent *parent, const mf_error *error, mfi_restart_reason reason)
 {
     parent->failure = error->code;
     mfi_link_set_exit_text(parent, error->message);

@@ -26,7 +26,7 @@ static mfi_loop *loop_of(const mf_parent *parent)
 
 static void observe(mf_parent *parent, const mfi_process_event *event)
 {
-    mfi_observe_process_changed(parent->runtime->observer, parent->observed, event);
+    mfi_observe_process_changed(parent->observed, event);
 }
 
 /* ---- Output ---- */
@@ -38,8 +38,7 @@ void mfi_worker_output(mf_parent *parent, bool is_stderr, const char *text, size
         size_t line = newline != NULL ? (size_t)(newline - text) : length;
         size_t used = newline != NULL ? line + 1 : line;
         if (line > 0) {
-            mfi_observe_output_line(parent->runtime->observer, parent->observed, is_stderr, text,
-                                    line, false);
+            mfi_observe_output_line(parent->observed, is_stderr, text, line);
             if (parent->settings.on_output != NULL) {
                 parent->settings.on_output(text, line, is_stderr, parent->settings.user_data);
             }
@@ -245,10 +244,11 @@ void mfi_worker_close(mf_parent *parent)
 
 /* ---- Exit ---- */
 
-/* The words of the metrics' reason label. */
-static const char *reason_of(const mfi_exit *ended)
+static mfi_restart_reason reason_of(const mfi_exit *ended)
 {
-    return ended->signal != 0 ? "signal" : ended->code == 0 ? "exit_ok" : "exit_error";
+    return ended->signal != 0 ? MFI_RESTART_SIGNAL
+           : ended->code == 0 ? MFI_RESTART_EXIT_OK
+                              : MFI_RESTART_EXIT_ERROR;
 }
 
 /* Nobody asked for this end. Gives how many calls it ended. */
@@ -260,7 +260,7 @@ static uint32_t crashed(mf_parent *parent, const mfi_exit *ended, const char *te
         mfi_mutex_lock(&parent->mutex);
         (void)mfi_str_copy(why, sizeof why, parent->exit_text);
         mfi_mutex_unlock(&parent->mutex);
-        return mfi_link_lost(parent, why, "heartbeat", ret_oldest);
+        return mfi_link_lost(parent, why, MFI_RESTART_HEARTBEAT, ret_oldest);
     }
     return mfi_link_lost(parent, text, reason_of(ended), ret_oldest);
 }
@@ -279,7 +279,8 @@ static void start_ended(mf_parent *parent, const mfi_exit *ended, const char *te
         (void)mfi_fail(&error, MF_ERR_START_FAILED, "worker '%s' ended before it was ready: it %s",
                        parent->settings.worker, text);
     }
-    mfi_link_start_failed(parent, &error, ended_by_us ? "start_timeout" : reason_of(ended));
+    mfi_link_start_failed(parent, &error,
+                          ended_by_us ? MFI_RESTART_START_TIMEOUT : reason_of(ended));
 }
 
 static void worker_exited(mf_parent *parent, const mfi_exit *ended)

@@ -45,7 +45,7 @@ static void pass(fixture *at, uint64_t ms)
 
 static void check_state(fixture *at, const char *wanted)
 {
-    mf_check_str(mfi_circuit_state_name(mfi_circuit_get_state(&at->circuit)), wanted);
+    mf_check_str(mfi_circuit_state_word(mfi_circuit_get_state(&at->circuit)), wanted);
 }
 
 static void test_opens_after_n_failures(void)
@@ -68,7 +68,7 @@ static void test_opens_after_n_failures(void)
     mf_check_str(error.message, "Circuit breaker open after 3 consecutive failures");
     mfi_circuit_snapshot snapshot;
     mfi_circuit_read(&at.circuit, &snapshot);
-    mf_check_str(snapshot.reason.rule, "consecutive_failures");
+    mf_check_int(snapshot.reason.rule, MFI_RULE_FAILURES);
     mf_check_str(snapshot.reason.correlation_id, "corr");
     mf_check_int(snapshot.refused, 1);
     mf_check_int(snapshot.trips, 1);

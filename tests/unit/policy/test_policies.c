@@ -141,7 +141,7 @@ static void test_retry_only_of_what_may_run_again(void)
     mfi_retry_outcome sent = make_outcome(MF_ERR_WORKER_EXITED, true, false);
     verdict = mfi_retry_decide(&policy, &budget, &sent, MIDDLE);
     mf_check(!verdict.again);
-    mf_check_str(verdict.suppressed, "not_idempotent");
+    mf_check_int(verdict.suppressed, MFI_SUPPRESSED_NOT_IDEMPOTENT);
     sent.idempotent = true;
     sent.attempt = 2;
     verdict = mfi_retry_decide(&policy, &budget, &sent, MIDDLE);
@@ -149,7 +149,7 @@ static void test_retry_only_of_what_may_run_again(void)
     mf_check_int(verdict.wait_ns / MS, 40);
     sent.attempt = 3;
     verdict = mfi_retry_decide(&policy, &budget, &sent, MIDDLE);
-    mf_check(!verdict.again && verdict.suppressed == NULL);
+    mf_check(!verdict.again && verdict.suppressed == MFI_SUPPRESSED_NOT);
 }
 
 static void test_retry_leaves_answers_alone(void)
@@ -162,7 +162,7 @@ static void test_retry_leaves_answers_alone(void)
     for (size_t i = 0; i < sizeof finals / sizeof finals[0]; i++) {
         mfi_retry_outcome outcome = make_outcome(finals[i], true, true);
         mfi_retry_verdict verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
-        mf_check(!verdict.again && verdict.suppressed == NULL);
+        mf_check(!verdict.again && verdict.suppressed == MFI_SUPPRESSED_NOT);
     }
     mfi_retry_outcome gone = make_outcome(MF_ERR_NOT_RUNNING, false, true);
     mf_check(mfi_retry_decide(&policy, &budget, &gone, MIDDLE).again);
@@ -179,7 +179,7 @@ static void test_retry_minds_the_deadline(void)
     outcome.deadline_ns = outcome.now_ns + 20 * MS;
     mfi_retry_verdict verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
     mf_check(!verdict.again);
-    mf_check_str(verdict.suppressed, "deadline");
+    mf_check_int(verdict.suppressed, MFI_SUPPRESSED_BY_DEADLINE);
     outcome.deadline_ns++;
     mf_check(mfi_retry_decide(&policy, &budget, &outcome, MIDDLE).again);
 }
@@ -195,7 +195,7 @@ static void test_retry_budget(void)
     }
     mfi_retry_verdict verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
     mf_check(!verdict.again);
-    mf_check_str(verdict.suppressed, "budget");
+    mf_check_int(verdict.suppressed, MFI_SUPPRESSED_BY_BUDGET);
     for (int i = 0; i < 5; i++) { /* five first attempts earn one */
         mf_check(!mfi_retry_decide(&policy, &budget, &outcome, MIDDLE).again);
         mfi_retry_budget_earn(&budget);

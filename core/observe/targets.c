@@ -1,0 +1,265 @@
+/* Targets and functions: the handles that every report names. They are made once and looked up
+ * without a lock, so that a call costs no search; and what they have recorded is read back here. */
+#include "core/observe/targets.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/observe/parts.h"
+#include "logging/sampler.h"
+#include "metrics/metric_registry.h"
+
+/* ---- Targets ---- */
+
+/* NULL stays NULL; false without memory. */
+static bool copy_text(char **to, const char *text)
+{
+    *to = text != NULL ? strdup(text) : NULL;
+    return text == NULL || *to != NULL;
+}
+
+static void list_target(mfi_target *target)
+{
+    mfi_observer *observer = target->observer;
+    mfi_mutex_lock(&observer->mutex);
+    mfi_target **at = &observer->targets;
+    while (*at != NULL && strcmp((*at)->name, target->name) <= 0) {
+        at = &(*at)->next;
+    }
+    target->next = *at;
+    *at = target;
+    mfi_mutex_unlock(&observer->mutex);
+}
+
+static void unlist_target(mfi_target *target)
+{
+    mfi_observer *observer = target->observer;
+    mfi_mutex_lock(&observer->mutex);
+    for (mfi_target **at = &observer->targets; *at != NULL; at = &(*at)->next) {
+        if (*at == target) {
+            *at = target->next;
+            break;
+        }
+    }
+    mfi_mutex_unlock(&observer->mutex);
+}
+
+static void free_target(mfi_target *target)
+{
+    mfi_mutex_fini(&target->mutex);
+    free(target->name);
+    free(target->worker);
+    free(target->circuit);
+    free(target);
+}
+
+/* Not seen by collections yet. */
+static mfi_target *make_target(mfi_observer *observer, const char *name, const char *worker,
+                               const char *circuit, void *user_data)
+{
+    mfi_target *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return NULL;
+    }
+    made->observer = observer;
+    made->user_data = user_data;
+    mfi_mutex_init(&made->mutex);
+    if (!copy_text(&made->name, name) || !copy_text(&made->worker, worker) ||
+        !copy_text(&made->circuit, circuit)) {
+        free_target(made);
+        return NULL;
+    }
+    return made;
+}
+
+/* Complete: its series are made, and the next collection shows it. */
+static void open_target(mfi_target *target)
+{
+    mfi_target_series_make(target);
+    list_target(target);
+}
+
+mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observer,
+                                   const mfi_client_options *options, mf_error *error)
+{
+    mfi_target *made = make_target(observer, options->target, options->worker, options->circuit,
+                                   options->user_data);
+    if (made == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->target);
+    }
+    made->client_gauges = options->gauges;
+    open_target(made);
+    *ret_target = made;
+    return MF_OK;
+}
+
+mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observer,
+                                   const mfi_server_options *options, mf_error *error)
+{
+    mfi_target *made = make_target(observer, options->worker, NULL, NULL, options->user_data);
+    if (made == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->worker);
+    }
+    made->is_server = true;
+    made->server_gauges = options->gauges;
+    open_target(made);
+    *ret_target = made;
+    return MF_OK;
+}
+
+void mfi_target_destroy(mfi_target *target)
+{
+    if (target == NULL) {
+        return;
+    }
+    unlist_target(target);
+    mfi_target_series_end(target);
+    for (size_t i = 0; i < MFI_FUNCTIONS_MAX; i++) {
+        mfi_function *function = atomic_load_explicit(&target->functions[i], memory_order_relaxed);
+        if (function != NULL) {
+            free(function->name);
+            free(function);
+        }
+    }
+    free_target(target);
+}
+
+/* ---- Functions ----
+ *
+ * A table that only grows: readers go through it without a lock, writers append under the mutex and
+ * publish with release. */
+
+static mfi_function *find(mfi_target *target, const char *name, size_t length)
+{
+    for (size_t i = 0; i < MFI_FUNCTIONS_MAX; i++) {
+        mfi_function *function = atomic_load_explicit(&target->functions[i], memory_order_acquire);
+        if (function == NULL) {
+            return NULL;
+        }
+        if (function->length == length && memcmp(function->name, name, length) == 0) {
+            return function;
+        }
+    }
+    return NULL;
+}
+
+static bool copy_name(char to[MFI_CALL_NAME_MAX], const char *name)
+{
+    size_t length = strlen(name);
+    bool fits = length > 0 && length < MFI_CALL_NAME_MAX;
+    memcpy(to, name, fits ? length : 0); /* it was zeroed */
+    return fits;
+}
+
+static void name_function(const mfi_target *target, mfi_function *function)
+{
+    mfi_call_names *names = &function->names;
+    function->has_names = copy_name(names->target, target->name) &&
+                          copy_name(names->function, function->name) &&
+                          (target->worker == NULL || copy_name(names->worker, target->worker));
+}
+
+static mfi_function *add_locked(mfi_target *target, const char *name, size_t length)
+{
+    size_t at = 0;
+    while (at < MFI_FUNCTIONS_MAX &&
+           atomic_load_explicit(&target->functions[at], memory_order_relaxed) != NULL) {
+        at++;
+    }
+    mfi_function *function = at < MFI_FUNCTIONS_MAX ? calloc(1, sizeof *function) : NULL;
+    if (function == NULL) {
+        return NULL;
+    }
+    function->name = strndup(name, length);
+    function->length = length;
+    if (function->name == NULL) {
+        free(function);
+        return NULL;
+    }
+    function->log_key = mfi_sampler_key(name, length);
+    name_function(target, function);
+    mfi_function_series_make(target, function, function->name);
+    atomic_store_explicit(&target->functions[at], function, memory_order_release);
+    return function;
+}
+
+mfi_function *mfi_target_function(mfi_target *target, const char *name, size_t length)
+{
+    mfi_function *function = name != NULL ? find(target, name, length) : NULL;
+    if (function == NULL && name != NULL &&
+        atomic_load_explicit(&target->functions[MFI_FUNCTIONS_MAX - 1], memory_order_acquire) ==
+            NULL) {
+        mfi_mutex_lock(&target->mutex);
+        function = find(target, name, length);
+        if (function == NULL) {
+            function = add_locked(target, name, length);
+        }
+        mfi_mutex_unlock(&target->mutex);
+    }
+    return function != NULL ? function : &target->other;
+}
+
+bool mfi_target_prepare(mfi_target *target, const char *name)
+{
+    return mfi_target_function(target, name, strlen(name)) != &target->other;
+}
+
+const char *mfi_function_name(const mfi_function *function)
+{
+    return function->name;
+}
+
+/* ---- Reading back ---- */
+
+void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
+{
+    mfi_cells cells = {0};
+    if (target->measured) {
+        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &cells);
+    }
+    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
+}
+
+double mfi_target_recent_p50(mfi_target *target)
+{
+    mf_distribution recent = MF_DISTRIBUTION_INIT;
+    if (!target->measured || target->window == NULL) {
+        return (double)NAN;
+    }
+    mf_window_read(target->window, &recent);
+    return recent.p50;
+}
+
+static bool read_runs(const mfi_function *function, mfi_function_runs *ret_runs)
+{
+    mfi_cells cells = {0};
+    mf_distribution all = MF_DISTRIBUTION_INIT;
+    mfi_histogram_merge(function->duration[MFI_OUTCOME_ERROR], &cells);
+    ret_runs->errors = cells.count;
+    mfi_histogram_merge(function->duration[MFI_OUTCOME_OK], &cells);
+    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &all);
+    ret_runs->name = function->name;
+    ret_runs->calls = all.count;
+    ret_runs->p50 = all.p50;
+    ret_runs->p95 = all.p95;
+    ret_runs->p99 = all.p99;
+    return all.count != 0;
+}
+
+void mfi_target_visit_runs(mfi_target *target,
+                           void (*visit)(const mfi_function_runs *runs, void *user_data),
+                           void *user_data)
+{
+    mfi_function_runs runs;
+    for (size_t i = 0; target->measured && i <= MFI_FUNCTIONS_MAX; i++) {
+        const mfi_function *function =
+            i < MFI_FUNCTIONS_MAX
+                ? atomic_load_explicit(&target->functions[i], memory_order_acquire)
+                : &target->other;
+        if (function != NULL && read_runs(function, &runs)) {
+            visit(&runs, user_data);
+        }
+    }
+}

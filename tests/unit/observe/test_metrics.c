@@ -1,0 +1,499 @@
+/* What is counted: each report that the engine can make, and the series that it moves. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/observe/observe.h"
+#include "mf_test.h"
+
+typedef struct fixture {
+    mf_logger *logger;
+    mf_metrics *metrics;
+    mfi_observer *observer;
+    mfi_target *client, *server;
+    mfi_client_gauges client_gauges;
+    mfi_server_gauges server_gauges;
+    char *text; /* the exposition that was read last */
+} fixture;
+
+static void show_client(mfi_client_gauges *ret_gauges, void *user_data)
+{
+    *ret_gauges = ((const fixture *)user_data)->client_gauges;
+}
+
+static void show_server(mfi_server_gauges *ret_gauges, void *user_data)
+{
+    *ret_gauges = ((const fixture *)user_data)->server_gauges;
+}
+
+static void setup(fixture *at)
+{
+    const mfi_client_options client = {
+        .target = "math", .worker = "math-0", .gauges = show_client, .user_data = at};
+    const mfi_server_options server = {.worker = "serve", .gauges = show_server, .user_data = at};
+    mf_log_options options = MF_LOG_OPTIONS_INIT;
+    *at = (fixture){.text = NULL};
+    mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
+    mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
+    mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
+}
+
+static void teardown(fixture *at)
+{
+    mfi_target_destroy(at->client);
+    mfi_target_destroy(at->server);
+    mfi_observer_destroy(at->observer);
+    mf_metrics_destroy(at->metrics);
+    mf_logger_destroy(at->logger);
+    free(at->text);
+}
+
+static void read_all(fixture *at)
+{
+    size_t size = 0;
+    free(at->text);
+    at->text = NULL;
+    mf_check_int(mf_metrics_render(at->metrics, MF_METRICS_PROMETHEUS_TEXT, &at->text, &size, NULL),
+                 MF_OK);
+}
+
+/* Of what was read last; -1000 where there is no such series. */
+static double value_of(const fixture *at, const char *series)
+{
+    char line[256];
+    size_t length = mfi_str_format(line, sizeof line, "\nmultifrost_%s ", series);
+    const char *found = at->text != NULL ? strstr(at->text, line) : NULL;
+    return found != NULL ? strtod(found + length, NULL) : -1000;
+}
+
+static void check_value(const fixture *at, const char *series, double wanted)
+{
+    char got[256], right[256]; /* with the name, so that a failure shows it */
+    (void)mfi_str_format(got, sizeof got, "%s %g", series, value_of(at, series));
+    (void)mfi_str_format(right, sizeof right, "%s %g", series, wanted);
+    mf_check_str(got, right);
+}
+
+/* ---- Every event moves its series ---- */
+
+/* One report, and the series that has to be `wanted` afterwards, and `before` until then. */
+typedef struct event_case {
+    void (*report)(fixture *at, int word);
+    int word;
+    const char *series;
+    double before, wanted;
+} event_case;
+
+static mfi_client_span client_span(const fixture *at)
+{
+    uint64_t now = mfi_monotonic_ns();
+    return (mfi_client_span){.target = at->client,
+                             .function = mfi_target_function(at->client, "add", 3),
+                             .function_name = "add",
+                             .start_ns = now - 4000,
+                             .sent_ns = now - 3000,
+                             .received_ns = now - 1000,
+                             .end_ns = now,
+                             .server_queue_ns = 300,
+                             .server_handler_ns = 400,
+                             .has_server_times = true,
+                             .request_bytes = 100,
+                             .response_bytes = 200,
+                             .attempt = 1};
+}
+
+static mfi_server_span server_span(const fixture *at)
+{
+    uint64_t now = mfi_monotonic_ns();
+    return (mfi_server_span){.target = at->server,
+                             .function = mfi_target_function(at->server, "add", 3),
+                             .function_name = "add",
+                             .received_ns = now - 3000,
+                             .begun_ns = now - 2000,
+                             .done_ns = now,
+                             .end_ns = now};
+}
+
+static void client_begin(fixture *at, int word)
+{
+    (void)word;
+    mfi_client_span span = client_span(at);
+    mfi_observe_client_begin(&span);
+}
+
+static void client_attempt(fixture *at, int number)
+{
+    mfi_client_span span = client_span(at);
+    span.attempt = (uint16_t)number;
+    mfi_observe_client_attempt(&span);
+}
+
+static void client_refused(fixture *at, int reason)
+{
+    mfi_client_span span = client_span(at);
+    mfi_observe_client_refused(&span, (mfi_refusal)reason);
+}
+
+static void client_suppressed(fixture *at, int reason)
+{
+    mfi_client_span span = client_span(at);
+    mfi_observe_client_suppressed(&span, (mfi_suppression)reason);
+}
+
+static void client_end(fixture *at, int status)
+{
+    mfi_client_span span = client_span(at);
+    span.status = (mf_status)status;
+    mfi_observe_client_end(&span, NULL);
+}
+
+static void server_begin(fixture *at, int word)
+{
+    (void)word;
+    mfi_server_span span = server_span(at);
+    mfi_observe_server_begin(&span);
+}
+
+static void server_end(fixture *at, int status)
+{
+    mfi_server_span span = server_span(at);
+    span.status = (mf_status)status;
+    mfi_observe_server_end(&span, NULL);
+}
+
+static void server_expired(fixture *at, int stage)
+{
+    mfi_observe_server_expired(at->server, (mfi_expiry)stage);
+}
+
+static void server_unknown(fixture *at, int word)
+{
+    (void)word;
+    mfi_observe_server_unknown(at->server);
+}
+
+static void circuit_opens(fixture *at, int from)
+{
+    mfi_observe_circuit_changed(at->client, &(mfi_circuit_event){.from = (mfi_circuit_state)from,
+                                                                 .to = MFI_CIRCUIT_OPEN,
+                                                                 .cause = MFI_RULE_FAILURES});
+}
+
+static void process(fixture *at, int what)
+{
+    mfi_observe_process_changed(at->client, &(mfi_process_event){.what = (mfi_process_what)what,
+                                                                 .pid = 4711,
+                                                                 .duration_ns = 1000,
+                                                                 .exit_known = true,
+                                                                 .exit_code = -1,
+                                                                 .signal = 9});
+}
+
+static void restart(fixture *at, int reason)
+{
+    mfi_observe_process_changed(
+        at->client,
+        &(mfi_process_event){.what = MFI_PROCESS_RESTART, .reason = (mfi_restart_reason)reason});
+}
+
+static void heartbeat(fixture *at, int answered)
+{
+    mfi_observe_heartbeat_seen(at->client,
+                               &(mfi_heartbeat_event){.answered = answered != 0, .rtt_ns = 1000});
+}
+
+static void transport(fixture *at, int what)
+{
+    mfi_observe_transport_event(at->client,
+                                &(mfi_transport_event){.what = (mfi_transport_what)what});
+}
+
+static void disconnected(fixture *at, int reason)
+{
+    mfi_observe_transport_event(
+        at->client, &(mfi_transport_event){.what = MFI_TRANSPORT_DISCONNECTED,
+                                           .disconnect = (mfi_disconnect_reason)reason});
+}
+
+static void dropped(fixture *at, int reason)
+{
+    mfi_observe_transport_event(
+        at->client,
+        &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED, .drop = (mfi_drop_reason)reason});
+}
+
+static void sent(fixture *at, int type)
+{
+    mfi_observe_traffic(at->client, MFI_DIRECTION_SENT, (mfi_traffic)type, 100);
+}
+
+static void received(fixture *at, int type)
+{
+    mfi_observe_traffic(at->server, MFI_DIRECTION_RECEIVED, (mfi_traffic)type, 100);
+}
+
+static void registry_op(fixture *at, int op)
+{
+    mfi_observe_registry(at->observer, (mfi_registry_op)op, MFI_REGISTRY_RESULT_OK, MFI_NO_LOCK);
+}
+
+static void registry_result(fixture *at, int result)
+{
+    mfi_observe_registry(at->observer, MFI_REGISTRY_OP_REGISTER, (mfi_registry_result)result, 1000);
+}
+
+static void loop_lag(fixture *at, int word)
+{
+    (void)word;
+    mfi_observe_loop_lag(at->observer, 1000);
+}
+
+#define ABSENT (-1000)
+#define CLIENT_ENDED(word)                                                                         \
+    "client_calls_total{target=\"math\",function=\"add\",status=\"" word "\"}"
+#define SERVER_ENDED(word)                                                                         \
+    "server_calls_total{worker=\"serve\",function=\"add\",status=\"" word "\"}"
+#define BY_TARGET(family, label, word) family "{target=\"math\"," label "=\"" word "\"}"
+#define STATE(word) "circuit_state{target=\"math\",state=\"" word "\"}"
+
+static const event_case call_cases[] = {
+    {client_begin, 0, "client_calls_started_total{target=\"math\",function=\"add\"}", ABSENT, 1},
+    {client_attempt, 1, BY_TARGET("client_attempts_total", "kind", "first"), 0, 1},
+    {client_attempt, 2, BY_TARGET("client_attempts_total", "kind", "retry"), 0, 1},
+    {client_attempt, 1, "client_request_size_bytes_count{target=\"math\"}", 0, 1},
+    {client_end, MF_OK, CLIENT_ENDED("ok"), ABSENT, 1},
+    {client_end, MF_ERR_REMOTE, CLIENT_ENDED("app_error"), ABSENT, 1},
+    {client_end, MF_ERR_FUNCTION_NOT_FOUND, CLIENT_ENDED("function_not_found"), ABSENT, 1},
+    {client_end, MF_ERR_TYPE, CLIENT_ENDED("invalid_argument"), ABSENT, 1},
+    {client_end, MF_ERR_TIMEOUT, CLIENT_ENDED("timeout"), ABSENT, 1},
+    {client_end, MF_ERR_CANCELLED, CLIENT_ENDED("cancelled"), ABSENT, 1},
+    {client_end, MF_ERR_CIRCUIT_OPEN, CLIENT_ENDED("circuit_open"), ABSENT, 1},
+    {client_end, MF_ERR_TOO_MANY_CALLS, CLIENT_ENDED("rejected"), ABSENT, 1},
+    {client_end, MF_ERR_NOT_RUNNING, CLIENT_ENDED("unavailable"), ABSENT, 1},
+    {client_end, MF_ERR_WORKER_EXITED, CLIENT_ENDED("worker_crashed"), ABSENT, 1},
+    {client_end, MF_ERR_PROTOCOL, CLIENT_ENDED("protocol_error"), ABSENT, 1},
+    {client_end, MF_ERR_IO, CLIENT_ENDED("internal"), ABSENT, 1},
+    {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "send_wait"), 0, 1},
+    {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "wire"), 0, 1},
+    {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "peer_queue"), 0, 1},
+    {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "handler"), 0, 1},
+    {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "receive_wait"), 0,
+     1},
+    {client_end, MF_OK, "client_response_size_bytes_count{target=\"math\"}", 0, 1},
+    {client_end, MF_ERR_CIRCUIT_OPEN, "client_response_size_bytes_count{target=\"math\"}", 0, 0},
+    {server_begin, 0, "server_calls_started_total{worker=\"serve\",function=\"add\"}", ABSENT, 1},
+    {server_end, MF_OK, SERVER_ENDED("ok"), ABSENT, 1},
+    {server_end, MF_ERR_REMOTE, SERVER_ENDED("app_error"), ABSENT, 1},
+    {server_end, MF_OK, "server_queue_wait_seconds_count{worker=\"serve\"}", 0, 1},
+    {server_end, MF_OK, "server_busy_seconds_total{worker=\"serve\"}", 0, 2e-6},
+    {server_expired, MFI_EXPIRED_BEFORE_START,
+     "server_expired_calls_total{worker=\"serve\",stage=\"before_start\"}", 0, 1},
+    {server_expired, MFI_EXPIRED_AT_REPLY,
+     "server_expired_calls_total{worker=\"serve\",stage=\"at_reply\"}", 0, 1},
+    {server_unknown, 0, "server_unknown_function_total{worker=\"serve\"}", 0, 1},
+};
+
+static const event_case event_cases[] = {
+    {circuit_opens, MFI_CIRCUIT_CLOSED, STATE("closed"), 1, 0},
+    {circuit_opens, MFI_CIRCUIT_CLOSED, STATE("open"), 0, 1},
+    {circuit_opens, MFI_CIRCUIT_CLOSED, STATE("half_open"), 0, 0},
+    {circuit_opens, MFI_CIRCUIT_CLOSED,
+     "circuit_transitions_total{target=\"math\",from=\"closed\",to=\"open\"}", 0, 1},
+    {circuit_opens, MFI_CIRCUIT_HALF_OPEN,
+     "circuit_transitions_total{target=\"math\",from=\"half_open\",to=\"open\"}", 0, 1},
+    {process, MFI_PROCESS_SPAWNED, BY_TARGET("worker_pid", "worker", "math-0"), 0, 4711},
+    {process, MFI_PROCESS_READY, BY_TARGET("worker_up", "worker", "math-0"), 0, 1},
+    {process, MFI_PROCESS_READY, "worker_start_duration_seconds_count{target=\"math\"}", 0, 1},
+    {process, MFI_PROCESS_EXITED, BY_TARGET("worker_last_exit_signal", "worker", "math-0"), 0, 9},
+    {heartbeat, 1, "heartbeat_rtt_seconds_count{target=\"math\"}", 0, 1},
+    {heartbeat, 0, "heartbeat_missed_total{target=\"math\"}", 0, 1},
+    {transport, MFI_TRANSPORT_CONNECTED, "transport_connections{target=\"math\"}", 0, 1},
+    {transport, MFI_TRANSPORT_RECONNECTED, "transport_connections{target=\"math\"}", 0, 1},
+    {transport, MFI_TRANSPORT_EXTRA_CONNECTION, "transport_connections{target=\"math\"}", 0, 1},
+    {disconnected, MFI_DISCONNECT_CLOSED, "transport_connections{target=\"math\"}", 0, -1},
+    {disconnected, MFI_DISCONNECT_HANDSHAKE_FAILED, "transport_connections{target=\"math\"}", 0, 0},
+    {transport, MFI_TRANSPORT_SEND_BLOCKED, "transport_send_blocked_total{target=\"math\"}", 0, 1},
+    {transport, MFI_TRANSPORT_LATE_REPLY, "client_late_replies_total{target=\"math\"}", 0, 1},
+    {sent, MFI_TRAFFIC_CALL, BY_TARGET("transport_bytes_total", "direction", "sent"), 0, 100},
+    {loop_lag, 0, "loop_lag_seconds_count{loop=\"engine\"}", 0, 1},
+    {registry_result, MFI_REGISTRY_RESULT_OK, "registry_lock_wait_seconds_count", 0, 1},
+    {registry_op, MFI_REGISTRY_OP_LIST, "registry_lock_wait_seconds_count", 0, 0},
+};
+
+static void check_cases(const event_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        fixture at;
+        setup(&at);
+        read_all(&at);
+        check_value(&at, cases[i].series, cases[i].before);
+        cases[i].report(&at, cases[i].word);
+        read_all(&at);
+        check_value(&at, cases[i].series, cases[i].wanted);
+        teardown(&at);
+    }
+}
+
+static void test_calls_move_their_series(void)
+{
+    check_cases(call_cases, sizeof call_cases / sizeof call_cases[0]);
+}
+
+static void test_events_move_their_series(void)
+{
+    check_cases(event_cases, sizeof event_cases / sizeof event_cases[0]);
+}
+
+/* ---- Every word of a set has a series, and its event moves that one alone ---- */
+
+typedef struct word_case {
+    const char *before, *after; /* the series, around the word */
+    void (*report)(fixture *at, int word);
+    const char *(*word_of)(int word);
+    int first, count;
+} word_case;
+
+#define WORD_OF(set, type)                                                                         \
+    static const char *set##_of(int value)                                                         \
+    {                                                                                              \
+        return mfi_##set##_word((type)value);                                                      \
+    }
+WORD_OF(refusal, mfi_refusal)
+WORD_OF(suppression, mfi_suppression)
+WORD_OF(drop, mfi_drop_reason)
+WORD_OF(disconnect, mfi_disconnect_reason)
+WORD_OF(restart, mfi_restart_reason)
+WORD_OF(traffic, mfi_traffic)
+WORD_OF(registry_op, mfi_registry_op)
+WORD_OF(registry_result, mfi_registry_result)
+
+static const word_case word_cases[] = {
+    {"client_refused_total{target=\"math\",reason=\"", "\"}", client_refused, refusal_of, 0,
+     MFI_REFUSAL_COUNT},
+    {"client_retries_suppressed_total{target=\"math\",reason=\"", "\"}", client_suppressed,
+     suppression_of, MFI_SUPPRESSED_NOT + 1, MFI_SUPPRESSED_COUNT},
+    {"transport_dropped_messages_total{reason=\"", "\"}", dropped, drop_of, 0, MFI_DROP_COUNT},
+    {"transport_disconnects_total{target=\"math\",reason=\"", "\"}", disconnected, disconnect_of, 0,
+     MFI_DISCONNECT_COUNT},
+    {"worker_restarts_total{target=\"math\",reason=\"", "\"}", restart, restart_of,
+     MFI_RESTART_NONE + 1, MFI_RESTART_COUNT},
+    {"transport_messages_total{target=\"math\",direction=\"sent\",type=\"", "\"}", sent, traffic_of,
+     0, MFI_TRAFFIC_COUNT},
+    {"transport_messages_total{target=\"serve\",direction=\"received\",type=\"", "\"}", received,
+     traffic_of, 0, MFI_TRAFFIC_COUNT},
+    {"registry_operations_total{op=\"", "\",result=\"ok\"}", registry_op, registry_op_of, 0,
+     MFI_REGISTRY_OP_COUNT},
+    {"registry_operations_total{op=\"register\",result=\"", "\"}", registry_result,
+     registry_result_of, 0, MFI_REGISTRY_RESULT_COUNT},
+};
+
+static void check_words(const fixture *at, const word_case *of, int reported)
+{
+    char series[160];
+    for (int word = of->first; word < of->count; word++) {
+        (void)mfi_str_format(series, sizeof series, "%s%s%s", of->before, of->word_of(word),
+                             of->after);
+        check_value(at, series, word <= reported ? 1 : 0);
+    }
+}
+
+static void test_every_word_has_its_series(void)
+{
+    for (size_t i = 0; i < sizeof word_cases / sizeof word_cases[0]; i++) {
+        const word_case *of = &word_cases[i];
+        fixture at;
+        setup(&at);
+        read_all(&at);
+        check_words(&at, of, of->first - 1);
+        for (int word = of->first; word < of->count; word++) {
+            of->report(&at, word);
+            read_all(&at);
+            check_words(&at, of, word);
+        }
+        teardown(&at);
+    }
+}
+
+/* ---- Gauges ---- */
+
+static void test_gauges_show_what_the_engine_says(void)
+{
+    fixture at;
+    setup(&at);
+    at.client_gauges = (mfi_client_gauges){.calls_in_flight = 3,
+                                           .oldest_call_age_seconds = 1.5,
+                                           .queue_depth = 4,
+                                           .queue_capacity = 100,
+                                           .concurrency_limit = 50,
+                                           .heartbeat_misses = 2,
+                                           .heartbeat_last_ns = 7 * MFI_NS_PER_S,
+                                           .restart_backoff_seconds = 0.5,
+                                           .restart_budget = 5,
+                                           .next_probe_ns = 9 * MFI_NS_PER_S,
+                                           .pool_state = MFI_POOL_DRAINING};
+    at.server_gauges = (mfi_server_gauges){.handlers_busy = 3, .handlers = 8};
+    read_all(&at);
+    check_value(&at, "client_calls_in_flight{target=\"math\"}", 3);
+    check_value(&at, "client_oldest_call_age_seconds{target=\"math\"}", 1.5);
+    check_value(&at, "client_queue_depth{target=\"math\"}", 4);
+    check_value(&at, "client_queue_capacity{target=\"math\"}", 100);
+    check_value(&at, "client_concurrency_limit{target=\"math\"}", 50);
+    check_value(&at, "heartbeat_consecutive_misses{target=\"math\"}", 2);
+    check_value(&at, "heartbeat_last_success_timestamp_seconds{target=\"math\"}", 7);
+    check_value(&at, "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"}", 0.5);
+    check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", 5);
+    check_value(&at, "circuit_next_probe_timestamp_seconds{target=\"math\"}", 9);
+    check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", 0);
+    check_value(&at, "pool_workers{target=\"math\",state=\"starting\"}", 0);
+    check_value(&at, "pool_workers{target=\"math\",state=\"draining\"}", 1);
+    check_value(&at, "pool_workers{target=\"math\",state=\"down\"}", 0);
+    check_value(&at, "server_calls_in_flight{worker=\"serve\"}", 3);
+    check_value(&at, "server_threads{worker=\"serve\",state=\"busy\"}", 3);
+    check_value(&at, "server_threads{worker=\"serve\",state=\"idle\"}", 5);
+    teardown(&at);
+}
+
+/* What is not one of a pool has no series of pools. */
+static void test_pools_alone_have_members(void)
+{
+    fixture at;
+    setup(&at);
+    read_all(&at);
+    check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", ABSENT);
+    check_value(&at, "log_dropped_total{reason=\"ring_full\"}", 0);
+    check_value(&at, "log_dropped_total{reason=\"oversize\"}", 0);
+    check_value(&at, "log_dropped_total{reason=\"sampled\"}", 0);
+    check_value(&at, "log_dropped_total{reason=\"sink_error\"}", 0);
+    teardown(&at);
+}
+
+/* A worker of the same name as a target is neither added to it nor hidden by it. */
+static void test_sides_of_one_name_stay_apart(void)
+{
+    fixture at;
+    mfi_target *other = NULL;
+    setup(&at);
+    const mfi_server_options server = {.worker = "math", .gauges = show_server, .user_data = &at};
+    mf_check_int(mfi_target_create_server(&other, at.observer, &server, NULL), MF_OK);
+    at.client_gauges.calls_in_flight = 3;
+    at.server_gauges.handlers_busy = 2;
+    read_all(&at);
+    check_value(&at, "client_calls_in_flight{target=\"math\"}", 3);
+    check_value(&at, "server_calls_in_flight{worker=\"math\"}", 2);
+    check_value(&at, "server_calls_in_flight{worker=\"serve\"}", 2);
+    mfi_target_destroy(other);
+    teardown(&at);
+}
+
+static const mf_test tests[] = {
+    {"observe__calls_move_their_series", test_calls_move_their_series},
+    {"observe__events_move_their_series", test_events_move_their_series},
+    {"observe__every_word_has_its_series", test_every_word_has_its_series},
+    {"observe__gauges_show_what_the_engine_says", test_gauges_show_what_the_engine_says},
+    {"observe__pools_alone_have_members", test_pools_alone_have_members},
+    {"observe__sides_of_one_name_stay_apart", test_sides_of_one_name_stay_apart},
+};
+MF_TEST_MAIN(tests)
