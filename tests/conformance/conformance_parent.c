@@ -223,6 +223,9 @@ int main(int argc, char **argv)
             "       conformance_parent connect SERVICE_ID [--output] [--patient]\n");
         return 2;
     }
+    /* A peer with one thread answers none while a function runs, however long a busy machine takes.
+     */
+    options.heartbeat_timeout_ms = 60000;
     mf_status status = mf_parent_create(&parent, &options, &error);
     if (status == MF_OK) {
         status = mf_parent_start(parent, &error);
