@@ -5,7 +5,8 @@
  *     quit
  *
  * With --output also what the worker prints ("output stdout|stderr HEX"); with --restart a worker
- * that ended is started again. */
+ * that ended is started again; with --patient a worker that is told to stop gets ten minutes for
+ * it. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,8 @@ static bool read_arguments(int argc, char **argv, mf_parent_options *options, co
             options->on_output = on_output;
         } else if (strcmp(argv[at], "--restart") == 0) {
             options->auto_restart = true;
+        } else if (strcmp(argv[at], "--patient") == 0) {
+            options->stop_timeout_ms = 600000;
         } else {
             return false;
         }
@@ -214,10 +217,15 @@ int main(int argc, char **argv)
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     const char *args[] = {NULL, NULL};
     if (!read_arguments(argc, argv, &options, args)) {
-        fprintf(stderr, "usage: conformance_parent spawn EXECUTABLE SCRIPT [--output] [--restart]\n"
-                        "       conformance_parent connect SERVICE_ID [--output]\n");
+        fprintf(
+            stderr,
+            "usage: conformance_parent spawn EXECUTABLE SCRIPT [--output] [--restart] [--patient]\n"
+            "       conformance_parent connect SERVICE_ID [--output] [--patient]\n");
         return 2;
     }
+    /* A peer with one thread answers none while a function runs, however long a busy machine takes.
+     */
+    options.heartbeat_timeout_ms = 60000;
     mf_status status = mf_parent_create(&parent, &options, &error);
     if (status == MF_OK) {
         status = mf_parent_start(parent, &error);

@@ -1,5 +1,6 @@
 """The demo as a user runs it: its log, its end, and a port that is taken."""
 
+import collections
 import json
 import os
 import re
@@ -7,9 +8,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 DEMO = os.path.join(os.environ["MF_BUILD_DIR"], "examples", "demo", "demo")
+CALLS = 1000
 ENDS = {"request_complete", "request_error", "request_timeout"}
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6,9}Z\Z")
 
@@ -28,8 +31,14 @@ class DemoTest(unittest.TestCase):
     def test_log_joins_calls(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "demo.log")
-            result = self.run_demo("--seconds", "5", "--log-file", path, COMLINK_LOG_LEVEL="debug")
-            self.assertEqual(result.returncode, 0, result.stderr)
+            with subprocess.Popen(
+                [DEMO, "--http-port", "0", "--log-file", path],
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "COMLINK_LOG_LEVEL": "debug"},
+            ) as demo:
+                self.wait_for_log(demo, path)
+                demo.send_signal(signal.SIGINT)
+            self.assertEqual(demo.returncode, 0)
             with open(path, encoding="utf-8") as file:
                 records = [json.loads(line) for line in file]
         for record in records:
@@ -43,6 +52,21 @@ class DemoTest(unittest.TestCase):
         self.check_workers(records)
         self.check_seq(records)
 
+    def wait_for_log(self, demo, path):
+        """Until it tells of many calls, and of some from both workers."""
+        wanted = {(b'"role":"parent"', b"request_start"): CALLS + 1}
+        wanted |= {(b"math.handled", service): 1 for service in (b"math-c-worker", b"math-py-worker")}
+        seen = collections.Counter()
+        while any(seen[words] < times for words, times in wanted.items()):
+            self.assertIsNone(demo.poll())
+            time.sleep(0.1)
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    lines = file.readlines()
+                seen = collections.Counter(
+                    words for line in lines for words in wanted if all(word in line for word in words)
+                )
+
     def check_pairs(self, records):
         starts = [record for record in records if record["event"] == "request_start"]
         ends = {}
@@ -50,7 +74,7 @@ class DemoTest(unittest.TestCase):
             if record["event"] in ENDS:
                 self.assertNotIn(record["request_id"], ends)
                 ends[record["request_id"]] = record
-        self.assertGreater(len(starts), 1000)
+        self.assertGreater(len(starts), CALLS)
         self.assertEqual(len(starts), len(ends))
         for start in starts:
             end = ends[start["request_id"]]

@@ -20,9 +20,10 @@ class Endpoint:
         lines = [self.process.stdout.readline() for _ in range(4)]
         self.port = int(re.search(r":(\d+)/", lines[0]).group(1))
         # Health is evaluated once a second: soon after the workers are ready they are in it.
-        deadline = time.monotonic() + 10
-        while "math-py:workers" not in self.get("/health")[2] and time.monotonic() < deadline:
-            pass
+        deadline = time.monotonic() + 60
+        while "math-py:workers" not in self.get("/health")[2]:
+            if time.monotonic() >= deadline:
+                raise AssertionError("health does not tell of the workers")
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
@@ -128,14 +129,14 @@ class HttpTest(unittest.TestCase):
             link.settimeout(0.5)
             with self.assertRaises((BrokenPipeError, ConnectionResetError, EOFError)):
                 link.sendall(b"GET /livez HTTP/1.1\r\n")
-                while time.monotonic() - begin < 16:
+                while True:  # a connection that is never cut off lasts until the test is ended
                     link.sendall(b"X: y\r\n")
                     try:
                         if not link.recv(4096):
                             raise EOFError
                     except TimeoutError:
                         pass
-            self.assertTrue(9 < time.monotonic() - begin < 14)
+            self.assertGreater(time.monotonic() - begin, 9)
 
 
 class KilledWorkerTest(unittest.TestCase):
@@ -145,7 +146,7 @@ class KilledWorkerTest(unittest.TestCase):
             _, _, metrics = endpoint.get("/metrics")
             pid = int(float(re.search(r'multifrost_worker_pid\{target="math-c".*\} (\S+)', metrics).group(1)))
             os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             status, body = 200, ""
             while status == 200 and time.monotonic() < deadline:
                 status, _, body = endpoint.get("/readyz")

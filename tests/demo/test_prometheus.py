@@ -126,10 +126,20 @@ class PrometheusTest(unittest.TestCase):
         cls.demo = Demo(cls.directory.name)
         cls.prometheus = Prometheus(cls.directory.name, cls.demo.url[7:])
         until(lambda: cls.prometheus.last_scrape() > 0, 30, "a first scrape")
-        time.sleep(6)  # the load itself: rates need some seconds of it
+        until(cls.has_load, 120, "load enough for rates")
         cls.counts = cls.demo.quiesce()
         quiet = time.time()
         until(lambda: cls.prometheus.last_scrape() > quiet, 30, "one more scrape")
+
+    @classmethod
+    def has_load(cls):
+        """Whether several scrapes saw each kind of call, also a call that failed."""
+        ended = 'multifrost_client_calls_total{status="%s"} > 0'
+        seen = [
+            cls.prometheus.query(f"count(count_over_time(({ended % status})[2m:1s]) >= 3)")
+            for status in ("ok", "app_error")
+        ]
+        return all(seen) and float(seen[0][0]["value"][1]) >= 6 and float(seen[1][0]["value"][1]) >= 2
 
     @classmethod
     def tearDownClass(cls):
