@@ -216,6 +216,9 @@ int main(int argc, char **argv)
     mf_error error = MF_ERROR_INIT;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     const char *args[] = {NULL, NULL};
+    /* A heartbeat may wait behind a thousand calls of a worker that runs one at a time on a busy
+     * core. */
+    options.heartbeat_timeout_ms = 60000;
     if (!read_arguments(argc, argv, &options, args)) {
         fprintf(
             stderr,
