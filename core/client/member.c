@@ -1,25 +1,76 @@
+/* A parent as a member of a pool: what the pool needs beyond what everybody is offered. A file of
+ * its own, so that pools need not see the inside of a parent. */
 #include "core/client/member.h"
 
+#include "core/client/call/call.h"
 #include "core/client/parent.h"
+
+mf_status mfi_member_create(mf_parent **ret_parent, const mf_parent_options *options,
+                            uint32_t index, mf_error *error)
+{
+    return mfi_parent_make(ret_parent, options, true, index, error);
+}
+
+const char *mfi_member_target(const mf_parent *parent)
+{
+    return parent->state.settings.target;
+}
+
+const char *mfi_member_worker(const mf_parent *parent)
+{
+    return parent->state.settings.worker;
+}
+
+int64_t mfi_member_call_timeout_ms(const mf_parent *parent)
+{
+    return parent->state.settings.call_timeout_ms;
+}
+
+bool mfi_member_fails_fast(const mf_parent *parent)
+{
+    return parent->state.settings.fail_fast;
+}
+
+mf_parent_state mfi_member_state(const mf_parent *parent)
+{
+    return mfi_state_get(&parent->state);
+}
+
+bool mfi_member_circuit_is_open(const mf_parent *parent)
+{
+    return mfi_circuit_get_state(&parent->state.circuit) == MFI_CIRCUIT_OPEN;
+}
+
+void mfi_member_explain(mf_parent *parent, char *to, size_t size)
+{
+    mfi_parent_explain(parent, to, size);
+}
+
+mf_status mfi_member_refuse(mf_parent *parent, const char *function, mf_args args,
+                            const mf_call_options *options, mfi_refusal reason, mf_error *error)
+{
+    return mfi_call_refuse(&parent->calls, function, args, options, reason, error);
+}
 
 void mfi_member_stop_begin(mf_parent *parent)
 {
-    if (mfi_parent_state(parent) != MF_PARENT_CREATED) {
-        (void)mfi_loop_post(parent->runtime->loop, &parent->stop_task);
+    if (mfi_state_get(&parent->state) != MF_PARENT_CREATED) {
+        (void)mfi_loop_post(parent->state.loop, &parent->link.stop_task);
     }
 }
 
 uint32_t mfi_member_calls_open(const mf_parent *parent)
 {
-    return atomic_load_explicit(&parent->calls_open, memory_order_acquire);
+    return atomic_load_explicit(&parent->calls.open, memory_order_acquire);
 }
 
 void mfi_member_drain_begin(mf_parent *parent, mfi_drain_reason reason)
 {
-    atomic_store_explicit(&parent->drain_since_ns, mfi_monotonic_ns(), memory_order_relaxed);
-    /* acq_rel, and the read of calls_open in is_idle is a write too: see mfi_call_closed() */
-    (void)atomic_exchange_explicit(&parent->draining, true, memory_order_acq_rel);
-    mfi_observe_drain(parent->observed,
+    atomic_store_explicit(&parent->calls.drain_since_ns, mfi_monotonic_ns(), memory_order_relaxed);
+    /* acq_rel, and the read of calls_open in is_idle is a write too: see mfi_calls_count_finished()
+     */
+    (void)atomic_exchange_explicit(&parent->calls.draining, true, memory_order_acq_rel);
+    mfi_observe_drain(parent->state.observed,
                       &(mfi_drain_event){.begins = true,
                                          .reason = reason,
                                          .calls_left = mfi_member_calls_open(parent)});
@@ -27,29 +78,28 @@ void mfi_member_drain_begin(mf_parent *parent, mfi_drain_reason reason)
 
 uint32_t mfi_member_drain_news(const mf_parent *parent)
 {
-    return atomic_load_explicit(&parent->drain_news, memory_order_acquire);
+    return atomic_load_explicit(&parent->calls.drain_news, memory_order_acquire);
 }
 
 void mfi_member_drain_sleep(mf_parent *parent, uint32_t news, uint64_t deadline_ns)
 {
-    mfi_futex_wait(&parent->drain_news, news, deadline_ns);
+    mfi_futex_wait(&parent->calls.drain_news, news, deadline_ns);
 }
 
 void mfi_member_drain_tell(mf_parent *parent)
 {
-    atomic_fetch_add_explicit(&parent->drain_news, 1, memory_order_acq_rel);
-    mfi_futex_wake(&parent->drain_news, INT32_MAX);
+    mfi_calls_tell_drain(&parent->calls);
 }
 
 bool mfi_member_is_idle(mf_parent *parent)
 {
-    return atomic_fetch_add_explicit(&parent->calls_open, 0, memory_order_acq_rel) == 0;
+    return atomic_fetch_add_explicit(&parent->calls.open, 0, memory_order_acq_rel) == 0;
 }
 
 void mfi_member_drain_report(mf_parent *parent, mfi_drain_reason reason)
 {
-    uint64_t since = atomic_load_explicit(&parent->drain_since_ns, memory_order_relaxed);
-    mfi_observe_drain(parent->observed,
+    uint64_t since = atomic_load_explicit(&parent->calls.drain_since_ns, memory_order_relaxed);
+    mfi_observe_drain(parent->state.observed,
                       &(mfi_drain_event){.reason = reason,
                                          .calls_left = mfi_member_calls_open(parent),
                                          .duration_ns = mfi_monotonic_ns() - since});
@@ -57,5 +107,5 @@ void mfi_member_drain_report(mf_parent *parent, mfi_drain_reason reason)
 
 void mfi_member_drain_end(mf_parent *parent)
 {
-    atomic_store_explicit(&parent->draining, false, memory_order_relaxed);
+    atomic_store_explicit(&parent->calls.draining, false, memory_order_relaxed);
 }

@@ -6,10 +6,11 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/wire/envelope.h"
 
 #define TARGET_MAX 64
 
-char **mfi_list_copy(const char *const *list, const char *last)
+char **mfi_strings_copy(const char *const *list, const char *last)
 {
     size_t count = 0;
     while (list != NULL && list[count] != NULL) {
@@ -20,14 +21,14 @@ char **mfi_list_copy(const char *const *list, const char *last)
         const char *text = i < count ? list[i] : last;
         copy[i] = text != NULL ? strdup(text) : NULL;
         if (text != NULL && copy[i] == NULL) {
-            mfi_list_free(copy);
+            mfi_strings_free(copy);
             copy = NULL;
         }
     }
     return copy;
 }
 
-void mfi_list_free(char **list)
+void mfi_strings_free(char **list)
 {
     for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
         free(list[i]);
@@ -274,8 +275,8 @@ static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *fr
     to->program = copy_or(from->program, NULL);
     to->service_id = copy_or(from->program == NULL ? from->service_id : NULL, NULL);
     to->registry_directory = copy_or(from->registry_directory, NULL);
-    to->args = mfi_list_copy(from->args, "--worker");
-    to->env = mfi_list_copy(from->env, NULL);
+    to->args = mfi_strings_copy(from->args, "--worker");
+    to->env = mfi_strings_copy(from->env, NULL);
     to->namespace_name = copy_or(from->namespace_name, MFI_DEFAULT_NAMESPACE);
     to->bind_address = copy_or(from->bind_address, "127.0.0.1");
     to->client_name = copy_or(from->client_name, NULL);
@@ -332,8 +333,8 @@ void mfi_parent_settings_fini(mfi_parent_settings *settings)
     free(settings->program);
     free(settings->service_id);
     free(settings->registry_directory);
-    mfi_list_free(settings->args);
-    mfi_list_free(settings->env);
+    mfi_strings_free(settings->args);
+    mfi_strings_free(settings->env);
     free(settings->working_directory);
     free(settings->namespace_name);
     free(settings->client_name);

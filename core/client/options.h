@@ -1,10 +1,45 @@
-/* From mf_parent_options to settings: defaults, checks, copies. */
-#ifndef MFI_ENGINE_PARENT_OPTIONS_H
-#define MFI_ENGINE_PARENT_OPTIONS_H
+/* A parent's options with the defaults filled in, checked and copied. */
+#ifndef MFI_CLIENT_OPTIONS_H
+#define MFI_CLIENT_OPTIONS_H
 
-#include "core/client/parent.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* Fills zeroed settings; to be released with _fini also after a failure. */
+#include <multifrost/parent.h>
+
+#include "core/policy/circuit.h"
+#include "core/policy/restart.h"
+#include "core/wire/limits.h"
+
+/* All texts are the settings' own. */
+typedef struct mfi_parent_settings {
+    char *target, *worker;    /* "math", "math-0" */
+    uint32_t index;           /* the last part of worker */
+    bool is_member;           /* of a pool: the circuit has the worker's name */
+    char *program;            /* spawn mode */
+    char **args, **env;       /* NULL-terminated */
+    char *service_id;         /* connect mode */
+    char *registry_directory; /* or NULL */
+    char *working_directory, *namespace_name, *client_name, *bind_address;
+    uint16_t port;
+    bool critical;
+    bool auto_restart, fail_fast;
+    int64_t call_timeout_ms, start_timeout_ms, stop_timeout_ms;
+    int64_t discovery_timeout_ms, discovery_poll_ms;
+    int64_t heartbeat_interval_ms, heartbeat_timeout_ms;
+    uint32_t heartbeat_misses;
+    uint32_t max_in_flight;
+    size_t max_message_bytes;
+    mfi_limits limits;
+    mfi_circuit_config circuit;
+    mfi_restart_config restart;
+    mf_output_fn on_output;
+    void *user_data;
+} mfi_parent_settings;
+
+/* Fills zeroed settings (index and is_member are the caller's); to be released with _fini also
+ * after a failure. */
 mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_parent_options *options,
                                    mf_runtime **ret_runtime, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
@@ -14,8 +49,9 @@ void mfi_parent_settings_fini(mfi_parent_settings *settings);
 mf_status mfi_limits_pick(mfi_limits *ret_limits, int64_t max_string_bytes, int64_t max_items,
                           mf_error *error);
 
-/* A list of count strings that ends with `last` (NULL: none), copied. NULL without memory. */
-char **mfi_list_copy(const char *const *list, const char *last);
-void mfi_list_free(char **list);
+/* A list of strings that ends with NULL, copied, with `last` (NULL: none) behind them. NULL without
+ * memory. */
+char **mfi_strings_copy(const char *const *list, const char *last);
+void mfi_strings_free(char **list);
 
 #endif

@@ -16,31 +16,33 @@ void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
         [MF_PARENT_READY] = "is ready",          [MF_PARENT_STOPPING] = "is stopping",
         [MF_PARENT_STOPPED] = "was stopped",     [MF_PARENT_FAILED] = "ended",
         [MF_PARENT_RESTARTING] = "is restarting"};
-    mf_parent_state state = mfi_parent_state(parent);
+    mf_parent_state state = mfi_state_get(&parent->state);
     uint64_t now = mfi_monotonic_ns();
     bool explained = state == MF_PARENT_FAILED || state == MF_PARENT_RESTARTING;
-    mfi_mutex_lock(&parent->mutex);
-    const char *why = explained && parent->exit_text[0] != '\0' ? parent->exit_text : words[state];
-    size_t length = mfi_str_format(to, size, "worker %s %s", parent->settings.worker, why);
-    if (state == MF_PARENT_RESTARTING && parent->restart_at_ns > now) {
-        length += mfi_str_format(to + length, size - length, ", restart in %.1f s",
-                                 (double)(parent->restart_at_ns - now) / (double)MFI_NS_PER_S);
-        if (parent->settings.restart.max_attempts != 0) {
+    mfi_mutex_lock(&parent->state.mutex);
+    const char *why =
+        explained && parent->state.exit_text[0] != '\0' ? parent->state.exit_text : words[state];
+    size_t length = mfi_str_format(to, size, "worker %s %s", parent->state.settings.worker, why);
+    if (state == MF_PARENT_RESTARTING && parent->state.restart_at_ns > now) {
+        length +=
+            mfi_str_format(to + length, size - length, ", restart in %.1f s",
+                           (double)(parent->state.restart_at_ns - now) / (double)MFI_NS_PER_S);
+        if (parent->state.settings.restart.max_attempts != 0) {
             (void)mfi_str_format(to + length, size - length, " (%u of %u in %lld s)",
-                                 (unsigned)mfi_restart_in_period(&parent->restart, now),
-                                 (unsigned)parent->settings.restart.max_attempts,
-                                 (long long)(parent->settings.restart.period_ms / 1000));
+                                 (unsigned)mfi_restart_in_period(&parent->state.restart, now),
+                                 (unsigned)parent->state.settings.restart.max_attempts,
+                                 (long long)(parent->state.settings.restart.period_ms / 1000));
         }
     }
-    mfi_mutex_unlock(&parent->mutex);
+    mfi_mutex_unlock(&parent->state.mutex);
 }
 
 static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
 {
     char output[MFI_EXIT_TEXT_MAX + 128];
-    mf_parent_state state = mfi_parent_state(parent);
+    mf_parent_state state = mfi_state_get(&parent->state);
     mf_health_row row = {.struct_size = sizeof row,
-                         .component = parent->settings.target,
+                         .component = parent->state.settings.target,
                          .measurement = "workers",
                          .component_type = "component",
                          .status = MF_HEALTH_PASS,
@@ -63,34 +65,34 @@ static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, vo
 {
     char output[160];
     mfi_circuit_snapshot circuit;
-    mfi_circuit_read(&parent->circuit, &circuit);
+    mfi_circuit_read(&parent->state.circuit, &circuit);
     mf_health_row row = {.struct_size = sizeof row,
-                         .component = mfi_parent_circuit_name(parent),
+                         .component = mfi_state_circuit_name(&parent->state),
                          .measurement = "circuit",
                          .component_type = "component",
                          .status = MF_HEALTH_PASS,
                          .gates = MF_GATE_NONE,
                          .observed_text = mfi_circuit_state_word(circuit.state)};
     if (circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
-        bool fails = parent->settings.critical && circuit.state == MFI_CIRCUIT_OPEN;
+        bool fails = parent->state.settings.critical && circuit.state == MFI_CIRCUIT_OPEN;
         row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
-        (void)mfi_str_format(output, sizeof output, "circuit %s is %s by rule %s (%g of %g)",
-                             mfi_parent_circuit_name(parent), mfi_circuit_state_word(circuit.state),
-                             circuit.reason.rule != MFI_CAUSE_NONE
-                                 ? mfi_circuit_cause_word(circuit.reason.rule)
-                                 : "none",
-                             circuit.reason.observed, circuit.reason.threshold);
+        (void)mfi_str_format(
+            output, sizeof output, "circuit %s is %s by rule %s (%g of %g)",
+            mfi_state_circuit_name(&parent->state), mfi_circuit_state_word(circuit.state),
+            circuit.reason.rule != MFI_CAUSE_NONE ? mfi_circuit_cause_word(circuit.reason.rule)
+                                                  : "none",
+            circuit.reason.observed, circuit.reason.threshold);
     }
     visit(&row, user_data);
 }
 
 static void visit_response_time(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
 {
-    double p50 = mfi_target_recent_p50(parent->observed);
+    double p50 = mfi_target_recent_p50(parent->state.observed);
     mf_health_row row = {.struct_size = sizeof row,
-                         .component = parent->settings.target,
+                         .component = parent->state.settings.target,
                          .measurement = "responseTime",
                          .component_type = "component",
                          .status = MF_HEALTH_PASS,
@@ -104,10 +106,10 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_parent *parent = self;
     visit_circuit_health(parent, visit, user_data);
-    if (!parent->settings.is_member) { /* a pool speaks for all of its members at once */
+    if (!parent->state.settings.is_member) { /* a pool speaks for all of its members at once */
         visit_workers(parent, visit, user_data);
     }
-    if (parent->settings.index == 0) { /* it is the target's, not the worker's */
+    if (parent->state.settings.index == 0) { /* it is the target's, not the worker's */
         visit_response_time(parent, visit, user_data);
     }
 }
@@ -163,13 +165,13 @@ static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit,
     (void)!mf_parent_read_stats(parent, &stats, NULL);
     (void)mf_parent_last_exit(parent, last_exit, size);
     row->worker = (mf_circuit_worker){
-        .name = parent->settings.worker,
-        .state = states[mfi_parent_state(parent)],
+        .name = parent->state.settings.worker,
+        .state = states[mfi_state_get(&parent->state)],
         .pid = mf_parent_pid(parent),
         .restarts = stats.restarts,
         .restarts_in_period = stats.restarts_in_period,
         .restarts_permitted =
-            parent->settings.auto_restart ? parent->settings.restart.max_attempts : 0,
+            parent->state.settings.auto_restart ? parent->state.settings.restart.max_attempts : 0,
         .restart_in_seconds = (double)stats.restart_in_ms / 1000,
         .last_exit = last_exit[0] != '\0' ? last_exit : NULL,
         .last_exit_code = stats.last_exit_code,
@@ -182,11 +184,11 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
 {
     mf_parent *parent = self;
     mfi_circuit_snapshot circuit;
-    mfi_circuit_read(&parent->circuit, &circuit);
+    mfi_circuit_read(&parent->state.circuit, &circuit);
     uint64_t now = mfi_monotonic_ns();
     uint64_t left = circuit.probe_at_ns > now ? circuit.probe_at_ns - now : 0;
     mf_circuit_row row = {.struct_size = sizeof row,
-                          .target = mfi_parent_circuit_name(parent),
+                          .target = mfi_state_circuit_name(&parent->state),
                           .state = mfi_circuit_state_word(circuit.state),
                           .since_wall_ns = circuit.since_wall_ns,
                           .since_seconds = seconds(now - circuit.since_ns),
@@ -203,7 +205,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
                           .refused_since_open = circuit.refused,
                           .transition_count = circuit.history_count};
     fill_reason(&row, &circuit.reason);
-    fill_config(&row, &parent->circuit.config);
+    fill_config(&row, &parent->state.circuit.config);
     char last_exit[MFI_EXIT_TEXT_MAX] = "";
     fill_worker(&row, parent, last_exit, sizeof last_exit);
     for (uint32_t i = 0; i < circuit.history_count; i++) {
@@ -218,7 +220,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
 
 void mfi_parent_component_init(mf_parent *parent)
 {
-    parent->component = (mfi_component){.target = mfi_parent_circuit_name(parent),
+    parent->component = (mfi_component){.target = mfi_state_circuit_name(&parent->state),
                                         .self = parent,
                                         .visit_health = visit_health,
                                         .visit_circuit = visit_circuit};

@@ -7,7 +7,7 @@
 
 int64_t mf_parent_pid(mf_parent *parent)
 {
-    return parent != NULL ? atomic_load_explicit(&parent->pid, memory_order_relaxed) : 0;
+    return parent != NULL ? atomic_load_explicit(&parent->state.pid, memory_order_relaxed) : 0;
 }
 
 size_t mf_parent_last_exit(mf_parent *parent, char *to, size_t size)
@@ -15,9 +15,9 @@ size_t mf_parent_last_exit(mf_parent *parent, char *to, size_t size)
     if (parent == NULL || to == NULL || size == 0) {
         return 0;
     }
-    mfi_mutex_lock(&parent->mutex);
-    size_t length = mfi_str_copy(to, size, parent->last_exit_text);
-    mfi_mutex_unlock(&parent->mutex);
+    mfi_mutex_lock(&parent->state.mutex);
+    size_t length = mfi_str_copy(to, size, parent->state.last_exit_text);
+    mfi_mutex_unlock(&parent->state.mutex);
     return length;
 }
 
@@ -26,15 +26,15 @@ size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size)
     if (parent == NULL || to == NULL || size == 0) {
         return 0;
     }
-    mfi_mutex_lock(&parent->mutex);
-    size_t length = mfi_str_copy(to, size, parent->endpoint);
-    mfi_mutex_unlock(&parent->mutex);
+    mfi_mutex_lock(&parent->state.mutex);
+    size_t length = mfi_str_copy(to, size, parent->state.endpoint);
+    mfi_mutex_unlock(&parent->state.mutex);
     return length;
 }
 
 const char *mf_parent_circuit_state(mf_parent *parent)
 {
-    return parent != NULL ? mfi_circuit_state_word(mfi_circuit_get_state(&parent->circuit))
+    return parent != NULL ? mfi_circuit_state_word(mfi_circuit_get_state(&parent->state.circuit))
                           : "disabled";
 }
 
@@ -51,15 +51,15 @@ static uint64_t as_ns(double seconds)
 static void read_restarts(mf_parent *parent, mf_parent_stats *stats)
 {
     uint64_t now = mfi_monotonic_ns();
-    mfi_mutex_lock(&parent->mutex);
-    stats->restarts = parent->restarts;
-    stats->restart_attempts = parent->restart.row;
-    stats->restarts_in_period = mfi_restart_in_period(&parent->restart, now);
+    mfi_mutex_lock(&parent->state.mutex);
+    stats->restarts = parent->state.restarts;
+    stats->restart_attempts = parent->state.restart.row;
+    stats->restarts_in_period = mfi_restart_in_period(&parent->state.restart, now);
     stats->restart_in_ms =
-        parent->restart_at_ns > now ? (parent->restart_at_ns - now) / MFI_NS_PER_MS : 0;
-    stats->last_exit_code = parent->last_exit.code;
-    stats->last_exit_signal = parent->last_exit.signal;
-    mfi_mutex_unlock(&parent->mutex);
+        parent->state.restart_at_ns > now ? (parent->state.restart_at_ns - now) / MFI_NS_PER_MS : 0;
+    stats->last_exit_code = parent->state.last_exit.code;
+    stats->last_exit_signal = parent->state.last_exit.signal;
+    mfi_mutex_unlock(&parent->state.mutex);
 }
 
 mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf_error *error)
@@ -72,23 +72,23 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "parent must not be NULL, ret_stats set by MF_PARENT_STATS_INIT");
     }
-    mfi_circuit_read(&parent->circuit, &circuit);
-    mfi_target_read(parent->observed, &latency);
+    mfi_circuit_read(&parent->state.circuit, &circuit);
+    mfi_target_read(parent->state.observed, &latency);
     stats.struct_size = ret_stats->struct_size;
-    stats.calls_failed = load(&parent->calls_failed);
-    stats.calls_total = load(&parent->calls_ended);
+    stats.calls_failed = load(&parent->calls.failed);
+    stats.calls_total = load(&parent->calls.finished);
     stats.success_ratio =
         stats.calls_total > 0 ? 1.0 - (double)stats.calls_failed / (double)stats.calls_total : 1.0;
-    stats.calls_in_flight = atomic_load_explicit(&parent->calls_open, memory_order_relaxed);
+    stats.calls_in_flight = atomic_load_explicit(&parent->calls.open, memory_order_relaxed);
     stats.p50_ns = as_ns(latency.p50);
     stats.p95_ns = as_ns(latency.p95);
     stats.p99_ns = as_ns(latency.p99);
     stats.circuit_trips = circuit.trips;
     stats.consecutive_failures = circuit.failures;
-    stats.heartbeat_rtt_ns = load(&parent->heartbeat_rtt_ns);
-    stats.heartbeat_misses = load(&parent->heartbeat_misses);
-    stats.late_replies = load(&parent->late_replies);
-    stats.retries = load(&parent->retries_made);
+    stats.heartbeat_rtt_ns = load(&parent->heartbeat.rtt_ns);
+    stats.heartbeat_misses = load(&parent->heartbeat.misses);
+    stats.late_replies = load(&parent->calls.late_replies);
+    stats.retries = load(&parent->calls.retries_made);
     read_restarts(parent, &stats);
     memcpy(ret_stats, &stats, stats.struct_size);
     return MF_OK;

@@ -115,7 +115,7 @@ static void finish_closing(mfi_driver *driver)
 {
     mfi_source_remove(driver->loop, &driver->source);
     mfi_timer_cancel(driver->loop, &driver->tick);
-    driver->closed(driver->self);
+    driver->closed(driver->closed_data);
 }
 
 /* True once: from then on the driver is closed, also if it never was open, or paused. */
@@ -244,6 +244,14 @@ static bool is_closed_locked(const mfi_driver *driver)
 {
     return driver->role == MFI_ROLE_CLOSED &&
            atomic_load_explicit(&driver->closing, memory_order_relaxed);
+}
+
+bool mfi_driver_is_closed(mfi_driver *driver)
+{
+    mfi_mutex_lock(&driver->mutex);
+    bool closed = driver->role == MFI_ROLE_CLOSED;
+    mfi_mutex_unlock(&driver->mutex);
+    return closed;
 }
 
 bool mfi_driver_kick(mfi_driver *driver)
@@ -432,9 +440,10 @@ mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error)
     return MF_OK;
 }
 
-static void close_soon(mfi_driver *driver, bool pausing, void (*closed)(void *self))
+static void close_soon(mfi_driver *driver, bool pausing, void (*closed)(void *data), void *data)
 {
     driver->closed = closed;
+    driver->closed_data = data;
     atomic_store_explicit(&driver->pausing, pausing, memory_order_release);
     /* release: pairs with the acquire of a driver that looks before it sleeps */
     atomic_store_explicit(&driver->closing, true, memory_order_release);
@@ -442,14 +451,14 @@ static void close_soon(mfi_driver *driver, bool pausing, void (*closed)(void *se
     mfi_driver_wake(driver);
 }
 
-void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self))
+void mfi_driver_close(mfi_driver *driver, void (*closed)(void *data), void *data)
 {
-    close_soon(driver, false, closed);
+    close_soon(driver, false, closed, data);
 }
 
-void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *self))
+void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *data), void *data)
 {
-    close_soon(driver, true, paused);
+    close_soon(driver, true, paused, data);
 }
 
 void mfi_driver_reopen(mfi_driver *driver)

@@ -44,7 +44,8 @@ typedef struct mfi_driver {
     mfi_task tick_start;
     mfi_timer tick;
     uint64_t tick_ns;
-    void (*closed)(void *self);
+    void (*closed)(void *data);
+    void *closed_data;
     int socket_fd;
     int wake_fd;
     _Atomic(bool) sleeping;  /* a caller blocks in mfi_driver_sleep: exchanged as in loop.c */
@@ -73,14 +74,17 @@ mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error);
  * the driver is being closed or paused. */
 bool mfi_driver_look(mfi_driver *driver);
 /* Engine thread: no new driver; `closed` runs on the engine thread when nobody holds the role. */
-void mfi_driver_close(mfi_driver *driver, void (*closed)(void *self));
+void mfi_driver_close(mfi_driver *driver, void (*closed)(void *data), void *data);
 
 /* Engine thread: as close, but who waits goes on waiting, and what is queued stays: as before the
  * first open. For a new transport, or as a barrier that every driver has passed. */
-void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *self));
+void mfi_driver_pause(mfi_driver *driver, void (*paused)(void *data), void *data);
 
 /* Engine thread: what was closed is as before the first open again. */
 void mfi_driver_reopen(mfi_driver *driver);
+
+/* Engine thread: nobody holds the role, and nobody can take it before the next open. */
+bool mfi_driver_is_closed(mfi_driver *driver);
 
 /* Something was pushed to the queue and nobody waits here for it: makes sure that it is seen. False
  * if the driver has closed: nobody will look any more. */

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "core/client/call/parts.h"
 #include "core/client/member.h"
 #include "core/pool/pool.h"
 #include "core/wire/trace.h"
@@ -36,16 +36,16 @@ void mfi_pool_leave(mfi_pool_member *member)
 mfi_fitness mfi_pool_fitness(const mfi_pool_member *member)
 {
     const mf_parent *parent = member->parent;
-    mf_parent_state state = mfi_parent_state(parent);
+    mf_parent_state state = mfi_member_state(parent);
     if (mfi_pool_is_out(member)) {
         return MFI_FIT_NOT;
     }
     if (state == MF_PARENT_READY) {
-        bool open = mfi_circuit_get_state(&parent->circuit) == MFI_CIRCUIT_OPEN;
+        bool open = mfi_member_circuit_is_open(parent);
         return open ? MFI_FIT_REFUSES : MFI_FIT_NOW;
     }
     bool waits = state == MF_PARENT_STARTING ||
-                 (state == MF_PARENT_RESTARTING && !parent->settings.fail_fast);
+                 (state == MF_PARENT_RESTARTING && !mfi_member_fails_fast(parent));
     return waits ? MFI_FIT_WAITS : MFI_FIT_NOT;
 }
 
@@ -152,7 +152,7 @@ static void share_trace(mf_call_options *options, char traceparent[MFI_TRACEPARE
 /* No member could be tried. It is counted and logged as a call of the first. */
 static mf_status refuse(mf_pool *pool, const pool_call *call, mf_error *error)
 {
-    char why[MFI_EXIT_TEXT_MAX + 128];
+    char why[MFI_MEMBER_TEXT_MAX];
     uint32_t out = 0;
     const mfi_pool_member *down = NULL;
     for (uint32_t i = 0; i < pool->size; i++) {
@@ -166,8 +166,9 @@ static mf_status refuse(mf_pool *pool, const pool_call *call, mf_error *error)
     mfi_pool_explain(down, why, sizeof why);
     (void)mfi_fail(error, MF_ERR_NOT_RUNNING, "no worker of pool '%s' can take calls: %s",
                    mfi_pool_name(pool), why);
-    return mfi_call_refuse(down->parent, call->function, call->args, &call->options,
-                           out == pool->size ? MFI_REFUSAL_DRAINING : MFI_REFUSAL_NO_WORKER, error);
+    return mfi_member_refuse(down->parent, call->function, call->args, &call->options,
+                             out == pool->size ? MFI_REFUSAL_DRAINING : MFI_REFUSAL_NO_WORKER,
+                             error);
 }
 
 static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options *options,
@@ -192,7 +193,7 @@ static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options
     share_trace(&call->options, traceparent);
     int64_t timeout_ms = call->options.timeout_ms != 0
                              ? call->options.timeout_ms
-                             : pool->members[0].parent->settings.call_timeout_ms;
+                             : mfi_member_call_timeout_ms(pool->members[0].parent);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
     for (bool first = true;; first = false) {
         if (!first && !shorten(call, deadline)) {

@@ -1,4 +1,5 @@
 /* Members that are taken out of a pool and put back, and the rolling restart made of that. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/client/member.h"
 #include "core/pool/pool.h"
@@ -67,7 +68,7 @@ static mf_status drain(mfi_pool_member *member, uint32_t why, mfi_drain_reason r
                        mf_error *error)
 {
     const mf_pool *pool = member->pool;
-    const char *worker = member->parent->settings.worker;
+    const char *worker = mfi_member_worker(member->parent);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), pool->drain_timeout_ms);
     take_out(member, why, reason);
     /* A call that was given away is open when its caller leaves: none slips through between. */

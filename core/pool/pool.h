@@ -1,11 +1,11 @@
 /* The inside of mf_pool, shared by the files that make it up:
  *
  *   pool.c        options, creation, start and stop of all members, destruction
- *   pool_call.c   which member gets a call, and who is tried after that
- *   pool_drain.c  members that are taken out and put back; the rolling restart
- *   pool_probe.c  how it shows itself to mf_probe */
-#ifndef MFI_ENGINE_POOL_H
-#define MFI_ENGINE_POOL_H
+ *   call.c        which member gets a call, and who is tried after that
+ *   drain.c       members that are taken out and put back; the rolling restart
+ *   probe.c       how it shows itself to mf_probe */
+#ifndef MFI_POOL_POOL_H
+#define MFI_POOL_POOL_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,8 +14,9 @@
 #include <multifrost/pool.h>
 
 #include "base/mutex.h"
-#include "core/client/parent.h"
+#include "core/client/member.h"
 #include "core/policy/pool_choice.h"
+#include "core/runtime/runtime.h"
 
 /* Why a member gets no calls; above the count in its gate. */
 #define MFI_OUT_ASKED 0x80000000u
@@ -51,7 +52,7 @@ struct mf_pool {
 /* ---- pool.c ---- */
 static inline const char *mfi_pool_name(const mf_pool *pool)
 {
-    return pool->members[0].parent->settings.target;
+    return mfi_member_target(pool->members[0].parent);
 }
 /* MF_OK; MF_ERR_INVALID_ARGUMENT for NULL; MF_ERR_FORKED. */
 mf_status mfi_pool_check(const mf_pool *pool, mf_error *error);
@@ -64,13 +65,13 @@ bool mfi_pool_enter(mfi_pool_member *member);
 void mfi_pool_leave(mfi_pool_member *member);
 mfi_fitness mfi_pool_fitness(const mfi_pool_member *member);
 
-/* ---- pool_drain.c ---- */
+/* ---- drain.c      ---- */
 static inline bool mfi_pool_is_out(const mfi_pool_member *member)
 {
     return (atomic_load_explicit(&member->gate, memory_order_relaxed) & MFI_OUT) != 0;
 }
 
-/* ---- pool_probe.c ---- */
+/* ---- probe.c      ---- */
 /* Why the member gets no calls: "worker math-1 is being restarted (0 calls in flight)". */
 void mfi_pool_explain(const mfi_pool_member *member, char *to, size_t size);
 void mfi_pool_component_init(mf_pool *pool);

@@ -8,25 +8,25 @@ void mfi_pool_explain(const mfi_pool_member *member, char *to, size_t size)
     mf_parent *parent = member->parent;
     uint32_t out = atomic_load_explicit(&member->gate, memory_order_relaxed) & MFI_OUT;
     if (out == 0) {
-        mfi_parent_explain(parent, to, size);
+        mfi_member_explain(parent, to, size);
     } else {
         uint32_t calls = mfi_member_calls_open(parent);
-        (void)mfi_str_format(to, size, "worker %s %s (%u calls in flight)", parent->settings.worker,
-                             (out & MFI_OUT_ASKED) != 0 ? "was taken out" : "is being restarted",
-                             (unsigned)calls);
+        (void)mfi_str_format(
+            to, size, "worker %s %s (%u calls in flight)", mfi_member_worker(parent),
+            (out & MFI_OUT_ASKED) != 0 ? "was taken out" : "is being restarted", (unsigned)calls);
     }
 }
 
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
-    char output[MFI_EXIT_TEXT_MAX + 128];
+    char output[MFI_MEMBER_TEXT_MAX];
     const mf_pool *pool = self;
     const mfi_pool_member *first = NULL; /* that is not ready */
     uint32_t ready = 0;
     for (uint32_t i = 0; i < pool->size; i++) {
         const mfi_pool_member *member = &pool->members[i];
         bool is_ready =
-            !mfi_pool_is_out(member) && mfi_parent_state(member->parent) == MF_PARENT_READY;
+            !mfi_pool_is_out(member) && mfi_member_state(member->parent) == MF_PARENT_READY;
         ready += is_ready;
         first = first == NULL && !is_ready ? member : first;
     }

@@ -1,17 +1,18 @@
-/* Asynchronous calls. Without retries a call is one slot, and everything it needs lies in there.
- * With retries it has an object of its own, which keeps copies of what the caller gave; its
- * attempts are made on the engine thread. */
+/* Asynchronous calls, for callers that go on while the worker works. Without retries a call is one
+ * slot, and everything it needs lies in there. With retries it has an object of its own, which
+ * keeps copies of what the caller gave; its attempts are made on the engine thread. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/client/call/parts.h"
+#include "core/client/call/async.h"
+#include "core/client/call/call.h"
 
 /* ---- Without retries ---- */
 
 /* The caller's texts may be gone when the call ends. */
-static void keep_texts(mfi_slot *slot, const mf_parent *parent)
+static void keep_texts(mfi_slot *slot, const mfi_calls *calls)
 {
     mfi_client_span *span = slot->span;
     const char *stored = mfi_function_name(span->function);
@@ -21,46 +22,46 @@ static void keep_texts(mfi_slot *slot, const mf_parent *parent)
         (void)mfi_str_copy(slot->function_copy, sizeof slot->function_copy, span->function_name);
         span->function_name = slot->function_copy;
     }
-    if (span->namespace_name != parent->settings.namespace_name) {
+    if (span->namespace_name != calls->state->settings.namespace_name) {
         (void)mfi_str_copy(slot->namespace_copy, sizeof slot->namespace_copy, span->namespace_name);
         span->namespace_name = slot->namespace_copy;
     }
 }
 
-static void async_ended(void *owner, mfi_slot *slot)
+static void on_delivered(void *owner, mfi_slot *slot)
 {
-    mf_parent *parent = owner;
+    mfi_calls *calls = owner;
     mf_result *result = NULL;
     mf_error error;
     mfi_error_clear(&error);
-    mf_status status = mfi_attempt_end(parent, slot, &result, &error);
-    mfi_call_close(parent, slot->span, status, &error);
-    slot->done(status, result, status != MF_OK ? &error : NULL, slot->user_data);
+    mf_status status = mfi_attempt_read(calls, slot, &result, &error);
+    mfi_call_finish(calls, slot->span, status, &error);
+    slot->callback(status, result, status != MF_OK ? &error : NULL, slot->user_data);
 }
 
-static mf_status start_once(mf_parent *parent, const mfi_call_request *request, mf_call_fn done,
+static mf_status start_once(mfi_calls *calls, const mfi_call_request *request, mf_call_fn done,
                             void *user_data, mfi_call_handle *ret_handle, mf_error *error)
 {
     mfi_client_span refused; /* where there is no slot to keep it in, only until the return */
-    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
+    mfi_slot *slot = mfi_slots_acquire(&calls->slots);
     mfi_client_span *span = slot != NULL ? &slot->own_span : &refused;
-    mf_status status = mfi_call_open(parent, request, span, error);
+    mf_status status = mfi_call_open(calls, request, span, error);
     if (status != MF_OK) {
-        mfi_slot_abandon(&parent->pending, slot);
+        mfi_slot_abandon(&calls->slots, slot);
         return status;
     }
-    status = mfi_attempt_begin(parent, request, span, slot, error);
+    status = mfi_attempt_begin(calls, request, span, slot, error);
     if (status != MF_OK) {
-        mfi_call_close(parent, span, status, error);
-        mfi_slot_abandon(&parent->pending, slot);
+        mfi_call_finish(calls, span, status, error);
+        mfi_slot_abandon(&calls->slots, slot);
         return status;
     }
-    keep_texts(slot, parent);
-    slot->ended = async_ended;
-    slot->done = done;
+    keep_texts(slot, calls);
+    slot->on_delivered = on_delivered;
+    slot->callback = done;
     slot->user_data = user_data;
     *ret_handle = (mfi_call_handle){.slot = slot};
-    mfi_call_submit_async(parent, slot, &ret_handle->state);
+    mfi_call_submit_async(calls, slot, &ret_handle->state);
     return MF_OK;
 }
 
@@ -72,7 +73,7 @@ struct mfi_async_retry {
     mfi_mpsc_node node; /* first member; on its way to the engine thread */
     _Atomic(uint32_t) holders;
     _Atomic(bool) cancelled; /* release by who cancels, acquire by the engine */
-    mf_parent *parent;
+    mfi_calls *calls;
     mf_call_fn done;
     void *user_data;
     /* Written before it is pushed, then the engine thread's own. */
@@ -86,7 +87,7 @@ struct mfi_async_retry {
     bool begun;     /* its beginning was reported */
     mfi_slot *slot; /* of the attempt that goes on, or NULL */
     uint64_t slot_state;
-    mfi_async_retry *next; /* in the parent's list */
+    mfi_list_node listed; /* in mfi_calls.retries */
 };
 
 static void retry_unref(mfi_async_retry *retry)
@@ -98,22 +99,12 @@ static void retry_unref(mfi_async_retry *retry)
     }
 }
 
-static void unlist(mfi_async_retry *retry)
-{
-    for (mfi_async_retry **at = &retry->parent->retries; *at != NULL; at = &(*at)->next) {
-        if (*at == retry) {
-            *at = retry->next;
-            break;
-        }
-    }
-}
-
 static void retry_done(mfi_async_retry *retry, mf_status status, mf_result *result,
                        const mf_error *error)
 {
-    unlist(retry);
-    mfi_timer_cancel(retry->parent->runtime->loop, &retry->timer);
-    mfi_call_close(retry->parent, &retry->span, status, error);
+    mfi_list_remove(&retry->calls->retries, &retry->listed);
+    mfi_timer_cancel(retry->calls->state->loop, &retry->timer);
+    mfi_call_finish(retry->calls, &retry->span, status, error);
     retry->done(status, result, status != MF_OK ? error : NULL, retry->user_data);
     retry_unref(retry);
 }
@@ -131,7 +122,7 @@ static void end_cancelled(mfi_async_retry *retry)
         mfi_observe_client_begin(&retry->span);
     }
     (void)mfi_fail(&error, MF_ERR_CANCELLED, "'%s': the call of '%s' was cancelled",
-                   retry->parent->settings.target, retry->function);
+                   retry->calls->state->settings.target, retry->function);
     retry_done(retry, MF_ERR_CANCELLED, NULL, &error);
 }
 
@@ -139,10 +130,10 @@ static void end_cancelled(mfi_async_retry *retry)
 static void attempt_failed(mfi_async_retry *retry, mf_status status, const mf_error *error)
 {
     uint64_t wait_ns = 0;
-    mfi_loop *loop = retry->parent->runtime->loop;
+    mfi_loop *loop = retry->calls->state->loop;
     if (is_cancelled(retry)) { /* while it was ending: nobody will look for that again */
         end_cancelled(retry);
-    } else if (!mfi_call_again(retry->parent, &retry->request, &retry->span, status, error,
+    } else if (!mfi_call_again(retry->calls, &retry->request, &retry->span, status, error,
                                &wait_ns)) {
         retry_done(retry, status, NULL, error);
     } else {
@@ -150,15 +141,15 @@ static void attempt_failed(mfi_async_retry *retry, mf_status status, const mf_er
     }
 }
 
-static void retry_ended(void *owner, mfi_slot *slot)
+static void on_retry_delivered(void *owner, mfi_slot *slot)
 {
-    mf_parent *parent = owner;
+    mfi_calls *calls = owner;
     mfi_async_retry *retry = slot->user_data;
     mf_result *result = NULL;
     mf_error error;
     mfi_error_clear(&error);
     retry->slot = NULL;
-    mf_status status = mfi_attempt_end(parent, slot, &result, &error);
+    mf_status status = mfi_attempt_read(calls, slot, &result, &error);
     if (status == MF_OK) {
         retry_done(retry, MF_OK, result, NULL);
     } else {
@@ -175,18 +166,17 @@ static void begin_attempt(mfi_async_retry *retry)
         return;
     }
     retry->begun = true;
-    mfi_slot *slot = mfi_pending_acquire(&retry->parent->pending);
-    mf_status status =
-        mfi_attempt_begin(retry->parent, &retry->request, &retry->span, slot, &error);
+    mfi_slot *slot = mfi_slots_acquire(&retry->calls->slots);
+    mf_status status = mfi_attempt_begin(retry->calls, &retry->request, &retry->span, slot, &error);
     if (status != MF_OK) {
-        mfi_slot_abandon(&retry->parent->pending, slot);
+        mfi_slot_abandon(&retry->calls->slots, slot);
         attempt_failed(retry, status, &error);
         return;
     }
-    slot->ended = retry_ended;
+    slot->on_delivered = on_retry_delivered;
     slot->user_data = retry;
     retry->slot = slot;
-    mfi_call_submit_async(retry->parent, slot, &retry->slot_state);
+    mfi_call_submit_async(retry->calls, slot, &retry->slot_state);
 }
 
 static void on_retry_timer(mfi_timer *timer)
@@ -194,11 +184,12 @@ static void on_retry_timer(mfi_timer *timer)
     begin_attempt(MFI_CONTAINER(timer, mfi_async_retry, timer));
 }
 
-static void look_for_cancelled(mf_parent *parent)
+static void look_for_cancelled(mfi_calls *calls)
 {
-    mfi_async_retry *next = NULL;
-    for (mfi_async_retry *retry = parent->retries; retry != NULL; retry = next) {
-        next = retry->next;
+    mfi_list_node *next = NULL;
+    for (mfi_list_node *at = calls->retries.first; at != NULL; at = next) {
+        mfi_async_retry *retry = MFI_CONTAINER(at, mfi_async_retry, listed);
+        next = at->next;
         if (!is_cancelled(retry)) {
             continue;
         }
@@ -206,28 +197,34 @@ static void look_for_cancelled(mf_parent *parent)
             end_cancelled(retry);
         } else if (mfi_slot_claim(retry->slot, retry->slot_state)) {
             retry->slot->status = MF_ERR_CANCELLED;
-            mfi_call_ended(parent, retry->slot, retry->slot_state);
+            mfi_calls_deliver(calls, retry->slot, retry->slot_state);
         }
     }
 }
 
-void mfi_retries_run(mfi_task *task)
+static void run_retries(mfi_task *task)
 {
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, retry_task);
-    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->new_retries)) != NULL;) {
+    mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, retry_task);
+    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->new_retries)) != NULL;) {
         mfi_async_retry *retry = (mfi_async_retry *)(void *)node;
-        retry->next = parent->retries;
-        parent->retries = retry;
+        mfi_list_push_back(&calls->retries, &retry->listed);
         begin_attempt(retry);
     }
-    look_for_cancelled(parent);
+    look_for_cancelled(calls);
 }
 
-void mfi_retries_end(mf_parent *parent)
+void mfi_retries_init(mfi_calls *calls)
 {
-    mfi_async_retry *next = NULL;
-    for (mfi_async_retry *retry = parent->retries; retry != NULL; retry = next) {
-        next = retry->next;
+    mfi_mpsc_init(&calls->new_retries);
+    mfi_task_init(&calls->retry_task, run_retries);
+}
+
+void mfi_retries_end(mfi_calls *calls)
+{
+    mfi_list_node *next = NULL;
+    for (mfi_list_node *at = calls->retries.first; at != NULL; at = next) {
+        mfi_async_retry *retry = MFI_CONTAINER(at, mfi_async_retry, listed);
+        next = at->next;
         if (retry->slot == NULL) {
             begin_attempt(retry); /* is refused now, and for good */
         }
@@ -279,22 +276,21 @@ static mf_status keep_request(mfi_async_retry *retry, const mfi_call_request *fr
     return MF_OK;
 }
 
-static mf_status start_with_retries(mf_parent *parent, const mfi_call_request *from,
-                                    mf_call_fn done, void *user_data, mfi_call_handle *ret_handle,
-                                    mf_error *error)
+static mf_status start_with_retries(mfi_calls *calls, const mfi_call_request *from, mf_call_fn done,
+                                    void *user_data, mfi_call_handle *ret_handle, mf_error *error)
 {
     mfi_async_retry *retry = calloc(1, sizeof *retry);
     if (retry == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a call");
     }
     atomic_init(&retry->holders, 1);
-    retry->parent = parent;
+    retry->calls = calls;
     retry->done = done;
     retry->user_data = user_data;
     mfi_timer_init(&retry->timer, on_retry_timer);
     mf_status status = keep_request(retry, from, error);
     if (status == MF_OK) { /* the context is inherited from the call that runs on this thread */
-        status = mfi_call_open(parent, &retry->request, &retry->span, error);
+        status = mfi_call_open(calls, &retry->request, &retry->span, error);
     }
     if (status != MF_OK) {
         retry_unref(retry);
@@ -306,14 +302,14 @@ static mf_status start_with_retries(mf_parent *parent, const mfi_call_request *f
     retry->request.options.retry = NULL;
     atomic_store_explicit(&retry->holders, 2, memory_order_relaxed);
     *ret_handle = (mfi_call_handle){.retry = retry};
-    mfi_mpsc_push(&parent->new_retries, &retry->node);
-    (void)mfi_loop_post(parent->runtime->loop, &parent->retry_task);
+    mfi_mpsc_push(&calls->new_retries, &retry->node);
+    (void)mfi_loop_post(calls->state->loop, &calls->retry_task);
     return MF_OK;
 }
 
 /* ---- Both ---- */
 
-mf_status mfi_call_start_async(mf_parent *parent, const char *function, mf_args args,
+mf_status mfi_call_start_async(mfi_calls *calls, const char *function, mf_args args,
                                const mf_call_options *options, mf_call_fn done, void *user_data,
                                mfi_call_handle *ret_handle, mf_error *error)
 {
@@ -321,13 +317,13 @@ mf_status mfi_call_start_async(mf_parent *parent, const char *function, mf_args 
     mf_error local; /* the log wants the text even if the caller does not */
     mf_error *detail = error != NULL ? error : &local;
     mfi_error_clear(&local);
-    mf_status status = mfi_call_read(parent, function, args, options, &request, detail);
+    mf_status status = mfi_call_read(calls, function, args, options, &request, detail);
     if (status != MF_OK) {
         return status;
     }
     return request.retry.max_attempts > 1
-               ? start_with_retries(parent, &request, done, user_data, ret_handle, detail)
-               : start_once(parent, &request, done, user_data, ret_handle, detail);
+               ? start_with_retries(calls, &request, done, user_data, ret_handle, detail)
+               : start_once(calls, &request, done, user_data, ret_handle, detail);
 }
 
 mf_status mf_call_async(mf_parent *parent, const char *function, mf_args args,
@@ -338,20 +334,20 @@ mf_status mf_call_async(mf_parent *parent, const char *function, mf_args args,
     if (done == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "done is NULL");
     }
-    mf_status status =
-        mfi_call_start_async(parent, function, args, options, done, user_data, &handle, error);
+    mf_status status = mfi_call_start_async(mfi_calls_of(parent), function, args, options, done,
+                                            user_data, &handle, error);
     mfi_call_handle_fini(&handle);
     return status;
 }
 
-void mfi_call_cancel(mf_parent *parent, const mfi_call_handle *handle)
+void mfi_call_cancel(mfi_calls *calls, const mfi_call_handle *handle)
 {
     if (handle->retry != NULL) {
         atomic_store_explicit(&handle->retry->cancelled, true, memory_order_release);
-        (void)mfi_loop_post(parent->runtime->loop, &parent->retry_task);
+        (void)mfi_loop_post(calls->state->loop, &calls->retry_task);
     } else if (handle->slot != NULL && mfi_slot_claim(handle->slot, handle->state)) {
         handle->slot->status = MF_ERR_CANCELLED;
-        mfi_call_ended(parent, handle->slot, handle->state);
+        mfi_calls_deliver(calls, handle->slot, handle->state);
     }
 }
 

@@ -5,51 +5,51 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "core/client/call/parts.h"
+#include "core/client/call/call.h"
 #include "core/wire/trace.h"
 
 /* ---- The whole call ---- */
 
-mf_status mfi_call_open(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
+mf_status mfi_call_open(mfi_calls *calls, const mfi_call_request *request, mfi_client_span *span,
                         mf_error *error)
 {
-    mfi_call_fill_span(parent, span, request);
-    mfi_retry_budget_earn(&parent->retry_budget);
-    uint32_t open = atomic_fetch_add_explicit(&parent->calls_open, 1, memory_order_acquire);
-    if (open < parent->settings.max_in_flight) {
+    mfi_call_fill_span(calls, span, request);
+    mfi_retry_budget_earn(&calls->retry_budget);
+    uint32_t open = atomic_fetch_add_explicit(&calls->open, 1, memory_order_acquire);
+    if (open < calls->state->settings.max_in_flight) {
         return MF_OK;
     }
     mfi_observe_client_begin(span);
-    mfi_observe_transport_event(parent->observed,
+    mfi_observe_transport_event(calls->state->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
     mfi_observe_client_refused(span, MFI_REFUSAL_QUEUE_FULL);
     mf_status status =
         mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has %u calls in flight (max_in_flight)",
-                 parent->settings.target, (unsigned)parent->settings.max_in_flight);
-    mfi_call_close(parent, span, status, error);
+                 calls->state->settings.target, (unsigned)calls->state->settings.max_in_flight);
+    mfi_call_finish(calls, span, status, error);
     return status;
 }
 
-void mfi_call_close(mf_parent *parent, mfi_client_span *span, mf_status status,
-                    const mf_error *error)
+void mfi_call_finish(mfi_calls *calls, mfi_client_span *span, mf_status status,
+                     const mf_error *error)
 {
-    atomic_fetch_add_explicit(&parent->calls_ended, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls->finished, 1, memory_order_relaxed);
     if (status != MF_OK) {
-        atomic_fetch_add_explicit(&parent->calls_failed, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&calls->failed, 1, memory_order_relaxed);
     }
     span->status = status;
     span->end_ns = mfi_monotonic_ns();
     mfi_observe_client_end(span, status != MF_OK ? error : NULL);
-    mfi_call_closed(parent);
+    mfi_calls_count_finished(calls);
 }
 
-bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
+bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_client_span *span,
                     mf_status status, const mf_error *error, uint64_t *ret_wait_ns)
 {
     if (status == MF_OK || request->retry.max_attempts == 1) {
         return false;
     }
-    mf_parent_state state = mfi_parent_state(parent);
+    mf_parent_state state = mfi_state_get(calls->state);
     mfi_retry_outcome outcome = {.status = status,
                                  .sent = span->sent_ns != 0,
                                  .idempotent = request->options.idempotent,
@@ -60,7 +60,7 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_clie
                                  .now_ns = mfi_monotonic_ns(),
                                  .deadline_ns = request->deadline_ns};
     mfi_retry_verdict verdict =
-        mfi_retry_decide(&request->retry, &parent->retry_budget, &outcome, mfi_random_fast());
+        mfi_retry_decide(&request->retry, &calls->retry_budget, &outcome, mfi_random_fast());
     if (!verdict.again && span->attempt > 1 && status == MF_ERR_CIRCUIT_OPEN) {
         mfi_observe_client_suppressed(span, MFI_SUPPRESSED_BY_CIRCUIT);
     }
@@ -71,7 +71,7 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_clie
         return false;
     }
     mfi_observe_client_retry(span, status, error, verdict.wait_ns / MFI_NS_PER_MS);
-    atomic_fetch_add_explicit(&parent->retries_made, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls->retries_made, 1, memory_order_relaxed);
     span->attempt++;
     span->sent_ns = 0;
     span->received_ns = 0;
@@ -82,9 +82,9 @@ bool mfi_call_again(mf_parent *parent, const mfi_call_request *request, mfi_clie
     return true;
 }
 
-/* ---- The end of an attempt ---- */
+/* ---- The outcome of an attempt ---- */
 
-static void describe(mf_parent *parent, const mfi_slot *slot, mf_status status, mf_error *error)
+static void describe(mfi_calls *calls, const mfi_slot *slot, mf_status status, mf_error *error)
 {
     char reason[MFI_EXIT_TEXT_MAX];
     const mfi_client_span *span = slot->span;
@@ -96,30 +96,28 @@ static void describe(mf_parent *parent, const mfi_slot *slot, mf_status status, 
         (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms", span->function_name,
                        (long long)span->deadline_ms);
     } else if (status == MF_ERR_WORKER_EXITED) {
-        mfi_mutex_lock(&parent->mutex);
-        (void)mfi_str_copy(reason, sizeof reason, parent->exit_text);
-        mfi_mutex_unlock(&parent->mutex);
+        mfi_state_copy_exit_text(calls->state, reason);
         (void)mfi_fail(error, status, "worker '%s' %s during the call of '%s'",
-                       parent->settings.worker, reason, span->function_name);
+                       calls->state->settings.worker, reason, span->function_name);
     } else if (status == MF_ERR_NOT_RUNNING) {
-        (void)mfi_parent_not_running(parent, error);
+        (void)mfi_state_not_running(calls->state, error);
     } else if (status == MF_ERR_NO_MEMORY) {
         (void)mfi_fail(error, status, "no memory for the answer to '%s'", span->function_name);
     } else if (status == MF_ERR_CANCELLED) {
-        mf_parent_state state = mfi_parent_state(parent);
+        mf_parent_state state = mfi_state_get(calls->state);
         bool stopped = state == MF_PARENT_STOPPING || state == MF_PARENT_STOPPED;
         (void)mfi_fail(error, status,
                        stopped ? "'%s' was stopped during the call of '%s'"
                                : "'%s': the call of '%s' was cancelled",
-                       parent->settings.target, span->function_name);
+                       calls->state->settings.target, span->function_name);
     } else {
         (void)mfi_fail(error, status, "the call of '%s' could not be sent to '%s'",
-                       span->function_name, parent->settings.target);
+                       span->function_name, calls->state->settings.target);
     }
 }
 
-mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_result,
-                          mf_error *error)
+mf_status mfi_attempt_read(mfi_calls *calls, mfi_slot *slot, mf_result **ret_result,
+                           mf_error *error)
 {
     mfi_client_span *span = slot->span;
     mf_status status = slot->status;
@@ -131,19 +129,19 @@ mf_status mfi_attempt_end(mf_parent *parent, mfi_slot *slot, mf_result **ret_res
         status = error->code;
     } else if (status == MF_ERR_LIMIT || status == MF_ERR_PROTOCOL) {
         (void)mfi_fail(error, status, "the answer of '%s' to '%s' was refused: %s",
-                       parent->settings.target, span->function_name, slot->refusal);
+                       calls->state->settings.target, span->function_name, slot->refusal);
     } else if (status != MF_OK) {
-        describe(parent, slot, status, error);
+        describe(calls, slot, status, error);
     } else if (ret_result != NULL) {
         *ret_result = slot->answer;
         slot->answer = NULL;
     }
     if (slot->admitted) {
-        mfi_circuit_report(&parent->circuit, slot->ticket, status, span->context.correlation_id,
-                           span->context.trace_id);
+        mfi_circuit_report(&calls->state->circuit, slot->ticket, status,
+                           span->context.correlation_id, span->context.trace_id);
     }
-    if (atomic_load_explicit(&parent->watching, memory_order_acquire)) {
-        (void)mfi_loop_post(parent->runtime->loop, &parent->drain_task);
+    if (atomic_load_explicit(&calls->watching, memory_order_acquire)) {
+        (void)mfi_loop_post(calls->state->loop, calls->idle_task);
     }
     return status;
 }
@@ -160,13 +158,14 @@ static int64_t left_ms(const mfi_call_request *request, uint64_t now_ns)
     return left > 0 ? (int64_t)left : 1;
 }
 
-static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_request *request,
+static mf_status encode(mfi_calls *calls, mfi_slot *slot, const mfi_call_request *request,
                         mf_error *error)
 {
     char traceparent[56];
     const mf_context *context = &slot->span->context;
-    const char *client_name = request->options.client_name != NULL ? request->options.client_name
-                                                                   : parent->settings.client_name;
+    const char *client_name = request->options.client_name != NULL
+                                  ? request->options.client_name
+                                  : calls->state->settings.client_name;
     /* The first attempt is encoded when the call begins. */
     uint64_t now = slot->span->attempt == 1 ? request->start_ns : mfi_monotonic_ns();
     mfi_traceparent_format(traceparent, context->trace_id, context->span_id, context->trace_flags);
@@ -182,16 +181,17 @@ static mf_status encode(mf_parent *parent, mfi_slot *slot, const mfi_call_reques
         .timestamp = (double)mfi_wall_at_ns(now) / (double)MFI_NS_PER_S,
         .deadline_ms_left = left_ms(request, now),
         .attempt = slot->span->attempt,
-        .limits = &parent->settings.limits,
+        .limits = &calls->state->settings.limits,
     };
     if (client_name != NULL) {
         fields.client_name = (mfi_text){client_name, strlen(client_name)};
     }
     mf_status status = mfi_encode_call(&slot->out, &fields, error);
-    if (status == MF_OK && slot->out.size > parent->settings.max_message_bytes) {
-        status = mfi_fail(error, MF_ERR_LIMIT,
-                          "the call of '%s' has %zu bytes, more than max_message_bytes (%zu)",
-                          request->function, slot->out.size, parent->settings.max_message_bytes);
+    if (status == MF_OK && slot->out.size > calls->state->settings.max_message_bytes) {
+        status =
+            mfi_fail(error, MF_ERR_LIMIT,
+                     "the call of '%s' has %zu bytes, more than max_message_bytes (%zu)",
+                     request->function, slot->out.size, calls->state->settings.max_message_bytes);
     }
     slot->span->request_bytes = (uint32_t)slot->out.size;
     return status;
@@ -222,13 +222,14 @@ static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_clien
 
 /* A call that is made while the worker is restarting waits in the queue: the circuit, which is open
  * because of that, has no say in it. */
-static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_slot *slot,
+static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_slot *slot,
                        mf_error *error)
 {
-    mf_parent_state state = mfi_parent_state(parent);
-    bool waits = state == MF_PARENT_RESTARTING && !parent->settings.fail_fast;
+    mf_parent_state state = mfi_state_get(calls->state);
+    bool waits = state == MF_PARENT_RESTARTING && !calls->state->settings.fail_fast;
     if (state != MF_PARENT_STARTING && state != MF_PARENT_READY && !waits) {
-        return refuse(slot->span, MFI_REFUSAL_NO_WORKER, mfi_parent_not_running(parent, error));
+        return refuse(slot->span, MFI_REFUSAL_NO_WORKER,
+                      mfi_state_not_running(calls->state, error));
     }
     if (request->inherits && mfi_monotonic_ns() >= request->deadline_ns) {
         return mfi_fail(error, MF_ERR_TIMEOUT,
@@ -238,12 +239,12 @@ static mf_status admit(mf_parent *parent, const mfi_call_request *request, mfi_s
     if (waits) {
         return MF_OK;
     }
-    mf_status status = mfi_circuit_admit(&parent->circuit, &slot->ticket, error);
+    mf_status status = mfi_circuit_admit(&calls->state->circuit, &slot->ticket, error);
     slot->admitted = status == MF_OK;
     return status == MF_OK ? status : refuse(slot->span, MFI_REFUSAL_CIRCUIT_OPEN, status);
 }
 
-mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request,
+mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
                             mfi_client_span *span, mfi_slot *slot, mf_error *error)
 {
     if (slot != NULL) {
@@ -255,15 +256,15 @@ mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request,
     if (slot == NULL) {
         return refuse(span, MFI_REFUSAL_QUEUE_FULL,
                       mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more call",
-                               parent->settings.target));
+                               calls->state->settings.target));
     }
-    mf_status status = admit(parent, request, slot, error);
+    mf_status status = admit(calls, request, slot, error);
     if (status == MF_OK) {
-        status = encode(parent, slot, request, error);
+        status = encode(calls, slot, request, error);
     }
     if (status != MF_OK) {
         if (slot->admitted) {
-            mfi_circuit_report(&parent->circuit, slot->ticket, status, NULL, NULL);
+            mfi_circuit_report(&calls->state->circuit, slot->ticket, status, NULL, NULL);
         }
         return status;
     }
@@ -271,84 +272,85 @@ mf_status mfi_attempt_begin(mf_parent *parent, const mfi_call_request *request,
     return MF_OK;
 }
 
-mf_status mfi_call_refuse(mf_parent *parent, const char *function, mf_args args,
+mf_status mfi_call_refuse(mfi_calls *calls, const char *function, mf_args args,
                           const mf_call_options *options, mfi_refusal reason, mf_error *error)
 {
     mfi_call_request request;
     mfi_client_span span;
     mf_status why = error->code;
-    mf_status status = mfi_call_read(parent, function, args, options, &request, error);
+    mf_status status = mfi_call_read(calls, function, args, options, &request, error);
     if (status == MF_OK) {
-        status = mfi_call_open(parent, &request, &span, error);
+        status = mfi_call_open(calls, &request, &span, error);
     }
     if (status == MF_OK) {
         mfi_observe_client_begin(&span);
         status = refuse(&span, reason, why);
-        mfi_call_close(parent, &span, status, error);
+        mfi_call_finish(calls, &span, status, error);
     }
     return status;
 }
 
 /* ---- Waiting calls ---- */
 
-static mf_status attempt(mf_parent *parent, const mfi_call_request *request, mfi_client_span *span,
+static mf_status attempt(mfi_calls *calls, const mfi_call_request *request, mfi_client_span *span,
                          mf_result **ret_result, mf_error *error)
 {
-    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
-    mf_status status = mfi_attempt_begin(parent, request, span, slot, error);
+    mfi_slot *slot = mfi_slots_acquire(&calls->slots);
+    mf_status status = mfi_attempt_begin(calls, request, span, slot, error);
     if (status == MF_OK) {
-        mfi_call_wait(parent, slot);
-        status = mfi_attempt_end(parent, slot, ret_result, error);
-        mfi_slot_release(&parent->pending, slot);
+        mfi_call_wait(calls, slot);
+        status = mfi_attempt_read(calls, slot, ret_result, error);
+        mfi_slot_release(&calls->slots, slot);
     } else {
-        mfi_slot_abandon(&parent->pending, slot);
+        mfi_slot_abandon(&calls->slots, slot);
     }
     return status;
 }
 
 /* A stop ends the wait. */
-static void wait_for_retry(mf_parent *parent, uint64_t wait_ns)
+static void wait_for_retry(mfi_calls *calls, uint64_t wait_ns)
 {
     uint64_t until = mfi_monotonic_ns() + wait_ns;
-    mf_parent_state state = mfi_parent_state(parent);
+    mf_parent_state state = mfi_state_get(calls->state);
     while (mfi_monotonic_ns() < until && state != MF_PARENT_STOPPING &&
            state != MF_PARENT_STOPPED && state != MF_PARENT_FAILED) {
-        mfi_futex_wait(&parent->state, state, until);
-        state = mfi_parent_state(parent);
+        mfi_futex_wait(&calls->state->value, state, until);
+        state = mfi_state_get(calls->state);
     }
 }
 
 mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
                        const mf_call_options *options, mf_result **ret_result, mf_error *error)
 {
+    mfi_calls *calls = mfi_calls_of(parent);
     mfi_call_request request;
     mfi_client_span span;
     mf_error local; /* the log wants the text even if the caller does not */
     mf_error *detail = error != NULL ? error : &local;
     uint64_t wait_ns = 0;
     mfi_error_clear(&local);
-    mf_status status = mfi_call_read(parent, function, args, options, &request, detail);
+    mf_status status = mfi_call_read(calls, function, args, options, &request, detail);
     if (status != MF_OK) {
         return status;
     }
-    if (mfi_loop_on_thread(parent->runtime->loop)) {
+    if (mfi_loop_on_thread(calls->state->loop)) {
         return mfi_fail(detail, MF_ERR_WOULD_DEADLOCK,
                         "a waiting call from a callback would wait for itself: use "
                         "mf_call_async()");
     }
-    status = mfi_call_open(parent, &request, &span, detail);
+    status = mfi_call_open(calls, &request, &span, detail);
     if (status != MF_OK) {
         return status;
     }
     for (;;) {
-        status = attempt(parent, &request, &span, ret_result, detail);
-        if (!mfi_call_again(parent, &request, &span, status, detail, &wait_ns)) {
+        status = attempt(calls, &request, &span, ret_result, detail);
+        if (!mfi_call_again(calls, &request, &span, status, detail, &wait_ns)) {
             break;
         }
-        wait_for_retry(parent, wait_ns);
+        wait_for_retry(calls, wait_ns);
         mfi_error_clear(detail);
     }
-    mfi_call_close(parent, &span, status, detail);
+    mfi_call_finish(calls, &span, status, detail);
     return status;
 }
 
@@ -364,10 +366,10 @@ mf_status mf_parent_prepare(mf_parent *parent, const char *function, mf_error *e
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
     }
     mf_status status = mfi_call_check_name("function", function, error);
-    if (status == MF_OK && !mfi_target_prepare(parent->observed, function)) {
+    if (status == MF_OK && !mfi_target_prepare(mfi_calls_of(parent)->state->observed, function)) {
         status = mfi_fail(error, MF_ERR_LIMIT,
                           "'%s' has too many function names to give '%s' its own label",
-                          parent->settings.target, function);
+                          mfi_calls_of(parent)->state->settings.target, function);
     }
     return status;
 }

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mutex.h"
-#include "core/client/call/parts.h"
+#include "core/client/call/async.h"
 
 #define FUTURE_ENDED 1u
 #define FUTURE_WAITED 2u /* somebody blocks on the word, or is about to */
@@ -15,8 +15,8 @@ struct mf_future {
     _Atomic(uint32_t) holders;
     _Atomic(uint32_t) state; /* FUTURE_* bits: release by the callback, acquire by the waiter */
     mfi_loop *loop;
-    mf_parent *parent;      /* for cancelling */
-    mfi_call_handle handle; /* the user's, as parent and taken */
+    mfi_calls *calls;       /* for cancelling */
+    mfi_call_handle handle; /* the user's, as calls and taken */
     bool taken;
     mf_status status;
     mf_result *result;
@@ -84,20 +84,21 @@ mf_status mf_call_future(mf_parent *parent, const char *function, mf_args args,
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s is NULL",
                         parent == NULL ? "parent" : "ret_future");
     }
+    mfi_calls *calls = mfi_calls_of(parent);
     mf_future *future = mfi_cache_get(&futures_cache);
     if (future == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a future");
     }
     atomic_init(&future->holders, 2);
     atomic_init(&future->state, 0);
-    future->loop = parent->runtime->loop;
-    future->parent = parent;
+    future->loop = calls->state->loop;
+    future->calls = calls;
     future->handle = (mfi_call_handle){0};
     future->taken = false;
     future->status = MF_OK;
     future->result = NULL;
     mfi_error_clear(&future->error);
-    mf_status status = mfi_call_start_async(parent, function, args, options, future_ended, future,
+    mf_status status = mfi_call_start_async(calls, function, args, options, future_ended, future,
                                             &future->handle, error);
     if (status != MF_OK) {
         mfi_cache_put(&futures_cache, future);
@@ -139,7 +140,7 @@ mf_status mf_future_wait(mf_future *future, int64_t timeout_ms, mf_result **ret_
 void mf_future_cancel(mf_future *future)
 {
     if (future != NULL && !mf_future_is_done(future)) {
-        mfi_call_cancel(future->parent, &future->handle);
+        mfi_call_cancel(future->calls, &future->handle);
     }
 }
 

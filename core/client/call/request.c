@@ -5,8 +5,9 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "core/client/call/parts.h"
+#include "core/client/call/request.h"
 #include "core/engine/deadline.h"
+#include "core/runtime/runtime.h"
 #include "core/wire/trace.h"
 
 /* ---- Checks that come before a call exists ---- */
@@ -69,13 +70,13 @@ static void set_deadline(mfi_call_request *request)
     }
 }
 
-mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
+mf_status mfi_call_read(mfi_calls *calls, const char *function, mf_args args,
                         const mf_call_options *options, mfi_call_request *ret, mf_error *error)
 {
-    if (parent == NULL) {
+    if (calls == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "parent is NULL");
     }
-    mf_status status = mfi_runtime_check(parent->runtime, error);
+    mf_status status = mfi_runtime_check(calls->state->runtime, error);
     if (status == MF_OK) {
         status = mfi_call_check_name("function", function, error);
     }
@@ -94,7 +95,7 @@ mf_status mfi_call_read(mf_parent *parent, const char *function, mf_args args,
         ret->function_length = strlen(function);
         ret->args = args;
         ret->timeout_ms = ret->options.timeout_ms != 0 ? ret->options.timeout_ms
-                                                       : parent->settings.call_timeout_ms;
+                                                       : calls->state->settings.call_timeout_ms;
         ret->retry = (mf_retry_policy){.max_attempts = 1};
         set_deadline(ret);
     }
@@ -136,16 +137,16 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
     }
 }
 
-void mfi_call_fill_span(mf_parent *parent, mfi_client_span *span, const mfi_call_request *request)
+void mfi_call_fill_span(mfi_calls *calls, mfi_client_span *span, const mfi_call_request *request)
 {
     const char *namespace_name = request->options.namespace_name;
     mfi_client_span_clear(span);
-    span->target = parent->observed;
+    span->target = calls->state->observed;
     span->function =
-        mfi_target_function(parent->observed, request->function, request->function_length);
+        mfi_target_function(calls->state->observed, request->function, request->function_length);
     span->function_name = request->function;
     span->namespace_name =
-        namespace_name != NULL ? namespace_name : parent->settings.namespace_name;
+        namespace_name != NULL ? namespace_name : calls->state->settings.namespace_name;
     span->start_ns = request->start_ns;
     span->deadline_ms = request->timeout_ms;
     span->attempt = 1;

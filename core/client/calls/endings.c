@@ -1,59 +1,63 @@
-/* How calls end when it is not their own thread that ends them: answers, deadlines of asynchronous
- * calls, the worker's death, a stop. Callbacks run on the engine thread, outside the role. */
-#include <string.h>
+/* How attempts are delivered, and how they end without an answer: by a deadline, by the peer's end,
+ * by a stop. It exists so that every way of ending goes through one claim and one delivery.
+ * Callbacks run on the engine thread, outside the driver's role. */
+#include "core/client/calls/calls.h"
 
-#include "core/client/member.h"
-#include "core/client/parent.h"
-
-/* How long a call's time is that the engine minds. */
+/* The engine thread times the deadlines of waiting calls beyond this. */
 #define FAR_NS MFI_NS_PER_S
 
-void mfi_call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state)
+void mfi_calls_deliver(mfi_calls *calls, mfi_slot *slot, uint64_t state)
 {
-    if ((state & 3u) == MFI_PHASE_SYNC) {
+    if ((state & 3u) == MFI_SLOT_SYNC) {
         mfi_waiter_done(&slot->waiter);
         return;
     }
-    mfi_mpsc_push(&parent->ended, &slot->done_node);
-    (void)mfi_loop_post(parent->runtime->loop, &parent->ended_task);
+    mfi_mpsc_push(&calls->delivered, &slot->delivered_node);
+    (void)mfi_loop_post(calls->state->loop, &calls->delivered_task);
 }
 
-void mfi_call_closed(mf_parent *parent)
+void mfi_calls_count_finished(mfi_calls *calls)
 {
-    /* Either whoever drains looks at the count after this and sees it, or has looked before: then
-     * this, being the later write to the same word, sees that it drains. */
-    atomic_fetch_sub_explicit(&parent->calls_open, 1, memory_order_acq_rel);
-    if (atomic_load_explicit(&parent->draining, memory_order_acquire)) {
-        mfi_member_drain_tell(parent);
+    /* Either the thread that drains reads the count after this and sees it, or it has read the
+     * count before: then this, being the later write to the same word, sees the flag. */
+    atomic_fetch_sub_explicit(&calls->open, 1, memory_order_acq_rel);
+    if (atomic_load_explicit(&calls->draining, memory_order_acquire)) {
+        mfi_calls_tell_drain(calls);
     }
-    if (atomic_load_explicit(&parent->watching, memory_order_acquire)) {
-        (void)mfi_loop_post(parent->runtime->loop, &parent->drain_task);
-    }
-}
-
-void mfi_calls_run_ended(mfi_task *task)
-{
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, ended_task);
-    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->ended)) != NULL;) {
-        mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, done_node);
-        slot->ended(parent, slot);
-        atomic_fetch_sub_explicit(&parent->async_open, 1, memory_order_release);
-        mfi_slot_release(&parent->pending, slot);
+    if (atomic_load_explicit(&calls->watching, memory_order_acquire)) {
+        (void)mfi_loop_post(calls->state->loop, calls->idle_task);
     }
 }
 
-/* Where nobody drives for a while, a call that has ended would keep its slot. */
-static void ended_in_queue(mf_parent *parent)
+void mfi_calls_tell_drain(mfi_calls *calls)
 {
-    if (mfi_parent_state(parent) == MF_PARENT_RESTARTING) {
-        (void)mfi_loop_post(parent->runtime->loop, &parent->sweep_task);
+    atomic_fetch_add_explicit(&calls->drain_news, 1, memory_order_acq_rel);
+    mfi_futex_wake(&calls->drain_news, INT32_MAX);
+}
+
+static void run_delivered(mfi_task *task)
+{
+    mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, delivered_task);
+    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->delivered)) != NULL;) {
+        mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, delivered_node);
+        slot->on_delivered(calls, slot);
+        atomic_fetch_sub_explicit(&calls->async_open, 1, memory_order_release);
+        mfi_slot_release(&calls->slots, slot);
+    }
+}
+
+/* Where nobody drives for a while, an attempt that was claimed would keep its slot. */
+static void sweep_soon(mfi_calls *calls)
+{
+    if (mfi_state_get(calls->state) == MF_PARENT_RESTARTING) {
+        (void)mfi_loop_post(calls->state->loop, &calls->sweep_task);
     }
 }
 
 /* ---- All at once ---- */
 
 typedef struct fail_all {
-    mf_parent *parent;
+    mfi_calls *calls;
     mf_status status;
     bool sent_only;
     uint32_t count;
@@ -77,29 +81,29 @@ static void fail_one(mfi_slot *slot, uint64_t state, void *user_data)
         }
     }
     slot->status = all->status;
-    mfi_call_ended(all->parent, slot, state);
+    mfi_calls_deliver(all->calls, slot, state);
 }
 
-static uint32_t fail(mf_parent *parent, mf_status status, bool sent_only, mf_context *ret_oldest)
+static uint32_t fail(mfi_calls *calls, mf_status status, bool sent_only, mf_context *ret_oldest)
 {
-    fail_all all = {.parent = parent,
+    fail_all all = {.calls = calls,
                     .status = status,
                     .sent_only = sent_only,
                     .oldest_ns = MFI_NEVER,
                     .oldest = ret_oldest};
-    mfi_pending_visit(&parent->pending, fail_one, &all);
-    mfi_driver_wake(&parent->driver); /* one of them may drive, and sleep */
+    mfi_slots_visit(&calls->slots, fail_one, &all);
+    mfi_driver_wake(&calls->driver); /* one of them may drive, and sleep */
     return all.count;
 }
 
-uint32_t mfi_calls_fail_all(mf_parent *parent, mf_status status, mf_context *ret_oldest)
+uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest)
 {
-    return fail(parent, status, false, ret_oldest);
+    return fail(calls, status, false, ret_oldest);
 }
 
-uint32_t mfi_calls_fail_sent(mf_parent *parent, mf_status status, mf_context *ret_oldest)
+uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest)
 {
-    return fail(parent, status, true, ret_oldest);
+    return fail(calls, status, true, ret_oldest);
 }
 
 static void count_sent(mfi_slot *slot, uint64_t state, void *user_data)
@@ -112,24 +116,24 @@ static void count_sent(mfi_slot *slot, uint64_t state, void *user_data)
     }
 }
 
-uint32_t mfi_calls_sent(mf_parent *parent)
+uint32_t mfi_calls_sent(mfi_calls *calls)
 {
     uint32_t count = 0;
-    mfi_pending_visit(&parent->pending, count_sent, &count);
+    mfi_slots_visit(&calls->slots, count_sent, &count);
     return count;
 }
 
 /* ---- Deadlines of asynchronous calls, and far ones ----
  *
- * A waiting caller minds a near deadline itself. A far one is the engine's, as those of
- * asynchronous calls are: setting a timer of the system for each wait costs more.
+ * A waiting caller times a near deadline itself. The engine thread times a far one, and those of
+ * asynchronous calls, because setting a timer of the system for each wait costs more.
  *
- * One timer stands at the earliest deadline that was seen; who submits a call with an earlier one
- * asks the engine to move it. When it fires, the table is looked through: calls that are late end,
- * and the timer moves to the earliest of the rest. */
+ * One timer stands at the earliest deadline that was seen. A thread that submits a call with an
+ * earlier one asks the engine thread to move the timer. When it fires, the engine thread reads the
+ * whole table: late calls end, and the timer moves to the earliest deadline of the rest. */
 
 typedef struct scan {
-    mf_parent *parent;
+    mfi_calls *calls;
     uint64_t now_ns;
     uint64_t earliest_ns;
     bool ended_waiting; /* calls that threads wait for */
@@ -145,9 +149,9 @@ static bool is_far(const mfi_slot *slot)
 static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
 {
     scan *at = user_data;
-    bool waits = (state & 3u) == MFI_PHASE_SYNC;
+    bool waits = (state & 3u) == MFI_SLOT_SYNC;
     if (waits && !is_far(slot)) {
-        return; /* the waiting thread minds it */
+        return; /* the waiting thread times it */
     }
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     if (deadline > at->now_ns) {
@@ -155,92 +159,94 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     } else if (mfi_slot_claim(slot, state)) {
         slot->status = MF_ERR_TIMEOUT;
         at->ended_waiting = at->ended_waiting || waits;
-        mfi_call_ended(at->parent, slot, state);
-        ended_in_queue(at->parent);
+        mfi_calls_deliver(at->calls, slot, state);
+        sweep_soon(at->calls);
     }
 }
 
-static void look_through(mf_parent *parent)
+static void look_through(mfi_calls *calls)
 {
-    /* Who submits a call activates it and then touches armed_ns (both acq_rel): either it comes
-     * first, and its call is seen below, or it sees "never" and moves the timer itself. */
-    (void)atomic_exchange_explicit(&parent->armed_ns, MFI_NEVER, memory_order_acq_rel);
+    /* A thread that submits a call activates it and then touches armed_ns (both acq_rel): either it
+     * comes first, and its call is seen below, or it sees "never" and moves the timer itself. */
+    (void)atomic_exchange_explicit(&calls->armed_ns, MFI_NEVER, memory_order_acq_rel);
     scan at = {
-        .parent = parent, .now_ns = mfi_loop_now(parent->runtime->loop), .earliest_ns = MFI_NEVER};
-    mfi_pending_visit(&parent->pending, check_deadline, &at);
+        .calls = calls, .now_ns = mfi_loop_now(calls->state->loop), .earliest_ns = MFI_NEVER};
+    mfi_slots_visit(&calls->slots, check_deadline, &at);
     if (at.ended_waiting) {
-        mfi_driver_wake(&parent->driver); /* one of them may drive, and sleep */
+        mfi_driver_wake(&calls->driver); /* one of them may drive, and sleep */
     }
-    uint64_t armed = atomic_load_explicit(&parent->armed_ns, memory_order_relaxed);
+    uint64_t armed = atomic_load_explicit(&calls->armed_ns, memory_order_relaxed);
     while (at.earliest_ns < armed &&
-           !atomic_compare_exchange_weak_explicit(&parent->armed_ns, &armed, at.earliest_ns,
+           !atomic_compare_exchange_weak_explicit(&calls->armed_ns, &armed, at.earliest_ns,
                                                   memory_order_relaxed, memory_order_relaxed)) {
     }
-    (void)mfi_timer_set(parent->runtime->loop, &parent->deadline_timer,
-                        atomic_load_explicit(&parent->armed_ns, memory_order_relaxed));
+    (void)mfi_timer_set(calls->state->loop, &calls->deadline_timer,
+                        atomic_load_explicit(&calls->armed_ns, memory_order_relaxed));
 }
 
-void mfi_calls_on_deadline(mfi_timer *timer)
+static void on_deadline(mfi_timer *timer)
 {
-    look_through(MFI_CONTAINER(timer, mf_parent, deadline_timer));
+    look_through(MFI_CONTAINER(timer, mfi_calls, deadline_timer));
 }
 
-void mfi_calls_rearm(mfi_task *task)
+static void rearm(mfi_task *task)
 {
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, rearm_task);
-    (void)mfi_timer_set(parent->runtime->loop, &parent->deadline_timer,
-                        atomic_load_explicit(&parent->armed_ns, memory_order_relaxed));
+    mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, rearm_task);
+    (void)mfi_timer_set(calls->state->loop, &calls->deadline_timer,
+                        atomic_load_explicit(&calls->armed_ns, memory_order_relaxed));
 }
 
-static void mind_deadline(mf_parent *parent, uint64_t deadline_ns)
+/* Lets the engine thread end the call at that time, if nothing else does before. */
+static void time_deadline(mfi_calls *calls, uint64_t deadline_ns)
 {
-    uint64_t armed = atomic_fetch_add_explicit(&parent->armed_ns, 0, memory_order_acq_rel);
+    uint64_t armed = atomic_fetch_add_explicit(&calls->armed_ns, 0, memory_order_acq_rel);
     while (deadline_ns < armed) {
-        if (atomic_compare_exchange_weak_explicit(&parent->armed_ns, &armed, deadline_ns,
+        if (atomic_compare_exchange_weak_explicit(&calls->armed_ns, &armed, deadline_ns,
                                                   memory_order_acq_rel, memory_order_relaxed)) {
-            (void)mfi_loop_post(parent->runtime->loop, &parent->rearm_task);
+            (void)mfi_loop_post(calls->state->loop, &calls->rearm_task);
             return;
         }
     }
 }
 
-void mfi_call_wait(mf_parent *parent, mfi_slot *slot)
+void mfi_call_wait(mfi_calls *calls, mfi_slot *slot)
 {
-    mfi_slot_activate(slot, MFI_PHASE_SYNC);
+    mfi_slot_activate(slot, MFI_SLOT_SYNC);
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
+    mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     if (is_far(slot)) {
-        mind_deadline(parent, deadline);
+        time_deadline(calls, deadline);
         deadline = MFI_NEVER;
     }
-    mfi_wait waited = mfi_driver_wait(&parent->driver, &slot->waiter, deadline);
+    mfi_wait waited = mfi_driver_wait(&calls->driver, &slot->waiter, deadline);
     if (waited == MFI_WAIT_DONE) {
         return;
     }
     if (mfi_slot_claim(slot, state)) {
         slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
-        ended_in_queue(parent);
+        sweep_soon(calls);
     } else {
-        mfi_waiter_wait(&slot->waiter); /* somebody else is ending it right now */
+        mfi_waiter_wait(
+            &slot->waiter); /* another thread has claimed it and is about to deliver it */
     }
 }
 
-void mfi_call_submit_async(mf_parent *parent, mfi_slot *slot, uint64_t *ret_state)
+void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state)
 {
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
-    atomic_fetch_add_explicit(&parent->async_open, 1, memory_order_acq_rel);
-    uint64_t state = mfi_slot_active_state(slot, MFI_PHASE_ASYNC);
+    atomic_fetch_add_explicit(&calls->async_open, 1, memory_order_acq_rel);
+    uint64_t state = mfi_slot_active_state(slot, MFI_SLOT_ASYNC);
     if (ret_state != NULL) {
         *ret_state = state;
     }
-    mfi_slot_activate(slot, MFI_PHASE_ASYNC);
-    mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
-    mind_deadline(parent, deadline);
-    if (!mfi_driver_kick(&parent->driver) && mfi_slot_claim(slot, state)) {
+    mfi_slot_activate(slot, MFI_SLOT_ASYNC);
+    mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
+    time_deadline(calls, deadline);
+    if (!mfi_driver_kick(&calls->driver) && mfi_slot_claim(slot, state)) {
         /* The parent stopped between the check of its state and now. */
         slot->status = MF_ERR_NOT_RUNNING;
-        mfi_call_ended(parent, slot, state);
+        mfi_calls_deliver(calls, slot, state);
     }
 }
 
@@ -257,9 +263,20 @@ static void compare_age(mfi_slot *slot, uint64_t state, void *user_data)
     }
 }
 
-uint64_t mfi_calls_oldest(mf_parent *parent)
+uint64_t mfi_calls_oldest(mfi_calls *calls)
 {
     uint64_t oldest_ns = MFI_NEVER;
-    mfi_pending_visit(&parent->pending, compare_age, &oldest_ns);
+    mfi_slots_visit(&calls->slots, compare_age, &oldest_ns);
     return oldest_ns;
+}
+
+/* ---- Life ---- */
+
+void mfi_calls_init_endings(mfi_calls *calls)
+{
+    mfi_mpsc_init(&calls->delivered);
+    mfi_task_init(&calls->delivered_task, run_delivered);
+    mfi_task_init(&calls->rearm_task, rearm);
+    mfi_timer_init(&calls->deadline_timer, on_deadline);
+    atomic_init(&calls->armed_ns, MFI_NEVER);
 }

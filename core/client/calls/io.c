@@ -1,12 +1,14 @@
-/* The parent's burst: messages from the queue to the wire, and from the wire to their calls. Runs
- * with the driver's role held, on a calling thread or the engine thread. */
+/* The burst of a parent's driver: messages from the queue to the wire, and from the wire to their
+ * calls. It exists so that a calling thread and the engine thread do exactly the same while they
+ * hold the driver's role. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/client/calls/calls.h"
 #include "core/client/calls/result.h"
-#include "core/client/parent.h"
+#include "core/client/output.h"
 #include "core/wire/reject.h"
 
 /* So many messages at most in one burst: then the driver looks whether its own call is done and
@@ -28,150 +30,156 @@ typedef struct output_message {
 
 /* ---- Out ---- */
 
-static void drop(mf_parent *parent, mfi_drop_reason reason, const char *text, size_t bytes)
+static void drop(mfi_calls *calls, mfi_drop_reason reason, const char *text, size_t bytes)
 {
     mfi_observe_transport_event(
-        parent->observed,
+        calls->state->observed,
         &(mfi_transport_event){
             .what = MFI_TRANSPORT_DROPPED, .drop = reason, .text = text, .bytes = bytes});
 }
 
 /* The clock's reading for the next message: a new one only for each of a few. */
-static uint64_t message_ns(mf_parent *parent)
+static uint64_t message_ns(mfi_calls *calls)
 {
-    if (parent->burst_reads++ % MESSAGES_PER_READ == 0) {
-        parent->burst_ns = mfi_monotonic_ns();
+    if (calls->burst_reads++ % MESSAGES_PER_READ == 0) {
+        calls->burst_ns = mfi_monotonic_ns();
     }
-    return parent->burst_ns;
+    return calls->burst_ns;
 }
 
-/* As mfi_call_ended, but asynchronous calls are told together when the burst ends. */
-static void call_ended(mf_parent *parent, mfi_slot *slot, uint64_t state)
+/* As mfi_calls_deliver(), but asynchronous calls are delivered together when the burst ends. */
+static void deliver(mfi_calls *calls, mfi_slot *slot, uint64_t state)
 {
-    if ((state & 3u) == MFI_PHASE_SYNC) {
-        mfi_call_ended(parent, slot, state);
+    if ((state & 3u) == MFI_SLOT_SYNC) {
+        mfi_calls_deliver(calls, slot, state);
         return;
     }
-    if (parent->done_last != NULL) {
-        atomic_store_explicit(&parent->done_last->done_node.next, &slot->done_node,
+    if (calls->batch_last != NULL) {
+        atomic_store_explicit(&calls->batch_last->delivered_node.next, &slot->delivered_node,
                               memory_order_relaxed);
     } else {
-        parent->done_first = slot;
+        calls->batch_first = slot;
     }
-    parent->done_last = slot;
+    calls->batch_last = slot;
 }
 
-static void tell_ended(mf_parent *parent)
+static void deliver_batch(mfi_calls *calls)
 {
-    if (parent->done_first != NULL) {
-        mfi_mpsc_push_all(&parent->ended, &parent->done_first->done_node,
-                          &parent->done_last->done_node);
-        parent->done_first = NULL;
-        parent->done_last = NULL;
-        (void)mfi_loop_post(parent->runtime->loop, &parent->ended_task);
+    if (calls->batch_first != NULL) {
+        mfi_mpsc_push_all(&calls->delivered, &calls->batch_first->delivered_node,
+                          &calls->batch_last->delivered_node);
+        calls->batch_first = NULL;
+        calls->batch_last = NULL;
+        (void)mfi_loop_post(calls->state->loop, &calls->delivered_task);
     }
 }
 
 /* A message that cannot be sent ends its call. */
-static void fail_unsent(mf_parent *parent, mfi_slot *slot)
+static void fail_unsent(mfi_calls *calls, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
     if (mfi_slot_claim(slot, state)) {
         slot->status = MF_ERR_IO;
-        call_ended(parent, slot, state);
+        deliver(calls, slot, state);
     }
 }
 
 /* Hands one message to the transport. False if it has to wait; it is then the stalled one. */
-static bool send_slot(mf_parent *parent, mfi_slot *slot)
+static bool send_slot(mfi_calls *calls, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
     /* The time is written before the send: another thread may read the answer right after it. */
-    if (!mfi_slot_is_active(state) || !mfi_slot_begin_send(slot, message_ns(parent))) {
-        mfi_slot_release(&parent->pending, slot); /* its call ended while it waited */
+    if (!mfi_slot_is_active(state) || !mfi_slot_begin_send(slot, message_ns(calls))) {
+        mfi_slot_release(&calls->slots, slot); /* its call ended while it waited */
         return true;
     }
     size_t bytes = slot->out.size;
     mfi_traffic traffic = (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
-    mfi_io io = parent->transport->ops->send(parent->transport, NULL, &slot->out);
+    mfi_io io = calls->transport->ops->send(calls->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
-        if (parent->stalled == NULL) {
-            mfi_observe_transport_event(parent->observed,
+        if (calls->stalled == NULL) {
+            mfi_observe_transport_event(calls->state->observed,
                                         &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
         }
         mfi_slot_undo_send(slot);
-        parent->stalled = slot;
+        calls->stalled = slot;
         return false;
     }
-    parent->stalled = NULL;
+    calls->stalled = NULL;
     if (io == MFI_IO_DONE) {
-        mfi_observe_traffic(parent->observed, MFI_DIRECTION_SENT, traffic, bytes);
+        mfi_observe_traffic(calls->state->observed, MFI_DIRECTION_SENT, traffic, bytes);
     } else {
-        fail_unsent(parent, slot);
+        fail_unsent(calls, slot);
     }
-    mfi_slot_release(&parent->pending, slot);
+    mfi_slot_release(&calls->slots, slot);
     return true;
 }
 
-static mfi_slot *next_to_send(mf_parent *parent)
+static mfi_slot *next_to_send(mfi_calls *calls)
 {
-    if (parent->stalled != NULL) {
-        return parent->stalled;
+    if (calls->stalled != NULL) {
+        return calls->stalled;
     }
-    mfi_mpsc_node *node = mfi_mpsc_pop(&parent->driver.queue);
+    mfi_mpsc_node *node = mfi_mpsc_pop(&calls->driver.queue);
     return node != NULL ? MFI_CONTAINER(node, mfi_slot, out_node) : NULL;
 }
 
 /* True if nothing is left that could be sent now. */
-static bool send_queued(mf_parent *parent)
+static bool send_queued(mfi_calls *calls)
 {
-    parent->burst_reads = 0;
+    calls->burst_reads = 0;
     for (int i = 0; i < BURST_MESSAGES; i++) {
-        if (atomic_load_explicit(&parent->holding, memory_order_relaxed)) {
+        if (atomic_load_explicit(&calls->holding, memory_order_relaxed)) {
             return true; /* what is queued waits for the next worker */
         }
-        mfi_slot *slot = next_to_send(parent);
+        mfi_slot *slot = next_to_send(calls);
         if (slot == NULL) {
-            return mfi_mpsc_empty(&parent->driver.queue);
+            return mfi_mpsc_empty(&calls->driver.queue);
         }
-        if (!send_slot(parent, slot)) {
+        if (!send_slot(calls, slot)) {
             return true;
         }
-        if (parent->stalled == slot) { /* was stalled, is gone */
-            parent->stalled = NULL;
+        if (calls->stalled == slot) { /* was stalled, is gone */
+            calls->stalled = NULL;
         }
     }
     return false;
 }
 
-void mfi_parent_drop_queue(mf_parent *parent)
+void mfi_calls_drop_queue(mfi_calls *calls)
 {
-    for (mfi_slot *slot = NULL; (slot = next_to_send(parent)) != NULL;) {
-        parent->stalled = NULL;
-        mfi_slot_release(&parent->pending, slot);
+    for (mfi_slot *slot = NULL; (slot = next_to_send(calls)) != NULL;) {
+        calls->stalled = NULL;
+        mfi_slot_release(&calls->slots, slot);
     }
 }
 
-/* Calls that have ended give their slots back, though nobody will take them from the queue soon;
- * all others stay, in their order. */
-void mfi_parent_sweep_queue(mf_parent *parent)
+void mfi_calls_sweep_queue(mfi_calls *calls)
 {
     mfi_slot *first = NULL;
     mfi_slot **end = &first;
-    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->driver.queue)) != NULL;) {
+    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->driver.queue)) != NULL;) {
         mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, out_node);
         if (mfi_slot_is_active(atomic_load_explicit(&slot->state, memory_order_acquire))) {
             slot->sweep_next = NULL;
             *end = slot;
             end = &slot->sweep_next;
         } else {
-            mfi_slot_release(&parent->pending, slot);
+            mfi_slot_release(&calls->slots, slot);
         }
     }
     while (first != NULL) {
         mfi_slot *slot = first;
         first = slot->sweep_next;
-        mfi_mpsc_push(&parent->driver.queue, &slot->out_node);
+        mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
+    }
+}
+
+static void sweep(mfi_task *task)
+{
+    mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, sweep_task);
+    if (mfi_driver_is_closed(&calls->driver)) {
+        mfi_calls_sweep_queue(calls);
     }
 }
 
@@ -199,51 +207,51 @@ static mfi_traffic traffic_of(mfi_message_type type)
 }
 
 /* The answer stays where it was received, and another place is made for the next one. */
-static void keep_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_slot *slot)
+static void keep_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_slot *slot)
 {
     mf_result *spare = mfi_result_new();
     if (spare == NULL) {
         slot->status = MF_ERR_NO_MEMORY;
         return;
     }
-    slot->answer = parent->spare;
+    slot->answer = calls->spare;
     slot->error_text = envelope->error;
-    parent->spare = spare;
-    mfi_result_set(slot->answer, envelope->result, envelope->metadata, &parent->settings.limits);
+    calls->spare = spare;
+    mfi_result_set(slot->answer, envelope->result, envelope->metadata,
+                   &calls->state->settings.limits);
 }
 
 /* An answer: finds its call, and ends it. */
-static void take_answer(mf_parent *parent, const mfi_envelope *envelope)
+static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
 {
     uint64_t state = 0;
-    mfi_slot *slot =
-        mfi_pending_find(&parent->pending, envelope->id.data, envelope->id.size, &state);
+    mfi_slot *slot = mfi_slots_find(&calls->slots, envelope->id.data, envelope->id.size, &state);
     bool fits =
         slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
                          MFI_TRAFFIC_HEARTBEAT) == (envelope->type == MFI_MESSAGE_HEARTBEAT);
     if (!fits || !mfi_slot_claim(slot, state)) {
-        atomic_fetch_add_explicit(&parent->late_replies, 1, memory_order_relaxed);
-        mfi_observe_transport_event(parent->observed,
+        atomic_fetch_add_explicit(&calls->late_replies, 1, memory_order_relaxed);
+        mfi_observe_transport_event(calls->state->observed,
                                     &(mfi_transport_event){.what = MFI_TRANSPORT_LATE_REPLY});
         return;
     }
     mfi_metadata metadata;
     mfi_metadata_read(envelope->metadata, &metadata);
-    slot->span->received_ns = message_ns(parent);
-    slot->span->response_bytes = (uint32_t)mfi_result_message(parent->spare)->size;
+    slot->span->received_ns = message_ns(calls);
+    slot->span->response_bytes = (uint32_t)mfi_result_message(calls->spare)->size;
     slot->span->has_server_times = metadata.has_server_times;
     slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
     slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
     if (envelope->type != MFI_MESSAGE_HEARTBEAT) {
-        keep_answer(parent, envelope, slot);
+        keep_answer(calls, envelope, slot);
     }
-    call_ended(parent, slot, state);
+    deliver(calls, slot, state);
 }
 
 /* An answer that cannot be taken, but says which call it is for: that call need not wait for its
  * deadline. */
-static void refuse_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_reject reject,
+static void refuse_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_reject reject,
                           mf_status status, const char *why)
 {
     uint64_t state = 0;
@@ -252,79 +260,78 @@ static void refuse_answer(mf_parent *parent, const mfi_envelope *envelope, mfi_r
         (reject == MFI_REJECT_OVERSIZE || reject == MFI_REJECT_DECODE_ERROR) &&
         (envelope->type == MFI_MESSAGE_RESPONSE || envelope->type == MFI_MESSAGE_ERROR);
     mfi_slot *slot =
-        is_answer ? mfi_pending_find(&parent->pending, envelope->id.data, envelope->id.size, &state)
+        is_answer ? mfi_slots_find(&calls->slots, envelope->id.data, envelope->id.size, &state)
                   : NULL;
     if (slot != NULL &&
         atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL &&
         mfi_slot_claim(slot, state)) {
         slot->status = status == MF_ERR_LIMIT ? MF_ERR_LIMIT : MF_ERR_PROTOCOL;
         (void)mfi_str_copy(slot->refusal, sizeof slot->refusal, why);
-        call_ended(parent, slot, state);
+        deliver(calls, slot, state);
     }
 }
 
 /* What a worker printed is shown on the engine thread, whoever drives. */
-static void take_output(mf_parent *parent, const mfi_envelope *envelope)
+static void take_output(mfi_calls *calls, const mfi_envelope *envelope)
 {
     if (envelope->output.size == 0 || envelope->id.size == 0) {
         return;
     }
     output_message *output = NULL;
-    if (atomic_load_explicit(&parent->outputs_waiting, memory_order_relaxed) < OUTPUTS_MAX) {
+    if (atomic_load_explicit(&calls->outputs_waiting, memory_order_relaxed) < OUTPUTS_MAX) {
         output = malloc(sizeof *output + envelope->output.size);
     }
     if (output == NULL) {
-        drop(parent, MFI_DROP_HWM, "too much worker output is waiting", envelope->output.size);
+        drop(calls, MFI_DROP_HWM, "too much worker output is waiting", envelope->output.size);
         return;
     }
     output->is_stderr = envelope->type == MFI_MESSAGE_STDERR;
     output->length = envelope->output.size;
     memcpy(output->text, envelope->output.data, envelope->output.size);
-    atomic_fetch_add_explicit(&parent->outputs_waiting, 1, memory_order_relaxed);
-    mfi_mpsc_push(&parent->outputs, &output->node);
-    (void)mfi_loop_post(parent->runtime->loop, &parent->outputs_task);
+    atomic_fetch_add_explicit(&calls->outputs_waiting, 1, memory_order_relaxed);
+    mfi_mpsc_push(&calls->outputs, &output->node);
+    (void)mfi_loop_post(calls->state->loop, &calls->outputs_task);
 }
 
-void mfi_parent_run_outputs(mfi_task *task)
+static void run_outputs(mfi_task *task)
 {
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, outputs_task);
-    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->outputs)) != NULL;) {
+    mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, outputs_task);
+    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->outputs)) != NULL;) {
         output_message *output = (output_message *)(void *)node;
-        atomic_fetch_sub_explicit(&parent->outputs_waiting, 1, memory_order_relaxed);
-        mfi_worker_output(parent, output->is_stderr, output->text, output->length);
+        atomic_fetch_sub_explicit(&calls->outputs_waiting, 1, memory_order_relaxed);
+        mfi_output_show(calls->state, output->is_stderr, output->text, output->length);
         free(output);
     }
 }
 
-static void take_message(mf_parent *parent, const mfi_message *message)
+static void take_message(mfi_calls *calls, const mfi_message *message)
 {
     mfi_envelope envelope;
     mfi_reject reject = MFI_REJECT_NONE;
     mf_error error; /* not set as a whole: it has kilobytes */
     mfi_error_clear(&error);
-    if (message->size > parent->settings.max_message_bytes) {
-        drop(parent, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes",
-             message->size);
+    if (message->size > calls->state->settings.max_message_bytes) {
+        drop(calls, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes", message->size);
         return;
     }
-    mf_status status = mfi_envelope_decode(message->data, message->size, &parent->settings.limits,
-                                           &envelope, &reject, &error);
+    mf_status status = mfi_envelope_decode(
+        message->data, message->size, &calls->state->settings.limits, &envelope, &reject, &error);
     if (status != MF_OK) {
-        drop(parent, mfi_reject_drop(reject), error.message, message->size);
-        refuse_answer(parent, &envelope, reject, status, error.message);
+        drop(calls, mfi_reject_drop(reject), error.message, message->size);
+        refuse_answer(calls, &envelope, reject, status, error.message);
         return;
     }
-    mfi_observe_traffic(parent->observed, MFI_DIRECTION_RECEIVED, traffic_of(envelope.type),
+    mfi_observe_traffic(calls->state->observed, MFI_DIRECTION_RECEIVED, traffic_of(envelope.type),
                         message->size);
     switch (envelope.type) {
     case MFI_MESSAGE_RESPONSE:
     case MFI_MESSAGE_ERROR:
     case MFI_MESSAGE_HEARTBEAT:
-        take_answer(parent, &envelope);
+        take_answer(calls, &envelope);
         break;
     case MFI_MESSAGE_STDOUT:
     case MFI_MESSAGE_STDERR:
-        take_output(parent, &envelope);
+        take_output(calls, &envelope);
         break;
     case MFI_MESSAGE_CALL:
     case MFI_MESSAGE_SHUTDOWN:
@@ -334,24 +341,24 @@ static void take_message(mf_parent *parent, const mfi_message *message)
 }
 
 /* True when the wire had nothing more. */
-static bool receive_all(mf_parent *parent, const mfi_waiter *until)
+static bool receive_all(mfi_calls *calls, const mfi_waiter *until)
 {
     mfi_route route;
     size_t bytes = 0;
-    parent->burst_reads = 0;
+    calls->burst_reads = 0;
     for (int i = 0; i < BURST_MESSAGES && bytes < BURST_BYTES; i++) {
-        mfi_message *message = mfi_result_message(parent->spare);
-        mfi_io io = parent->transport->ops->receive(parent->transport, &route, message);
+        mfi_message *message = mfi_result_message(calls->spare);
+        mfi_io io = calls->transport->ops->receive(calls->transport, &route, message);
         if (io == MFI_IO_MALFORMED) {
-            drop(parent, MFI_DROP_DECODE_ERROR, "a message without delimiter frame", 0);
+            drop(calls, MFI_DROP_DECODE_ERROR, "a message without delimiter frame", 0);
             continue;
         }
         if (io != MFI_IO_DONE) {
             return true;
         }
         bytes += message->size;
-        take_message(parent, message);
-        mfi_message_release(mfi_result_message(parent->spare)); /* if it was not kept */
+        take_message(calls, message);
+        mfi_message_release(mfi_result_message(calls->spare)); /* if it was not kept */
         if (until != NULL && mfi_waiter_is_done(until)) {
             return false;
         }
@@ -361,32 +368,31 @@ static bool receive_all(mf_parent *parent, const mfi_waiter *until)
 
 static bool has_more(void *self)
 {
-    mf_parent *parent = self;
-    return parent->stalled == NULL && !mfi_mpsc_empty(&parent->driver.queue) &&
-           !atomic_load_explicit(&parent->holding, memory_order_relaxed);
+    mfi_calls *calls = self;
+    return calls->stalled == NULL && !mfi_mpsc_empty(&calls->driver.queue) &&
+           !atomic_load_explicit(&calls->holding, memory_order_relaxed);
 }
 
 /* What receive has consumed may have been what the stalled message waited for. */
-static bool can_go_on(mf_parent *parent)
+static bool can_go_on(mfi_calls *calls)
 {
-    return parent->stalled != NULL &&
-           !atomic_load_explicit(&parent->holding, memory_order_relaxed) &&
-           parent->transport->ops->can_go_on(parent->transport);
+    return calls->stalled != NULL && !atomic_load_explicit(&calls->holding, memory_order_relaxed) &&
+           calls->transport->ops->can_go_on(calls->transport);
 }
 
 static bool burst(void *self, const mfi_waiter *until)
 {
-    mf_parent *parent = self;
+    mfi_calls *calls = self;
     for (;;) {
-        bool sent = send_queued(parent);
-        bool received = receive_all(parent, until);
-        tell_ended(parent);
+        bool sent = send_queued(calls);
+        bool received = receive_all(calls, until);
+        deliver_batch(calls);
         if (!received) {
             return false;
         }
         /* Sending may have consumed what would have woken us, so receive has the last word: only
          * when nothing came into the queue meanwhile is the burst at its end. */
-        if (!sent || !(has_more(parent) || can_go_on(parent))) {
+        if (!sent || !(has_more(calls) || can_go_on(calls))) {
             return sent;
         }
     }
@@ -394,9 +400,16 @@ static bool burst(void *self, const mfi_waiter *until)
 
 static bool needs_watch(void *self)
 {
-    const mf_parent *parent = self;
-    return atomic_load_explicit(&parent->async_open, memory_order_acquire) > 0;
+    const mfi_calls *calls = self;
+    return atomic_load_explicit(&calls->async_open, memory_order_acquire) > 0;
 }
 
-const mfi_driver_ops mfi_parent_driver_ops = {
+const mfi_driver_ops mfi_calls_driver_ops = {
     .burst = burst, .needs_watch = needs_watch, .has_more = has_more};
+
+void mfi_calls_init_io(mfi_calls *calls)
+{
+    mfi_mpsc_init(&calls->outputs);
+    mfi_task_init(&calls->outputs_task, run_outputs);
+    mfi_task_init(&calls->sweep_task, sweep);
+}

@@ -1,5 +1,6 @@
-/* Slots are kept on a stack whose head carries a tag, so that a slot which was taken and put back
- * meanwhile is noticed (R. K. Treiber's stack with a counter against the ABA problem). */
+/* The table of attempts. Free slots are kept on a stack whose head carries a tag, so that a slot
+ * which was taken and put back meanwhile is noticed (R. K. Treiber's stack with a counter against
+ * the ABA problem). */
 #include "core/client/calls/slots.h"
 
 #include <stdatomic.h>
@@ -25,27 +26,27 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-static uint64_t slot_mask(const mfi_pending *pending, uint64_t high)
+static uint64_t slot_mask(const mfi_slots *slots, uint64_t high)
 {
-    return mix(high ^ pending->key) & ((UINT64_C(1) << SLOT_BITS) - 1);
+    return mix(high ^ slots->key) & ((UINT64_C(1) << SLOT_BITS) - 1);
 }
 
 /* The last 48 bits of the UUID are free of version and variant. */
-static void issue_id(mfi_pending *pending, mfi_slot *slot)
+static void issue_id(mfi_slots *slots, mfi_slot *slot)
 {
     mfi_uuid uuid = mfi_uuid_begin();
     uint64_t high = mfi_load_be64(uuid.bytes);
     uint64_t low = mfi_load_be64(uuid.bytes + 8);
     uint64_t generation = (atomic_load_explicit(&slot->state, memory_order_relaxed) >> 2);
     uint64_t name = (generation & UINT32_MAX) << INDEX_BITS | slot->index;
-    low |= name ^ slot_mask(pending, high);
+    low |= name ^ slot_mask(slots, high);
     mfi_store_be64(uuid.bytes + 8, low);
     mfi_uuid_format(&uuid, slot->id);
     atomic_store_explicit(&slot->id_words[0], high, memory_order_relaxed);
     atomic_store_explicit(&slot->id_words[1], low, memory_order_relaxed);
 }
 
-mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length, uint64_t *ret_state)
+mfi_slot *mfi_slots_find(mfi_slots *slots, const char *id, size_t length, uint64_t *ret_state)
 {
     mfi_uuid uuid;
     if (!mfi_uuid_parse(id, length, &uuid)) {
@@ -53,12 +54,12 @@ mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length, 
     }
     uint64_t high = mfi_load_be64(uuid.bytes);
     uint64_t low = mfi_load_be64(uuid.bytes + 8);
-    uint64_t name = (low & ((UINT64_C(1) << SLOT_BITS) - 1)) ^ slot_mask(pending, high);
+    uint64_t name = (low & ((UINT64_C(1) << SLOT_BITS) - 1)) ^ slot_mask(slots, high);
     uint32_t index = (uint32_t)(name & ((1u << INDEX_BITS) - 1));
-    if (index >= pending->capacity) {
+    if (index >= slots->capacity) {
         return NULL;
     }
-    mfi_slot *slot = &pending->slots[index];
+    mfi_slot *slot = &slots->all[index];
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
     if (!mfi_slot_is_active(state) || ((state >> 2) & UINT32_MAX) != name >> INDEX_BITS ||
         atomic_load_explicit(&slot->id_words[0], memory_order_relaxed) != high ||
@@ -71,30 +72,30 @@ mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length, 
 
 /* ---- The free stack ---- */
 
-static void push_free(mfi_pending *pending, mfi_slot *slot)
+static void push_free(mfi_slots *slots, mfi_slot *slot)
 {
-    uint64_t head = atomic_load_explicit(&pending->free_head, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&slots->free_head, memory_order_relaxed);
     uint64_t next = 0;
     do {
         atomic_store_explicit(&slot->next_free, (uint32_t)head, memory_order_relaxed);
         next = ((head >> 32) + 1) << 32 | (slot->index + 1u);
-        /* release: what was written to the slot before is seen by who takes it */
-    } while (!atomic_compare_exchange_weak_explicit(&pending->free_head, &head, next,
+        /* release: what was written to the slot before is seen by the thread that takes it */
+    } while (!atomic_compare_exchange_weak_explicit(&slots->free_head, &head, next,
                                                     memory_order_acq_rel, memory_order_relaxed));
 }
 
-static mfi_slot *pop_free(mfi_pending *pending)
+static mfi_slot *pop_free(mfi_slots *slots)
 {
-    uint64_t head = atomic_load_explicit(&pending->free_head, memory_order_acquire);
+    uint64_t head = atomic_load_explicit(&slots->free_head, memory_order_acquire);
     for (;;) {
         uint32_t top = (uint32_t)head;
         if (top == 0) {
             return NULL;
         }
-        mfi_slot *slot = &pending->slots[top - 1];
+        mfi_slot *slot = &slots->all[top - 1];
         uint64_t below = atomic_load_explicit(&slot->next_free, memory_order_relaxed);
         uint64_t next = ((head >> 32) + 1) << 32 | below;
-        if (atomic_compare_exchange_weak_explicit(&pending->free_head, &head, next,
+        if (atomic_compare_exchange_weak_explicit(&slots->free_head, &head, next,
                                                   memory_order_acq_rel, memory_order_acquire)) {
             return slot;
         }
@@ -102,31 +103,31 @@ static mfi_slot *pop_free(mfi_pending *pending)
 }
 
 /* A slot that was never in use, so that a table's memory is touched only as far as it is needed. */
-static mfi_slot *fresh_slot(mfi_pending *pending)
+static mfi_slot *fresh_slot(mfi_slots *slots)
 {
-    uint32_t used = atomic_load_explicit(&pending->used, memory_order_relaxed);
-    while (used < pending->capacity) {
-        if (atomic_compare_exchange_weak_explicit(&pending->used, &used, used + 1,
+    uint32_t used = atomic_load_explicit(&slots->used, memory_order_relaxed);
+    while (used < slots->capacity) {
+        if (atomic_compare_exchange_weak_explicit(&slots->used, &used, used + 1,
                                                   memory_order_acq_rel, memory_order_relaxed)) {
-            pending->slots[used].index = used;
-            return &pending->slots[used];
+            slots->all[used].index = used;
+            return &slots->all[used];
         }
     }
     return NULL;
 }
 
-mfi_slot *mfi_pending_acquire(mfi_pending *pending)
+mfi_slot *mfi_slots_acquire(mfi_slots *slots)
 {
-    mfi_slot *slot = pop_free(pending);
+    mfi_slot *slot = pop_free(slots);
     if (slot == NULL) {
-        slot = fresh_slot(pending);
+        slot = fresh_slot(slots);
     }
     if (slot != NULL) {
-        issue_id(pending, slot);
+        issue_id(slots, slot);
         mfi_waiter_init(&slot->waiter);
         slot->span = &slot->own_span;
-        slot->ended = NULL;
-        slot->done = NULL;
+        slot->on_delivered = NULL;
+        slot->callback = NULL;
         slot->admitted = false;
         slot->status = MF_OK;
     }
@@ -135,7 +136,7 @@ mfi_slot *mfi_pending_acquire(mfi_pending *pending)
 
 /* ---- Life of a slot ---- */
 
-void mfi_slot_activate(mfi_slot *slot, mfi_phase phase)
+void mfi_slot_activate(mfi_slot *slot, mfi_slot_phase phase)
 {
     atomic_store_explicit(&slot->holders, 2, memory_order_relaxed);
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
@@ -145,11 +146,11 @@ void mfi_slot_activate(mfi_slot *slot, mfi_phase phase)
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state)
 {
     return mfi_slot_is_active(state) &&
-           atomic_compare_exchange_strong_explicit(&slot->state, &state, state | MFI_PHASE_DONE,
+           atomic_compare_exchange_strong_explicit(&slot->state, &state, state | MFI_SLOT_CLAIMED,
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot)
+void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot)
 {
     if (slot == NULL) {
         return;
@@ -162,26 +163,26 @@ void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot)
     }
     mfi_buf_clear(&slot->out);
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-    atomic_store_explicit(&slot->state, ((state >> 2) + 1) << 2 | MFI_PHASE_FREE,
+    atomic_store_explicit(&slot->state, ((state >> 2) + 1) << 2 | MFI_SLOT_FREE,
                           memory_order_release);
-    push_free(pending, slot);
+    push_free(slots, slot);
 }
 
-void mfi_slot_release(mfi_pending *pending, mfi_slot *slot)
+void mfi_slot_release(mfi_slots *slots, mfi_slot *slot)
 {
     /* acq_rel: the last holder sees all that the others wrote */
     if (atomic_fetch_sub_explicit(&slot->holders, 1, memory_order_acq_rel) == 1) {
-        mfi_slot_abandon(pending, slot);
+        mfi_slot_abandon(slots, slot);
     }
 }
 
-void mfi_pending_visit(mfi_pending *pending,
-                       void (*visit)(mfi_slot *slot, uint64_t state, void *user_data),
-                       void *user_data)
+void mfi_slots_visit(mfi_slots *slots,
+                     void (*visit)(mfi_slot *slot, uint64_t state, void *user_data),
+                     void *user_data)
 {
-    uint32_t used = atomic_load_explicit(&pending->used, memory_order_acquire);
+    uint32_t used = atomic_load_explicit(&slots->used, memory_order_acquire);
     for (uint32_t i = 0; i < used; i++) {
-        mfi_slot *slot = &pending->slots[i];
+        mfi_slot *slot = &slots->all[i];
         uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
         if (mfi_slot_is_active(state)) {
             visit(slot, state, user_data);
@@ -189,24 +190,24 @@ void mfi_pending_visit(mfi_pending *pending,
     }
 }
 
-mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *error)
+mf_status mfi_slots_init(mfi_slots *slots, uint32_t capacity, mf_error *error)
 {
-    *pending = (mfi_pending){.capacity = capacity, .key = mfi_random_u64()};
-    pending->slots = mfi_pages_allocate(capacity * sizeof *pending->slots);
-    if (pending->slots == NULL) {
+    *slots = (mfi_slots){.capacity = capacity, .key = mfi_random_u64()};
+    slots->all = mfi_pages_allocate(capacity * sizeof *slots->all);
+    if (slots->all == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for %u calls in flight",
                         (unsigned)capacity);
     }
     return MF_OK;
 }
 
-void mfi_pending_fini(mfi_pending *pending)
+void mfi_slots_fini(mfi_slots *slots)
 {
-    uint32_t used = atomic_load_explicit(&pending->used, memory_order_acquire);
-    for (uint32_t i = 0; pending->slots != NULL && i < used; i++) {
-        mfi_buf_fini(&pending->slots[i].out);
-        mf_result_destroy(pending->slots[i].answer);
+    uint32_t used = atomic_load_explicit(&slots->used, memory_order_acquire);
+    for (uint32_t i = 0; slots->all != NULL && i < used; i++) {
+        mfi_buf_fini(&slots->all[i].out);
+        mf_result_destroy(slots->all[i].answer);
     }
-    mfi_pages_free(pending->slots, pending->capacity * sizeof *pending->slots);
-    pending->slots = NULL;
+    mfi_pages_free(slots->all, slots->capacity * sizeof *slots->all);
+    slots->all = NULL;
 }

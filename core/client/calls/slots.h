@@ -1,12 +1,12 @@
-/* Calls in flight: a fixed table of slots, found by the id of their message without a search.
+/* Attempts in flight: a fixed table of slots, found by the id of their message without a search.
  *
  * A slot's index and generation are masked into the UUIDv4 that is the message's id. An answer
  * names its slot that way, and is taken only if the whole id is the one that was issued.
  *
  * Exactly one thread *claims* a slot's end (answer, deadline, worker's death, stop), by a
- * compare-and-swap of its state; it then writes the outcome and tells who waits. */
-#ifndef MFI_ENGINE_PENDING_H
-#define MFI_ENGINE_PENDING_H
+ * compare-and-swap of its state; it then writes the outcome and delivers it. */
+#ifndef MFI_CLIENT_CALLS_SLOTS_H
+#define MFI_CLIENT_CALLS_SLOTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,22 +23,23 @@
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
-typedef enum mfi_phase {
-    MFI_PHASE_FREE = 0,
-    MFI_PHASE_SYNC = 1,  /* active; a thread waits, and minds the deadline itself */
-    MFI_PHASE_ASYNC = 2, /* active; the engine minds the deadline */
-    MFI_PHASE_DONE = 3   /* claimed */
-} mfi_phase;
+typedef enum mfi_slot_phase {
+    MFI_SLOT_FREE = 0,
+    MFI_SLOT_SYNC = 1,   /* active; a thread waits, and times a near deadline itself */
+    MFI_SLOT_ASYNC = 2,  /* active; the engine thread times the deadline */
+    MFI_SLOT_CLAIMED = 3 /* one thread writes the outcome, or has written it */
+} mfi_slot_phase;
 
 typedef struct mfi_slot mfi_slot;
 
 struct mfi_slot {
-    mfi_mpsc_node out_node;        /* in the driver's queue */
-    mfi_mpsc_node done_node;       /* in the queue of ended asynchronous calls */
-    _Atomic(uint64_t) state;       /* generation << 2 | phase; release by who changes it */
+    mfi_mpsc_node out_node;       /* in the driver's queue */
+    mfi_mpsc_node delivered_node; /* in a batch, and in mfi_calls.delivered */
+    _Atomic(uint64_t) state; /* generation << 2 | phase; release by the thread that changes it */
     _Atomic(uint64_t) id_words[2]; /* the issued id, big end first; relaxed, behind state */
     _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
-    _Atomic(uint32_t) holders;     /* who still needs the slot: the queue, and who ends the call */
+    _Atomic(uint32_t)
+        holders; /* that need the slot: the queue, and the thread that reads the outcome */
     _Atomic(uint32_t) next_free;
     struct mfi_slot *sweep_next; /* while the queue is swept */
     uint32_t index;
@@ -46,58 +47,58 @@ struct mfi_slot {
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */
     _Atomic(uint64_t) sent_ns;    /* 0 until the driver hands it to the transport: see below */
     char id[MFI_UUID_TEXT];
-    mfi_buf out;                                /* the encoded message, until it is sent */
-    mfi_waiter waiter;                          /* synchronous calls */
-    void (*ended)(void *owner, mfi_slot *slot); /* asynchronous ones: on the engine thread */
-    mf_call_fn done;                            /* the user's callback and its data */
-    void *user_data;
-    mfi_client_span *span; /* of the call that this is an attempt of; valid until its end is told */
+    mfi_buf out;                                       /* the encoded message, until it is sent */
+    mfi_waiter waiter;                                 /* synchronous calls */
+    void (*on_delivered)(void *calls, mfi_slot *slot); /* asynchronous ones: engine thread */
+    mf_call_fn callback;                               /* the user's */
+    void *user_data;                                   /* for callback */
+    mfi_client_span *span; /* of the call that this is an attempt of; valid until it is delivered */
     mfi_client_span own_span; /* where that is nobody else's */
     mfi_circuit_ticket ticket;
     bool admitted;              /* ticket is to be reported */
     int64_t attempt_timeout_ms; /* what its deadline stands for; 0: it is that of the call */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
-    mf_status status;    /* the outcome, written by who claimed */
+    mf_status status;    /* the outcome, written by the thread that claimed it */
     mf_result *answer;   /* NULL: there was none */
     mfi_text error_text; /* a view into the answer */
     char refusal[256];   /* why the answer could not be taken */
 };
 
-typedef struct mfi_pending {
-    mfi_slot *slots;
+typedef struct mfi_slots {
+    mfi_slot *all;
     uint32_t capacity;
     uint64_t key;                /* secret of the mask */
     _Atomic(uint64_t) free_head; /* tag << 32 | index + 1; acq_rel */
     _Atomic(uint32_t) used;      /* slots below this were in use once */
-} mfi_pending;
+} mfi_slots;
 
-mf_status mfi_pending_init(mfi_pending *pending, uint32_t capacity, mf_error *error);
-void mfi_pending_fini(mfi_pending *pending);
+mf_status mfi_slots_init(mfi_slots *slots, uint32_t capacity, mf_error *error);
+void mfi_slots_fini(mfi_slots *slots);
 
 /* A slot with a fresh id, not active yet; NULL when all are in use. */
-mfi_slot *mfi_pending_acquire(mfi_pending *pending);
+mfi_slot *mfi_slots_acquire(mfi_slots *slots);
 /* What the state will be when it is active: what claims it. */
-static inline uint64_t mfi_slot_active_state(const mfi_slot *slot, mfi_phase phase)
+static inline uint64_t mfi_slot_active_state(const mfi_slot *slot, mfi_slot_phase phase)
 {
     return (atomic_load_explicit(&slot->state, memory_order_relaxed) & ~UINT64_C(3)) | phase;
 }
-/* Everything is written: answers may come. Two holders: the queue and who ends the call. */
-void mfi_slot_activate(mfi_slot *slot, mfi_phase phase);
+/* Everything is written: answers may come. Two holders: the queue, and the thread that reads the
+ * outcome. */
+void mfi_slot_activate(mfi_slot *slot, mfi_slot_phase phase);
 /* One holder less; the last one frees the slot. */
-void mfi_slot_release(mfi_pending *pending, mfi_slot *slot);
+void mfi_slot_release(mfi_slots *slots, mfi_slot *slot);
 /* Back to the free ones without ever having been active. NULL is a no-op. */
-void mfi_slot_abandon(mfi_pending *pending, mfi_slot *slot);
+void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot);
 
 static inline bool mfi_slot_is_active(uint64_t state)
 {
-    return (state & 3u) == MFI_PHASE_SYNC || (state & 3u) == MFI_PHASE_ASYNC;
+    return (state & 3u) == MFI_SLOT_SYNC || (state & 3u) == MFI_SLOT_ASYNC;
 }
 
 /* The active slot that this id was issued for, with the state to claim; NULL if there is none. */
-mfi_slot *mfi_pending_find(mfi_pending *pending, const char *id, size_t length,
-                           uint64_t *ret_state);
-/* True for exactly one caller: the call's end is his to write. */
+mfi_slot *mfi_slots_find(mfi_slots *slots, const char *id, size_t length, uint64_t *ret_state);
+/* True for exactly one thread: the outcome is that thread's to write. */
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state);
 
 /* ---- Sent or not ----
@@ -106,7 +107,7 @@ bool mfi_slot_claim(mfi_slot *slot, uint64_t state);
  * sent. So there is one word that the driver sets before it hands the message over, and that the
  * end of the call sets if the driver has not: one of them finds the other's value. */
 
-/* Driver: false if the call has ended, and was told unsent. */
+/* Driver: false if the attempt was claimed before, as unsent. */
 static inline bool mfi_slot_begin_send(mfi_slot *slot, uint64_t now_ns)
 {
     uint64_t unsent = 0;
@@ -118,7 +119,7 @@ static inline void mfi_slot_undo_send(mfi_slot *slot)
 {
     atomic_store_explicit(&slot->sent_ns, 0, memory_order_release);
 }
-/* Who ended it: when it was sent, perhaps; 0: it never will be. */
+/* Reader of the outcome: when it was sent, perhaps; 0: it never will be. */
 static inline uint64_t mfi_slot_end_send(mfi_slot *slot)
 {
     uint64_t sent_ns = 0;
@@ -128,8 +129,8 @@ static inline uint64_t mfi_slot_end_send(mfi_slot *slot)
 }
 
 /* Shows every active slot; a slot may end or begin meanwhile, so that claims may fail. */
-void mfi_pending_visit(mfi_pending *pending,
-                       void (*visit)(mfi_slot *slot, uint64_t state, void *user_data),
-                       void *user_data);
+void mfi_slots_visit(mfi_slots *slots,
+                     void (*visit)(mfi_slot *slot, uint64_t state, void *user_data),
+                     void *user_data);
 
 #endif

@@ -1,209 +1,236 @@
-/* Connect mode: a service is found by its name, and found again when it has moved. Everything here
- * runs on the engine thread.
+/* Connect mode: a service is found by its name, and found again when it has moved. It turns what
+ * the registry and the connection say of the service into events of the link.
  *
  * While it is connected, two things can say that the service is no longer the one it was: the
  * registry's file changes, or the connection ends. Both lead to a look at the registry. */
-#include <stdio.h>
-#include <string.h>
-#include <sys/epoll.h>
+#include "core/client/link/found.h"
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/client/parent.h"
 
-#define QUEUE_MESSAGES 10000
-#define LINGER_MS 500
-
-static mfi_loop *loop_of(const mf_parent *parent)
+static void observe(const mfi_found *found, const mfi_service_event *event)
 {
-    return parent->runtime->loop;
+    mfi_observe_service_changed(found->state->observed, event);
 }
 
-static void observe(mf_parent *parent, const mfi_service_event *event)
+static void look_later(mfi_found *found)
 {
-    mfi_observe_service_changed(parent->observed, event);
+    mfi_loop *loop = found->state->loop;
+    int64_t poll_ms = found->state->settings.discovery_poll_ms;
+    (void)mfi_timer_set(loop, &found->look_timer,
+                        mfi_deadline_after_ms(mfi_loop_now(loop), poll_ms));
 }
 
-static void look_again_later(mf_parent *parent)
+static mf_status find_in_registry(const mfi_found *found, mf_service *ret_service, mf_error *error)
 {
-    (void)mfi_timer_set(
-        loop_of(parent), &parent->again_timer,
-        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.discovery_poll_ms));
+    return mf_registry_find(found->view->registry, found->state->settings.service_id, ret_service,
+                            error);
 }
 
 /* ---- Finding it ---- */
 
-static mf_status connect_to(mf_parent *parent, const mf_service *found, mf_error *error)
+static mf_status connect_to(mfi_found *found, const mf_service *service, mf_error *error)
 {
-    mfi_transport_options options = {.address = parent->settings.bind_address,
-                                     .port = found->port,
-                                     .max_message_bytes = parent->settings.max_message_bytes,
-                                     .queue_messages = QUEUE_MESSAGES,
-                                     .linger_ms = LINGER_MS};
-    mfi_messaging *messaging = parent->runtime->messaging;
-    mf_status status = messaging->open(messaging, &parent->transport, &options, error);
+    mfi_state *state = found->state;
+    mfi_transport_options options = {.address = state->settings.bind_address,
+                                     .port = service->port};
+    mf_status status = mfi_calls_open_transport(found->link->calls, &options, error);
     if (status != MF_OK) {
         return status;
     }
-    uint64_t now = mfi_loop_now(loop_of(parent));
-    parent->phase = MFI_LINK_STARTING;
-    parent->peer_gone = false;
-    parent->service = *found;
-    atomic_store_explicit(&parent->pid, found->pid, memory_order_relaxed);
-    observe(parent,
-            &(mfi_service_event){.what = MFI_SERVICE_FOUND,
-                                 .service_id = parent->settings.service_id,
-                                 .text = parent->transport->endpoint,
-                                 .pid = found->pid,
-                                 .gap_ns = parent->lost_ns != 0 ? now - parent->lost_ns : 0});
-    parent->lost_ns = 0;
-    if (!mfi_view_is_watched(parent->view)) {
-        look_again_later(parent); /* nothing tells of changes: they are looked for */
+    uint64_t now = mfi_loop_now(state->loop);
+    found->service = *service;
+    atomic_store_explicit(&state->pid, service->pid, memory_order_relaxed);
+    observe(found, &(mfi_service_event){.what = MFI_SERVICE_FOUND,
+                                        .service_id = state->settings.service_id,
+                                        .text = found->link->calls->transport->endpoint,
+                                        .pid = service->pid,
+                                        .gap_ns = found->lost_ns != 0 ? now - found->lost_ns : 0});
+    found->lost_ns = 0;
+    if (!mfi_view_is_watched(found->view)) {
+        look_later(found); /* nothing tells of changes: they are looked for */
     }
-    return mfi_link_watch(parent, error);
+    return mfi_link_watch(found->link, error);
 }
 
-mf_status mfi_service_begin(mf_parent *parent, mf_error *error)
+static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
 {
+    mfi_found *found = self;
+    const mfi_parent_settings *settings = &found->state->settings;
+    mf_service service = MF_SERVICE_INIT;
     /* Before the look, so that no change falls between the two. */
-    mfi_view_join(parent->view, &parent->view_subscriber);
-    mf_service found = MF_SERVICE_INIT;
-    mf_status status =
-        mf_registry_find(parent->view->registry, parent->settings.service_id, &found, error);
+    mfi_view_join(found->view, &found->subscriber);
+    mf_status status = find_in_registry(found, &service, error);
     if (status == MF_OK) {
-        return connect_to(parent, &found, error);
+        *ret_event = MFI_LIFE_ON_PEER;
+        return connect_to(found, &service, error);
     }
-    bool late = mfi_loop_now(loop_of(parent)) >= parent->look_until_ns;
-    if (parent->was_ready || (status == MF_ERR_NOT_FOUND && !late)) {
-        parent->phase = MFI_LINK_LOOKING;
-        look_again_later(parent);
+    bool late = mfi_loop_now(found->state->loop) >= found->link->look_until_ns;
+    if (found->link->was_ready || (status == MF_ERR_NOT_FOUND && !late)) {
+        *ret_event = MFI_LIFE_ON_NOT_FOUND;
+        look_later(found);
         return MF_OK;
     }
     if (status == MF_ERR_NOT_FOUND) {
-        status =
-            mfi_fail(error, MF_ERR_NOT_FOUND, "Service '%s' not found within %lld ms",
-                     parent->settings.service_id, (long long)parent->settings.discovery_timeout_ms);
+        status = mfi_fail(error, MF_ERR_NOT_FOUND, "Service '%s' not found within %lld ms",
+                          settings->service_id, (long long)settings->discovery_timeout_ms);
     }
     return status;
 }
 
 /* ---- Losing it ---- */
 
+static void observe_lost(const mfi_found *found, const char *why, uint32_t calls)
+{
+    observe(found, &(mfi_service_event){.what = MFI_SERVICE_LOST,
+                                        .service_id = found->state->settings.service_id,
+                                        .text = why,
+                                        .pid = found->service.pid,
+                                        .pending_failed = calls});
+}
+
 /* still_there: its entry stands as it was. Its process may be about to end, so it gets a little
  * time before it is connected to again. */
-static void lost(mf_parent *parent, const char *why, bool still_there)
+static void lost(mfi_found *found, const char *why, bool still_there)
 {
-    uint32_t failed = 0;
-    mf_context oldest = {0};
-    parent->lost_ns = mfi_loop_now(loop_of(parent));
-    if (parent->was_ready) {
-        failed = mfi_link_lost(parent, why, MFI_RESTART_NONE, &oldest);
+    mfi_link *link = found->link;
+    mfi_loss loss = {0};
+    found->lost_ns = mfi_loop_now(found->state->loop);
+    if (link->was_ready) {
+        loss = mfi_link_lost(link, why, MFI_RESTART_NONE);
     } else { /* the first start goes on looking */
-        mfi_link_set_exit_text(parent, why);
-        parent->again = true;
-        parent->again_wait_ns = 0;
+        mfi_state_set_exit_text(found->state, why);
+        link->wait_ns = 0;
     }
     if (still_there) {
-        parent->again_wait_ns = mfi_deadline_after_ms(0, parent->settings.discovery_poll_ms);
+        link->wait_ns = mfi_deadline_after_ms(0, found->state->settings.discovery_poll_ms);
     }
-    observe(parent, &(mfi_service_event){.what = MFI_SERVICE_LOST,
-                                         .service_id = parent->settings.service_id,
-                                         .text = why,
-                                         .pid = parent->service.pid,
-                                         .pending_failed = failed});
-    if (parent->was_ready) {
-        mfi_link_close_lost(parent, &oldest);
+    observe_lost(found, why, loss.calls);
+    if (link->was_ready) {
+        mfi_link_close_lost(link, &loss);
     } else {
-        mfi_link_close(parent);
+        mfi_link_step(link, MFI_LIFE_ON_OVER_AGAIN);
     }
 }
 
 /* It gave its name up, but still answers: what it was asked before is waited for. */
-static void leaving(mf_parent *parent, const char *why)
+static void leaving(mfi_found *found, const char *why)
 {
-    parent->lost_ns = mfi_loop_now(loop_of(parent));
-    mfi_link_set_exit_text(parent, why);
-    observe(parent, &(mfi_service_event){.what = MFI_SERVICE_LOST,
-                                         .service_id = parent->settings.service_id,
-                                         .text = why,
-                                         .pid = parent->service.pid});
-    mfi_link_drain(parent);
+    found->lost_ns = mfi_loop_now(found->state->loop);
+    mfi_state_set_exit_text(found->state, why);
+    observe_lost(found, why, 0);
+    mfi_link_step(found->link, MFI_LIFE_ON_LEAVES);
 }
 
-void mfi_service_check(mf_parent *parent, bool disconnected)
+/* The service is not what it was, or its connection has ended. */
+static void changed(mfi_found *found, const char *why, bool disconnected, bool still_there)
 {
+    mfi_link *link = found->link;
+    if (link->phase == MFI_LIFE_STARTING ||
+        (link->phase == MFI_LIFE_RUNNING && (disconnected || link->connections == 0))) {
+        lost(found, why, still_there);
+    } else if (link->phase == MFI_LIFE_RUNNING) {
+        leaving(found, why);
+    } else if (disconnected) { /* it is drained */
+        mfi_link_step(link, MFI_LIFE_ON_PEER_GONE);
+    }
+}
+
+static void check(void *self, bool disconnected)
+{
+    mfi_found *found = self;
     char why[MFI_EXIT_TEXT_MAX];
     mf_error error;
     mf_service now = MF_SERVICE_INIT;
+    mfi_life_phase phase = found->link->phase;
     mfi_error_clear(&error);
-    if (parent->phase != MFI_LINK_STARTING && parent->phase != MFI_LINK_RUNNING &&
-        parent->phase != MFI_LINK_DRAINING) {
+    if (phase != MFI_LIFE_STARTING && phase != MFI_LIFE_RUNNING && phase != MFI_LIFE_HOLDING &&
+        phase != MFI_LIFE_HOLDING_GONE && phase != MFI_LIFE_DRAINING) {
         return;
     }
-    mf_status status =
-        mf_registry_find(parent->view->registry, parent->settings.service_id, &now, &error);
-    bool same =
-        status == MF_OK && now.pid == parent->service.pid && now.port == parent->service.port;
-    if (status == MF_OK && !same) {
+    mf_status status = find_in_registry(found, &now, &error);
+    bool same = status == MF_OK && now.pid == found->service.pid && now.port == found->service.port;
+    if (same && !disconnected) {
+        if (!mfi_view_is_watched(found->view)) {
+            look_later(found);
+        }
+        return;
+    }
+    if (same) {
+        (void)mfi_str_format(why, sizeof why, "closed the connection to %s",
+                             found->link->calls->transport->endpoint);
+    } else if (status == MF_OK) {
         (void)mfi_str_format(why, sizeof why, "moved to port %u (pid %lld)", (unsigned)now.port,
                              (long long)now.pid);
     } else if (status == MF_ERR_NOT_FOUND) {
         (void)mfi_str_format(why, sizeof why, "is no longer registered: %.160s", error.message);
-    } else if (!same) {
-        return; /* the file cannot be read now: the connection says enough */
     } else {
-        (void)mfi_str_format(why, sizeof why, "closed the connection to %s",
-                             parent->transport->endpoint);
+        return; /* the file cannot be read now: the connection says enough */
     }
-    if (same && !disconnected) {
-        if (!mfi_view_is_watched(parent->view)) {
-            look_again_later(parent);
-        }
-        return;
-    }
-    if (parent->phase == MFI_LINK_DRAINING) {
-        if (disconnected) {
-            mfi_link_drain_lost(parent);
-        }
-    } else if (disconnected || parent->phase == MFI_LINK_STARTING || parent->connections == 0) {
-        lost(parent, why, same);
-    } else if (parent->phase == MFI_LINK_RUNNING) {
-        leaving(parent, why);
+    changed(found, why, disconnected, same);
+}
+
+static void on_look(mfi_timer *timer)
+{
+    mfi_found *found = MFI_CONTAINER(timer, mfi_found, look_timer);
+    if (found->link->phase == MFI_LIFE_LOOKING) {
+        mfi_link_step(found->link, MFI_LIFE_ON_DUE);
+    } else {
+        check(found, false);
     }
 }
 
 static void on_view_changed(mfi_view_subscriber *subscriber)
 {
-    mf_parent *parent = MFI_CONTAINER(subscriber, mf_parent, view_subscriber);
-    if (parent->phase == MFI_LINK_LOOKING) {
-        (void)mfi_timer_set(loop_of(parent), &parent->again_timer, parent->began_ns); /* now */
+    mfi_found *found = MFI_CONTAINER(subscriber, mfi_found, subscriber);
+    if (found->link->phase == MFI_LIFE_LOOKING) { /* at once, but not in the midst of the view */
+        (void)mfi_timer_set(found->state->loop, &found->look_timer, found->link->began_ns);
     } else {
-        mfi_service_check(parent, false);
+        check(found, false);
     }
 }
 
-/* ---- Life ---- */
+/* ---- Its end ---- */
 
-mf_status mfi_service_init(mf_parent *parent, mf_error *error)
+/* A service is left alone: to end it is to leave it. */
+static void end(void *self, bool by_message)
 {
-    if (!mfi_parent_connects(parent)) {
+    mfi_found *found = self;
+    (void)by_message;
+    mfi_link_step(found->link, MFI_LIFE_ON_ENDED);
+}
+
+static void close_found(void *self)
+{
+    mfi_found *found = self;
+    mfi_timer_cancel(found->state->loop, &found->look_timer);
+}
+
+const mfi_peer_ops mfi_found_ops = {
+    .begin = begin, .end = end, .close = close_found, .check = check};
+
+mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_error *error)
+{
+    found->link = link;
+    found->state = state;
+    found->subscriber.changed = on_view_changed;
+    mfi_timer_init(&found->look_timer, on_look);
+    if (!mfi_state_connects(state)) {
         return MF_OK;
     }
-    parent->view_subscriber.changed = on_view_changed;
-    return mfi_view_take(&parent->view, parent->runtime, parent->settings.registry_directory,
-                         error);
+    return mfi_view_take(&found->view, state->runtime, state->settings.registry_directory, error);
 }
 
 static void leave(void *argument)
 {
-    mf_parent *parent = argument;
-    mfi_view_leave(parent->view, &parent->view_subscriber);
-    parent->view = NULL;
+    mfi_found *found = argument;
+    mfi_view_leave(found->view, &found->subscriber);
+    found->view = NULL;
 }
 
-void mfi_service_fini(mf_parent *parent)
+void mfi_found_fini(mfi_found *found)
 {
-    if (parent->view != NULL) {
-        mfi_loop_call(loop_of(parent), leave, parent);
+    if (found->view != NULL) {
+        mfi_loop_call(found->state->loop, leave, found);
     }
 }

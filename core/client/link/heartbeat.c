@@ -1,13 +1,14 @@
-/* Heartbeats. Each one is a slot like a call, minded by the engine; any `heartbeat` message with
- * its id is the answer, whatever it carries. The round trip is taken from the monotonic clock. */
+/* Heartbeats: periodic ones, by which a peer that no longer answers is found out, and those that a
+ * program asks for. A room of its own in the link, which it tells by two callbacks. */
+#include "core/client/link/heartbeat.h"
+
 #include "base/error.h"
-#include "core/client/parent.h"
 
 /* ---- One heartbeat ---- */
 
-static mfi_slot *make_heartbeat(mf_parent *parent, int64_t timeout_ms)
+static mfi_slot *make_heartbeat(mfi_calls *calls, int64_t timeout_ms)
 {
-    mfi_slot *slot = mfi_pending_acquire(&parent->pending);
+    mfi_slot *slot = mfi_slots_acquire(&calls->slots);
     if (slot == NULL) {
         return NULL;
     }
@@ -22,125 +23,146 @@ static mfi_slot *make_heartbeat(mf_parent *parent, int64_t timeout_ms)
                           memory_order_relaxed);
     double timestamp = (double)mfi_wall_ns() / (double)MFI_NS_PER_S;
     if (mfi_encode_heartbeat(&slot->out, slot->id, timestamp, NULL) != MF_OK) {
-        mfi_slot_abandon(&parent->pending, slot);
+        mfi_slot_abandon(&calls->slots, slot);
         return NULL;
     }
     return slot;
 }
 
-static void observe(mf_parent *parent, const mfi_heartbeat_event *event)
+static void observe(const mfi_calls *calls, const mfi_heartbeat_event *event)
 {
-    mfi_observe_heartbeat_seen(parent->observed, event);
+    mfi_observe_heartbeat_seen(calls->state->observed, event);
 }
 
-static uint64_t answered(mf_parent *parent, mfi_slot *slot)
+static void observe_sent(const mfi_calls *calls, const mfi_slot *slot)
 {
+    observe(calls, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
+}
+
+static uint64_t note_answer(mfi_heartbeat *heartbeat, mfi_slot *slot)
+{
+    mfi_state *state = heartbeat->calls->state;
     uint64_t sent = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
     uint64_t rtt = slot->span->received_ns - sent;
-    atomic_store_explicit(&parent->heartbeat_rtt_ns, rtt, memory_order_relaxed);
-    atomic_store_explicit(&parent->consecutive_misses, 0, memory_order_relaxed);
-    atomic_store_explicit(&parent->heartbeat_last_ns, mfi_wall_ns(), memory_order_relaxed);
-    observe(parent, &(mfi_heartbeat_event){.answered = true,
-                                           .rtt_ns = rtt,
-                                           .max_misses = parent->settings.heartbeat_misses,
-                                           .request_id = slot->id});
-    mfi_circuit_heartbeat_answered(&parent->circuit);
+    atomic_store_explicit(&heartbeat->rtt_ns, rtt, memory_order_relaxed);
+    atomic_store_explicit(&heartbeat->misses_in_row, 0, memory_order_relaxed);
+    atomic_store_explicit(&heartbeat->last_ns, mfi_wall_ns(), memory_order_relaxed);
+    observe(heartbeat->calls, &(mfi_heartbeat_event){.answered = true,
+                                                     .rtt_ns = rtt,
+                                                     .max_misses = state->settings.heartbeat_misses,
+                                                     .request_id = slot->id});
+    mfi_circuit_heartbeat_answered(&state->circuit);
     return rtt;
 }
 
-static void missed(mf_parent *parent, mfi_slot *slot)
+static void note_miss(mfi_heartbeat *heartbeat, const mfi_slot *slot)
 {
-    uint32_t most = parent->settings.heartbeat_misses;
+    mfi_state *state = heartbeat->calls->state;
+    uint32_t most = state->settings.heartbeat_misses;
     uint32_t in_row =
-        atomic_fetch_add_explicit(&parent->consecutive_misses, 1, memory_order_relaxed) + 1;
-    atomic_fetch_add_explicit(&parent->heartbeat_misses, 1, memory_order_relaxed);
-    observe(parent, &(mfi_heartbeat_event){
-                        .consecutive_misses = in_row, .max_misses = most, .request_id = slot->id});
+        atomic_fetch_add_explicit(&heartbeat->misses_in_row, 1, memory_order_relaxed) + 1;
+    atomic_fetch_add_explicit(&heartbeat->misses, 1, memory_order_relaxed);
+    observe(heartbeat->calls, &(mfi_heartbeat_event){.consecutive_misses = in_row,
+                                                     .max_misses = most,
+                                                     .request_id = slot->id});
     if (in_row >= most) {
-        mfi_circuit_trip(&parent->circuit, MFI_RULE_HEARTBEAT, (double)in_row, (double)most,
+        mfi_circuit_trip(&state->circuit, MFI_RULE_HEARTBEAT, (double)in_row, (double)most,
                          MF_ERR_TIMEOUT, NULL, NULL);
-        mfi_link_silent(parent, in_row);
+        heartbeat->silent(heartbeat, in_row);
     }
 }
 
 /* ---- Periodic ---- */
 
-static void heartbeat_ended(void *owner, mfi_slot *slot)
+static void on_delivered(void *calls, mfi_slot *slot)
 {
-    mf_parent *parent = owner;
+    mfi_heartbeat *heartbeat = slot->user_data;
+    (void)calls;
     if (slot->status == MF_OK) {
-        (void)answered(parent, slot);
-        mfi_link_ready(parent);
-    } else if (slot->status == MF_ERR_TIMEOUT && parent->phase == MFI_LINK_RUNNING) {
-        missed(parent, slot);
+        (void)note_answer(heartbeat, slot);
+        heartbeat->answered(heartbeat);
+    } else if (slot->status == MF_ERR_TIMEOUT && heartbeat->counts_misses) {
+        note_miss(heartbeat, slot);
     }
 }
 
-void mfi_heartbeat_send(mf_parent *parent, int64_t timeout_ms)
+void mfi_heartbeat_send(mfi_heartbeat *heartbeat, int64_t timeout_ms)
 {
-    mfi_slot *slot = make_heartbeat(parent, timeout_ms);
+    mfi_slot *slot = make_heartbeat(heartbeat->calls, timeout_ms);
     if (slot == NULL) {
         return; /* no slot or no memory now; the next one is due soon */
     }
-    slot->ended = heartbeat_ended;
-    observe(parent, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
-    mfi_call_submit_async(parent, slot, NULL);
+    slot->on_delivered = on_delivered;
+    slot->user_data = heartbeat;
+    observe_sent(heartbeat->calls, slot);
+    mfi_call_submit_async(heartbeat->calls, slot, NULL);
 }
 
-void mfi_heartbeat_on_timer(mfi_timer *timer)
+static void set_timer(mfi_heartbeat *heartbeat)
 {
-    mf_parent *parent = MFI_CONTAINER(timer, mf_parent, heartbeat_timer);
-    mfi_heartbeat_send(parent, parent->settings.heartbeat_timeout_ms);
-    uint64_t next = mfi_deadline_after_ms(mfi_loop_now(parent->runtime->loop),
-                                          parent->settings.heartbeat_interval_ms);
-    (void)mfi_timer_set(parent->runtime->loop, timer, next);
+    const mfi_state *state = heartbeat->calls->state;
+    (void)mfi_timer_set(
+        state->loop, &heartbeat->timer,
+        mfi_deadline_after_ms(mfi_loop_now(state->loop), state->settings.heartbeat_interval_ms));
+}
+
+static void on_timer(mfi_timer *timer)
+{
+    mfi_heartbeat *heartbeat = MFI_CONTAINER(timer, mfi_heartbeat, timer);
+    mfi_heartbeat_send(heartbeat, heartbeat->calls->state->settings.heartbeat_timeout_ms);
+    set_timer(heartbeat);
+}
+
+void mfi_heartbeat_start(mfi_heartbeat *heartbeat)
+{
+    heartbeat->counts_misses = true;
+    if (heartbeat->calls->state->settings.heartbeat_interval_ms != MF_DISABLED) {
+        set_timer(heartbeat);
+    }
+}
+
+void mfi_heartbeat_stop(mfi_heartbeat *heartbeat)
+{
+    heartbeat->counts_misses = false;
+    mfi_timer_cancel(heartbeat->calls->state->loop, &heartbeat->timer);
+}
+
+void mfi_heartbeat_init(mfi_heartbeat *heartbeat, mfi_calls *calls)
+{
+    heartbeat->calls = calls;
+    mfi_timer_init(&heartbeat->timer, on_timer);
 }
 
 /* ---- On demand ---- */
 
-static mf_status wait_for_answer(mf_parent *parent, mfi_slot *slot, uint64_t *ret_rtt_ns,
+static mf_status wait_for_answer(mfi_heartbeat *heartbeat, mfi_slot *slot, uint64_t *ret_rtt_ns,
                                  mf_error *error)
 {
-    mfi_call_wait(parent, slot);
+    const char *target = heartbeat->calls->state->settings.target;
+    mfi_call_wait(heartbeat->calls, slot);
     if (slot->status == MF_OK) {
-        *ret_rtt_ns = answered(parent, slot);
+        *ret_rtt_ns = note_answer(heartbeat, slot);
         return MF_OK;
     }
     if (slot->status == MF_ERR_TIMEOUT) {
-        return mfi_fail(error, MF_ERR_TIMEOUT, "'%s' did not answer a heartbeat in time",
-                        parent->settings.target);
+        return mfi_fail(error, MF_ERR_TIMEOUT, "'%s' did not answer a heartbeat in time", target);
     }
-    return mfi_fail(error, slot->status, "'%s': %s", parent->settings.target,
-                    mf_strerror(slot->status));
+    return mfi_fail(error, slot->status, "'%s': %s", target, mf_strerror(slot->status));
 }
 
-mf_status mf_parent_heartbeat(mf_parent *parent, int64_t timeout_ms, uint64_t *ret_rtt_ns,
-                              mf_error *error)
+mf_status mfi_heartbeat_ask(mfi_heartbeat *heartbeat, int64_t timeout_ms, uint64_t *ret_rtt_ns,
+                            mf_error *error)
 {
-    if (parent == NULL || ret_rtt_ns == NULL || timeout_ms < 0) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s",
-                        timeout_ms < 0 ? "timeout_ms must not be negative"
-                                       : "parent and ret_rtt_ns must not be NULL");
-    }
-    mf_status status = mfi_runtime_check(parent->runtime, error);
-    if (status != MF_OK) {
-        return status;
-    }
-    if (mfi_loop_on_thread(parent->runtime->loop)) {
-        return mfi_fail(error, MF_ERR_WOULD_DEADLOCK,
-                        "a heartbeat from a callback would wait for itself");
-    }
-    if (mfi_parent_state(parent) != MF_PARENT_READY) {
-        return mfi_parent_not_running(parent, error);
-    }
-    mfi_slot *slot = make_heartbeat(
-        parent, timeout_ms != 0 ? timeout_ms : parent->settings.heartbeat_timeout_ms);
+    mfi_calls *calls = heartbeat->calls;
+    const mfi_parent_settings *settings = &calls->state->settings;
+    mfi_slot *slot =
+        make_heartbeat(calls, timeout_ms != 0 ? timeout_ms : settings->heartbeat_timeout_ms);
     if (slot == NULL) {
         return mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more heartbeat",
-                        parent->settings.target);
+                        settings->target);
     }
-    observe(parent, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
-    status = wait_for_answer(parent, slot, ret_rtt_ns, error);
-    mfi_slot_release(&parent->pending, slot);
+    observe_sent(calls, slot);
+    mf_status status = wait_for_answer(heartbeat, slot, ret_rtt_ns, error);
+    mfi_slot_release(&calls->slots, slot);
     return status;
 }

@@ -1,500 +1,455 @@
-/* The life of a parent's connection, in both modes. Everything here runs on the engine thread.
+/* The events and actions of a connection's life: whatever happens to a connection is turned into an
+ * event here or in the other parts of the link, the table of core/policy/life.h gives the next
+ * phase and the actions, and the actions are done here or in drain.c.
  *
- *   LOOKING -> STARTING -> RUNNING -> DRAINING   LOOKING: connect mode alone
- *   STARTING, RUNNING, DRAINING -> ENDING        spawn mode: the process is to end, has not yet
- *   all of these -> CLOSING                      as soon as nobody drives, the transport is closed
- *   CLOSING -> WAITING -> LOOKING or STARTING    if it is to start again
- *   CLOSING -> GONE                              else
- *
- * `again` says where CLOSING leads to. Calls that were handed to the transport end when the peer is
- * lost; those that still wait in the queue stay there for the next peer, unless fail_fast is set or
- * there will be none. Only in GONE, when nobody can reach the transport any more, the state that
- * users see becomes FAILED or STOPPED. */
-#include <signal.h>
-#include <string.h>
+ * Calls that were handed to the transport end when the peer is lost. Calls that still wait in the
+ * queue stay there for the next peer, unless fail_fast is set or there will be none. Only at the
+ * end, when nobody can reach the transport any more, the state that users see becomes FAILED or
+ * STOPPED. */
+#include "core/client/link/link.h"
+
+#include <assert.h>
 #include <sys/epoll.h>
 
 #include "base/error.h"
-#include "base/id.h"
 #include "base/str.h"
-#include "core/client/parent.h"
+#include "core/client/call/async.h"
 #include "core/process/descriptors.h"
 
 #define PORT_WAIT_NS (5 * MFI_NS_PER_MS)
 
-static mfi_loop *loop_of(const mf_parent *parent)
+static void observe(const mfi_link *link, const mfi_process_event *event)
 {
-    return parent->runtime->loop;
+    mfi_observe_process_changed(link->state->observed, event);
 }
 
-static void observe(mf_parent *parent, const mfi_process_event *event)
+static void set_restart_at(mfi_state *state, uint64_t at_ns)
 {
-    mfi_observe_process_changed(parent->observed, event);
+    mfi_mutex_lock(&state->mutex);
+    state->restart_at_ns = at_ns;
+    mfi_mutex_unlock(&state->mutex);
 }
 
-void mfi_link_set_exit_text(mf_parent *parent, const char *text)
+static void stop_watching(mfi_link *link)
 {
-    mfi_mutex_lock(&parent->mutex);
-    (void)mfi_str_copy(parent->exit_text, sizeof parent->exit_text, text);
-    mfi_mutex_unlock(&parent->mutex);
+    atomic_store_explicit(&link->calls->watching, false, memory_order_relaxed);
+    mfi_timer_cancel(link->state->loop, &link->drain_timer);
 }
 
-static void set_restart_at(mf_parent *parent, uint64_t at_ns)
+void mfi_link_cancel_timers(mfi_link *link)
 {
-    mfi_mutex_lock(&parent->mutex);
-    parent->restart_at_ns = at_ns;
-    mfi_mutex_unlock(&parent->mutex);
+    mfi_timer_cancel(link->state->loop, &link->start_timer);
+    mfi_timer_cancel(link->state->loop, &link->wait_timer);
+    mfi_heartbeat_stop(link->heartbeat);
+    stop_watching(link);
 }
 
-static void cancel_timers(mf_parent *parent)
+/* ---- What the transport says of peers ---- */
+
+static bool note_connected(mfi_link *link)
 {
-    mfi_timer_cancel(loop_of(parent), &parent->start_timer);
-    mfi_timer_cancel(loop_of(parent), &parent->stop_timer);
-    mfi_timer_cancel(loop_of(parent), &parent->heartbeat_timer);
-    mfi_timer_cancel(loop_of(parent), &parent->again_timer);
+    link->connections++;
+    mfi_transport_event seen = {.text = link->calls->transport->endpoint,
+                                .what = link->connections > 1 ? MFI_TRANSPORT_EXTRA_CONNECTION
+                                        : link->was_connected ? MFI_TRANSPORT_RECONNECTED
+                                                              : MFI_TRANSPORT_CONNECTED};
+    link->was_connected = true;
+    mfi_observe_transport_event(link->state->observed, &seen);
+    return false;
 }
 
-/* ---- Peer events ---- */
+/* True if it was the last connection. */
+static bool note_disconnected(mfi_link *link, mfi_peer_event event)
+{
+    mfi_transport_event seen = {
+        .text = link->calls->transport->endpoint,
+        .what = MFI_TRANSPORT_DISCONNECTED,
+        .disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                      : mfi_life_is_stopped(link->phase) ? MFI_DISCONNECT_SHUTDOWN
+                                                         : MFI_DISCONNECT_CLOSED};
+    bool counts = event == MFI_PEER_DISCONNECTED && link->connections > 0;
+    link->connections -= counts ? 1 : 0;
+    mfi_observe_transport_event(link->state->observed, &seen);
+    return counts && link->connections == 0;
+}
 
 static void on_monitor(mfi_source *source, uint32_t events)
 {
     (void)events;
-    mf_parent *parent = MFI_CONTAINER(source, mf_parent, monitor_source);
+    mfi_link *link = MFI_CONTAINER(source, mfi_link, monitor_source);
+    mfi_transport *transport = link->calls->transport;
     mfi_peer_event event = MFI_PEER_NONE;
     bool lost = false;
-    while ((event = parent->transport->ops->next_event(parent->transport)) != MFI_PEER_NONE) {
-        mfi_transport_event seen = {.text = parent->transport->endpoint};
-        if (event == MFI_PEER_CONNECTED) {
-            parent->connections++;
-            seen.what = parent->connections > 1 ? MFI_TRANSPORT_EXTRA_CONNECTION
-                        : parent->was_connected ? MFI_TRANSPORT_RECONNECTED
-                                                : MFI_TRANSPORT_CONNECTED;
-            parent->was_connected = true;
-        } else {
-            seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
-                              : parent->stop_asked               ? MFI_DISCONNECT_SHUTDOWN
-                                                                 : MFI_DISCONNECT_CLOSED;
-            if (event == MFI_PEER_DISCONNECTED && parent->connections > 0) {
-                parent->connections--;
-                lost = parent->connections == 0;
-            }
-        }
-        mfi_observe_transport_event(parent->observed, &seen);
+    while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
+        lost =
+            (event == MFI_PEER_CONNECTED ? note_connected(link) : note_disconnected(link, event)) ||
+            lost;
     }
-    if (lost && mfi_parent_connects(parent)) {
-        mfi_service_check(parent, true);
+    if (lost) {
+        link->ops->check(link->peer, true);
     }
 }
 
-mf_status mfi_link_watch(mf_parent *parent, mf_error *error)
+mf_status mfi_link_watch(mfi_link *link, mf_error *error)
 {
-    const mfi_transport *transport = parent->transport;
-    mfi_mutex_lock(&parent->mutex);
-    (void)mfi_str_copy(parent->endpoint, sizeof parent->endpoint, transport->endpoint);
-    mfi_mutex_unlock(&parent->mutex);
-    parent->connections = 0;
-    mf_status status = mfi_source_add(loop_of(parent), &parent->monitor_source,
+    mfi_state *state = link->state;
+    const mfi_transport *transport = link->calls->transport;
+    mfi_mutex_lock(&state->mutex);
+    (void)mfi_str_copy(state->endpoint, sizeof state->endpoint, transport->endpoint);
+    mfi_mutex_unlock(&state->mutex);
+    link->connections = 0;
+    mf_status status = mfi_source_add(state->loop, &link->monitor_source,
                                       transport->ops->events_readiness(transport), EPOLLIN, error);
     if (status == MF_OK) {
-        atomic_store_explicit(&parent->holding, false, memory_order_relaxed);
-        status = mfi_driver_open(&parent->driver, transport->ops->readiness(transport), error);
+        atomic_store_explicit(&link->calls->holding, false, memory_order_relaxed);
+        status = mfi_driver_open(&link->calls->driver, transport->ops->readiness(transport), error);
     }
     return status;
 }
 
-/* ---- Start ---- */
-
-/* The new state, and the outcome of the start for who waits for it. The callback comes last, so
- * that it sees what has become of the parent. */
-static void finish_start(mf_parent *parent, mf_status status, mf_parent_state state)
-{
-    mf_error error;
-    mfi_error_clear(&error);
-    mfi_mutex_lock(&parent->mutex);
-    mf_start_fn done = parent->start_done;
-    void *user_data = parent->start_data;
-    parent->start_done = NULL;
-    parent->start_status = status;
-    if (status != MF_OK) {
-        (void)mfi_fail(&error, status, "%s", parent->exit_text);
-    }
-    mfi_mutex_unlock(&parent->mutex);
-    mfi_parent_set_state(parent, state);
-    if (done != NULL) {
-        done(status, status != MF_OK ? &error : NULL, user_data);
-    }
-}
-
-static void on_sweep_task(mfi_task *task)
-{
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, sweep_task);
-    if (parent->phase == MFI_LINK_WAITING || parent->phase == MFI_LINK_LOOKING) {
-        mfi_parent_sweep_queue(parent);
-    }
-}
-
-static void wait_for_next(mf_parent *parent)
-{
-    uint64_t at = mfi_loop_now(loop_of(parent)) + parent->again_wait_ns;
-    parent->phase = MFI_LINK_WAITING;
-    set_restart_at(parent, at);
-    (void)mfi_timer_set(loop_of(parent), &parent->again_timer, at);
-}
+/* ---- Actions: a start ---- */
 
 /* The port of the worker before: libzmq gives it back some time after the socket was closed. Only
  * this thread writes the endpoint, which is that of the last start. */
-static bool waits_for_port(mf_parent *parent, mf_status status)
+static bool waits_for_port(mfi_link *link, mf_status status)
 {
-    uint64_t now = mfi_loop_now(loop_of(parent));
-    if (status != MF_ERR_ADDRESS_IN_USE || parent->endpoint[0] == '\0') {
-        parent->port_until_ns = 0;
+    uint64_t now = mfi_loop_now(link->state->loop);
+    if (status != MF_ERR_ADDRESS_IN_USE || link->state->endpoint[0] == '\0') {
+        link->port_until_ns = 0;
         return false;
     }
-    if (parent->port_until_ns == 0) {
-        parent->port_until_ns = mfi_deadline_after_ms(now, parent->settings.start_timeout_ms);
-    } else if (now >= parent->port_until_ns) {
-        parent->port_until_ns = 0;
+    if (link->port_until_ns == 0) {
+        link->port_until_ns = mfi_deadline_after_ms(now, link->state->settings.start_timeout_ms);
+    } else if (now >= link->port_until_ns) {
+        link->port_until_ns = 0;
         return false;
     }
-    parent->again_wait_ns = PORT_WAIT_NS;
-    wait_for_next(parent);
+    link->wait_ns = PORT_WAIT_NS;
     return true;
 }
 
-void mfi_link_begin(mf_parent *parent)
+static void begin(mfi_link *link, mfi_life_phase before)
 {
     mf_error error;
+    mfi_life_event event = MFI_LIFE_ON_PEER;
+    (void)before;
     mfi_error_clear(&error);
-    parent->began_ns = mfi_loop_now(loop_of(parent));
-    parent->ready_ns = 0;
-    parent->again = false;
-    parent->ending = MFI_ENDING_NOT;
-    parent->failure = MF_OK;
-    set_restart_at(parent, 0);
-    mfi_parent_sweep_queue(parent);
+    link->began_ns = mfi_loop_now(link->state->loop);
+    link->ready_ns = 0;
+    link->failure = MF_OK;
+    set_restart_at(link->state, 0);
+    mfi_calls_sweep_queue(link->calls);
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, &error);
     if (status == MF_OK) {
-        status = mfi_parent_connects(parent) ? mfi_service_begin(parent, &error)
-                                             : mfi_worker_begin(parent, &error);
+        status = link->ops->begin(link->peer, &event, &error);
     }
-    if (waits_for_port(parent, status)) {
-        return;
-    }
-    if (status != MF_OK) {
-        mfi_link_start_failed(parent, &error, MFI_RESTART_START_TIMEOUT);
-    } else if (parent->phase == MFI_LINK_STARTING) {
-        (void)mfi_timer_set(
-            loop_of(parent), &parent->start_timer,
-            mfi_deadline_after_ms(parent->began_ns, parent->settings.start_timeout_ms));
-        /* It leaves as soon as the connection can take it; the answer makes it ready. */
-        mfi_heartbeat_send(parent, parent->settings.start_timeout_ms);
+    if (waits_for_port(link, status)) {
+        mfi_link_step(link, MFI_LIFE_ON_PORT_BUSY);
+    } else if (status != MF_OK) {
+        mfi_link_start_failed(link, &error, MFI_RESTART_START_TIMEOUT);
+    } else {
+        mfi_link_step(link, event);
     }
 }
+
+/* The heartbeat leaves as soon as the connection can take it; its answer makes the peer ready. */
+static void await_ready(mfi_link *link, mfi_life_phase before)
+{
+    const mfi_state *state = link->state;
+    (void)before;
+    (void)mfi_timer_set(state->loop, &link->start_timer,
+                        mfi_deadline_after_ms(link->began_ns, state->settings.start_timeout_ms));
+    mfi_heartbeat_send(link->heartbeat, state->settings.start_timeout_ms);
+}
+
+static void serve(mfi_link *link, mfi_life_phase before)
+{
+    mfi_state *state = link->state;
+    uint64_t now = mfi_loop_now(state->loop);
+    (void)before;
+    link->ready_ns = now;
+    link->was_ready = true;
+    mfi_state_set_exit_text(state, "");
+    mfi_timer_cancel(state->loop, &link->start_timer);
+    mfi_heartbeat_start(link->heartbeat);
+    observe(link,
+            &(mfi_process_event){.what = MFI_PROCESS_READY,
+                                 .pid = atomic_load_explicit(&state->pid, memory_order_relaxed),
+                                 .duration_ns = now - link->began_ns});
+    mfi_state_finish_start(state, MF_OK, MF_PARENT_READY);
+}
+
+static void wait_for_next(mfi_link *link, mfi_life_phase before)
+{
+    uint64_t at = mfi_loop_now(link->state->loop) + link->wait_ns;
+    (void)before;
+    if (link->state->settings.fail_fast) { /* calls that came before the state was seen */
+        (void)mfi_calls_fail_all(link->calls, MF_ERR_NOT_RUNNING, NULL);
+    }
+    set_restart_at(link->state, at);
+    (void)mfi_timer_set(link->state->loop, &link->wait_timer, at);
+}
+
+static void hurry(mfi_link *link, mfi_life_phase before)
+{
+    link->wait_ns = 0;
+    mfi_state_set(link->state, MF_PARENT_RESTARTING);
+    if (before == MFI_LIFE_WAITING) {
+        (void)mfi_timer_set(link->state->loop, &link->wait_timer, link->began_ns);
+    }
+}
+
+static void reopen(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_driver_reopen(&link->calls->driver);
+    mfi_state_set(link->state, MF_PARENT_RESTARTING);
+}
+
+/* ---- Actions: an end ---- */
+
+static void cancel(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_link_cancel_timers(link);
+    if (!link->was_ready) {
+        link->failure = MF_ERR_CANCELLED;
+        mfi_state_set_exit_text(link->state, "it was stopped before it was ready");
+    }
+    mfi_state_set(link->state, MF_PARENT_STOPPING);
+    (void)mfi_calls_fail_all(link->calls, MF_ERR_CANCELLED, NULL);
+    mfi_retries_end(link->calls);
+}
+
+static void ask_to_end(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    stop_watching(link);
+    link->ops->end(link->peer, true);
+}
+
+static void end_peer(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    stop_watching(link);
+    link->ops->end(link->peer, false);
+}
+
+static void kill_peer(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_heartbeat_stop(link->heartbeat);
+    link->ops->kill(link->peer);
+}
+
+/* Nobody drives: the socket goes. Attempts that the peer will never answer end, also those that
+ * were handed over between its end and now. */
+static void on_paused(void *self)
+{
+    mfi_link *link = self;
+    mfi_calls *calls = link->calls;
+    mfi_source_remove(link->state->loop, &link->monitor_source);
+    if (calls->transport != NULL) {
+        calls->transport->ops->close(calls->transport);
+        calls->transport = NULL;
+    }
+    (void)mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED, NULL);
+    mfi_link_step(link, MFI_LIFE_ON_PAUSED);
+}
+
+static void close_peer(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_link_cancel_timers(link);
+    link->ops->close(link->peer);
+    atomic_store_explicit(&link->state->pid, 0, memory_order_relaxed);
+    mfi_driver_pause(&link->calls->driver, on_paused, link);
+}
+
+static void on_closed(void *self)
+{
+    mfi_link_step(self, MFI_LIFE_ON_CLOSED);
+}
+
+static void shut_driver(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_driver_close(&link->calls->driver, on_closed, link);
+}
+
+/* Nobody can reach the driver any more: stragglers end, and users see the last state. */
+static void finish(mfi_link *link, mfi_life_phase before)
+{
+    bool stopped = mfi_life_is_stopped(link->phase);
+    mf_parent_state last = stopped ? MF_PARENT_STOPPED : MF_PARENT_FAILED;
+    if (before == MFI_LIFE_GONE) { /* all this was done when it was given up */
+        mfi_state_set(link->state, last);
+        return;
+    }
+    mfi_calls_drop_queue(link->calls);
+    mfi_link_fail_calls(link, stopped ? MF_ERR_CANCELLED : MF_ERR_NOT_RUNNING);
+    mfi_retries_end(link->calls);
+    if (stopped) {
+        observe(link, &(mfi_process_event){.what = MFI_PROCESS_STOPPED});
+    }
+    if (link->failure != MF_OK) {
+        mfi_state_finish_start(link->state, link->failure, last);
+    } else {
+        mfi_state_set(link->state, last);
+    }
+}
+
+/* ---- The table, followed ---- */
+
+static void hold(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_link_hold(link);
+}
+
+static void watch_calls(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_link_watch_calls(link);
+}
+
+static void settle(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_link_settle(link);
+}
+
+static void (*const actions[MFI_LIFE_ACTION_COUNT])(mfi_link *link, mfi_life_phase before) = {
+    [MFI_LIFE_BIT_COUNT] = mfi_link_count_restart,
+    [MFI_LIFE_BIT_CANCEL] = cancel,
+    [MFI_LIFE_BIT_HURRY] = hurry,
+    [MFI_LIFE_BIT_REOPEN] = reopen,
+    [MFI_LIFE_BIT_AWAIT] = await_ready,
+    [MFI_LIFE_BIT_SERVE] = serve,
+    [MFI_LIFE_BIT_HOLD] = hold,
+    [MFI_LIFE_BIT_WATCH] = watch_calls,
+    [MFI_LIFE_BIT_SETTLE] = settle,
+    [MFI_LIFE_BIT_ASK] = ask_to_end,
+    [MFI_LIFE_BIT_END] = end_peer,
+    [MFI_LIFE_BIT_KILL] = kill_peer,
+    [MFI_LIFE_BIT_CLOSE] = close_peer,
+    [MFI_LIFE_BIT_SHUT] = shut_driver,
+    [MFI_LIFE_BIT_WAIT] = wait_for_next,
+    [MFI_LIFE_BIT_FINISH] = finish,
+    [MFI_LIFE_BIT_BEGIN] = begin,
+};
+
+void mfi_link_step(mfi_link *link, mfi_life_event event)
+{
+    mfi_life_transition step;
+    bool may_come = mfi_life_next(link->phase, event, &step);
+    assert(may_come);
+    (void)may_come;
+    link->phase = step.next;
+    for (unsigned i = 0; i < MFI_LIFE_ACTION_COUNT; i++) {
+        if ((step.actions >> i & 1u) != 0) {
+            actions[i](link, step.phase);
+        }
+    }
+}
+
+/* ---- Events of the program, and of time ---- */
 
 static void on_start(mfi_task *task)
 {
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, start_task);
-    if (parent->phase != MFI_LINK_NONE || parent->stop_asked) {
-        return; /* a stop came first, and ends it all */
-    }
-    parent->look_until_ns =
-        mfi_deadline_after_ms(mfi_loop_now(loop_of(parent)), parent->settings.discovery_timeout_ms);
-    mfi_link_begin(parent);
+    mfi_link *link = MFI_CONTAINER(task, mfi_link, start_task);
+    const mfi_state *state = link->state;
+    link->look_until_ns =
+        mfi_deadline_after_ms(mfi_loop_now(state->loop), state->settings.discovery_timeout_ms);
+    mfi_link_step(link, MFI_LIFE_ON_START);
 }
 
-void mfi_link_ready(mf_parent *parent)
+static void on_stop(mfi_task *task)
 {
-    if (parent->phase != MFI_LINK_STARTING) {
-        return;
-    }
-    uint64_t now = mfi_loop_now(loop_of(parent));
-    parent->phase = MFI_LINK_RUNNING;
-    parent->ready_ns = now;
-    parent->was_ready = true;
-    mfi_link_set_exit_text(parent, "");
-    mfi_timer_cancel(loop_of(parent), &parent->start_timer);
-    if (parent->settings.heartbeat_interval_ms != MF_DISABLED) {
-        (void)mfi_timer_set(loop_of(parent), &parent->heartbeat_timer,
-                            mfi_deadline_after_ms(now, parent->settings.heartbeat_interval_ms));
-    }
-    observe(parent,
-            &(mfi_process_event){.what = MFI_PROCESS_READY,
-                                 .pid = atomic_load_explicit(&parent->pid, memory_order_relaxed),
-                                 .duration_ns = now - parent->began_ns});
-    finish_start(parent, MF_OK, MF_PARENT_READY);
+    mfi_link_step(MFI_CONTAINER(task, mfi_link, stop_task), MFI_LIFE_ON_STOP);
 }
 
-/* All calls end. Those that went out may have run, so they are not told that nothing runs. */
-static void fail_rest(mf_parent *parent, mf_status status)
+static void on_due(mfi_timer *timer)
 {
-    if (status == MF_ERR_NOT_RUNNING) {
-        (void)mfi_calls_fail_sent(parent, MF_ERR_WORKER_EXITED, NULL);
-    }
-    (void)mfi_calls_fail_all(parent, status, NULL);
+    mfi_link_step(MFI_CONTAINER(timer, mfi_link, wait_timer), MFI_LIFE_ON_DUE);
 }
 
 static void on_start_timeout(mfi_timer *timer)
 {
-    mf_parent *parent = MFI_CONTAINER(timer, mf_parent, start_timer);
+    mfi_link *link = MFI_CONTAINER(timer, mfi_link, start_timer);
+    const mfi_parent_settings *settings = &link->state->settings;
     mf_error error;
     mfi_error_clear(&error);
-    (void)mfi_fail(
-        &error, MF_ERR_START_TIMEOUT, "worker '%s' %s within %lld ms", parent->settings.worker,
-        parent->connections > 0 ? "connected but answered no heartbeat" : "did not connect",
-        (long long)parent->settings.start_timeout_ms);
-    if (mfi_parent_connects(parent)) {
-        mfi_link_start_failed(parent, &error, MFI_RESTART_START_TIMEOUT);
+    (void)mfi_fail(&error, MF_ERR_START_TIMEOUT, "worker '%s' %s within %lld ms", settings->worker,
+                   link->connections > 0 ? "connected but answered no heartbeat"
+                                         : "did not connect",
+                   (long long)settings->start_timeout_ms);
+    if (!link->ops->owns_process) {
+        mfi_link_start_failed(link, &error, MFI_RESTART_START_TIMEOUT);
         return;
     }
-    mfi_link_set_exit_text(parent, error.message);
-    parent->failure = MF_ERR_START_TIMEOUT;
-    observe(parent, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error.message});
-    if (!parent->was_ready) {
-        fail_rest(parent, MF_ERR_NOT_RUNNING);
+    mfi_state_set_exit_text(link->state, error.message);
+    link->failure = MF_ERR_START_TIMEOUT;
+    observe(link, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error.message});
+    if (!link->was_ready) {
+        mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
     }
-    mfi_worker_kill(parent, MFI_ENDING_START);
+    mfi_link_step(link, MFI_LIFE_ON_ABORT);
 }
 
-/* ---- The end, and whether another start follows ---- */
-
-/* Connect mode goes on looking for ever; a process is started again as the policy says. What it
- * says is kept in `decision`, to be told after the reason for it. */
-static void decide(mf_parent *parent, const char *why, mfi_restart_reason reason)
+static void on_answered(mfi_heartbeat *heartbeat)
 {
-    uint64_t now = mfi_loop_now(loop_of(parent));
-    char text[MFI_EXIT_TEXT_MAX];
-    if (mfi_parent_connects(parent)) {
-        parent->again = true;
-        parent->again_wait_ns = parent->ready_ns != 0
-                                    ? 0
-                                    : mfi_deadline_after_ms(0, parent->settings.discovery_poll_ms);
-        return;
-    }
-    if (parent->again) { /* a restart was asked for, and told of */
-        parent->again_wait_ns = 0;
-        return;
-    }
-    if (!parent->settings.auto_restart) {
-        return;
-    }
-    mfi_mutex_lock(&parent->mutex);
-    mfi_restart_decision decision =
-        mfi_restart_decide(&parent->restart, parent->ready_ns != 0 ? now - parent->ready_ns : 0,
-                           now, mfi_random_fast());
-    parent->restarts += decision.again ? 1 : 0;
-    mfi_mutex_unlock(&parent->mutex);
-    parent->decision =
-        (mfi_process_event){.what = decision.again ? MFI_PROCESS_RESTART : MFI_PROCESS_GAVE_UP,
-                            .text = parent->exit_text, /* only this thread writes it */
-                            .reason = decision.again ? reason : MFI_RESTART_NONE,
-                            .restart_in_ms = decision.wait_ns / MFI_NS_PER_MS,
-                            .restart_attempt = decision.row,
-                            .restarts_in_period = decision.in_period,
-                            .restarts_allowed = parent->settings.restart.max_attempts};
-    parent->again = decision.again;
-    parent->again_wait_ns = decision.wait_ns;
-    if (!decision.again) {
-        long long seconds = parent->settings.restart.period_ms / 1000;
-        (void)mfi_str_format(text, sizeof text, "was given up after %u restarts in %lld s: it %s",
-                             (unsigned)decision.in_period, seconds, why);
-        mfi_link_set_exit_text(parent, text);
-        parent->failure = parent->failure != MF_OK ? parent->failure : MF_ERR_WORKER_EXITED;
-    }
+    mfi_link *link = heartbeat->owner;
+    mfi_link_step(link, MFI_LIFE_ON_READY);
 }
 
-static void tell_decision(mf_parent *parent)
+static void on_silent(mfi_heartbeat *heartbeat, uint32_t misses)
 {
-    if (parent->decision.text != NULL) {
-        observe(parent, &parent->decision);
-        parent->decision = (mfi_process_event){0};
-    }
-}
-
-/* What was decided, for the calls in flight. */
-static uint32_t end_calls(mf_parent *parent, mf_status status, mf_context *ret_oldest)
-{
-    /* From here on new calls wait, or are refused; those in flight fail at once. */
-    mfi_parent_set_state(parent, parent->again ? MF_PARENT_RESTARTING : MF_PARENT_FAILED);
-    return parent->again && !parent->settings.fail_fast
-               ? mfi_calls_fail_sent(parent, status, ret_oldest)
-               : mfi_calls_fail_all(parent, status, ret_oldest);
-}
-
-uint32_t mfi_link_lost(mf_parent *parent, const char *why, mfi_restart_reason reason,
-                       mf_context *ret_oldest)
-{
-    mfi_link_set_exit_text(parent, why);
-    mfi_mutex_lock(&parent->mutex);
-    (void)mfi_str_copy(parent->last_exit_text, sizeof parent->last_exit_text, why);
-    mfi_mutex_unlock(&parent->mutex);
-    decide(parent, why, reason);
-    /* It may have answered before it went; what is queued is for its successor. */
-    atomic_store_explicit(&parent->holding, true, memory_order_relaxed);
-    (void)mfi_driver_look(&parent->driver);
-    return end_calls(parent, MF_ERR_WORKER_EXITED, ret_oldest);
-}
-
-void mfi_link_close_lost(mf_parent *parent, const mf_context *oldest)
-{
-    const mfi_exit *ended = &parent->last_exit;
-    mfi_circuit_trip(&parent->circuit, MFI_RULE_EXIT,
-                     (double)(ended->signal != 0 ? ended->signal : ended->code), 0,
-                     MF_ERR_WORKER_EXITED, oldest->correlation_id, oldest->trace_id);
-    tell_decision(parent);
-    mfi_link_close(parent);
-}
-
-void mfi_link_start_failed(mf_parent *parent, const mf_error *error, mfi_restart_reason reason)
-{
-    parent->failure = error->code;
-    mfi_link_set_exit_text(parent, error->message);
-    if (parent->was_ready) {
-        decide(parent, error->message, reason);
-        tell_decision(parent);
-    } else {
-        observe(parent, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
-    }
-    if (parent->again) {
-        (void)mfi_calls_fail_sent(parent, MF_ERR_WORKER_EXITED, NULL);
-        (void)end_calls(parent, MF_ERR_NOT_RUNNING, NULL);
-    } else {
-        fail_rest(parent, MF_ERR_NOT_RUNNING);
-    }
-    mfi_link_close(parent);
-}
-
-void mfi_link_silent(mf_parent *parent, uint32_t misses)
-{
-    if (mfi_parent_connects(parent)) {
-        mfi_service_check(parent, false);
-    } else if (parent->settings.auto_restart && parent->phase == MFI_LINK_RUNNING) {
-        char why[MFI_EXIT_TEXT_MAX];
+    mfi_link *link = heartbeat->owner;
+    char why[MFI_EXIT_TEXT_MAX];
+    if (!link->ops->owns_process) {
+        link->ops->check(link->peer, false);
+    } else if (link->state->settings.auto_restart && link->phase == MFI_LIFE_RUNNING) {
         (void)mfi_str_format(why, sizeof why, "answered none of %u heartbeats in a row",
                              (unsigned)misses);
-        mfi_link_set_exit_text(parent, why);
-        mfi_worker_kill(parent, MFI_ENDING_HEARTBEAT);
+        mfi_state_set_exit_text(link->state, why);
+        mfi_link_step(link, MFI_LIFE_ON_FROZEN);
     }
 }
 
-/* Nobody can reach the driver any more: stragglers end, and users see the final state. */
-static void on_driver_closed(void *self)
+mf_status mfi_link_restart(mfi_link *link, mf_error *error)
 {
-    mf_parent *parent = self;
-    if (parent->again && !parent->stop_asked) { /* somebody wants it back */
-        mfi_driver_reopen(&parent->driver);
-        wait_for_next(parent);
-        return;
+    mfi_state *state = link->state;
+    mf_parent_state value = mfi_state_get(state);
+    bool stopped = value == MF_PARENT_STOPPED || mfi_life_is_stopped(link->phase);
+    if (value == MF_PARENT_CREATED || value == MF_PARENT_STARTING || stopped) {
+        return mfi_fail(error, MF_ERR_STATE, "'%s' %s: it cannot be restarted",
+                        state->settings.target, stopped ? "was stopped" : "was not started");
     }
-    mfi_parent_drop_queue(parent);
-    fail_rest(parent, parent->stop_asked ? MF_ERR_CANCELLED : MF_ERR_NOT_RUNNING);
-    mfi_retries_end(parent);
-    parent->phase = MFI_LINK_GONE;
-    if (parent->stop_asked) {
-        observe(parent, &(mfi_process_event){.what = MFI_PROCESS_STOPPED});
-    }
-    mf_parent_state state = parent->stop_asked ? MF_PARENT_STOPPED : MF_PARENT_FAILED;
-    if (parent->failure != MF_OK) {
-        finish_start(parent, parent->failure, state);
-    } else {
-        mfi_parent_set_state(parent, state);
-    }
+    mfi_mutex_lock(&state->mutex);
+    mfi_restart_forget(&state->restart);
+    mfi_mutex_unlock(&state->mutex);
+    link->look_until_ns =
+        mfi_deadline_after_ms(mfi_loop_now(state->loop), state->settings.discovery_timeout_ms);
+    mfi_link_step(link, MFI_LIFE_ON_RESTART);
+    return MF_OK;
 }
 
-/* Nobody drives: the socket goes. What the peer will never answer ends, also what was handed over
- * between its end and now. */
-static void on_driver_paused(void *self)
+void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
+                   const mfi_peer_ops *ops, void *peer)
 {
-    mf_parent *parent = self;
-    mfi_source_remove(loop_of(parent), &parent->monitor_source);
-    if (parent->transport != NULL) {
-        parent->transport->ops->close(parent->transport);
-        parent->transport = NULL;
-    }
-    (void)mfi_calls_fail_sent(parent, MF_ERR_WORKER_EXITED, NULL);
-    if (parent->stop_asked || !parent->again) {
-        mfi_driver_close(&parent->driver, on_driver_closed);
-        return;
-    }
-    if (parent->settings.fail_fast) { /* what slipped in before the state was seen */
-        (void)mfi_calls_fail_all(parent, MF_ERR_NOT_RUNNING, NULL);
-    }
-    wait_for_next(parent);
-}
-
-void mfi_link_close(mf_parent *parent)
-{
-    parent->phase = MFI_LINK_CLOSING;
-    atomic_store_explicit(&parent->watching, false, memory_order_relaxed);
-    cancel_timers(parent);
-    if (!mfi_parent_connects(parent)) {
-        mfi_worker_close(parent);
-    }
-    atomic_store_explicit(&parent->pid, 0, memory_order_relaxed);
-    mfi_driver_pause(&parent->driver, on_driver_paused);
-}
-
-/* ---- Waiting for the next start ---- */
-
-static void on_again(mfi_timer *timer)
-{
-    mf_parent *parent = MFI_CONTAINER(timer, mf_parent, again_timer);
-    if (parent->phase == MFI_LINK_DRAINING) {
-        mfi_link_drained(parent); /* they took too long */
-    } else if (parent->phase == MFI_LINK_WAITING || parent->phase == MFI_LINK_LOOKING) {
-        mfi_link_begin(parent);
-    } else if (parent->phase == MFI_LINK_RUNNING || parent->phase == MFI_LINK_STARTING) {
-        mfi_service_check(parent, false);
-    }
-}
-
-/* ---- Stop ---- */
-
-/* SHUTDOWN at once, SIGTERM at half of the time, SIGKILL at its end. A service is left alone. */
-static void on_stop(mfi_task *task)
-{
-    mf_parent *parent = MFI_CONTAINER(task, mf_parent, stop_task);
-    if (parent->stop_asked) {
-        return;
-    }
-    mfi_link_phase before = parent->phase;
-    parent->stop_asked = true;
-    cancel_timers(parent);
-    atomic_store_explicit(&parent->watching, false, memory_order_relaxed);
-    if (before == MFI_LINK_GONE) {
-        mfi_parent_set_state(parent, MF_PARENT_STOPPED);
-        return;
-    }
-    if (!parent->was_ready) {
-        parent->failure = MF_ERR_CANCELLED;
-        mfi_link_set_exit_text(parent, "it was stopped before it was ready");
-    }
-    mfi_parent_set_state(parent, MF_PARENT_STOPPING);
-    (void)mfi_calls_fail_all(parent, MF_ERR_CANCELLED, NULL);
-    mfi_retries_end(parent);
-    if (before == MFI_LINK_CLOSING) {
-        return; /* it goes on from there */
-    }
-    bool has_process = !mfi_parent_connects(parent) &&
-                       (before == MFI_LINK_STARTING || before == MFI_LINK_RUNNING ||
-                        before == MFI_LINK_DRAINING || before == MFI_LINK_ENDING);
-    if (has_process) {
-        mfi_worker_end(parent, MFI_ENDING_STOP, before == MFI_LINK_RUNNING);
-    } else {
-        mfi_link_close(parent);
-    }
-}
-
-void mfi_link_init(mf_parent *parent)
-{
-    mfi_task_init(&parent->start_task, on_start);
-    mfi_task_init(&parent->stop_task, on_stop);
-    mfi_task_init(&parent->sweep_task, on_sweep_task);
-    mfi_task_init(&parent->drain_task, mfi_link_on_drain_task);
-    mfi_timer_init(&parent->start_timer, on_start_timeout);
-    mfi_timer_init(&parent->again_timer, on_again);
-    mfi_source_init(&parent->monitor_source, on_monitor);
-    mfi_restart_init(&parent->restart, &parent->settings.restart);
-    mfi_retry_budget_init(&parent->retry_budget);
-    parent->last_exit = (mfi_exit){.code = -1};
+    link->state = calls->state;
+    link->calls = calls;
+    link->heartbeat = heartbeat;
+    link->ops = ops;
+    link->peer = peer;
+    heartbeat->owner = link;
+    heartbeat->answered = on_answered;
+    heartbeat->silent = on_silent;
+    mfi_task_init(&link->start_task, on_start);
+    mfi_task_init(&link->stop_task, on_stop);
+    mfi_timer_init(&link->start_timer, on_start_timeout);
+    mfi_timer_init(&link->wait_timer, on_due);
+    mfi_source_init(&link->monitor_source, on_monitor);
+    mfi_link_init_drain(link);
 }

@@ -1,0 +1,49 @@
+/* Makes and releases what the calls of a parent consist of. */
+#include "core/client/calls/calls.h"
+
+#include "base/error.h"
+#include "core/client/calls/result.h"
+#include "core/runtime/runtime.h"
+
+#define QUEUE_MESSAGES 10000 /* high-water mark, each way */
+#define LINGER_MS 500
+#define IDLE_TICK_NS (20 * MFI_NS_PER_MS)
+
+mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
+{
+    calls->state = state;
+    mfi_retry_budget_init(&calls->retry_budget);
+    mfi_calls_init_io(calls);
+    mfi_calls_init_endings(calls);
+    calls->spare = mfi_result_new();
+    if (calls->spare == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent");
+    }
+    mf_status status =
+        mfi_slots_init(&calls->slots, state->settings.max_in_flight + MFI_CONTROL_SLOTS, error);
+    if (status == MF_OK) {
+        status = mfi_driver_init(&calls->driver, state->loop, &mfi_calls_driver_ops, calls,
+                                 IDLE_TICK_NS, error);
+    }
+    return status;
+}
+
+void mfi_calls_fini(mfi_calls *calls)
+{
+    if (calls->driver.ops != NULL) { /* the driver comes last */
+        mfi_calls_drop_queue(calls);
+        mfi_driver_fini(&calls->driver);
+    }
+    mfi_slots_fini(&calls->slots);
+    mf_result_destroy(calls->spare);
+}
+
+mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *options,
+                                   mf_error *error)
+{
+    mfi_messaging *messaging = calls->state->runtime->messaging;
+    options->max_message_bytes = calls->state->settings.max_message_bytes;
+    options->queue_messages = QUEUE_MESSAGES;
+    options->linger_ms = LINGER_MS;
+    return messaging->open(messaging, &calls->transport, options, error);
+}

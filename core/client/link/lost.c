@@ -1,0 +1,134 @@
+/* What becomes of calls when a peer is lost or a start fails, and whether another start follows. It
+ * turns what happened into OVER_AGAIN or OVER_LAST, so that the table of a connection's life needs
+ * to know neither modes nor policies. */
+#include "base/id.h"
+#include "base/str.h"
+#include "core/client/link/link.h"
+
+static void observe(const mfi_link *link, const mfi_process_event *event)
+{
+    mfi_observe_process_changed(link->state->observed, event);
+}
+
+/* Spawn mode: another start follows as the policy says. What it says is kept in `decision`, to be
+ * reported after the reason for it. */
+static bool ask_policy(mfi_link *link, const char *why, mfi_restart_reason reason)
+{
+    mfi_state *state = link->state;
+    uint64_t now = mfi_loop_now(state->loop);
+    char text[MFI_EXIT_TEXT_MAX];
+    mfi_mutex_lock(&state->mutex);
+    mfi_restart_decision decision = mfi_restart_decide(
+        &state->restart, link->ready_ns != 0 ? now - link->ready_ns : 0, now, mfi_random_fast());
+    state->restarts += decision.again ? 1 : 0;
+    mfi_mutex_unlock(&state->mutex);
+    link->decision =
+        (mfi_process_event){.what = decision.again ? MFI_PROCESS_RESTART : MFI_PROCESS_GAVE_UP,
+                            .text = state->exit_text, /* only this thread writes it */
+                            .reason = decision.again ? reason : MFI_RESTART_NONE,
+                            .restart_in_ms = decision.wait_ns / MFI_NS_PER_MS,
+                            .restart_attempt = decision.row,
+                            .restarts_in_period = decision.in_period,
+                            .restarts_allowed = state->settings.restart.max_attempts};
+    link->wait_ns = decision.wait_ns;
+    if (!decision.again) {
+        long long seconds = state->settings.restart.period_ms / 1000;
+        (void)mfi_str_format(text, sizeof text, "was given up after %u restarts in %lld s: it %s",
+                             (unsigned)decision.in_period, seconds, why);
+        mfi_state_set_exit_text(state, text);
+        link->failure = link->failure != MF_OK ? link->failure : MF_ERR_WORKER_EXITED;
+    }
+    return decision.again;
+}
+
+/* Whether another start follows. Connect mode looks for its service for ever. */
+static bool decide(mfi_link *link, const char *why, mfi_restart_reason reason)
+{
+    const mfi_parent_settings *settings = &link->state->settings;
+    if (!link->ops->owns_process) {
+        link->wait_ns =
+            link->ready_ns != 0 ? 0 : mfi_deadline_after_ms(0, settings->discovery_poll_ms);
+        return true;
+    }
+    if (mfi_life_is_replacing(link->phase)) { /* it was asked for, and reported */
+        link->wait_ns = 0;
+        return true;
+    }
+    return settings->auto_restart && ask_policy(link, why, reason);
+}
+
+static void report_decision(mfi_link *link)
+{
+    if (link->decision.text != NULL) {
+        observe(link, &link->decision);
+        link->decision = (mfi_process_event){0};
+    }
+}
+
+/* From here on new calls wait, or are refused; those in flight end at once. */
+static uint32_t end_calls(mfi_link *link, bool again, mf_status status, mf_context *ret_oldest)
+{
+    mfi_state_set(link->state, again ? MF_PARENT_RESTARTING : MF_PARENT_FAILED);
+    return again && !link->state->settings.fail_fast
+               ? mfi_calls_fail_sent(link->calls, status, ret_oldest)
+               : mfi_calls_fail_all(link->calls, status, ret_oldest);
+}
+
+void mfi_link_fail_calls(mfi_link *link, mf_status status)
+{
+    if (status == MF_ERR_NOT_RUNNING) {
+        (void)mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED, NULL);
+    }
+    (void)mfi_calls_fail_all(link->calls, status, NULL);
+}
+
+static void close_over(mfi_link *link, bool again)
+{
+    mfi_link_step(link, again ? MFI_LIFE_ON_OVER_AGAIN : MFI_LIFE_ON_OVER_LAST);
+}
+
+mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reason)
+{
+    mfi_state *state = link->state;
+    mfi_loss loss = {0};
+    mfi_state_set_exit_text(state, why);
+    mfi_mutex_lock(&state->mutex);
+    (void)mfi_str_copy(state->last_exit_text, sizeof state->last_exit_text, why);
+    mfi_mutex_unlock(&state->mutex);
+    loss.again = decide(link, why, reason);
+    /* The peer may have answered before it went; what is queued is for its successor. */
+    atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
+    (void)mfi_driver_look(&link->calls->driver);
+    loss.calls = end_calls(link, loss.again, MF_ERR_WORKER_EXITED, &loss.oldest);
+    return loss;
+}
+
+void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
+{
+    const mfi_exit *ended = &link->state->last_exit;
+    mfi_circuit_trip(&link->state->circuit, MFI_RULE_EXIT,
+                     (double)(ended->signal != 0 ? ended->signal : ended->code), 0,
+                     MF_ERR_WORKER_EXITED, loss->oldest.correlation_id, loss->oldest.trace_id);
+    report_decision(link);
+    close_over(link, loss->again);
+}
+
+void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason)
+{
+    bool again = false;
+    link->failure = error->code;
+    mfi_state_set_exit_text(link->state, error->message);
+    if (link->was_ready) {
+        again = decide(link, error->message, reason);
+        report_decision(link);
+    } else {
+        observe(link, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
+    }
+    if (again) {
+        (void)mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED, NULL);
+        (void)end_calls(link, again, MF_ERR_NOT_RUNNING, NULL);
+    } else {
+        mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
+    }
+    close_over(link, again);
+}

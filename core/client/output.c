@@ -1,0 +1,24 @@
+/* What a worker printed, whichever way it came: through its pipes, or in messages. A file of its
+ * own, because both ways end here and neither depends on the other. */
+#include "core/client/output.h"
+
+#include <string.h>
+
+#include "core/observe/observe.h"
+
+void mfi_output_show(mfi_state *state, bool is_stderr, const char *text, size_t length)
+{
+    while (length > 0) {
+        const char *newline = memchr(text, '\n', length);
+        size_t line = newline != NULL ? (size_t)(newline - text) : length;
+        size_t used = newline != NULL ? line + 1 : line;
+        if (line > 0) {
+            mfi_observe_output_line(state->observed, is_stderr, text, line);
+            if (state->settings.on_output != NULL) {
+                state->settings.on_output(text, line, is_stderr, state->settings.user_data);
+            }
+        }
+        text += used;
+        length -= used;
+    }
+}

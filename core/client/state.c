@@ -1,0 +1,90 @@
+/* The state of a parent as its users see it, and why. A file of its own, since every part of a
+ * parent reads or sets it and none may depend on another for that. */
+#include "core/client/state.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/str.h"
+
+void mfi_state_init(mfi_state *state)
+{
+    mfi_mutex_init(&state->mutex);
+    atomic_init(&state->value, MF_PARENT_CREATED);
+    mfi_restart_init(&state->restart, &state->settings.restart);
+    state->last_exit = (mfi_exit){.code = -1};
+}
+
+void mfi_state_fini(mfi_state *state)
+{
+    mfi_mutex_fini(&state->mutex);
+}
+
+void mfi_state_set(mfi_state *state, mf_parent_state value)
+{
+    atomic_store_explicit(&state->value, value, memory_order_release);
+    mfi_futex_wake(&state->value, INT32_MAX);
+}
+
+mf_parent_state mfi_state_wait_while(mfi_state *state, mf_parent_state a, mf_parent_state b,
+                                     uint64_t deadline_ns)
+{
+    for (;;) {
+        mf_parent_state value = mfi_state_get(state);
+        if ((value != a && value != b) ||
+            (deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns)) {
+            return value;
+        }
+        mfi_futex_wait(&state->value, value, deadline_ns);
+    }
+}
+
+void mfi_state_set_exit_text(mfi_state *state, const char *text)
+{
+    mfi_mutex_lock(&state->mutex);
+    (void)mfi_str_copy(state->exit_text, sizeof state->exit_text, text);
+    mfi_mutex_unlock(&state->mutex);
+}
+
+void mfi_state_copy_exit_text(mfi_state *state, char *to)
+{
+    mfi_mutex_lock(&state->mutex);
+    (void)mfi_str_copy(to, MFI_EXIT_TEXT_MAX, state->exit_text);
+    mfi_mutex_unlock(&state->mutex);
+}
+
+mf_status mfi_state_not_running(mfi_state *state, mf_error *error)
+{
+    char reason[MFI_EXIT_TEXT_MAX];
+    const char *target = state->settings.target;
+    mf_parent_state value = mfi_state_get(state);
+    if (value == MF_PARENT_CREATED) {
+        return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: it was not started",
+                        target);
+    }
+    if (value == MF_PARENT_STOPPING || value == MF_PARENT_STOPPED) {
+        return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: it was stopped", target);
+    }
+    mfi_state_copy_exit_text(state, reason);
+    return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is %s: its worker %s", target,
+                    value == MF_PARENT_RESTARTING ? "restarting" : "not running",
+                    reason[0] != '\0' ? reason : "is not ready");
+}
+
+void mfi_state_finish_start(mfi_state *state, mf_status status, mf_parent_state value)
+{
+    mf_error error;
+    mfi_error_clear(&error);
+    mfi_mutex_lock(&state->mutex);
+    mf_start_fn done = state->start_done;
+    void *user_data = state->start_data;
+    state->start_done = NULL;
+    state->start_status = status;
+    if (status != MF_OK) {
+        (void)mfi_fail(&error, status, "%s", state->exit_text);
+    }
+    mfi_mutex_unlock(&state->mutex);
+    mfi_state_set(state, value);
+    if (done != NULL) {
+        done(status, status != MF_OK ? &error : NULL, user_data);
+    }
+}

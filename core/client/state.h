@@ -1,0 +1,77 @@
+/* What all parts of a parent share: its settings, its handles in the rooms below, the state that
+ * users see, and the texts that say why it is in that state. */
+#ifndef MFI_CLIENT_STATE_H
+#define MFI_CLIENT_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <multifrost/parent.h>
+
+#include "base/mutex.h"
+#include "core/client/options.h"
+#include "core/engine/loop.h"
+#include "core/observe/targets.h"
+#include "core/policy/circuit.h"
+#include "core/policy/restart.h"
+#include "core/process/spawn.h"
+#include "core/transport/transport.h"
+
+#define MFI_EXIT_TEXT_MAX 256
+
+typedef struct mfi_state {
+    mf_runtime *runtime;
+    mfi_loop *loop; /* the runtime's */
+    mfi_parent_settings settings;
+    mfi_target *observed;
+    mfi_circuit circuit;
+    _Atomic(uint32_t) value; /* mf_parent_state; release by the engine; futex of waiters */
+    _Atomic(int64_t) pid;    /* of the peer; 0: there is none */
+
+    mfi_mutex mutex;
+    char endpoint[MFI_ENDPOINT_MAX];        /* guarded by mutex, as is all below */
+    char exit_text[MFI_EXIT_TEXT_MAX];      /* why it does not run */
+    mf_status start_status;                 /* of the last start that ended */
+    mf_start_fn start_done;                 /* called once, at the end of the first start */
+    void *start_data;                       /* for start_done */
+    mfi_exit last_exit;                     /* of the last process that ended */
+    char last_exit_text[MFI_EXIT_TEXT_MAX]; /* the same in words; also of a service that was lost */
+    mfi_restart restart;
+    uint64_t restarts;      /* ever */
+    uint64_t restart_at_ns; /* of the next start; 0: none is waited for */
+} mfi_state;
+
+/* settings and runtime are set already. */
+void mfi_state_init(mfi_state *state);
+void mfi_state_fini(mfi_state *state);
+
+static inline mf_parent_state mfi_state_get(const mfi_state *state)
+{
+    return (mf_parent_state)atomic_load_explicit(&state->value, memory_order_acquire);
+}
+void mfi_state_set(mfi_state *state, mf_parent_state value);
+/* Waits until the state is neither a nor b, or the deadline has passed; gives the state. */
+mf_parent_state mfi_state_wait_while(mfi_state *state, mf_parent_state a, mf_parent_state b,
+                                     uint64_t deadline_ns);
+/* MF_ERR_NOT_RUNNING with the reason. */
+mf_status mfi_state_not_running(mfi_state *state, mf_error *error);
+void mfi_state_set_exit_text(mfi_state *state, const char *text);
+/* Copies the exit text; to has MFI_EXIT_TEXT_MAX bytes. */
+void mfi_state_copy_exit_text(mfi_state *state, char *to);
+/* The new state, and the outcome of the start for the threads that wait for it. The user's callback
+ * runs last, so that it sees what has become of the parent. */
+void mfi_state_finish_start(mfi_state *state, mf_status status, mf_parent_state value);
+
+/* What its circuit is called: the target, or the worker where several share a target. */
+static inline const char *mfi_state_circuit_name(const mfi_state *state)
+{
+    return state->settings.is_member ? state->settings.worker : state->settings.target;
+}
+/* Connect mode, else spawn mode. */
+static inline bool mfi_state_connects(const mfi_state *state)
+{
+    return state->settings.service_id != NULL;
+}
+
+#endif
