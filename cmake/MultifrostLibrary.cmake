@@ -1,5 +1,5 @@
 # libmultifrost, shared and static, out of the rooms' objects.
-set(MF_ROOMS base metrics logging wire core http)
+set(MF_ROOMS base metrics logging wire core server http)
 set(MF_OBJECTS "")
 foreach(room IN LISTS MF_ROOMS)
     list(APPEND MF_OBJECTS $<TARGET_OBJECTS:mf_${room}>)
@@ -26,7 +26,7 @@ add_library(multifrost::multifrost ALIAS multifrost)
 add_library(multifrost::multifrost_static ALIAS multifrost_static)
 
 # Every public header has to compile alone.
-set(MF_HEADER_FOLDERS base metrics logging core http)
+set(MF_HEADER_FOLDERS base metrics logging core core/server http)
 set(MF_PUBLIC_HEADERS "${CMAKE_BINARY_DIR}/include/multifrost/version.h")
 set(MF_HEADER_BASES "${CMAKE_BINARY_DIR}/include")
 foreach(folder IN LISTS MF_HEADER_FOLDERS)

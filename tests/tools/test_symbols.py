@@ -18,7 +18,9 @@ def symbols(*arguments):
 class SymbolsTest(unittest.TestCase):
     def test_exports_equal_declarations(self):
         declared = set()
-        for path in glob.glob(f"{SOURCE}/*/include/multifrost/*.h"):
+        paths = (glob.glob(f"{SOURCE}/*/include/multifrost/*.h") +
+                 glob.glob(f"{SOURCE}/core/*/include/multifrost/*.h"))
+        for path in paths:
             with open(path, encoding="utf-8") as file:
                 text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.DOTALL)
             text = re.sub(r"^#(?:.*\\\n)*.*$", "", text, flags=re.MULTILINE)

@@ -4,7 +4,7 @@
 #include "base/cache.h"
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 
 #define BURST_MESSAGES 64
 #define BURST_BYTES ((size_t)256 * 1024)

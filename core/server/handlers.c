@@ -1,7 +1,7 @@
 /* The threads that run handlers, where there are several. The run thread drives the socket all the
  * time and hands calls over; answers come back through the driver's queue, as everybody's do. */
 #include "base/error.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 
 /* Waits for a call; NULL when the pool ends. */
 static mfi_call_in *next_call(mf_child *child)

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "core/wire/limits.h"
 
 #define PAIRS_MAX 16

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "core/engine/parent.h"
 #include "core/process/descriptors.h"
 

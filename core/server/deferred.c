@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "core/engine/parent.h"
 
 struct mf_deferred {

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/build_info.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 
 #define STATS_MAX 40 /* functions with series of their own, and those that share one */
 

@@ -6,7 +6,7 @@
 
 #include <multifrost/metrics.h>
 
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "mf_test.h"
 
 #define NAMES_MAX 1024

@@ -1,5 +1,5 @@
 /* mf_child: registration of functions, health, creation. */
-#include "core/engine/child.h"
+#include "core/server/child.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/id.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "core/engine/parent.h"
 
 #define READ_BYTES 16384

@@ -17,8 +17,8 @@
  * nobody drives; when it has run longer than a tick of 1 ms, the engine thread takes the socket
  * over (driver.c): it answers heartbeats and queues calls. With several, the run thread only drives
  * and hands calls over. */
-#ifndef MFI_ENGINE_CHILD_H
-#define MFI_ENGINE_CHILD_H
+#ifndef MFI_SERVER_CHILD_H
+#define MFI_SERVER_CHILD_H
 
 #include <stdarg.h>
 #include <stdatomic.h>

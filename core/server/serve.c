@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "core/engine/deadline.h"
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 
 #define NOBODY UINT32_MAX
 

@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "core/build_info.h"
 #include "core/discovery/registry_file.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 #include "core/engine/parent_options.h"
 #include "core/wire/limits.h"
 

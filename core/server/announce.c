@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
+#include "core/server/child.h"
 
 mf_status mfi_service_create(mf_child *child, const mf_child_options *from, mf_error *error)
 {
