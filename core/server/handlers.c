@@ -1,103 +1,148 @@
-/* The threads that run handlers, where there are several. The run thread drives the socket all the
- * time and hands calls over; answers come back through the driver's queue, as everybody's do. */
-#include "base/error.h"
-#include "core/server/child.h"
+/* The threads that run handlers, where there are several.
+ *
+ * The run thread drives the socket all the time and hands calls over, so that a handler that takes
+ * long holds up neither heartbeats nor other calls. Answers come back through the driver's queue,
+ * as all messages do. */
+#include "core/server/handlers.h"
 
-/* Waits for a call; NULL when the pool ends. */
-static mfi_call_in *next_call(mf_child *child)
+#include <stdlib.h>
+
+#include "base/error.h"
+
+/* ---- Life ---- */
+
+mf_status mfi_handlers_init(mfi_handlers *handlers, uint32_t count, const mfi_serving *serving,
+                            mfi_child_state *state, mf_error *error)
 {
-    mfi_handler_pool *pool = &child->pool;
-    mfi_mutex_lock(&pool->mutex);
-    mfi_call_in *call = NULL;
-    while ((call = mfi_call_list_pop(&pool->calls)) == NULL && !pool->ending) {
-        pool->idle++;
-        mfi_cond_wait(&pool->cond, &pool->mutex);
-        pool->idle--;
+    mfi_handler_thread *threads = calloc(count, sizeof *threads);
+    if (threads == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
-    mfi_mutex_unlock(&pool->mutex);
+    for (uint32_t i = 0; i < count; i++) {
+        mfi_handler_thread *thread = &threads[i];
+        thread->serving = serving;
+        thread->handlers = handlers;
+        mfi_tree_init(&thread->trees.args);
+        mfi_tree_init(&thread->trees.metadata);
+        thread->trees.args.limits = &serving->channel->limits;
+        thread->trees.metadata.limits = &serving->channel->limits;
+    }
+    handlers->serving = serving;
+    handlers->state = state;
+    handlers->threads = threads;
+    handlers->count = count;
+    mfi_mutex_init(&handlers->mutex);
+    mfi_cond_init(&handlers->cond);
+    state->threads = threads;
+    state->thread_count = count;
+    return MF_OK;
+}
+
+void mfi_handlers_fini(mfi_handlers *handlers)
+{
+    if (handlers->threads == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < handlers->count; i++) {
+        mfi_tree_fini(&handlers->threads[i].trees.args);
+        mfi_tree_fini(&handlers->threads[i].trees.metadata);
+    }
+    mfi_cond_fini(&handlers->cond);
+    mfi_mutex_fini(&handlers->mutex);
+    free(handlers->threads);
+}
+
+/* ---- Handler threads ---- */
+
+/* Waits for a call; NULL when the threads are to end. */
+static mfi_call_in *next_call(mfi_handlers *handlers)
+{
+    mfi_mutex_lock(&handlers->mutex);
+    mfi_call_in *call = NULL;
+    while ((call = mfi_call_in_pop(&handlers->calls)) == NULL && !handlers->ending) {
+        handlers->idle++;
+        mfi_cond_wait(&handlers->cond, &handlers->mutex);
+        handlers->idle--;
+    }
+    mfi_mutex_unlock(&handlers->mutex);
     return call;
 }
 
 static void *run(void *argument)
 {
-    mfi_server *server = argument;
-    mf_child *child = server->child;
-    for (mfi_call_in *call = NULL; (call = next_call(child)) != NULL;) {
-        mfi_child_unqueue(child, call);
-        mfi_child_serve(server, call);
-        (void)mfi_driver_kick(&child->driver);
+    mfi_handler_thread *thread = argument;
+    mfi_handlers *handlers = thread->handlers;
+    mfi_driver *driver = &handlers->serving->channel->driver;
+    for (mfi_call_in *call = NULL; (call = next_call(handlers)) != NULL;) {
+        mfi_child_state_unqueue(handlers->state, call->message.size);
+        mfi_serve_call(thread, call);
+        (void)mfi_driver_kick(driver);
     }
-    (void)atomic_fetch_sub_explicit(&child->pool.living, 1, memory_order_release);
-    (void)mfi_driver_kick(&child->driver);
+    (void)atomic_fetch_sub_explicit(&handlers->living, 1, memory_order_release);
+    (void)mfi_driver_kick(driver);
     return NULL;
 }
 
-mf_status mfi_pool_start(mf_child *child, mf_error *error)
+/* ---- The run thread ---- */
+
+mf_status mfi_handlers_start(mfi_handlers *handlers, mf_error *error)
 {
-    mfi_handler_pool *pool = &child->pool;
-    for (uint32_t i = 0; child->server_count > 1 && i < child->server_count; i++) {
-        mfi_server *server = &child->servers[i];
-        (void)atomic_fetch_add_explicit(&pool->living, 1, memory_order_relaxed);
-        int failed = mfi_thread_start(&server->thread, "mf-handler", run, server);
+    for (uint32_t i = 0; handlers->count > 1 && i < handlers->count; i++) {
+        mfi_handler_thread *thread = &handlers->threads[i];
+        (void)atomic_fetch_add_explicit(&handlers->living, 1, memory_order_relaxed);
+        int failed = mfi_thread_start(&thread->thread, "mf-handler", run, thread);
         if (failed != 0) {
-            (void)atomic_fetch_sub_explicit(&pool->living, 1, memory_order_relaxed);
+            (void)atomic_fetch_sub_explicit(&handlers->living, 1, memory_order_relaxed);
             return mfi_fail_errno(error, MF_ERR_SYSTEM, failed, "cannot start handler thread %u",
                                   (unsigned)i);
         }
-        pool->started++;
+        handlers->started++;
     }
     return MF_OK;
 }
 
-void mfi_pool_submit(mf_child *child)
+void mfi_handlers_submit(mfi_handlers *handlers, mfi_chain *calls)
 {
-    mfi_handler_pool *pool = &child->pool;
-    mfi_call_list *from = &child->calls;
-    if (from->first == NULL) {
+    if (calls->first == NULL) {
         return;
     }
-    bool several = from->first != from->last;
-    mfi_mutex_lock(&pool->mutex);
-    if (pool->calls.last != NULL) {
-        pool->calls.last->next = from->first;
-    } else {
-        pool->calls.first = from->first;
-    }
-    pool->calls.last = from->last;
-    bool idle = pool->idle != 0;
-    mfi_mutex_unlock(&pool->mutex);
-    *from = (mfi_call_list){0};
+    bool several = calls->first->next != NULL;
+    mfi_mutex_lock(&handlers->mutex);
+    mfi_chain_prepend(calls, &handlers->calls); /* those that wait already are first */
+    handlers->calls = *calls;
+    bool idle = handlers->idle != 0;
+    mfi_mutex_unlock(&handlers->mutex);
+    calls->first = NULL;
     if (idle && several) {
-        mfi_cond_broadcast(&pool->cond);
+        mfi_cond_broadcast(&handlers->cond);
     } else if (idle) {
-        mfi_cond_signal(&pool->cond);
+        mfi_cond_signal(&handlers->cond);
     }
 }
 
-void mfi_pool_end(mf_child *child)
+void mfi_handlers_end(mfi_handlers *handlers)
 {
-    mfi_handler_pool *pool = &child->pool;
-    mfi_mutex_lock(&pool->mutex);
-    mfi_call_list calls = pool->calls;
-    pool->calls = (mfi_call_list){0};
-    pool->ending = true;
-    mfi_mutex_unlock(&pool->mutex);
-    mfi_cond_broadcast(&pool->cond);
-    for (mfi_call_in *call = NULL; (call = mfi_call_list_pop(&calls)) != NULL;) {
-        mfi_child_unqueue(child, call);
-        mfi_child_cancel(child, call);
+    mfi_mutex_lock(&handlers->mutex);
+    mfi_chain calls = handlers->calls;
+    handlers->calls.first = NULL;
+    handlers->ending = true;
+    mfi_mutex_unlock(&handlers->mutex);
+    mfi_cond_broadcast(&handlers->cond);
+    for (mfi_call_in *call = NULL; (call = mfi_call_in_pop(&calls)) != NULL;) {
+        mfi_child_state_unqueue(handlers->state, call->message.size);
+        mfi_serve_cancel(handlers->serving, call);
     }
 }
 
-bool mfi_pool_ended(const mf_child *child)
+bool mfi_handlers_ended(const mfi_handlers *handlers)
 {
-    return atomic_load_explicit(&child->pool.living, memory_order_acquire) == 0;
+    return atomic_load_explicit(&handlers->living, memory_order_acquire) == 0;
 }
 
-void mfi_pool_join(mf_child *child)
+void mfi_handlers_join(mfi_handlers *handlers)
 {
-    for (uint32_t i = 0; i < child->pool.started; i++) {
-        (void)pthread_join(child->servers[i].thread, NULL);
+    for (uint32_t i = 0; i < handlers->started; i++) {
+        (void)pthread_join(handlers->threads[i].thread, NULL);
     }
-    child->pool.started = 0;
+    handlers->started = 0;
 }

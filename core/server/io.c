@@ -1,101 +1,33 @@
-#include <stdlib.h>
+/* What the thread that holds the driver's role does on the worker's side: it sends what is queued,
+ * receives what has come, answers heartbeats at once, and lets calls wait for a handler.
+ *
+ * Receiving and sending are one burst, because the run thread, the engine thread and, while a
+ * handler runs long, either of them in turn drive the same socket. Nothing here waits. */
+#include "core/server/io.h"
+
 #include <string.h>
 
-#include "base/cache.h"
 #include "base/error.h"
 #include "base/str.h"
-#include "core/server/child.h"
+#include "core/server/reply.h"
 
+#define TAKE_OVER_NS MFI_NS_PER_MS
 #define BURST_MESSAGES 64
 #define BURST_BYTES ((size_t)256 * 1024)
-#define KEPT_BUFFER_BYTES ((size_t)4096)
 #define STALL_LOOK_NS (20 * MFI_NS_PER_MS)
-
-/* ---- Messages ---- */
-
-static void empty_out(void *object)
-{
-    mfi_buf_fini(&((mfi_out *)object)->buf);
-}
-
-static mfi_cache outs = MFI_CACHE_INIT(mfi_out, empty_out);
-static mfi_cache calls = MFI_CACHE_INIT(mfi_call_in, NULL);
-
-mfi_out *mfi_out_make(const mf_child *child, mfi_traffic traffic, const mfi_route *route)
-{
-    mfi_out *out = mfi_cache_get(&outs);
-    if (out != NULL) {
-        out->traffic = traffic;
-        out->route.size = 0;
-        if (route != NULL) {
-            out->route.size = route->size;
-            memcpy(out->route.bytes, route->bytes, route->size);
-        }
-        mfi_buf_reuse(&out->buf, KEPT_BUFFER_BYTES, child->max_message_bytes);
-    }
-    return out;
-}
-
-void mfi_out_free(mfi_out *out)
-{
-    if (out != NULL) {
-        mfi_buf_reuse(&out->buf, KEPT_BUFFER_BYTES, 0);
-        mfi_cache_put(&outs, out);
-    }
-}
-
-void mfi_child_push(mf_child *child, mfi_out *out)
-{
-    if (out->traffic == MFI_TRAFFIC_OUTPUT) {
-        atomic_fetch_add_explicit(&child->outputs_waiting, 1, memory_order_relaxed);
-    }
-    mfi_mpsc_push(&child->driver.queue, &out->node);
-}
-
-mfi_call_in *mfi_child_make_spare(void)
-{
-    return mfi_cache_get(&calls);
-}
-
-void mfi_call_in_free(mfi_call_in *call)
-{
-    if (call != NULL) {
-        mfi_message_release(&call->message);
-        mfi_cache_put(&calls, call);
-    }
-}
-
-void mfi_child_dropped(mf_child *child, const char *reason, const char *text, size_t bytes)
-{
-    mfi_observe_transport_event(child->runtime->observer, child->observed,
-                                &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED,
-                                                       .type = "other",
-                                                       .reason = reason,
-                                                       .text = text,
-                                                       .bytes = bytes});
-}
 
 /* ---- Out ---- */
 
-static mfi_out *next_out(mf_child *child)
-{
-    mfi_out *out = (mfi_out *)(void *)mfi_mpsc_pop(&child->driver.queue);
-    if (out != NULL && out->traffic == MFI_TRAFFIC_OUTPUT) {
-        atomic_fetch_sub_explicit(&child->outputs_waiting, 1, memory_order_relaxed);
-    }
-    return out;
-}
-
 /* False if there is more. */
-static bool send_queued(mf_child *child)
+static bool send_queued(mfi_server_io *io)
 {
-    mfi_peers_retry(child);
+    mfi_peers_retry(&io->peers);
     for (int i = 0; i < BURST_MESSAGES; i++) {
-        mfi_out *out = next_out(child);
+        mfi_out *out = mfi_channel_pop(&io->channel);
         if (out == NULL) {
-            return mfi_mpsc_empty(&child->driver.queue);
+            return mfi_mpsc_empty(&io->channel.driver.queue);
         }
-        mfi_peers_send(child, out);
+        mfi_peers_send(&io->peers, out);
     }
     return false;
 }
@@ -108,27 +40,28 @@ static bool text_equals(mfi_text text, const char *word)
            memcmp(text.data, word, text.size) == 0;
 }
 
-static void answer_heartbeat(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
+static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
+                             const mfi_envelope *envelope)
 {
     mfi_metadata metadata;
     uint64_t since = 0;
     mfi_metadata_read(envelope->metadata, &metadata);
-    (void)mfi_child_busy(child, &since);
+    (void)mfi_child_state_busy(io->state, &since);
     mfi_heartbeat_answer answer = {
         .id = envelope->id,
         .args = envelope->args,
         .hb_timestamp = metadata.hb_timestamp,
         .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
-        .queue_length = atomic_load_explicit(&child->queued, memory_order_relaxed)};
-    mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_HEARTBEAT, route);
+        .queue_length = atomic_load_explicit(&io->state->queued, memory_order_relaxed)};
+    mfi_out *out = mfi_out_make(&io->channel, MFI_TRAFFIC_HEARTBEAT, route);
     if (out != NULL && envelope->id.data != NULL && envelope->id.size <= MFI_ID_MAX_BYTES &&
         mfi_encode_heartbeat_answer(&out->buf, &answer, mfi_wall_seconds(mfi_monotonic_ns()),
                                     NULL) == MF_OK) {
-        mfi_child_push(child, out);
+        mfi_channel_push(&io->channel, out);
         return;
     }
     mfi_out_free(out);
-    mfi_child_dropped(child, "decode_error", "a heartbeat that cannot be answered", 0);
+    mfi_channel_dropped(&io->channel, "decode_error", "a heartbeat that cannot be answered", 0);
 }
 
 static bool can_answer(const mfi_envelope *envelope)
@@ -137,124 +70,91 @@ static bool can_answer(const mfi_envelope *envelope)
 }
 
 /* A call that does not even get to wait: the caller is told at once. */
-static void answer_at_once(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
+static void answer_at_once(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
                            const char *text)
 {
     mfi_reply_times times = {.timestamp_received = mfi_wall_seconds(mfi_monotonic_ns())};
-    mfi_out *out = mfi_out_make(child, MFI_TRAFFIC_ERROR, route);
+    mfi_out *out = mfi_out_make(&io->channel, MFI_TRAFFIC_ERROR, route);
     if (out != NULL &&
-        mfi_child_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
+        mfi_reply_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
                                times.timestamp_received, &times)) {
-        mfi_child_push(child, out);
+        mfi_channel_push(&io->channel, out);
     } else {
         mfi_out_free(out);
     }
 }
 
-static void refuse_call(mf_child *child, const mfi_route *route, const mfi_envelope *envelope)
+static void refuse_call(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope)
 {
-    mfi_observe_transport_event(child->runtime->observer, child->observed,
+    mfi_observe_transport_event(io->channel.observer, io->channel.observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
-    answer_at_once(child, route, envelope, "ServerOverloaded: too many calls are waiting");
+    answer_at_once(io, route, envelope, "ServerOverloaded: too many calls are waiting");
 }
 
 /* Role held: nobody else adds. A single call always fits, as max_message_bytes is no more. */
-static bool has_room(const mf_child *child, const mfi_call_in *call)
+static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
 {
-    uint64_t waiting = (uint64_t)atomic_load_explicit(&child->queued, memory_order_relaxed) +
-                       atomic_load_explicit(&child->deferred, memory_order_relaxed);
-    return waiting < child->max_queued &&
+    uint64_t waiting = (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) +
+                       atomic_load_explicit(&io->state->deferred, memory_order_relaxed);
+    return waiting < io->max_queued &&
            call->message.size <=
-               child->max_queued_bytes -
-                   atomic_load_explicit(&child->queued_bytes, memory_order_relaxed);
+               io->max_queued_bytes -
+                   atomic_load_explicit(&io->state->queued_bytes, memory_order_relaxed);
 }
 
 /* Keeps it, and leaves another one for the next message. */
-static void queue_call(mf_child *child, mfi_call_in *call)
+static void queue_call(mfi_server_io *io, mfi_call_in *call)
 {
     const mfi_envelope *envelope = &call->envelope;
     if (!can_answer(envelope)) {
-        mfi_child_dropped(child, "decode_error", "a call without an id that can be answered",
-                          call->message.size);
+        mfi_channel_dropped(&io->channel, "decode_error",
+                            "a call without an id that can be answered", call->message.size);
         return;
     }
-    mfi_call_in *spare = has_room(child, call) ? mfi_child_make_spare() : NULL;
+    mfi_call_in *spare = has_room(io, call) ? mfi_call_in_make() : NULL;
     if (spare == NULL) {
-        refuse_call(child, &call->route, envelope);
+        refuse_call(io, &call->route, envelope);
         return;
     }
-    child->spare = spare;
-    call->next = NULL;
-    call->handler = mfi_child_find(child, envelope->function.data, envelope->function.size);
+    io->spare = spare;
+    call->handler =
+        mfi_functions_find(io->functions, envelope->function.data, envelope->function.size);
     call->received_ns = mfi_monotonic_ns();
-    if (child->calls.last != NULL) {
-        child->calls.last->next = call;
-    } else {
-        child->calls.first = call;
-    }
-    child->calls.last = call;
-    atomic_fetch_add_explicit(&child->queued, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&child->queued_bytes, call->message.size, memory_order_relaxed);
+    mfi_chain_push_back(&io->calls, &call->node);
+    mfi_child_state_queue(io->state, call->message.size);
 }
 
-mfi_call_in *mfi_call_list_pop(mfi_call_list *list)
+static mfi_call_in *next_call(mfi_server_io *io)
 {
-    mfi_call_in *call = list->first;
+    mfi_call_in *call = mfi_call_in_pop(&io->calls);
     if (call != NULL) {
-        list->first = call->next;
-        list->last = list->first != NULL ? list->last : NULL;
+        mfi_child_state_unqueue(io->state, call->message.size);
     }
     return call;
 }
 
-static mfi_call_in *next_call(mf_child *child)
-{
-    mfi_call_in *call = mfi_call_list_pop(&child->calls);
-    if (call != NULL) {
-        mfi_child_unqueue(child, call);
-    }
-    return call;
-}
-
-mfi_call_list mfi_child_take_calls(mf_child *child)
-{
-    mfi_call_list taken = child->calls;
-    child->calls = (mfi_call_list){0};
-    return taken;
-}
-
-void mfi_child_return_calls(mf_child *child, mfi_call_list *taken)
-{
-    if (taken->first != NULL) {
-        taken->last->next = child->calls.first;
-        child->calls.last = child->calls.first != NULL ? child->calls.last : taken->last;
-        child->calls.first = taken->first;
-        *taken = (mfi_call_list){0};
-    }
-}
-
-static bool is_for_another(const mf_child *child, const mfi_envelope *envelope)
+static bool is_for_another(const mfi_server_io *io, const mfi_envelope *envelope)
 {
     return envelope->namespace_present &&
-           !text_equals(envelope->namespace_name, child->namespace_name);
+           !text_equals(envelope->namespace_name, io->serving->namespace_name);
 }
 
 /* A message that breaks a limit or is malformed inside: if it is a call that says who it is, its
  * caller need not wait for a timeout. */
-static void reject(mf_child *child, const mfi_route *route, const mfi_envelope *envelope,
+static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
                    mfi_reject why, const char *text, size_t size)
 {
     char answer[MF_ERROR_MESSAGE_MAX + 16];
-    mfi_child_dropped(child, mfi_reject_word(why), text, size);
+    mfi_channel_dropped(&io->channel, mfi_reject_word(why), text, size);
     if ((why == MFI_REJECT_DECODE_ERROR || why == MFI_REJECT_OVERSIZE) &&
         envelope->type == MFI_MESSAGE_CALL && can_answer(envelope) &&
-        !is_for_another(child, envelope)) {
+        !is_for_another(io, envelope)) {
         (void)mfi_str_format(answer, sizeof answer, "ValueError: %s", text);
-        answer_at_once(child, route, envelope, answer);
+        answer_at_once(io, route, envelope, answer);
     }
 }
 
-static void take_message(mf_child *child, mfi_call_in *in)
+static void take_message(mfi_server_io *io, mfi_call_in *in)
 {
     static const mfi_traffic traffics[] = {
         MFI_TRAFFIC_OTHER,  MFI_TRAFFIC_CALL,      MFI_TRAFFIC_RESPONSE,
@@ -266,54 +166,55 @@ static void take_message(mf_child *child, mfi_call_in *in)
     mfi_reject why = MFI_REJECT_NONE;
     mf_error error;
     mfi_error_clear(&error);
-    if (message->size > child->max_message_bytes) {
-        mfi_child_dropped(child, "oversize", "a message is larger than max_message_bytes",
-                          message->size);
+    if (message->size > io->channel.max_message_bytes) {
+        mfi_channel_dropped(&io->channel, "oversize", "a message is larger than max_message_bytes",
+                            message->size);
         return;
     }
-    if (mfi_envelope_decode(message->data, message->size, &child->limits, envelope, &why, &error) !=
-        MF_OK) {
-        reject(child, route, envelope, why, error.message, message->size);
+    if (mfi_envelope_decode(message->data, message->size, &io->channel.limits, envelope, &why,
+                            &error) != MF_OK) {
+        reject(io, route, envelope, why, error.message, message->size);
         return;
     }
-    mfi_observe_traffic(child->observed, false, traffics[envelope->type], message->size);
-    if (is_for_another(child, envelope)) {
+    mfi_observe_traffic(io->channel.observed, false, traffics[envelope->type], message->size);
+    if (is_for_another(io, envelope)) {
         return; /* for another child; the protocol answers nothing */
     }
-    mfi_peers_heard(child, route);
+    mfi_peers_heard(&io->peers, route);
     if (envelope->type == MFI_MESSAGE_CALL) {
-        queue_call(child, in);
+        queue_call(io, in);
     } else if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
-        answer_heartbeat(child, route, envelope);
+        answer_heartbeat(io, route, envelope);
     } else if (envelope->type == MFI_MESSAGE_SHUTDOWN) {
-        mf_child_stop(child);
+        mfi_child_state_stop(io->state);
     }
 }
 
 /* True when the wire had nothing more. To find that out takes a system call, which a caller that
  * waits for each answer before it calls again need not wait for: where messages come one by one, a
  * call is run first. */
-static bool receive_all(mf_child *child)
+static bool receive_all(mfi_server_io *io)
 {
     size_t bytes = 0;
+    mfi_transport *transport = io->channel.transport;
     for (int i = 0; i < BURST_MESSAGES && bytes < BURST_BYTES; i++) {
-        mfi_call_in *in = child->spare;
-        mfi_io io = child->transport->ops->receive(child->transport, &in->route, &in->message);
-        if (io == MFI_IO_MALFORMED) {
-            mfi_child_dropped(child, "decode_error", "a message with too few frames", 0);
+        mfi_call_in *in = io->spare;
+        mfi_io got = transport->ops->receive(transport, &in->route, &in->message);
+        if (got == MFI_IO_MALFORMED) {
+            mfi_channel_dropped(&io->channel, "decode_error", "a message with too few frames", 0);
             continue;
         }
-        if (io != MFI_IO_DONE) {
-            child->one_by_one = child->received_in_row <= 1;
-            child->received_in_row = 0;
+        if (got != MFI_IO_DONE) {
+            io->one_by_one = io->received_in_row <= 1;
+            io->received_in_row = 0;
             return true;
         }
         bytes += in->message.size;
-        take_message(child, in);
-        mfi_message_release(&child->spare->message);
-        child->one_by_one = child->one_by_one && child->received_in_row == 0;
-        child->received_in_row++;
-        if (child->one_by_one && child->calls.first != NULL) {
+        take_message(io, in);
+        mfi_message_release(&io->spare->message);
+        io->one_by_one = io->one_by_one && io->received_in_row == 0;
+        io->received_in_row++;
+        if (io->one_by_one && io->calls.first != NULL) {
             return false;
         }
     }
@@ -322,81 +223,129 @@ static bool receive_all(mf_child *child)
 
 static bool has_more(void *self)
 {
-    return !mfi_mpsc_empty(&((const mf_child *)self)->driver.queue);
+    return !mfi_mpsc_empty(&((const mfi_server_io *)self)->channel.driver.queue);
 }
 
 /* Nobody begins them any more, nor those that the run thread has taken behind a long handler. */
-static void cancel_queued(mf_child *child)
+static void cancel_queued(mfi_server_io *io)
 {
-    mfi_call_in *taken = atomic_exchange_explicit(&child->taken, NULL, memory_order_acq_rel);
-    while (taken != NULL) {
-        mfi_call_in *call = taken;
-        taken = call->next;
-        mfi_child_unqueue(child, call);
-        mfi_child_cancel(child, call);
+    mfi_chain taken = {.first = atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel)};
+    for (mfi_call_in *call = NULL; (call = mfi_call_in_pop(&taken)) != NULL;) {
+        mfi_child_state_unqueue(io->state, call->message.size);
+        mfi_serve_cancel(io->serving, call);
     }
-    for (mfi_call_in *call = NULL; (call = next_call(child)) != NULL;) {
-        mfi_child_cancel(child, call);
+    for (mfi_call_in *call = NULL; (call = next_call(io)) != NULL;) {
+        mfi_serve_cancel(io->serving, call);
     }
 }
 
-bool mfi_child_burst(mf_child *child)
+bool mfi_server_io_burst(mfi_server_io *io)
 {
     for (;;) {
-        bool sent = send_queued(child);
-        bool received = receive_all(child);
-        if (atomic_load_explicit(&child->stopping, memory_order_acquire)) {
-            cancel_queued(child);
+        bool sent = send_queued(io);
+        bool received = receive_all(io);
+        if (atomic_load_explicit(&io->state->stopping, memory_order_acquire)) {
+            cancel_queued(io);
         }
         if (!received || !sent) {
             return false;
         }
-        if (!has_more(child)) {
-            if (child->peers.stalled != 0) {
-                (void)mfi_loop_post(child->runtime->loop, &child->stall_task);
+        if (!has_more(io)) {
+            if (io->peers.stalled != 0) {
+                (void)mfi_loop_post(io->channel.loop, &io->stall_task);
             }
             return true;
         }
     }
 }
 
-/* Receiving may consume the signal that room was made for a stalled message, and a ROUTER does not
- * say which of its peers takes something: so it is tried again from time to time. */
-void mfi_child_on_stall(mfi_task *task)
+bool mfi_server_io_has_unsent(const mfi_server_io *io, bool with_early)
 {
-    mf_child *child = MFI_CONTAINER(task, mf_child, stall_task);
-    mfi_loop *loop = child->runtime->loop;
-    if (child->transport != NULL && !mfi_timer_is_set(&child->stall_timer)) {
-        (void)mfi_timer_set(loop, &child->stall_timer, mfi_loop_now(loop) + STALL_LOOK_NS);
-    }
-}
-
-void mfi_child_on_stall_timer(mfi_timer *timer)
-{
-    (void)mfi_driver_kick(&MFI_CONTAINER(timer, mf_child, stall_timer)->driver);
+    return io->peers.stalled != 0 || !mfi_mpsc_empty(&io->channel.driver.queue) ||
+           (with_early && io->peers.early.count != 0);
 }
 
 static bool burst(void *self, const mfi_waiter *until)
 {
     (void)until;
-    return mfi_child_burst(self);
+    return mfi_server_io_burst(self);
 }
 
 static bool needs_watch(void *self)
 {
-    return ((const mf_child *)self)->peers.stalled != 0;
+    return ((const mfi_server_io *)self)->peers.stalled != 0;
 }
 
-const mfi_driver_ops mfi_child_driver_ops = {
+static const mfi_driver_ops driver_ops = {
     .burst = burst, .needs_watch = needs_watch, .has_more = has_more};
 
-void mfi_child_drop_all(mf_child *child)
+/* ---- Peers that take nothing: engine thread ---- */
+
+/* Receiving may consume the signal that room was made for a stalled message, and a ROUTER does not
+ * say which of its peers takes something: so it is tried again from time to time. */
+static void on_stall(mfi_task *task)
 {
-    for (mfi_out *out = NULL; (out = next_out(child)) != NULL;) {
+    mfi_server_io *io = MFI_CONTAINER(task, mfi_server_io, stall_task);
+    mfi_loop *loop = io->channel.loop;
+    if (io->channel.transport != NULL && !mfi_timer_is_set(&io->stall_timer)) {
+        (void)mfi_timer_set(loop, &io->stall_timer, mfi_loop_now(loop) + STALL_LOOK_NS);
+    }
+}
+
+static void on_stall_timer(mfi_timer *timer)
+{
+    (void)mfi_driver_kick(&MFI_CONTAINER(timer, mfi_server_io, stall_timer)->channel.driver);
+}
+
+void mfi_server_io_cancel_timers(mfi_server_io *io)
+{
+    mfi_timer_cancel(io->channel.loop, &io->stall_timer);
+}
+
+/* ---- Life ---- */
+
+mf_status mfi_server_io_init(mfi_server_io *io, const mfi_server_io_options *options,
+                             mf_error *error)
+{
+    mf_runtime *runtime = options->runtime;
+    io->channel.loop = runtime->loop;
+    io->channel.observer = runtime->observer;
+    io->channel.limits = options->limits;
+    io->channel.max_message_bytes = options->max_message_bytes;
+    io->state = options->state;
+    io->functions = options->functions;
+    io->serving = options->serving;
+    io->max_queued = options->max_queued;
+    io->max_queued_bytes = options->max_queued_bytes;
+    mfi_peers_init(&io->peers, &io->channel, options->max_queued_bytes);
+    mfi_task_init(&io->stall_task, on_stall);
+    mfi_timer_init(&io->stall_timer, on_stall_timer);
+    mf_status status =
+        mfi_driver_init(&io->channel.driver, runtime->loop, &driver_ops, io, TAKE_OVER_NS, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    io->has_driver = true;
+    io->spare = mfi_call_in_make();
+    return io->spare != NULL ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
+}
+
+void mfi_server_io_drop_all(mfi_server_io *io)
+{
+    for (mfi_out *out = NULL; (out = mfi_channel_pop(&io->channel)) != NULL;) {
         mfi_out_free(out);
     }
-    mfi_peers_fini(child);
-    for (mfi_call_in *call = NULL; (call = next_call(child)) != NULL;) {
+    mfi_peers_clear(&io->peers);
+    for (mfi_call_in *call = NULL; (call = next_call(io)) != NULL;) {
         mfi_call_in_free(call);
     }
+}
+
+void mfi_server_io_fini(mfi_server_io *io)
+{
+    if (io->has_driver) {
+        mfi_server_io_drop_all(io);
+        mfi_driver_fini(&io->channel.driver);
+    }
+    mfi_call_in_free(io->spare);
 }

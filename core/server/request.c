@@ -1,27 +1,11 @@
-/* What handlers see of a call and make of its answer. */
-#include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* What a handler sees of its call.
+ *
+ * Arguments are decoded before the handler runs; metadata and the client's name only when the
+ * handler asks for them, because most handlers never do. */
+#include "core/server/request.h"
 
-#include "base/error.h"
+#include "base/clock.h"
 #include "base/str.h"
-#include "core/server/child.h"
-#include "core/wire/limits.h"
-
-#define PAIRS_MAX 16
-#define PAIR_OVERHEAD 10 /* bytes at most that msgpack adds to a key, and has for a number */
-
-struct mfi_reply_pairs {
-    mf_value items[PAIRS_MAX * 2];
-    mf_value map;
-    size_t bytes; /* encoded, at most */
-    size_t text_size;
-    char text[MFI_METADATA_MAX_BYTES];
-};
-
-/* ---- Requests ---- */
 
 const char *mf_request_function(const mf_request *request)
 {
@@ -30,7 +14,7 @@ const char *mf_request_function(const mf_request *request)
 
 mf_args mf_request_args(const mf_request *request)
 {
-    const mf_value *args = &request->server->args.root;
+    const mf_value *args = &request->trees->args.root;
     if (args->type != MF_TYPE_ARRAY) {
         return MF_NO_ARGS;
     }
@@ -39,7 +23,7 @@ mf_args mf_request_args(const mf_request *request)
 
 const mf_value *mf_request_metadata(mf_request *request)
 {
-    mfi_tree *tree = &request->server->metadata;
+    mfi_tree *tree = &request->trees->metadata;
     if (!request->metadata_decoded) {
         request->metadata_decoded = true;
         tree->root = mf_nil();
@@ -77,175 +61,4 @@ mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t coun
 {
     mf_args args = mf_request_args(request);
     return mf_values_unpack(args.items, args.count, outs, count, &request->error);
-}
-
-/* ---- Replies ---- */
-
-bool mfi_reply_init(mf_reply *reply, mf_child *child, const mfi_route *route, mfi_text id,
-                    mfi_span *span, uint64_t now_ns)
-{
-    *reply = (mf_reply){.child = child,
-                        .span = span,
-                        .id = id,
-                        .out = mfi_out_make(child, MFI_TRAFFIC_RESPONSE, route),
-                        .limits = child->limits,
-                        .received = mfi_wall_seconds(now_ns),
-                        .deadline_ns = MFI_NEVER};
-    mfi_buf_init(&reply->error_text, MFI_ERROR_TEXT_MAX_BYTES);
-    return reply->out != NULL;
-}
-
-void mfi_reply_fini(mf_reply *reply)
-{
-    mfi_out_free(reply->out);
-    reply->out = NULL;
-    mfi_buf_fini(&reply->error_text);
-    free(reply->pairs);
-    reply->pairs = NULL;
-}
-
-mf_status mf_reply_set(mf_reply *reply, mf_value value)
-{
-    mf_error error;
-    mfi_error_clear(&error);
-    if (reply->deferred != 0) {
-        return MF_ERR_STATE;
-    }
-    mfi_buf_clear(&reply->out->buf);
-    mfi_buf_clear(&reply->error_text);
-    reply->has_error = false;
-    mf_status status =
-        mfi_encode_response_begin(&reply->out->buf, reply->id, &value,
-                                  mfi_wall_seconds(mfi_monotonic_ns()), &reply->limits, &error);
-    reply->has_result = status == MF_OK;
-    if (status != MF_OK) {
-        (void)mf_reply_error(reply, "ResultError", "%s", error.message);
-    }
-    return status;
-}
-
-/* In one line, and with nothing that moves a terminal's cursor: C0, DEL and C1 become blanks. */
-static void append_line(mfi_buf *to, const char *text, size_t size)
-{
-    size_t at = to->size;
-    mfi_buf_append(to, text, size);
-    for (; at < to->size; at++) {
-        unsigned char *c = &to->data[at];
-        bool is_c1 = at + 1 < to->size && c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
-        if (is_c1) {
-            c[1] = ' ';
-        }
-        if (is_c1 || c[0] < 0x20 || c[0] == 0x7f) {
-            c[0] = ' ';
-        }
-    }
-}
-
-void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
-{
-    char text[2048];
-    int length = vsnprintf(text, sizeof text, format, args);
-    size_t size = length < 0 ? 0
-                  : (size_t)length < sizeof text
-                      ? (size_t)length
-                      : mfi_utf8_prefix(text, (size_t)length, sizeof text - 1);
-    reply->has_error = true;
-    reply->has_result = false;
-    mfi_buf_clear(&reply->error_text);
-    if (type != NULL && type[0] != '\0') {
-        append_line(&reply->error_text, type,
-                    mfi_utf8_prefix(type, strlen(type), MFI_NAME_MAX_BYTES));
-        mfi_buf_append_str(&reply->error_text, ": ");
-    }
-    append_line(&reply->error_text, text, size);
-}
-
-mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)
-{
-    va_list args;
-    if (reply->deferred != 0) {
-        return MF_ERR_STATE;
-    }
-    va_start(args, format);
-    mfi_reply_verror(reply, type, format, args);
-    va_end(args);
-    return MF_OK;
-}
-
-/* ---- The answer's metadata ---- */
-
-/* Keys that every answer has already. */
-static bool is_reserved(const char *key)
-{
-    return strcmp(key, "timestamp_received") == 0 || strcmp(key, "server_queue_us") == 0 ||
-           strcmp(key, "server_handler_us") == 0;
-}
-
-static bool pair_fits(const char *key, const mf_value *value)
-{
-    if (key == NULL || key[0] == '\0' || is_reserved(key) || strlen(key) > MFI_NAME_MAX_BYTES ||
-        !mfi_utf8_valid(key, strlen(key))) {
-        return false;
-    }
-    return value->type == MF_TYPE_BOOL || value->type == MF_TYPE_INT ||
-           value->type == MF_TYPE_UINT || value->type == MF_TYPE_FLOAT ||
-           (value->type == MF_TYPE_STR && mfi_utf8_valid(value->as.str, value->length));
-}
-
-static const char *keep_text(mfi_reply_pairs *pairs, const char *text, size_t size)
-{
-    char *to = pairs->text + pairs->text_size;
-    memcpy(to, text, size);
-    pairs->text_size += size;
-    return to;
-}
-
-static mf_status add_pair(mfi_reply_pairs *pairs, const char *key, mf_value value)
-{
-    size_t key_size = strlen(key);
-    size_t value_size = value.type == MF_TYPE_STR ? value.length : 0;
-    size_t at = 0;
-    while (at < pairs->map.length && (pairs->items[at * 2].length != key_size ||
-                                      memcmp(pairs->items[at * 2].as.str, key, key_size) != 0)) {
-        at++;
-    }
-    size_t bytes = key_size + value_size + (size_t)2 * PAIR_OVERHEAD;
-    if (at == PAIRS_MAX || bytes > MFI_METADATA_MAX_BYTES - pairs->bytes) {
-        return MF_ERR_LIMIT;
-    }
-    pairs->bytes += bytes;
-    if (at == pairs->map.length) {
-        pairs->items[at * 2] = mf_str_n(keep_text(pairs, key, key_size), key_size);
-        pairs->map.length++;
-    }
-    if (value.type == MF_TYPE_STR) {
-        value = mf_str_n(keep_text(pairs, value.as.str, value_size), value_size);
-    }
-    pairs->items[at * 2 + 1] = value;
-    return MF_OK;
-}
-
-mf_status mf_reply_metadata(mf_reply *reply, const char *key, mf_value value)
-{
-    if (reply->deferred != 0) {
-        return MF_ERR_STATE;
-    }
-    if (!pair_fits(key, &value)) {
-        return MF_ERR_INVALID_ARGUMENT;
-    }
-    if (reply->pairs == NULL) {
-        reply->pairs = malloc(sizeof *reply->pairs);
-        if (reply->pairs == NULL) {
-            return MF_ERR_NO_MEMORY;
-        }
-        reply->pairs->map = mf_map(reply->pairs->items, 0);
-        reply->pairs->bytes = 0;
-        reply->pairs->text_size = 0;
-    }
-    return add_pair(reply->pairs, key, value);
-}
-
-const mf_value *mfi_reply_more(const mf_reply *reply)
-{
-    return reply->pairs != NULL ? &reply->pairs->map : NULL;
 }

@@ -1,5 +1,10 @@
 /* The run loop of a worker: its start, its end, and what makes it stop: SHUTDOWN, SIGTERM, SIGINT,
- * mf_child_stop(), or the end of the parent process. */
+ * mf_child_stop(), or the end of the parent process.
+ *
+ * Only the loop knows the order in which the parts of a worker begin and end, so that no part has
+ * to know another one for that. */
+#include "core/server/run.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,9 +13,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "core/server/child.h"
-#include "core/engine/parent.h"
 #include "core/process/descriptors.h"
+#include "core/server/child_inside.h"
 
 #define QUEUE_MESSAGES 10000
 #define LINGER_MS 1000
@@ -24,22 +28,17 @@
 
 /* ---- Stopping ---- */
 
-void mf_child_stop(mf_child *child)
-{
-    if (child != NULL) {
-        atomic_store_explicit(&child->stopping, true, memory_order_release);
-        mfi_driver_wake(&child->driver);
-    }
-}
-
-/* The child that has the signals, NULL if none. */
-static _Atomic(mf_child *) signal_child;
+/* The state of the child that has the signals, NULL if none. */
+static _Atomic(mfi_child_state *) signal_state;
 
 static void on_signal(int number)
 {
     (void)number;
     int before = errno;
-    mf_child_stop(atomic_load_explicit(&signal_child, memory_order_acquire));
+    mfi_child_state *state = atomic_load_explicit(&signal_state, memory_order_acquire);
+    if (state != NULL) {
+        mfi_child_state_stop(state);
+    }
     errno = before;
 }
 
@@ -51,12 +50,12 @@ typedef struct signals {
 /* Only one child of a process can have them; a second one leaves them alone. */
 static void take_signals(mf_child *child, signals *saved)
 {
-    mf_child *nobody = NULL;
+    mfi_child_state *nobody = NULL;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
-    saved->taken = !child->no_signals &&
-                   atomic_compare_exchange_strong_explicit(
-                       &signal_child, &nobody, child, memory_order_acq_rel, memory_order_relaxed);
+    saved->taken = !child->settings.no_signals && atomic_compare_exchange_strong_explicit(
+                                                      &signal_state, &nobody, &child->state,
+                                                      memory_order_acq_rel, memory_order_relaxed);
     if (saved->taken) {
         (void)sigaction(SIGTERM, &action, &saved->term);
         (void)sigaction(SIGINT, &action, &saved->interrupt);
@@ -68,7 +67,7 @@ static void restore_signals(const signals *saved)
     if (saved->taken) {
         (void)sigaction(SIGTERM, &saved->term, NULL);
         (void)sigaction(SIGINT, &saved->interrupt, NULL);
-        atomic_store_explicit(&signal_child, NULL, memory_order_release);
+        atomic_store_explicit(&signal_state, NULL, memory_order_release);
     }
 }
 
@@ -77,9 +76,9 @@ static void restore_signals(const signals *saved)
 static void on_parent_gone(mfi_source *source, uint32_t events)
 {
     (void)events;
-    mf_child *child = MFI_CONTAINER(source, mf_child, parent_source);
+    mf_child *child = MFI_CONTAINER(source, mf_child, run.parent_source);
     mfi_source_remove(child->runtime->loop, source);
-    mf_child_stop(child);
+    mfi_child_state_stop(&child->state);
 }
 
 /* A parent that ended before we could watch it left no word of who it was: no language puts its pid
@@ -91,31 +90,31 @@ static void watch_for_orphan(mf_child *child, pid_t parent)
     mfi_loop *loop = child->runtime->loop;
     if (parent > 0 && getsid(parent) != getsid(0)) {
         /* Without memory it stays, as it did. */
-        (void)mfi_timer_set(loop, &child->orphan_timer, mfi_loop_now(loop) + REACH_NS);
+        (void)mfi_timer_set(loop, &child->run.orphan_timer, mfi_loop_now(loop) + REACH_NS);
     }
 }
 
-void mfi_child_on_orphan_timer(mfi_timer *timer)
+static void on_orphan_timer(mfi_timer *timer)
 {
-    mf_child *child = MFI_CONTAINER(timer, mf_child, orphan_timer);
-    if (!child->was_connected) {
-        mf_child_stop(child);
+    mf_child *child = MFI_CONTAINER(timer, mf_child, run.orphan_timer);
+    if (!child->run.was_connected) {
+        mfi_child_state_stop(&child->state);
     }
 }
 
 /* Without pidfds (an old kernel) only signals and SHUTDOWN end the worker. */
 static void watch_parent(mf_child *child)
 {
+    mfi_run *run = &child->run;
     pid_t parent = getppid();
-    mfi_source_init(&child->parent_source, on_parent_gone);
-    child->parent_fd = (int)syscall(SYS_pidfd_open, parent, 0);
-    if (child->parent_fd >= 0 && mfi_source_add(child->runtime->loop, &child->parent_source,
-                                                child->parent_fd, EPOLLIN, NULL) != MF_OK) {
-        (void)close(child->parent_fd);
-        child->parent_fd = -1;
+    run->parent_fd = (int)syscall(SYS_pidfd_open, parent, 0);
+    if (run->parent_fd >= 0 && mfi_source_add(child->runtime->loop, &run->parent_source,
+                                              run->parent_fd, EPOLLIN, NULL) != MF_OK) {
+        (void)close(run->parent_fd);
+        run->parent_fd = -1;
     }
     if (getppid() != parent) {
-        mf_child_stop(child); /* it went away just now */
+        mfi_child_state_stop(&child->state); /* it went away just now */
     }
     watch_for_orphan(child, parent);
 }
@@ -131,19 +130,39 @@ typedef struct start {
 static void on_monitor(mfi_source *source, uint32_t events)
 {
     (void)events;
-    mf_child *child = MFI_CONTAINER(source, mf_child, monitor_source);
+    mfi_run *run = MFI_CONTAINER(source, mfi_run, monitor_source);
+    mfi_channel *channel = &MFI_CONTAINER(run, mf_child, run)->io.channel;
+    mfi_transport *transport = channel->transport;
     mfi_peer_event event = MFI_PEER_NONE;
-    while ((event = child->transport->ops->next_event(child->transport)) != MFI_PEER_NONE) {
-        mfi_transport_event seen = {.text = child->transport->endpoint};
+    while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
+        mfi_transport_event seen = {.text = transport->endpoint};
         if (event == MFI_PEER_CONNECTED) {
-            seen.what = child->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
-            child->was_connected = true;
+            seen.what = run->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
+            run->was_connected = true;
         } else {
             seen.what = MFI_TRANSPORT_DISCONNECTED;
             seen.reason = event == MFI_PEER_HANDSHAKE_FAILED ? "handshake_failed" : "closed";
         }
-        mfi_observe_transport_event(child->runtime->observer, child->observed, &seen);
+        mfi_observe_transport_event(channel->observer, channel->observed, &seen);
     }
+}
+
+static mf_status open_transport(mf_child *child, mf_error *error)
+{
+    const mfi_child_settings *settings = &child->settings;
+    bool binds = settings->service_id != NULL;
+    mfi_transport_options options = {.is_child = true,
+                                     .binds = binds,
+                                     .address = binds ? settings->bind_address : "127.0.0.1",
+                                     .port = settings->port,
+                                     .max_message_bytes = settings->max_message_bytes,
+                                     .queue_messages = QUEUE_MESSAGES,
+                                     .linger_ms = LINGER_MS};
+    mfi_messaging *messaging = child->runtime->messaging;
+    mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, error);
+    return status == MF_OK
+               ? messaging->open(messaging, &child->io.channel.transport, &options, error)
+               : status;
 }
 
 /* Engine thread. Connects first: an original parent gives a worker two seconds. */
@@ -151,37 +170,26 @@ static void start_on_engine(void *argument)
 {
     start *at = argument;
     mf_child *child = at->child;
-    mfi_loop *loop = child->runtime->loop;
-    mfi_transport_options options = {.is_child = true,
-                                     .binds = child->service_id != NULL,
-                                     .address = child->service_id != NULL ? child->bind_address
-                                                                          : "127.0.0.1",
-                                     .port = child->port,
-                                     .max_message_bytes = child->max_message_bytes,
-                                     .queue_messages = QUEUE_MESSAGES,
-                                     .linger_ms = LINGER_MS};
-    at->status = mfi_descriptors_check(MFI_START_DESCRIPTORS, at->error);
-    if (at->status == MF_OK) {
-        mfi_messaging *messaging = child->runtime->messaging;
-        at->status = messaging->open(messaging, &child->transport, &options, at->error);
-    }
+    mfi_channel *channel = &child->io.channel;
+    at->status = open_transport(child, at->error);
     if (at->status != MF_OK) {
         return;
     }
-    const mfi_transport_ops *ops = child->transport->ops;
-    if (child->service_id != NULL) {
-        mfi_service_bound(child);
+    const mfi_transport *transport = channel->transport;
+    if (child->settings.service_id != NULL) {
+        mfi_announce_bound(&child->announcement);
     } else {
         watch_parent(child);
     }
-    mfi_source_init(&child->monitor_source, on_monitor);
-    at->status = mfi_source_add(loop, &child->monitor_source,
-                                ops->events_readiness(child->transport), EPOLLIN, at->error);
+    at->status =
+        mfi_source_add(channel->loop, &child->run.monitor_source,
+                       transport->ops->events_readiness(channel->transport), EPOLLIN, at->error);
     if (at->status == MF_OK) {
-        at->status = mfi_driver_open(&child->driver, ops->readiness(child->transport), at->error);
+        at->status =
+            mfi_driver_open(&channel->driver, transport->ops->readiness(transport), at->error);
     }
-    if (at->status == MF_OK && !child->no_output_capture) {
-        at->status = mfi_child_capture_start(child, at->error);
+    if (at->status == MF_OK && !child->settings.no_output_capture) {
+        at->status = mfi_captures_start(&child->captures, channel, at->error);
     }
 }
 
@@ -189,67 +197,63 @@ static void start_on_engine(void *argument)
 
 static void capture_stop_on_engine(void *argument)
 {
-    mfi_child_capture_stop(argument);
+    mfi_captures_stop(argument);
 }
 
 static void on_closed(void *self)
 {
-    mf_child *child = self;
-    mfi_loop *loop = child->runtime->loop;
-    mfi_source_remove(loop, &child->monitor_source);
-    mfi_source_remove(loop, &child->parent_source);
-    mfi_timer_cancel(loop, &child->stall_timer);
-    mfi_timer_cancel(loop, &child->orphan_timer);
-    if (child->parent_fd >= 0) {
-        (void)close(child->parent_fd);
-        child->parent_fd = -1;
+    mf_child *child = MFI_CONTAINER(self, mf_child, io);
+    mfi_run *run = &child->run;
+    mfi_channel *channel = &child->io.channel;
+    mfi_source_remove(channel->loop, &run->monitor_source);
+    mfi_source_remove(channel->loop, &run->parent_source);
+    mfi_server_io_cancel_timers(&child->io);
+    mfi_timer_cancel(channel->loop, &run->orphan_timer);
+    if (run->parent_fd >= 0) {
+        (void)close(run->parent_fd);
+        run->parent_fd = -1;
     }
-    if (child->transport != NULL) {
-        child->transport->ops->close(child->transport);
-        child->transport = NULL;
+    if (channel->transport != NULL) {
+        channel->transport->ops->close(channel->transport);
+        channel->transport = NULL;
     }
-    atomic_store_explicit(&child->closed, 1, memory_order_release);
-    mfi_futex_wake(&child->closed, 1);
+    atomic_store_explicit(&run->closed, 1, memory_order_release);
+    mfi_futex_wake(&run->closed, 1);
 }
 
 static void close_on_engine(void *argument)
 {
     mf_child *child = argument;
-    mfi_driver_close(&child->driver, on_closed);
+    mfi_driver_close(&child->io.channel.driver, on_closed);
 }
 
 static void finish(mf_child *child)
 {
-    mfi_pool_end(child);
-    mfi_pool_join(child);
+    mfi_handlers_end(&child->handlers);
+    mfi_handlers_join(&child->handlers);
     mfi_deferrals_close(child->deferrals);
     mfi_loop_call(child->runtime->loop, close_on_engine, child);
-    while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
-        mfi_futex_wait(&child->closed, 0, MFI_NEVER);
+    while (atomic_load_explicit(&child->run.closed, memory_order_acquire) == 0) {
+        mfi_futex_wait(&child->run.closed, 0, MFI_NEVER);
     }
     /* Tasks that were posted before have run when this returns. */
-    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
-    mfi_child_drop_all(child);
-}
-
-/* A parent may not have spoken yet; a service's peers are those that have. */
-static bool has_unsent(mf_child *child)
-{
-    return child->peers.stalled != 0 || !mfi_mpsc_empty(&child->driver.queue) ||
-           (child->service_id == NULL && child->peers.early.first != NULL);
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
+    mfi_server_io_drop_all(&child->io);
 }
 
 /* Role held: answers and the last lines of output get out, if the peers still take them. */
 static void flush_messages(mf_child *child)
 {
+    /* A parent may not have spoken yet; a service's peers are those that have. */
+    bool with_early = child->settings.service_id == NULL;
     uint64_t until = mfi_monotonic_ns() + FLUSH_ROUNDS * FLUSH_WAIT_NS;
     while (mfi_monotonic_ns() < until) {
-        bool drained = mfi_child_burst(child);
-        if (drained && !has_unsent(child)) {
+        bool drained = mfi_server_io_burst(&child->io);
+        if (drained && !mfi_server_io_has_unsent(&child->io, with_early)) {
             return;
         }
         if (drained) {
-            mfi_driver_sleep(&child->driver, mfi_monotonic_ns() + FLUSH_WAIT_NS);
+            mfi_driver_sleep(&child->io.channel.driver, mfi_monotonic_ns() + FLUSH_WAIT_NS);
         }
     }
 }
@@ -259,83 +263,95 @@ static void flush_messages(mf_child *child)
 /* Role held. What is queued is cancelled by the burst; what runs is waited for. */
 static void drain(mf_child *child)
 {
-    mfi_pool_end(child);
-    while (!mfi_pool_ended(child)) {
-        if (mfi_child_burst(child)) {
-            mfi_driver_sleep(&child->driver, MFI_NEVER);
+    mfi_handlers_end(&child->handlers);
+    while (!mfi_handlers_ended(&child->handlers)) {
+        if (mfi_server_io_burst(&child->io)) {
+            mfi_driver_sleep(&child->io.channel.driver, MFI_NEVER);
         }
     }
-    mfi_pool_join(child);
+    mfi_handlers_join(&child->handlers);
     mfi_deferrals_close(child->deferrals);
     /* Not all streams: one that somebody reads from is locked as long as he waits. */
     (void)fflush(stdout);
     (void)fflush(stderr);
-    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, child);
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
     flush_messages(child);
 }
 
 /* Several calls, if their handlers are short: their answers then leave together. One that ran long
  * the last time, or never yet, is always the first of its batch, so that no answer waits behind it;
  * if a short one turns out to be long, the engine sends what waits after a tick. */
-static void serve_some(mf_child *child, mfi_call_list *calls)
+static void serve_some(mf_child *child, mfi_chain *calls)
 {
     uint64_t began = 0;
     uint64_t now = 0;
+    mfi_server_io *io = &child->io;
+    mfi_child_state *state = &child->state;
     do {
-        mfi_call_in *call = mfi_call_list_pop(calls);
-        mfi_child_unqueue(child, call);
-        atomic_store_explicit(&child->taken, calls->first, memory_order_release);
-        now = mfi_child_serve(&child->servers[0], call);
+        mfi_call_in *call = mfi_call_in_pop(calls);
+        mfi_child_state_unqueue(state, call->message.size);
+        atomic_store_explicit(&io->taken, calls->first, memory_order_release);
+        now = mfi_serve_call(&child->handlers.threads[0], call);
         began = began == 0 ? now : began;
-        if (atomic_exchange_explicit(&child->taken, NULL, memory_order_acq_rel) == NULL) {
-            *calls = (mfi_call_list){0}; /* it was the last one, or the rest is cancelled */
+        if (atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel) == NULL) {
+            calls->first = NULL; /* it was the last one, or the rest is cancelled */
         }
     } while (calls->first != NULL && now - began < BATCH_NS &&
-             mfi_child_expected_ns(calls->first) < BATCH_NS &&
-             !atomic_load_explicit(&child->stopping, memory_order_relaxed));
+             mfi_serve_expected_ns(mfi_call_in_of(calls->first)) < BATCH_NS &&
+             !atomic_load_explicit(&state->stopping, memory_order_relaxed));
 }
 
 /* Role held. One thread does it all: nobody drives while its handlers run. */
 static bool turn_alone(mf_child *child, bool drained)
 {
-    mfi_call_list calls = mfi_child_take_calls(child);
+    mfi_server_io *io = &child->io;
+    mfi_chain calls = mfi_server_io_take_calls(io);
     if (calls.first != NULL) {
-        mfi_driver_release(&child->driver, drained);
+        mfi_driver_release(&io->channel.driver, drained);
         serve_some(child, &calls);
-        (void)mfi_driver_acquire(&child->driver);
-        mfi_child_return_calls(child, &calls);
+        (void)mfi_driver_acquire(&io->channel.driver);
+        mfi_server_io_return_calls(io, &calls);
     }
-    return mfi_child_burst(child); /* heartbeats do not wait behind calls */
+    return mfi_server_io_burst(io); /* heartbeats do not wait behind calls */
 }
 
 /* Role held. Others run the handlers. */
-static bool turn_with_pool(mf_child *child)
+static bool turn_with_threads(mf_child *child)
 {
-    bool drained = mfi_child_burst(child);
-    mfi_pool_submit(child);
+    bool drained = mfi_server_io_burst(&child->io);
+    mfi_handlers_submit(&child->handlers, &child->io.calls);
     return drained;
 }
 
 static void serve_until_stopped(mf_child *child)
 {
     bool drained = false;
-    if (!mfi_driver_acquire(&child->driver)) {
+    if (!mfi_driver_acquire(&child->io.channel.driver)) {
         return;
     }
-    while (!atomic_load_explicit(&child->stopping, memory_order_acquire)) {
-        drained = child->server_count > 1 ? turn_with_pool(child) : turn_alone(child, drained);
-        if (drained && child->calls.first == NULL) {
-            mfi_driver_sleep(&child->driver, MFI_NEVER);
+    while (!atomic_load_explicit(&child->state.stopping, memory_order_acquire)) {
+        drained =
+            child->settings.threads > 1 ? turn_with_threads(child) : turn_alone(child, drained);
+        if (drained && child->io.calls.first == NULL) {
+            mfi_driver_sleep(&child->io.channel.driver, MFI_NEVER);
         }
     }
     drain(child);
     /* The registry's locks may take their time: the engine drives meanwhile. */
-    mfi_driver_release(&child->driver, false);
-    mfi_service_unregister(child);
-    if (mfi_driver_acquire(&child->driver)) {
+    mfi_driver_release(&child->io.channel.driver, false);
+    mfi_announce_unregister(&child->announcement);
+    if (mfi_driver_acquire(&child->io.channel.driver)) {
         flush_messages(child);
-        mfi_driver_release(&child->driver, false);
+        mfi_driver_release(&child->io.channel.driver, false);
     }
+}
+
+void mfi_run_init(mfi_run *run)
+{
+    run->parent_fd = -1;
+    mfi_source_init(&run->parent_source, on_parent_gone);
+    mfi_source_init(&run->monitor_source, on_monitor);
+    mfi_timer_init(&run->orphan_timer, on_orphan_timer);
 }
 
 mf_status mf_child_run(mf_child *child, mf_error *error)
@@ -348,9 +364,9 @@ mf_status mf_child_run(mf_child *child, mf_error *error)
     if (status != MF_OK) {
         return status;
     }
-    if (child->first_failure != MF_OK) {
-        mfi_error_copy(error, &child->failure);
-        return child->first_failure;
+    if (child->functions.first_failure != MF_OK) {
+        mfi_error_copy(error, &child->functions.failure);
+        return child->functions.first_failure;
     }
     if (child->ran || mfi_loop_on_thread(child->runtime->loop)) {
         return mfi_fail(error, MF_ERR_STATE, "a child runs once, and not from a callback");
@@ -360,18 +376,18 @@ mf_status mf_child_run(mf_child *child, mf_error *error)
     start at = {.child = child, .error = error};
     mfi_loop_call(child->runtime->loop, start_on_engine, &at);
     if (at.status == MF_OK) {
-        at.status = mfi_pool_start(child, error);
+        at.status = mfi_handlers_start(&child->handlers, error);
     }
     if (at.status == MF_OK) {
-        at.status = mfi_service_register(child, error);
+        at.status = mfi_announce_register(&child->announcement, error);
     }
     if (at.status == MF_OK) {
         serve_until_stopped(child);
     }
     finish(child);
     restore_signals(&saved);
-    if (child->on_stop != NULL) {
-        child->on_stop(child->user_data);
+    if (child->settings.on_stop != NULL) {
+        child->settings.on_stop(child->settings.user_data);
     }
     return at.status;
 }
