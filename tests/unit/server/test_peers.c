@@ -1,14 +1,10 @@
 /* What waits for peers that take nothing: who is forgotten, and what is dropped. The transport is
  * one of the test's own, so that each peer takes its messages exactly when the test says so. */
-#include <stdio.h>
-#include <stdlib.h>
+#include "core/server/peers.h"
+
 #include <string.h>
 
-#include <multifrost/metrics.h>
-
-#include "core/engine/runtime.h"
-#include "core/server/peers.h"
-#include "mf_test.h"
+#include "test_channel.h"
 
 #define NAMES_MAX 1024
 
@@ -19,18 +15,10 @@ typedef struct wire {
 } wire;
 
 typedef struct table {
-    mf_runtime *runtime;
-    mfi_channel channel;
+    test_channel base;
     mfi_peers peers;
     wire wire;
 } table;
-
-static mfi_route route_of(uint32_t number)
-{
-    mfi_route route = {.size = sizeof number};
-    memcpy(route.bytes, &number, sizeof number);
-    return route;
-}
 
 static mfi_io take(mfi_transport *transport, const mfi_route *route, mfi_buf *payload)
 {
@@ -47,32 +35,19 @@ static mfi_io take(mfi_transport *transport, const mfi_route *route, mfi_buf *pa
 
 static const mfi_transport_ops ops = {.send = take};
 
-static void no_gauges(mfi_target_gauges *ret_gauges, void *user_data)
-{
-    (void)user_data;
-    *ret_gauges = (mfi_target_gauges){0};
-}
-
 static void table_open(table *at, size_t max_waiting_bytes)
 {
-    mf_error error = MF_ERROR_INIT;
-    mfi_target_options observed = {.target = "worker", .is_server = true, .gauges = no_gauges};
-    *at = (table){.wire = {.base = {.ops = &ops}}};
-    mf_check_int(mf_runtime_create(&at->runtime, NULL, &error), MF_OK);
-    at->channel.observer = at->runtime->observer;
-    at->channel.transport = &at->wire.base;
-    mf_check_int(mfi_target_create(&at->channel.observed, at->runtime->observer, &observed, &error),
-                 MF_OK);
-    mf_check_str(error.message, "");
-    mfi_peers_init(&at->peers, &at->channel, max_waiting_bytes);
+    channel_open(&at->base);
+    at->wire = (wire){.base = {.ops = &ops}};
+    at->base.channel.transport = &at->wire.base;
+    mfi_peers_init(&at->peers, &at->base.channel, max_waiting_bytes);
 }
 
 static void table_close(table *at)
 {
     mfi_peers_clear(&at->peers);
     mf_check_int(at->peers.count, 0);
-    mfi_target_destroy(at->channel.observed);
-    mf_runtime_destroy(at->runtime);
+    channel_close(&at->base);
 }
 
 static void hear(table *at, uint32_t number)
@@ -85,23 +60,12 @@ static void send(table *at, uint32_t number, size_t size)
 {
     static const char bytes[4096];
     mfi_route route = route_of(number);
-    mfi_out *out = mfi_out_make(&at->channel, MFI_TRAFFIC_RESPONSE, &route);
+    mfi_out *out = mfi_out_make(&at->base.channel, MFI_TRAFFIC_RESPONSE, &route);
     for (size_t left = size; left > 0; left -= left < sizeof bytes ? left : sizeof bytes) {
         mfi_buf_append(&out->buf, bytes, left < sizeof bytes ? left : sizeof bytes);
     }
     mf_check(!out->buf.failed);
     mfi_peers_send(&at->peers, out);
-}
-
-static void check_dropped(const table *at, const char *wanted)
-{
-    char *text = NULL;
-    size_t size = 0;
-    mf_check_int(mf_metrics_render(mf_runtime_metrics(at->runtime), MF_METRICS_PROMETHEUS_TEXT,
-                                   &text, &size, NULL),
-                 MF_OK);
-    mf_check_contains(text, wanted);
-    free(text);
 }
 
 static void open_wire(table *at)
@@ -124,7 +88,7 @@ static void test_many_identities_do_not_push_out_one_that_waits(void)
     mf_check_int(at.peers.count, MFI_CHILD_PEERS_MAX);
     open_wire(&at);
     mf_check_int(at.wire.taken[0], 2);
-    check_dropped(&at, "transport_dropped_messages_total{reason=\"hwm\"} 0");
+    channel_check_metrics(&at.base, "transport_dropped_messages_total{reason=\"hwm\"} 0");
     table_close(&at);
 }
 
@@ -140,7 +104,7 @@ static void test_where_all_wait_the_least_is_lost(void)
     }
     hear(&at, MFI_CHILD_PEERS_MAX);
     send(&at, MFI_CHILD_PEERS_MAX, 10);
-    check_dropped(&at, "transport_dropped_messages_total{reason=\"hwm\"} 1");
+    channel_check_metrics(&at.base, "transport_dropped_messages_total{reason=\"hwm\"} 1");
     open_wire(&at);
     for (uint32_t i = 0; i <= MFI_CHILD_PEERS_MAX; i++) {
         mf_check_int(at.wire.taken[i], i == 7 ? 0 : i == MFI_CHILD_PEERS_MAX ? 1 : 2);
@@ -163,8 +127,9 @@ static void test_what_waits_is_bounded_in_bytes(void)
             hear(&at, i % 2);
             send(&at, i % 2, SIZE);
         }
-        check_dropped(&at, round == 0 ? "transport_dropped_messages_total{reason=\"hwm\"} 2"
-                                      : "transport_dropped_messages_total{reason=\"hwm\"} 4");
+        channel_check_metrics(&at.base, round == 0
+                                            ? "transport_dropped_messages_total{reason=\"hwm\"} 2"
+                                            : "transport_dropped_messages_total{reason=\"hwm\"} 4");
         mf_check(at.peers.waiting_bytes <= BOUND);
         mfi_peers_retry(&at.peers); /* what is put back counts once */
         open_wire(&at);
