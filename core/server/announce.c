@@ -102,6 +102,6 @@ void mfi_announce_unregister(mfi_announcement *announcement)
     mfi_error_clear(&error);
     mf_status status =
         mf_registry_unregister(announcement->registry, announcement->service_id, &error);
-    /* An entry that stays is found dead by whoever looks, once this process has ended. */
+    /* An entry that stays is found dead by its readers, once this process has ended. */
     report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
 }

@@ -1,10 +1,11 @@
 /* Answers that are given later, from any thread.
  *
  * mf_reply_defer() moves all that an answer needs out of the handler's stack into a handle, which
- * belongs to the user until its one call. While nobody has answered, it is also in the list of the
- * child's open ones, from which the first of these takes it out, under the mutex, and answers: the
- * user's call, the timer (engine thread), a handler that fails after it deferred, the end of the
- * child. Whoever comes later finds it taken. The list outlives the child as long as handles do.
+ * belongs to the user until its one call. An open handle is also in the list of the child. Four
+ * events end it: the user's call, the timer (engine thread), a handler that fails after it
+ * deferred, and the end of the child. The first of them takes the handle out of the list, under the
+ * mutex, and answers; later ones find the handle taken. The list outlives the child as long as
+ * handles do.
  *
  * All answers have the same time, so the list is in the order of their ends and one timer, for the
  * first, is enough. */
@@ -24,7 +25,7 @@
 struct mf_deferred {
     mfi_deferrals *owner;
     mfi_list_node node; /* listed: open. Guarded by the owner's mutex, as are the next two */
-    mf_status outcome;  /* why somebody else has answered */
+    mf_status outcome;  /* why the answer was given in the user's place */
     uint64_t number;
     uint64_t expires_ns;
     mf_reply reply; /* the result and the error text: of the thread that makes the one call */
@@ -73,7 +74,7 @@ static void take_out_locked(mf_deferred *deferred, mf_status outcome)
     atomic_fetch_sub_explicit(&owner->state->deferred, 1, memory_order_relaxed);
 }
 
-/* Answers in the user's place. What the user's thread may be making meanwhile is left alone. */
+/* Answers in the user's place. The reply that the user's thread may be making is left alone. */
 static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
                                    const char *format, ...) MF_PRINTF(4, 5);
 static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,

@@ -1,8 +1,9 @@
-/* What the thread that holds the driver's role does on the worker's side: it sends what is queued,
- * receives what has come, answers heartbeats at once, and lets calls wait for a handler.
+/* The work of the thread that holds the driver's role, on the worker's side: that thread sends
+ * queued messages, receives new ones, answers heartbeats at once, and lets calls wait for a
+ * handler.
  *
- * Receiving and sending are one burst, because the run thread, the engine thread and, while a
- * handler runs long, either of them in turn drive the same socket. Nothing here waits. */
+ * Sending and receiving are one burst, because the run thread drives the socket, and the engine
+ * thread in its place while a handler runs long. Nothing here waits. */
 #include "core/server/io.h"
 
 #include <string.h>
@@ -91,7 +92,8 @@ static void refuse_call(mfi_server_io *io, const mfi_route *route, const mfi_env
     answer_at_once(io, route, envelope, "ServerOverloaded: too many calls are waiting");
 }
 
-/* Role held: nobody else adds. A single call always fits, as max_message_bytes is no more. */
+/* Role held, so that no other thread adds a call. A single call always fits, because
+ * max_message_bytes is no more. */
 static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
 {
     uint64_t waiting = (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) +
@@ -139,7 +141,7 @@ static bool is_for_another(const mfi_server_io *io, const mfi_envelope *envelope
            !text_equals(envelope->namespace_name, io->serving->namespace_name);
 }
 
-/* A message that breaks a limit or is malformed inside: if it is a call that says who it is, its
+/* A message that breaks a limit or is malformed inside: if it is a call that has an id, its
  * caller need not wait for a timeout. */
 static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
                    mfi_reject why, const char *text, size_t size)
@@ -226,7 +228,8 @@ static bool has_more(void *self)
     return !mfi_mpsc_empty(&((const mfi_server_io *)self)->channel.driver.queue);
 }
 
-/* Nobody begins them any more, nor those that the run thread has taken behind a long handler. */
+/* No thread begins these calls any more, nor those that the run thread has taken behind a long
+ * handler. */
 static void cancel_queued(mfi_server_io *io)
 {
     mfi_chain taken = {.first = atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel)};

@@ -81,7 +81,7 @@ static uint32_t find(const mfi_peers *peers, const mfi_route *route)
     return NOBODY;
 }
 
-/* What still waited for it is lost. The last peer takes its place. */
+/* Messages that still waited for the peer are lost. The last peer takes its place. */
 static void remove_peer(mfi_peers *peers, uint32_t index, const char *reason, const char *text)
 {
     mfi_peer *peer = &peers->all[index];
@@ -189,7 +189,7 @@ static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out
     }
     if (io == MFI_IO_DONE) {
         mfi_observe_traffic(channel->observed, true, out->traffic, bytes);
-    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* nobody misses output who has gone */
+    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* a peer that is gone needs no output */
         mfi_channel_dropped(channel, "unroutable", "the peer of an answer is gone", bytes);
     }
     mfi_out_free(out);
@@ -222,7 +222,7 @@ static mfi_out *copy_of(const mfi_channel *channel, const mfi_out *out)
 
 static void broadcast(mfi_peers *peers, mfi_out *out)
 {
-    /* Backwards: who is taken out is replaced by one that has it already. */
+    /* Backwards: a peer that is taken out is replaced by one that was sent the line already. */
     for (uint32_t i = peers->count; i-- > 0;) {
         mfi_out *each = i == 0 ? out : copy_of(peers->channel, out);
         if (each == NULL) {

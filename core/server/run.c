@@ -81,10 +81,10 @@ static void on_parent_gone(mfi_source *source, uint32_t events)
     mfi_child_state_stop(&child->state);
 }
 
-/* A parent that ended before we could watch it left no word of who it was: no language puts its pid
- * into the environment, and one with pid 1 may be real. But whoever adopts an orphan is of another
- * session as a rule, and nobody listens at its port any more. So a worker whose parent is of
- * another session has to get a connection in time. */
+/* A parent process that ended before the worker could watch it cannot be named: no language puts
+ * its pid into the environment, and a parent with pid 1 may be real. But the process that adopts an
+ * orphan is of another session as a rule, and the parent's port is closed. So a worker whose parent
+ * process is of another session has to get a connection in time. */
 static void watch_for_orphan(mf_child *child, pid_t parent)
 {
     mfi_loop *loop = child->runtime->loop;
@@ -260,7 +260,7 @@ static void flush_messages(mf_child *child)
 
 /* ---- The loop ---- */
 
-/* Role held. What is queued is cancelled by the burst; what runs is waited for. */
+/* Role held. The burst cancels queued calls; running handlers are waited for. */
 static void drain(mf_child *child)
 {
     mfi_handlers_end(&child->handlers);
@@ -271,7 +271,7 @@ static void drain(mf_child *child)
     }
     mfi_handlers_join(&child->handlers);
     mfi_deferrals_close(child->deferrals);
-    /* Not all streams: one that somebody reads from is locked as long as he waits. */
+    /* Not all streams: a stream is locked while a thread waits to read from it. */
     (void)fflush(stdout);
     (void)fflush(stderr);
     mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
@@ -301,7 +301,7 @@ static void serve_some(mf_child *child, mfi_chain *calls)
              !atomic_load_explicit(&state->stopping, memory_order_relaxed));
 }
 
-/* Role held. One thread does it all: nobody drives while its handlers run. */
+/* Role held. One thread does it all: no thread drives while its handlers run. */
 static bool turn_alone(mf_child *child, bool drained)
 {
     mfi_server_io *io = &child->io;

@@ -14,6 +14,7 @@ FORBIDDEN = {
     "logging/sink.c": ["metrics/instruments.h", "core/span.h"],
     "core/wire/reader.c": ["metrics/instruments.h", "logging/record.h"],
     "core/engine/loop.c": ["http/pages.h", "multifrost/http.h"],
+    "core/server/serve.c": ["http/pages.h", "multifrost/http.h"],
     "http/pages.c": ["core/observe.h", "multifrost/parent.h"],
 }
 
