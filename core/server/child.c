@@ -134,7 +134,7 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
     memset(child, 0, sizeof *child);
-    mfi_run_init(&child->run);
+    mfi_watch_init(&child->watch, &child->io.channel, &child->state);
     status = mfi_child_settings_init(&child->settings, &from, error);
     if (status == MF_OK) {
         status = make_parts(child, &from, error);

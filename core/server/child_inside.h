@@ -12,6 +12,7 @@
  *   io.c         the driver's burst: messages in and out, heartbeats answered at once
  *   output.c     what the process prints, caught and forwarded
  *   announce.c   the entry in the service registry, where no parent spawned the worker
+ *   watch.c      the parent process and the connection, as the engine thread sees them
  *   options.c    options, checked and copied
  *   builtin.c    functions that every worker has
  *   run.c        the run loop, its start and its end
@@ -27,7 +28,9 @@
 #ifndef MFI_SERVER_CHILD_INSIDE_H
 #define MFI_SERVER_CHILD_INSIDE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <multifrost/child.h>
 
@@ -40,9 +43,9 @@
 #include "core/server/io.h"
 #include "core/server/options.h"
 #include "core/server/output.h"
-#include "core/server/run.h"
 #include "core/server/serve.h"
 #include "core/server/state.h"
+#include "core/server/watch.h"
 
 struct mf_child {
     mf_runtime *runtime;
@@ -57,7 +60,8 @@ struct mf_child {
     mfi_handlers handlers;
     mfi_announcement announcement;
     mfi_captures captures;
-    mfi_run run;
+    mfi_watch watch;
+    _Atomic(uint32_t) closed; /* futex: the transport is gone */
     bool ran;
 };
 

@@ -26,6 +26,7 @@ mf_status mfi_handlers_init(mfi_handlers *handlers, uint32_t count, const mfi_se
         mfi_tree_init(&thread->trees.metadata);
         thread->trees.args.limits = &serving->channel->limits;
         thread->trees.metadata.limits = &serving->channel->limits;
+        mfi_chain_push_back(&state->marks, &thread->mark.node);
     }
     handlers->serving = serving;
     handlers->state = state;
@@ -33,8 +34,6 @@ mf_status mfi_handlers_init(mfi_handlers *handlers, uint32_t count, const mfi_se
     handlers->count = count;
     mfi_mutex_init(&handlers->mutex);
     mfi_cond_init(&handlers->cond);
-    state->threads = threads;
-    state->thread_count = count;
     return MF_OK;
 }
 

@@ -3,14 +3,9 @@
  *
  * Only the loop knows the order in which the parts of a worker begin and end, so that no part has
  * to know another one for that. */
-#include "core/server/run.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "core/process/descriptors.h"
@@ -23,8 +18,6 @@
 /* How often the end tries to hand over what is still queued, each time waiting at most as long. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
-/* Original parents give a worker two seconds. */
-#define REACH_NS (10 * MFI_NS_PER_S)
 
 /* ---- Stopping ---- */
 
@@ -71,54 +64,6 @@ static void restore_signals(const signals *saved)
     }
 }
 
-/* ---- The parent process ---- */
-
-static void on_parent_gone(mfi_source *source, uint32_t events)
-{
-    (void)events;
-    mf_child *child = MFI_CONTAINER(source, mf_child, run.parent_source);
-    mfi_source_remove(child->runtime->loop, source);
-    mfi_child_state_stop(&child->state);
-}
-
-/* A parent process that ended before the worker could watch it cannot be named: no language puts
- * its pid into the environment, and a parent with pid 1 may be real. But the process that adopts an
- * orphan is of another session as a rule, and the parent's port is closed. So a worker whose parent
- * process is of another session has to get a connection in time. */
-static void watch_for_orphan(mf_child *child, pid_t parent)
-{
-    mfi_loop *loop = child->runtime->loop;
-    if (parent > 0 && getsid(parent) != getsid(0)) {
-        /* Without memory it stays, as it did. */
-        (void)mfi_timer_set(loop, &child->run.orphan_timer, mfi_loop_now(loop) + REACH_NS);
-    }
-}
-
-static void on_orphan_timer(mfi_timer *timer)
-{
-    mf_child *child = MFI_CONTAINER(timer, mf_child, run.orphan_timer);
-    if (!child->run.was_connected) {
-        mfi_child_state_stop(&child->state);
-    }
-}
-
-/* Without pidfds (an old kernel) only signals and SHUTDOWN end the worker. */
-static void watch_parent(mf_child *child)
-{
-    mfi_run *run = &child->run;
-    pid_t parent = getppid();
-    run->parent_fd = (int)syscall(SYS_pidfd_open, parent, 0);
-    if (run->parent_fd >= 0 && mfi_source_add(child->runtime->loop, &run->parent_source,
-                                              run->parent_fd, EPOLLIN, NULL) != MF_OK) {
-        (void)close(run->parent_fd);
-        run->parent_fd = -1;
-    }
-    if (getppid() != parent) {
-        mfi_child_state_stop(&child->state); /* it went away just now */
-    }
-    watch_for_orphan(child, parent);
-}
-
 /* ---- Start ---- */
 
 typedef struct start {
@@ -126,26 +71,6 @@ typedef struct start {
     mf_status status;
     mf_error *error;
 } start;
-
-static void on_monitor(mfi_source *source, uint32_t events)
-{
-    (void)events;
-    mfi_run *run = MFI_CONTAINER(source, mfi_run, monitor_source);
-    mfi_channel *channel = &MFI_CONTAINER(run, mf_child, run)->io.channel;
-    mfi_transport *transport = channel->transport;
-    mfi_peer_event event = MFI_PEER_NONE;
-    while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
-        mfi_transport_event seen = {.text = transport->endpoint};
-        if (event == MFI_PEER_CONNECTED) {
-            seen.what = run->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
-            run->was_connected = true;
-        } else {
-            seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.reason = event == MFI_PEER_HANDSHAKE_FAILED ? "handshake_failed" : "closed";
-        }
-        mfi_observe_transport_event(channel->observer, channel->observed, &seen);
-    }
-}
 
 static mf_status open_transport(mf_child *child, mf_error *error)
 {
@@ -179,11 +104,9 @@ static void start_on_engine(void *argument)
     if (child->settings.service_id != NULL) {
         mfi_announce_bound(&child->announcement);
     } else {
-        watch_parent(child);
+        mfi_watch_parent(&child->watch);
     }
-    at->status =
-        mfi_source_add(channel->loop, &child->run.monitor_source,
-                       transport->ops->events_readiness(channel->transport), EPOLLIN, at->error);
+    at->status = mfi_watch_connection(&child->watch, at->error);
     if (at->status == MF_OK) {
         at->status =
             mfi_driver_open(&channel->driver, transport->ops->readiness(transport), at->error);
@@ -203,22 +126,15 @@ static void capture_stop_on_engine(void *argument)
 static void on_closed(void *self)
 {
     mf_child *child = MFI_CONTAINER(self, mf_child, io);
-    mfi_run *run = &child->run;
     mfi_channel *channel = &child->io.channel;
-    mfi_source_remove(channel->loop, &run->monitor_source);
-    mfi_source_remove(channel->loop, &run->parent_source);
+    mfi_watch_end(&child->watch);
     mfi_server_io_cancel_timers(&child->io);
-    mfi_timer_cancel(channel->loop, &run->orphan_timer);
-    if (run->parent_fd >= 0) {
-        (void)close(run->parent_fd);
-        run->parent_fd = -1;
-    }
     if (channel->transport != NULL) {
         channel->transport->ops->close(channel->transport);
         channel->transport = NULL;
     }
-    atomic_store_explicit(&run->closed, 1, memory_order_release);
-    mfi_futex_wake(&run->closed, 1);
+    atomic_store_explicit(&child->closed, 1, memory_order_release);
+    mfi_futex_wake(&child->closed, 1);
 }
 
 static void close_on_engine(void *argument)
@@ -233,8 +149,8 @@ static void finish(mf_child *child)
     mfi_handlers_join(&child->handlers);
     mfi_deferrals_close(child->deferrals);
     mfi_loop_call(child->runtime->loop, close_on_engine, child);
-    while (atomic_load_explicit(&child->run.closed, memory_order_acquire) == 0) {
-        mfi_futex_wait(&child->run.closed, 0, MFI_NEVER);
+    while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
+        mfi_futex_wait(&child->closed, 0, MFI_NEVER);
     }
     /* Tasks that were posted before have run when this returns. */
     mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
@@ -344,14 +260,6 @@ static void serve_until_stopped(mf_child *child)
         flush_messages(child);
         mfi_driver_release(&child->io.channel.driver, false);
     }
-}
-
-void mfi_run_init(mfi_run *run)
-{
-    run->parent_fd = -1;
-    mfi_source_init(&run->parent_source, on_parent_gone);
-    mfi_source_init(&run->monitor_source, on_monitor);
-    mfi_timer_init(&run->orphan_timer, on_orphan_timer);
 }
 
 mf_status mf_child_run(mf_child *child, mf_error *error)

@@ -190,11 +190,11 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call)
     request.metadata_decoded = false;
     mfi_error_clear(&request.error);
     mfi_observe_call_begin(channel->observer, &span);
-    atomic_store_explicit(&thread->since_ns, span.sent_ns, memory_order_relaxed);
+    atomic_store_explicit(&thread->mark.since_ns, span.sent_ns, memory_order_relaxed);
     if (check_call(&request, &reply, &handler, &status) && decode_args(&request, &reply)) {
         status = run_handler(handler, &request, &reply);
     }
-    atomic_store_explicit(&thread->since_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&thread->mark.since_ns, 0, memory_order_relaxed);
     if (reply.deferred != 0) {
         mfi_deferrals_handler_returned(&reply, status, &request.error);
         mfi_reply_fini(&reply);

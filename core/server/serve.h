@@ -9,6 +9,7 @@
 #include "core/server/functions.h"
 #include "core/server/message.h"
 #include "core/server/request.h"
+#include "core/server/state.h"
 
 struct mfi_deferrals;
 struct mfi_handlers;
@@ -24,7 +25,7 @@ typedef struct mfi_serving {
 typedef struct mfi_handler_thread {
     const mfi_serving *serving;
     mfi_request_trees trees;
-    _Atomic(uint64_t) since_ns;    /* when the running handler began; 0: none runs */
+    mfi_handler_mark mark;
     struct mfi_handlers *handlers; /* the set that the thread belongs to */
     pthread_t thread;              /* handlers.c's own, where it starts threads */
 } mfi_handler_thread;

@@ -5,8 +5,6 @@
  * run. So both stand below these parts. */
 #include "core/server/state.h"
 
-#include "core/server/serve.h"
-
 void mfi_child_state_stop(mfi_child_state *state)
 {
     atomic_store_explicit(&state->stopping, true, memory_order_release);
@@ -17,8 +15,9 @@ uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_
 {
     uint32_t busy = 0;
     uint64_t oldest = 0;
-    for (uint32_t i = 0; i < state->thread_count; i++) {
-        uint64_t since = atomic_load_explicit(&state->threads[i].since_ns, memory_order_relaxed);
+    for (mfi_chain_node *at = state->marks.first; at != NULL; at = at->next) {
+        const mfi_handler_mark *mark = MFI_CONTAINER(at, mfi_handler_mark, node);
+        uint64_t since = atomic_load_explicit(&mark->since_ns, memory_order_relaxed);
         busy += since != 0 ? 1 : 0;
         oldest = since != 0 && (oldest == 0 || since < oldest) ? since : oldest;
     }

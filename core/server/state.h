@@ -7,14 +7,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "core/engine/driver.h"
 
-struct mfi_handler_thread;
+/* What others see of a thread that runs handlers. */
+typedef struct mfi_handler_mark {
+    mfi_chain_node node;
+    _Atomic(uint64_t) since_ns; /* when the running handler began; 0: none runs */
+} mfi_handler_mark;
 
 typedef struct mfi_child_state {
-    mfi_driver *driver;                       /* to be woken at a stop */
-    const struct mfi_handler_thread *threads; /* set before any call is received */
-    uint32_t thread_count;
+    mfi_driver *driver; /* to be woken at a stop */
+    mfi_chain marks;    /* of all handler threads; complete before any call is received */
     _Atomic(bool) stopping;
     _Atomic(uint32_t) queued;     /* calls that were received and are not begun */
     _Atomic(size_t) queued_bytes; /* of the messages of these calls */

@@ -1,7 +1,8 @@
 /* What every thread may read of a worker. */
 #include "core/server/state.h"
 
-#include "core/server/serve.h"
+#include <pthread.h>
+
 #include "test_channel.h"
 
 static void test_calls_that_wait_are_counted_with_their_bytes(void)
@@ -21,21 +22,25 @@ static void test_calls_that_wait_are_counted_with_their_bytes(void)
 
 static void test_busy_is_the_number_and_the_oldest(void)
 {
-    mfi_handler_thread threads[3] = {0};
-    mfi_child_state state = {.threads = threads, .thread_count = 3};
+    mfi_handler_mark marks[3] = {0};
+    mfi_child_state state = {0};
     uint64_t since = 1;
-    mf_check_int(mfi_child_state_busy(&state, &since), 0);
+    mf_check_int(mfi_child_state_busy(&state, &since), 0); /* before the threads are made */
     mf_check_int(since, 0);
-    atomic_store(&threads[1].since_ns, 500);
+    for (int i = 0; i < 3; i++) {
+        mfi_chain_push_back(&state.marks, &marks[i].node);
+    }
+    mf_check_int(mfi_child_state_busy(&state, &since), 0);
+    atomic_store(&marks[1].since_ns, 500);
     mf_check_int(mfi_child_state_busy(&state, &since), 1);
     mf_check_int(since, 500);
-    atomic_store(&threads[2].since_ns, 300);
-    atomic_store(&threads[0].since_ns, 400);
+    atomic_store(&marks[2].since_ns, 300);
+    atomic_store(&marks[0].since_ns, 400);
     mf_check_int(mfi_child_state_busy(&state, &since), 3);
     mf_check_int(since, 300);
-    state.thread_count = 0; /* before the threads are made */
-    mf_check_int(mfi_child_state_busy(&state, &since), 0);
-    mf_check_int(since, 0);
+    atomic_store(&marks[2].since_ns, 0);
+    mf_check_int(mfi_child_state_busy(&state, &since), 2);
+    mf_check_int(since, 400);
 }
 
 static bool burst(void *self, const mfi_waiter *until)
