@@ -105,7 +105,7 @@ def warnings():
 
 
 def include_flags():
-    folders = [f"{SOURCE}/{room}/include" for room in ("base", "metrics", "logging", "core", "http")]
+    folders = [f"{SOURCE}/{room}/include" for room in ("base", "metrics", "logging", "core", "core/server", "http")]
     return [f"-I{folder}" for folder in [*folders, f"{BUILD}/include"]]
 
 
