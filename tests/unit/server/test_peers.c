@@ -1,13 +1,10 @@
 /* What waits for peers that take nothing: who is forgotten, and what is dropped. The transport is
  * one of the test's own, so that each peer takes its messages exactly when the test says so. */
-#include <stdio.h>
-#include <stdlib.h>
+#include "core/server/peers.h"
+
 #include <string.h>
 
-#include <multifrost/metrics.h>
-
-#include "core/engine/child.h"
-#include "mf_test.h"
+#include "test_channel.h"
 
 #define NAMES_MAX 1024
 
@@ -18,17 +15,10 @@ typedef struct wire {
 } wire;
 
 typedef struct table {
-    mf_runtime *runtime;
-    mf_child *child;
+    test_channel base;
+    mfi_peers peers;
     wire wire;
 } table;
-
-static mfi_route route_of(uint32_t number)
-{
-    mfi_route route = {.size = sizeof number};
-    memcpy(route.bytes, &number, sizeof number);
-    return route;
-}
 
 static mfi_io take(mfi_transport *transport, const mfi_route *route, mfi_buf *payload)
 {
@@ -45,85 +35,67 @@ static mfi_io take(mfi_transport *transport, const mfi_route *route, mfi_buf *pa
 
 static const mfi_transport_ops ops = {.send = take};
 
-static void table_open(table *at, mf_child_options *options)
+static void table_open(table *at, size_t max_waiting_bytes)
 {
-    mf_error error = MF_ERROR_INIT;
-    *at = (table){.wire = {.base = {.ops = &ops}}};
-    mf_check_int(mf_runtime_create(&at->runtime, NULL, &error), MF_OK);
-    options->runtime = at->runtime;
-    options->service_id = "worker";
-    options->registry_directory = mf_test_temp_dir();
-    mf_check_int(mf_child_create(&at->child, options, &error), MF_OK);
-    mf_check_str(error.message, "");
-    at->child->transport = &at->wire.base;
+    channel_open(&at->base);
+    at->wire = (wire){.base = {.ops = &ops}};
+    at->base.channel.transport = &at->wire.base;
+    mfi_peers_init(&at->peers, &at->base.channel, max_waiting_bytes);
 }
 
 static void table_close(table *at)
 {
-    at->child->transport = NULL;
-    mf_child_destroy(at->child);
-    mf_runtime_destroy(at->runtime);
+    mfi_peers_clear(&at->peers);
+    mf_check_int(at->peers.count, 0);
+    channel_close(&at->base);
 }
 
 static void hear(table *at, uint32_t number)
 {
     mfi_route route = route_of(number);
-    mfi_peers_heard(at->child, &route);
+    mfi_peers_heard(&at->peers, &route);
 }
 
 static void send(table *at, uint32_t number, size_t size)
 {
     static const char bytes[4096];
     mfi_route route = route_of(number);
-    mfi_out *out = mfi_out_make(at->child, MFI_TRAFFIC_RESPONSE, &route);
+    mfi_out *out = mfi_out_make(&at->base.channel, MFI_TRAFFIC_RESPONSE, &route);
     for (size_t left = size; left > 0; left -= left < sizeof bytes ? left : sizeof bytes) {
         mfi_buf_append(&out->buf, bytes, left < sizeof bytes ? left : sizeof bytes);
     }
     mf_check(!out->buf.failed);
-    mfi_peers_send(at->child, out);
-}
-
-static void check_dropped(const table *at, const char *wanted)
-{
-    char *text = NULL;
-    size_t size = 0;
-    mf_check_int(mf_metrics_render(mf_runtime_metrics(at->runtime), MF_METRICS_PROMETHEUS_TEXT,
-                                   &text, &size, NULL),
-                 MF_OK);
-    mf_check_contains(text, wanted);
-    free(text);
+    mfi_peers_send(&at->peers, out);
 }
 
 static void open_wire(table *at)
 {
     at->wire.open = true;
-    mfi_peers_retry(at->child);
-    mf_check_int(at->child->peers.stalled, 0);
+    mfi_peers_retry(&at->peers);
+    mf_check_int(at->peers.stalled, 0);
 }
 
 static void test_many_identities_do_not_push_out_one_that_waits(void)
 {
     table at;
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    table_open(&at, &options);
+    table_open(&at, 1 << 20);
     hear(&at, 0);
     send(&at, 0, 10);
     send(&at, 0, 10);
     for (uint32_t i = 1; i <= 3 * MFI_CHILD_PEERS_MAX; i++) {
         hear(&at, i);
     }
-    mf_check_int(at.child->peers.count, MFI_CHILD_PEERS_MAX);
+    mf_check_int(at.peers.count, MFI_CHILD_PEERS_MAX);
     open_wire(&at);
     mf_check_int(at.wire.taken[0], 2);
-    check_dropped(&at, "transport_dropped_messages_total{reason=\"hwm\"} 0");
+    channel_check_metrics(&at.base, "transport_dropped_messages_total{reason=\"hwm\"} 0");
     table_close(&at);
 }
 
 static void test_where_all_wait_the_least_is_lost(void)
 {
     table at;
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    table_open(&at, &options);
+    table_open(&at, 1 << 20);
     for (uint32_t i = 0; i < MFI_CHILD_PEERS_MAX; i++) {
         hear(&at, i);
         for (uint32_t n = 0; n < (i == 7 ? 1 : 2); n++) {
@@ -132,7 +104,7 @@ static void test_where_all_wait_the_least_is_lost(void)
     }
     hear(&at, MFI_CHILD_PEERS_MAX);
     send(&at, MFI_CHILD_PEERS_MAX, 10);
-    check_dropped(&at, "transport_dropped_messages_total{reason=\"hwm\"} 1");
+    channel_check_metrics(&at.base, "transport_dropped_messages_total{reason=\"hwm\"} 1");
     open_wire(&at);
     for (uint32_t i = 0; i <= MFI_CHILD_PEERS_MAX; i++) {
         mf_check_int(at.wire.taken[i], i == 7 ? 0 : i == MFI_CHILD_PEERS_MAX ? 1 : 2);
@@ -143,12 +115,10 @@ static void test_where_all_wait_the_least_is_lost(void)
 /* Messages that nobody takes are bounded in bytes, whoever they are for. */
 static void test_what_waits_is_bounded_in_bytes(void)
 {
-    enum { SIZE = 100000, FIT = 9 };
+    /* FIT buffers of 131,072 bytes, and what goes with them. */
+    enum { SIZE = 100000, FIT = 9, BOUND = 1200000 };
     table at;
-    mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.max_message_bytes = 200000;
-    options.max_queued_bytes = 1200000; /* FIT buffers of 131,072, and what goes with them */
-    table_open(&at, &options);
+    table_open(&at, BOUND);
     for (uint32_t round = 0; round < 2; round++) {
         at.wire.open = false;
         at.wire.taken[0] = 0;
@@ -157,13 +127,14 @@ static void test_what_waits_is_bounded_in_bytes(void)
             hear(&at, i % 2);
             send(&at, i % 2, SIZE);
         }
-        check_dropped(&at, round == 0 ? "transport_dropped_messages_total{reason=\"hwm\"} 2"
-                                      : "transport_dropped_messages_total{reason=\"hwm\"} 4");
-        mf_check(at.child->peers.waiting_bytes <= (size_t)options.max_queued_bytes);
-        mfi_peers_retry(at.child); /* what is put back counts once */
+        channel_check_metrics(&at.base, round == 0
+                                            ? "transport_dropped_messages_total{reason=\"hwm\"} 2"
+                                            : "transport_dropped_messages_total{reason=\"hwm\"} 4");
+        mf_check(at.peers.waiting_bytes <= BOUND);
+        mfi_peers_retry(&at.peers); /* what is put back counts once */
         open_wire(&at);
         mf_check_int(at.wire.taken[0] + at.wire.taken[1], FIT);
-        mf_check_int(at.child->peers.waiting_bytes, 0);
+        mf_check_int(at.peers.waiting_bytes, 0);
     }
     table_close(&at);
 }

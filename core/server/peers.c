@@ -1,53 +1,52 @@
-/* Who is there, and what waits for whom.
+/* The peers of a worker, and what waits for each.
  *
- * Everybody who has spoken is a peer, up to a bound. To make room, the one is forgotten for whom
- * the fewest messages wait, so as a rule none; of several, the one that was silent longest. Answers
- * go to the route that their call came from, output to every peer. A peer that takes nothing has a
- * queue of its own, so that it holds up nobody else. */
+ * Every sender of a message is a peer, up to a bound. To make room, the table forgets the peer for
+ * which the fewest messages wait, so as a rule none; of several, the peer that was silent longest.
+ * Answers go to the route that their call came from, output goes to every peer. A peer that takes
+ * nothing has a queue of its own, so that other peers do not wait for it. */
+#include "core/server/peers.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/error.h"
-#include "core/engine/child.h"
 
 #define NOBODY UINT32_MAX
 
 /* ---- Lists ---- */
 
-/* What it takes in memory. */
+/* Memory that a message takes. */
 static size_t bytes_of(const mfi_out *out)
 {
     return sizeof *out + out->buf.capacity;
 }
 
-static void list_append(mfi_out_list *list, mfi_out *out)
+static bool list_is_empty(const mfi_out_list *list)
 {
-    out->next = NULL;
-    if (list->last != NULL) {
-        list->last->next = out;
-    } else {
-        list->first = out;
-    }
-    list->last = out;
+    return list->outs.first == NULL;
+}
+
+static void list_count(mfi_out_list *list, const mfi_out *out)
+{
     list->count++;
     list->bytes += bytes_of(out);
+}
+
+static void list_append(mfi_out_list *list, mfi_out *out)
+{
+    mfi_chain_push_back(&list->outs, &out->node);
+    list_count(list, out);
 }
 
 static void list_put_back(mfi_out_list *list, mfi_out *out)
 {
-    out->next = list->first;
-    list->first = out;
-    list->last = list->last != NULL ? list->last : out;
-    list->count++;
-    list->bytes += bytes_of(out);
+    mfi_chain_push_front(&list->outs, &out->node);
+    list_count(list, out);
 }
 
 static mfi_out *list_pop(mfi_out_list *list)
 {
-    mfi_out *out = list->first;
+    mfi_chain_node *node = mfi_chain_pop_front(&list->outs);
+    mfi_out *out = MFI_CONTAINER_OR_NULL(node, mfi_out, node);
     if (out != NULL) {
-        list->first = out->next;
-        list->last = list->first != NULL ? list->last : NULL;
         list->count--;
         list->bytes -= bytes_of(out);
     }
@@ -82,15 +81,14 @@ static uint32_t find(const mfi_peers *peers, const mfi_route *route)
     return NOBODY;
 }
 
-/* What still waited for it is lost. The last peer takes its place. */
-static void remove_peer(mf_child *child, uint32_t index, mfi_drop_reason reason, const char *text)
+/* Messages that still waited for the peer are lost. The last peer takes its place. */
+static void remove_peer(mfi_peers *peers, uint32_t index, mfi_drop_reason reason, const char *text)
 {
-    mfi_peers *peers = &child->peers;
     mfi_peer *peer = &peers->all[index];
-    peers->stalled -= peer->waiting.first != NULL ? 1 : 0;
+    peers->stalled -= !list_is_empty(&peer->waiting) ? 1 : 0;
     peers->waiting_bytes -= peer->waiting.bytes;
     for (mfi_out *out = NULL; (out = list_pop(&peer->waiting)) != NULL;) {
-        mfi_child_dropped(child, reason, text, out->buf.size);
+        mfi_channel_dropped(peers->channel, reason, text, out->buf.size);
         mfi_out_free(out);
     }
     *peer = peers->all[--peers->count];
@@ -110,11 +108,10 @@ static uint32_t least_missed(const mfi_peers *peers)
     return least;
 }
 
-static bool make_room(mf_child *child)
+static bool make_room(mfi_peers *peers)
 {
-    mfi_peers *peers = &child->peers;
     if (peers->count == MFI_CHILD_PEERS_MAX) {
-        remove_peer(child, least_missed(peers), MFI_DROP_HWM, "too many peers: one was forgotten");
+        remove_peer(peers, least_missed(peers), MFI_DROP_HWM, "too many peers: one was forgotten");
     }
     if (peers->count < peers->capacity) {
         return true;
@@ -128,12 +125,16 @@ static bool make_room(mf_child *child)
     return grown != NULL;
 }
 
-void mfi_peers_heard(mf_child *child, const mfi_route *route)
+void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, size_t max_waiting_bytes)
 {
-    mfi_peers *peers = &child->peers;
+    *peers = (mfi_peers){.channel = channel, .max_waiting_bytes = max_waiting_bytes};
+}
+
+void mfi_peers_heard(mfi_peers *peers, const mfi_route *route)
+{
     uint32_t index = find(peers, route);
     if (index == NOBODY) {
-        if (route->size == 0 || !make_room(child)) {
+        if (route->size == 0 || !make_room(peers)) {
             return; /* it gets its answers, but no output */
         }
         index = peers->count++;
@@ -149,64 +150,66 @@ void mfi_peers_heard(mf_child *child, const mfi_route *route)
 /* ---- Sending ---- */
 
 /* A single message is never too much. */
-static bool takes_too_much(const mf_child *child, const mfi_out *out)
+static bool takes_too_much(const mfi_peers *peers, const mfi_out *out)
 {
-    size_t waiting = child->peers.waiting_bytes;
-    return waiting != 0 && waiting + bytes_of(out) > child->max_queued_bytes;
+    size_t waiting = peers->waiting_bytes;
+    return waiting != 0 && waiting + bytes_of(out) > peers->max_waiting_bytes;
 }
 
 /* Keeps it for later, if it is not too much already: for this peer by number, for all of them by
  * what it takes in memory. Output has the lower bound, so that a flood of it leaves room for
  * answers. */
-static void keep(mf_child *child, uint32_t index, mfi_out *out)
+static void keep(mfi_peers *peers, uint32_t index, mfi_out *out)
 {
-    mfi_peers *peers = &child->peers;
     mfi_out_list *waiting = index != NOBODY ? &peers->all[index].waiting : NULL;
     uint32_t most =
         out->traffic == MFI_TRAFFIC_OUTPUT ? MFI_CHILD_OUTPUTS_MAX : MFI_CHILD_PEER_WAITING_MAX;
-    if (waiting == NULL || waiting->count >= most || takes_too_much(child, out)) {
-        mfi_child_dropped(child, MFI_DROP_HWM, "a peer does not take its messages", out->buf.size);
+    if (waiting == NULL || waiting->count >= most || takes_too_much(peers, out)) {
+        mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "a peer does not take its messages",
+                            out->buf.size);
         mfi_out_free(out);
         return;
     }
-    peers->stalled += waiting->first == NULL ? 1 : 0;
+    peers->stalled += list_is_empty(waiting) ? 1 : 0;
     peers->waiting_bytes += bytes_of(out);
     list_append(waiting, out);
 }
 
 /* Hands it to the transport. False if the peer does not take it now; it is then still the
  * caller's. */
-static bool transmit(mf_child *child, const mfi_route *route, mfi_out *out, bool *ret_gone)
+static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out *out,
+                     bool *ret_gone)
 {
     size_t bytes = out->buf.size;
-    mfi_io io = child->transport->ops->send(child->transport, route, &out->buf);
+    mfi_transport *transport = channel->transport;
+    mfi_io io = transport->ops->send(transport, route, &out->buf);
     *ret_gone = io == MFI_IO_UNROUTABLE;
     if (io == MFI_IO_AGAIN) {
         return false;
     }
     if (io == MFI_IO_DONE) {
-        mfi_observe_traffic(child->observed, MFI_DIRECTION_SENT, out->traffic, bytes);
-    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* nobody misses output who has gone */
-        mfi_child_dropped(child, MFI_DROP_UNROUTABLE, "the peer of an answer is gone", bytes);
+        mfi_observe_traffic(channel->observed, MFI_DIRECTION_SENT, out->traffic, bytes);
+    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* a peer that is gone needs no output */
+        mfi_channel_dropped(channel, MFI_DROP_UNROUTABLE, "the peer of an answer is gone", bytes);
     }
     mfi_out_free(out);
     return true;
 }
 
-static void send_to(mf_child *child, uint32_t index, const mfi_route *route, mfi_out *out)
+static void send_to(mfi_peers *peers, uint32_t index, const mfi_route *route, mfi_out *out)
 {
     bool gone = false;
-    bool behind_others = index != NOBODY && child->peers.all[index].waiting.first != NULL;
-    if (behind_others || !transmit(child, route, out, &gone)) {
-        keep(child, index, out);
+    bool behind_others = index != NOBODY && !list_is_empty(&peers->all[index].waiting);
+    if (behind_others || !transmit(peers->channel, route, out, &gone)) {
+        keep(peers, index, out);
     } else if (gone && index != NOBODY) {
-        remove_peer(child, index, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
+        remove_peer(peers, index, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
     }
 }
 
-static mfi_out *copy_of(const mf_child *child, const mfi_out *out)
+static mfi_out *copy_of(const mfi_channel *channel, const mfi_out *out)
 {
-    mfi_out *copy = mfi_out_make(child, out->traffic, NULL);
+    mfi_out *copy = mfi_out_make(channel, out->traffic, NULL);
     if (copy != NULL) {
         mfi_buf_append(&copy->buf, out->buf.data, out->buf.size);
         if (copy->buf.failed) {
@@ -217,69 +220,68 @@ static mfi_out *copy_of(const mf_child *child, const mfi_out *out)
     return copy;
 }
 
-static void broadcast(mf_child *child, mfi_out *out)
+static void broadcast(mfi_peers *peers, mfi_out *out)
 {
-    /* Backwards: who is taken out is replaced by one that has it already. */
-    for (uint32_t i = child->peers.count; i-- > 0;) {
-        mfi_out *each = i == 0 ? out : copy_of(child, out);
+    /* Backwards: a peer that is taken out is replaced by one that was sent the line already. */
+    for (uint32_t i = peers->count; i-- > 0;) {
+        mfi_out *each = i == 0 ? out : copy_of(peers->channel, out);
         if (each == NULL) {
-            mfi_child_dropped(child, MFI_DROP_HWM, "no memory for a line of output", out->buf.size);
+            mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "no memory for a line of output",
+                                out->buf.size);
             continue;
         }
-        mfi_route route = child->peers.all[i].route;
+        mfi_route route = peers->all[i].route;
         each->route = route;
-        send_to(child, i, &route, each);
+        send_to(peers, i, &route, each);
     }
 }
 
-void mfi_peers_send(mf_child *child, mfi_out *out)
+void mfi_peers_send(mfi_peers *peers, mfi_out *out)
 {
-    mfi_peers *peers = &child->peers;
     if (out->route.size != 0) {
-        send_to(child, find(peers, &out->route), &out->route, out);
+        send_to(peers, find(peers, &out->route), &out->route, out);
     } else if (peers->count != 0) {
-        broadcast(child, out);
+        broadcast(peers, out);
     } else if (peers->early.count < MFI_CHILD_OUTPUTS_MAX) {
         list_append(&peers->early, out);
     } else {
-        mfi_child_dropped(child, MFI_DROP_HWM, "output, and nobody to send it to", out->buf.size);
+        mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "output, and nobody to send it to",
+                            out->buf.size);
         mfi_out_free(out);
     }
 }
 
-void mfi_peers_retry(mf_child *child)
+void mfi_peers_retry(mfi_peers *peers)
 {
-    mfi_peers *peers = &child->peers;
-    while (peers->count != 0 && peers->early.first != NULL) {
-        broadcast(child, list_pop(&peers->early));
+    while (peers->count != 0 && !list_is_empty(&peers->early)) {
+        broadcast(peers, list_pop(&peers->early));
     }
     for (uint32_t i = peers->count; i-- > 0 && peers->stalled != 0;) {
         mfi_peer *peer = &peers->all[i];
         bool gone = false;
-        bool had = peer->waiting.first != NULL;
+        bool had = !list_is_empty(&peer->waiting);
         size_t before = peer->waiting.bytes;
-        while (!gone && peer->waiting.first != NULL) {
+        while (!gone && !list_is_empty(&peer->waiting)) {
             mfi_out *out = list_pop(&peer->waiting);
-            if (!transmit(child, &peer->route, out, &gone)) {
+            if (!transmit(peers->channel, &peer->route, out, &gone)) {
                 list_put_back(&peer->waiting, out);
                 break;
             }
         }
         peers->waiting_bytes -= before - peer->waiting.bytes;
-        peers->stalled -= had && peer->waiting.first == NULL ? 1 : 0;
+        peers->stalled -= had && list_is_empty(&peer->waiting) ? 1 : 0;
         if (gone) {
-            remove_peer(child, i, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
+            remove_peer(peers, i, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
         }
     }
 }
 
-void mfi_peers_fini(mf_child *child)
+void mfi_peers_clear(mfi_peers *peers)
 {
-    mfi_peers *peers = &child->peers;
     for (uint32_t i = 0; i < peers->count; i++) {
         list_free(&peers->all[i].waiting);
     }
     list_free(&peers->early);
     free(peers->all);
-    *peers = (mfi_peers){0};
+    mfi_peers_init(peers, peers->channel, peers->max_waiting_bytes);
 }

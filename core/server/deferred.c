@@ -1,27 +1,31 @@
 /* Answers that are given later, from any thread.
  *
  * mf_reply_defer() moves all that an answer needs out of the handler's stack into a handle, which
- * belongs to the user until its one call. While nobody has answered, it is also in the list of the
- * child's open ones, from which the first of these takes it out, under the mutex, and answers: the
- * user's call, the timer (engine thread), a handler that fails after it deferred, the end of the
- * child. Whoever comes later finds it taken. The list outlives the child as long as handles do.
+ * belongs to the user until its one call. An open handle is also in the list of the child. Four
+ * events end it: the user's call, the timer (engine thread), a handler that fails after it
+ * deferred, and the end of the child. The first of them takes the handle out of the list, under the
+ * mutex, and answers; later ones find the handle taken. The list outlives the child as long as
+ * handles do.
  *
  * All answers have the same time, so the list is in the order of their ends and one timer, for the
  * first, is enough. */
+#include "core/server/deferred.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/list.h"
+#include "base/mutex.h"
 #include "base/str.h"
-#include "core/client/parent.h"
-#include "core/engine/child.h"
+#include "core/wire/limits.h"
 
 struct mf_deferred {
     mfi_deferrals *owner;
-    mf_deferred *next, *previous; /* guarded by the owner's mutex, as are the next two */
-    bool open;
-    mf_status outcome; /* why somebody else has answered */
+    mfi_list_node node; /* listed: open. Guarded by the owner's mutex, as are the next two */
+    mf_status outcome;  /* why the answer was given in the user's place */
     uint64_t number;
     uint64_t expires_ns;
     mf_reply reply; /* the result and the error text: of the thread that makes the one call */
@@ -32,9 +36,11 @@ struct mf_deferred {
 
 struct mfi_deferrals {
     _Atomic(uint32_t) references; /* the child's, and one of each handle */
-    mf_child *child;
+    mfi_channel *channel;
+    mfi_child_state *state;
+    int64_t timeout_ms;
     mfi_mutex mutex; /* before the driver's */
-    mf_deferred *first, *last;
+    mfi_list open;
     uint64_t numbers;
     mfi_task arm;
     mfi_timer timer; /* the engine thread's own */
@@ -63,22 +69,12 @@ static void handle_free(mf_deferred *deferred)
 static void take_out_locked(mf_deferred *deferred, mf_status outcome)
 {
     mfi_deferrals *owner = deferred->owner;
-    if (deferred->previous != NULL) {
-        deferred->previous->next = deferred->next;
-    } else {
-        owner->first = deferred->next;
-    }
-    if (deferred->next != NULL) {
-        deferred->next->previous = deferred->previous;
-    } else {
-        owner->last = deferred->previous;
-    }
-    deferred->open = false;
+    mfi_list_remove(&owner->open, &deferred->node);
     deferred->outcome = outcome;
-    atomic_fetch_sub_explicit(&owner->child->deferred, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&owner->state->deferred, 1, memory_order_relaxed);
 }
 
-/* Answers in the user's place. What the user's thread may be making meanwhile is left alone. */
+/* Answers in the user's place. The reply that the user's thread may be making is left alone. */
 static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
                                    const char *format, ...) MF_PRINTF(4, 5);
 static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
@@ -87,7 +83,7 @@ static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, con
     mf_reply reply;
     va_list args;
     take_out_locked(deferred, outcome);
-    (void)mfi_reply_init(&reply, deferred->owner->child, &deferred->reply.out->route,
+    (void)mfi_reply_init(&reply, deferred->owner->channel, &deferred->reply.out->route,
                          deferred->reply.id, &deferred->span, 0);
     reply.received = deferred->reply.received;
     reply.deadline_ns = deferred->reply.deadline_ns;
@@ -102,27 +98,33 @@ static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, con
 static void set_timer(mfi_deferrals *deferrals, uint64_t deadline_ns)
 {
     /* Without memory the answers stay open until they are given, or the child stops. */
-    (void)mfi_timer_set(deferrals->child->runtime->loop, &deferrals->timer, deadline_ns);
+    (void)mfi_timer_set(deferrals->channel->loop, &deferrals->timer, deadline_ns);
+}
+
+/* NULL if none is open. */
+static mf_deferred *first_locked(const mfi_deferrals *deferrals)
+{
+    return MFI_CONTAINER_OR_NULL(deferrals->open.first, mf_deferred, node);
 }
 
 static uint64_t first_expires_locked(const mfi_deferrals *deferrals)
 {
-    return deferrals->first != NULL ? deferrals->first->expires_ns : MFI_NEVER;
+    const mf_deferred *first = first_locked(deferrals);
+    return first != NULL ? first->expires_ns : MFI_NEVER;
 }
 
 static void on_timer(mfi_timer *timer)
 {
     mfi_deferrals *deferrals = MFI_CONTAINER(timer, mfi_deferrals, timer);
-    mf_child *child = deferrals->child;
     uint64_t now = mfi_monotonic_ns();
     mfi_mutex_lock(&deferrals->mutex);
     while (first_expires_locked(deferrals) <= now) {
-        answer_for_user_locked(deferrals->first, MF_ERR_TIMEOUT, "TimeoutError",
-                               "no answer within %lld ms", (long long)child->deferred_timeout_ms);
+        answer_for_user_locked(first_locked(deferrals), MF_ERR_TIMEOUT, "TimeoutError",
+                               "no answer within %lld ms", (long long)deferrals->timeout_ms);
     }
     uint64_t next = first_expires_locked(deferrals);
     mfi_mutex_unlock(&deferrals->mutex);
-    (void)mfi_driver_kick(&child->driver);
+    (void)mfi_driver_kick(&deferrals->channel->driver);
     set_timer(deferrals, next);
 }
 
@@ -138,50 +140,46 @@ static void on_arm(mfi_task *task)
 static void cancel_timer(void *argument)
 {
     mfi_deferrals *deferrals = argument;
-    mfi_timer_cancel(deferrals->child->runtime->loop, &deferrals->timer);
+    mfi_timer_cancel(deferrals->channel->loop, &deferrals->timer);
 }
 
-mf_status mfi_deferrals_create(mf_child *child, mf_error *error)
+mf_status mfi_deferrals_create(mfi_deferrals **ret_deferrals, mfi_channel *channel,
+                               mfi_child_state *state, int64_t timeout_ms, mf_error *error)
 {
     mfi_deferrals *deferrals = calloc(1, sizeof *deferrals);
     if (deferrals == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for deferred answers");
     }
     atomic_init(&deferrals->references, 1);
-    deferrals->child = child;
+    deferrals->channel = channel;
+    deferrals->state = state;
+    deferrals->timeout_ms = timeout_ms;
     mfi_mutex_init(&deferrals->mutex);
     mfi_task_init(&deferrals->arm, on_arm);
     mfi_timer_init(&deferrals->timer, on_timer);
-    child->deferrals = deferrals;
+    *ret_deferrals = deferrals;
     return MF_OK;
 }
 
 void mfi_deferrals_close(mfi_deferrals *deferrals)
 {
     mfi_mutex_lock(&deferrals->mutex);
-    while (deferrals->first != NULL) {
-        answer_for_user_locked(deferrals->first, MF_ERR_CANCELLED, "CancelledError",
+    while (deferrals->open.first != NULL) {
+        answer_for_user_locked(first_locked(deferrals), MF_ERR_CANCELLED, "CancelledError",
                                "the worker is stopping");
     }
     mfi_mutex_unlock(&deferrals->mutex);
     /* Behind an arming that is on its way. */
-    mfi_loop_call(deferrals->child->runtime->loop, cancel_timer, deferrals);
+    mfi_loop_call(deferrals->channel->loop, cancel_timer, deferrals);
 }
 
 /* ---- The handler's side ---- */
 
 static void append_locked(mfi_deferrals *owner, mf_deferred *deferred)
 {
-    deferred->open = true;
-    atomic_fetch_add_explicit(&owner->child->deferred, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&owner->state->deferred, 1, memory_order_relaxed);
     deferred->number = ++owner->numbers;
-    deferred->previous = owner->last;
-    if (owner->last != NULL) {
-        owner->last->next = deferred;
-    } else {
-        owner->first = deferred;
-    }
-    owner->last = deferred;
+    mfi_list_push_back(&owner->open, &deferred->node);
 }
 
 /* The reply that the handle goes on with; the handler's keeps nothing. */
@@ -208,8 +206,7 @@ mf_deferred *mf_reply_defer(mf_reply *reply)
     if (reply == NULL || reply->deferred != 0) {
         return NULL;
     }
-    mf_child *child = reply->child;
-    mfi_deferrals *owner = child->deferrals;
+    mfi_deferrals *owner = reply->deferrals;
     mf_deferred *deferred = calloc(1, sizeof *deferred);
     if (deferred == NULL) {
         return NULL;
@@ -218,31 +215,31 @@ mf_deferred *mf_reply_defer(mf_reply *reply)
     deferred->owner = owner;
     atomic_fetch_add_explicit(&owner->references, 1, memory_order_relaxed);
     mfi_mutex_lock(&owner->mutex);
-    bool first = owner->first == NULL;
+    bool first = owner->open.first == NULL;
     /* Under the mutex, so that the list is in the order of the ends. */
-    deferred->expires_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), child->deferred_timeout_ms);
+    deferred->expires_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), owner->timeout_ms);
     append_locked(owner, deferred);
     reply->deferred = deferred->number;
     mfi_mutex_unlock(&owner->mutex);
     if (first) { /* a timer that is set already comes first */
-        (void)mfi_loop_post(child->runtime->loop, &owner->arm);
+        (void)mfi_loop_post(owner->channel->loop, &owner->arm);
     }
     return deferred;
 }
 
 static mf_deferred *find_locked(mfi_deferrals *owner, uint64_t number)
 {
-    mf_deferred *deferred = owner->last; /* as a rule it is one of the latest */
-    while (deferred != NULL && deferred->number > number) {
-        deferred = deferred->previous;
+    mfi_list_node *node = owner->open.last; /* as a rule it is one of the latest */
+    while (node != NULL && MFI_CONTAINER(node, mf_deferred, node)->number > number) {
+        node = node->previous;
     }
+    mf_deferred *deferred = MFI_CONTAINER_OR_NULL(node, mf_deferred, node);
     return deferred != NULL && deferred->number == number ? deferred : NULL;
 }
 
-void mfi_deferred_handler_returned(const mf_reply *reply, mf_status status, const mf_error *error)
+void mfi_deferrals_handler_returned(const mf_reply *reply, mf_status status, const mf_error *error)
 {
-    mf_child *child = reply->child;
-    mfi_deferrals *owner = child->deferrals;
+    mfi_deferrals *owner = reply->deferrals;
     bool failed = false;
     mfi_mutex_lock(&owner->mutex);
     mf_deferred *deferred = find_locked(owner, reply->deferred);
@@ -265,11 +262,10 @@ static mf_status give(mf_deferred *deferred, mf_status status)
 {
     mfi_deferrals *owner = deferred->owner;
     mfi_mutex_lock(&owner->mutex);
-    if (deferred->open) {
-        mf_child *child = owner->child;
+    if (deferred->node.is_listed) {
         take_out_locked(deferred, MF_OK);
         mfi_reply_finish(&deferred->reply, MF_OK);
-        (void)mfi_driver_kick(&child->driver);
+        (void)mfi_driver_kick(&owner->channel->driver);
     } else {
         status = deferred->outcome;
     }

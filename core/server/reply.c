@@ -1,13 +1,17 @@
-/* What handlers see of a call and make of its answer. */
-#include <math.h>
+/* An answer, from the first value that a handler sets to the message in the driver's queue.
+ *
+ * Handlers, deferred answers and the cancelling of calls all end a call in the same way: encode,
+ * count, queue. That way stands here once. */
+#include "core/server/reply.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
 #include "core/wire/limits.h"
 
 #define PAIRS_MAX 16
@@ -21,74 +25,16 @@ struct mfi_reply_pairs {
     char text[MFI_METADATA_MAX_BYTES];
 };
 
-/* ---- Requests ---- */
+/* ---- Result or error ---- */
 
-const char *mf_request_function(const mf_request *request)
-{
-    return request->name;
-}
-
-mf_args mf_request_args(const mf_request *request)
-{
-    const mf_value *args = &request->server->args.root;
-    if (args->type != MF_TYPE_ARRAY) {
-        return MF_NO_ARGS;
-    }
-    return (mf_args){args->as.items, args->length};
-}
-
-const mf_value *mf_request_metadata(mf_request *request)
-{
-    mfi_tree *tree = &request->server->metadata;
-    if (!request->metadata_decoded) {
-        request->metadata_decoded = true;
-        tree->root = mf_nil();
-        mfi_slice bytes = request->call->envelope.metadata;
-        if (bytes.data == NULL || mfi_tree_decode(tree, bytes, NULL) != MF_OK ||
-            tree->root.type != MF_TYPE_MAP) {
-            tree->root = mf_nil();
-        }
-    }
-    return &tree->root;
-}
-
-const mf_context *mf_request_context(const mf_request *request)
-{
-    return request->context;
-}
-
-const char *mf_request_client_name(mf_request *request)
-{
-    mfi_text name = request->call->envelope.client_name;
-    if (name.size == 0) {
-        return NULL;
-    }
-    (void)mfi_str_copy_n(request->client_name, sizeof request->client_name, name.data, name.size);
-    return request->client_name;
-}
-
-int64_t mf_request_deadline_ms(const mf_request *request)
-{
-    uint64_t left = mfi_remaining_ns(request->deadline_ns, mfi_monotonic_ns());
-    return left == MFI_NEVER ? MF_TIMEOUT_INFINITE : (int64_t)(left / MFI_NS_PER_MS);
-}
-
-mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t count)
-{
-    mf_args args = mf_request_args(request);
-    return mf_values_unpack(args.items, args.count, outs, count, &request->error);
-}
-
-/* ---- Replies ---- */
-
-bool mfi_reply_init(mf_reply *reply, mf_child *child, const mfi_route *route, mfi_text id,
+bool mfi_reply_init(mf_reply *reply, mfi_channel *channel, const mfi_route *route, mfi_text id,
                     mfi_server_span *span, uint64_t now_ns)
 {
-    *reply = (mf_reply){.child = child,
+    *reply = (mf_reply){.channel = channel,
                         .span = span,
                         .id = id,
-                        .out = mfi_out_make(child, MFI_TRAFFIC_RESPONSE, route),
-                        .limits = child->limits,
+                        .out = mfi_out_make(channel, MFI_TRAFFIC_RESPONSE, route),
+                        .limits = channel->limits,
                         .received = mfi_wall_seconds(now_ns),
                         .deadline_ns = MFI_NEVER};
     mfi_buf_init(&reply->error_text, MFI_ERROR_TEXT_MAX_BYTES);
@@ -245,7 +191,93 @@ mf_status mf_reply_metadata(mf_reply *reply, const char *key, mf_value value)
     return add_pair(reply->pairs, key, value);
 }
 
-const mf_value *mfi_reply_more(const mf_reply *reply)
+/* ---- The end of an answer ---- */
+
+bool mfi_reply_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
+                            const mfi_reply_times *times)
 {
-    return reply->pairs != NULL ? &reply->pairs->map : NULL;
+    mfi_buf_clear(to);
+    mf_status status = mfi_encode_error(to, id, text, timestamp, times, NULL);
+    if (status != MF_OK) { /* too large: the floor of max_message_bytes has room for this */
+        mfi_reply_times plain = *times;
+        plain.more = NULL;
+        text.size = mfi_utf8_prefix(text.data, text.size, MFI_ERROR_TEXT_SHORT_BYTES);
+        mfi_buf_clear(to);
+        status = mfi_encode_error(to, id, text, timestamp, &plain, NULL);
+    }
+    return status == MF_OK;
+}
+
+/* What cannot be sent becomes an error answer: the caller must not wait for ever. */
+static bool complete(mf_reply *reply, const mfi_reply_times *times)
+{
+    mf_error error;
+    mfi_out *out = reply->out;
+    mf_status status = MF_OK;
+    mfi_error_clear(&error);
+    if (out == NULL) {
+        return false;
+    }
+    if (!reply->has_error) {
+        mf_value nil = mf_nil();
+        if (!reply->has_result) {
+            status = mfi_encode_response_begin(&out->buf, reply->id, &nil,
+                                               mfi_wall_seconds(reply->span->done_ns),
+                                               &reply->limits, &error);
+        }
+        if (status == MF_OK) {
+            status = mfi_encode_response_end(&out->buf, times, &error);
+        }
+        if (status == MF_OK) {
+            out->traffic = MFI_TRAFFIC_RESPONSE;
+            return true;
+        }
+        (void)mf_reply_error(reply, "ResultError", "%s", error.message);
+    }
+    out->traffic = MFI_TRAFFIC_ERROR;
+    mfi_text text = {(const char *)reply->error_text.data, reply->error_text.size};
+    if (text.data == NULL) {
+        text = (mfi_text){"error", 5};
+    }
+    return mfi_reply_encode_error(&out->buf, reply->id, text,
+                                  mfi_wall_seconds(reply->span->done_ns), times);
+}
+
+static void describe_failure(mf_error *error, mf_status status, const mf_reply *reply)
+{
+    mfi_error_clear(error);
+    error->code = status;
+    (void)mfi_str_copy_n(error->message, sizeof error->message,
+                         reply->error_text.data != NULL ? (const char *)reply->error_text.data : "",
+                         reply->error_text.size);
+}
+
+void mfi_reply_finish(mf_reply *reply, mf_status status)
+{
+    mf_error error;
+    mfi_channel *channel = reply->channel;
+    mfi_server_span *span = reply->span;
+    span->done_ns = mfi_monotonic_ns();
+    mfi_reply_times times = {.timestamp_received = reply->received,
+                             .has_server_times = true,
+                             .queue_us = (span->begun_ns - span->received_ns) / MFI_NS_PER_US,
+                             .handler_us = (span->done_ns - span->begun_ns) / MFI_NS_PER_US,
+                             .more = reply->pairs != NULL ? &reply->pairs->map : NULL};
+    if (complete(reply, &times)) {
+        span->response_bytes = (uint32_t)reply->out->buf.size;
+        mfi_channel_push(channel, reply->out);
+        reply->out = NULL;
+    } else {
+        mfi_channel_dropped(channel, MFI_DROP_HWM, "no memory for an answer", 0);
+    }
+    if (status != MF_ERR_TIMEOUT && span->done_ns > reply->deadline_ns) {
+        mfi_observe_server_expired(channel->observed, MFI_EXPIRED_AT_REPLY);
+    }
+    span->status = status == MF_OK && reply->has_error ? MF_ERR_REMOTE : status;
+    span->end_ns = span->done_ns; /* the answer leaves next; a read of its own buys nothing */
+    if (span->status != MF_OK) {
+        describe_failure(&error, span->status, reply);
+    }
+    mfi_observe_server_end(span, span->status != MF_OK ? &error : NULL);
+    mfi_reply_fini(reply);
 }

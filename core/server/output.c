@@ -1,7 +1,11 @@
-/* What the worker prints. File descriptors 1 and 2 lead into pipes while it runs; the engine thread
- * cuts what comes out into lines and queues them as messages for the parent, so that a parent which
- * never reads its child's pipes cannot block it. A bound keeps a flood from filling memory: what is
- * beyond it is dropped, and counted. */
+/* What the worker prints, on its way to the parents.
+ *
+ * File descriptors 1 and 2 lead into pipes while the worker runs. The engine thread reads the
+ * pipes, cuts the text into lines and queues each line as a message, so that a parent that never
+ * reads its child's pipes cannot block the child. A bound keeps a flood from filling memory: lines
+ * beyond it are dropped and counted. */
+#include "core/server/output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,8 +14,6 @@
 
 #include "base/error.h"
 #include "base/id.h"
-#include "core/engine/child.h"
-#include "core/wire/limits.h"
 
 #define READ_BYTES 16384
 #define READS_PER_TURN 8
@@ -19,15 +21,15 @@
 static void on_line(void *self, const char *text, size_t length)
 {
     mfi_capture *capture = self;
-    mf_child *child = capture->child;
+    mfi_channel *channel = capture->channel;
     mfi_out *out = NULL;
     char id[MFI_UUID_TEXT];
     if (length == 0) {
         return;
     }
-    if (atomic_load_explicit(&child->outputs_waiting, memory_order_relaxed) <
+    if (atomic_load_explicit(&channel->outputs_waiting, memory_order_relaxed) <
         MFI_CHILD_OUTPUTS_MAX) {
-        out = mfi_out_make(child, MFI_TRAFFIC_OUTPUT, NULL);
+        out = mfi_out_make(channel, MFI_TRAFFIC_OUTPUT, NULL);
     }
     mfi_uuid uuid = mfi_uuid_make();
     mfi_uuid_format(&uuid, id);
@@ -35,10 +37,10 @@ static void on_line(void *self, const char *text, size_t length)
     if (out == NULL || mfi_encode_output(&out->buf, id, capture->fd == STDERR_FILENO,
                                          (mfi_text){text, length}, timestamp, NULL) != MF_OK) {
         mfi_out_free(out);
-        mfi_child_dropped(child, MFI_DROP_HWM, "more output than the parent takes", length);
+        mfi_channel_dropped(channel, MFI_DROP_HWM, "more output than the parent takes", length);
         return;
     }
-    mfi_child_push(child, out);
+    mfi_channel_push(channel, out);
 }
 
 /* False at the end of the pipe. */
@@ -61,17 +63,17 @@ static void on_readable(mfi_source *source, uint32_t events)
     (void)events;
     mfi_capture *capture = MFI_CONTAINER(source, mfi_capture, source);
     if (!drain(capture, READS_PER_TURN)) {
-        mfi_source_remove(capture->child->runtime->loop, source);
+        mfi_source_remove(capture->channel->loop, source);
     }
-    (void)mfi_driver_kick(&capture->child->driver);
+    (void)mfi_driver_kick(&capture->channel->driver);
 }
 
-static mf_status capture_one(mf_child *child, mfi_capture *capture, int fd, mf_error *error)
+static mf_status capture_one(mfi_capture *capture, mfi_channel *channel, int fd, mf_error *error)
 {
     int ends[2] = {-1, -1};
     mfi_source_init(&capture->source, on_readable);
-    mfi_lines_init(&capture->lines, MFI_OUTPUT_MAX_BYTES, on_line, capture);
-    capture->child = child;
+    mfi_lines_init(&capture->lines, on_line, capture);
+    capture->channel = channel;
     capture->fd = fd;
     capture->read_fd = -1;
     capture->saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -92,27 +94,27 @@ static mf_status capture_one(mf_child *child, mfi_capture *capture, int fd, mf_e
     }
     (void)close(ends[1]);
     capture->read_fd = ends[0];
-    return mfi_source_add(child->runtime->loop, &capture->source, ends[0], EPOLLIN, error);
+    return mfi_source_add(channel->loop, &capture->source, ends[0], EPOLLIN, error);
 }
 
-mf_status mfi_child_capture_start(mf_child *child, mf_error *error)
+mf_status mfi_captures_start(mfi_captures *captures, mfi_channel *channel, mf_error *error)
 {
     (void)fflush(stdout);
     (void)fflush(stderr);
-    mf_status status = capture_one(child, &child->captures[0], STDOUT_FILENO, error);
+    mf_status status = capture_one(&captures->streams[0], channel, STDOUT_FILENO, error);
     if (status == MF_OK) {
-        status = capture_one(child, &child->captures[1], STDERR_FILENO, error);
+        status = capture_one(&captures->streams[1], channel, STDERR_FILENO, error);
     }
     /* A pipe would make stdio buffer whole blocks; lines are what people wait for. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     return status;
 }
 
-void mfi_child_capture_stop(mf_child *child)
+void mfi_captures_stop(mfi_captures *captures)
 {
     for (int i = 0; i < 2; i++) {
-        mfi_capture *capture = &child->captures[i];
-        if (capture->child == NULL || capture->read_fd < 0) {
+        mfi_capture *capture = &captures->streams[i];
+        if (capture->channel == NULL || capture->read_fd < 0) {
             continue;
         }
         (void)dup2(capture->saved, capture->fd);
@@ -120,7 +122,7 @@ void mfi_child_capture_stop(mf_child *child)
         /* A pipe holds 64 KiB; a child of ours may keep it open, so there may be no end. */
         (void)drain(capture, READS_PER_TURN);
         mfi_lines_end(&capture->lines);
-        mfi_source_remove(child->runtime->loop, &capture->source);
+        mfi_source_remove(capture->channel->loop, &capture->source);
         (void)close(capture->read_fd);
         capture->read_fd = -1;
     }

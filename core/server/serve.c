@@ -1,15 +1,21 @@
-/* One call on the worker's side: checks in the protocol's order, context, handler, answer. */
+/* One call on the worker's side: checks in the protocol's order, context, handler, answer.
+ *
+ * The run thread and the handler threads serve calls in the same way; a worker that stops cancels
+ * calls in the same way wherever they wait. Both ways stand here, below the queues. */
+#include "core/server/serve.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "core/engine/child.h"
 #include "core/engine/deadline.h"
+#include "core/server/deferred.h"
+#include "core/server/reply.h"
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
+#include "logging/context.h"
 
 /* What decoded arguments may keep for the next call. */
 #define KEPT_TREE_BYTES ((size_t)256 * 1024)
@@ -45,26 +51,27 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
 
 /* Gives the caller's deadline; MFI_NEVER if it told none. function is where the span keeps a name
  * that is not registered. */
-static uint64_t fill_span(mf_child *child, mfi_server_span *span, const mfi_call_in *call,
+static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span, const mfi_call_in *call,
                           uint64_t now_ns, char function[MFI_NAME_MAX_BYTES + 1])
 {
     mfi_metadata metadata;
+    mfi_target *observed = serving->channel->observed;
     const mfi_handler *handler = call->handler;
     mfi_metadata_read(call->envelope.metadata, &metadata);
     if (handler == NULL) {
         copy_text(function, MFI_NAME_MAX_BYTES + 1, call->envelope.function);
     }
     mfi_server_span_clear(span);
-    span->target = child->observed;
+    span->target = observed;
     span->function_name = handler != NULL ? handler->name : function;
-    span->namespace_name = child->namespace_name;
+    span->namespace_name = serving->namespace_name;
     span->received_ns = call->received_ns;
     span->begun_ns = now_ns;
     span->request_bytes = (uint32_t)call->message.size;
     span->correlation_id_replaced = metadata.correlation_id_invalid;
     fill_context(&span->context, call, &metadata);
     /* Only registered names get series of their own. */
-    span->function = mfi_target_function(child->observed, handler != NULL ? handler->name : NULL,
+    span->function = mfi_target_function(observed, handler != NULL ? handler->name : NULL,
                                          call->envelope.function.size);
     if (!metadata.has_deadline) {
         return MFI_NEVER;
@@ -78,12 +85,12 @@ static uint64_t fill_span(mf_child *child, mfi_server_span *span, const mfi_call
 static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_handler,
                        mf_status *ret_status)
 {
-    mf_child *child = reply->child;
+    const mfi_channel *channel = reply->channel;
     mfi_text name = request->call->envelope.function;
     *ret_status = MF_ERR_INVALID_ARGUMENT;
     if (reply->deadline_ns <= reply->span->begun_ns) {
         *ret_status = MF_ERR_TIMEOUT;
-        mfi_observe_server_expired(child->observed, MFI_EXPIRED_BEFORE_START);
+        mfi_observe_server_expired(channel->observed, MFI_EXPIRED_BEFORE_START);
         (void)mf_reply_error(reply, "TimeoutError", "the caller no longer waits");
         return false;
     }
@@ -95,7 +102,7 @@ static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_h
     *ret_handler = request->call->handler;
     if (*ret_handler == NULL || name.data[0] == '_') {
         *ret_status = MF_ERR_FUNCTION_NOT_FOUND;
-        mfi_observe_server_unknown(child->observed);
+        mfi_observe_server_unknown(channel->observed);
         (void)(*ret_handler == NULL
                    ? mf_reply_error(reply, "AttributeError", "Function '%.*s' not found", shown,
                                     name.data)
@@ -109,7 +116,7 @@ static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_h
 static bool decode_args(mf_request *request, mf_reply *reply)
 {
     mfi_slice bytes = request->call->envelope.args;
-    mfi_tree *args = &request->server->args;
+    mfi_tree *args = &request->trees->args;
     args->root = mf_nil();
     if (bytes.data != NULL && mfi_tree_decode(args, bytes, &request->error) != MF_OK) {
         (void)mf_reply_error(reply, "ValueError", "%s", request->error.message);
@@ -121,98 +128,6 @@ static bool decode_args(mf_request *request, mf_reply *reply)
         return false;
     }
     return true;
-}
-
-/* ---- Answer ---- */
-
-bool mfi_child_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
-                            const mfi_reply_times *times)
-{
-    mfi_buf_clear(to);
-    mf_status status = mfi_encode_error(to, id, text, timestamp, times, NULL);
-    if (status != MF_OK) { /* too large: the floor of max_message_bytes has room for this */
-        mfi_reply_times plain = *times;
-        plain.more = NULL;
-        text.size = mfi_utf8_prefix(text.data, text.size, MFI_ERROR_TEXT_SHORT_BYTES);
-        mfi_buf_clear(to);
-        status = mfi_encode_error(to, id, text, timestamp, &plain, NULL);
-    }
-    return status == MF_OK;
-}
-
-/* Completes the answer. What cannot be sent becomes an error answer: the caller must not wait for
- * ever. */
-static bool complete(mf_reply *reply, const mfi_reply_times *times)
-{
-    mf_error error;
-    mfi_out *out = reply->out;
-    mf_status status = MF_OK;
-    mfi_error_clear(&error);
-    if (out == NULL) {
-        return false;
-    }
-    if (!reply->has_error) {
-        mf_value nil = mf_nil();
-        if (!reply->has_result) {
-            status = mfi_encode_response_begin(&out->buf, reply->id, &nil,
-                                               mfi_wall_seconds(reply->span->done_ns),
-                                               &reply->limits, &error);
-        }
-        if (status == MF_OK) {
-            status = mfi_encode_response_end(&out->buf, times, &error);
-        }
-        if (status == MF_OK) {
-            out->traffic = MFI_TRAFFIC_RESPONSE;
-            return true;
-        }
-        (void)mf_reply_error(reply, "ResultError", "%s", error.message);
-    }
-    out->traffic = MFI_TRAFFIC_ERROR;
-    mfi_text text = {(const char *)reply->error_text.data, reply->error_text.size};
-    if (text.data == NULL) {
-        text = (mfi_text){"error", 5};
-    }
-    return mfi_child_encode_error(&out->buf, reply->id, text,
-                                  mfi_wall_seconds(reply->span->done_ns), times);
-}
-
-static void describe_failure(mf_error *error, mf_status status, const mf_reply *reply)
-{
-    mfi_error_clear(error);
-    error->code = status;
-    (void)mfi_str_copy_n(error->message, sizeof error->message,
-                         reply->error_text.data != NULL ? (const char *)reply->error_text.data : "",
-                         reply->error_text.size);
-}
-
-void mfi_reply_finish(mf_reply *reply, mf_status status)
-{
-    mf_error error;
-    mf_child *child = reply->child;
-    mfi_server_span *span = reply->span;
-    span->done_ns = mfi_monotonic_ns();
-    mfi_reply_times times = {.timestamp_received = reply->received,
-                             .has_server_times = true,
-                             .queue_us = (span->begun_ns - span->received_ns) / MFI_NS_PER_US,
-                             .handler_us = (span->done_ns - span->begun_ns) / MFI_NS_PER_US,
-                             .more = mfi_reply_more(reply)};
-    if (complete(reply, &times)) {
-        span->response_bytes = (uint32_t)reply->out->buf.size;
-        mfi_child_push(child, reply->out);
-        reply->out = NULL;
-    } else {
-        mfi_child_dropped(child, MFI_DROP_HWM, "no memory for an answer", 0);
-    }
-    if (status != MF_ERR_TIMEOUT && span->done_ns > reply->deadline_ns) {
-        mfi_observe_server_expired(child->observed, MFI_EXPIRED_AT_REPLY);
-    }
-    span->status = status == MF_OK && reply->has_error ? MF_ERR_REMOTE : status;
-    span->end_ns = span->done_ns; /* the answer leaves next; a read of its own buys nothing */
-    if (span->status != MF_OK) {
-        describe_failure(&error, span->status, reply);
-    }
-    mfi_observe_server_end(span, span->status != MF_OK ? &error : NULL);
-    mfi_reply_fini(reply);
 }
 
 /* ---- The call ---- */
@@ -236,7 +151,7 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
     return MF_ERR_REMOTE;
 }
 
-uint64_t mfi_child_expected_ns(const mfi_call_in *call)
+uint64_t mfi_serve_expected_ns(const mfi_call_in *call)
 {
     if (call->handler == NULL) {
         return 0;
@@ -245,23 +160,25 @@ uint64_t mfi_child_expected_ns(const mfi_call_in *call)
     return last != 0 ? last : UINT64_MAX;
 }
 
-uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
+uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call)
 {
     mfi_server_span span;
     mfi_handler *handler = NULL;
     mf_reply reply;
-    mf_child *child = server->child;
+    const mfi_serving *serving = thread->serving;
+    mfi_channel *channel = serving->channel;
     mf_request request; /* not set as a whole: it has kilobytes */
     mf_status status = MF_OK;
     uint64_t now = mfi_monotonic_ns();
-    if (!mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now)) {
-        mfi_child_dropped(child, MFI_DROP_HWM, "no memory for an answer", 0);
+    if (!mfi_reply_init(&reply, channel, &call->route, call->envelope.id, &span, now)) {
+        mfi_channel_dropped(channel, MFI_DROP_HWM, "no memory for an answer", 0);
         mfi_reply_fini(&reply);
         mfi_call_in_free(call);
         return now;
     }
-    reply.deadline_ns = fill_span(child, &span, call, now, request.function);
-    request.server = server;
+    reply.deferrals = serving->deferrals;
+    reply.deadline_ns = fill_span(serving, &span, call, now, request.function);
+    request.trees = &thread->trees;
     request.call = call;
     request.name = span.function_name;
     request.context = &span.context;
@@ -269,13 +186,13 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     request.metadata_decoded = false;
     mfi_error_clear(&request.error);
     mfi_observe_server_begin(&span);
-    atomic_store_explicit(&server->since_ns, span.begun_ns, memory_order_relaxed);
+    atomic_store_explicit(&thread->mark.since_ns, span.begun_ns, memory_order_relaxed);
     if (check_call(&request, &reply, &handler, &status) && decode_args(&request, &reply)) {
         status = run_handler(handler, &request, &reply);
     }
-    atomic_store_explicit(&server->since_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&thread->mark.since_ns, 0, memory_order_relaxed);
     if (reply.deferred != 0) {
-        mfi_deferred_handler_returned(&reply, status, &request.error);
+        mfi_deferrals_handler_returned(&reply, status, &request.error);
         mfi_reply_fini(&reply);
     } else {
         mfi_reply_finish(&reply, status);
@@ -284,20 +201,20 @@ uint64_t mfi_child_serve(mfi_server *server, mfi_call_in *call)
     if (handler != NULL) {
         atomic_store_explicit(&handler->last_run_ns, now - span.begun_ns, memory_order_relaxed);
     }
-    mfi_tree_trim(&server->args, KEPT_TREE_BYTES);
-    mfi_tree_trim(&server->metadata, KEPT_TREE_BYTES);
+    mfi_tree_trim(&thread->trees.args, KEPT_TREE_BYTES);
+    mfi_tree_trim(&thread->trees.metadata, KEPT_TREE_BYTES);
     mfi_call_in_free(call);
     return now;
 }
 
-void mfi_child_cancel(mf_child *child, mfi_call_in *call)
+void mfi_serve_cancel(const mfi_serving *serving, mfi_call_in *call)
 {
     mfi_server_span span;
     mf_reply reply;
     char function[MFI_NAME_MAX_BYTES + 1];
     uint64_t now = mfi_monotonic_ns();
-    (void)mfi_reply_init(&reply, child, &call->route, call->envelope.id, &span, now);
-    reply.deadline_ns = fill_span(child, &span, call, now, function);
+    (void)mfi_reply_init(&reply, serving->channel, &call->route, call->envelope.id, &span, now);
+    reply.deadline_ns = fill_span(serving, &span, call, now, function);
     mfi_observe_server_begin(&span);
     (void)mf_reply_error(&reply, "CancelledError", "the worker is stopping");
     mfi_reply_finish(&reply, MF_ERR_CANCELLED);

@@ -1,13 +1,18 @@
+/* From what the user and the environment say to a worker's settings: defaults, checks, copies.
+ *
+ * The parts of a worker find numbers that are checked, and texts that stay. */
+#include "core/server/options.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/client/options.h"
-#include "core/discovery/file.h"
-#include "core/engine/child.h"
 #include "core/observe/build_info.h"
+#include "core/discovery/file.h"
+#include "core/client/options.h"
+#include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
 #define QUEUED_BYTES ((int64_t)256 * 1024 * 1024)
@@ -19,7 +24,8 @@ typedef struct number {
     int64_t picked;
 } number;
 
-static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_error *error)
+static mf_status pick_numbers(mfi_child_settings *settings, const mf_child_options *from,
+                              mf_error *error)
 {
     enum { QUEUED, BYTES, MESSAGE, THREADS, DEFERRED, LOCK, COUNT };
     int64_t largest = (int64_t)MFI_MESSAGE_MAX_BYTES;
@@ -41,17 +47,17 @@ static mf_status pick_numbers(mf_child *child, const mf_child_options *from, mf_
         }
         each->picked = each->given != 0 ? each->given : each->preset;
     }
-    child->max_queued = (uint32_t)numbers[QUEUED].picked;
-    child->max_message_bytes = (size_t)numbers[MESSAGE].picked;
-    child->max_queued_bytes = (size_t)numbers[BYTES].picked;
-    if (child->max_queued_bytes < child->max_message_bytes) {
+    settings->max_queued = (uint32_t)numbers[QUEUED].picked;
+    settings->max_message_bytes = (size_t)numbers[MESSAGE].picked;
+    settings->max_queued_bytes = (size_t)numbers[BYTES].picked;
+    if (settings->max_queued_bytes < settings->max_message_bytes) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "max_queued_bytes (%zu) must be at least max_message_bytes (%zu)",
-                        child->max_queued_bytes, child->max_message_bytes);
+                        settings->max_queued_bytes, settings->max_message_bytes);
     }
-    child->server_count = (uint32_t)numbers[THREADS].picked;
-    child->deferred_timeout_ms = numbers[DEFERRED].picked;
-    return mfi_limits_pick(&child->limits, from->max_string_bytes, from->max_items, error);
+    settings->threads = (uint32_t)numbers[THREADS].picked;
+    settings->deferred_timeout_ms = numbers[DEFERRED].picked;
+    return mfi_limits_pick(&settings->limits, from->max_string_bytes, from->max_items, error);
 }
 
 static mf_status check_texts(const mf_child_options *from, mf_error *error)
@@ -77,30 +83,32 @@ static mf_status check_texts(const mf_child_options *from, mf_error *error)
 }
 
 /* What does not fit a label becomes '_'. */
-static void name_worker(mf_child *child, const char *name)
+static void name_worker(mfi_child_settings *settings, const char *name)
 {
-    (void)mfi_str_copy(child->name, sizeof child->name, name);
-    for (char *c = child->name; *c != '\0'; c++) {
+    (void)mfi_str_copy(settings->name, sizeof settings->name, name);
+    for (char *c = settings->name; *c != '\0'; c++) {
         if (!mfi_correlation_id_valid(c, 1) || *c == ':') {
             *c = '_';
         }
     }
 }
 
-static mf_status take_service(mf_child *child, const mf_child_options *from, mf_error *error)
+static mf_status take_service(mfi_child_settings *settings, const mf_child_options *from,
+                              mf_error *error)
 {
-    child->port = from->port;
-    child->service_id = strdup(from->service_id);
-    child->bind_address = strdup(from->bind_address != NULL ? from->bind_address : "127.0.0.1");
-    if (child->service_id == NULL || child->bind_address == NULL) {
+    settings->port = from->port;
+    settings->service_id = strdup(from->service_id);
+    settings->bind_address = strdup(from->bind_address != NULL ? from->bind_address : "127.0.0.1");
+    if (settings->service_id == NULL || settings->bind_address == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
-    name_worker(child, child->service_id);
+    name_worker(settings, settings->service_id);
     return MF_OK;
 }
 
 /* Spawn mode, if a parent has left word where it waits; else service mode. */
-static mf_status pick_mode(mf_child *child, const mf_child_options *from, mf_error *error)
+static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options *from,
+                           mf_error *error)
 {
     int64_t port = 0;
     const char *text = getenv("COMLINK_ZMQ_PORT"); /* NOLINT: read once, before any thread */
@@ -111,8 +119,8 @@ static mf_status pick_mode(mf_child *child, const mf_child_options *from, mf_err
                             "1024 to 65535",
                             text);
         }
-        child->port = (uint16_t)port;
-        name_worker(child, mfi_build_program());
+        settings->port = (uint16_t)port;
+        name_worker(settings, mfi_build_program());
         return MF_OK;
     }
     if (from->service_id == NULL || from->service_id[0] == '\0') {
@@ -120,26 +128,34 @@ static mf_status pick_mode(mf_child *child, const mf_child_options *from, mf_err
                         "FATAL: Need COMLINK_ZMQ_PORT (set by the parent that spawns a worker) or "
                         "a service_id");
     }
-    return take_service(child, from, error);
+    return take_service(settings, from, error);
 }
 
-mf_status mfi_child_take_options(mf_child *child, const mf_child_options *from, mf_error *error)
+mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_options *from,
+                                  mf_error *error)
 {
-    mf_status status = pick_numbers(child, from, error);
+    mf_status status = pick_numbers(settings, from, error);
     if (status == MF_OK) {
         status = check_texts(from, error);
     }
     if (status != MF_OK) {
         return status;
     }
-    child->no_signals = from->no_signals;
-    child->no_output_capture = from->no_output_capture;
-    child->on_stop = from->on_stop;
-    child->user_data = from->user_data;
-    child->namespace_name =
+    settings->no_signals = from->no_signals;
+    settings->no_output_capture = from->no_output_capture;
+    settings->on_stop = from->on_stop;
+    settings->user_data = from->user_data;
+    settings->namespace_name =
         strdup(from->namespace_name != NULL ? from->namespace_name : MFI_DEFAULT_NAMESPACE);
-    if (child->namespace_name == NULL) {
+    if (settings->namespace_name == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
-    return pick_mode(child, from, error);
+    return pick_mode(settings, from, error);
+}
+
+void mfi_child_settings_fini(mfi_child_settings *settings)
+{
+    free(settings->namespace_name);
+    free(settings->service_id);
+    free(settings->bind_address);
 }

@@ -1,4 +1,7 @@
-/* Functions that every worker has. A worker may put its own in their place. */
+/* Functions that every worker has, so that a caller, or a person with a command line, can see what
+ * any worker does. A worker may put its own in their place. */
+#include "core/server/builtin.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/engine/child.h"
 #include "core/observe/build_info.h"
+#include "core/wire/envelope.h"
 
 #define STATS_MAX 40 /* functions with series of their own, and those that share one */
 
@@ -21,13 +24,13 @@ static mf_status ping(mf_request *request, mf_reply *reply, void *user_data)
 }
 
 /* Names that callers may use, in order; for free(). NULL without memory. */
-static mf_value *make_names(const mf_child *child, uint32_t *ret_count)
+static mf_value *make_names(const mfi_functions *functions, uint32_t *ret_count)
 {
-    mf_value *names = calloc(child->handler_count, sizeof *names);
+    mf_value *names = calloc(functions->count, sizeof *names);
     uint32_t count = 0;
-    for (size_t i = 0; names != NULL && i < child->handler_count; i++) {
-        if (child->handlers[i].name[0] != '_' && !child->handlers[i].hidden) {
-            names[count++] = mf_str(child->handlers[i].name);
+    for (size_t i = 0; names != NULL && i < functions->count; i++) {
+        if (functions->all[i].name[0] != '_' && !functions->all[i].hidden) {
+            names[count++] = mf_str(functions->all[i].name);
         }
     }
     *ret_count = count;
@@ -36,9 +39,10 @@ static mf_value *make_names(const mf_child *child, uint32_t *ret_count)
 
 static mf_status list_functions(mf_request *request, mf_reply *reply, void *user_data)
 {
-    (void)user_data;
+    (void)request;
     uint32_t count = 0;
-    mf_value *names = make_names(request->server->child, &count);
+    const mfi_builtins *builtins = user_data;
+    mf_value *names = make_names(builtins->functions, &count);
     if (names == NULL) {
         return MF_ERR_NO_MEMORY;
     }
@@ -47,28 +51,30 @@ static mf_status list_functions(mf_request *request, mf_reply *reply, void *user
     return status;
 }
 
-static double uptime_seconds(const mf_child *child)
+static double uptime_seconds(const mfi_builtins *builtins)
 {
-    return (double)(mfi_monotonic_ns() - child->started_ns) / (double)MFI_NS_PER_S;
+    return (double)(mfi_monotonic_ns() - builtins->started_ns) / (double)MFI_NS_PER_S;
 }
 
 static mf_status info(mf_request *request, mf_reply *reply, void *user_data)
 {
-    (void)user_data;
-    const mf_child *child = request->server->child;
+    (void)request;
+    const mfi_builtins *builtins = user_data;
+    const mfi_child_settings *settings = builtins->settings;
     char started[40];
     uint32_t count = 0;
-    mf_value *names = make_names(child, &count);
+    mf_value *names = make_names(builtins->functions, &count);
     if (names == NULL) {
         return MF_ERR_NO_MEMORY;
     }
-    (void)mfi_format_rfc3339(started, sizeof started, child->started_wall_ns, 3);
-    mf_value map = MF_MAP(
-        "service", child->service_id != NULL ? mf_str(child->service_id) : mf_nil(), "program",
-        mfi_build_program(), "version", child->runtime->version, "namespace", child->namespace_name,
-        "pid", (int64_t)getpid(), "started", (const char *)started, "uptime_seconds",
-        uptime_seconds(child), "threads", child->server_count, "functions", mf_array(names, count),
-        "protocol", MFI_APP, "language", "c", "library_version", MF_VERSION_STRING);
+    (void)mfi_format_rfc3339(started, sizeof started, builtins->started_wall_ns, 3);
+    mf_value map =
+        MF_MAP("service", settings->service_id != NULL ? mf_str(settings->service_id) : mf_nil(),
+               "program", mfi_build_program(), "version", builtins->version, "namespace",
+               settings->namespace_name, "pid", (int64_t)getpid(), "started", (const char *)started,
+               "uptime_seconds", uptime_seconds(builtins), "threads", settings->threads,
+               "functions", mf_array(names, count), "protocol", MFI_APP, "language", "c",
+               "library_version", MF_VERSION_STRING);
     mf_status status = mf_reply_set(reply, map);
     free(names);
     return status;
@@ -106,32 +112,33 @@ static void add_function(const mfi_function_runs *runs, void *user_data)
 
 static mf_status show_stats(mf_request *request, mf_reply *reply, void *user_data)
 {
-    (void)user_data;
-    mf_child *child = request->server->child;
+    (void)request;
+    const mfi_builtins *builtins = user_data;
     uint64_t since = 0;
-    uint32_t busy = mfi_child_busy(child, &since);
+    uint32_t busy = mfi_child_state_busy(builtins->state, &since);
     stats *at = malloc(sizeof *at);
     if (at == NULL) {
         return MF_ERR_NO_MEMORY;
     }
     at->count = 0;
-    mfi_target_visit_runs(child->observed, add_function, at);
-    mf_value map = MF_MAP("functions", mf_map(at->functions, at->count), "queue_length",
-                          atomic_load_explicit(&child->queued, memory_order_relaxed),
-                          "queue_capacity", child->max_queued, "handlers_busy", busy, "handlers",
-                          child->server_count, "uptime_seconds", uptime_seconds(child));
+    mfi_target_visit_runs(builtins->observed, add_function, at);
+    mf_value map =
+        MF_MAP("functions", mf_map(at->functions, at->count), "queue_length",
+               atomic_load_explicit(&builtins->state->queued, memory_order_relaxed),
+               "queue_capacity", builtins->settings->max_queued, "handlers_busy", busy, "handlers",
+               builtins->settings->threads, "uptime_seconds", uptime_seconds(builtins));
     mf_status status = mf_reply_set(reply, map);
     free(at);
     return status;
 }
 
-mf_status mfi_child_add_builtins(mf_child *child, mf_error *error)
+mf_status mfi_builtins_add(mfi_builtins *builtins, mfi_functions *functions, mf_error *error)
 {
     static const struct {
         const char *name;
         mf_handler_fn run;
         bool hidden;
-    } builtins[] = {
+    } all[] = {
         {"ping", ping, false},
         {"list_functions", list_functions, false},
         {"listFunctions", list_functions, true},
@@ -139,10 +146,10 @@ mf_status mfi_child_add_builtins(mf_child *child, mf_error *error)
         {"multifrost.stats", show_stats, true},
     };
     mf_status status = MF_OK;
-    for (size_t i = 0; status == MF_OK && i < sizeof builtins / sizeof builtins[0]; i++) {
+    for (size_t i = 0; status == MF_OK && i < sizeof all / sizeof all[0]; i++) {
         mfi_handler handler = {
-            .run = builtins[i].run, .builtin = true, .hidden = builtins[i].hidden};
-        status = mfi_child_add_handler(child, builtins[i].name, &handler, error);
+            .run = all[i].run, .user_data = builtins, .builtin = true, .hidden = all[i].hidden};
+        status = mfi_functions_add(functions, all[i].name, &handler, error);
     }
     return status;
 }

@@ -1,0 +1,39 @@
+/* The entry of a worker in the service registry. */
+#ifndef MFI_SERVER_ANNOUNCE_H
+#define MFI_SERVER_ANNOUNCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <multifrost/child.h>
+#include <multifrost/registry.h>
+
+#include "core/server/message.h"
+
+/* All zero in spawn mode, in which nothing is announced. */
+typedef struct mfi_announcement {
+    const mfi_channel *channel;
+    const char *service_id; /* borrowed */
+    mf_registry *registry;  /* NULL in spawn mode */
+    _Atomic(bool) registered;
+    _Atomic(uint32_t) bound_port; /* 0: not bound */
+} mfi_announcement;
+
+/* Fills a zeroed announcement. service_id NULL: spawn mode. */
+mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *channel,
+                            const char *service_id, const mf_child_options *from,
+                            mf_runtime *runtime, mf_error *error);
+void mfi_announce_fini(mfi_announcement *announcement);
+/* Engine thread: notes the port that the transport is bound to. */
+void mfi_announce_bound(mfi_announcement *announcement);
+/* Any thread; 0: not bound. */
+uint16_t mfi_announce_port(const mfi_announcement *announcement);
+/* Any thread. */
+bool mfi_announce_is_registered(const mfi_announcement *announcement);
+/* The run thread; nothing in spawn mode. */
+mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error);
+/* The run thread; nothing unless the worker is registered. */
+void mfi_announce_unregister(mfi_announcement *announcement);
+
+#endif

@@ -1,0 +1,354 @@
+/* The work of the thread that holds the driver's role, on the worker's side: that thread sends
+ * queued messages, receives new ones, answers heartbeats at once, and lets calls wait for a
+ * handler.
+ *
+ * Sending and receiving are one burst, because the run thread drives the socket, and the engine
+ * thread in its place while a handler runs long. Nothing here waits. */
+#include "core/server/io.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "core/server/reply.h"
+
+#define TAKE_OVER_NS MFI_NS_PER_MS
+#define BURST_MESSAGES 64
+#define BURST_BYTES ((size_t)256 * 1024)
+#define STALL_LOOK_NS (20 * MFI_NS_PER_MS)
+
+/* ---- Out ---- */
+
+/* False if there is more. */
+static bool send_queued(mfi_server_io *io)
+{
+    mfi_peers_retry(&io->peers);
+    for (int i = 0; i < BURST_MESSAGES; i++) {
+        mfi_out *out = mfi_channel_pop(&io->channel);
+        if (out == NULL) {
+            return mfi_mpsc_empty(&io->channel.driver.queue);
+        }
+        mfi_peers_send(&io->peers, out);
+    }
+    return false;
+}
+
+/* ---- In ---- */
+
+static bool text_equals(mfi_text text, const char *word)
+{
+    return text.data != NULL && text.size == strlen(word) &&
+           memcmp(text.data, word, text.size) == 0;
+}
+
+static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
+                             const mfi_envelope *envelope)
+{
+    mfi_metadata metadata;
+    uint64_t since = 0;
+    mfi_metadata_read(envelope->metadata, &metadata);
+    (void)mfi_child_state_busy(io->state, &since);
+    mfi_heartbeat_answer answer = {
+        .id = envelope->id,
+        .args = envelope->args,
+        .hb_timestamp = metadata.hb_timestamp,
+        .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
+        .queue_length = atomic_load_explicit(&io->state->queued, memory_order_relaxed)};
+    mfi_out *out = mfi_out_make(&io->channel, MFI_TRAFFIC_HEARTBEAT, route);
+    if (out != NULL && envelope->id.data != NULL && envelope->id.size <= MFI_ID_MAX_BYTES &&
+        mfi_encode_heartbeat_answer(&out->buf, &answer, mfi_wall_seconds(mfi_monotonic_ns()),
+                                    NULL) == MF_OK) {
+        mfi_channel_push(&io->channel, out);
+        return;
+    }
+    mfi_out_free(out);
+    mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR, "a heartbeat that cannot be answered", 0);
+}
+
+static bool can_answer(const mfi_envelope *envelope)
+{
+    return envelope->id.size != 0 && envelope->id.size <= MFI_ID_MAX_BYTES;
+}
+
+/* A call that does not even get to wait: the caller is told at once. */
+static void answer_at_once(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
+                           const char *text)
+{
+    mfi_reply_times times = {.timestamp_received = mfi_wall_seconds(mfi_monotonic_ns())};
+    mfi_out *out = mfi_out_make(&io->channel, MFI_TRAFFIC_ERROR, route);
+    if (out != NULL &&
+        mfi_reply_encode_error(&out->buf, envelope->id, (mfi_text){text, strlen(text)},
+                               times.timestamp_received, &times)) {
+        mfi_channel_push(&io->channel, out);
+    } else {
+        mfi_out_free(out);
+    }
+}
+
+static void refuse_call(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope)
+{
+    mfi_observe_transport_event(io->channel.observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
+    answer_at_once(io, route, envelope, "ServerOverloaded: too many calls are waiting");
+}
+
+/* Role held, so that no other thread adds a call. A single call always fits, because
+ * max_message_bytes is no more. */
+static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
+{
+    uint64_t waiting = (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) +
+                       atomic_load_explicit(&io->state->deferred, memory_order_relaxed);
+    return waiting < io->max_queued &&
+           call->message.size <=
+               io->max_queued_bytes -
+                   atomic_load_explicit(&io->state->queued_bytes, memory_order_relaxed);
+}
+
+/* Keeps it, and leaves another one for the next message. */
+static void queue_call(mfi_server_io *io, mfi_call_in *call)
+{
+    const mfi_envelope *envelope = &call->envelope;
+    if (!can_answer(envelope)) {
+        mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR,
+                            "a call without an id that can be answered", call->message.size);
+        return;
+    }
+    mfi_call_in *spare = has_room(io, call) ? mfi_call_in_make() : NULL;
+    if (spare == NULL) {
+        refuse_call(io, &call->route, envelope);
+        return;
+    }
+    io->spare = spare;
+    call->handler =
+        mfi_functions_find(io->functions, envelope->function.data, envelope->function.size);
+    call->received_ns = mfi_monotonic_ns();
+    mfi_chain_push_back(&io->calls, &call->node);
+    mfi_child_state_queue(io->state, call->message.size);
+}
+
+static mfi_call_in *next_call(mfi_server_io *io)
+{
+    mfi_call_in *call = mfi_call_in_pop(&io->calls);
+    if (call != NULL) {
+        mfi_child_state_unqueue(io->state, call->message.size);
+    }
+    return call;
+}
+
+static bool is_for_another(const mfi_server_io *io, const mfi_envelope *envelope)
+{
+    return envelope->namespace_present &&
+           !text_equals(envelope->namespace_name, io->serving->namespace_name);
+}
+
+/* A message that breaks a limit or is malformed inside: if it is a call that has an id, its
+ * caller need not wait for a timeout. */
+static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
+                   mfi_reject why, const char *text, size_t size)
+{
+    char answer[MF_ERROR_MESSAGE_MAX + 16];
+    mfi_channel_dropped(&io->channel, mfi_reject_drop(why), text, size);
+    if ((why == MFI_REJECT_DECODE_ERROR || why == MFI_REJECT_OVERSIZE) &&
+        envelope->type == MFI_MESSAGE_CALL && can_answer(envelope) &&
+        !is_for_another(io, envelope)) {
+        (void)mfi_str_format(answer, sizeof answer, "ValueError: %s", text);
+        answer_at_once(io, route, envelope, answer);
+    }
+}
+
+static void take_message(mfi_server_io *io, mfi_call_in *in)
+{
+    static const mfi_traffic traffics[] = {
+        MFI_TRAFFIC_OTHER,  MFI_TRAFFIC_CALL,      MFI_TRAFFIC_RESPONSE,
+        MFI_TRAFFIC_ERROR,  MFI_TRAFFIC_HEARTBEAT, MFI_TRAFFIC_CONTROL,
+        MFI_TRAFFIC_OUTPUT, MFI_TRAFFIC_OUTPUT,    MFI_TRAFFIC_CONTROL};
+    const mfi_route *route = &in->route;
+    const mfi_message *message = &in->message;
+    mfi_envelope *envelope = &in->envelope;
+    mfi_reject why = MFI_REJECT_NONE;
+    mf_error error;
+    mfi_error_clear(&error);
+    if (message->size > io->channel.max_message_bytes) {
+        mfi_channel_dropped(&io->channel, MFI_DROP_OVERSIZE, "a message is larger than max_message_bytes",
+                            message->size);
+        return;
+    }
+    if (mfi_envelope_decode(message->data, message->size, &io->channel.limits, envelope, &why,
+                            &error) != MF_OK) {
+        reject(io, route, envelope, why, error.message, message->size);
+        return;
+    }
+    mfi_observe_traffic(io->channel.observed, MFI_DIRECTION_RECEIVED, traffics[envelope->type], message->size);
+    if (is_for_another(io, envelope)) {
+        return; /* for another child; the protocol answers nothing */
+    }
+    mfi_peers_heard(&io->peers, route);
+    if (envelope->type == MFI_MESSAGE_CALL) {
+        queue_call(io, in);
+    } else if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
+        answer_heartbeat(io, route, envelope);
+    } else if (envelope->type == MFI_MESSAGE_SHUTDOWN) {
+        mfi_child_state_stop(io->state);
+    }
+}
+
+/* True when the wire had nothing more. To find that out takes a system call, which a caller that
+ * waits for each answer before it calls again need not wait for: where messages come one by one, a
+ * call is run first. */
+static bool receive_all(mfi_server_io *io)
+{
+    size_t bytes = 0;
+    mfi_transport *transport = io->channel.transport;
+    for (int i = 0; i < BURST_MESSAGES && bytes < BURST_BYTES; i++) {
+        mfi_call_in *in = io->spare;
+        mfi_io got = transport->ops->receive(transport, &in->route, &in->message);
+        if (got == MFI_IO_MALFORMED) {
+            mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR, "a message with too few frames", 0);
+            continue;
+        }
+        if (got != MFI_IO_DONE) {
+            io->one_by_one = io->received_in_row <= 1;
+            io->received_in_row = 0;
+            return true;
+        }
+        bytes += in->message.size;
+        take_message(io, in);
+        mfi_message_release(&io->spare->message);
+        io->one_by_one = io->one_by_one && io->received_in_row == 0;
+        io->received_in_row++;
+        if (io->one_by_one && io->calls.first != NULL) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool has_more(void *self)
+{
+    return !mfi_mpsc_empty(&((const mfi_server_io *)self)->channel.driver.queue);
+}
+
+/* No thread begins these calls any more, nor those that the run thread has taken behind a long
+ * handler. */
+static void cancel_queued(mfi_server_io *io)
+{
+    mfi_chain taken = {.first = atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel)};
+    for (mfi_call_in *call = NULL; (call = mfi_call_in_pop(&taken)) != NULL;) {
+        mfi_child_state_unqueue(io->state, call->message.size);
+        mfi_serve_cancel(io->serving, call);
+    }
+    for (mfi_call_in *call = NULL; (call = next_call(io)) != NULL;) {
+        mfi_serve_cancel(io->serving, call);
+    }
+}
+
+bool mfi_server_io_burst(mfi_server_io *io)
+{
+    for (;;) {
+        bool sent = send_queued(io);
+        bool received = receive_all(io);
+        if (atomic_load_explicit(&io->state->stopping, memory_order_acquire)) {
+            cancel_queued(io);
+        }
+        if (!received || !sent) {
+            return false;
+        }
+        if (!has_more(io)) {
+            if (io->peers.stalled != 0) {
+                (void)mfi_loop_post(io->channel.loop, &io->stall_task);
+            }
+            return true;
+        }
+    }
+}
+
+bool mfi_server_io_has_unsent(const mfi_server_io *io, bool with_early)
+{
+    return io->peers.stalled != 0 || !mfi_mpsc_empty(&io->channel.driver.queue) ||
+           (with_early && io->peers.early.count != 0);
+}
+
+static bool burst(void *self, const mfi_waiter *until)
+{
+    (void)until;
+    return mfi_server_io_burst(self);
+}
+
+static bool needs_watch(void *self)
+{
+    return ((const mfi_server_io *)self)->peers.stalled != 0;
+}
+
+static const mfi_driver_ops driver_ops = {
+    .burst = burst, .needs_watch = needs_watch, .has_more = has_more};
+
+/* ---- Peers that take nothing: engine thread ---- */
+
+/* Receiving may consume the signal that room was made for a stalled message, and a ROUTER does not
+ * say which of its peers takes something: so it is tried again from time to time. */
+static void on_stall(mfi_task *task)
+{
+    mfi_server_io *io = MFI_CONTAINER(task, mfi_server_io, stall_task);
+    mfi_loop *loop = io->channel.loop;
+    if (io->channel.transport != NULL && !mfi_timer_is_set(&io->stall_timer)) {
+        (void)mfi_timer_set(loop, &io->stall_timer, mfi_loop_now(loop) + STALL_LOOK_NS);
+    }
+}
+
+static void on_stall_timer(mfi_timer *timer)
+{
+    (void)mfi_driver_kick(&MFI_CONTAINER(timer, mfi_server_io, stall_timer)->channel.driver);
+}
+
+void mfi_server_io_cancel_timers(mfi_server_io *io)
+{
+    mfi_timer_cancel(io->channel.loop, &io->stall_timer);
+}
+
+/* ---- Life ---- */
+
+mf_status mfi_server_io_init(mfi_server_io *io, const mfi_server_io_options *options,
+                             mf_error *error)
+{
+    mf_runtime *runtime = options->runtime;
+    io->channel.loop = runtime->loop;
+    io->channel.observer = runtime->observer;
+    io->channel.limits = options->limits;
+    io->channel.max_message_bytes = options->max_message_bytes;
+    io->state = options->state;
+    io->functions = options->functions;
+    io->serving = options->serving;
+    io->max_queued = options->max_queued;
+    io->max_queued_bytes = options->max_queued_bytes;
+    mfi_peers_init(&io->peers, &io->channel, options->max_queued_bytes);
+    mfi_task_init(&io->stall_task, on_stall);
+    mfi_timer_init(&io->stall_timer, on_stall_timer);
+    mf_status status =
+        mfi_driver_init(&io->channel.driver, runtime->loop, &driver_ops, io, TAKE_OVER_NS, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    io->has_driver = true;
+    io->spare = mfi_call_in_make();
+    return io->spare != NULL ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
+}
+
+void mfi_server_io_drop_all(mfi_server_io *io)
+{
+    for (mfi_out *out = NULL; (out = mfi_channel_pop(&io->channel)) != NULL;) {
+        mfi_out_free(out);
+    }
+    mfi_peers_clear(&io->peers);
+    for (mfi_call_in *call = NULL; (call = next_call(io)) != NULL;) {
+        mfi_call_in_free(call);
+    }
+}
+
+void mfi_server_io_fini(mfi_server_io *io)
+{
+    if (io->has_driver) {
+        mfi_server_io_drop_all(io);
+        mfi_driver_fini(&io->channel.driver);
+    }
+    mfi_call_in_free(io->spare);
+}

@@ -1,0 +1,38 @@
+/* From mf_child_options and the environment to settings: defaults, checks, copies. */
+#ifndef MFI_SERVER_OPTIONS_H
+#define MFI_SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <multifrost/child.h>
+
+#include "core/wire/limits.h"
+
+#define MFI_CHILD_THREADS_MAX 256
+#define MFI_CHILD_NAME_MAX 64 /* of a worker in metrics */
+
+typedef struct mfi_child_settings {
+    char *namespace_name;
+    char *service_id;   /* NULL in spawn mode */
+    char *bind_address; /* service mode */
+    uint16_t port;      /* of the parent, or to be bound (0: a free one) */
+    uint32_t threads;   /* that run handlers */
+    uint32_t max_queued;
+    size_t max_queued_bytes;
+    size_t max_message_bytes;
+    mfi_limits limits;
+    int64_t deferred_timeout_ms;
+    bool no_signals, no_output_capture;
+    void (*on_stop)(void *user_data);
+    void *user_data;
+    char name[MFI_CHILD_NAME_MAX + 1]; /* in metrics and health */
+} mfi_child_settings;
+
+/* Fills zeroed settings; to be released with _fini also after a failure. */
+mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_options *from,
+                                  mf_error *error);
+void mfi_child_settings_fini(mfi_child_settings *settings);
+
+#endif

@@ -1,0 +1,49 @@
+/* The answer to one call, while it is made. */
+#ifndef MFI_SERVER_REPLY_H
+#define MFI_SERVER_REPLY_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <multifrost/child.h>
+
+#include "core/server/message.h"
+
+struct mfi_deferrals;
+
+/* Pairs for an answer's metadata. */
+typedef struct mfi_reply_pairs mfi_reply_pairs;
+
+/* Setting an answer changes nothing outside of it. */
+struct mf_reply {
+    mfi_channel *channel;            /* through which the answer leaves */
+    struct mfi_deferrals *deferrals; /* which take it over, if it is deferred */
+    mfi_server_span *span;
+    mfi_text id;
+    mfi_out *out; /* the answer so far: a response without its metadata */
+    mfi_limits limits;
+    double received;      /* wall clock, seconds */
+    uint64_t deadline_ns; /* of the caller */
+    bool has_result;
+    bool has_error;
+    mfi_buf error_text;
+    mfi_reply_pairs *pairs; /* NULL: none */
+    uint64_t deferred;      /* number of the deferred answer that took over; 0: none */
+};
+
+/* False without memory: the reply can then only be finished, and is lost. It cannot be deferred
+ * before its `deferrals` is set. */
+bool mfi_reply_init(mf_reply *reply, mfi_channel *channel, const mfi_route *route, mfi_text id,
+                    mfi_server_span *span, uint64_t now_ns);
+void mfi_reply_fini(mf_reply *reply);
+void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
+    MF_PRINTF(3, 0);
+/* Completes and queues the answer, and ends the span; frees what the reply has. */
+void mfi_reply_finish(mf_reply *reply, mf_status status);
+/* Replaces what the buffer holds by an error answer. One that is too large for a message gets a
+ * shorter text and loses the handler's own metadata: a caller must not wait for its timeout. */
+bool mfi_reply_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
+                            const mfi_reply_times *times);
+
+#endif

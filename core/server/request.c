@@ -1,0 +1,64 @@
+/* What a handler sees of its call.
+ *
+ * Arguments are decoded before the handler runs; metadata and the client's name only when the
+ * handler asks for them, because most handlers never do. */
+#include "core/server/request.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+const char *mf_request_function(const mf_request *request)
+{
+    return request->name;
+}
+
+mf_args mf_request_args(const mf_request *request)
+{
+    const mf_value *args = &request->trees->args.root;
+    if (args->type != MF_TYPE_ARRAY) {
+        return MF_NO_ARGS;
+    }
+    return (mf_args){args->as.items, args->length};
+}
+
+const mf_value *mf_request_metadata(mf_request *request)
+{
+    mfi_tree *tree = &request->trees->metadata;
+    if (!request->metadata_decoded) {
+        request->metadata_decoded = true;
+        tree->root = mf_nil();
+        mfi_slice bytes = request->call->envelope.metadata;
+        if (bytes.data == NULL || mfi_tree_decode(tree, bytes, NULL) != MF_OK ||
+            tree->root.type != MF_TYPE_MAP) {
+            tree->root = mf_nil();
+        }
+    }
+    return &tree->root;
+}
+
+const mf_context *mf_request_context(const mf_request *request)
+{
+    return request->context;
+}
+
+const char *mf_request_client_name(mf_request *request)
+{
+    mfi_text name = request->call->envelope.client_name;
+    if (name.size == 0) {
+        return NULL;
+    }
+    (void)mfi_str_copy_n(request->client_name, sizeof request->client_name, name.data, name.size);
+    return request->client_name;
+}
+
+int64_t mf_request_deadline_ms(const mf_request *request)
+{
+    uint64_t left = mfi_remaining_ns(request->deadline_ns, mfi_monotonic_ns());
+    return left == MFI_NEVER ? MF_TIMEOUT_INFINITE : (int64_t)(left / MFI_NS_PER_MS);
+}
+
+mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t count)
+{
+    mf_args args = mf_request_args(request);
+    return mf_values_unpack(args.items, args.count, outs, count, &request->error);
+}

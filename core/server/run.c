@@ -1,0 +1,301 @@
+/* The run loop of a worker: its start, its end, and what makes it stop: SHUTDOWN, SIGTERM, SIGINT,
+ * mf_child_stop(), or the end of the parent process.
+ *
+ * Only the loop knows the order in which the parts of a worker begin and end, so that no part has
+ * to know another one for that. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "core/process/descriptors.h"
+#include "core/server/child_inside.h"
+
+#define QUEUE_MESSAGES 10000
+#define LINGER_MS 1000
+/* So long at most short handlers run before their answers are sent. */
+#define BATCH_NS (5 * MFI_NS_PER_US)
+/* How often the end tries to hand over what is still queued, each time waiting at most as long. */
+#define FLUSH_ROUNDS 20
+#define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
+
+/* ---- Stopping ---- */
+
+/* The state of the child that has the signals, NULL if none. */
+static _Atomic(mfi_child_state *) signal_state;
+
+static void on_signal(int number)
+{
+    (void)number;
+    int before = errno;
+    mfi_child_state *state = atomic_load_explicit(&signal_state, memory_order_acquire);
+    if (state != NULL) {
+        mfi_child_state_stop(state);
+    }
+    errno = before;
+}
+
+typedef struct signals {
+    bool taken;
+    struct sigaction term, interrupt;
+} signals;
+
+/* Only one child of a process can have them; a second one leaves them alone. */
+static void take_signals(mf_child *child, signals *saved)
+{
+    mfi_child_state *nobody = NULL;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    saved->taken = !child->settings.no_signals && atomic_compare_exchange_strong_explicit(
+                                                      &signal_state, &nobody, &child->state,
+                                                      memory_order_acq_rel, memory_order_relaxed);
+    if (saved->taken) {
+        (void)sigaction(SIGTERM, &action, &saved->term);
+        (void)sigaction(SIGINT, &action, &saved->interrupt);
+    }
+}
+
+static void restore_signals(const signals *saved)
+{
+    if (saved->taken) {
+        (void)sigaction(SIGTERM, &saved->term, NULL);
+        (void)sigaction(SIGINT, &saved->interrupt, NULL);
+        atomic_store_explicit(&signal_state, NULL, memory_order_release);
+    }
+}
+
+/* ---- Start ---- */
+
+typedef struct start {
+    mf_child *child;
+    mf_status status;
+    mf_error *error;
+} start;
+
+static mf_status open_transport(mf_child *child, mf_error *error)
+{
+    const mfi_child_settings *settings = &child->settings;
+    bool binds = settings->service_id != NULL;
+    mfi_transport_options options = {.is_child = true,
+                                     .binds = binds,
+                                     .address = binds ? settings->bind_address : "127.0.0.1",
+                                     .port = settings->port,
+                                     .max_message_bytes = settings->max_message_bytes,
+                                     .queue_messages = QUEUE_MESSAGES,
+                                     .linger_ms = LINGER_MS};
+    mfi_messaging *messaging = child->runtime->messaging;
+    mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, error);
+    return status == MF_OK
+               ? messaging->open(messaging, &child->io.channel.transport, &options, error)
+               : status;
+}
+
+/* Engine thread. Connects first: an original parent gives a worker two seconds. */
+static void start_on_engine(void *argument)
+{
+    start *at = argument;
+    mf_child *child = at->child;
+    mfi_channel *channel = &child->io.channel;
+    at->status = open_transport(child, at->error);
+    if (at->status != MF_OK) {
+        return;
+    }
+    const mfi_transport *transport = channel->transport;
+    if (child->settings.service_id != NULL) {
+        mfi_announce_bound(&child->announcement);
+    } else {
+        mfi_watch_parent(&child->watch);
+    }
+    at->status = mfi_watch_connection(&child->watch, at->error);
+    if (at->status == MF_OK) {
+        at->status =
+            mfi_driver_open(&channel->driver, transport->ops->readiness(transport), at->error);
+    }
+    if (at->status == MF_OK && !child->settings.no_output_capture) {
+        at->status = mfi_captures_start(&child->captures, channel, at->error);
+    }
+}
+
+/* ---- End ---- */
+
+static void capture_stop_on_engine(void *argument)
+{
+    mfi_captures_stop(argument);
+}
+
+static void on_closed(void *self)
+{
+    mf_child *child = MFI_CONTAINER(self, mf_child, io);
+    mfi_channel *channel = &child->io.channel;
+    mfi_watch_end(&child->watch);
+    mfi_server_io_cancel_timers(&child->io);
+    if (channel->transport != NULL) {
+        channel->transport->ops->close(channel->transport);
+        channel->transport = NULL;
+    }
+    atomic_store_explicit(&child->closed, 1, memory_order_release);
+    mfi_futex_wake(&child->closed, 1);
+}
+
+static void close_on_engine(void *argument)
+{
+    mf_child *child = argument;
+    mfi_driver_close(&child->io.channel.driver, on_closed);
+}
+
+static void finish(mf_child *child)
+{
+    mfi_handlers_end(&child->handlers);
+    mfi_handlers_join(&child->handlers);
+    mfi_deferrals_close(child->deferrals);
+    mfi_loop_call(child->runtime->loop, close_on_engine, child);
+    while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
+        mfi_futex_wait(&child->closed, 0, MFI_NEVER);
+    }
+    /* Tasks that were posted before have run when this returns. */
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
+    mfi_server_io_drop_all(&child->io);
+}
+
+/* Role held: answers and the last lines of output get out, if the peers still take them. */
+static void flush_messages(mf_child *child)
+{
+    /* A parent may not have spoken yet; a service's peers are those that have. */
+    bool with_early = child->settings.service_id == NULL;
+    uint64_t until = mfi_monotonic_ns() + FLUSH_ROUNDS * FLUSH_WAIT_NS;
+    while (mfi_monotonic_ns() < until) {
+        bool drained = mfi_server_io_burst(&child->io);
+        if (drained && !mfi_server_io_has_unsent(&child->io, with_early)) {
+            return;
+        }
+        if (drained) {
+            mfi_driver_sleep(&child->io.channel.driver, mfi_monotonic_ns() + FLUSH_WAIT_NS);
+        }
+    }
+}
+
+/* ---- The loop ---- */
+
+/* Role held. The burst cancels queued calls; running handlers are waited for. */
+static void drain(mf_child *child)
+{
+    mfi_handlers_end(&child->handlers);
+    while (!mfi_handlers_ended(&child->handlers)) {
+        if (mfi_server_io_burst(&child->io)) {
+            mfi_driver_sleep(&child->io.channel.driver, MFI_NEVER);
+        }
+    }
+    mfi_handlers_join(&child->handlers);
+    mfi_deferrals_close(child->deferrals);
+    /* Not all streams: a stream is locked while a thread waits to read from it. */
+    (void)fflush(stdout);
+    (void)fflush(stderr);
+    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
+    flush_messages(child);
+}
+
+/* Several calls, if their handlers are short: their answers then leave together. One that ran long
+ * the last time, or never yet, is always the first of its batch, so that no answer waits behind it;
+ * if a short one turns out to be long, the engine sends what waits after a tick. */
+static void serve_some(mf_child *child, mfi_chain *calls)
+{
+    uint64_t began = 0;
+    uint64_t now = 0;
+    mfi_server_io *io = &child->io;
+    mfi_child_state *state = &child->state;
+    do {
+        mfi_call_in *call = mfi_call_in_pop(calls);
+        mfi_child_state_unqueue(state, call->message.size);
+        atomic_store_explicit(&io->taken, calls->first, memory_order_release);
+        now = mfi_serve_call(&child->handlers.threads[0], call);
+        began = began == 0 ? now : began;
+        if (atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel) == NULL) {
+            calls->first = NULL; /* it was the last one, or the rest is cancelled */
+        }
+    } while (calls->first != NULL && now - began < BATCH_NS &&
+             mfi_serve_expected_ns(mfi_call_in_of(calls->first)) < BATCH_NS &&
+             !atomic_load_explicit(&state->stopping, memory_order_relaxed));
+}
+
+/* Role held. One thread does it all: no thread drives while its handlers run. */
+static bool turn_alone(mf_child *child, bool drained)
+{
+    mfi_server_io *io = &child->io;
+    mfi_chain calls = mfi_server_io_take_calls(io);
+    if (calls.first != NULL) {
+        mfi_driver_release(&io->channel.driver, drained);
+        serve_some(child, &calls);
+        (void)mfi_driver_acquire(&io->channel.driver);
+        mfi_server_io_return_calls(io, &calls);
+    }
+    return mfi_server_io_burst(io); /* heartbeats do not wait behind calls */
+}
+
+/* Role held. Others run the handlers. */
+static bool turn_with_threads(mf_child *child)
+{
+    bool drained = mfi_server_io_burst(&child->io);
+    mfi_handlers_submit(&child->handlers, &child->io.calls);
+    return drained;
+}
+
+static void serve_until_stopped(mf_child *child)
+{
+    bool drained = false;
+    if (!mfi_driver_acquire(&child->io.channel.driver)) {
+        return;
+    }
+    while (!atomic_load_explicit(&child->state.stopping, memory_order_acquire)) {
+        drained =
+            child->settings.threads > 1 ? turn_with_threads(child) : turn_alone(child, drained);
+        if (drained && child->io.calls.first == NULL) {
+            mfi_driver_sleep(&child->io.channel.driver, MFI_NEVER);
+        }
+    }
+    drain(child);
+    /* The registry's locks may take their time: the engine drives meanwhile. */
+    mfi_driver_release(&child->io.channel.driver, false);
+    mfi_announce_unregister(&child->announcement);
+    if (mfi_driver_acquire(&child->io.channel.driver)) {
+        flush_messages(child);
+        mfi_driver_release(&child->io.channel.driver, false);
+    }
+}
+
+mf_status mf_child_run(mf_child *child, mf_error *error)
+{
+    signals saved;
+    if (child == NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "child is NULL");
+    }
+    mf_status status = mfi_runtime_check(child->runtime, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    if (child->functions.first_failure != MF_OK) {
+        mfi_error_copy(error, &child->functions.failure);
+        return child->functions.first_failure;
+    }
+    if (child->ran || mfi_loop_on_thread(child->runtime->loop)) {
+        return mfi_fail(error, MF_ERR_STATE, "a child runs once, and not from a callback");
+    }
+    child->ran = true;
+    take_signals(child, &saved);
+    start at = {.child = child, .error = error};
+    mfi_loop_call(child->runtime->loop, start_on_engine, &at);
+    if (at.status == MF_OK) {
+        at.status = mfi_handlers_start(&child->handlers, error);
+    }
+    if (at.status == MF_OK) {
+        at.status = mfi_announce_register(&child->announcement, error);
+    }
+    if (at.status == MF_OK) {
+        serve_until_stopped(child);
+    }
+    finish(child);
+    restore_signals(&saved);
+    if (child->settings.on_stop != NULL) {
+        child->settings.on_stop(child->settings.user_data);
+    }
+    return at.status;
+}

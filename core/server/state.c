@@ -1,0 +1,26 @@
+/* What all parts of a worker may ask for at any time: to stop, and how many handlers run.
+ *
+ * A SHUTDOWN message, a signal, the end of the parent process and the user all stop the worker, on
+ * different threads. Heartbeat answers, metrics and multifrost.stats all count the handlers that
+ * run. So both stand below these parts. */
+#include "core/server/state.h"
+
+void mfi_child_state_stop(mfi_child_state *state)
+{
+    atomic_store_explicit(&state->stopping, true, memory_order_release);
+    mfi_driver_wake(state->driver);
+}
+
+uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns)
+{
+    uint32_t busy = 0;
+    uint64_t oldest = 0;
+    for (mfi_chain_node *at = state->marks.first; at != NULL; at = at->next) {
+        const mfi_handler_mark *mark = MFI_CONTAINER(at, mfi_handler_mark, node);
+        uint64_t since = atomic_load_explicit(&mark->since_ns, memory_order_relaxed);
+        busy += since != 0 ? 1 : 0;
+        oldest = since != 0 && (oldest == 0 || since < oldest) ? since : oldest;
+    }
+    *ret_since_ns = oldest;
+    return busy;
+}

@@ -1,0 +1,113 @@
+/* What the engine thread watches for a worker: the parent process and the connection.
+ *
+ * A worker that a parent spawned must end with that parent, however the parent ends. Connections
+ * are watched so that metrics and logs show them, and because a connection is the proof that a
+ * parent is there. */
+#include "core/server/watch.h"
+
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Original parents give a worker two seconds. */
+#define REACH_NS (10 * MFI_NS_PER_S)
+
+/* ---- The parent process ---- */
+
+static void on_parent_gone(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mfi_watch *watch = MFI_CONTAINER(source, mfi_watch, parent_source);
+    mfi_source_remove(watch->channel->loop, source);
+    mfi_child_state_stop(watch->state);
+}
+
+/* A parent process that ended before the worker could watch it cannot be named: no language puts
+ * its pid into the environment, and a parent with pid 1 may be real. But the process that adopts an
+ * orphan is of another session as a rule, and the parent's port is closed. So a worker whose parent
+ * process is of another session has to get a connection in time. */
+static void watch_for_orphan(mfi_watch *watch, pid_t parent)
+{
+    mfi_loop *loop = watch->channel->loop;
+    if (parent > 0 && getsid(parent) != getsid(0)) {
+        /* Without memory it stays, as it did. */
+        (void)mfi_timer_set(loop, &watch->orphan_timer, mfi_loop_now(loop) + REACH_NS);
+    }
+}
+
+static void on_orphan_timer(mfi_timer *timer)
+{
+    mfi_watch *watch = MFI_CONTAINER(timer, mfi_watch, orphan_timer);
+    if (!watch->was_connected) {
+        mfi_child_state_stop(watch->state);
+    }
+}
+
+/* Without pidfds (an old kernel) only signals and SHUTDOWN end the worker. */
+void mfi_watch_parent(mfi_watch *watch)
+{
+    pid_t parent = getppid();
+    watch->parent_fd = (int)syscall(SYS_pidfd_open, parent, 0);
+    if (watch->parent_fd >= 0 && mfi_source_add(watch->channel->loop, &watch->parent_source,
+                                                watch->parent_fd, EPOLLIN, NULL) != MF_OK) {
+        (void)close(watch->parent_fd);
+        watch->parent_fd = -1;
+    }
+    if (getppid() != parent) {
+        mfi_child_state_stop(watch->state); /* it went away just now */
+    }
+    watch_for_orphan(watch, parent);
+}
+
+/* ---- The connection ---- */
+
+static void on_monitor(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mfi_watch *watch = MFI_CONTAINER(source, mfi_watch, monitor_source);
+    const mfi_channel *channel = watch->channel;
+    mfi_transport *transport = channel->transport;
+    mfi_peer_event event = MFI_PEER_NONE;
+    while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
+        mfi_transport_event seen = {.text = transport->endpoint};
+        if (event == MFI_PEER_CONNECTED) {
+            seen.what = watch->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
+            watch->was_connected = true;
+        } else {
+            seen.what = MFI_TRANSPORT_DISCONNECTED;
+            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED : MFI_DISCONNECT_CLOSED;
+        }
+        mfi_observe_transport_event(channel->observed, &seen);
+    }
+}
+
+mf_status mfi_watch_connection(mfi_watch *watch, mf_error *error)
+{
+    mfi_transport *transport = watch->channel->transport;
+    return mfi_source_add(watch->channel->loop, &watch->monitor_source,
+                          transport->ops->events_readiness(transport), EPOLLIN, error);
+}
+
+/* ---- Life ---- */
+
+void mfi_watch_init(mfi_watch *watch, const mfi_channel *channel, mfi_child_state *state)
+{
+    watch->channel = channel;
+    watch->state = state;
+    watch->parent_fd = -1;
+    mfi_source_init(&watch->parent_source, on_parent_gone);
+    mfi_source_init(&watch->monitor_source, on_monitor);
+    mfi_timer_init(&watch->orphan_timer, on_orphan_timer);
+}
+
+void mfi_watch_end(mfi_watch *watch)
+{
+    mfi_loop *loop = watch->channel->loop;
+    mfi_source_remove(loop, &watch->monitor_source);
+    mfi_source_remove(loop, &watch->parent_source);
+    mfi_timer_cancel(loop, &watch->orphan_timer);
+    if (watch->parent_fd >= 0) {
+        (void)close(watch->parent_fd);
+        watch->parent_fd = -1;
+    }
+}

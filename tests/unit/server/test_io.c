@@ -1,0 +1,103 @@
+/* What a worker receives and sends where several peers speak to it. */
+#include "child_peer.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+static void test_answers_go_to_who_asked(void)
+{
+    test_worker worker;
+    test_peer peers[5];
+    char id[16];
+    worker_start_plain(&worker, 1);
+    for (int i = 0; i < 5; i++) {
+        peer_open(&peers[i], mf_child_port(worker.child));
+    }
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(id, sizeof id, "%d", i);
+        peer_call(&peers[i % 5], id, "twice", MF_ARGS(i), mf_nil());
+    }
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(id, sizeof id, "%d", i);
+        peer_expect_int(&peers[i % 5], id, 2 * (int64_t)i);
+    }
+    peer_close(&peers[0]); /* one that goes away harms nobody */
+    peer_call(&peers[1], "x", "twice", MF_ARGS(4), mf_nil());
+    peer_expect_int(&peers[1], "x", 8);
+    for (int i = 1; i < 5; i++) {
+        peer_close(&peers[i]);
+    }
+    worker_end(&worker);
+}
+
+/* The thread sanitizer takes some ten milliseconds to suppress what it sees of each message. */
+#ifdef __SANITIZE_THREAD__
+enum { BLOBS = 200 };
+#else
+enum { BLOBS = 20000 };
+#endif
+
+static _Atomic(int64_t) blobs_made;
+
+static mf_status blob(mf_request *request, mf_reply *reply, void *user_data)
+{
+    static char bytes[1900];
+    (void)request;
+    (void)user_data;
+    atomic_fetch_add(&blobs_made, 1);
+    return mf_reply_set(reply, mf_bin(bytes, sizeof bytes));
+}
+
+static mf_status count_blobs(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)request;
+    (void)user_data;
+    return mf_reply_value(reply, atomic_load(&blobs_made));
+}
+
+/* More answers than its queue and the kernel's take: what is beyond waits in the worker. */
+static void test_peer_that_reads_nothing_holds_up_nobody(void)
+{
+    test_worker worker;
+    test_peer sleeper;
+    test_peer other;
+    test_answer answer;
+    int64_t made = 0;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_queued = BLOBS + 1; /* every blob may wait at once, and the count behind them */
+    atomic_store(&blobs_made, 0);
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "blob", blob, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "count_blobs", count_blobs, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open_narrow(&sleeper, mf_child_port(worker.child));
+    peer_open(&other, mf_child_port(worker.child));
+    for (int i = 0; i < BLOBS; i++) {
+        peer_call(&sleeper, "b", "blob", MF_NO_ARGS, mf_nil());
+    }
+    while (made >= 0 && made < BLOBS) {
+        peer_call(&other, "n", "count_blobs", MF_NO_ARGS, mf_nil());
+        peer_receive(&other, &answer);
+        if (answer.result == NULL ||
+            mf_value_get_int64(mf_document_root(answer.result), &made) != MF_OK) {
+            made = -1;
+        }
+        answer_free(&answer);
+    }
+    mf_check_int(made, BLOBS);
+    for (int i = 0; i < BLOBS; i++) { /* nothing was lost */
+        peer_receive(&sleeper, &answer);
+        mf_check(answer.result != NULL);
+        answer_free(&answer);
+    }
+    peer_close(&sleeper);
+    peer_close(&other);
+    worker_end(&worker);
+}
+
+static const mf_test tests[] = {
+    {"io__answers_go_to_who_asked", test_answers_go_to_who_asked},
+    {"io__peer_that_reads_nothing_holds_up_nobody", test_peer_that_reads_nothing_holds_up_nobody},
+};
+
+MF_TEST_MAIN(tests)

@@ -1,0 +1,127 @@
+/* Options and the environment become settings, or an error that names what is wrong. */
+#include "core/server/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mf_test.h"
+
+static void test_options_are_named_when_they_are_wrong(void)
+{
+    static const struct {
+        const char *name;
+        mf_child_options options;
+    } wrong[] = {
+        {"threads", {.threads = 257}},
+        {"threads", {.threads = -1}},
+        {"max_queued", {.max_queued = -1}},
+        {"max_message_bytes", {.max_message_bytes = 1023}}, /* an error has to fit */
+        {"max_queued_bytes", {.max_queued_bytes = 2047, .max_message_bytes = 2048}},
+        {"max_string_bytes", {.max_string_bytes = -5}},
+        {"max_string_bytes", {.max_string_bytes = 255}},
+        {"max_items", {.max_items = INT64_MAX}},
+        {"max_items", {.max_items = 15}}, /* less than a message itself has */
+        {"deferred_timeout_ms", {.deferred_timeout_ms = -1}},
+        {"lock_timeout_ms", {.lock_timeout_ms = -1}},
+        {"bind_address", {.bind_address = "localhost"}},
+        {"service_id", {.service_id = "a\nb"}},
+        {"service_id",
+         {.service_id = "a\xc2\x9b"
+                        "b"}}, /* C1 */
+        {"namespace_name", {.namespace_name = "\xff"}},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        mf_error error = MF_ERROR_INIT;
+        mf_child_options options = wrong[i].options;
+        mfi_child_settings settings = {0};
+        options.service_id = options.service_id != NULL ? options.service_id : "x";
+        mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_ERR_INVALID_ARGUMENT);
+        mf_check_contains(error.message, wrong[i].name);
+        mfi_child_settings_fini(&settings);
+    }
+}
+
+static void test_defaults_are_those_of_the_header(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    const mf_child_options options = {.service_id = "math/v1: a"};
+    mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_OK);
+    mf_check_str(settings.service_id, "math/v1: a");
+    mf_check_str(settings.name, "math_v1__a"); /* fit for a label */
+    mf_check_str(settings.namespace_name, "default");
+    mf_check_str(settings.bind_address, "127.0.0.1");
+    mf_check_int(settings.port, 0);
+    mf_check_int(settings.threads, 1);
+    mf_check_int(settings.max_queued, 10000);
+    mf_check_int(settings.max_queued_bytes, 268435456);
+    mf_check_int(settings.max_message_bytes, 67108864);
+    mf_check_int(settings.limits.string_bytes, 10485760);
+    mf_check_int(settings.limits.items, 100000);
+    mf_check_int(settings.deferred_timeout_ms, 30000);
+    mf_check(!settings.no_signals && !settings.no_output_capture);
+    mfi_child_settings_fini(&settings);
+}
+
+static void test_texts_are_copied(void)
+{
+    char space[] = "space";
+    char id[] = "id";
+    char address[] = "127.0.0.2";
+    mfi_child_settings settings = {0};
+    mf_error error = MF_ERROR_INIT;
+    mf_child_options options = {
+        .service_id = id, .namespace_name = space, .bind_address = address, .port = 5000};
+    mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_OK);
+    memset(space, 'x', sizeof space - 1);
+    memset(id, 'x', sizeof id - 1);
+    memset(address, 'x', sizeof address - 1);
+    mf_check_str(settings.namespace_name, "space");
+    mf_check_str(settings.service_id, "id");
+    mf_check_str(settings.bind_address, "127.0.0.2");
+    mf_check_int(settings.port, 5000);
+    mfi_child_settings_fini(&settings);
+}
+
+static mf_status init_with_port(mfi_child_settings *settings, const char *port, mf_error *error)
+{
+    const mf_child_options options = {.service_id = "ignored"};
+    (void)setenv("COMLINK_ZMQ_PORT", port, 1);
+    mf_status status = mfi_child_settings_init(settings, &options, error);
+    (void)unsetenv("COMLINK_ZMQ_PORT");
+    return status;
+}
+
+static void test_parents_port_means_spawn_mode(void)
+{
+    static const char *const wrong[] = {"80", "1023",  "65536", "70000",
+                                        "x",  "5000x", " 5000", "-1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        mf_error error = MF_ERROR_INIT;
+        mfi_child_settings settings = {0};
+        mf_check_int(init_with_port(&settings, wrong[i], &error), MF_ERR_INVALID_ARGUMENT);
+        mf_check_contains(error.message, "FATAL: Invalid port");
+        mf_check_contains(error.message, wrong[i]);
+        mfi_child_settings_fini(&settings);
+    }
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    mf_check_int(init_with_port(&settings, "1024", &error), MF_OK);
+    mf_check_int(settings.port, 1024);
+    mf_check(settings.service_id == NULL && settings.bind_address == NULL);
+    mf_check(settings.name[0] != '\0');
+    mfi_child_settings_fini(&settings);
+    settings = (mfi_child_settings){0};
+    mf_check_int(init_with_port(&settings, "", &error), MF_OK); /* as if it were not there */
+    mf_check_str(settings.service_id, "ignored");
+    mfi_child_settings_fini(&settings);
+}
+
+static const mf_test tests[] = {
+    {"options__are_named_when_they_are_wrong", test_options_are_named_when_they_are_wrong},
+    {"options__defaults_are_those_of_the_header", test_defaults_are_those_of_the_header},
+    {"options__texts_are_copied", test_texts_are_copied},
+    {"options__parents_port_means_spawn_mode", test_parents_port_means_spawn_mode},
+};
+
+MF_TEST_MAIN(tests)
