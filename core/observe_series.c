@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "core/observe_parts.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 static const char *const phase_words[MFI_PHASE_COUNT] = {"send_wait", "wire", "peer_queue",
                                                          "handler", "receive_wait"};

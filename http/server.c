@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "http/pages.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 #define THREADS 2
 #define CONNECTION_MEMORY ((size_t)16 * 1024)
@@ -314,7 +314,7 @@ static mf_status add_family(mf_http *http, mf_metric_type type, const char *name
                                  .label_names = labels,
                                  .label_count = label_count,
                                  .max_series = 128};
-    return mfi_metrics_add_reserved(http->probe->metrics, &options, ret_family, error);
+    return mfi_metric_set_add(http->probe->metrics, &options, ret_family, error);
 }
 
 static mf_status add_families(mf_http *http, mf_error *error)

@@ -7,7 +7,6 @@
 #include "core/build_info.h"
 #include "core/discovery/registry_file.h"
 #include "core/engine/child.h"
-#include "core/engine/parent_options.h"
 #include "core/wire/limits.h"
 
 #define QUEUED_BYTES ((int64_t)256 * 1024 * 1024)
