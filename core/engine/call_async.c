@@ -86,7 +86,7 @@ struct mfi_async_retry {
     bool begun;     /* its beginning was reported */
     mfi_slot *slot; /* of the attempt that goes on, or NULL */
     uint64_t slot_state;
-    mfi_async_retry *next; /* in the parent's list */
+    mfi_list_node listed; /* in parent->retries */
 };
 
 static void retry_unref(mfi_async_retry *retry)
@@ -98,20 +98,10 @@ static void retry_unref(mfi_async_retry *retry)
     }
 }
 
-static void unlist(mfi_async_retry *retry)
-{
-    for (mfi_async_retry **at = &retry->parent->retries; *at != NULL; at = &(*at)->next) {
-        if (*at == retry) {
-            *at = retry->next;
-            break;
-        }
-    }
-}
-
 static void retry_done(mfi_async_retry *retry, mf_status status, mf_result *result,
                        const mf_error *error)
 {
-    unlist(retry);
+    mfi_list_remove(&retry->parent->retries, &retry->listed);
     mfi_timer_cancel(retry->parent->runtime->loop, &retry->timer);
     mfi_call_close(retry->parent, &retry->span, status, error);
     retry->done(status, result, status != MF_OK ? error : NULL, retry->user_data);
@@ -196,9 +186,10 @@ static void on_retry_timer(mfi_timer *timer)
 
 static void look_for_cancelled(mf_parent *parent)
 {
-    mfi_async_retry *next = NULL;
-    for (mfi_async_retry *retry = parent->retries; retry != NULL; retry = next) {
-        next = retry->next;
+    mfi_list_node *next = NULL;
+    for (mfi_list_node *node = parent->retries.first; node != NULL; node = next) {
+        mfi_async_retry *retry = MFI_CONTAINER(node, mfi_async_retry, listed);
+        next = node->next;
         if (!is_cancelled(retry)) {
             continue;
         }
@@ -216,8 +207,7 @@ void mfi_retries_run(mfi_task *task)
     mf_parent *parent = MFI_CONTAINER(task, mf_parent, retry_task);
     for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&parent->new_retries)) != NULL;) {
         mfi_async_retry *retry = (mfi_async_retry *)(void *)node;
-        retry->next = parent->retries;
-        parent->retries = retry;
+        mfi_list_insert(&parent->retries, parent->retries.first, &retry->listed);
         begin_attempt(retry);
     }
     look_for_cancelled(parent);
@@ -225,9 +215,10 @@ void mfi_retries_run(mfi_task *task)
 
 void mfi_retries_end(mf_parent *parent)
 {
-    mfi_async_retry *next = NULL;
-    for (mfi_async_retry *retry = parent->retries; retry != NULL; retry = next) {
-        next = retry->next;
+    mfi_list_node *next = NULL;
+    for (mfi_list_node *node = parent->retries.first; node != NULL; node = next) {
+        mfi_async_retry *retry = MFI_CONTAINER(node, mfi_async_retry, listed);
+        next = node->next;
         if (retry->slot == NULL) {
             begin_attempt(retry); /* is refused now, and for good */
         }

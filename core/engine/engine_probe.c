@@ -201,7 +201,8 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_runtime *runtime = self;
     mfi_mutex_lock(&runtime->mutex);
-    for (mfi_component *at = runtime->components; at != NULL; at = at->next) {
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
         at->visit_health(at->self, visit, user_data);
     }
     for (mfi_user_check *at = runtime->checks; at != NULL; at = at->next) {
@@ -216,7 +217,8 @@ static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_dat
 {
     mf_runtime *runtime = self;
     mfi_mutex_lock(&runtime->mutex);
-    for (mfi_component *at = runtime->components; at != NULL; at = at->next) {
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
         if (at->visit_circuit != NULL) {
             at->visit_circuit(at->self, visit, user_data);
         }

@@ -22,6 +22,7 @@
 #include <multifrost/registry.h>
 
 #include "base/lines.h"
+#include "base/list.h"
 #include "base/mutex.h"
 #include "core/engine/driver.h"
 #include "core/engine/pending.h"
@@ -163,7 +164,7 @@ struct mf_parent {
     int stop_step;
     mf_status failure; /* why it will not start (again) */
     mfi_source monitor_source;
-    struct mfi_async_retry *retries; /* asynchronous calls with a retry policy */
+    mfi_list retries; /* asynchronous calls with a retry policy */
 
     /* Spawn mode. */
     mfi_process process;
@@ -172,11 +173,10 @@ struct mf_parent {
 
     /* Connect mode. */
     mfi_service_view *view;
-    struct mf_parent *view_next; /* who else is told of changes */
-    bool in_view;
-    mf_service service;     /* the one it is connected to */
-    uint64_t look_until_ns; /* of the first start */
-    uint64_t lost_ns;       /* 0: not lost */
+    mfi_list_node view_node; /* in view->parents, which are told of changes */
+    mf_service service;      /* the one it is connected to */
+    uint64_t look_until_ns;  /* of the first start */
+    uint64_t lost_ns;        /* 0: not lost */
 };
 
 /* ---- parent.c ---- */

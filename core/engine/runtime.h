@@ -7,6 +7,7 @@
 #include <multifrost/runtime.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/mutex.h"
 #include "core/engine/loop.h"
 #include "core/engine/transport.h"
@@ -21,7 +22,7 @@ typedef struct mfi_component {
     void *self;
     void (*visit_health)(void *self, mf_health_visit_fn visit, void *user_data);
     void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
-    struct mfi_component *next;
+    mfi_list_node node; /* in runtime->components */
 } mfi_component;
 
 struct mf_runtime {
@@ -37,10 +38,10 @@ struct mf_runtime {
     char *service, *version, *instance;
     uint64_t started_ns;
     mfi_mutex mutex;
-    mfi_component *components;      /* guarded by mutex, sorted by target */
-    mfi_user_check *checks;         /* guarded by mutex */
-    struct mfi_service_view *views; /* guarded by mutex: the registries of its parents */
-    struct mfi_ping *ping;          /* engine_probe.c: whether the engine's loop goes round */
+    mfi_list components;    /* guarded by mutex, sorted by target */
+    mfi_user_check *checks; /* guarded by mutex */
+    mfi_list views;         /* guarded by mutex: the registries of its parents */
+    struct mfi_ping *ping;  /* engine_probe.c: whether the engine's loop goes round */
 };
 
 /* Takes a reference, or makes a private silent runtime when runtime is NULL. */

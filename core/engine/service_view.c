@@ -15,19 +15,21 @@ static void on_change(mfi_source *source, uint32_t events)
     if (mf_registry_wait(view->registry, 0, NULL) != MF_OK) {
         return; /* nothing of ours has changed */
     }
-    for (mf_parent *parent = view->parents; parent != NULL; parent = parent->view_next) {
-        mfi_service_changed(parent);
+    for (mfi_list_node *node = view->parents.first; node != NULL; node = node->next) {
+        mfi_service_changed(MFI_CONTAINER(node, mf_parent, view_node));
     }
 }
 
 static mfi_service_view *find_locked(mf_runtime *runtime, const mf_registry *registry)
 {
-    mfi_service_view *view = runtime->views;
-    while (view != NULL &&
-           strcmp(mfi_registry_directory(view->registry), mfi_registry_directory(registry)) != 0) {
-        view = view->next;
+    const char *directory = mfi_registry_directory(registry);
+    for (mfi_list_node *node = runtime->views.first; node != NULL; node = node->next) {
+        mfi_service_view *view = MFI_CONTAINER(node, mfi_service_view, node);
+        if (strcmp(mfi_registry_directory(view->registry), directory) == 0) {
+            return view;
+        }
     }
-    return view;
+    return NULL;
 }
 
 mf_status mfi_service_view_take(mfi_service_view **ret_view, mf_runtime *runtime,
@@ -51,8 +53,7 @@ mf_status mfi_service_view_take(mfi_service_view **ret_view, mf_runtime *runtime
             view->registry = registry;
             registry = NULL;
             mfi_source_init(&view->source, on_change);
-            view->next = runtime->views;
-            runtime->views = view;
+            mfi_list_push_back(&runtime->views, &view->node);
         }
         view->users++;
         mfi_mutex_unlock(&runtime->mutex);
@@ -70,30 +71,20 @@ void mfi_service_view_join(mfi_service_view *view, mf_parent *parent)
     if (fd >= 0 && view->source.fd < 0) {
         (void)!mfi_source_add(parent->runtime->loop, &view->source, fd, EPOLLIN, NULL);
     }
-    if (!parent->in_view) {
-        parent->in_view = true;
-        parent->view_next = view->parents;
-        view->parents = parent;
+    if (!parent->view_node.is_listed) {
+        mfi_list_push_back(&view->parents, &parent->view_node);
     }
 }
 
 void mfi_service_view_leave(mfi_service_view *view, mf_parent *parent)
 {
     mf_runtime *runtime = parent->runtime;
-    for (mf_parent **at = &view->parents; *at != NULL; at = &(*at)->view_next) {
-        if (*at == parent) {
-            *at = parent->view_next;
-            break;
-        }
-    }
+    mfi_list_remove(&view->parents, &parent->view_node);
     mfi_mutex_lock(&runtime->mutex);
     view->users--;
     bool last = view->users == 0;
-    for (mfi_service_view **at = &runtime->views; last && *at != NULL; at = &(*at)->next) {
-        if (*at == view) {
-            *at = view->next;
-            break;
-        }
+    if (last) {
+        mfi_list_remove(&runtime->views, &view->node);
     }
     mfi_mutex_unlock(&runtime->mutex);
     if (last) {

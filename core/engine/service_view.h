@@ -5,15 +5,18 @@
 
 #include <multifrost/registry.h>
 
+#include "base/list.h"
 #include "core/engine/loop.h"
 
+struct mf_parent;
+
 typedef struct mfi_service_view {
-    struct mfi_service_view *next; /* guarded by the runtime's mutex, as is the next */
+    mfi_list_node node; /* in runtime->views; guarded by the runtime's mutex, as is the next */
     uint32_t users;
     mf_registry *registry;
     /* The engine thread's own. */
-    mfi_source source;         /* fd -1: nothing tells of changes */
-    struct mf_parent *parents; /* those that are to be told */
+    mfi_source source; /* fd -1: nothing tells of changes */
+    mfi_list parents;  /* those that are to be told, by their view_node */
 } mfi_service_view;
 
 /* Takes a view of a directory (NULL: the default one). Errors of mf_registry_create(). */
