@@ -53,11 +53,13 @@ function(mf_closure out)
     set(${out} ${closure} PARENT_SCOPE)
 endfunction()
 
-# mf_link_room(target room): a program that sees what the room sees, with the objects and libraries of
-# the room and of all it is built on, so that hidden symbols are within reach.
-function(mf_link_room target room)
-    mf_see_room(${target} ${room})
-    mf_closure(rooms ${room})
+# mf_link_rooms(target rooms...): a program that sees what the rooms see, with the objects and
+# libraries of the rooms and of all they are built on, so that hidden symbols are within reach.
+function(mf_link_rooms target)
+    foreach(room IN LISTS ARGN)
+        mf_see_room(${target} ${room})
+    endforeach()
+    mf_closure(rooms ${ARGN})
     foreach(each IN LISTS rooms)
         get_property(libraries TARGET mf_${each} PROPERTY MF_LIBS)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:mf_${each}>)

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "core/build_info.h"
 #include "core/engine/transport.h"
-#include "core/process_metrics.h"
+#include "metrics/process_metrics.h"
 
 static void on_late(void *user_data, uint64_t lag_ns)
 {

@@ -13,8 +13,6 @@
 #include "core/engine/transport.h"
 #include "core/observe.h"
 
-typedef struct mfi_user_check mfi_user_check;
-
 /* A parent or child as the probe sees it. Registered while it lives. */
 typedef struct mfi_component {
     const char *target;
@@ -38,10 +36,10 @@ struct mf_runtime {
     char *service, *version, *instance;
     uint64_t started_ns;
     mfi_mutex mutex;
-    mfi_list components;    /* guarded by mutex, sorted by target */
-    mfi_user_check *checks; /* guarded by mutex */
-    mfi_list views;         /* guarded by mutex: the registries of its parents */
-    struct mfi_ping *ping;  /* engine_probe.c: whether the engine's loop goes round */
+    mfi_list components;              /* guarded by mutex, sorted by target */
+    struct mfi_health_checks *checks; /* of the program; they have a mutex of their own */
+    mfi_list views;                   /* guarded by mutex: the registries of its parents */
+    struct mfi_ping *ping;            /* engine_probe.c: whether the engine's loop goes round */
 };
 
 /* Takes a reference, or makes a private silent runtime when runtime is NULL. */

@@ -1,4 +1,6 @@
-#include "core/process_metrics.h"
+/* The names, units and texts are those of the Prometheus client libraries, so that the dashboards
+ * made for them show these too. */
+#include "metrics/process_metrics.h"
 
 #include <dirent.h>
 #include <malloc.h>

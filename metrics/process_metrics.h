@@ -1,6 +1,6 @@
 /* The standard process_* families, read from /proc/self before each collection. */
-#ifndef MFI_CORE_PROCESS_METRICS_H
-#define MFI_CORE_PROCESS_METRICS_H
+#ifndef MFI_METRICS_PROCESS_METRICS_H
+#define MFI_METRICS_PROCESS_METRICS_H
 
 #include <multifrost/error.h>
 #include <multifrost/metrics.h>
