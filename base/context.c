@@ -1,5 +1,5 @@
-/* Log records, spans and nested calls take the ids of the running call from here, so that no function
- * between them has to pass them on. */
+/* Log records, spans and nested calls take the ids of the running call from here, so that no
+ * function between them has to pass them on. */
 #include "base/context.h"
 
 #include <string.h>

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <multifrost/error.h>
 #include <multifrost/context.h>
+#include <multifrost/error.h>
 
 typedef struct mfi_target mfi_target; /* observe's handle for one parent's target or one worker */
 typedef struct mfi_function mfi_function; /* observe's handle for one function of a target */

@@ -1,3 +1,5 @@
+/* The thread that evaluates the checks, and the table of what it found. A probe of the container's
+ * then never waits for a check. */
 #include "http/health.h"
 
 #include <stdlib.h>

@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <multifrost/error.h>
 #include <multifrost/context.h>
+#include <multifrost/error.h>
 
 #include "base/clock.h"
 #include "base/mutex.h"
