@@ -50,7 +50,9 @@ void mfi_health_checks_destroy(mfi_health_checks *checks)
     if (checks == NULL) {
         return;
     }
-    for (mfi_list_node *node = NULL; (node = mfi_list_pop_front(&checks->list)) != NULL;) {
+    mfi_list_node *next = NULL;
+    for (mfi_list_node *node = checks->list.first; node != NULL; node = next) {
+        next = node->next;
         check_free(MFI_CONTAINER(node, user_check, node));
     }
     mfi_mutex_fini(&checks->mutex);

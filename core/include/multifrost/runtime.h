@@ -70,7 +70,7 @@ MF_API void mf_runtime_destroy(mf_runtime *runtime);
 
 /** Its logger; borrowed, as long as the runtime. Add sinks, log events of your own. */
 MF_API mf_logger *mf_runtime_logger(mf_runtime *runtime);
-/** Its metrics registry; borrowed. Add families of your own. */
+/** Its set of metrics; borrowed. Add families of your own. */
 MF_API mf_metrics *mf_runtime_metrics(mf_runtime *runtime);
 /** What it shows to an endpoint: mf_http_create(&http, mf_runtime_probe(runtime), ...). */
 MF_API const mf_probe *mf_runtime_probe(mf_runtime *runtime);
