@@ -1,3 +1,6 @@
+/* Large buffers come and go with large payloads. Memory from the system has to be mapped and
+ * cleared each time, so blocks of each power of two wait in a list of their own until the next one
+ * is asked for. */
 #include "base/block.h"
 
 #include <pthread.h>

@@ -1,3 +1,5 @@
+/* Messages, log lines and pages are built in buffers. A failure stays set, so that a caller
+ * appends all parts and asks once at the end. */
 #include "base/buf.h"
 
 #include <stdarg.h>

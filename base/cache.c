@@ -1,3 +1,6 @@
+/* Magazines of the threads, and the depots behind them. A thread touches a lock once for half a
+ * magazine of objects, because calls and answers are made on one thread and given back on another.
+ */
 #include "base/cache.h"
 
 #include <pthread.h>

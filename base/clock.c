@@ -1,3 +1,5 @@
+/* Readings of the clocks, and arithmetic of deadlines in one place, so that each saturates and
+ * rounds in the same way. */
 #include "base/clock.h"
 
 #include <limits.h>

@@ -1,3 +1,5 @@
+/* Codes with their names, levels and texts come from one table, and every message of an error is
+ * filled in and cut here. */
 #define MFI_BASE_ERROR_C
 #include "base/error.h"
 

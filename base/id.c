@@ -1,3 +1,5 @@
+/* A call needs an id, and a system call for each would cost more than the rest of the call. So
+ * each thread draws random bytes in blocks, and a forked child throws away those of its parent. */
 #include "base/id.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Locks, condition variables, futexes and threads of pthreads, with what the library needs of all
+ * of them: an owner to assert, the monotonic clock, and blocked signals. */
 #include "base/mutex.h"
 
 #include <errno.h>

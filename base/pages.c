@@ -1,3 +1,4 @@
+/* Tables are made as large as they may become; pages that are not touched cost nothing. */
 #include "base/pages.h"
 
 #include <sys/mman.h>

@@ -1,3 +1,5 @@
+/* Text from users and peers: every function is bounded, cuts between characters, and ignores the
+ * locale. */
 #include "base/str.h"
 
 #include <errno.h>

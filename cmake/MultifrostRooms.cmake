@@ -71,9 +71,9 @@ function(mf_closure out)
     set(${out} ${closure} PARENT_SCOPE)
 endfunction()
 
-# mf_link_room(target room [further rooms...]): a program that sees what the rooms see, with their
-# objects and libraries and those of all they are built on, so that hidden symbols are within reach.
-function(mf_link_room target)
+# mf_link_rooms(target rooms...): a program that sees what the rooms see, with the objects and
+# libraries of the rooms and of all they are built on, so that hidden symbols are within reach.
+function(mf_link_rooms target)
     foreach(room IN LISTS ARGN)
         mf_see_room(${target} ${room})
     endforeach()

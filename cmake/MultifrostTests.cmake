@@ -13,13 +13,13 @@ set(MF_TEST_ENVIRONMENT
 # The sanitizers that this build has; empty without any.
 string(REGEX MATCHALL "-fsanitize=[a-z,]+" MF_SANITIZERS "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_DEBUG}")
 
-# mf_unit_test(room name [LIBS ...] [WITH rooms...]): tests/unit/<room>/test_<name>.c with the objects
-# of the room and of all it is built on. The test sees what the room sees. WITH links further rooms.
+# mf_unit_test(room name [ROOMS ...] [LIBS ...]): tests/unit/<room>/test_<name>.c with the objects of
+# the room, of ROOMS, and of all that they are built on. The test sees what these rooms see.
 function(mf_unit_test room name)
-    cmake_parse_arguments(TEST "" "TIMEOUT" "LIBS;WITH" ${ARGN})
+    cmake_parse_arguments(TEST "" "TIMEOUT" "ROOMS;LIBS" ${ARGN})
     set(target "test_${room}_${name}")
     add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/unit/${room}/test_${name}.c")
-    mf_link_room(${target} ${room} ${TEST_WITH})
+    mf_link_rooms(${target} ${room} ${TEST_ROOMS})
     target_link_libraries(${target} PRIVATE mf_test_support ${TEST_LIBS})
     if(NOT TEST_TIMEOUT)
         set(TEST_TIMEOUT 60)
@@ -93,7 +93,7 @@ function(mf_fuzz_test name room)
     set(target "fuzz_${name}")
     set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")
     add_executable(${target} "${folder}/${name}/fuzz_${name}.c" "${folder}/driver.c")
-    mf_link_room(${target} ${room})
+    mf_link_rooms(${target} ${room})
     mf_script_test(${name} LABEL fuzz TIMEOUT 300
         COMMAND "${folder}/${name}/run_fuzz_${name}.py" "$<TARGET_FILE:${target}>")
 endfunction()

@@ -1,3 +1,5 @@
+/* Scrapers ask for formats in many spellings. A header that breaks the grammar gets text, because
+ * a scrape must not fail for it. */
 #include "http/accept.h"
 
 #include <stdbool.h>

@@ -1,3 +1,5 @@
+/* The thread that evaluates the checks, and the table of what it found. A probe of the container's
+ * then never waits for a check. */
 #include "http/health.h"
 
 #include <stdlib.h>
@@ -6,7 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 #define CHECKS_MAX 1024
 
@@ -150,7 +152,7 @@ mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t in
     *health = (mfi_health){.probe = probe, .interval_ms = interval_ms};
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);
-    mf_status status = mfi_metrics_add_reserved(probe->metrics, &options, &health->family, error);
+    mf_status status = mfi_metric_set_add(probe->metrics, &options, &health->family, error);
     if (status != MF_OK) {
         return status;
     }

@@ -15,9 +15,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/str.h"
 #include "http/pages.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 #define THREADS 2
 #define CONNECTION_MEMORY ((size_t)16 * 1024)
@@ -26,7 +27,7 @@
 
 /* A connection that is open, for the sweep. */
 typedef struct visitor {
-    struct visitor *next, *previous;
+    mfi_list_node node; /* in http->visitors */
     uint64_t since_ns;
     int fd;
 } visitor;
@@ -41,7 +42,7 @@ struct mf_http {
     mf_family *requests, *scrape_duration, *scrape_size;
     mfi_mutex mutex; /* guards what follows */
     mfi_cond wake;
-    visitor *visitors;
+    mfi_list visitors;
     bool stopping;
     bool sweeping;
     pthread_t sweeper;
@@ -202,11 +203,7 @@ static void on_connection(void *user_data, struct MHD_Connection *connection, vo
         added->since_ns = mfi_monotonic_ns();
         added->fd = info->connect_fd;
         mfi_mutex_lock(&http->mutex);
-        added->next = http->visitors;
-        if (added->next != NULL) {
-            added->next->previous = added;
-        }
-        http->visitors = added;
+        mfi_list_push_back(&http->visitors, &added->node);
         mfi_mutex_unlock(&http->mutex);
         return;
     }
@@ -215,14 +212,7 @@ static void on_connection(void *user_data, struct MHD_Connection *connection, vo
         return;
     }
     mfi_mutex_lock(&http->mutex); /* from here on the sweep does not touch its descriptor */
-    if (gone->previous != NULL) {
-        gone->previous->next = gone->next;
-    } else {
-        http->visitors = gone->next;
-    }
-    if (gone->next != NULL) {
-        gone->next->previous = gone->previous;
-    }
+    mfi_list_remove(&http->visitors, &gone->node);
     mfi_mutex_unlock(&http->mutex);
     free(gone);
 }
@@ -235,7 +225,8 @@ static void *sweep(void *argument)
     mfi_mutex_lock(&http->mutex);
     while (!http->stopping) {
         uint64_t now = mfi_monotonic_ns();
-        for (visitor *at = http->visitors; at != NULL; at = at->next) {
+        for (mfi_list_node *node = http->visitors.first; node != NULL; node = node->next) {
+            const visitor *at = MFI_CONTAINER(node, visitor, node);
             if (now - at->since_ns >= age_ns) {
                 (void)shutdown(at->fd, SHUT_RDWR); /* its thread then closes it */
             }
@@ -314,7 +305,7 @@ static mf_status add_family(mf_http *http, mf_metric_type type, const char *name
                                  .label_names = labels,
                                  .label_count = label_count,
                                  .max_series = 128};
-    return mfi_metrics_add_reserved(http->probe->metrics, &options, ret_family, error);
+    return mfi_metric_set_add(http->probe->metrics, &options, ret_family, error);
 }
 
 static mf_status add_families(mf_http *http, mf_error *error)

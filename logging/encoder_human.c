@@ -1,3 +1,4 @@
+/* Records as a person at a terminal reads them: time, level, event, message, then the fields. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The words of the levels, and the level that a logger begins with. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

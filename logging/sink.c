@@ -1,3 +1,6 @@
+/* Writes lines to a descriptor. A write of at most PIPE_BUF bytes to a pipe is not split by the
+ * system, so whole lines are grouped up to that size: lines of several processes then do not mix.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>

@@ -1,3 +1,5 @@
+/* The default memory of cells: chunks from the heap, in whole cache lines, so that instruments of
+ * different threads do not share one. */
 #include "metrics/arena.h"
 
 #include <stdlib.h>

@@ -8,7 +8,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "metrics/metric_registry.h"
+#include "metrics/labels.h"
+#include "metrics/metric_set.h"
 
 #define BODY_MAX ((size_t)256 * 1024 * 1024)
 
@@ -25,53 +26,6 @@ typedef struct extra {
 static void append(body *to, const char *text)
 {
     mfi_buf_append_str(&to->text, text);
-}
-
-static void append_escaped(body *to, const char *text, bool quotes)
-{
-    mfi_buf clean;
-    mfi_buf_init(&clean, 0);
-    const char *from = text;
-    size_t size = strlen(text);
-    if (!mfi_utf8_valid(text, size)) {
-        mfi_utf8_append_clean(&clean, text, size);
-        from = (const char *)clean.data;
-        size = clean.size;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (from[i] == '\\') {
-            append(to, "\\\\");
-        } else if (from[i] == '\n') {
-            append(to, "\\n");
-        } else if (from[i] == '"' && quotes) {
-            append(to, "\\\"");
-        } else {
-            mfi_buf_append_byte(&to->text, (uint8_t)from[i]);
-        }
-    }
-    mfi_buf_fini(&clean);
-}
-
-bool mfi_series_label(const mf_family *family, mfi_series *series)
-{
-    body labels = {.openmetrics = false};
-    mfi_buf_init(&labels.text, 0);
-    for (size_t i = 0; i < family->label_count; i++) {
-        append(&labels, i > 0 ? "," : "");
-        append(&labels, family->label_names[i]);
-        append(&labels, "=\"");
-        append_escaped(&labels, series->values[i], true);
-        append(&labels, "\"");
-    }
-    if (labels.text.failed) {
-        mfi_buf_fini(&labels.text);
-        return false;
-    }
-    series->labels = (char *)mfi_buf_take(&labels.text, &series->labels_size);
-    /* There are many of them, and buffers begin larger than most need. */
-    char *fitting = series->labels != NULL ? realloc(series->labels, series->labels_size) : NULL;
-    series->labels = fitting != NULL ? fitting : series->labels;
-    return true;
 }
 
 static char *put(char *to, const char *text, size_t size)
@@ -174,7 +128,7 @@ static void append_head(body *to, const mf_family *family)
     append(to, "# HELP ");
     mfi_buf_append(&to->text, family->name, length);
     append(to, " ");
-    append_escaped(to, family->help, to->openmetrics);
+    mfi_append_escaped(&to->text, family->help, to->openmetrics);
     append(to, "\n# TYPE ");
     mfi_buf_append(&to->text, family->name, length);
     append(to, " ");
@@ -268,7 +222,7 @@ mf_status mf_metrics_render(mf_metrics *metrics, mf_metrics_format format, char 
     }
     body to = {.openmetrics = format == MF_METRICS_OPENMETRICS};
     mfi_buf_init(&to.text, BODY_MAX);
-    mfi_metrics_visit(metrics, append_family, &to);
+    mfi_metric_set_visit(metrics, append_family, &to);
     if (to.openmetrics) {
         append(&to, "# EOF\n");
     }

@@ -1,10 +1,11 @@
 /* Families and their series: found or made by label values, within two caps. */
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "metrics/labels.h"
 
 #define FAMILY_SERIES_DEFAULT 1024
 
@@ -128,7 +129,7 @@ static void link_locked(mf_family *family, mfi_series *series, uint64_t hash)
     family->series_count++;
 }
 
-/* Within the family's and the registry's cap? Takes the place if so. */
+/* Within the family's and the set's cap? Takes the place if so. */
 static bool take_place_locked(mf_family *family)
 {
     mf_metrics *metrics = family->metrics;

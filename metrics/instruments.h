@@ -1,4 +1,4 @@
-/* The inside of instruments, for the registry that makes them and the exposition that reads them.
+/* The inside of instruments, for the set that makes them and the exposition that reads them.
  */
 #ifndef MFI_METRICS_INSTRUMENTS_H
 #define MFI_METRICS_INSTRUMENTS_H

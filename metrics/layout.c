@@ -1,3 +1,4 @@
+/* Makes the tables by which a value finds its cell without a logarithm. */
 #include "metrics/layout.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* The names, units and texts are those of the Prometheus client libraries, so that the dashboards
+ * made for them show these too. */
 #include "metrics/process_metrics.h"
 
 #include <dirent.h>
@@ -12,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 typedef struct process_families {
     mf_counter *cpu;
@@ -119,7 +121,7 @@ static void collect(void *user_data)
 
 mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error)
 {
-    process_families *families = mfi_metrics_keep(metrics, sizeof *families);
+    process_families *families = mfi_metric_set_keep(metrics, sizeof *families);
     if (families == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the process metrics");
     }
@@ -147,7 +149,7 @@ mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error)
         options.name = gauges[i].name;
         options.unit = gauges[i].unit;
         options.help = gauges[i].help;
-        mf_status status = mfi_metrics_add_reserved(metrics, &options, gauges[i].place, error);
+        mf_status status = mfi_metric_set_add(metrics, &options, gauges[i].place, error);
         if (status != MF_OK) {
             return status;
         }
@@ -158,7 +160,7 @@ mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error)
     options.unit = "seconds";
     options.help = "Total user and system CPU time spent in seconds.";
     options.counter_factor = 1e-9;
-    mf_status status = mfi_metrics_add_reserved(metrics, &options, &cpu, error);
+    mf_status status = mfi_metric_set_add(metrics, &options, &cpu, error);
     if (status == MF_OK) {
         families->cpu = mf_family_counter(cpu, NULL);
         status = mf_metrics_add_collector(metrics, collect, families, error);

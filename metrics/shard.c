@@ -1,3 +1,4 @@
+/* Gives shards to threads, and takes them back when a thread ends. */
 #include "metrics/shard.h"
 
 #include <pthread.h>

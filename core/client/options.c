@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/wire/envelope.h"
+#include "core/wire/limits.h"
 
 #define TARGET_MAX 64
 
@@ -129,39 +130,12 @@ static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *f
     return status;
 }
 
-/* A size or count: zero takes the default. */
-static mf_status pick_size(const char *name, int64_t given, size_t preset, size_t least,
-                           size_t most, size_t *ret_size, mf_error *error)
-{
-    if (given != 0 && (given < 0 || (uint64_t)given < least || (uint64_t)given > most)) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be %zu to %zu, not %lld", name,
-                        least, most, (long long)given);
-    }
-    *ret_size = given != 0 ? (size_t)given : preset;
-    return MF_OK;
-}
-
-mf_status mfi_limits_pick(mfi_limits *ret_limits, int64_t max_string_bytes, int64_t max_items,
-                          mf_error *error)
-{
-    size_t items = 0;
-    mf_status status =
-        pick_size("max_string_bytes", max_string_bytes, mfi_limits_default.string_bytes,
-                  MFI_STRING_LEAST, MFI_MESSAGE_MAX_BYTES, &ret_limits->string_bytes, error);
-    if (status == MF_OK) {
-        status = pick_size("max_items", max_items, mfi_limits_default.items, MFI_ITEMS_LEAST,
-                           MFI_ITEMS_MOST, &items, error);
-    }
-    ret_limits->items = (uint32_t)items;
-    return status;
-}
-
 static mf_status pick_limits(mfi_parent_settings *to, const mf_parent_options *from,
                              mf_error *error)
 {
-    mf_status status =
-        pick_size("max_message_bytes", from->max_message_bytes, MFI_MESSAGE_MAX_BYTES,
-                  MFI_MESSAGE_LEAST_BYTES, MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
+    mf_status status = mfi_limit_pick("max_message_bytes", from->max_message_bytes,
+                                      MFI_MESSAGE_MAX_BYTES, MFI_MESSAGE_LEAST_BYTES,
+                                      MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
     return status == MF_OK
                ? mfi_limits_pick(&to->limits, from->max_string_bytes, from->max_items, error)
                : status;

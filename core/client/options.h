@@ -44,11 +44,6 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
                                    mf_runtime **ret_runtime, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
 
-/* Limits from options, zero for the defaults; MF_ERR_INVALID_ARGUMENT names the one out of range.
- */
-mf_status mfi_limits_pick(mfi_limits *ret_limits, int64_t max_string_bytes, int64_t max_items,
-                          mf_error *error);
-
 /* A list of strings that ends with NULL, copied, with `last` (NULL: none) behind them. NULL without
  * memory. */
 char **mfi_strings_copy(const char *const *list, const char *last);

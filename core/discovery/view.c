@@ -27,12 +27,14 @@ static void on_change(mfi_source *source, uint32_t events)
 
 static mfi_view *find_locked(mf_runtime *runtime, const mf_registry *registry)
 {
-    mfi_view *view = runtime->views;
-    while (view != NULL &&
-           strcmp(mfi_registry_directory(view->registry), mfi_registry_directory(registry)) != 0) {
-        view = view->next;
+    const char *directory = mfi_registry_directory(registry);
+    for (mfi_list_node *node = runtime->views.first; node != NULL; node = node->next) {
+        mfi_view *view = MFI_CONTAINER(node, mfi_view, node);
+        if (strcmp(mfi_registry_directory(view->registry), directory) == 0) {
+            return view;
+        }
     }
-    return view;
+    return NULL;
 }
 
 mf_status mfi_view_take(mfi_view **ret_view, mf_runtime *runtime, const char *directory,
@@ -57,8 +59,7 @@ mf_status mfi_view_take(mfi_view **ret_view, mf_runtime *runtime, const char *di
             view->runtime = runtime;
             registry = NULL;
             mfi_source_init(&view->source, on_change);
-            view->next = runtime->views;
-            runtime->views = view;
+            mfi_list_push_back(&runtime->views, &view->node);
         }
         view->users++;
         mfi_mutex_unlock(&runtime->mutex);
@@ -88,11 +89,8 @@ void mfi_view_leave(mfi_view *view, mfi_view_subscriber *subscriber)
     mfi_mutex_lock(&runtime->mutex);
     view->users--;
     bool last = view->users == 0;
-    for (mfi_view **at = &runtime->views; last && *at != NULL; at = &(*at)->next) {
-        if (*at == view) {
-            *at = view->next;
-            break;
-        }
+    if (last) {
+        mfi_list_remove(&runtime->views, &view->node);
     }
     mfi_mutex_unlock(&runtime->mutex);
     if (last) {

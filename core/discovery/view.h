@@ -15,7 +15,7 @@ typedef struct mfi_view_subscriber {
 } mfi_view_subscriber;
 
 typedef struct mfi_view {
-    struct mfi_view *next; /* guarded by the runtime's mutex, as is users */
+    mfi_list_node node; /* in the runtime's list; guarded by its mutex, as is users */
     uint32_t users;
     mf_registry *registry;
     mf_runtime *runtime;

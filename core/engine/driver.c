@@ -35,43 +35,13 @@
 
 /* ---- Waiters ---- */
 
-static void list_waiter_locked(mfi_driver *driver, mfi_waiter *waiter)
-{
-    waiter->listed = true;
-    waiter->next = NULL;
-    waiter->previous = driver->last;
-    if (driver->last != NULL) {
-        driver->last->next = waiter;
-    } else {
-        driver->first = waiter;
-    }
-    driver->last = waiter;
-}
-
-static void unlist_waiter_locked(mfi_driver *driver, mfi_waiter *waiter)
-{
-    if (!waiter->listed) {
-        return;
-    }
-    waiter->listed = false;
-    if (waiter->previous != NULL) {
-        waiter->previous->next = waiter->next;
-    } else {
-        driver->first = waiter->next;
-    }
-    if (waiter->next != NULL) {
-        waiter->next->previous = waiter->previous;
-    } else {
-        driver->last = waiter->previous;
-    }
-}
-
 /* The role goes to the first thread that still waits; false if there is none. */
 static bool hand_over_locked(mfi_driver *driver)
 {
-    for (mfi_waiter *waiter = driver->first; waiter != NULL; waiter = waiter->next) {
+    for (mfi_list_node *node = driver->waiters.first; node != NULL; node = node->next) {
+        mfi_waiter *waiter = MFI_CONTAINER(node, mfi_waiter, node);
         if (!mfi_waiter_is_done(waiter)) {
-            unlist_waiter_locked(driver, waiter);
+            mfi_list_remove(&driver->waiters, &waiter->node);
             driver->role = MFI_ROLE_CALLER;
             mfi_waiter_signal(waiter, MFI_WAITER_ROLE);
             return true;
@@ -322,7 +292,7 @@ static take take_or_join(mfi_driver *driver, mfi_waiter *waiter)
             mfi_source_arm(driver->loop, &driver->source, 0);
         }
     } else {
-        list_waiter_locked(driver, waiter);
+        mfi_list_push_back(&driver->waiters, &waiter->node);
         outcome = TAKE_LISTED;
     }
     mfi_mutex_unlock(&driver->mutex);
@@ -337,7 +307,7 @@ static bool wait_for_role(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadl
 {
     (void)mfi_waiter_block(waiter, MFI_WAITER_DONE | MFI_WAITER_ROLE, deadline_ns);
     mfi_mutex_lock(&driver->mutex);
-    unlist_waiter_locked(driver, waiter);
+    mfi_list_remove(&driver->waiters, &waiter->node);
     mfi_mutex_unlock(&driver->mutex);
     /* Only under the mutex is the role given, so from here on the answer stands. */
     uint32_t word = atomic_fetch_and_explicit(

@@ -53,7 +53,7 @@ typedef struct mfi_driver {
     _Atomic(bool) closing;   /* or pausing */
     _Atomic(bool) pausing;   /* written on the engine thread, before closing */
     mfi_role role;           /* the rest is guarded by mutex */
-    mfi_waiter *first, *last;
+    mfi_list waiters;
     uint64_t takes; /* how often a caller took the role */
     uint64_t takes_at_tick;
     uint32_t quiet_ticks;

@@ -8,7 +8,7 @@
 void mfi_waiter_init(mfi_waiter *waiter)
 {
     atomic_init(&waiter->signal, 0);
-    waiter->listed = false;
+    waiter->node.is_listed = false;
 }
 
 void mfi_waiter_signal(mfi_waiter *waiter, uint32_t bit)

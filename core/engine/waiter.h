@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
+
 #define MFI_WAITER_DONE 1u    /* what it waits for has happened */
 #define MFI_WAITER_ROLE 2u    /* it is the driver now */
 #define MFI_WAITER_WAITING 4u /* it blocks on the word, or is about to */
@@ -13,8 +15,7 @@
  * thread's stack or in its call's slot. */
 typedef struct mfi_waiter {
     _Atomic(uint32_t) signal; /* MFI_WAITER_*: release by who sets, acquire by who waits */
-    bool listed;              /* the rest is guarded by the driver's mutex */
-    struct mfi_waiter *next, *previous;
+    mfi_list_node node;       /* guarded by the driver's mutex */
 } mfi_waiter;
 
 void mfi_waiter_init(mfi_waiter *waiter);

@@ -9,7 +9,7 @@
 #include <multifrost/version.h>
 
 #include "base/str.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 #if defined(__clang__)
 static const char compiler[] = "clang " __clang_version__;
@@ -44,7 +44,7 @@ static mf_status add_info(mf_metrics *metrics, const char *name, const char *hel
                                  .label_names = labels,
                                  .label_count = count,
                                  .max_series = 1};
-    mf_status status = mfi_metrics_add_reserved(metrics, &options, &family, error);
+    mf_status status = mfi_metric_set_add(metrics, &options, &family, error);
     if (status == MF_OK) {
         mf_family_info(family, values);
     }

@@ -5,7 +5,7 @@
 #include "core/observe/parts.h"
 #include "core/words/log_drops.h"
 #include "logging/logger.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 #define CAP_TARGETS 8
 #define CAP_WORKERS 32
@@ -157,7 +157,7 @@ static mf_status add_one(mfi_observer *observer, const description *from, mf_err
            from->labels[options.label_count] != NULL) {
         options.label_count++;
     }
-    return mfi_metrics_add_reserved(observer->metrics, &options, place, error);
+    return mfi_metric_set_add(observer->metrics, &options, place, error);
 }
 
 /* ---- What the log and the loop say of themselves ---- */

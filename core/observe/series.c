@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "core/observe/parts.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 static const char *const *pair(const char **values, const char *first, const char *second)
 {

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "core/observe/parts.h"
 #include "logging/sampler.h"
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 
 /* ---- Targets ---- */
 

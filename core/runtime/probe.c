@@ -6,16 +6,9 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/runtime/runtime.h"
+#include "metrics/health_checks.h"
 
 #define LIVE_TIMEOUT_NS (10 * MFI_NS_PER_S)
-
-struct mfi_user_check {
-    char *component, *measurement, *unit;
-    unsigned gates;
-    mf_health_check_fn check;
-    void *user_data;
-    mfi_user_check *next;
-};
 
 /* A task that goes round the loop, so that a loop which stands still is seen. */
 struct mfi_ping {
@@ -83,131 +76,38 @@ static void visit_uptime(mf_runtime *runtime, mf_health_visit_fn visit, void *us
 
 /* ---- The program's own checks ---- */
 
-static void visit_check(const mfi_user_check *check, mf_health_visit_fn visit, void *user_data)
-{
-    mf_health_result result = {.status = MF_HEALTH_PASS};
-    check->check(&result, check->user_data);
-    result.observed_text[sizeof result.observed_text - 1] = '\0';
-    result.output[sizeof result.output - 1] = '\0';
-    mf_health_row row = {.struct_size = sizeof row,
-                         .component = check->component,
-                         .measurement = check->measurement,
-                         .component_type = "component",
-                         .status = result.status,
-                         .gates = check->gates,
-                         .has_number = result.has_number,
-                         .observed_number = result.observed_number,
-                         .observed_unit = check->unit};
-    row.observed_text = result.observed_text[0] != '\0' ? result.observed_text : NULL;
-    row.output = result.status != MF_HEALTH_PASS ? result.output : NULL;
-    visit(&row, user_data);
-}
-
-static bool same(const mfi_user_check *check, const char *component, const char *measurement)
-{
-    return strcmp(check->component, component) == 0 &&
-           strcmp(check->measurement, measurement != NULL ? measurement : "") == 0;
-}
-
-static void check_free(mfi_user_check *check)
-{
-    if (check != NULL) {
-        free(check->component);
-        free(check->measurement);
-        free(check->unit);
-        free(check);
-    }
-}
-
-static bool name_fits(const char *name)
-{
-    size_t length = strlen(name);
-    return length <= 64 && mfi_correlation_id_valid(name, length) && strchr(name, ':') == NULL;
-}
-
 mf_status mf_runtime_add_health_check(mf_runtime *runtime, const mf_health_check *check,
                                       mf_error *error)
 {
-    mf_health_check from;
     if (runtime == NULL || check == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s is NULL",
                         runtime == NULL ? "runtime" : "check");
     }
-    mf_status status =
-        mfi_options_copy(&from, sizeof from, sizeof from, check, "mf_health_check", error);
-    if (status != MF_OK) {
-        return status;
-    }
-    if (from.check == NULL || from.component == NULL || !name_fits(from.component) ||
-        (from.measurement != NULL && !name_fits(from.measurement))) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        "a health check needs a function, and names of 1 to 64 [A-Za-z0-9._-]");
-    }
-    mfi_user_check *added = calloc(1, sizeof *added);
-    if (added != NULL) {
-        added->component = strdup(from.component);
-        added->measurement = strdup(from.measurement != NULL ? from.measurement : "");
-        added->unit = from.observed_unit != NULL ? strdup(from.observed_unit) : NULL;
-        added->gates = from.gates;
-        added->check = from.check;
-        added->user_data = from.user_data;
-    }
-    if (added == NULL || added->component == NULL || added->measurement == NULL) {
-        check_free(added);
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a health check");
-    }
-    mfi_mutex_lock(&runtime->mutex);
-    mfi_user_check **at = &runtime->checks;
-    while (*at != NULL && !same(*at, from.component, from.measurement)) {
-        at = &(*at)->next;
-    }
-    bool taken = *at != NULL;
-    if (!taken) {
-        *at = added;
-    }
-    mfi_mutex_unlock(&runtime->mutex);
-    if (taken) {
-        check_free(added);
-        return mfi_fail(error, MF_ERR_EXISTS, "health check '%s:%s' exists already", from.component,
-                        from.measurement != NULL ? from.measurement : "");
-    }
-    return MF_OK;
+    return mfi_health_checks_add(runtime->checks, check, error);
 }
 
 void mf_runtime_remove_health_check(mf_runtime *runtime, const char *component,
                                     const char *measurement)
 {
-    mfi_user_check *found = NULL;
-    if (runtime == NULL || component == NULL) {
-        return;
+    if (runtime != NULL && component != NULL) {
+        mfi_health_checks_remove(runtime->checks, component, measurement);
     }
-    mfi_mutex_lock(&runtime->mutex);
-    for (mfi_user_check **at = &runtime->checks; *at != NULL; at = &(*at)->next) {
-        if (same(*at, component, measurement)) {
-            found = *at;
-            *at = found->next;
-            break;
-        }
-    }
-    mfi_mutex_unlock(&runtime->mutex);
-    check_free(found);
 }
 
 /* ---- The interface ---- */
 
-/* Runs under the runtime's mutex, so that neither a component nor a check can go away meanwhile:
- * whoever takes one out waits for the visit. */
+/* Components are visited under the runtime's mutex, so that none can go away meanwhile: a thread
+ * that removes one waits for the visit. */
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_runtime *runtime = self;
     mfi_mutex_lock(&runtime->mutex);
-    for (mfi_component *at = runtime->components; at != NULL; at = at->next) {
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
         at->visit_health(at->self, visit, user_data);
     }
-    for (mfi_user_check *at = runtime->checks; at != NULL; at = at->next) {
-        visit_check(at, visit, user_data);
-    }
     mfi_mutex_unlock(&runtime->mutex);
+    mfi_health_checks_visit(runtime->checks, visit, user_data);
     visit_loop(runtime, visit, user_data);
     visit_uptime(runtime, visit, user_data);
 }
@@ -216,7 +116,8 @@ static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_dat
 {
     mf_runtime *runtime = self;
     mfi_mutex_lock(&runtime->mutex);
-    for (mfi_component *at = runtime->components; at != NULL; at = at->next) {
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
         if (at->visit_circuit != NULL) {
             at->visit_circuit(at->self, visit, user_data);
         }
@@ -234,7 +135,8 @@ static void health_changed(void *self, const char *check, mf_health from, mf_hea
 mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error)
 {
     runtime->ping = calloc(1, sizeof *runtime->ping);
-    if (runtime->ping == NULL) {
+    runtime->checks = mfi_health_checks_create();
+    if (runtime->ping == NULL || runtime->checks == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a runtime's probe");
     }
     mfi_task_init(&runtime->ping->task, on_ping);
@@ -253,10 +155,6 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error)
 
 void mfi_engine_probe_fini(mf_runtime *runtime)
 {
-    while (runtime->checks != NULL) {
-        mfi_user_check *first = runtime->checks;
-        runtime->checks = first->next;
-        check_free(first);
-    }
+    mfi_health_checks_destroy(runtime->checks);
     free(runtime->ping);
 }

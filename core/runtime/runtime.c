@@ -187,23 +187,18 @@ const mf_probe *mf_runtime_probe(mf_runtime *runtime)
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
 {
     mfi_mutex_lock(&runtime->mutex);
-    mfi_component **at = &runtime->components;
-    while (*at != NULL && strcmp((*at)->target, component->target) <= 0) {
-        at = &(*at)->next;
+    mfi_list_node *at = runtime->components.first;
+    while (at != NULL &&
+           strcmp(MFI_CONTAINER(at, mfi_component, node)->target, component->target) <= 0) {
+        at = at->next;
     }
-    component->next = *at;
-    *at = component;
+    mfi_list_insert(&runtime->components, at, &component->node);
     mfi_mutex_unlock(&runtime->mutex);
 }
 
 void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
 {
     mfi_mutex_lock(&runtime->mutex);
-    for (mfi_component **at = &runtime->components; *at != NULL; at = &(*at)->next) {
-        if (*at == component) {
-            *at = component->next;
-            break;
-        }
-    }
+    mfi_list_remove(&runtime->components, &component->node);
     mfi_mutex_unlock(&runtime->mutex);
 }

@@ -7,12 +7,12 @@
 #include <multifrost/runtime.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/mutex.h"
 #include "core/engine/loop.h"
 #include "core/observe/observe.h"
 
 typedef struct mfi_messaging mfi_messaging;
-typedef struct mfi_user_check mfi_user_check;
 
 /* A parent or child as the probe sees it. Registered while it lives. */
 typedef struct mfi_component {
@@ -21,7 +21,7 @@ typedef struct mfi_component {
     void *self;
     void (*visit_health)(void *self, mf_health_visit_fn visit, void *user_data);
     void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
-    struct mfi_component *next;
+    mfi_list_node node; /* in runtime->components */
 } mfi_component;
 
 struct mf_runtime {
@@ -37,10 +37,10 @@ struct mf_runtime {
     char *service, *version, *instance;
     uint64_t started_ns;
     mfi_mutex mutex;
-    mfi_component *components; /* guarded by mutex, sorted by target */
-    mfi_user_check *checks;    /* guarded by mutex */
-    struct mfi_view *views;    /* guarded by mutex: the registries of its parents */
-    struct mfi_ping *ping;     /* engine_probe.c: whether the engine's loop goes round */
+    mfi_list components;              /* guarded by mutex, sorted by target */
+    struct mfi_health_checks *checks; /* of the program; they have a mutex of their own */
+    mfi_list views;                   /* guarded by mutex: the registries of its parents */
+    struct mfi_ping *ping;            /* probe.c: whether the engine's loop goes round */
 };
 
 /* Takes a reference, or makes a private silent runtime when runtime is NULL. */

@@ -58,8 +58,7 @@ static void report(const mfi_announcement *announcement, mfi_service_what what, 
                                .text =
                                    text != NULL ? text : announcement->channel->transport->endpoint,
                                .pid = (int64_t)getpid()};
-    mfi_observe_service_changed(announcement->channel->observed,
-                                &event);
+    mfi_observe_service_changed(announcement->channel->observed, &event);
 }
 
 /* In the words of all languages, for a worker program to print. */

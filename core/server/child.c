@@ -41,9 +41,8 @@ static void read_gauges(mfi_server_gauges *ret_gauges, void *user_data)
 {
     const mf_child *child = user_data;
     uint64_t since = 0;
-    *ret_gauges = (mfi_server_gauges){
-        .handlers_busy = mfi_child_state_busy(&child->state, &since),
-        .handlers = child->settings.threads};
+    *ret_gauges = (mfi_server_gauges){.handlers_busy = mfi_child_state_busy(&child->state, &since),
+                                      .handlers = child->settings.threads};
 }
 
 /* ---- Creation ---- */
@@ -101,8 +100,8 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
         .worker = child->component.target, .gauges = read_gauges, .user_data = child};
     status = make_io(child, error);
     if (status == MF_OK) {
-        status = mfi_target_create_server(&child->io.channel.observed, child->runtime->observer, &observed,
-                                   error);
+        status = mfi_target_create_server(&child->io.channel.observed, child->runtime->observer,
+                                          &observed, error);
     }
     if (status == MF_OK) {
         status = make_builtins(child, error);

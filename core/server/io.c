@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/server/reply.h"
+#include "core/wire/reject.h"
 
 #define TAKE_OVER_NS MFI_NS_PER_MS
 #define BURST_MESSAGES 64
@@ -62,7 +63,8 @@ static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
         return;
     }
     mfi_out_free(out);
-    mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR, "a heartbeat that cannot be answered", 0);
+    mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR, "a heartbeat that cannot be answered",
+                        0);
 }
 
 static bool can_answer(const mfi_envelope *envelope)
@@ -169,8 +171,8 @@ static void take_message(mfi_server_io *io, mfi_call_in *in)
     mf_error error;
     mfi_error_clear(&error);
     if (message->size > io->channel.max_message_bytes) {
-        mfi_channel_dropped(&io->channel, MFI_DROP_OVERSIZE, "a message is larger than max_message_bytes",
-                            message->size);
+        mfi_channel_dropped(&io->channel, MFI_DROP_OVERSIZE,
+                            "a message is larger than max_message_bytes", message->size);
         return;
     }
     if (mfi_envelope_decode(message->data, message->size, &io->channel.limits, envelope, &why,
@@ -178,7 +180,8 @@ static void take_message(mfi_server_io *io, mfi_call_in *in)
         reject(io, route, envelope, why, error.message, message->size);
         return;
     }
-    mfi_observe_traffic(io->channel.observed, MFI_DIRECTION_RECEIVED, traffics[envelope->type], message->size);
+    mfi_observe_traffic(io->channel.observed, MFI_DIRECTION_RECEIVED, traffics[envelope->type],
+                        message->size);
     if (is_for_another(io, envelope)) {
         return; /* for another child; the protocol answers nothing */
     }
@@ -203,7 +206,8 @@ static bool receive_all(mfi_server_io *io)
         mfi_call_in *in = io->spare;
         mfi_io got = transport->ops->receive(transport, &in->route, &in->message);
         if (got == MFI_IO_MALFORMED) {
-            mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR, "a message with too few frames", 0);
+            mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR,
+                                "a message with too few frames", 0);
             continue;
         }
         if (got != MFI_IO_DONE) {
@@ -312,7 +316,6 @@ mf_status mfi_server_io_init(mfi_server_io *io, const mfi_server_io_options *opt
 {
     mf_runtime *runtime = options->runtime;
     io->channel.loop = runtime->loop;
-    io->channel.observer = runtime->observer;
     io->channel.limits = options->limits;
     io->channel.max_message_bytes = options->max_message_bytes;
     io->state = options->state;

@@ -82,10 +82,8 @@ mfi_out *mfi_channel_pop(mfi_channel *channel)
 void mfi_channel_dropped(const mfi_channel *channel, mfi_drop_reason reason, const char *text,
                          size_t bytes)
 {
-    mfi_observe_transport_event(channel->observed,
-                                &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED,
-                                                       .type = "other",
-                                                       .reason = reason,
-                                                       .text = text,
-                                                       .bytes = bytes});
+    mfi_observe_transport_event(
+        channel->observed,
+        &(mfi_transport_event){
+            .what = MFI_TRANSPORT_DROPPED, .drop = reason, .text = text, .bytes = bytes});
 }

@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "core/engine/driver.h"
-#include "core/transport/transport.h"
 #include "core/observe/observe.h"
+#include "core/transport/transport.h"
 #include "core/wire/envelope.h"
 
 #define MFI_CHILD_OUTPUTS_MAX 4096 /* lines that wait to be sent */
@@ -52,13 +52,12 @@ static inline mfi_call_in *mfi_call_in_pop(mfi_chain *calls)
 
 /* ---- The channel ---- */
 
-/* The worker's end of the wire: its driver and transport, the observer that counts what passes, and
+/* The worker's end of the wire: its driver and transport, the target that counts what passes, and
  * the bounds of one message. */
 typedef struct mfi_channel {
     mfi_driver driver;
     mfi_transport *transport; /* role held; NULL: not open */
     mfi_loop *loop;
-    mfi_observer *observer;
     mfi_target *observed;
     mfi_limits limits;
     size_t max_message_bytes;

@@ -9,9 +9,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/observe/build_info.h"
 #include "core/discovery/file.h"
-#include "core/client/options.h"
+#include "core/observe/build_info.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 

@@ -72,7 +72,7 @@ static mf_status capture_one(mfi_capture *capture, mfi_channel *channel, int fd,
 {
     int ends[2] = {-1, -1};
     mfi_source_init(&capture->source, on_readable);
-    mfi_lines_init(&capture->lines, on_line, capture);
+    mfi_lines_init(&capture->lines, MFI_OUTPUT_MAX_BYTES, on_line, capture);
     capture->channel = channel;
     capture->fd = fd;
     capture->read_fd = -1;

@@ -123,9 +123,9 @@ static void capture_stop_on_engine(void *argument)
     mfi_captures_stop(argument);
 }
 
-static void on_closed(void *self)
+static void on_closed(void *data)
 {
-    mf_child *child = MFI_CONTAINER(self, mf_child, io);
+    mf_child *child = data;
     mfi_channel *channel = &child->io.channel;
     mfi_watch_end(&child->watch);
     mfi_server_io_cancel_timers(&child->io);
@@ -140,7 +140,7 @@ static void on_closed(void *self)
 static void close_on_engine(void *argument)
 {
     mf_child *child = argument;
-    mfi_driver_close(&child->io.channel.driver, on_closed);
+    mfi_driver_close(&child->io.channel.driver, on_closed, child);
 }
 
 static void finish(mf_child *child)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -15,7 +16,6 @@
 #include "core/server/reply.h"
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
-#include "logging/context.h"
 
 /* What decoded arguments may keep for the next call. */
 #define KEPT_TREE_BYTES ((size_t)256 * 1024)
@@ -51,8 +51,9 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
 
 /* Gives the caller's deadline; MFI_NEVER if it told none. function is where the span keeps a name
  * that is not registered. */
-static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span, const mfi_call_in *call,
-                          uint64_t now_ns, char function[MFI_NAME_MAX_BYTES + 1])
+static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
+                          const mfi_call_in *call, uint64_t now_ns,
+                          char function[MFI_NAME_MAX_BYTES + 1])
 {
     mfi_metadata metadata;
     mfi_target *observed = serving->channel->observed;

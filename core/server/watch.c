@@ -75,7 +75,8 @@ static void on_monitor(mfi_source *source, uint32_t events)
             watch->was_connected = true;
         } else {
             seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED : MFI_DISCONNECT_CLOSED;
+            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                                                                 : MFI_DISCONNECT_CLOSED;
         }
         mfi_observe_transport_event(channel->observed, &seen);
     }

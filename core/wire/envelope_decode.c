@@ -1,3 +1,5 @@
+/* Decodes any sound message: fields in any order, keys that are unknown, values of every width. It
+ * also names the reason for which a message is refused. */
 #include <string.h>
 
 #include "base/error.h"

@@ -1,3 +1,4 @@
+/* Encodes messages into a buffer, which is left as it was where a value cannot be sent. */
 #include <string.h>
 
 #include "base/error.h"

@@ -1,3 +1,5 @@
+/* The decoding of usual messages. Every call and answer passes here, so each byte is read once and
+ * positions stay in registers. */
 #include "core/wire/envelope_fast.h"
 
 #include <string.h>

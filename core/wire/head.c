@@ -1,3 +1,5 @@
+/* The rarer headers of msgpack values, and the pass that checks a whole value. The pass keeps its
+ * own stack, because the depth of a stranger's value must not become that of ours. */
 #include "core/wire/head.h"
 
 /* Bytes of the number that follows a first byte from 0xc0 to 0xdf; of an ext without its code. */

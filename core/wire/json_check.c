@@ -1,3 +1,5 @@
+/* One pass over JSON text with the stack of open containers, and a search for numbers, whose text
+ * cJSON does not keep. */
 #include "core/wire/json_check.h"
 
 #include <stdint.h>

@@ -1,3 +1,5 @@
+/* JSON text to a document: the text is checked first, cJSON builds a tree of it, and the tree is
+ * packed as msgpack, of which documents are made. */
 #include <math.h>
 #include <string.h>
 

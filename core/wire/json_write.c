@@ -1,3 +1,5 @@
+/* Values to JSON text, without recursion; a value that JSON has no word for is an error that names
+ * its path. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Python peers turn keys of maps into text with str(). Paths and JSON show keys in the same form,
+ * so that one value has one name on every side. */
 #include "core/wire/key.h"
 
 #include <inttypes.h>

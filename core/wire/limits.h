@@ -53,4 +53,12 @@ mf_status mfi_fail_items(const mfi_limits *limits, const char *path, mf_type typ
                          mf_error *error);
 mf_status mfi_fail_depth(const char *path, mf_error *error);
 
+/* A size or count of an option: zero takes the preset; MF_ERR_INVALID_ARGUMENT names the option
+ * that is out of range. */
+mf_status mfi_limit_pick(const char *name, int64_t given, size_t preset, size_t least, size_t most,
+                         size_t *ret_size, mf_error *error);
+/* The limits from their two options. */
+mf_status mfi_limits_pick(mfi_limits *ret_limits, int64_t max_string_bytes, int64_t max_items,
+                          mf_error *error);
+
 #endif

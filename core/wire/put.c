@@ -1,3 +1,5 @@
+/* Plain values go to the buffer without msgpack-c: room is made once for the upper bound of all
+ * bytes. */
 #include "core/wire/put.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* A reader names the place of a fault. It knows where a value starts and no more; the path is
+ * looked for when an error has to say it. */
 #include "core/wire/reader.h"
 
 #include "base/error.h"

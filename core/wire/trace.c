@@ -1,3 +1,5 @@
+/* Every call of ours carries a traceparent, so parsing and formatting work on eight digits at a
+ * time. */
 #include "core/wire/trace.h"
 
 #include <string.h>

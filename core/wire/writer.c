@@ -1,3 +1,5 @@
+/* Values to msgpack by msgpack-c. A tree is walked with a stack of open containers, as deep as the
+ * limits allow, and that stack gives the path of a value that cannot be sent. */
 #include "core/wire/writer.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* The bytes of ZMTP: what we send, and a reader that takes what came in pieces of any size and
+ * trusts no length before it was compared with its limit. */
 #include "core/transport/direct/zmtp.h"
 
 #include <string.h>

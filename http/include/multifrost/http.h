@@ -55,7 +55,7 @@ static inline mf_http_options mf_detail_http_options_init()
  * @param options  NULL for defaults. Copied.
  * @param error    NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option; MF_ERR_ADDRESS_IN_USE naming the
- *         address and port; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_EXISTS if the registry has the
+ *         address and port; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_EXISTS if the metrics have the
  *         endpoint's families already (two endpoints on one probe).
  * @par Threads  Thread-safe.
  * @par Blocking For one evaluation of the health checks.

@@ -8,7 +8,7 @@
  * never looks anything up. A family that is full folds further label values into one series whose
  * labels say `_OTHER`: no caller can make memory or a scrape grow without bound.
  *
- * Families and series live as long as their registry. Nothing here is ever NULL on success.
+ * Families and series live as long as their set. Nothing here is ever NULL on success.
  */
 #ifndef MULTIFROST_METRICS_H
 #define MULTIFROST_METRICS_H
@@ -21,7 +21,7 @@
 
 MF_EXTERN_C_BEGIN
 
-typedef struct mf_metrics mf_metrics;     /**< A registry. Thread-safe. */
+typedef struct mf_metrics mf_metrics;     /**< A set of metrics. Thread-safe. */
 typedef struct mf_family mf_family;       /**< A name and its series. Thread-safe. */
 typedef struct mf_counter mf_counter;     /**< Only goes up. Thread-safe. */
 typedef struct mf_gauge mf_gauge;         /**< Goes up and down. Thread-safe. */
@@ -63,7 +63,7 @@ typedef struct mf_metric_options {
 } mf_metric_options;
 #define MF_METRIC_OPTIONS_INIT MF_DETAIL_INIT(mf_metric_options)
 
-/** Options of a registry. Set by MF_METRICS_OPTIONS_INIT; zero means the default. */
+/** Options of a set. Set by MF_METRICS_OPTIONS_INIT; zero means the default. */
 typedef struct mf_metrics_options {
     size_t struct_size;
     size_t max_series; /**< Over all families; default 20,000. */
@@ -71,9 +71,9 @@ typedef struct mf_metrics_options {
 #define MF_METRICS_OPTIONS_INIT MF_DETAIL_INIT(mf_metrics_options)
 
 /**
- * Makes an empty registry. A runtime brings its own; this is for use without one.
+ * Makes an empty set. A runtime brings its own; this is for use without one.
  *
- * @param ret_metrics On MF_OK a registry for mf_metrics_destroy(); untouched on failure.
+ * @param ret_metrics On MF_OK a set for mf_metrics_destroy(); untouched on failure.
  * @param options     NULL for defaults. Copied.
  * @param error       NULL, or filled on failure.
  * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY.
@@ -84,7 +84,7 @@ MF_API MF_NODISCARD mf_status mf_metrics_create(mf_metrics **ret_metrics,
                                                 const mf_metrics_options *options, mf_error *error);
 
 /**
- * Frees a registry with all its families and series.
+ * Frees a set with all its families and series.
  * @param metrics NULL is a no-op. No other thread may use it or its series any more.
  */
 MF_API void mf_metrics_destroy(mf_metrics *metrics);
@@ -94,7 +94,7 @@ MF_API void mf_metrics_destroy(mf_metrics *metrics);
  *
  * @param metrics    Borrowed.
  * @param options    Not NULL. Copied with all its texts.
- * @param ret_family On MF_OK the family, owned by the registry; untouched on failure.
+ * @param ret_family On MF_OK the family, owned by the set; untouched on failure.
  * @param error      NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming what broke the naming rules; MF_ERR_EXISTS if the
  *         name is taken (by a family or by one of its exposed suffixes); MF_ERR_NO_MEMORY.
@@ -110,7 +110,7 @@ MF_API MF_NODISCARD mf_status mf_metrics_add(mf_metrics *metrics, const mf_metri
  * @param family Of the matching type; another type gives a series that is never exposed.
  * @param values label_count texts in the order of label_names; NULL for a family without labels.
  *               A NULL value counts as "". Copied.
- * @return Never NULL; owned by the registry. Beyond a cap (or without memory) the series whose
+ * @return Never NULL; owned by the set. Beyond a cap (or without memory) the series whose
  *         labels are all `_OTHER`, and the fold is counted.
  * @par Threads  Thread-safe.
  * @par Blocking Short lock; keep the pointer instead of asking again.

@@ -47,6 +47,30 @@ typedef struct mf_health_row {
     const char *output;        /**< Why it is not pass; NULL on pass. No secrets, no paths. */
 } mf_health_row;
 
+/** What a health check found. Preset to pass and no value. */
+typedef struct mf_health_result {
+    mf_health status;
+    bool has_number;
+    double observed_number;
+    char observed_text[64]; /**< "" for none. */
+    char output[256];       /**< Why it is not pass. */
+} mf_health_result;
+
+/** Runs on the endpoint's health thread, about once a second. Must not block for long. */
+typedef void (*mf_health_check_fn)(mf_health_result *result, void *user_data);
+
+/** A health check of the program's own. Set by MF_HEALTH_CHECK_INIT. Texts are copied. */
+typedef struct mf_health_check {
+    size_t struct_size;
+    const char *component;     /**< [A-Za-z0-9_.-]{1,64}; "cache". */
+    const char *measurement;   /**< The same, or NULL; "hitRatio". */
+    const char *observed_unit; /**< Or NULL. */
+    unsigned gates;            /**< Probes that it fails beside /health: MF_GATE_* bits. */
+    mf_health_check_fn check;
+    void *user_data;
+} mf_health_check;
+#define MF_HEALTH_CHECK_INIT MF_DETAIL_INIT(mf_health_check)
+
 /** One state change of a circuit. */
 typedef struct mf_circuit_transition {
     const char *from; /**< closed, open, half_open, forced_open or disabled. */

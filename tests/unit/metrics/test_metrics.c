@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics/metric_registry.h"
+#include "metrics/metric_set.h"
 #include "mf_test.h"
 
 #define SAMPLES 1000000
@@ -297,7 +297,7 @@ static void test_unknown_labels_fold(void)
     size_t sizes[2];
     size_t used[2];
     mf_check_int(
-        mfi_metrics_create_in(&metrics, NULL, mfi_heap_arena_as(heap), mfi_clock_system(), NULL),
+        mfi_metric_set_create_in(&metrics, NULL, mfi_heap_arena_as(heap), mfi_clock_system(), NULL),
         MF_OK);
     mf_family *family = add(metrics, MF_METRIC_HISTOGRAM, "calls_seconds", labels, 1, 32);
     for (int round = 0; round < 2; round++) {
@@ -374,8 +374,9 @@ static void test_window_forgets(void)
     mfi_heap_arena *heap = mfi_heap_arena_create();
     mf_distribution read = MF_DISTRIBUTION_INIT;
     mfi_fake_clock_init(&clock, 1000 * MFI_NS_PER_S);
-    mf_check_int(mfi_metrics_create_in(&metrics, NULL, mfi_heap_arena_as(heap), &clock.clock, NULL),
-                 MF_OK);
+    mf_check_int(
+        mfi_metric_set_create_in(&metrics, NULL, mfi_heap_arena_as(heap), &clock.clock, NULL),
+        MF_OK);
     mf_family *family = add(metrics, MF_METRIC_WINDOW, "recent_seconds", NULL, 0, 0);
     mf_window *window = mf_family_window(family, NULL);
     mf_window_record_ns(window, 2000000);

@@ -7,22 +7,22 @@
 
 #include "core/wire/limits.h"
 
-static void no_gauges(mfi_target_gauges *ret_gauges, void *user_data)
+static void no_gauges(mfi_server_gauges *ret_gauges, void *user_data)
 {
     (void)user_data;
-    *ret_gauges = (mfi_target_gauges){0};
+    *ret_gauges = (mfi_server_gauges){0};
 }
 
 void channel_open(test_channel *at)
 {
     mf_error error = MF_ERROR_INIT;
-    mfi_target_options observed = {.target = "worker", .is_server = true, .gauges = no_gauges};
+    mfi_server_options observed = {.worker = "worker", .gauges = no_gauges};
     memset(at, 0, sizeof *at);
     mf_check_int(mf_runtime_create(&at->runtime, NULL, &error), MF_OK);
-    mf_check_int(mfi_target_create(&at->channel.observed, at->runtime->observer, &observed, &error),
-                 MF_OK);
+    mf_check_int(
+        mfi_target_create_server(&at->channel.observed, at->runtime->observer, &observed, &error),
+        MF_OK);
     mf_check_str(error.message, "");
-    at->channel.observer = at->runtime->observer;
     at->channel.loop = at->runtime->loop;
     at->channel.limits = mfi_limits_default;
     at->channel.max_message_bytes = MFI_MESSAGE_MAX_BYTES;

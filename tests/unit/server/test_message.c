@@ -104,9 +104,9 @@ static void test_lost_messages_are_counted_by_reason(void)
 {
     test_channel at;
     channel_open(&at);
-    mfi_channel_dropped(&at.channel, "hwm", "too much", 10);
-    mfi_channel_dropped(&at.channel, "hwm", "too much", 10);
-    mfi_channel_dropped(&at.channel, "oversize", "too large", 10);
+    mfi_channel_dropped(&at.channel, MFI_DROP_HWM, "too much", 10);
+    mfi_channel_dropped(&at.channel, MFI_DROP_HWM, "too much", 10);
+    mfi_channel_dropped(&at.channel, MFI_DROP_OVERSIZE, "too large", 10);
     channel_check_metrics(&at, "transport_dropped_messages_total{reason=\"hwm\"} 2");
     channel_check_metrics(&at, "transport_dropped_messages_total{reason=\"oversize\"} 1");
     channel_close(&at);

@@ -22,15 +22,12 @@ static void make(made *at)
     at->span.target = at->base.channel.observed;
     at->span.function_name = "f";
     at->span.namespace_name = "default";
-    at->span.start_ns = mfi_monotonic_ns();
-    at->span.sent_ns = at->span.start_ns;
-    at->span.deadline_ms = MF_TIMEOUT_INFINITE;
-    at->span.is_server = true;
-    at->span.attempt = 1;
+    at->span.received_ns = mfi_monotonic_ns();
+    at->span.begun_ns = at->span.received_ns;
     at->span.function = mfi_target_function(at->base.channel.observed, "f", 1);
     mf_check(mfi_reply_init(&at->reply, &at->base.channel, &route, (mfi_text){"id", 2}, &at->span,
-                            at->span.start_ns));
-    mfi_observe_call_begin(at->base.channel.observer, &at->span);
+                            at->span.received_ns));
+    mfi_observe_server_begin(&at->span);
 }
 
 /* Ends the call, and gives its one message. */

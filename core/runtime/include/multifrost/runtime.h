@@ -64,34 +64,10 @@ MF_API void mf_runtime_destroy(mf_runtime *runtime);
 
 /** Its logger; borrowed, as long as the runtime. Add sinks, log events of your own. */
 MF_API mf_logger *mf_runtime_logger(mf_runtime *runtime);
-/** Its metrics registry; borrowed. Add families of your own. */
+/** Its set of metrics; borrowed. Add families of your own. */
 MF_API mf_metrics *mf_runtime_metrics(mf_runtime *runtime);
 /** What it shows to an endpoint: mf_http_create(&http, mf_runtime_probe(runtime), ...). */
 MF_API const mf_probe *mf_runtime_probe(mf_runtime *runtime);
-
-/** What a health check found. Preset to pass and no value. */
-typedef struct mf_health_result {
-    mf_health status;
-    bool has_number;
-    double observed_number;
-    char observed_text[64]; /**< "" for none. */
-    char output[256];       /**< Why it is not pass. */
-} mf_health_result;
-
-/** Runs on the endpoint's health thread, about once a second. Must not block for long. */
-typedef void (*mf_health_check_fn)(mf_health_result *result, void *user_data);
-
-/** A health check of the program's own. Set by MF_HEALTH_CHECK_INIT. Texts are copied. */
-typedef struct mf_health_check {
-    size_t struct_size;
-    const char *component;     /**< [A-Za-z0-9_.-]{1,64}; "cache". */
-    const char *measurement;   /**< The same, or NULL; "hitRatio". */
-    const char *observed_unit; /**< Or NULL. */
-    unsigned gates;            /**< Probes that it fails beside /health: MF_GATE_* bits. */
-    mf_health_check_fn check;
-    void *user_data;
-} mf_health_check;
-#define MF_HEALTH_CHECK_INIT MF_DETAIL_INIT(mf_health_check)
 
 /**
  * Adds a check to /health (and the probes its gates name).

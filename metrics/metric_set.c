@@ -1,4 +1,6 @@
-#include "metrics/metric_registry.h"
+/* A set checks what is added to it, keeps its families in the order of exposition, and runs the
+ * collectors before it shows them. Locks are taken in the order collecting, mutex, a family's. */
+#include "metrics/metric_set.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +143,8 @@ static mf_status link_family(mf_metrics *metrics, mf_family *family, mf_error *e
     return status;
 }
 
-mf_status mfi_metrics_add_reserved(mf_metrics *metrics, const mf_metric_options *options,
-                                   mf_family **ret_family, mf_error *error)
+mf_status mfi_metric_set_add(mf_metrics *metrics, const mf_metric_options *options,
+                             mf_family **ret_family, mf_error *error)
 {
     mf_metric_options from;
     mf_status status =
@@ -181,7 +183,7 @@ mf_status mf_metrics_add(mf_metrics *metrics, const mf_metric_options *options,
                         "target_info, are the library's",
                         options->name);
     }
-    return mfi_metrics_add_reserved(metrics, options, ret_family, error);
+    return mfi_metric_set_add(metrics, options, ret_family, error);
 }
 
 /* ---- Collectors and visits ---- */
@@ -220,13 +222,13 @@ void mf_metrics_remove_collector(mf_metrics *metrics, mf_metrics_collect_fn coll
     mfi_mutex_unlock(&metrics->collecting);
 }
 
-void *mfi_metrics_keep(mf_metrics *metrics, size_t size)
+void *mfi_metric_set_keep(mf_metrics *metrics, size_t size)
 {
     return metrics->arena.allocate(metrics->arena.self, size);
 }
 
-void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
-                       void *user_data)
+void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
+                          void *user_data)
 {
     mfi_mutex_lock(&metrics->collecting);
     for (struct mfi_collector *at = metrics->collectors; at != NULL; at = at->next) {
@@ -249,7 +251,7 @@ void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, voi
 
 /* ---- Life ---- */
 
-/* The families that take series of a wrong type, and those about the registry itself. */
+/* The families that take series of a wrong type, and those about the set itself. */
 static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
 {
     for (int type = MF_METRIC_COUNTER; type <= MF_METRIC_INFO; type++) {
@@ -260,7 +262,7 @@ static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
                                     .max_series = 1};
         mf_family *family = mfi_family_make(metrics, &hidden);
         if (family == NULL) {
-            return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a registry");
+            return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a set of metrics");
         }
         family->hidden = true;
         (void)link_family(metrics, family, NULL);
@@ -270,11 +272,11 @@ static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
                                  .type = MF_METRIC_GAUGE,
                                  .name = "multifrost_series",
                                  .help = "Series now"};
-    mf_status status = mfi_metrics_add_reserved(metrics, &options, &metrics->series, error);
+    mf_status status = mfi_metric_set_add(metrics, &options, &metrics->series, error);
     options.name = "multifrost_series_limit";
     options.help = "Cap on the number of series";
     if (status == MF_OK) {
-        status = mfi_metrics_add_reserved(metrics, &options, &metrics->limit, error);
+        status = mfi_metric_set_add(metrics, &options, &metrics->limit, error);
     }
     options.type = MF_METRIC_COUNTER;
     options.name = "multifrost_series_folded_total";
@@ -282,13 +284,13 @@ static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
     options.label_names = labels;
     options.label_count = 1;
     if (status == MF_OK) {
-        status = mfi_metrics_add_reserved(metrics, &options, &metrics->folded, error);
+        status = mfi_metric_set_add(metrics, &options, &metrics->folded, error);
     }
     return status;
 }
 
-mf_status mfi_metrics_create_in(mf_metrics **ret_metrics, const mf_metrics_options *options,
-                                mfi_arena arena, const mfi_clock *clock, mf_error *error)
+mf_status mfi_metric_set_create_in(mf_metrics **ret_metrics, const mf_metrics_options *options,
+                                   mfi_arena arena, const mfi_clock *clock, mf_error *error)
 {
     mf_metrics_options from;
     mf_status status =
@@ -298,7 +300,7 @@ mf_status mfi_metrics_create_in(mf_metrics **ret_metrics, const mf_metrics_optio
     }
     mf_metrics *metrics = calloc(1, sizeof *metrics);
     if (metrics == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a registry");
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a set of metrics");
     }
     metrics->arena = arena;
     metrics->clock = clock;
@@ -323,10 +325,10 @@ mf_status mf_metrics_create(mf_metrics **ret_metrics, const mf_metrics_options *
     }
     mfi_heap_arena *heap = mfi_heap_arena_create();
     if (heap == NULL) {
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a registry");
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a set of metrics");
     }
-    mf_status status = mfi_metrics_create_in(ret_metrics, options, mfi_heap_arena_as(heap),
-                                             mfi_clock_system(), error);
+    mf_status status = mfi_metric_set_create_in(ret_metrics, options, mfi_heap_arena_as(heap),
+                                                mfi_clock_system(), error);
     if (status != MF_OK) {
         mfi_heap_arena_destroy(heap);
         return status;

@@ -1,6 +1,7 @@
-/* The registry: families, their series, and the visit that exposition makes of them. */
-#ifndef MFI_METRICS_METRIC_REGISTRY_H
-#define MFI_METRICS_METRIC_REGISTRY_H
+/* The set of a program's metrics: families, their series, and the visit that exposition makes of
+ * them. */
+#ifndef MFI_METRICS_METRIC_SET_H
+#define MFI_METRICS_METRIC_SET_H
 
 #include <multifrost/metrics.h>
 
@@ -46,24 +47,24 @@ struct mf_family {
 };
 
 /* As mf_metrics_create, with the memory and the time that the caller supplies. */
-mf_status mfi_metrics_create_in(mf_metrics **ret_metrics, const mf_metrics_options *options,
-                                mfi_arena arena, const mfi_clock *clock, mf_error *error);
+mf_status mfi_metric_set_create_in(mf_metrics **ret_metrics, const mf_metrics_options *options,
+                                   mfi_arena arena, const mfi_clock *clock, mf_error *error);
 /* As mf_metrics_add, for the library's own rooms: also names that users may not take. */
-mf_status mfi_metrics_add_reserved(mf_metrics *metrics, const mf_metric_options *options,
-                                   mf_family **ret_family, mf_error *error);
+mf_status mfi_metric_set_add(mf_metrics *metrics, const mf_metric_options *options,
+                             mf_family **ret_family, mf_error *error);
 
-/* Zeroed memory that lives as long as the registry, for a collector's own data; NULL without. */
-void *mfi_metrics_keep(mf_metrics *metrics, size_t size);
+/* Zeroed memory that lives as long as the set, for a collector's own data; NULL without. */
+void *mfi_metric_set_keep(mf_metrics *metrics, size_t size);
 
 /* Runs the collectors and shows each family, in order. The family's mutex is held meanwhile:
  * series cannot be made, but every writer goes on. */
-void mfi_metrics_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
-                       void *user_data);
+void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
+                          void *user_data);
 
 /* All series of a histogram family whose label `label` has this value, merged. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
 
-/* ---- Shared by registry and families ---- */
+/* ---- Shared by set and families ---- */
 
 struct mfi_collector;
 
@@ -80,13 +81,10 @@ struct mf_metrics {
     mfi_counter_page *page;
     uint32_t page_used;
     _Atomic(size_t) series_count;
-    mf_family *folded, *series, *limit; /* what the registry says of itself */
+    mf_family *folded, *series, *limit; /* what the set says of itself */
 };
 
-/* Makes series->labels of its values. False without memory. */
-bool mfi_series_label(const mf_family *family, mfi_series *series);
-
-/* A family without its place in a registry. NULL without memory. */
+/* A family without its place in a set. NULL without memory. */
 mf_family *mfi_family_make(mf_metrics *metrics, const mf_metric_options *options);
 void mfi_family_free(mf_family *family);
 
