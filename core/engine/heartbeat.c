@@ -40,7 +40,7 @@ static uint64_t answered(mf_parent *parent, mfi_slot *slot)
     atomic_store_explicit(&parent->heartbeat_rtt_ns, rtt, memory_order_relaxed);
     atomic_store_explicit(&parent->consecutive_misses, 0, memory_order_relaxed);
     atomic_store_explicit(&parent->heartbeat_last_ns, mfi_wall_ns(), memory_order_relaxed);
-    observe(parent, &(mfi_heartbeat_event){.answered = true,
+    observe(parent, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_ANSWERED,
                                            .rtt_ns = rtt,
                                            .max_misses = parent->settings.heartbeat_misses,
                                            .request_id = slot->id});
@@ -54,8 +54,10 @@ static void missed(mf_parent *parent, mfi_slot *slot)
     uint32_t in_row =
         atomic_fetch_add_explicit(&parent->consecutive_misses, 1, memory_order_relaxed) + 1;
     atomic_fetch_add_explicit(&parent->heartbeat_misses, 1, memory_order_relaxed);
-    observe(parent, &(mfi_heartbeat_event){
-                        .consecutive_misses = in_row, .max_misses = most, .request_id = slot->id});
+    observe(parent, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_MISSED,
+                                           .consecutive_misses = in_row,
+                                           .max_misses = most,
+                                           .request_id = slot->id});
     if (in_row >= most) {
         mfi_circuit_trip(&parent->circuit, MFI_RULE_HEARTBEAT, (double)in_row, (double)most,
                          MF_ERR_TIMEOUT, NULL, NULL);
@@ -83,7 +85,7 @@ void mfi_heartbeat_send(mf_parent *parent, int64_t timeout_ms)
         return; /* no slot or no memory now; the next one is due soon */
     }
     slot->ended = heartbeat_ended;
-    observe(parent, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
+    observe(parent, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_SENT, .request_id = slot->id});
     mfi_call_submit_async(parent, slot, NULL);
 }
 
@@ -139,7 +141,7 @@ mf_status mf_parent_heartbeat(mf_parent *parent, int64_t timeout_ms, uint64_t *r
         return mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has no room for one more heartbeat",
                         parent->settings.target);
     }
-    observe(parent, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
+    observe(parent, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_SENT, .request_id = slot->id});
     status = wait_for_answer(parent, slot, ret_rtt_ns, error);
     mfi_slot_release(&parent->pending, slot);
     return status;

@@ -10,11 +10,11 @@ BUILD = os.environ["MF_BUILD_DIR"]
 SOURCE = os.environ["MF_SOURCE_DIR"]
 FORBIDDEN = {
     "base/buf.c": ["metrics/instruments.h", "multifrost/log.h"],
-    "metrics/window.c": ["logging/record.h", "multifrost/parent.h", "core/observe.h"],
-    "logging/sink.c": ["metrics/instruments.h", "core/span.h"],
+    "metrics/window.c": ["logging/record.h", "multifrost/parent.h", "core/observe.h", "core/words/drops.h"],
+    "logging/sink.c": ["metrics/instruments.h", "core/span.h", "core/words/statuses.h"],
     "core/wire/reader.c": ["metrics/instruments.h", "logging/record.h"],
     "core/engine/loop.c": ["http/pages.h", "multifrost/http.h"],
-    "http/pages.c": ["core/observe.h", "multifrost/parent.h"],
+    "http/pages.c": ["core/observe.h", "core/words/circuits.h", "multifrost/parent.h"],
 }
 
 
