@@ -35,7 +35,7 @@ size_t mf_parent_endpoint(mf_parent *parent, char *to, size_t size)
 const char *mf_parent_circuit_state(mf_parent *parent)
 {
     return parent != NULL ? mfi_circuit_state_word(mfi_circuit_get_state(&parent->state.circuit))
-                          : "disabled";
+                          : mfi_circuit_state_word(MFI_CIRCUIT_DISABLED);
 }
 
 static uint64_t load(const _Atomic(uint64_t) *word)

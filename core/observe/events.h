@@ -77,12 +77,17 @@ typedef struct mfi_drain_event {
     uint64_t duration_ns;
 } mfi_drain_event;
 
+typedef enum mfi_heartbeat_what {
+    MFI_HEARTBEAT_SENT,     /* heartbeat_sent (debug) */
+    MFI_HEARTBEAT_ANSWERED, /* heartbeat_received (debug) */
+    MFI_HEARTBEAT_MISSED,   /* heartbeat_missed (warn) */
+} mfi_heartbeat_what;
+
 typedef struct mfi_heartbeat_event {
-    bool sent;     /* heartbeat_sent (debug) */
-    bool answered; /* heartbeat_received (debug), else a miss: heartbeat_missed (warn) */
-    uint64_t rtt_ns;
+    mfi_heartbeat_what what;
+    uint64_t rtt_ns; /* answered */
     uint32_t consecutive_misses;
-    uint32_t max_misses; /* reached: heartbeat_timeout (error) too */
+    uint32_t max_misses; /* reached by a miss: heartbeat_timeout (error) too */
     const char *request_id;
 } mfi_heartbeat_event;
 

@@ -204,9 +204,9 @@ static void log_heartbeat(const mfi_target *target, mf_log_level level, const ch
     mfi_record_message_pair(record, message, target->name);
     mfi_log_target(record, target);
     mfi_record_str(record, "request_id", event->request_id);
-    if (event->answered) {
+    if (event->what == MFI_HEARTBEAT_ANSWERED) {
         mfi_record_ms(record, "duration_ms", event->rtt_ns);
-    } else if (!event->sent) {
+    } else if (event->what == MFI_HEARTBEAT_MISSED) {
         mfi_record_object_begin(record, "fields");
         mfi_record_uint(record, "consecutive_misses", event->consecutive_misses);
         mfi_record_uint(record, "max_allowed", event->max_misses);
@@ -217,15 +217,19 @@ static void log_heartbeat(const mfi_target *target, mf_log_level level, const ch
 
 void mfi_log_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event)
 {
-    if (event->sent) {
+    switch (event->what) {
+    case MFI_HEARTBEAT_SENT:
         log_heartbeat(target, MF_LOG_DEBUG, "heartbeat_sent", "Heartbeat to", event);
-    } else if (event->answered) {
+        break;
+    case MFI_HEARTBEAT_ANSWERED:
         log_heartbeat(target, MF_LOG_DEBUG, "heartbeat_received", "Heartbeat answered by", event);
-    } else {
+        break;
+    case MFI_HEARTBEAT_MISSED:
         log_heartbeat(target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by", event);
         if (event->consecutive_misses == event->max_misses) {
             log_heartbeat(target, MF_LOG_ERROR, "heartbeat_timeout", "No heartbeat from", event);
         }
+        break;
     }
 }
 

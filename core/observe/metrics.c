@@ -194,13 +194,18 @@ void mfi_measure_process(const mfi_target *target, const mfi_process_event *even
 
 void mfi_measure_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event)
 {
-    if (!target->measured || event->sent) {
+    if (!target->measured) {
         return;
     }
-    if (event->answered) {
+    switch (event->what) {
+    case MFI_HEARTBEAT_SENT:
+        break;
+    case MFI_HEARTBEAT_ANSWERED:
         mf_histogram_record_ns(target->heartbeat_rtt, event->rtt_ns);
-    } else {
+        break;
+    case MFI_HEARTBEAT_MISSED:
         mf_counter_add(target->heartbeat_missed, 1);
+        break;
     }
 }
 

@@ -36,7 +36,7 @@ static void observe(const mfi_calls *calls, const mfi_heartbeat_event *event)
 
 static void observe_sent(const mfi_calls *calls, const mfi_slot *slot)
 {
-    observe(calls, &(mfi_heartbeat_event){.sent = true, .request_id = slot->id});
+    observe(calls, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_SENT, .request_id = slot->id});
 }
 
 static uint64_t note_answer(mfi_heartbeat *heartbeat, mfi_slot *slot)
@@ -47,7 +47,7 @@ static uint64_t note_answer(mfi_heartbeat *heartbeat, mfi_slot *slot)
     atomic_store_explicit(&heartbeat->rtt_ns, rtt, memory_order_relaxed);
     atomic_store_explicit(&heartbeat->misses_in_row, 0, memory_order_relaxed);
     atomic_store_explicit(&heartbeat->last_ns, mfi_wall_ns(), memory_order_relaxed);
-    observe(heartbeat->calls, &(mfi_heartbeat_event){.answered = true,
+    observe(heartbeat->calls, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_ANSWERED,
                                                      .rtt_ns = rtt,
                                                      .max_misses = state->settings.heartbeat_misses,
                                                      .request_id = slot->id});

@@ -199,10 +199,10 @@ static void restart(fixture *at, int reason)
         &(mfi_process_event){.what = MFI_PROCESS_RESTART, .reason = (mfi_restart_reason)reason});
 }
 
-static void heartbeat(fixture *at, int answered)
+static void heartbeat(fixture *at, int what)
 {
-    mfi_observe_heartbeat_seen(at->client,
-                               &(mfi_heartbeat_event){.answered = answered != 0, .rtt_ns = 1000});
+    mfi_observe_heartbeat_seen(
+        at->client, &(mfi_heartbeat_event){.what = (mfi_heartbeat_what)what, .rtt_ns = 1000});
 }
 
 static void transport(fixture *at, int what)
@@ -308,8 +308,8 @@ static const event_case event_cases[] = {
     {process, MFI_PROCESS_READY, BY_TARGET("worker_up", "worker", "math-0"), 0, 1},
     {process, MFI_PROCESS_READY, "worker_start_duration_seconds_count{target=\"math\"}", 0, 1},
     {process, MFI_PROCESS_EXITED, BY_TARGET("worker_last_exit_signal", "worker", "math-0"), 0, 9},
-    {heartbeat, 1, "heartbeat_rtt_seconds_count{target=\"math\"}", 0, 1},
-    {heartbeat, 0, "heartbeat_missed_total{target=\"math\"}", 0, 1},
+    {heartbeat, MFI_HEARTBEAT_ANSWERED, "heartbeat_rtt_seconds_count{target=\"math\"}", 0, 1},
+    {heartbeat, MFI_HEARTBEAT_MISSED, "heartbeat_missed_total{target=\"math\"}", 0, 1},
     {transport, MFI_TRANSPORT_CONNECTED, "transport_connections{target=\"math\"}", 0, 1},
     {transport, MFI_TRANSPORT_RECONNECTED, "transport_connections{target=\"math\"}", 0, 1},
     {transport, MFI_TRANSPORT_EXTRA_CONNECTION, "transport_connections{target=\"math\"}", 0, 1},
