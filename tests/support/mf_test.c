@@ -12,8 +12,6 @@
 
 #include <CUnit/TestRun.h>
 
-#define SETTLE_MS 2000
-
 static char temp_dir[256];
 
 /* ---- What a test leaves behind ---- */
@@ -68,7 +66,7 @@ static void check_resources(resources before)
 {
     char text[256];
     /* A joined thread leaves /proc a moment later than it leaves pthread_join. */
-    if (!mf_test_until(is_settled, &before, SETTLE_MS)) {
+    if (!mf_test_until(is_settled, &before, MF_TEST_PATIENCE_MS)) {
         resources now = count_resources();
         (void)snprintf(text, sizeof text,
                        "left behind: descriptors %ld -> %ld, threads %ld -> %ld, children %ld -> "

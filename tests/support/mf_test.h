@@ -47,6 +47,9 @@ void mf_check_contains_at(const char *file, unsigned line, const char *text, con
 #define mf_check_str(got, wanted) mf_check_str_at(__FILE__, __LINE__, #got, (got), (wanted))
 #define mf_check_contains(text, part) mf_check_contains_at(__FILE__, __LINE__, (text), (part))
 
+/* How long a test waits for what has to come. Only what never comes outlasts it, on a machine
+ * however busy; no test may depend on what it is. */
+#define MF_TEST_PATIENCE_MS 20000
 /* Monotonic milliseconds. */
 int64_t mf_test_now_ms(void);
 /* Waits until condition(data) holds, looking every millisecond; false after timeout_ms. For what

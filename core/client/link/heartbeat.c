@@ -62,7 +62,8 @@ static void note_miss(mfi_heartbeat *heartbeat, const mfi_slot *slot)
     uint32_t in_row =
         atomic_fetch_add_explicit(&heartbeat->misses_in_row, 1, memory_order_relaxed) + 1;
     atomic_fetch_add_explicit(&heartbeat->misses, 1, memory_order_relaxed);
-    observe(heartbeat->calls, &(mfi_heartbeat_event){.consecutive_misses = in_row,
+    observe(heartbeat->calls, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_MISSED,
+                                                     .consecutive_misses = in_row,
                                                      .max_misses = most,
                                                      .request_id = slot->id});
     if (in_row >= most) {

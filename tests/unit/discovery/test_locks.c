@@ -170,7 +170,7 @@ static void test_waiting_for_one_lock_blocks_nobody_else(void)
     }
     for (int i = 0; i < 20; i++) { /* the other waits, and yet Python gets on */
         int fd = -1;
-        mf_check(mf_test_until(take_python, &fd, 20000));
+        mf_check(mf_test_until(take_python, &fd, MF_TEST_PATIENCE_MS));
         (void)close(fd);
         mf_check_int(unlink(path_of(PYTHON)), 0);
     }

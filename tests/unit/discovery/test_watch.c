@@ -25,7 +25,7 @@ static pid_t later(void (*act)(mf_registry *registry), mf_registry *registry)
     int parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        (void)mf_test_until(is_asleep, &parent, 5000);
+        (void)mf_test_until(is_asleep, &parent, MF_TEST_PATIENCE_MS);
         act(registry);
         for (;;) {
             (void)pause();
@@ -90,23 +90,23 @@ static void test_wait_sees_every_kind_of_change(void)
     mf_check_int(mf_registry_wait(registry, 20, NULL), MF_ERR_TIMEOUT);
     mf_check_int(mf_registry_register(registry, "a", 1, &error), MF_OK); /* moved to its name */
     mf_check(readable(fd));
-    mf_check_int(mf_registry_wait(registry, 5000, &error), MF_OK);
+    mf_check_int(mf_registry_wait(registry, MF_TEST_PATIENCE_MS, &error), MF_OK);
     mf_check(!readable(fd));
     mf_check_int(mf_registry_wait(registry, 0, &error), MF_ERR_TIMEOUT);
     write_text("registry.lock", "1"); /* another file */
     mf_check_int(mf_registry_wait(registry, 0, &error), MF_ERR_TIMEOUT);
     write_text("services.json", "{ }"); /* in place */
-    mf_check_int(mf_registry_wait(registry, 5000, &error), MF_OK);
+    mf_check_int(mf_registry_wait(registry, MF_TEST_PATIENCE_MS, &error), MF_OK);
     mf_check_int(unlink(path_of("services.json")), 0);
-    mf_check_int(mf_registry_wait(registry, 5000, &error), MF_OK);
+    mf_check_int(mf_registry_wait(registry, MF_TEST_PATIENCE_MS, &error), MF_OK);
     mf_check_int(unlink(path_of("registry.lock")), 0);
     mf_check_int(rmdir(folder), 0);
-    mf_check_int(mf_registry_wait(registry, 5000, &error), MF_OK);
-    mf_check_int(mf_registry_wait(registry, 5000, &error), MF_ERR_IO);
+    mf_check_int(mf_registry_wait(registry, MF_TEST_PATIENCE_MS, &error), MF_OK);
+    mf_check_int(mf_registry_wait(registry, MF_TEST_PATIENCE_MS, &error), MF_ERR_IO);
     (void)mkdir(folder, 0700);
     mf_check_int(mf_registry_watch_fd(registry), fd); /* the same, so that it can stay in a set */
     write_text("services.json", "{}");
-    mf_check_int(mf_registry_wait(registry, 5000, &error), MF_OK);
+    mf_check_int(mf_registry_wait(registry, MF_TEST_PATIENCE_MS, &error), MF_OK);
     mf_registry_destroy(registry);
 }
 

@@ -92,7 +92,7 @@ static void check_removed_does_not_fire(bool at_once)
     mfi_task_init(&at.remover, run_remover);
     mf_check_int(mfi_loop_create(&at.loop, mfi_clock_system(), NULL, NULL, &error), MF_OK);
     mfi_loop_call(at.loop, add_both, &at);
-    mf_check(mf_test_until(has_removed, &at, 5000));
+    mf_check(mf_test_until(has_removed, &at, MF_TEST_PATIENCE_MS));
     mfi_loop_call(at.loop, remove_first, &at);
     mfi_loop_destroy(at.loop); /* the turn that had the event has ended */
     mf_check_int(at.fired_first, 1);
@@ -169,7 +169,7 @@ static void test_slow_tasks_do_not_hold_timers_up(void)
         mfi_task_init(&at.tasks[i], on_slow_task);
     }
     mfi_loop_call(at.loop, post_slow_tasks, &at);
-    mf_check(mf_test_until(slow_tasks_done, &at, 10000));
+    mf_check(mf_test_until(slow_tasks_done, &at, MF_TEST_PATIENCE_MS));
     mfi_loop_destroy(at.loop);
     mf_check_int(at.ran, SLOW_TASKS);
     mf_check(at.ran_before_timer < SLOW_TASKS / 2);

@@ -163,7 +163,7 @@ static void test_events_are_logged(void)
         mf_context_set(&context);
         MF_LOG(all.logger, MF_LOG_INFO, "job.done", "done", MF_FIELD("kind", "a"));
         mf_context_set(NULL);
-        mf_check(mf_log_flush(all.logger, 10000));
+        mf_check(mf_log_flush(all.logger, MF_TEST_PATIENCE_MS));
         mf_check_contains(all.line, "\"job.done\"");
         mf_check_contains(all.line, "\"job-7\"");
     }

@@ -160,7 +160,7 @@ static void test_summary_comes_by_itself(void)
     for (int i = 0; i < 100; i++) {
         mf_log_event(logger, MF_LOG_DEBUG, "cache.miss", "left out", NULL, 0);
     }
-    mf_check(mf_test_until(was_told, &seen, 5000));
+    mf_check(mf_test_until(was_told, &seen, MF_TEST_PATIENCE_MS));
     mf_logger_destroy(logger);
     mf_check_int(seen.lines + atomic_load(&seen.told), 100);
     mf_check_int(seen.wrong_seq, 0);

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "core/transport/transport.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS MF_TEST_PATIENCE_MS
 
 /* ---- The worker ---- */
 
@@ -162,7 +162,7 @@ static mf_document *copy_value(mfi_slice bytes)
     return document;
 }
 
-static bool wait_for_message(test_peer *peer, int64_t ms)
+static bool wait_for_message(const test_peer *peer, int64_t ms)
 {
     zmq_pollitem_t item = {.socket = peer->socket, .events = ZMQ_POLLIN};
     return zmq_poll(&item, 1, (long)ms) > 0;
@@ -222,9 +222,20 @@ void peer_expect_error(test_peer *peer, const char *id, const char *text)
     answer_free(&answer);
 }
 
-bool peer_hears_nothing(test_peer *peer, int64_t ms)
+void *peer_watch_end(const test_peer *peer)
 {
-    return !wait_for_message(peer, ms);
+    void *watch = zmq_socket(peer->context, ZMQ_PAIR);
+    mf_check_int(zmq_socket_monitor(peer->socket, "inproc://end", ZMQ_EVENT_DISCONNECTED), 0);
+    mf_check_int(zmq_connect(watch, "inproc://end"), 0);
+    return watch;
+}
+
+bool peer_ends_without_a_message(const test_peer *peer, void *watch)
+{
+    zmq_pollitem_t end = {.socket = watch, .events = ZMQ_POLLIN};
+    bool has_ended = zmq_poll(&end, 1, PATIENCE_MS) == 1;
+    (void)zmq_close(watch);
+    return has_ended && !wait_for_message(peer, 0);
 }
 
 /* ---- Handlers ---- */

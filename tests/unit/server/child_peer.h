@@ -61,12 +61,15 @@ typedef struct test_answer {
     mf_document *result; /* NULL: none */
     mf_document *metadata;
 } test_answer;
-/* The next message, within ten seconds. */
+/* Waits for the next message. */
 void peer_receive(test_peer *peer, test_answer *ret_answer);
 /* The same, which must be a result (error: that error) for this id. */
 void peer_expect_int(test_peer *peer, const char *id, int64_t result);
 void peer_expect_error(test_peer *peer, const char *id, const char *text);
-bool peer_hears_nothing(test_peer *peer, int64_t ms);
+/* From the first on the end of the peer's connection is seen. The second waits for it, and is true
+ * if no message was left to be received before. */
+void *peer_watch_end(const test_peer *peer);
+bool peer_ends_without_a_message(const test_peer *peer, void *watch);
 void answer_free(test_answer *answer);
 
 #endif

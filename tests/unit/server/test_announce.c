@@ -44,7 +44,7 @@ static void test_service_registers_what_is_bound_and_unregisters(void)
     mf_check_int(mf_child_port(worker.child), 0);
     worker_start(&worker);
     look at = {.folder = folder, .service = MF_SERVICE_INIT};
-    mf_check(mf_test_until(is_registered, &at, 5000));
+    mf_check(mf_test_until(is_registered, &at, MF_TEST_PATIENCE_MS));
     mf_check_int(at.service.port, mf_child_port(worker.child));
     peer_open(&peer, at.service.port);
     peer_call(&peer, "a", "twice", MF_ARGS(21), mf_nil());
@@ -68,7 +68,7 @@ static void test_service_refuses_a_name_that_is_taken(void)
     worker_create(&first, &options);
     worker_start(&first);
     look at = {.folder = folder, .service = MF_SERVICE_INIT};
-    mf_check(mf_test_until(is_registered, &at, 5000));
+    mf_check(mf_test_until(is_registered, &at, MF_TEST_PATIENCE_MS));
     worker_create(&second, &options);
     mf_check_int(mf_child_run(second.child, &second.error), MF_ERR_EXISTS);
     (void)snprintf(text, sizeof text,
@@ -108,7 +108,7 @@ static void test_health_says_whether_it_is_registered(void)
     worker_create(&worker, &options);
     mf_check(!health_passes(&worker));
     worker_start(&worker);
-    mf_check(mf_test_until(health_passes, &worker, 5000));
+    mf_check(mf_test_until(health_passes, &worker, MF_TEST_PATIENCE_MS));
     mf_child_stop(worker.child);
     worker_join(&worker);
     mf_check(!health_passes(&worker));

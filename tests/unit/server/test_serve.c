@@ -1,6 +1,7 @@
 /* What a worker makes of a call: deadlines, metadata, builtins, and calls that it rejects. */
 #include "child_peer.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +15,21 @@
 
 /* ---- Deadlines ---- */
 
+#define HOUR_MS 3600000
+
 static mf_status tell_deadline(mf_request *request, mf_reply *reply, void *user_data)
 {
     (void)user_data;
-    uint64_t left_ns = mfi_remaining_ns(mfi_deadline_current(), mfi_monotonic_ns());
+    uint64_t before_ns = mfi_remaining_ns(mfi_deadline_current(), mfi_monotonic_ns());
     int64_t left = mf_request_deadline_ms(request);
+    uint64_t after_ns = mfi_remaining_ns(mfi_deadline_current(), mfi_monotonic_ns());
     if (left == MF_TIMEOUT_INFINITE) {
         return mf_reply_value(reply, mfi_deadline_current() == MFI_NEVER ? -1 : -2);
     }
     /* What calls made here are bounded by is the same. */
-    int64_t apart = left - (int64_t)(left_ns / MFI_NS_PER_MS);
-    return mf_reply_value(reply, apart >= 0 && apart <= 1000 ? left : -3);
+    bool agrees =
+        left <= (int64_t)(before_ns / MFI_NS_PER_MS) && left >= (int64_t)(after_ns / MFI_NS_PER_MS);
+    return mf_reply_value(reply, agrees ? left : -3);
 }
 
 static void test_deadline_is_seen_and_expired_calls_are_refused(void)
@@ -40,11 +45,11 @@ static void test_deadline_is_seen_and_expired_calls_are_refused(void)
     peer_open(&peer, mf_child_port(worker.child));
     peer_call(&peer, "none", "deadline", MF_NO_ARGS, mf_nil());
     peer_expect_int(&peer, "none", -1);
-    peer_call(&peer, "some", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", 60000));
+    peer_call(&peer, "some", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", HOUR_MS));
     peer_receive(&peer, &answer);
     mf_check(answer.result != NULL &&
              mf_value_get_int64(mf_document_root(answer.result), &left) == MF_OK);
-    mf_check(left > 30000 && left <= 60000);
+    mf_check(left > HOUR_MS / 2 && left <= HOUR_MS); /* no test runs so long */
     answer_free(&answer);
     peer_call(&peer, "late", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", 0));
     peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
@@ -63,27 +68,57 @@ static char *metrics_text(mf_runtime *runtime)
     return text;
 }
 
+static mf_status outlast_deadline(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)request;
+    (void)user_data;
+    while (mfi_monotonic_ns() <= mfi_deadline_current()) {
+        (void)poll(NULL, 0, 1);
+    }
+    return mf_reply_value(reply, 7);
+}
+
+/* Calls one whose deadline passes while it runs. Where the machine is so busy that it passes
+ * before, the call is refused, and there is another one that has more time. Gives how many were
+ * refused. */
+static unsigned call_one_that_is_late(test_peer *peer)
+{
+    unsigned refused = 0;
+    test_answer answer = {.type = MFI_MESSAGE_ERROR};
+    for (int64_t ms = 50; answer.type == MFI_MESSAGE_ERROR && ms < HOUR_MS; ms *= 2) {
+        peer_call(peer, "slow", "outlast", MF_NO_ARGS, MF_MAP("deadline_ms_left", ms));
+        peer_receive(peer, &answer);
+        mf_check(answer.type == MFI_MESSAGE_RESPONSE ||
+                 strcmp(answer.error, "TimeoutError: the caller no longer waits") == 0);
+        refused += answer.type == MFI_MESSAGE_ERROR;
+        answer_free(&answer);
+    }
+    mf_check_int(answer.type, MFI_MESSAGE_RESPONSE);
+    return refused;
+}
+
 static void test_expired_calls_are_counted(void)
 {
+    char before_start[128];
     test_worker worker;
     test_peer peer;
-    worker_start_plain(&worker, 1);
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "outlast", outlast_deadline, NULL), MF_OK);
+    worker_start(&worker);
     peer_open(&peer, mf_child_port(worker.child));
-    peer_call(&peer, "late", "twice", MF_ARGS(1), MF_MAP("deadline_ms_left", -5));
+    peer_call(&peer, "late", "outlast", MF_NO_ARGS, MF_MAP("deadline_ms_left", -5));
     peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
-    /* One whose deadline passes while it runs. */
-    peer_call(&peer, "slow", "gate", MF_ARGS(7), MF_MAP("deadline_ms_left", 300));
-    gate_wait_inside(1);
-    mf_check(peer_hears_nothing(&peer, 350));
-    gate_open();
-    peer_expect_int(&peer, "slow", 7);
+    unsigned refused = 1 + call_one_that_is_late(&peer);
     peer_close(&peer);
     mf_child_stop(worker.child);
     worker_join(&worker);
     char *text = metrics_text(worker.runtime);
-    mf_check_contains(text,
-                      "server_expired_calls_total{worker=\"worker\",stage=\"before_start\"} 1");
-    mf_check_contains(text, "server_expired_calls_total{worker=\"worker\",stage=\"at_reply\"} 1");
+    (void)snprintf(before_start, sizeof before_start,
+                   "server_expired_calls_total{worker=\"worker\",stage=\"before_start\"} %u\n",
+                   refused);
+    mf_check_contains(text, before_start);
+    mf_check_contains(text, "server_expired_calls_total{worker=\"worker\",stage=\"at_reply\"} 1\n");
     free(text);
     worker_end(&worker);
 }
@@ -195,6 +230,7 @@ static void test_builtins_tell_about_the_worker(void)
     mf_check_int(mf_value_get_int64(mf_value_find(info, "pid"), &pid), MF_OK);
     mf_check_int(pid, getpid());
     answer_free(&answer);
+    uint64_t begin = mfi_monotonic_ns();
     peer_call(&peer, "a", "twice", MF_ARGS(1), mf_nil());
     peer_expect_int(&peer, "a", 2);
     peer_call(&peer, "b", "twice", MF_ARGS("x"), mf_nil());
@@ -210,7 +246,7 @@ static void test_builtins_tell_about_the_worker(void)
     mf_check_int(mf_value_get_double(mf_value_find(runs, "p99"), &p99), MF_OK);
     mf_check_int(calls, 2);
     mf_check_int(errors, 1);
-    mf_check(p99 > 0 && p99 < 10);
+    mf_check(p99 > 0 && p99 < 1.02 * (double)(mfi_monotonic_ns() - begin) / 1e9); /* seconds */
     answer_free(&answer);
     peer_close(&peer);
     worker_end(&worker);

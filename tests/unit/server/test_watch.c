@@ -92,11 +92,11 @@ static void test_ends_unless_somebody_is_there(void)
     int socket_fd = take_port(&port);
     int orphan = start_orphan(port);
     mf_check(!ends_within(orphan, 3000)); /* a parent may be slow */
-    mf_check(ends_within(orphan, 30000));
+    mf_check(ends_within(orphan, MF_TEST_PATIENCE_MS));
     peer_call(&parent, "b", "add", MF_ARGS(3, 4), mf_nil());
     peer_expect_int(&parent, "b", 7);
     peer_shutdown(&parent);
-    mf_check(ends_within(served, 10000));
+    mf_check(ends_within(served, MF_TEST_PATIENCE_MS));
     peer_close(&parent);
     (void)close(orphan);
     (void)close(served);

@@ -7,7 +7,7 @@
 #include "core/transport/transport.h"
 #include "mf_test.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS MF_TEST_PATIENCE_MS
 
 /* ---- Ends: transports ---- */
 
