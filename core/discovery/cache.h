@@ -1,7 +1,7 @@
 /* The file as it was read last, with an index, so that many who look for one service each do not
  * read all of it each time. */
-#ifndef MFI_REGISTRY_CACHE_H
-#define MFI_REGISTRY_CACHE_H
+#ifndef MFI_DISCOVERY_CACHE_H
+#define MFI_DISCOVERY_CACHE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Only what has to be understood is parsed. What is kept is copied as the text that it is, so that
  * fields, spellings and integers of others survive to the byte. */
-#ifndef MFI_REGISTRY_FILE_H
-#define MFI_REGISTRY_FILE_H
+#ifndef MFI_DISCOVERY_FILE_H
+#define MFI_DISCOVERY_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * What is being made carries the name mf-<pid>-<number>.tmp until it is moved to its place by one
  * system call; what a killed process left under such a name is swept away by a later writer. */
-#ifndef MFI_REGISTRY_DIR_H
-#define MFI_REGISTRY_DIR_H
+#ifndef MFI_DISCOVERY_FOLDER_H
+#define MFI_DISCOVERY_FOLDER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* What the library itself asks a registry. */
-#ifndef MFI_REGISTRY_INSIDE_H
-#define MFI_REGISTRY_INSIDE_H
+#ifndef MFI_DISCOVERY_INSIDE_H
+#define MFI_DISCOVERY_INSIDE_H
 
 #include <multifrost/registry.h>
 

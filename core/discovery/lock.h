@@ -1,7 +1,7 @@
 /* The locks of all languages together: Python's registry.lock, Go's services.lock, JavaScript's
  * services.json.lock. All or none: nothing is held while another one is waited for. */
-#ifndef MFI_REGISTRY_LOCK_H
-#define MFI_REGISTRY_LOCK_H
+#ifndef MFI_DISCOVERY_LOCK_H
+#define MFI_DISCOVERY_LOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Notices that the registry's file was changed, by whichever way: moved to its name, written in
  * place, made, removed. One thread at a time. */
-#ifndef MFI_REGISTRY_WATCH_H
-#define MFI_REGISTRY_WATCH_H
+#ifndef MFI_DISCOVERY_WATCH_H
+#define MFI_DISCOVERY_WATCH_H
 
 #include <stdbool.h>
 

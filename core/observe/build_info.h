@@ -1,6 +1,6 @@
 /* Who is speaking: facts about the build and the process, as info metrics and as default names. */
-#ifndef MFI_CORE_BUILD_INFO_H
-#define MFI_CORE_BUILD_INFO_H
+#ifndef MFI_OBSERVE_BUILD_INFO_H
+#define MFI_OBSERVE_BUILD_INFO_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* What the engine reports beside calls: plain data, one struct for each kind of event. Texts are
  * borrowed until the report returns. */
-#ifndef MFI_CORE_OBSERVE_EVENTS_H
-#define MFI_CORE_OBSERVE_EVENTS_H
+#ifndef MFI_OBSERVE_EVENTS_H
+#define MFI_OBSERVE_EVENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

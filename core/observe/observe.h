@@ -4,8 +4,8 @@
  *
  * All functions are thread-safe, never block and never fail; those of the hot path (begin, attempt,
  * end, traffic) allocate nothing. */
-#ifndef MFI_CORE_OBSERVE_H
-#define MFI_CORE_OBSERVE_H
+#ifndef MFI_OBSERVE_OBSERVE_H
+#define MFI_OBSERVE_OBSERVE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* What the files of the observer share, and nobody else includes: the series that targets record
  * into, and the two listeners behind the seam. */
-#ifndef MFI_CORE_OBSERVE_PARTS_H
-#define MFI_CORE_OBSERVE_PARTS_H
+#ifndef MFI_OBSERVE_PARTS_H
+#define MFI_OBSERVE_PARTS_H
 
 #include <stdatomic.h>
 
@@ -10,15 +10,15 @@
 
 #include "base/mutex.h"
 #include "core/observe/events.h"
+#include "core/observe/handles.h"
 #include "core/observe/span.h"
-#include "core/observe/targets.h"
+#include "core/observe/statuses.h"
 #include "core/words/attempts.h"
 #include "core/words/outcomes.h"
 #include "core/words/phases.h"
 #include "core/words/refusals.h"
 #include "core/words/registry.h"
 #include "core/words/serving.h"
-#include "core/words/statuses.h"
 #include "core/words/traffic.h"
 
 #define MFI_FUNCTIONS_MAX 32

@@ -1,8 +1,8 @@
 /* One call as the engine saw it: filled while the call lives, handed to core/observe. Plain data;
  * times are monotonic nanoseconds, 0 where a step was not reached. The caller and the worker each
  * have a span of their own. */
-#ifndef MFI_CORE_SPAN_H
-#define MFI_CORE_SPAN_H
+#ifndef MFI_OBSERVE_SPAN_H
+#define MFI_OBSERVE_SPAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Handles of the seam, made once and kept: a target (what a parent calls, or a worker that serves)
  * and its functions. Everything that is reported names one of them. */
-#ifndef MFI_CORE_OBSERVE_TARGETS_H
-#define MFI_CORE_OBSERVE_TARGETS_H
+#ifndef MFI_OBSERVE_TARGETS_H
+#define MFI_OBSERVE_TARGETS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,47 +10,7 @@
 #include <multifrost/error.h>
 #include <multifrost/metrics.h>
 
-#include "core/observe/span.h"
-#include "core/words/pools.h"
-
-typedef struct mfi_observer mfi_observer; /* observe.h makes it */
-
-/* What the gauges of a client's target show; read before each collection, on the collecting thread.
- * Of several parents with the same target (the members of a pool) the sums are shown, or the worst.
- */
-typedef struct mfi_client_gauges {
-    uint64_t calls_in_flight;
-    double oldest_call_age_seconds;
-    uint64_t queue_depth, queue_capacity;
-    uint64_t concurrency_limit;
-    uint32_t heartbeat_misses;      /* since the last answer */
-    uint64_t heartbeat_last_ns;     /* wall clock of the last answer, 0 if there was none */
-    double restart_backoff_seconds; /* until the next start, 0 unless it waits for one */
-    uint64_t restart_budget;        /* restarts that are left in the present period */
-    uint64_t next_probe_ns;         /* wall clock, 0 unless the circuit is open */
-    mfi_pool_state pool_state;
-} mfi_client_gauges;
-typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_data);
-
-typedef struct mfi_client_options {
-    const char *target;  /* its name, which several may share */
-    const char *worker;  /* slot name such as "math-0" */
-    const char *circuit; /* name of its circuit, which is no other's; NULL: target */
-    mfi_client_gauges_fn gauges;
-    void *user_data; /* for gauges */
-} mfi_client_options;
-
-/* What the gauges of a worker show. */
-typedef struct mfi_server_gauges {
-    uint64_t handlers_busy, handlers; /* running now, and how many can */
-} mfi_server_gauges;
-typedef void (*mfi_server_gauges_fn)(mfi_server_gauges *ret_gauges, void *user_data);
-
-typedef struct mfi_server_options {
-    const char *worker;
-    mfi_server_gauges_fn gauges;
-    void *user_data; /* for gauges */
-} mfi_server_options;
+#include "core/observe/handles.h"
 
 /* Both create the series with closed label sets at zero. Never NULL on MF_OK. */
 mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observer,

@@ -257,10 +257,18 @@ mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket
 
 typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_verdict;
 
-/* By the call status of the one table of codes, so that metrics and circuit agree. */
+/* By the one table of codes, so that metrics and circuit agree. */
+static mfi_call_status status_of(mf_status code)
+{
+    switch (code) {
+        MFI_CALL_STATUS_CODES(MFI_CALL_STATUS_CASE)
+    }
+    return MFI_STATUS_INTERNAL; /* a number that is no code */
+}
+
 static call_verdict judge(const mfi_circuit *circuit, mf_status status)
 {
-    switch (mfi_call_status_of(status)) {
+    switch (status_of(status)) {
     case MFI_STATUS_OK:
         return VERDICT_OK;
     case MFI_STATUS_APP_ERROR:
@@ -284,7 +292,7 @@ static call_verdict judge(const mfi_circuit *circuit, mf_status status)
 
 static void count_failure(mfi_circuit_counts *counts, mf_status status)
 {
-    mfi_call_status counted = mfi_call_status_of(status);
+    mfi_call_status counted = status_of(status);
     counts->failed++;
     counts->timeout += counted == MFI_STATUS_TIMEOUT;
     counts->unavailable += counted == MFI_STATUS_UNAVAILABLE;

@@ -1,6 +1,6 @@
 /* What the engine's parts need of a runtime. */
-#ifndef MFI_ENGINE_RUNTIME_H
-#define MFI_ENGINE_RUNTIME_H
+#ifndef MFI_RUNTIME_RUNTIME_H
+#define MFI_RUNTIME_RUNTIME_H
 
 #include <stdbool.h>
 

@@ -3,8 +3,8 @@
  * Used by one thread at a time (the driver), with a full barrier at each hand-over; the functions
  * marked "engine thread" apart. A runtime has one mfi_messaging, which opens them: libzmq's, and
  * whatever else speaks the same bytes can stand in its place. */
-#ifndef MFI_ENGINE_TRANSPORT_H
-#define MFI_ENGINE_TRANSPORT_H
+#ifndef MFI_TRANSPORT_TRANSPORT_H
+#define MFI_TRANSPORT_TRANSPORT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,6 @@
 #ifndef MFI_WORDS_STATUSES_H
 #define MFI_WORDS_STATUSES_H
 
-#include <multifrost/error.h>
-
 #include "core/words/words.h"
 
 #define MFI_CALL_STATUSES(X)                                                                       \
@@ -28,51 +26,39 @@ static inline const char *mfi_call_status_word(mfi_call_status status)
     return words[status];
 }
 
-/* How a call is counted that ended with this code. The public table of codes (error.h) has the
- * word; here is the same as a value, and a code without one does not compile. */
-static inline mfi_call_status mfi_call_status_of(mf_status code)
-{
-    switch (code) {
-    case MF_OK:
-        return MFI_STATUS_OK;
-    case MF_ERR_REMOTE:
-        return MFI_STATUS_APP_ERROR;
-    case MF_ERR_FUNCTION_NOT_FOUND:
-        return MFI_STATUS_FUNCTION_NOT_FOUND;
-    case MF_ERR_INVALID_ARGUMENT:
-    case MF_ERR_LIMIT:
-    case MF_ERR_TYPE:
-    case MF_ERR_WOULD_DEADLOCK:
-    case MF_ERR_STATE:
-    case MF_ERR_FORKED:
-    case MF_ERR_EXISTS:
-    case MF_ERR_NOT_FOUND:
-    case MF_ERR_UNSUPPORTED:
-        return MFI_STATUS_INVALID_ARGUMENT;
-    case MF_ERR_TIMEOUT:
-        return MFI_STATUS_TIMEOUT;
-    case MF_ERR_CANCELLED:
-        return MFI_STATUS_CANCELLED;
-    case MF_ERR_CIRCUIT_OPEN:
-        return MFI_STATUS_CIRCUIT_OPEN;
-    case MF_ERR_TOO_MANY_CALLS:
-        return MFI_STATUS_REJECTED;
-    case MF_ERR_NOT_RUNNING:
-    case MF_ERR_START_FAILED:
-    case MF_ERR_START_TIMEOUT:
-    case MF_ERR_ADDRESS_IN_USE:
-        return MFI_STATUS_UNAVAILABLE;
-    case MF_ERR_WORKER_EXITED:
-        return MFI_STATUS_WORKER_CRASHED;
-    case MF_ERR_PROTOCOL:
-        return MFI_STATUS_PROTOCOL_ERROR;
-    case MF_ERR_NO_MEMORY:
-    case MF_ERR_SYSTEM:
-    case MF_ERR_IO:
-    case MF_ERR_INTERNAL:
-        break;
-    }
-    return MFI_STATUS_INTERNAL; /* numbers that are no code, too */
-}
+/* X(code, status): how a call is counted that ended with a code of multifrost/error.h. A switch
+ * over all of them does not compile when a code is missing here. */
+#define MFI_CALL_STATUS_CODES(X)                                                                   \
+    X(MF_OK, MFI_STATUS_OK)                                                                        \
+    X(MF_ERR_REMOTE, MFI_STATUS_APP_ERROR)                                                         \
+    X(MF_ERR_FUNCTION_NOT_FOUND, MFI_STATUS_FUNCTION_NOT_FOUND)                                    \
+    X(MF_ERR_INVALID_ARGUMENT, MFI_STATUS_INVALID_ARGUMENT)                                        \
+    X(MF_ERR_LIMIT, MFI_STATUS_INVALID_ARGUMENT)                                                   \
+    X(MF_ERR_TYPE, MFI_STATUS_INVALID_ARGUMENT)                                                    \
+    X(MF_ERR_WOULD_DEADLOCK, MFI_STATUS_INVALID_ARGUMENT)                                          \
+    X(MF_ERR_STATE, MFI_STATUS_INVALID_ARGUMENT)                                                   \
+    X(MF_ERR_FORKED, MFI_STATUS_INVALID_ARGUMENT)                                                  \
+    X(MF_ERR_EXISTS, MFI_STATUS_INVALID_ARGUMENT)                                                  \
+    X(MF_ERR_NOT_FOUND, MFI_STATUS_INVALID_ARGUMENT)                                               \
+    X(MF_ERR_UNSUPPORTED, MFI_STATUS_INVALID_ARGUMENT)                                             \
+    X(MF_ERR_TIMEOUT, MFI_STATUS_TIMEOUT)                                                          \
+    X(MF_ERR_CANCELLED, MFI_STATUS_CANCELLED)                                                      \
+    X(MF_ERR_CIRCUIT_OPEN, MFI_STATUS_CIRCUIT_OPEN)                                                \
+    X(MF_ERR_TOO_MANY_CALLS, MFI_STATUS_REJECTED)                                                  \
+    X(MF_ERR_NOT_RUNNING, MFI_STATUS_UNAVAILABLE)                                                  \
+    X(MF_ERR_START_FAILED, MFI_STATUS_UNAVAILABLE)                                                 \
+    X(MF_ERR_START_TIMEOUT, MFI_STATUS_UNAVAILABLE)                                                \
+    X(MF_ERR_ADDRESS_IN_USE, MFI_STATUS_UNAVAILABLE)                                               \
+    X(MF_ERR_WORKER_EXITED, MFI_STATUS_WORKER_CRASHED)                                             \
+    X(MF_ERR_PROTOCOL, MFI_STATUS_PROTOCOL_ERROR)                                                  \
+    X(MF_ERR_NO_MEMORY, MFI_STATUS_INTERNAL)                                                       \
+    X(MF_ERR_SYSTEM, MFI_STATUS_INTERNAL)                                                          \
+    X(MF_ERR_IO, MFI_STATUS_INTERNAL)                                                              \
+    X(MF_ERR_INTERNAL, MFI_STATUS_INTERNAL)
+
+/* A case of such a switch, in a function that gives the status. */
+#define MFI_CALL_STATUS_CASE(code, status)                                                         \
+    case code:                                                                                     \
+        return status;
 
 #endif

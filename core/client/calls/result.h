@@ -1,7 +1,7 @@
 /* What a call brings back: the answer's memory, and the value that is decoded when it is asked for.
  */
-#ifndef MFI_ENGINE_RESULT_H
-#define MFI_ENGINE_RESULT_H
+#ifndef MFI_CLIENT_CALLS_RESULT_H
+#define MFI_CLIENT_CALLS_RESULT_H
 
 #include <multifrost/call.h>
 

@@ -1,7 +1,7 @@
 /* One TCP connection that speaks ZMTP: its handshake, the payloads that come, the bytes that wait
  * to leave. Never blocks. Used by one thread at a time. */
-#ifndef MFI_ENGINE_CONNECTION_H
-#define MFI_ENGINE_CONNECTION_H
+#ifndef MFI_TRANSPORT_DIRECT_CONNECTION_H
+#define MFI_TRANSPORT_DIRECT_CONNECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>

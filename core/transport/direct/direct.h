@@ -1,8 +1,8 @@
 /* What the parts of the direct transport share: transport_direct.c (the operations),
  * direct_peers.c (connections that come and go), direct_linger.c (what is left to send after a
  * close). */
-#ifndef MFI_ENGINE_DIRECT_H
-#define MFI_ENGINE_DIRECT_H
+#ifndef MFI_TRANSPORT_DIRECT_DIRECT_H
+#define MFI_TRANSPORT_DIRECT_DIRECT_H
 
 #include <netinet/in.h>
 

@@ -3,8 +3,8 @@
  *
  * Either side sends a greeting, then the command READY with its socket type, then frames. A message
  * is a row of frames; those of this protocol are an empty delimiter and the payload. */
-#ifndef MFI_WIRE_ZMTP_H
-#define MFI_WIRE_ZMTP_H
+#ifndef MFI_TRANSPORT_DIRECT_ZMTP_H
+#define MFI_TRANSPORT_DIRECT_ZMTP_H
 
 #include <stdbool.h>
 #include <stddef.h>

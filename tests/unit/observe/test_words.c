@@ -15,7 +15,7 @@
 #include "core/words/registry.h"
 #include "core/words/restarts.h"
 #include "core/words/serving.h"
-#include "core/words/statuses.h"
+#include "core/observe/statuses.h"
 #include "core/words/traffic.h"
 #include "mf_test.h"
 
