@@ -2,8 +2,8 @@
  * member and seen as such in metrics and logs; the tries of one call share a trace. */
 #include <string.h>
 
-#include "base/context.h"
 #include "base/clock.h"
+#include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -96,6 +96,7 @@ struct pool_call {
     mf_call_fn done;
     void *user_data;
     mf_future **ret_future;
+    char traceparent[MFI_TRACEPARENT_TEXT]; /* of options, where the pool makes the trace */
 };
 
 static mf_status give_waiting(mf_parent *parent, const pool_call *call, mf_error *error)
@@ -137,15 +138,15 @@ static bool shorten(pool_call *call, uint64_t deadline_ns)
 }
 
 /* One trace for all tries, where the caller gave none and none is current. */
-static void share_trace(mf_call_options *options, char traceparent[MFI_TRACEPARENT_TEXT])
+static void share_trace(pool_call *call)
 {
     const mf_context *current = mfi_context_current();
-    if (options->traceparent == NULL && (current == NULL || current->trace_id[0] == '\0')) {
+    if (call->options.traceparent == NULL && (current == NULL || current->trace_id[0] == '\0')) {
         char trace_id[33], span_id[17];
         mfi_trace_id_new(trace_id);
         mfi_span_id_new(span_id);
-        mfi_traceparent_format(traceparent, trace_id, span_id, 2); /* random trace id */
-        options->traceparent = traceparent;
+        mfi_traceparent_format(call->traceparent, trace_id, span_id, 2); /* random trace id */
+        call->options.traceparent = call->traceparent;
     }
 }
 
@@ -174,7 +175,6 @@ static mf_status refuse(mf_pool *pool, const pool_call *call, mf_error *error)
 static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options *options,
                            mf_error *error)
 {
-    char traceparent[MFI_TRACEPARENT_TEXT];
     mf_error local; /* the log wants the text even if the caller does not */
     mf_error *detail = error != NULL ? error : &local;
     tried_set tried = {{0}};
@@ -190,7 +190,7 @@ static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options
         return status;
     }
     call->options.struct_size = sizeof call->options;
-    share_trace(&call->options, traceparent);
+    share_trace(call);
     int64_t timeout_ms = call->options.timeout_ms != 0
                              ? call->options.timeout_ms
                              : mfi_member_call_timeout_ms(pool->members[0].parent);
