@@ -261,6 +261,7 @@ typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_
 static mfi_call_status status_of(mf_status code)
 {
     switch (code) {
+        /* NOLINTNEXTLINE(bugprone-branch-clone): a table, in which several codes have one status */
         MFI_CALL_STATUS_CODES(MFI_CALL_STATUS_CASE)
     }
     return MFI_STATUS_INTERNAL; /* a number that is no code */
