@@ -2,6 +2,7 @@
  * dashboards spell it. */
 #include <string.h>
 
+#include "core/observe/statuses.h"
 #include "core/words/attempts.h"
 #include "core/words/circuits.h"
 #include "core/words/disconnects.h"
@@ -15,7 +16,6 @@
 #include "core/words/registry.h"
 #include "core/words/restarts.h"
 #include "core/words/serving.h"
-#include "core/observe/statuses.h"
 #include "core/words/traffic.h"
 #include "mf_test.h"
 
