@@ -1,5 +1,5 @@
-/* A parent as a member of a pool: what the pool needs beyond what everybody is offered. A file of
- * its own, so that pools need not see the inside of a parent. */
+/* A parent as a member of a pool: the functions that only a pool needs. It exists so that pools
+ * need not see the inside of a parent. */
 #include "core/client/member.h"
 
 #include "core/client/call/call.h"
@@ -67,7 +67,7 @@ uint32_t mfi_member_calls_open(const mf_parent *parent)
 void mfi_member_drain_begin(mf_parent *parent, mfi_drain_reason reason)
 {
     atomic_store_explicit(&parent->calls.drain_since_ns, mfi_monotonic_ns(), memory_order_relaxed);
-    /* acq_rel, and the read of calls_open in is_idle is a write too: see mfi_calls_count_finished()
+    /* acq_rel; mfi_member_is_idle reads calls_open by a write too. See mfi_calls_count_finished().
      */
     (void)atomic_exchange_explicit(&parent->calls.draining, true, memory_order_acq_rel);
     mfi_observe_drain(parent->state.observed,

@@ -1,3 +1,5 @@
+/* A parent's options: fills in the defaults, checks every value, copies every text. It exists so
+ * that no other file of the client needs to know a default or a limit. */
 #include "core/client/options.h"
 
 #include <arpa/inet.h>
@@ -143,7 +145,7 @@ static mf_status pick_limits(mfi_parent_settings *to, const mf_parent_options *f
 
 /* ---- Names ---- */
 
-/* What does not fit a target becomes '_'. */
+/* Replaces characters that a target must not have by '_'. */
 static void make_fit(char *target)
 {
     for (char *c = target; *c != '\0'; c++) {
@@ -165,7 +167,7 @@ static void target_from_path(const char *path, char to[TARGET_MAX + 1])
     make_fit(to);
 }
 
-/* The script if there is one, else the program: `python3 math.py` is "math". */
+/* The script if there is one, else the program: for `python3 math.py`, "math.py". */
 static const char *script_or_program(const mf_parent_options *from)
 {
     for (size_t i = 0; from->args != NULL && from->args[i] != NULL; i++) {

@@ -12,11 +12,11 @@
 #include "core/policy/restart.h"
 #include "core/wire/limits.h"
 
-/* All texts are the settings' own. */
+/* All texts belong to the settings. */
 typedef struct mfi_parent_settings {
     char *target, *worker;    /* "math", "math-0" */
-    uint32_t index;           /* the last part of worker */
-    bool is_member;           /* of a pool: the circuit has the worker's name */
+    uint32_t index;           /* the last part of `worker` */
+    bool is_member;           /* member of a pool: the circuit has the worker's name */
     char *program;            /* spawn mode */
     char **args, **env;       /* NULL-terminated */
     char *service_id;         /* connect mode */
@@ -38,13 +38,13 @@ typedef struct mfi_parent_settings {
     void *user_data;
 } mfi_parent_settings;
 
-/* Fills zeroed settings (index and is_member are the caller's); to be released with _fini also
+/* Fills zeroed settings; index and is_member are set by the caller. To be released with _fini, also
  * after a failure. */
 mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_parent_options *options,
                                    mf_runtime **ret_runtime, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
 
-/* A list of strings that ends with NULL, copied, with `last` (NULL: none) behind them. NULL without
+/* Copies a list of strings that ends with NULL, and adds `last` (NULL: nothing). NULL without
  * memory. */
 char **mfi_strings_copy(const char *const *list, const char *last);
 void mfi_strings_free(char **list);

@@ -1,5 +1,5 @@
-/* What a worker printed, whichever way it came: through its pipes, or in messages. A file of its
- * own, because both ways end here and neither depends on the other. */
+/* Lines that a worker printed, received through its pipes or in messages. It exists apart, because
+ * both ways end here and neither depends on the other. */
 #include "core/client/output.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Lines that a worker printed, shown to the log and to the program. */
+/* Lines that a worker printed: sends them to the log and to the program. */
 #ifndef MFI_CLIENT_OUTPUT_H
 #define MFI_CLIENT_OUTPUT_H
 

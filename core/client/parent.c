@@ -1,5 +1,5 @@
 /* mf_parent as its users see it: creation, start, stop, restart, heartbeats on demand, destruction.
- * It puts the parts together, and knows in which order they go. */
+ * It exists to put the parts together, in the right order. */
 #include "core/client/parent.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "core/client/call/async.h"
 
-/* A service is looked for as long as at the start; a process becomes ready or is given up. */
+/* A service is looked for as long as at the start. A process becomes ready, or is given up. */
 static uint64_t restart_deadline(const mf_parent *parent)
 {
     const mfi_parent_settings *settings = &parent->state.settings;
@@ -189,7 +189,7 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
         event.trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
     }
     mfi_observe_circuit_changed(parent->state.observed, &event);
-    /* The timer belongs to the engine thread, and we may be on any. */
+    /* The timer belongs to the engine thread; this may be any thread. */
     (void)mfi_loop_post(parent->state.loop, &parent->circuit_task);
 }
 
@@ -266,7 +266,7 @@ static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
     }
 }
 
-/* The settings are there. On failure the parts can be released all the same. */
+/* The settings are filled in. After a failure the parts can still be released. */
 static mf_status init_parts(mf_parent *parent, mf_error *error)
 {
     mfi_state *state = &parent->state;
@@ -367,12 +367,13 @@ void mf_parent_destroy(mf_parent *parent)
 {
     if (parent == NULL || mfi_runtime_check(parent->state.runtime, NULL) != MF_OK ||
         mfi_loop_on_thread(parent->state.loop)) {
-        return; /* in a forked process its threads do not exist; in a callback it would hang */
+        /* in a forked process the threads do not exist; in a callback this would deadlock */
+        return;
     }
     (void)mf_parent_stop(parent, NULL);
     mfi_runtime_remove_component(parent->state.runtime, &parent->component);
-    /* Tasks run in the order they were posted: after the first round all callbacks have run, and
-     * what they posted is done after the second. */
+    /* Tasks run in the order in which they were posted. After the first round all callbacks have
+     * run. After the second round their own tasks have run. */
     mfi_loop_call(parent->state.loop, cancel_timers, parent);
     mfi_loop_call(parent->state.loop, cancel_timers, parent);
     free_parts(parent);

@@ -1,5 +1,5 @@
-/* The inside of mf_parent: the parts that make it up. Only the files that assemble a parent or show
- * it as a whole include this; a part has the header of its own:
+/* The inside of mf_parent: its parts. Only the files that assemble a parent, or show it as a whole,
+ * include this. Every part has a header of its own:
  *
  *   options.h  settings: defaults, checks, copies         state.h   what all parts share
  *   calls/     calls in flight, and the driver's burst    call/     the ways to make a call
@@ -24,17 +24,17 @@ struct mf_parent {
     mfi_spawned spawned; /* spawn mode */
     mfi_found found;     /* connect mode */
     mfi_component component;
-    mfi_task circuit_task;   /* sets the timer anew, after a change on any thread */
-    mfi_timer circuit_timer; /* the engine thread's own */
+    mfi_task circuit_task;   /* sets the timer again after a change on any thread */
+    mfi_timer circuit_timer; /* the engine thread's alone */
 };
 
-/* parent.c: makes one; index tells it from the other members of a pool. */
+/* parent.c: makes a parent; index numbers the members of a pool. */
 mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *options, bool is_member,
                           uint32_t index, mf_error *error);
 
-/* probe.c: how it shows itself to mf_probe. */
+/* probe.c: what mf_probe shows of a parent. */
 void mfi_parent_component_init(mf_parent *parent);
-/* probe.c: why it is not ready, and what happens next, for people. */
+/* probe.c: writes for people why the parent is not ready, and what happens next. */
 void mfi_parent_explain(mf_parent *parent, char *to, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
-/* How a parent shows itself: health rows and its circuit, for mf_probe. */
+/* What mf_probe shows of a parent: its health rows and its circuit. It exists so that an endpoint
+ * can show a parent without knowing one. */
 #include <math.h>
 #include <stdio.h>
 
@@ -7,8 +8,8 @@
 
 /* ---- Health ---- */
 
-/* Why it is not ready, and what happens next: "worker math-0 was killed by signal 9 (SIGKILL),
- * restart in 0.8 s (2 of 5 in 60 s)". */
+/* Writes why the parent is not ready, and what happens next: "worker math-0 was killed by signal 9
+ * (SIGKILL), restart in 0.8 s (2 of 5 in 60 s)". */
 void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
 {
     static const char *const words[] = {
@@ -53,7 +54,7 @@ static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *use
     if (state != MF_PARENT_READY) {
         row.status = MF_HEALTH_FAIL;
         row.output = output;
-        /* Before it was ever ready it is a start that is not complete. */
+        /* Before the parent was ever ready, its start is not complete. */
         row.gates |= state == MF_PARENT_CREATED || state == MF_PARENT_STARTING ? MF_GATE_STARTUP
                                                                                : MF_GATE_NONE;
         mfi_parent_explain(parent, output, sizeof output);
@@ -106,10 +107,10 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_parent *parent = self;
     visit_circuit_health(parent, visit, user_data);
-    if (!parent->state.settings.is_member) { /* a pool speaks for all of its members at once */
+    if (!parent->state.settings.is_member) { /* the pool has one row for all its members */
         visit_workers(parent, visit, user_data);
     }
-    if (parent->state.settings.index == 0) { /* it is the target's, not the worker's */
+    if (parent->state.settings.index == 0) { /* the row is the target's, not the worker's */
         visit_response_time(parent, visit, user_data);
     }
 }

@@ -1,5 +1,5 @@
-/* The state of a parent as its users see it, and why. A file of its own, since every part of a
- * parent reads or sets it and none may depend on another for that. */
+/* The state of a parent as its users see it, and the reason. It exists apart, because all parts of
+ * a parent read or set the state, and none may depend on another for that. */
 #include "core/client/state.h"
 
 #include "base/clock.h"

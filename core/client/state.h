@@ -1,5 +1,5 @@
-/* What all parts of a parent share: its settings, its handles in the rooms below, the state that
- * users see, and the texts that say why it is in that state. */
+/* What all parts of a parent share: its settings, its handles in the lower rooms, the public state,
+ * and the texts that give the reason for that state. */
 #ifndef MFI_CLIENT_STATE_H
 #define MFI_CLIENT_STATE_H
 
@@ -30,19 +30,20 @@ typedef struct mfi_state {
     _Atomic(int64_t) pid;    /* of the peer; 0: there is none */
 
     mfi_mutex mutex;
-    char endpoint[MFI_ENDPOINT_MAX];        /* guarded by mutex, as is all below */
-    char exit_text[MFI_EXIT_TEXT_MAX];      /* why it does not run */
-    mf_status start_status;                 /* of the last start that ended */
-    mf_start_fn start_done;                 /* called once, at the end of the first start */
-    void *start_data;                       /* for start_done */
-    mfi_exit last_exit;                     /* of the last process that ended */
-    char last_exit_text[MFI_EXIT_TEXT_MAX]; /* the same in words; also of a service that was lost */
+    char endpoint[MFI_ENDPOINT_MAX];   /* guarded by mutex, as is all below */
+    char exit_text[MFI_EXIT_TEXT_MAX]; /* why the peer does not run */
+    mf_status start_status;            /* of the start that ended last */
+    mf_start_fn start_done;            /* called once, at the end of the first start */
+    void *start_data;                  /* for start_done */
+    mfi_exit last_exit;                /* of the process that ended last */
+    /* the same in words; also for a service that was lost */
+    char last_exit_text[MFI_EXIT_TEXT_MAX];
     mfi_restart restart;
-    uint64_t restarts;      /* ever */
-    uint64_t restart_at_ns; /* of the next start; 0: none is waited for */
+    uint64_t restarts;      /* since creation */
+    uint64_t restart_at_ns; /* time of the next start; 0: no start is waited for */
 } mfi_state;
 
-/* settings and runtime are set already. */
+/* settings and runtime are set by the caller before. */
 void mfi_state_init(mfi_state *state);
 void mfi_state_fini(mfi_state *state);
 
@@ -51,7 +52,7 @@ static inline mf_parent_state mfi_state_get(const mfi_state *state)
     return (mf_parent_state)atomic_load_explicit(&state->value, memory_order_acquire);
 }
 void mfi_state_set(mfi_state *state, mf_parent_state value);
-/* Waits until the state is neither a nor b, or the deadline has passed; gives the state. */
+/* Waits until the state is neither a nor b, or the deadline has passed. Returns the state. */
 mf_parent_state mfi_state_wait_while(mfi_state *state, mf_parent_state a, mf_parent_state b,
                                      uint64_t deadline_ns);
 /* MF_ERR_NOT_RUNNING with the reason. */
@@ -59,16 +60,16 @@ mf_status mfi_state_not_running(mfi_state *state, mf_error *error);
 void mfi_state_set_exit_text(mfi_state *state, const char *text);
 /* Copies the exit text; to has MFI_EXIT_TEXT_MAX bytes. */
 void mfi_state_copy_exit_text(mfi_state *state, char *to);
-/* The new state, and the outcome of the start for the threads that wait for it. The user's callback
- * runs last, so that it sees what has become of the parent. */
+/* Sets the new state, and the outcome of the start for the threads that wait for it. The user's
+ * callback runs last, so that it sees the new state. */
 void mfi_state_finish_start(mfi_state *state, mf_status status, mf_parent_state value);
 
-/* What its circuit is called: the target, or the worker where several share a target. */
+/* Name of the circuit: the target, or the worker if several share a target. */
 static inline const char *mfi_state_circuit_name(const mfi_state *state)
 {
     return state->settings.is_member ? state->settings.worker : state->settings.target;
 }
-/* Connect mode, else spawn mode. */
+/* True in connect mode, false in spawn mode. */
 static inline bool mfi_state_connects(const mfi_state *state)
 {
     return state->settings.service_id != NULL;

@@ -1,4 +1,5 @@
-/* What users read back of a parent. */
+/* The figures of a parent that users read. It exists so that all of them are gathered in one place.
+ */
 #include <string.h>
 
 #include "base/error.h"

@@ -1,3 +1,5 @@
+/* The deadline of the call that the current thread works for, kept in a thread-local variable. It
+ * exists so that a call that a handler makes ends before the call that the handler serves. */
 #include "core/engine/deadline.h"
 
 #include "base/clock.h"

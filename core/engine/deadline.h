@@ -1,13 +1,15 @@
-/* The deadline of the call that a thread works for: calls that a handler makes are bounded by it.
- * Beside the logging context, which is not core's own. */
+/* The deadline of the call that a thread works for. A call that a handler makes must end before
+ * this deadline. The deadline is kept apart from the logging context because that context belongs
+ * to logging. */
 #ifndef MFI_ENGINE_DEADLINE_H
 #define MFI_ENGINE_DEADLINE_H
 
 #include <stdint.h>
 
-/* Of the calling thread, in monotonic nanoseconds; MFI_NEVER for none. */
+/* Deadline of the calling thread, in monotonic nanoseconds; MFI_NEVER if there is none. */
 uint64_t mfi_deadline_current(void);
-/* Makes it current and gives what was; nests, and is given back by the same thread. */
+/* Sets the calling thread's deadline and returns the previous one. Calls nest: the same thread
+ * passes the previous deadline to mfi_deadline_leave. */
 uint64_t mfi_deadline_enter(uint64_t deadline_ns);
 void mfi_deadline_leave(uint64_t before_ns);
 

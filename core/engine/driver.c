@@ -1,22 +1,23 @@
-/* Design note: the state machine of docs/threads.md.
+/* Design note: the state machine that docs/threads.md draws.
  *
- * Roles      CLOSED  IDLE  PARKED  ENGINE  CALLER
+ *  Roles      CLOSED  IDLE  PARKED  ENGINE  CALLER
  *
- * CALLER and ENGINE are held by exactly one thread, which alone touches the transport and consumes
- * the queue. All transitions, which are drawn there, happen under the mutex. CALLER -> IDLE is the
- * lone synchronous caller's, and has no system call.
+ * One thread at a time holds CALLER or ENGINE. That thread alone touches the transport and takes
+ * from the queue. All transitions happen under the mutex. CALLER -> IDLE is the transition of a
+ * lone synchronous caller, and makes no system call.
  *
  * Nothing is lost, because
- * - who pushes to the queue looks at the role afterwards, under the mutex, and who gives the role
- *   up looks at the queue, under the same mutex: one of them sees the other;
- * - a driver blocks only after a burst that ended with "nothing there", and on both descriptors;
- *   who wants it to look around sets `attention` before it exchanges `sleeping`, and the driver
- *   looks at it after its own exchange (see loop.c for why one of them sees the other);
- * - arming the one-shot source checks the descriptor's level, so that an edge that came between
- *   the last look and the arming still fires;
- * - a driver that leaves early (its own call has ended) hands the rest to a waiter or posts a turn
- *   to the engine; only when nothing is open at all it leaves the rest, unsolicited messages, to
- *   the tick. */
+ *  - a thread that pushes to the queue checks the role afterwards, and a thread that gives the
+ *    role up checks the queue afterwards. Both check under the mutex, so one sees the other;
+ *  - a driver blocks only after a burst that ended with "nothing there", and then waits for both
+ *    descriptors. A thread that wants the driver to check again sets `attention` before it
+ *    exchanges `sleeping`; the driver reads `attention` after its own exchange (loop.c says why
+ *    one of them sees the other);
+ *  - arming the one-shot source checks the descriptor's level, so an edge between the last
+ *    receive and the arming still fires;
+ *  - a driver that leaves early because its own call has ended gives the rest to a waiter, or
+ *    posts a turn to the engine. Only when no call is open at all, the driver leaves the rest
+ *    (unsolicited messages) to the tick. */
 #include "core/engine/driver.h"
 
 #include <errno.h>
@@ -29,13 +30,14 @@
 
 #include "base/error.h"
 
-#define TICKS_UNTIL_QUIET 25
-#define LONG_TICK_NS (4 * MFI_NS_PER_MS)
-#define LOOKS_MAX 1000
+#define TICKS_UNTIL_QUIET 25 /* ticks without any use of the socket, after which the tick ends */
+#define LONG_TICK_NS (4 * MFI_NS_PER_MS) /* ticks become twice as long until they reach this */
+#define LOOKS_MAX                                                                                  \
+    1000 /* bursts of one mfi_driver_look, so that a busy peer cannot hold the engine */
 
 /* ---- Waiters ---- */
 
-/* The role goes to the first thread that still waits; false if there is none. */
+/* Gives the role to the first thread that still waits; false if no thread waits. */
 static bool hand_over_locked(mfi_driver *driver)
 {
     for (mfi_list_node *node = driver->waiters.first; node != NULL; node = node->next) {
@@ -88,7 +90,7 @@ static void finish_closing(mfi_driver *driver)
     driver->closed(driver->closed_data);
 }
 
-/* True once: from then on the driver is closed, also if it never was open, or paused. */
+/* True once: from then on the driver is closed or paused, even if it was never open. */
 static bool closes_now_locked(mfi_driver *driver)
 {
     if (atomic_load_explicit(&driver->closing, memory_order_relaxed) && !driver->finished) {
@@ -96,7 +98,7 @@ static bool closes_now_locked(mfi_driver *driver)
         driver->role = MFI_ROLE_CLOSED;
         driver->ticking = false;
         driver->finished = !pauses;
-        if (pauses) { /* from here on it is as before the first open */
+        if (pauses) { /* a paused driver is in the state before the first open */
             atomic_store_explicit(&driver->pausing, false, memory_order_relaxed);
             atomic_store_explicit(&driver->closing, false, memory_order_relaxed);
         }
@@ -116,11 +118,11 @@ static void engine_turn(mfi_driver *driver)
         driver->role = MFI_ROLE_ENGINE;
     }
     if (driver->role == MFI_ROLE_CALLER) {
-        mfi_driver_wake(driver); /* a kick may have left it to this turn */
+        mfi_driver_wake(driver); /* a kick may have left the wake-up to this turn */
     }
     mfi_mutex_unlock(&driver->mutex);
     if (mine) {
-        /* One burst: then callbacks and other sources of the loop get their turn. */
+        /* One burst only, so that callbacks and other sources of the loop get their turn. */
         bool drained = driver->ops->burst(driver->self, NULL);
         mfi_mutex_lock(&driver->mutex);
         bool more = driver->ops->has_more(driver->self);
@@ -163,8 +165,8 @@ static void on_readiness(mfi_source *source, uint32_t events)
     engine_turn(MFI_CONTAINER(source, mfi_driver, source));
 }
 
-/* The first ticks come soon, for a socket that is used once; later ones less often, as each of them
- * may stand in the way of a call. */
+/* The first ticks come soon, so that a socket that is used once is parked soon. Later ticks are
+ * rarer, because a tick can delay a call. */
 static void arm_tick(mfi_driver *driver)
 {
     uint64_t after_ns = driver->next_tick_ns;
@@ -187,8 +189,8 @@ static void on_tick_start(mfi_task *task)
     }
 }
 
-/* A socket that stayed idle for a whole tick is taken over and parked; the tick itself ends when
- * it is parked, or when nothing has happened for a while. */
+/* The engine takes a socket that was idle for a whole tick, and parks it. The tick ends when the
+ * socket is parked, or when the socket was not used for a while. */
 static void on_tick(mfi_timer *timer)
 {
     mfi_driver *driver = MFI_CONTAINER(timer, mfi_driver, tick);
@@ -209,7 +211,7 @@ static void on_tick(mfi_timer *timer)
     }
 }
 
-/* Mutex held: closed for good, as opposed to not open yet. */
+/* Mutex held. True if the driver is closed for good; false if it is only not open yet. */
 static bool is_closed_locked(const mfi_driver *driver)
 {
     return driver->role == MFI_ROLE_CLOSED &&
@@ -226,7 +228,7 @@ bool mfi_driver_is_closed(mfi_driver *driver)
 
 bool mfi_driver_kick(mfi_driver *driver)
 {
-    /* A turn that is still to come on this very thread will see it. */
+    /* A turn that is posted already will run on this very thread and see the message. */
     if (mfi_loop_on_thread(driver->loop) && mfi_task_is_posted(&driver->turn) &&
         !atomic_load_explicit(&driver->closing, memory_order_relaxed)) {
         return true;
@@ -240,8 +242,8 @@ bool mfi_driver_kick(mfi_driver *driver)
     } else if (role == MFI_ROLE_CALLER) {
         mfi_driver_wake(driver);
     }
-    /* ENGINE looks at the queue again, under the mutex, before it parks; a driver that is not open
-     * yet begins with a turn. */
+    /* The ENGINE role checks the queue again, under the mutex, before it parks. A driver that is
+     * not open yet begins with a turn of the engine. */
     return !closed;
 }
 
@@ -252,7 +254,7 @@ void mfi_driver_wake(mfi_driver *driver)
     atomic_store_explicit(&driver->attention, true, memory_order_relaxed);
     if (atomic_exchange_explicit(&driver->sleeping, false, memory_order_acq_rel)) {
         uint64_t one = 1;
-        ssize_t written = write(driver->wake_fd, &one, sizeof one); /* full: awake anyway */
+        ssize_t written = write(driver->wake_fd, &one, sizeof one); /* full: it is awake */
         (void)written;
     }
 }
@@ -271,7 +273,7 @@ void mfi_driver_sleep(mfi_driver *driver, uint64_t deadline_ns)
     atomic_store_explicit(&driver->sleeping, false, memory_order_relaxed);
     uint64_t counter = 0;
     if (fds[1].revents != 0 && read(driver->wake_fd, &counter, sizeof counter) < 0) {
-        return; /* somebody else took it: awake is awake */
+        return; /* another thread took the wake-up: the driver is awake */
     }
 }
 
@@ -297,26 +299,26 @@ static take take_or_join(mfi_driver *driver, mfi_waiter *waiter)
     }
     mfi_mutex_unlock(&driver->mutex);
     if (outcome == TAKE_LISTED && before == MFI_ROLE_CALLER) {
-        mfi_driver_wake(driver); /* it may sleep while our message waits in the queue */
+        mfi_driver_wake(driver); /* the driver may sleep while our message is in the queue */
     }
     return outcome;
 }
 
-/* Waits in the list; true if the role was handed over. */
+/* Waits in the list of waiters; true if the role was given to this thread. */
 static bool wait_for_role(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns)
 {
     (void)mfi_waiter_block(waiter, MFI_WAITER_DONE | MFI_WAITER_ROLE, deadline_ns);
     mfi_mutex_lock(&driver->mutex);
     mfi_list_remove(&driver->waiters, &waiter->node);
     mfi_mutex_unlock(&driver->mutex);
-    /* Only under the mutex is the role given, so from here on the answer stands. */
+    /* The role is given only under the mutex, so the signal cannot change from here on. */
     uint32_t word = atomic_fetch_and_explicit(
         &waiter->signal, ~(MFI_WAITER_ROLE | MFI_WAITER_WAITING), memory_order_acq_rel);
     return (word & MFI_WAITER_ROLE) != 0;
 }
 
-/* Role held: drives until the waiter is done or the deadline has passed, and gives the role up.
- * True if it had to be given up for a pause before that. */
+/* Role held. Drives until the waiter is done or the deadline has passed, and gives the role up.
+ * True if the role had to be given up for a pause before that. */
 static bool drive(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns, mfi_wait *ret_wait)
 {
     for (;;) {
@@ -325,7 +327,7 @@ static bool drive(mfi_driver *driver, mfi_waiter *waiter, uint64_t deadline_ns, 
         bool late = !done && deadline_ns != MFI_NEVER && mfi_monotonic_ns() >= deadline_ns;
         bool closing = atomic_load_explicit(&driver->closing, memory_order_acquire);
         if (done || late || closing) {
-            /* A pause cannot end, only become a close, as long as the role is held. */
+            /* While the role is held, a pause cannot end; a close can only replace it. */
             bool pausing = atomic_load_explicit(&driver->pausing, memory_order_acquire);
             mfi_driver_release(driver, drained);
             *ret_wait = done                  ? MFI_WAIT_DONE
@@ -406,7 +408,8 @@ mf_status mfi_driver_open(mfi_driver *driver, int socket_fd, mf_error *error)
     mfi_mutex_lock(&driver->mutex);
     driver->role = MFI_ROLE_PARKED;
     mfi_mutex_unlock(&driver->mutex);
-    (void)mfi_loop_post(driver->loop, &driver->turn); /* what was queued before */
+    (void)mfi_loop_post(driver->loop, &driver->turn); /* the turn sends what was queued before the
+                                                       * open */
     return MF_OK;
 }
 
@@ -415,7 +418,7 @@ static void close_soon(mfi_driver *driver, bool pausing, void (*closed)(void *da
     driver->closed = closed;
     driver->closed_data = data;
     atomic_store_explicit(&driver->pausing, pausing, memory_order_release);
-    /* release: pairs with the acquire of a driver that looks before it sleeps */
+    /* release: pairs with the acquire of a driver that checks before it sleeps */
     atomic_store_explicit(&driver->closing, true, memory_order_release);
     (void)mfi_loop_post(driver->loop, &driver->turn);
     mfi_driver_wake(driver);

@@ -1,13 +1,15 @@
-/* Design note.
+/* The engine thread: one epoll set, one heap of timers, one queue of tasks. It exists so that
+ * timers, processes and idle sockets of a whole runtime need one thread.
  *
- * One epoll set, one heap of timers, one queue of tasks. Whoever posts a task writes the wake-up
- * eventfd only if the thread sleeps or is about to: the thread exchanges `sleeping` to true, then
- * looks at the queue once more before it blocks; the poster pushes, then exchanges it to false. The
- * two exchanges are ordered: either the poster's comes second and sees true, or the thread's comes
- * second and, having read from the poster's, sees what was pushed.
+ * Wake-up. A thread that posts a task writes the wake-up eventfd only if the engine thread sleeps
+ * or is about to. The engine thread exchanges `sleeping` to true, then checks the queue once more
+ * before it blocks. The posting thread pushes, then exchanges `sleeping` to false. The two
+ * exchanges are ordered. If the poster's is second, the poster reads true and wakes. If the engine
+ * thread's is second, it has read the poster's value and so sees the pushed task.
  *
- * A source that is removed while its event waits in the batch at hand must not fire: the batch's
- * remaining entries are searched and struck out. */
+ * Removal. An event of a removed source must not be delivered, also if the event is already in the
+ * current batch. So mfi_source_remove searches the rest of the batch and clears the entries of the
+ * source. */
 #include "core/engine/loop.h"
 
 #include <errno.h>
@@ -23,12 +25,12 @@
 #include "base/error.h"
 #include "base/mutex.h"
 
-#define BATCH 64
-/* How long tasks may run in one turn, and how many. */
+#define BATCH 64 /* events that one epoll_wait returns at most */
+/* Time and number of tasks in one turn. Chosen, not measured: a timer may be late by so much. */
 #define TASKS_NS (2 * MFI_NS_PER_MS)
 #define TASKS_MOST 1024
 
-/* The loop whose engine thread this is; NULL on all other threads. */
+/* The loop whose engine thread is the current thread; NULL on all other threads. */
 static _Thread_local const mfi_loop *current_loop;
 
 struct mfi_loop {
@@ -43,9 +45,9 @@ struct mfi_loop {
     _Atomic(uint64_t) last_turn_ns;
     mfi_mpsc tasks;
     mfi_heap timers;
-    bool whole_ms; /* the system waits no more exactly than that */
+    bool whole_ms; /* the system can wait only for whole milliseconds */
     struct epoll_event batch[BATCH];
-    int batch_next; /* entries of the batch at hand that are still to be delivered */
+    int batch_next; /* next entry of the current batch to be delivered */
     int batch_count;
 };
 
@@ -108,7 +110,7 @@ mf_status mfi_source_add(mfi_loop *loop, mfi_source *source, int fd, uint32_t ev
 void mfi_source_arm(mfi_loop *loop, mfi_source *source, uint32_t events)
 {
     struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = source};
-    /* Cannot fail on a descriptor that is in the set, and all callers keep it there. */
+    /* Cannot fail for a descriptor that is in the set; all callers keep the descriptor there. */
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
 }
 
@@ -138,7 +140,7 @@ void mfi_task_init(mfi_task *task, void (*run)(mfi_task *task))
 static void wake(mfi_loop *loop)
 {
     uint64_t one = 1;
-    /* Fails only when the counter is full, and then the thread is awake anyway. */
+    /* Fails only when the counter is full: then the thread is awake. */
     ssize_t written = write(loop->wake_fd, &one, sizeof one);
     (void)written;
 }
@@ -156,16 +158,16 @@ bool mfi_loop_post(mfi_loop *loop, mfi_task *task)
     return true;
 }
 
-/* Bounded in time and number, so that neither tasks that post each other nor hundreds of starts,
- * each of which spawns a process, keep descriptors and timers waiting. */
+/* Bounded in time and number, so that descriptors and timers do not wait for tasks that post each
+ * other, or for hundreds of starts that each spawn a process. */
 static void run_tasks(mfi_loop *loop)
 {
     mfi_mpsc_node *node = NULL;
     uint64_t until = mfi_clock_monotonic(loop->clock) + TASKS_NS;
     for (int i = 0; i < TASKS_MOST && (node = mfi_mpsc_pop(&loop->tasks)) != NULL; i++) {
         mfi_task *task = (mfi_task *)node;
-        /* An exchange, so that it is ordered with the poster's: whoever finds the task posted did
-         * all that he wants it to see before this. */
+        /* An exchange, so that it is ordered with the poster's exchange. A poster that finds the
+         * task still posted wrote its data before this exchange, so the task sees the data. */
         (void)atomic_exchange_explicit(&task->posted, false, memory_order_acq_rel);
         task->run(task);
         if (mfi_clock_monotonic(loop->clock) >= until) {
@@ -252,7 +254,8 @@ static void *loop_thread(void *argument)
     mfi_loop *loop = argument;
     current_loop = loop;
     for (;;) {
-        /* From here on they wait in the batch: tasks too may remove a source that is in it. */
+        /* From here on the events wait in the batch: a task too may remove a source that is in it.
+         */
         loop->batch_count = wait_for_events(loop);
         loop->batch_next = 0;
         atomic_store_explicit(&loop->last_turn_ns, mfi_clock_monotonic(loop->clock),

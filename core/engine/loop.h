@@ -18,15 +18,17 @@
 
 typedef struct mfi_loop mfi_loop;
 
-/* Starts the thread. late, if given, is told how late each timer ran. */
+/* Starts the thread. `late`, if not NULL, is called with the lateness of each timer in nanoseconds.
+ */
 mf_status mfi_loop_create(mfi_loop **ret_loop, const mfi_clock *clock,
                           void (*late)(void *user_data, uint64_t lag_ns), void *user_data,
                           mf_error *error);
-/* Runs what was posted, ends the thread, frees. Sources and timers must be gone. */
+/* Runs the posted tasks, ends the thread and frees the loop. All sources and timers must be
+ * removed. */
 void mfi_loop_destroy(mfi_loop *loop);
 bool mfi_loop_on_thread(const mfi_loop *loop);
 uint64_t mfi_loop_now(const mfi_loop *loop);
-/* When the thread last went round, for liveness checks. Any thread. */
+/* When the thread last began a turn, in monotonic nanoseconds; for liveness checks. Any thread. */
 uint64_t mfi_loop_last_turn_ns(const mfi_loop *loop);
 
 /* ---- Tasks ---- */
@@ -42,21 +44,23 @@ static inline bool mfi_task_is_posted(const mfi_task *task)
     return atomic_load_explicit(&task->posted, memory_order_relaxed);
 }
 void mfi_task_init(mfi_task *task, void (*run)(mfi_task *task));
-/* Runs the task soon on the engine thread. A task that is posted already is left as it is: false.
- * It may be posted again from the moment it starts running, and freed by its own run function. */
+/* Runs the task soon on the engine thread. False if the task is posted already: then nothing
+ * changes. The task may be posted again once it has started to run. Its run function may free it.
+ */
 bool mfi_loop_post(mfi_loop *loop, mfi_task *task);
-/* Runs a function on the engine thread and waits for its end; directly if called there. */
+/* Runs a function on the engine thread and waits for its end. On the engine thread itself: runs it
+ * directly. */
 void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument);
 
 /* ---- Timers ---- */
 
 typedef struct mfi_timer {
     void (*fire)(struct mfi_timer *timer);
-    mfi_heap_entry entry; /* due: its deadline, monotonic nanoseconds */
+    mfi_heap_entry entry; /* due: the deadline, monotonic nanoseconds */
 } mfi_timer;
 
 void mfi_timer_init(mfi_timer *timer, void (*fire)(mfi_timer *timer));
-/* Arms or moves it; MFI_NEVER disarms. False without memory (the timer is then not armed). */
+/* Arms or moves the timer; MFI_NEVER disarms. False without memory: then the timer is not armed. */
 bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns);
 void mfi_timer_cancel(mfi_loop *loop, mfi_timer *timer);
 static inline bool mfi_timer_is_set(const mfi_timer *timer)
@@ -74,9 +78,10 @@ typedef struct mfi_source {
 void mfi_source_init(mfi_source *source, void (*ready)(mfi_source *source, uint32_t events));
 mf_status mfi_source_add(mfi_loop *loop, mfi_source *source, int fd, uint32_t events,
                          mf_error *error);
-/* May be called from any thread, for EPOLLONESHOT sources: arms (or with 0 disarms) it again. */
+/* Any thread, for EPOLLONESHOT sources: arms the source again; 0 disarms it. */
 void mfi_source_arm(mfi_loop *loop, mfi_source *source, uint32_t events);
-/* Removes it; does not close. No event of it is delivered afterwards. */
+/* Removes the source from the loop, without closing its descriptor. No event of the source is
+ * delivered afterwards. */
 void mfi_source_remove(mfi_loop *loop, mfi_source *source);
 
 #endif

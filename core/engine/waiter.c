@@ -1,3 +1,6 @@
+/* A thread that waits for the end of its call: one futex word for "done" and for "you drive now".
+ * It exists so that a driver wakes exactly one thread, and makes no system call if that thread does
+ * not block. */
 #include "core/engine/waiter.h"
 
 #include <stdatomic.h>
@@ -15,7 +18,7 @@ void mfi_waiter_signal(mfi_waiter *waiter, uint32_t bit)
 {
     _Atomic(uint32_t) *word = &waiter->signal;
     if ((atomic_fetch_or_explicit(word, bit, memory_order_acq_rel) & MFI_WAITER_WAITING) != 0) {
-        mfi_futex_wake(word, 1); /* harmless if the word is gone by now */
+        mfi_futex_wake(word, 1); /* harmless if the word is freed already */
     }
 }
 

@@ -1,10 +1,13 @@
+/* Computes one wait of a growing series. It exists so that retries, restarts and the circuit
+ * breaker share one formula, which a test can check without a clock. */
 #include "core/policy/backoff.h"
 
 #include <math.h>
 
 #include "base/clock.h"
 
-/* Three years: far beyond use, and far below what the sums of times can hold. */
+/* Three years in milliseconds: longer than any useful wait, and small enough that sums of times do
+ * not overflow. */
 #define LONGEST_MS 1e11
 
 uint64_t mfi_backoff_ns(const mfi_backoff *backoff, uint32_t before, uint64_t random)

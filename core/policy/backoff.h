@@ -1,4 +1,5 @@
-/* Waits that grow: exponential, capped, and varied so that many do not come at one moment. Pure. */
+/* Growing waits: exponential, capped, and varied so that many waits do not end at the same moment.
+ * Pure. */
 #ifndef MFI_POLICY_BACKOFF_H
 #define MFI_POLICY_BACKOFF_H
 
@@ -10,7 +11,7 @@ typedef struct mfi_backoff {
     double jitter;     /* 0.2: varies by up to 20 % either way, also at the cap */
 } mfi_backoff;
 
-/* The wait after `before` earlier ones in a row; random are 64 random bits. In nanoseconds. */
+/* The wait after `before` earlier waits in a row, in nanoseconds. random: 64 random bits. */
 uint64_t mfi_backoff_ns(const mfi_backoff *backoff, uint32_t before, uint64_t random);
 
 #endif

@@ -1,3 +1,9 @@
+/* The circuit breaker's states and counts. It exists so that callers stop sending to a worker that
+ * fails, and find out soon when the worker is well again. circuit.h says which outcomes count.
+ *
+ * The fast paths read one atomic word and take no lock. Every change of state takes `order`, then
+ * `mutex`; the observer is called after `mutex` is released and before `order` is, so that changes
+ * are reported in the order in which they happened. */
 #include "core/policy/circuit.h"
 
 #include <string.h>
@@ -8,8 +14,8 @@
 #include "core/policy/backoff.h"
 #include "core/words/statuses.h"
 
-/* A change that happened under the lock and is told outside it. At most two in one step: the
- * cool-down's end, and what follows. */
+/* Changes that happened under the lock and are reported outside it. One step makes two at most: the
+ * end of the cool-down, and the change that follows. */
 typedef struct change_step {
     mfi_circuit_change changes[2];
     size_t count;
@@ -116,7 +122,7 @@ static uint64_t cool_down_locked(const mfi_circuit *circuit)
 static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step *step)
 {
     uint64_t cool_down_ns = cool_down_locked(circuit);
-    circuit->counts_at_trip = counts_locked(circuit); /* what tipped it is kept */
+    circuit->counts_at_trip = counts_locked(circuit);
     circuit->probe_at_ns = mfi_clock_monotonic(circuit->clock) + cool_down_ns;
     circuit->open_in_row++;
     circuit->trips++;
@@ -139,7 +145,7 @@ static void set_reason_locked(mfi_circuit *circuit, mfi_circuit_cause rule, doub
     (void)mfi_str_copy(reason->trace_id, sizeof reason->trace_id, trace_id != NULL ? trace_id : "");
 }
 
-/* Changes are told in the order they happened: `order` is taken before the state is touched. */
+/* Takes `order` before the state is touched, so that changes are reported in order. */
 static void begin_step(mfi_circuit *circuit, change_step *step)
 {
     step->count = 0;
@@ -211,7 +217,8 @@ static mf_status refuse(mfi_circuit *circuit, const mfi_circuit_reason *reason, 
                     mfi_circuit_cause_word(reason->rule));
 }
 
-/* A free probe slot, or -1. Probes that have succeeded keep theirs out of the count. */
+/* Index of a free probe slot, or -1. A probe that has succeeded still counts, so that at most
+ * `probes` calls pass in all. */
 static int8_t take_probe_locked(mfi_circuit *circuit)
 {
     uint32_t taken = circuit->probes_ok;
@@ -257,7 +264,7 @@ mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket
 
 typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_verdict;
 
-/* By the one table of codes, so that metrics and circuit agree. */
+/* Uses the one table of codes, so that metrics and circuit agree. */
 static mfi_call_status status_of(mf_status code)
 {
     switch (code) {
@@ -307,7 +314,7 @@ static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict 
     if (probe < 0 || circuit->probe_until_ns[probe] == 0) {
         return;
     }
-    circuit->probe_until_ns[probe] = 0; /* an excluded outcome only gives the slot back */
+    circuit->probe_until_ns[probe] = 0; /* an excluded outcome only frees the slot */
     if (verdict == VERDICT_FAILED) {
         circuit->probes_failed++;
         open_locked(circuit, MFI_CAUSE_PROBE_FAILED, step);
@@ -344,7 +351,7 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
     bool current = generation_of(word) == ticket.generation;
     if (current && state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
         if (verdict == VERDICT_FAILED) {
-            /* The rule stays: the same trouble goes on. */
+            /* The rule is kept, because the same fault persists. */
             mfi_circuit_reason *reason = &circuit->reason;
             set_reason_locked(circuit, reason->rule, reason->observed, reason->threshold, status,
                               correlation_id, trace_id);
@@ -388,7 +395,7 @@ void mfi_circuit_heartbeat_answered(mfi_circuit *circuit)
     }
     change_step step;
     begin_step(circuit, &step);
-    /* A peer that lives says nothing of calls that fail. */
+    /* A heartbeat proves that the peer lives. It proves nothing about calls that fail. */
     bool by_failures = circuit->reason.rule == MFI_RULE_FAILURES;
     if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN && !by_failures) {
         change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);

@@ -1,12 +1,12 @@
-/* The circuit breaker: a state machine over what calls and heartbeats report. Pure but for its
- * mutex: the clock and the random numbers are passed in, nothing is logged or timed here.
+/* The circuit breaker: a state machine fed by the outcomes of calls and heartbeats. Pure but for
+ * its mutexes: clock and random numbers are passed in; it logs nothing and sets no timer.
  *
- *   closed     all calls pass. Opens on `consecutive_failures` failures in a row, missed
- *              heartbeats, or the worker's exit (the two latter by mfi_circuit_trip).
+ *   closed     all calls pass. Opens on `consecutive_failures` failures in a row, on missed
+ *              heartbeats, or on the worker's exit (the last two through mfi_circuit_trip).
  *   open       no call passes until the cool-down is over (exponential, jittered, capped) or a
- *              heartbeat was answered.
- *   half_open  a few probes pass; all must succeed to close, one failure opens again. A probe that
- *              does not report in time gives its slot back and counts as failed.
+ *              heartbeat is answered.
+ *   half_open  a few probes pass. All must succeed to close; one failure opens again. A probe that
+ *              does not report in time frees its slot and counts as failed.
  *
  * Thread-safe. Calls on a closed circuit without failures take no lock. */
 #ifndef MFI_POLICY_CIRCUIT_H
@@ -26,7 +26,7 @@
 
 typedef struct mfi_circuit_config {
     uint32_t consecutive_failures;
-    uint32_t heartbeat_misses; /* shown only: the heartbeat itself counts */
+    uint32_t heartbeat_misses; /* for display only: the heartbeat itself counts */
     int64_t open_ms, open_max_ms;
     double jitter; /* 0.2: the cool-down varies by up to 20 % either way */
     uint32_t probes;
@@ -38,10 +38,10 @@ typedef struct mfi_circuit_config {
 #define MFI_CIRCUIT_PROBES_MAX 8
 #define MFI_CIRCUIT_HISTORY 8
 
-/* What an admitted call hands back with its outcome. */
+/* An admitted call returns its ticket with its outcome. */
 typedef struct mfi_circuit_ticket {
     uint64_t generation;
-    int8_t probe; /* slot of a probe, or -1 */
+    int8_t probe; /* index of the probe's slot, or -1 */
 } mfi_circuit_ticket;
 
 typedef struct mfi_circuit_counts {
@@ -49,11 +49,11 @@ typedef struct mfi_circuit_counts {
     uint64_t timeout, unavailable, worker_crashed, protocol_error; /* parts of failed */
 } mfi_circuit_counts;
 
-/* Why it opened last. */
+/* Why the circuit opened last. */
 typedef struct mfi_circuit_reason {
-    mfi_circuit_cause rule; /* MFI_CAUSE_NONE if it never opened */
+    mfi_circuit_cause rule; /* MFI_CAUSE_NONE if the circuit never opened */
     double observed, threshold;
-    mf_status status; /* of the call that tipped it; MF_OK if none did */
+    mf_status status; /* of the call that opened the circuit; MF_OK if no call did */
     char correlation_id[MF_CORRELATION_ID_MAX];
     char trace_id[MF_TRACE_ID_MAX];
 } mfi_circuit_reason;
@@ -62,8 +62,8 @@ typedef struct mfi_circuit_change {
     mfi_circuit_state from, to;
     mfi_circuit_cause why;
     uint64_t wall_ns;
-    uint64_t cool_down_ms;     /* to open: until probing */
-    mfi_circuit_reason reason; /* to open */
+    uint64_t cool_down_ms;     /* on opening: time until probes may pass */
+    mfi_circuit_reason reason; /* on opening */
 } mfi_circuit_change;
 
 typedef struct mfi_circuit_history {
@@ -76,13 +76,14 @@ typedef struct mfi_circuit {
     mfi_circuit_config config;
     const mfi_clock *clock;
     uint64_t (*random)(void *user_data);
-    /* Runs outside the lock, in order. */
+    /* Called without the mutex, in the order of the changes. */
     void (*changed)(void *user_data, const mfi_circuit_change *change);
     void *user_data;
-    /* generation << 4 | state << 1 | failing: what the fast paths read. Written under the mutex. */
+    /* generation << 4 | state << 1 | failing: the fast paths read this word. Written under the
+     * mutex. */
     _Atomic(uint64_t) word;
     _Atomic(uint64_t) fast_ok; /* successes that took no lock, in this generation */
-    _Atomic(uint64_t) refused; /* since it opened */
+    _Atomic(uint64_t) refused; /* calls refused since the circuit opened */
     mfi_mutex mutex;           /* guards what follows */
     mfi_mutex order;           /* held while `changed` runs; taken before mutex */
     uint64_t since_ns, since_wall_ns;
@@ -98,30 +99,32 @@ typedef struct mfi_circuit {
     uint32_t history_count;
 } mfi_circuit;
 
-/* In the caller's storage. random NULL: the system's. */
+/* Uses the caller's storage. random NULL: the system's random numbers. */
 void mfi_circuit_init(mfi_circuit *circuit, const mfi_circuit_config *config,
                       const mfi_clock *clock, uint64_t (*random)(void *user_data),
                       void (*changed)(void *user_data, const mfi_circuit_change *change),
                       void *user_data);
 void mfi_circuit_fini(mfi_circuit *circuit);
 
-/* MF_OK and a ticket that is to be reported, or MF_ERR_CIRCUIT_OPEN naming the rule. */
+/* MF_OK with a ticket that the caller must report; or MF_ERR_CIRCUIT_OPEN naming the rule. */
 mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error);
-/* The call ended. Timeouts, unavailability, crashes and protocol errors are failures; what the
- * remote function itself raised is a success unless count_remote_errors; refusals and the caller's
- * own mistakes say nothing. An outcome of an older generation is only counted. The ids (NULL: none)
- * are kept if this call tips it. */
+/* The call ended. Timeouts, unavailability, crashes and protocol errors count as failures. An error
+ * that the remote function raised counts as success unless count_remote_errors. Refusals and the
+ * caller's own mistakes do not count. An outcome of an older generation changes no state, only
+ * counts. The ids (NULL: none) are kept if this call opens the circuit. */
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
                         const char *correlation_id, const char *trace_id);
-/* Opens it by another rule. While it is open the reason is replaced and the cool-down goes on. */
+/* Opens the circuit by another rule. While it is open, the reason is replaced and the cool-down
+ * continues. */
 void mfi_circuit_trip(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
                       double threshold, mf_status status, const char *correlation_id,
                       const char *trace_id);
-/* The peer lives: a circuit that missed heartbeats or an exit opened becomes half-open at once. */
+/* The peer answered. A circuit that opened because of heartbeats or an exit becomes half-open at
+ * once. */
 void mfi_circuit_heartbeat_answered(mfi_circuit *circuit);
-/* Lets time pass: ends a cool-down, expires probes. */
+/* Ends a cool-down and expires probes whose time has passed. */
 void mfi_circuit_tick(mfi_circuit *circuit);
-/* When mfi_circuit_tick has something to do next; MFI_NEVER if nothing. */
+/* When mfi_circuit_tick must run next, in monotonic nanoseconds; MFI_NEVER if never. */
 uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit);
 
 mfi_circuit_state mfi_circuit_get_state(const mfi_circuit *circuit);

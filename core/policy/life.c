@@ -1,8 +1,10 @@
-/* The table of a connection's life, and the look-up in it. It exists so that each pair of phase and
- * event is decided in one place that can be read, printed and tested without a process or a clock.
+/* The table of a connection's life, and the look-up in it. It exists so that every pair of phase
+ * and event is decided in one place, which can be read, printed and tested without a process or a
+ * clock.
  *
- * Spawn mode and connect mode share the table. LOOKING, LEAVES and PEER_GONE are connect mode's;
- * the phases in which a peer is being ended last only an instant there, as no process is ended. */
+ * Spawn mode and connect mode share the table. LOOKING, LEAVES and PEER_GONE belong to connect
+ * mode. Connect mode ends no process, so the phases in which a peer is being ended last only an
+ * instant there. */
 #include "core/policy/life.h"
 
 #define BIT(event) (UINT32_C(1) << MFI_LIFE_ON_##event)
@@ -99,9 +101,9 @@ static const mfi_life_transition transitions[] = {
     ON(GONE, STOP, STOPPED, DO(FINISH)),
 };
 
-/* What a slow heartbeat, an old task or a second request may still bring. */
+/* Events that a slow heartbeat, an old task or a second request may still bring. */
 #define LATE_NEWS (BIT(READY) | BIT(DRAINED))
-/* Only the begin of a start, the peer, the drivers and the program itself bring these. */
+/* Only the begin of a start, the peer, the drivers and the program bring these events. */
 #define OF_BEGIN (BIT(PEER) | BIT(NOT_FOUND) | BIT(PORT_BUSY))
 #define OF_PEER (BIT(FROZEN) | BIT(LEAVES) | BIT(PEER_GONE) | BIT(ENDED))
 #define OF_DRIVER (BIT(PAUSED) | BIT(CLOSED))

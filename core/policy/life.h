@@ -1,8 +1,8 @@
 /* The life of a parent's connection as one table: (phase, event) gives (phase, actions). Pure: no
- * clock, no process, no socket. core/client/link/ feeds it events and does what it asks for.
+ * clock, no process, no socket. core/client/link/ feeds the events and performs the actions.
  *
- * Every pair of phase and event is stated: as a transition, as one that changes nothing, or as one
- * that cannot come. docs/threads.md shows the same table; a test compares the two. */
+ * Every pair of phase and event is stated: as a transition, as a pair that changes nothing, or as a
+ * pair that cannot happen. docs/threads.md shows the same table; a test compares the two. */
 #ifndef MFI_POLICY_LIFE_H
 #define MFI_POLICY_LIFE_H
 
@@ -55,7 +55,7 @@
     X(PAUSED, "nobody drives the transport")                                                       \
     X(CLOSED, "nobody will drive again")
 
-/* X(name, text): in the order in which they are done. */
+/* X(name, text): in the order in which they are performed. */
 #define MFI_LIFE_ACTIONS(X)                                                                        \
     X(COUNT, "count and report the restart")                                                       \
     X(CANCEL, "end all calls as cancelled")                                                        \
@@ -96,7 +96,7 @@ enum {
         MFI_LIFE_ACTION_COUNT
 };
 
-/* A set of them: bits. */
+/* A set of actions, as bits. */
 typedef enum mfi_life_action {
 #define X(name, text) MFI_LIFE_DO_##name = 1 << MFI_LIFE_BIT_##name,
     MFI_LIFE_ACTIONS(X)
@@ -110,21 +110,21 @@ typedef struct mfi_life_transition {
     uint32_t actions; /* MFI_LIFE_DO_* */
 } mfi_life_transition;
 
-/* What follows. False if the event cannot come in that phase: nothing is to be done then, and it is
- * a fault of the caller. An event that changes nothing gives the same phase and no action. */
+/* Looks a transition up. An event that changes nothing gives the same phase and no action. False if
+ * the event cannot happen in that phase: nothing is to be done, and the caller has a fault. */
 bool mfi_life_next(mfi_life_phase phase, mfi_life_event event, mfi_life_transition *ret);
 
 /* Sets of phases that the code asks about. */
 
-/* Another start is on its way whatever comes: no policy need be asked. */
+/* True if a new start follows in any case, so that the restart policy is not asked. */
 bool mfi_life_is_replacing(mfi_life_phase phase);
-/* The program has stopped it. */
+/* True if the program has stopped the connection. */
 bool mfi_life_is_stopped(mfi_life_phase phase);
-/* The peer is being ended, and has not ended yet. */
+/* True if the peer is being ended and has not ended yet. */
 bool mfi_life_is_ending(mfi_life_phase phase);
 
-/* For tests and documents: all transitions in the order of the table, NULL behind the last; and the
- * events that change nothing, or cannot come, as bits. */
+/* For tests and documents: all transitions in the order of the table, NULL after the last; and, as
+ * bits, the events that change nothing and those that cannot happen. */
 const mfi_life_transition *mfi_life_transition_at(size_t index);
 uint32_t mfi_life_stays(mfi_life_phase phase);
 uint32_t mfi_life_never(mfi_life_phase phase);

@@ -1,12 +1,14 @@
+/* Picks the member of a pool that gets a call. It exists apart from the pool so that a test can
+ * pass in loads and random bits, and check the choice. */
 #include "core/policy/pool_choice.h"
 
-/* 32 random bits become a number below `below`. */
+/* Maps 32 random bits to a number below `below`. */
 static uint32_t scale(uint32_t random, uint32_t below)
 {
     return (uint32_t)(((uint64_t)random * below) >> 32);
 }
 
-/* Index of the nth candidate with that fitness; there are more than n. */
+/* Index of the nth candidate with that fitness. The caller knows that there are more than n. */
 static uint32_t find(const mfi_candidate *candidates, mfi_fitness fitness, uint32_t n)
 {
     uint32_t i = 0;
@@ -35,7 +37,7 @@ uint32_t mfi_pool_choose(const mfi_candidate *candidates, uint32_t count, uint64
     if (fit == 1) {
         return one;
     }
-    /* The second is any but the first, each as likely as the others. */
+    /* The second candidate is any but the first, all equally likely. */
     uint32_t second = (first + 1 + scale((uint32_t)(random >> 32), fit - 1)) % fit;
     uint32_t other = find(candidates, best, second);
     return candidates[other].load < candidates[one].load ? other : one;

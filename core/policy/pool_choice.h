@@ -1,15 +1,17 @@
-/* Which of several workers gets a call: of two picked at random, the one with fewer calls in flight
- * (M. Mitzenmacher, "The power of two choices in randomized load balancing", 1996). Pure. */
+/* Chooses the member of a pool that gets a call: of two members picked at random, the one with
+ * fewer calls in flight (M. Mitzenmacher, "The power of two choices in randomized load balancing",
+ * 1996). Pure. */
 #ifndef MFI_POLICY_POOL_CHOICE_H
 #define MFI_POLICY_POOL_CHOICE_H
 
 #include <stdint.h>
 
-/* How well a worker could do with a call now, worst first. Only the fittest are chosen from. */
+/* How well a member could serve a call now, worst first. Only members of the best fitness are
+ * picked. */
 typedef enum mfi_fitness {
-    MFI_FIT_NOT,     /* it gets none: down, draining, tried already */
-    MFI_FIT_REFUSES, /* its circuit is open: it would say so, and until when */
-    MFI_FIT_WAITS,   /* it is being started: the call would wait for that */
+    MFI_FIT_NOT,     /* gets no call: down, draining, or tried already */
+    MFI_FIT_REFUSES, /* its circuit is open: a call would be refused */
+    MFI_FIT_WAITS,   /* is being started: a call would wait for that */
     MFI_FIT_NOW
 } mfi_fitness;
 
@@ -20,7 +22,7 @@ typedef struct mfi_candidate {
 
 #define MFI_NOBODY UINT32_MAX
 
-/* Index of the one to call, MFI_NOBODY if none is fit. random are 64 random bits. */
+/* Index of the chosen candidate; MFI_NOBODY if no candidate is fit. random: 64 random bits. */
 uint32_t mfi_pool_choose(const mfi_candidate *candidates, uint32_t count, uint64_t random);
 
 #endif

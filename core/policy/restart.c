@@ -1,3 +1,5 @@
+/* Decides whether and when an ended worker is started again. It exists apart from the link so that
+ * a test can pass in the times, and check the decisions without a process. */
 #include "core/policy/restart.h"
 
 #include <string.h>

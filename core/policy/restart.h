@@ -1,8 +1,8 @@
-/* Whether and when a worker that ended is started again: a pure state machine, in the manner of
- * Erlang's supervisors (restart intensity within a period) with a growing wait between restarts.
+/* Whether and when an ended worker is started again: a pure state machine. As with Erlang's
+ * supervisors, restarts within a period are bounded; the wait grows from restart to restart.
  *
- * A row of restarts ends when the worker has run for `stable_ms`: only then the wait goes back to
- * its first length. More than `max_attempts` within `period_ms` ends it all. */
+ * A row of restarts ends when the worker has run for `stable_ms`. Then the wait has its first
+ * length again. More than `max_attempts` restarts within `period_ms` end the restarting. */
 #ifndef MFI_POLICY_RESTART_H
 #define MFI_POLICY_RESTART_H
 
@@ -22,7 +22,7 @@ typedef struct mfi_restart_config {
 typedef struct mfi_restart {
     mfi_restart_config config;
     uint32_t row;                        /* restarts in a row */
-    uint32_t kept;                       /* of the times below, oldest first */
+    uint32_t kept;                       /* number of entries in times_ns, oldest first */
     uint64_t times_ns[MFI_RESTARTS_MAX]; /* when restarts were decided */
 } mfi_restart;
 
@@ -34,14 +34,14 @@ typedef struct mfi_restart_decision {
     uint32_t row;       /* 1 for the first in a row */
     uint32_t in_period; /* this one included */
 } mfi_restart_decision;
-/* The worker ended at now_ns, having run for up_ns (0: it never became ready). */
+/* The worker ended at now_ns after it had run for up_ns (0: it never became ready). */
 mfi_restart_decision mfi_restart_decide(mfi_restart *restart, uint64_t up_ns, uint64_t now_ns,
                                         uint64_t random);
-/* How many restarts the present period has seen. */
+/* Number of restarts in the present period. */
 uint32_t mfi_restart_in_period(const mfi_restart *restart, uint64_t now_ns);
-/* How many it still allows; MFI_RESTARTS_MAX where any number is. */
+/* Number of restarts that the period still allows; MFI_RESTARTS_MAX if there is no bound. */
 uint32_t mfi_restart_budget(const mfi_restart *restart, uint64_t now_ns);
-/* Somebody restarts it by hand: a new row and a new period. */
+/* The program restarts the worker itself: a new row and a new period begin. */
 void mfi_restart_forget(mfi_restart *restart);
 
 #endif

@@ -1,12 +1,15 @@
+/* Decides whether a failed attempt is followed by another one. It exists apart from the call so
+ * that a test can check every combination of outcome, policy and budget. */
 #include "core/policy/retry.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/policy/backoff.h"
 
-#define EARNED 200     /* a fifth of a retry for each first attempt */
-#define AT_START 10000 /* ten retries */
-#define SAVED_AT_MOST 100000
+/* In thousandths of a retry; retry.h names the numbers. */
+#define EARNED 200           /* by every first attempt: a fifth of a retry */
+#define AT_START 10000       /* ten retries */
+#define SAVED_AT_MOST 100000 /* a hundred retries */
 #define ONE_RETRY 1000
 #define ATTEMPTS_MAX 100
 
@@ -17,8 +20,8 @@ void mfi_retry_budget_init(mfi_retry_budget *budget)
 
 void mfi_retry_budget_earn(mfi_retry_budget *budget)
 {
-    /* A full one is left alone, which is what nearly all calls find. The sum may pass the cap by
-     * what other threads add at this very moment. */
+    /* A full budget is left alone; nearly all calls find it full. The sum may exceed the cap by
+     * what other threads add at this moment. */
     if (atomic_load_explicit(&budget->thousandths, memory_order_relaxed) < SAVED_AT_MOST) {
         atomic_fetch_add_explicit(&budget->thousandths, EARNED, memory_order_relaxed);
     }
@@ -67,7 +70,8 @@ mf_status mfi_retry_policy_read(mf_retry_policy *ret_policy, const mf_retry_poli
     return MF_OK;
 }
 
-/* Failures of the way there and back; all others are answers, or the caller's own mistakes. */
+/* Failures of the way to the worker and back. All other outcomes are answers or the caller's own
+ * mistakes. */
 static bool is_retriable(const mfi_retry_outcome *outcome)
 {
     switch ((int)outcome->status) {

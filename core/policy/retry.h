@@ -1,4 +1,4 @@
-/* Whether a call that failed is tried again. Pure but for the budget, whose word is atomic. */
+/* Whether a failed call is tried again. Pure but for the budget, whose word is atomic. */
 #ifndef MFI_POLICY_RETRY_H
 #define MFI_POLICY_RETRY_H
 
@@ -11,34 +11,35 @@
 
 #include "core/words/attempts.h"
 
-/* All calls of a parent share it: first attempts earn a part of a retry each, so that retries add
- * at most that part to the load however much fails. (The idea is Finagle's RetryBudget.) */
+/* Shared by all calls of a parent. Every first attempt earns a part of a retry, so that retries add
+ * at most that part to the load, however many calls fail. (The idea is Finagle's RetryBudget.) */
 typedef struct mfi_retry_budget {
-    _Atomic(int64_t) thousandths; /* of a retry; relaxed: it guards nothing else */
+    _Atomic(int64_t) thousandths; /* thousandths of a retry; relaxed: guards no other data */
 } mfi_retry_budget;
 void mfi_retry_budget_init(mfi_retry_budget *budget);
 void mfi_retry_budget_earn(mfi_retry_budget *budget);
 
-/* The policy with its defaults filled in; MF_ERR_INVALID_ARGUMENT names what is out of range. */
+/* Copies the policy and fills in the defaults; MF_ERR_INVALID_ARGUMENT names the option out of
+ * range. */
 mf_status mfi_retry_policy_read(mf_retry_policy *ret_policy, const mf_retry_policy *from,
                                 mf_error *error);
 
 /* How one attempt ended. */
 typedef struct mfi_retry_outcome {
     mf_status status;
-    bool sent;       /* it was handed to the wire, so that it may have run */
-    bool idempotent; /* it may run more than once */
+    bool sent;       /* sent to the wire, so that the function may have run */
+    bool idempotent; /* the function may run more than once */
     bool can_return; /* MF_ERR_NOT_RUNNING: the worker is expected back */
     uint32_t attempt;
-    uint64_t now_ns, deadline_ns; /* of the whole call */
+    uint64_t now_ns, deadline_ns; /* monotonic; the deadline is the whole call's */
 } mfi_retry_outcome;
 
 typedef struct mfi_retry_verdict {
     bool again;
     uint64_t wait_ns;
-    mfi_suppression suppressed; /* why a retry that the policy had left is not made */
+    mfi_suppression suppressed; /* why a retry that the policy allows is not made */
 } mfi_retry_verdict;
-/* Spends from the budget when the verdict is "again". */
+/* Takes a retry from the budget if the verdict is "again". */
 mfi_retry_verdict mfi_retry_decide(const mf_retry_policy *policy, mfi_retry_budget *budget,
                                    const mfi_retry_outcome *outcome, uint64_t random);
 

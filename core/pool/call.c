@@ -1,5 +1,6 @@
-/* Calls of a pool: which member gets one, and who is tried after that. Each try is a call of its
- * member and seen as such in metrics and logs; the tries of one call share a trace. */
+/* Calls of a pool: chooses the member that gets a call, and the next member after a failure. Every
+ * try is a call of its member, and appears as such in metrics and logs. The tries of one call share
+ * a trace. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -31,7 +32,7 @@ void mfi_pool_leave(mfi_pool_member *member)
     }
 }
 
-/* ---- Who gets it ---- */
+/* ---- Choice of a member ---- */
 
 mfi_fitness mfi_pool_fitness(const mfi_pool_member *member)
 {
@@ -59,7 +60,7 @@ static uint64_t *word_of(tried_set *tried, uint32_t index, uint64_t *ret_bit)
     return &tried->bits[index / 64];
 }
 
-/* Enters a member that was not tried yet, and marks it tried. NULL when none is fit. */
+/* Enters a member that was not tried yet, and marks it tried. NULL if no member is fit. */
 static mfi_pool_member *enter_one(mf_pool *pool, tried_set *tried, mfi_fitness *ret_fitness)
 {
     mfi_candidate candidates[MF_POOL_WORKERS_MAX];
@@ -79,7 +80,7 @@ static mfi_pool_member *enter_one(mf_pool *pool, tried_set *tried, mfi_fitness *
             *word_of(tried, chosen, &bit) |= bit;
             *ret_fitness = candidates[chosen].fitness;
             return &pool->members[chosen];
-        } /* else it was taken out just now, and is not fit in the next round */
+        } /* else the member was taken out just now: the next round finds it unfit */
     }
 }
 
@@ -91,12 +92,12 @@ struct pool_call {
     mf_args args;
     mf_call_options options;
     mf_status (*give)(mf_parent *parent, const pool_call *call, mf_error *error);
-    bool waits; /* its outcome is known when it was given */
+    bool waits; /* the outcome is known when `give` returns */
     mf_result **ret_result;
     mf_call_fn done;
     void *user_data;
     mf_future **ret_future;
-    char traceparent[MFI_TRACEPARENT_TEXT]; /* of options, where the pool makes the trace */
+    char traceparent[MFI_TRACEPARENT_TEXT]; /* options point here if the pool makes the trace */
 };
 
 static mf_status give_waiting(mf_parent *parent, const pool_call *call, mf_error *error)
@@ -117,16 +118,16 @@ static mf_status give_future(mf_parent *parent, const pool_call *call, mf_error 
                           error);
 }
 
-/* Whether another member may be tried: this one did not take the call, or it may run twice. A
- * timeout has used up the time of all. */
-static bool may_go_on(const pool_call *call, mf_status status)
+/* Whether another member may be tried: this member did not take the call, or the call may run
+ * twice. After a timeout no time is left for another try. */
+static bool may_try_another(const pool_call *call, mf_status status)
 {
     return status == MF_ERR_NOT_RUNNING || status == MF_ERR_CIRCUIT_OPEN ||
            status == MF_ERR_TOO_MANY_CALLS ||
            (status == MF_ERR_WORKER_EXITED && call->waits && call->options.idempotent);
 }
 
-/* The tries share the time of the call; false when none is left. */
+/* The tries share the call's timeout. False if no time is left. */
 static bool shorten(pool_call *call, uint64_t deadline_ns)
 {
     if (deadline_ns == MFI_NEVER) {
@@ -137,7 +138,7 @@ static bool shorten(pool_call *call, uint64_t deadline_ns)
     return left_ns > 0;
 }
 
-/* One trace for all tries, where the caller gave none and none is current. */
+/* Makes one trace for all tries, if the caller gave none and the thread has none. */
 static void share_trace(pool_call *call)
 {
     const mf_context *current = mfi_context_current();
@@ -150,7 +151,7 @@ static void share_trace(pool_call *call)
     }
 }
 
-/* No member could be tried. It is counted and logged as a call of the first. */
+/* No member could be tried. The call is counted and logged as a call of the first member. */
 static mf_status refuse(mf_pool *pool, const pool_call *call, mf_error *error)
 {
     char why[MFI_MEMBER_TEXT_MAX];
@@ -175,7 +176,7 @@ static mf_status refuse(mf_pool *pool, const pool_call *call, mf_error *error)
 static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options *options,
                            mf_error *error)
 {
-    mf_error local; /* the log wants the text even if the caller does not */
+    mf_error local; /* for the log, if the caller passed no error */
     mf_error *detail = error != NULL ? error : &local;
     tried_set tried = {{0}};
     mfi_fitness fitness = MFI_FIT_NOT;
@@ -206,9 +207,9 @@ static mf_status call_some(mf_pool *pool, pool_call *call, const mf_call_options
         status = call->give(member->parent, call, detail);
         mfi_pool_leave(member);
         if (status == MF_OK && !first) {
-            mfi_error_clear(detail); /* what an earlier try said */
+            mfi_error_clear(detail); /* removes the text of an earlier try */
         }
-        if (!may_go_on(call, status) || fitness == MFI_FIT_REFUSES) {
+        if (!may_try_another(call, status) || fitness == MFI_FIT_REFUSES) {
             return status;
         }
     }

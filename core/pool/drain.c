@@ -1,10 +1,12 @@
-/* Members that are taken out of a pool and put back, and the rolling restart made of that. */
+/* Takes members out of a pool and puts them back; the rolling restart is made of both. It exists so
+ * that a worker can be replaced while no call fails. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/client/member.h"
 #include "core/pool/pool.h"
 
-/* From here on no caller comes in. It may be out for two reasons; the first begins the draining. */
+/* From here on no caller enters. A member may be out for two reasons; the first one begins the
+ * draining. */
 static void take_out(mfi_pool_member *member, uint32_t why, mfi_drain_reason reason)
 {
     mf_pool *pool = member->pool;
@@ -34,7 +36,8 @@ static bool is_out(const mfi_pool_member *member, uint32_t why)
     return (atomic_load_explicit(&member->gate, memory_order_acquire) & why) != 0;
 }
 
-/* Waits until all who came in before have left, or it was put back; false at the deadline. */
+/* Waits until all callers that entered before have left, or until the member is put back. False at
+ * the deadline. */
 static bool wait_for_callers(mfi_pool_member *member, uint32_t why, uint64_t deadline_ns)
 {
     for (;;) {
@@ -49,7 +52,7 @@ static bool wait_for_callers(mfi_pool_member *member, uint32_t why, uint64_t dea
     }
 }
 
-/* Waits until no call is open, or it was put back; false at the deadline. */
+/* Waits until no call is open, or until the member is put back. False at the deadline. */
 static bool wait_for_calls(mfi_pool_member *member, uint32_t why, uint64_t deadline_ns)
 {
     for (;;) {
@@ -71,7 +74,7 @@ static mf_status drain(mfi_pool_member *member, uint32_t why, mfi_drain_reason r
     const char *worker = mfi_member_worker(member->parent);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), pool->drain_timeout_ms);
     take_out(member, why, reason);
-    /* A call that was given away is open when its caller leaves: none slips through between. */
+    /* A call is open before its caller leaves the gate, so no call is missed between the waits. */
     bool in_time = wait_for_callers(member, why, deadline) && wait_for_calls(member, why, deadline);
     mfi_member_drain_report(member->parent, reason);
     if (!is_out(member, why)) {
@@ -133,8 +136,8 @@ static bool others_can_serve(const mfi_pool_member *member)
     return false;
 }
 
-/* Calls go to the others meanwhile. When there are none it stays in, and those that come wait for
- * the new worker: that is better than to refuse them. */
+/* Other members get the calls meanwhile. If no other member can serve, this member stays in and
+ * calls wait for its new worker, because waiting is better than refusing. */
 static mf_status restart_member(mfi_pool_member *member, mf_error *error)
 {
     if (!others_can_serve(member)) {

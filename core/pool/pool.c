@@ -1,4 +1,5 @@
-/* mf_pool: options, creation, and the start and end of all members at once. */
+/* mf_pool: options, creation, and start and stop of all members together. It exists so that a
+ * program can run several workers of one target without handling each parent. */
 #include "core/pool/pool.h"
 
 #include <stdlib.h>
@@ -54,7 +55,7 @@ static mf_status count_services(const char *const *ids, int32_t *ret_count, mf_e
     return count > 0 ? MF_OK : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service_ids is empty");
 }
 
-/* How many members, and that the parent's options can serve so many. */
+/* Reads the number of members, and checks that the parent's options allow so many. */
 static mf_status pick_size(const mf_pool_options *from, const mf_parent_options *parent,
                            int32_t *ret_size, mf_error *error)
 {
@@ -124,7 +125,8 @@ static mf_status make_members(mf_pool *pool, const mf_pool_options *from,
         }
         status = mfi_member_create(&member->parent, &options, i, error);
         if (status == MF_OK) {
-            options.target = mfi_pool_name(pool); /* where none was given, they share the first's */
+            /* without a name of their own, later members use the first one's */
+            options.target = mfi_pool_name(pool);
         }
     }
     return status;
@@ -198,7 +200,7 @@ static void on_start_ended(mf_status status, const mf_error *error, void *user_d
     mfi_mutex_unlock(&pool->mutex);
 }
 
-/* Waits until enough members are ready, or too many have failed for that. */
+/* Waits until enough members are ready, or until too many starts have failed. */
 static mf_status wait_for_start(mf_pool *pool, mf_error *error)
 {
     mf_status status = MF_OK;
@@ -226,7 +228,7 @@ mf_status mf_pool_start(mf_pool *pool, mf_error *error)
         status = mf_parent_start_async(pool->members[i].parent, on_start_ended, pool, &detail);
         if (status != MF_OK && i == 0) {
             mfi_error_copy(error, &detail);
-            return status; /* as a rule the whole pool was started or stopped before */
+            return status; /* most often the whole pool was already started or stopped */
         }
         if (status != MF_OK) {
             on_start_ended(status, &detail, pool);
@@ -258,7 +260,7 @@ mf_status mf_pool_stop(mf_pool *pool, mf_error *error)
 void mf_pool_destroy(mf_pool *pool)
 {
     if (mfi_pool_check_waiting(pool, "a stop", NULL) != MF_OK) {
-        return; /* NULL; or its threads do not exist here; or it would hang */
+        return; /* NULL; or the threads do not exist in this process; or it would deadlock */
     }
     (void)mf_pool_stop(pool, NULL);
     mfi_runtime_remove_component(pool->runtime, &pool->component);

@@ -1,4 +1,5 @@
-/* How a pool shows itself: one health row for all of its workers. Their circuits are their own. */
+/* What a pool shows in mf_probe: one health row for all its members. Circuits are shown by the
+ * members themselves. */
 #include "base/str.h"
 #include "core/client/member.h"
 #include "core/pool/pool.h"
@@ -21,7 +22,7 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     char output[MFI_MEMBER_TEXT_MAX];
     const mf_pool *pool = self;
-    const mfi_pool_member *first = NULL; /* that is not ready */
+    const mfi_pool_member *first = NULL; /* the first member that is not ready */
     uint32_t ready = 0;
     for (uint32_t i = 0; i < pool->size; i++) {
         const mfi_pool_member *member = &pool->members[i];

@@ -1,6 +1,6 @@
-/* Asynchronous calls, for callers that go on while the worker works. Without retries a call is one
- * slot, and everything it needs lies in there. With retries it has an object of its own, which
- * keeps copies of what the caller gave; its attempts are made on the engine thread. */
+/* Asynchronous calls, for callers that continue while the worker works. A call without retries is
+ * one slot, which holds everything the call needs. A call with retries has an object of its own,
+ * which keeps copies of the caller's data; the engine thread makes its attempts. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 /* ---- Without retries ---- */
 
-/* The caller's texts may be gone when the call ends. */
+/* Copies the caller's texts, because the caller may free them before the call ends. */
 static void keep_texts(mfi_slot *slot, const mfi_calls *calls)
 {
     mfi_client_span *span = slot->span;
@@ -42,7 +42,7 @@ static void on_delivered(void *owner, mfi_slot *slot)
 static mf_status start_once(mfi_calls *calls, const mfi_call_request *request, mf_call_fn done,
                             void *user_data, mfi_call_handle *ret_handle, mf_error *error)
 {
-    mfi_client_span refused; /* where there is no slot to keep it in, only until the return */
+    mfi_client_span refused; /* used if there is no slot to hold the span; only until the return */
     mfi_slot *slot = mfi_slots_acquire(&calls->slots);
     mfi_client_span *span = slot != NULL ? &slot->own_span : &refused;
     mf_status status = mfi_call_open(calls, request, span, error);
@@ -70,13 +70,14 @@ static mf_status start_once(mfi_calls *calls, const mfi_call_request *request, m
 typedef struct mfi_async_retry mfi_async_retry;
 
 struct mfi_async_retry {
-    mfi_mpsc_node node; /* first member; on its way to the engine thread */
+    /* first member; links the object while it is on its way to the engine thread */
+    mfi_mpsc_node node;
     _Atomic(uint32_t) holders;
-    _Atomic(bool) cancelled; /* release by who cancels, acquire by the engine */
+    _Atomic(bool) cancelled; /* the cancelling thread releases, the engine thread acquires */
     mfi_calls *calls;
     mf_call_fn done;
     void *user_data;
-    /* Written before it is pushed, then the engine thread's own. */
+    /* Written before the object is pushed, then the engine thread's alone. */
     mfi_call_request request;
     mfi_client_span span;
     mf_document *args, *metadata;
@@ -84,8 +85,8 @@ struct mfi_async_retry {
     char namespace_name[MFI_NAME_MAX_BYTES + 1];
     char client_name[MFI_NAME_MAX_BYTES + 1];
     mfi_timer timer;
-    bool begun;     /* its beginning was reported */
-    mfi_slot *slot; /* of the attempt that goes on, or NULL */
+    bool begun;     /* the beginning was reported */
+    mfi_slot *slot; /* of the attempt in progress, or NULL */
     uint64_t slot_state;
     mfi_list_node listed; /* in mfi_calls.retries */
 };
@@ -126,12 +127,12 @@ static void end_cancelled(mfi_async_retry *retry)
     retry_done(retry, MF_ERR_CANCELLED, NULL, &error);
 }
 
-/* The attempt has failed: waits for the next one, or ends it all. */
+/* The attempt has failed: sets a timer for the next attempt, or finishes the call. */
 static void attempt_failed(mfi_async_retry *retry, mf_status status, const mf_error *error)
 {
     uint64_t wait_ns = 0;
     mfi_loop *loop = retry->calls->state->loop;
-    if (is_cancelled(retry)) { /* while it was ending: nobody will look for that again */
+    if (is_cancelled(retry)) { /* cancelled during the attempt: nothing later checks for that */
         end_cancelled(retry);
     } else if (!mfi_call_again(retry->calls, &retry->request, &retry->span, status, error,
                                &wait_ns)) {
@@ -226,12 +227,12 @@ void mfi_retries_end(mfi_calls *calls)
         mfi_async_retry *retry = MFI_CONTAINER(at, mfi_async_retry, listed);
         next = at->next;
         if (retry->slot == NULL) {
-            begin_attempt(retry); /* is refused now, and for good */
+            begin_attempt(retry); /* the attempt is refused now, and no other follows */
         }
     }
 }
 
-/* A copy that is independent of the caller's memory. */
+/* Makes a copy that does not use the caller's memory. */
 static mf_status copy_value(mf_document **ret_copy, const mf_value *value, mf_error *error)
 {
     uint8_t *bytes = NULL;
@@ -296,7 +297,7 @@ static mf_status start_with_retries(mfi_calls *calls, const mfi_call_request *fr
         retry_unref(retry);
         return status;
     }
-    /* The texts that made the context are the caller's: they were used, and are not kept. */
+    /* The context was made from the caller's texts, which are not kept. */
     retry->request.options.correlation_id = NULL;
     retry->request.options.traceparent = NULL;
     retry->request.options.retry = NULL;
@@ -314,7 +315,7 @@ mf_status mfi_call_start_async(mfi_calls *calls, const char *function, mf_args a
                                mfi_call_handle *ret_handle, mf_error *error)
 {
     mfi_call_request request;
-    mf_error local; /* the log wants the text even if the caller does not */
+    mf_error local; /* for the log, if the caller passed no error */
     mf_error *detail = error != NULL ? error : &local;
     mfi_error_clear(&local);
     mf_status status = mfi_call_read(calls, function, args, options, &request, detail);

@@ -1,5 +1,5 @@
 /* The life of one call on the calling side: admission, encoding, waiting, further attempts, and the
- * end that every call has exactly once. */
+ * end. It exists so that every way to call opens a call once and finishes it once. */
 #include <string.h>
 
 #include "base/error.h"
@@ -148,7 +148,7 @@ mf_status mfi_attempt_read(mfi_calls *calls, mfi_slot *slot, mf_result **ret_res
 
 /* ---- The beginning of an attempt ---- */
 
-/* What is left of the call's time, for the worker. */
+/* What is left of the call's time, in milliseconds, for the worker. */
 static int64_t left_ms(const mfi_call_request *request, uint64_t now_ns)
 {
     if (request->deadline_ns == MFI_NEVER) {
@@ -166,7 +166,8 @@ static mf_status encode(mfi_calls *calls, mfi_slot *slot, const mfi_call_request
     const char *client_name = request->options.client_name != NULL
                                   ? request->options.client_name
                                   : calls->state->settings.client_name;
-    /* The first attempt is encoded when the call begins. */
+    /* The first attempt is encoded when the call begins, so it needs no new reading of the clock.
+     */
     uint64_t now = slot->span->attempt == 1 ? request->start_ns : mfi_monotonic_ns();
     mfi_traceparent_format(traceparent, context->trace_id, context->span_id, context->trace_flags);
     mfi_call_fields fields = {
@@ -220,8 +221,8 @@ static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_clien
     atomic_store_explicit(&slot->deadline_ns, deadline, memory_order_relaxed);
 }
 
-/* A call that is made while the worker is restarting waits in the queue: the circuit, which is open
- * because of that, has no say in it. */
+/* Asks the circuit. A call that is made while the worker is restarting is not checked, because the
+ * restart is why the circuit is open: such a call waits in the queue. */
 static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_slot *slot,
                        mf_error *error)
 {
@@ -250,7 +251,7 @@ mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
     if (slot != NULL) {
         fill_slot(slot, request, span);
     }
-    if (span->attempt == 1) { /* only now it has an id */
+    if (span->attempt == 1) { /* the call has an id only from here on */
         mfi_observe_client_begin(span);
     }
     if (slot == NULL) {
@@ -307,7 +308,7 @@ static mf_status attempt(mfi_calls *calls, const mfi_call_request *request, mfi_
     return status;
 }
 
-/* A stop ends the wait. */
+/* Waits before the next attempt; a stop ends the wait. */
 static void wait_for_retry(mfi_calls *calls, uint64_t wait_ns)
 {
     uint64_t until = mfi_monotonic_ns() + wait_ns;
@@ -325,7 +326,7 @@ mf_status mf_call_with(mf_parent *parent, const char *function, mf_args args,
     mfi_calls *calls = mfi_calls_of(parent);
     mfi_call_request request;
     mfi_client_span span;
-    mf_error local; /* the log wants the text even if the caller does not */
+    mf_error local; /* for the log, if the caller passed no error */
     mf_error *detail = error != NULL ? error : &local;
     uint64_t wait_ns = 0;
     mfi_error_clear(&local);

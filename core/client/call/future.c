@@ -1,5 +1,5 @@
-/* A future: an asynchronous call whose callback leaves the outcome where a thread can wait for it.
- * Shared by that callback and the user; the last of the two frees it. */
+/* A future: an asynchronous call whose callback keeps the outcome, so that a thread can wait for
+ * it. The callback and the user share the future; the last of the two frees it. */
 #include <stdatomic.h>
 
 #include "base/cache.h"
@@ -9,22 +9,23 @@
 #include "core/client/call/async.h"
 
 #define FUTURE_ENDED 1u
-#define FUTURE_WAITED 2u /* somebody blocks on the word, or is about to */
+#define FUTURE_WAITED 2u /* a thread blocks on the word, or is about to */
 
 struct mf_future {
     _Atomic(uint32_t) holders;
     _Atomic(uint32_t) state; /* FUTURE_* bits: release by the callback, acquire by the waiter */
     mfi_loop *loop;
     mfi_calls *calls;       /* for cancelling */
-    mfi_call_handle handle; /* the user's, as calls and taken */
+    mfi_call_handle handle; /* the user's, as are calls and taken */
     bool taken;
     mf_status status;
     mf_result *result;
     mf_error error;
 };
 
-/* Who waits for any of several futures looks at all of them each time one has ended, anywhere in
- * the process: that is rare, and spares a future the list of its waiters. */
+/* Counts futures that have ended, in the whole process. A thread that waits for any of several
+ * futures checks all of them after every count. Such waits are rare, so a future keeps no list of
+ * the threads that wait for it. */
 static _Atomic(uint32_t) any_ended;
 static _Atomic(uint32_t) any_waiting;
 
@@ -43,7 +44,7 @@ static bool has_ended(uint32_t state)
     return (state & FUTURE_ENDED) != 0;
 }
 
-/* True when it has ended, false when the deadline came before. */
+/* True if the call has ended; false if the deadline passed before. */
 static bool wait_for_end(mf_future *future, uint64_t deadline_ns)
 {
     uint32_t state = atomic_load_explicit(&future->state, memory_order_acquire);
@@ -69,7 +70,8 @@ static void future_ended(mf_status status, mf_result *result, const mf_error *er
     if ((before & FUTURE_WAITED) != 0) {
         mfi_futex_wake(&future->state, INT32_MAX);
     }
-    /* acq_rel both: either this sees who waits, or who waits sees the future's end. */
+    /* acq_rel both: either this thread sees the waiting thread, or the waiting thread sees the end.
+     */
     atomic_fetch_add_explicit(&any_ended, 1, memory_order_acq_rel);
     if (atomic_load_explicit(&any_waiting, memory_order_acquire) > 0) {
         mfi_futex_wake(&any_ended, INT32_MAX);
@@ -191,7 +193,7 @@ mf_status mf_futures_wait_all(mf_future *const *futures, size_t count, int64_t t
     return status;
 }
 
-/* The first that has ended, or count. */
+/* Index of the first future that has ended; count if none has. */
 static size_t find_ended(mf_future *const *futures, size_t count)
 {
     size_t index = 0;

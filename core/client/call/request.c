@@ -1,4 +1,5 @@
-/* What a caller asked for: checked, completed with the parent's defaults, and given its ids. */
+/* Reads what a caller passed: checks it, fills in the parent's defaults, and adds the ids. It
+ * exists so that all ways to call check the same and inherit the same. */
 #include <string.h>
 
 #include "base/context.h"
@@ -56,7 +57,7 @@ static mf_status check_options(const mf_call_options *options, mf_error *error)
     return MF_OK;
 }
 
-/* The call that runs on this thread bounds those that it makes. */
+/* A call that a handler makes must end before the handler's own call does. */
 static void set_deadline(mfi_call_request *request)
 {
     uint64_t inherited = mfi_deadline_current();
@@ -107,7 +108,7 @@ mf_status mfi_call_read(mfi_calls *calls, const char *function, mf_args args,
 
 /* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
 
-/* Empty before. */
+/* The context is empty before this. */
 static void fill_context(mf_context *context, const mfi_call_request *request)
 {
     const mf_context *current = mfi_context_current();

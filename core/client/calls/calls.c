@@ -1,13 +1,14 @@
-/* Makes and releases what the calls of a parent consist of. */
+/* Makes and frees the parts that the calls of a parent consist of. It exists so that creation and
+ * destruction of these parts stand side by side, in opposite order. */
 #include "core/client/calls/calls.h"
 
 #include "base/error.h"
 #include "core/client/calls/result.h"
 #include "core/runtime/runtime.h"
 
-#define QUEUE_MESSAGES 10000 /* high-water mark, each way */
-#define LINGER_MS 500
-#define IDLE_TICK_NS (20 * MFI_NS_PER_MS)
+#define QUEUE_MESSAGES 10000 /* in every direction: ten times ZeroMQ's default */
+#define LINGER_MS 500 /* the time in which a closed transport may send the rest; a judgement */
+#define IDLE_TICK_NS (20 * MFI_NS_PER_MS) /* docs/threads.md, IDLE */
 
 mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
 {
@@ -30,7 +31,7 @@ mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
 
 void mfi_calls_fini(mfi_calls *calls)
 {
-    if (calls->driver.ops != NULL) { /* the driver comes last */
+    if (calls->driver.ops != NULL) { /* the driver is created last */
         mfi_calls_drop_queue(calls);
         mfi_driver_fini(&calls->driver);
     }

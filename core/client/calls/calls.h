@@ -1,13 +1,15 @@
-/* The calls of one parent: the slots they stand in, the queue they leave by, the driver that moves
- * their messages, and the ways they end.
+/* The calls of one parent: the slots that hold their attempts, the queue and the driver that send
+ * and receive their messages, and the ways they end.
  *
- * Three words for the end. A thread *claims* an attempt: it alone may write the outcome. It
- * *delivers* the attempt: to the thread that waits, or to the engine thread, which runs the slot's
- * on_delivered. A call is *finished* when it is counted and reported, and its user has the outcome.
+ * Three words for the end. A thread *claims* an attempt: only that thread may write the outcome.
+ * Then the thread *delivers* the attempt: to the waiting thread, or to the engine thread, which
+ * runs the slot's on_delivered. A call is *finished* when it is counted and reported, and its user
+ * has the outcome.
  *
  *   slots.c    the table of attempts, found by the ids of their messages
  *   io.c       the driver's burst: messages out and in
  *   endings.c  deadlines, deliveries, and the end of many calls at once
+ *   result.c   the result of a call
  *   result.c   what a call brings back */
 #ifndef MFI_CLIENT_CALLS_CALLS_H
 #define MFI_CLIENT_CALLS_CALLS_H
@@ -33,32 +35,34 @@ typedef struct mfi_calls {
     mfi_state *state;
     mfi_slots slots;
     mfi_driver driver;
-    mfi_transport *transport; /* set on the engine thread while the driver is closed */
+    mfi_transport *transport; /* set by the engine thread while the driver is closed */
 
     /* Role held. */
-    mfi_slot *stalled;                  /* taken from the queue, could not be sent yet */
-    mf_result *spare;                   /* what the next answer is received into */
-    mfi_slot *batch_first, *batch_last; /* to be delivered to the engine when the burst ends */
-    uint64_t burst_ns;                  /* the clock, read once for a few messages */
+    mfi_slot *stalled;                  /* taken from the queue, but not sent yet */
+    mf_result *spare;                   /* the next answer is received into it */
+    mfi_slot *batch_first, *batch_last; /* delivered to the engine when the burst ends */
+    uint64_t burst_ns;                  /* reading of the clock, shared by a few messages */
     uint32_t burst_reads;
 
-    _Atomic(uint32_t) open;             /* user calls that are not finished */
-    _Atomic(uint32_t) async_open;       /* calls and heartbeats that the engine times */
-    _Atomic(uint64_t) finished, failed; /* user calls, ever; failed are among the finished */
-    _Atomic(uint64_t) late_replies;     /* ever */
-    _Atomic(uint64_t) retries_made;     /* ever */
-    _Atomic(uint64_t) armed_ns;         /* when deadline_timer fires, or will after rearm_task */
-    _Atomic(uint32_t) outputs_waiting;  /* messages in outputs */
-    _Atomic(bool) holding;              /* calls stay in the queue; set before a barrier */
-    _Atomic(bool) watching;             /* a call that is finished posts idle_task */
-    _Atomic(bool) draining;             /* a call that is finished counts drain_news up */
-    _Atomic(uint32_t) drain_news;       /* futex of threads that wait for the last call */
-    _Atomic(uint64_t) drain_since_ns;   /* when draining began */
+    _Atomic(uint32_t) open; /* user calls that are not finished */
+    /* calls and heartbeats whose deadline the engine thread times */
+    _Atomic(uint32_t) async_open;
+    /* user calls since creation; failed ones are among the finished */
+    _Atomic(uint64_t) finished, failed;
+    _Atomic(uint64_t) late_replies;    /* since creation */
+    _Atomic(uint64_t) retries_made;    /* since creation */
+    _Atomic(uint64_t) armed_ns;        /* deadline of deadline_timer, now or after rearm_task */
+    _Atomic(uint32_t) outputs_waiting; /* messages in outputs */
+    _Atomic(bool) holding;             /* calls stay in the queue; set before a barrier */
+    _Atomic(bool) watching;            /* finishing a call posts idle_task */
+    _Atomic(bool) draining;            /* finishing a call adds 1 to drain_news */
+    _Atomic(uint32_t) drain_news;      /* futex of threads that wait for the last call */
+    _Atomic(uint64_t) drain_since_ns;  /* when draining began */
     mfi_retry_budget retry_budget;
 
     /* On their way to the engine thread. */
     mfi_mpsc delivered;   /* attempts of asynchronous calls */
-    mfi_mpsc outputs;     /* what the worker printed */
+    mfi_mpsc outputs;     /* lines that the worker printed */
     mfi_mpsc new_retries; /* asynchronous calls with a retry policy */
     mfi_task delivered_task, outputs_task, retry_task, rearm_task, sweep_task;
     mfi_task *idle_task; /* the link's */
@@ -68,26 +72,26 @@ typedef struct mfi_calls {
     mfi_list retries; /* asynchronous calls with a retry policy */
 } mfi_calls;
 
-/* The calls are the first member of their parent: see parent.h. NULL for NULL. */
+/* The calls are the first member of their parent: see parent.h. NULL gives NULL. */
 static inline mfi_calls *mfi_calls_of(mf_parent *parent)
 {
     return (mfi_calls *)(void *)parent;
 }
 
-/* state and its settings are set already. To be released with _fini also after a failure. */
+/* state and its settings are set already. To be released with _fini, also after a failure. */
 mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error);
 void mfi_calls_fini(mfi_calls *calls);
-/* Engine thread, while the driver is closed: opens the transport that the options describe; what is
- * the same for all connections is filled in here. */
+/* Engine thread, while the driver is closed: opens the transport that the options describe. Fills
+ * in the options that are the same for all connections. */
 mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *options,
                                    mf_error *error);
 
 /* ---- io.c ---- */
 extern const mfi_driver_ops mfi_calls_driver_ops;
-/* Forgets what is queued. Role held, or driver closed. */
+/* Empties the queue. Role held, or driver closed. */
 void mfi_calls_drop_queue(mfi_calls *calls);
 void mfi_calls_init_io(mfi_calls *calls);
-/* Engine thread, while the driver is closed: attempts that were claimed give their slots back, all
+/* Engine thread, while the driver is closed: releases the slots of attempts that were claimed. All
  * others stay in the queue. */
 void mfi_calls_sweep_queue(mfi_calls *calls);
 
@@ -95,23 +99,24 @@ void mfi_calls_sweep_queue(mfi_calls *calls);
 void mfi_calls_init_endings(mfi_calls *calls);
 /* The attempt was claimed in this state, and its outcome is written. */
 void mfi_calls_deliver(mfi_calls *calls, mfi_slot *slot, uint64_t state);
-/* One user call less is open. */
+/* Subtracts 1 from the open user calls. */
 void mfi_calls_count_finished(mfi_calls *calls);
-/* Activates and sends a slot, and waits for its delivery on this thread, its deadline included. */
+/* Activates and sends a slot, and waits for its delivery or its deadline on this thread. */
 void mfi_call_wait(mfi_calls *calls, mfi_slot *slot);
-/* Activates an asynchronous call: the engine times it from here on, and it is sent. ret_state (may
- * be NULL) is what claims it; it is written before the attempt can be delivered. */
+/* Activates an asynchronous call and sends it; from here on the engine thread times its deadline.
+ * *ret_state (may be NULL) gets the state with which the attempt can be claimed, before the attempt
+ * can be delivered. */
 void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state);
-/* Claims every active attempt and delivers it with status. Returns how many user calls; ret_oldest
- * (may be NULL) gets the ids of the oldest of them. */
+/* Claims every active attempt and delivers it with status. Returns the number of user calls;
+ * *ret_oldest (may be NULL) gets the ids of the oldest of them. */
 uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
-/* The same for what was handed to the transport; calls that still wait in the queue stay. */
+/* The same, but only for attempts that were sent; calls that wait in the queue stay there. */
 uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
-/* How many calls were handed to the transport and are not delivered. */
+/* Number of calls that were sent and are not delivered. */
 uint32_t mfi_calls_sent(mfi_calls *calls);
-/* When the oldest active call began, MFI_NEVER if there is none. */
+/* When the oldest active call began, in monotonic nanoseconds; MFI_NEVER if there is none. */
 uint64_t mfi_calls_oldest(mfi_calls *calls);
-/* Wakes the threads that wait for the last call of a drained parent. */
+/* Wakes the threads that wait for the last call of a draining parent. */
 void mfi_calls_tell_drain(mfi_calls *calls);
 
 #endif

@@ -18,8 +18,8 @@ void mfi_calls_deliver(mfi_calls *calls, mfi_slot *slot, uint64_t state)
 
 void mfi_calls_count_finished(mfi_calls *calls)
 {
-    /* Either the thread that drains reads the count after this and sees it, or it has read the
-     * count before: then this, being the later write to the same word, sees the flag. */
+    /* Either the draining thread reads the count after this and sees the smaller value; or it has
+     * read the count before: then this later write to the same word sees the flag. */
     atomic_fetch_sub_explicit(&calls->open, 1, memory_order_acq_rel);
     if (atomic_load_explicit(&calls->draining, memory_order_acquire)) {
         mfi_calls_tell_drain(calls);
@@ -46,7 +46,7 @@ static void run_delivered(mfi_task *task)
     }
 }
 
-/* Where nobody drives for a while, an attempt that was claimed would keep its slot. */
+/* While no thread drives, a claimed attempt would keep its slot. So the engine sweeps the queue. */
 static void sweep_soon(mfi_calls *calls)
 {
     if (mfi_state_get(calls->state) == MF_PARENT_RESTARTING) {
@@ -62,7 +62,7 @@ typedef struct fail_all {
     bool sent_only;
     uint32_t count;
     uint64_t oldest_ns;
-    mf_context *oldest; /* or NULL */
+    mf_context *oldest; /* gets the ids of the oldest call; or NULL */
 } fail_all;
 
 static void fail_one(mfi_slot *slot, uint64_t state, void *user_data)
@@ -92,7 +92,7 @@ static uint32_t fail(mfi_calls *calls, mf_status status, bool sent_only, mf_cont
                     .oldest_ns = MFI_NEVER,
                     .oldest = ret_oldest};
     mfi_slots_visit(&calls->slots, fail_one, &all);
-    mfi_driver_wake(&calls->driver); /* one of them may drive, and sleep */
+    mfi_driver_wake(&calls->driver); /* a thread whose call was ended may drive, and sleep */
     return all.count;
 }
 
@@ -125,18 +125,18 @@ uint32_t mfi_calls_sent(mfi_calls *calls)
 
 /* ---- Deadlines of asynchronous calls, and far ones ----
  *
- * A waiting caller times a near deadline itself. The engine thread times a far one, and those of
- * asynchronous calls, because setting a timer of the system for each wait costs more.
+ * A waiting caller times a near deadline itself. The engine thread times far deadlines, and those
+ * of asynchronous calls, because a system timer for every wait costs more.
  *
- * One timer stands at the earliest deadline that was seen. A thread that submits a call with an
- * earlier one asks the engine thread to move the timer. When it fires, the engine thread reads the
- * whole table: late calls end, and the timer moves to the earliest deadline of the rest. */
+ * One timer is set to the earliest known deadline. A thread that submits a call with an earlier
+ * deadline asks the engine thread to move the timer. When the timer fires, the engine thread reads
+ * the whole table: late calls end, and the timer moves to the earliest deadline of the rest. */
 
 typedef struct scan {
     mfi_calls *calls;
     uint64_t now_ns;
     uint64_t earliest_ns;
-    bool ended_waiting; /* calls that threads wait for */
+    bool ended_waiting; /* the end of calls that threads wait for */
 } scan;
 
 static bool is_far(const mfi_slot *slot)
@@ -151,7 +151,7 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     scan *at = user_data;
     bool waits = (state & 3u) == MFI_SLOT_SYNC;
     if (waits && !is_far(slot)) {
-        return; /* the waiting thread times it */
+        return; /* the waiting thread times this deadline itself */
     }
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     if (deadline > at->now_ns) {
@@ -166,14 +166,15 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
 
 static void look_through(mfi_calls *calls)
 {
-    /* A thread that submits a call activates it and then touches armed_ns (both acq_rel): either it
-     * comes first, and its call is seen below, or it sees "never" and moves the timer itself. */
+    /* A thread that submits a call activates the call and then touches armed_ns (both acq_rel). If
+     * the thread comes first, its call is seen below. Else the thread reads "never" and moves the
+     * timer. */
     (void)atomic_exchange_explicit(&calls->armed_ns, MFI_NEVER, memory_order_acq_rel);
     scan at = {
         .calls = calls, .now_ns = mfi_loop_now(calls->state->loop), .earliest_ns = MFI_NEVER};
     mfi_slots_visit(&calls->slots, check_deadline, &at);
     if (at.ended_waiting) {
-        mfi_driver_wake(&calls->driver); /* one of them may drive, and sleep */
+        mfi_driver_wake(&calls->driver); /* a thread whose call was ended may drive, and sleep */
     }
     uint64_t armed = atomic_load_explicit(&calls->armed_ns, memory_order_relaxed);
     while (at.earliest_ns < armed &&
@@ -196,7 +197,7 @@ static void rearm(mfi_task *task)
                         atomic_load_explicit(&calls->armed_ns, memory_order_relaxed));
 }
 
-/* Lets the engine thread end the call at that time, if nothing else does before. */
+/* Makes the engine thread end the call at that time, if it has not ended before. */
 static void time_deadline(mfi_calls *calls, uint64_t deadline_ns)
 {
     uint64_t armed = atomic_fetch_add_explicit(&calls->armed_ns, 0, memory_order_acq_rel);
@@ -227,8 +228,7 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot)
         slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
         sweep_soon(calls);
     } else {
-        mfi_waiter_wait(
-            &slot->waiter); /* another thread has claimed it and is about to deliver it */
+        mfi_waiter_wait(&slot->waiter); /* the claiming thread is about to deliver it */
     }
 }
 
@@ -244,7 +244,7 @@ void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state
     mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
     time_deadline(calls, deadline);
     if (!mfi_driver_kick(&calls->driver) && mfi_slot_claim(slot, state)) {
-        /* The parent stopped between the check of its state and now. */
+        /* The parent stopped after its state was checked. */
         slot->status = MF_ERR_NOT_RUNNING;
         mfi_calls_deliver(calls, slot, state);
     }

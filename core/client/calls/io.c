@@ -11,14 +11,15 @@
 #include "core/client/output.h"
 #include "core/wire/reject.h"
 
-/* So many messages at most in one burst: then the driver looks whether its own call is done and
- * who else wants to drive. */
+/* Messages of one burst. After that the driver checks whether its own call is done, and whether
+ * another thread wants to drive. */
 #define BURST_MESSAGES 64
-/* And so many bytes: large answers are given back before more of them are taken. */
+/* Bytes of one burst: large answers are delivered before more of them are received. */
 #define BURST_BYTES ((size_t)256 * 1024)
-/* Messages of one burst that share a reading of the clock: some microseconds' worth at most. */
+/* Messages of one burst that share a reading of the clock. Eight take a few microseconds. */
 #define MESSAGES_PER_READ 8
-/* Output messages that may wait for the engine thread; more are dropped, and counted. */
+/* Output messages that may wait for the engine thread. Beyond this, messages are dropped and
+ * counted. */
 #define OUTPUTS_MAX 1024
 
 typedef struct output_message {
@@ -38,7 +39,7 @@ static void drop(mfi_calls *calls, mfi_drop_reason reason, const char *text, siz
             .what = MFI_TRANSPORT_DROPPED, .drop = reason, .text = text, .bytes = bytes});
 }
 
-/* The clock's reading for the next message: a new one only for each of a few. */
+/* The time for the next message. Every eighth message reads the clock. */
 static uint64_t message_ns(mfi_calls *calls)
 {
     if (calls->burst_reads++ % MESSAGES_PER_READ == 0) {
@@ -74,7 +75,7 @@ static void deliver_batch(mfi_calls *calls)
     }
 }
 
-/* A message that cannot be sent ends its call. */
+/* A message that cannot be sent ends its attempt. */
 static void fail_unsent(mfi_calls *calls, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
@@ -84,13 +85,14 @@ static void fail_unsent(mfi_calls *calls, mfi_slot *slot)
     }
 }
 
-/* Hands one message to the transport. False if it has to wait; it is then the stalled one. */
+/* Gives one message to the transport. False if the message must wait: then it is `stalled`. */
 static bool send_slot(mfi_calls *calls, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
-    /* The time is written before the send: another thread may read the answer right after it. */
+    /* The time is written before the send, because another thread may read the answer right after
+     * it. */
     if (!mfi_slot_is_active(state) || !mfi_slot_begin_send(slot, message_ns(calls))) {
-        mfi_slot_release(&calls->slots, slot); /* its call ended while it waited */
+        mfi_slot_release(&calls->slots, slot); /* its call ended while the message waited */
         return true;
     }
     size_t bytes = slot->out.size;
@@ -130,7 +132,7 @@ static bool send_queued(mfi_calls *calls)
     calls->burst_reads = 0;
     for (int i = 0; i < BURST_MESSAGES; i++) {
         if (atomic_load_explicit(&calls->holding, memory_order_relaxed)) {
-            return true; /* what is queued waits for the next worker */
+            return true; /* the queue waits for the next worker */
         }
         mfi_slot *slot = next_to_send(calls);
         if (slot == NULL) {
@@ -139,7 +141,7 @@ static bool send_queued(mfi_calls *calls)
         if (!send_slot(calls, slot)) {
             return true;
         }
-        if (calls->stalled == slot) { /* was stalled, is gone */
+        if (calls->stalled == slot) { /* the stalled slot is done with */
             calls->stalled = NULL;
         }
     }
@@ -206,7 +208,7 @@ static mfi_traffic traffic_of(mfi_message_type type)
     return MFI_TRAFFIC_OTHER;
 }
 
-/* The answer stays where it was received, and another place is made for the next one. */
+/* The answer stays in the result that it was received into; the next answer gets a new result. */
 static void keep_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_slot *slot)
 {
     mf_result *spare = mfi_result_new();
@@ -221,7 +223,7 @@ static void keep_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_slot
                    &calls->state->settings.limits);
 }
 
-/* An answer: finds its call, and ends it. */
+/* Finds the call of an answer, and ends it. */
 static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
 {
     uint64_t state = 0;
@@ -249,8 +251,7 @@ static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
     deliver(calls, slot, state);
 }
 
-/* An answer that cannot be taken, but says which call it is for: that call need not wait for its
- * deadline. */
+/* An answer that is malformed but names its call: the call ends now, not at its deadline. */
 static void refuse_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_reject reject,
                           mf_status status, const char *why)
 {
@@ -271,7 +272,7 @@ static void refuse_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_re
     }
 }
 
-/* What a worker printed is shown on the engine thread, whoever drives. */
+/* Lines that a worker printed are shown by the engine thread, whichever thread drives. */
 static void take_output(mfi_calls *calls, const mfi_envelope *envelope)
 {
     if (envelope->output.size == 0 || envelope->id.size == 0) {
@@ -308,7 +309,7 @@ static void take_message(mfi_calls *calls, const mfi_message *message)
 {
     mfi_envelope envelope;
     mfi_reject reject = MFI_REJECT_NONE;
-    mf_error error; /* not set as a whole: it has kilobytes */
+    mf_error error; /* its fields are set one by one, because it has kilobytes */
     mfi_error_clear(&error);
     if (message->size > calls->state->settings.max_message_bytes) {
         drop(calls, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes", message->size);
@@ -336,11 +337,11 @@ static void take_message(mfi_calls *calls, const mfi_message *message)
     case MFI_MESSAGE_CALL:
     case MFI_MESSAGE_SHUTDOWN:
     case MFI_MESSAGE_READY:
-        break; /* nothing that a worker may ask of its parent */
+        break; /* a worker may not send its parent anything else */
     }
 }
 
-/* True when the wire had nothing more. */
+/* True if the transport had nothing more. */
 static bool receive_all(mfi_calls *calls, const mfi_waiter *until)
 {
     mfi_route route;
@@ -358,7 +359,7 @@ static bool receive_all(mfi_calls *calls, const mfi_waiter *until)
         }
         bytes += message->size;
         take_message(calls, message);
-        mfi_message_release(mfi_result_message(calls->spare)); /* if it was not kept */
+        mfi_message_release(mfi_result_message(calls->spare)); /* if no call keeps it */
         if (until != NULL && mfi_waiter_is_done(until)) {
             return false;
         }
@@ -373,8 +374,8 @@ static bool has_more(void *self)
            !atomic_load_explicit(&calls->holding, memory_order_relaxed);
 }
 
-/* What receive has consumed may have been what the stalled message waited for. */
-static bool can_go_on(mfi_calls *calls)
+/* The last receive may have consumed the event that the stalled message waits for. */
+static bool stalled_can_move(mfi_calls *calls)
 {
     return calls->stalled != NULL && !atomic_load_explicit(&calls->holding, memory_order_relaxed) &&
            calls->transport->ops->can_go_on(calls->transport);
@@ -390,9 +391,9 @@ static bool burst(void *self, const mfi_waiter *until)
         if (!received) {
             return false;
         }
-        /* Sending may have consumed what would have woken us, so receive has the last word: only
-         * when nothing came into the queue meanwhile is the burst at its end. */
-        if (!sent || !(has_more(calls) || can_go_on(calls))) {
+        /* A send may have consumed the event that announces a message, so a receive must come last.
+         * The burst has ended only if nothing was pushed to the queue meanwhile. */
+        if (!sent || !(has_more(calls) || stalled_can_move(calls))) {
             return sent;
         }
     }

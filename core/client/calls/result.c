@@ -1,10 +1,12 @@
+/* The result of a call: the memory of the answer, and its value, decoded when the user first reads
+ * it. It exists so that an answer is received where the user reads it, without a copy. */
 #include "core/client/calls/result.h"
 
 #include "base/cache.h"
 #include "base/error.h"
 #include "core/wire/tree.h"
 
-/* What a decoded value may keep for the next result. */
+/* Bytes of decoded values that a freed result keeps for the next one. */
 #define KEPT_TREE_BYTES 4096
 
 struct mf_result {

@@ -1,6 +1,7 @@
-/* The table of attempts. Free slots are kept on a stack whose head carries a tag, so that a slot
- * which was taken and put back meanwhile is noticed (R. K. Treiber's stack with a counter against
- * the ABA problem). */
+/* The table of attempts. Free slots are on a stack whose head carries a tag. The tag changes with
+ * every push, so that a slot that was taken and put back meanwhile is noticed (R. K. Treiber's
+ * stack with a counter against the ABA problem). It exists so that a call needs no lock and no
+ * allocation. */
 #include "core/client/calls/slots.h"
 
 #include <stdatomic.h>
@@ -11,14 +12,14 @@
 #include "base/pages.h"
 #include "core/client/calls/result.h"
 
-#define KEPT_BUFFER_BYTES ((size_t)64 * 1024)
-#define SLOT_BITS 48 /* index and generation in the id */
+#define KEPT_BUFFER_BYTES ((size_t)64 * 1024) /* that a free slot keeps; larger ones are freed */
+#define SLOT_BITS 48                          /* index and generation in the id */
 #define INDEX_BITS 16
 
 /* ---- Ids ---- */
 
 /* A bijective mix (the finaliser of splitmix64, S. Vigna), so that ids show neither index nor
- * generation in the clear. */
+ * generation. */
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -31,7 +32,7 @@ static uint64_t slot_mask(const mfi_slots *slots, uint64_t high)
     return mix(high ^ slots->key) & ((UINT64_C(1) << SLOT_BITS) - 1);
 }
 
-/* The last 48 bits of the UUID are free of version and variant. */
+/* The last 48 bits of a UUIDv4 hold neither version nor variant. */
 static void issue_id(mfi_slots *slots, mfi_slot *slot)
 {
     mfi_uuid uuid = mfi_uuid_begin();
@@ -79,7 +80,7 @@ static void push_free(mfi_slots *slots, mfi_slot *slot)
     do {
         atomic_store_explicit(&slot->next_free, (uint32_t)head, memory_order_relaxed);
         next = ((head >> 32) + 1) << 32 | (slot->index + 1u);
-        /* release: what was written to the slot before is seen by the thread that takes it */
+        /* release: the thread that takes the slot sees what was written to it before */
     } while (!atomic_compare_exchange_weak_explicit(&slots->free_head, &head, next,
                                                     memory_order_acq_rel, memory_order_relaxed));
 }
@@ -102,7 +103,8 @@ static mfi_slot *pop_free(mfi_slots *slots)
     }
 }
 
-/* A slot that was never in use, so that a table's memory is touched only as far as it is needed. */
+/* A slot that was never used, so that only as much of the table's memory is touched as is needed.
+ */
 static mfi_slot *fresh_slot(mfi_slots *slots)
 {
     uint32_t used = atomic_load_explicit(&slots->used, memory_order_relaxed);

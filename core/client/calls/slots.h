@@ -1,10 +1,11 @@
-/* Attempts in flight: a fixed table of slots, found by the id of their message without a search.
+/* Attempts in flight: a fixed table of slots. The id of a message gives its slot without a search.
  *
  * A slot's index and generation are masked into the UUIDv4 that is the message's id. An answer
- * names its slot that way, and is taken only if the whole id is the one that was issued.
+ * carries that id. The answer is accepted only if the whole id is the one that was issued.
  *
- * Exactly one thread *claims* a slot's end (answer, deadline, worker's death, stop), by a
- * compare-and-swap of its state; it then writes the outcome and delivers it. */
+ * Exactly one thread *claims* an attempt (because of an answer, a deadline, the worker's end or a
+ * stop), with a compare-and-swap of the slot's state. That thread writes the outcome and delivers
+ * the attempt. */
 #ifndef MFI_CLIENT_CALLS_SLOTS_H
 #define MFI_CLIENT_CALLS_SLOTS_H
 
@@ -38,29 +39,28 @@ struct mfi_slot {
     _Atomic(uint64_t) state; /* generation << 2 | phase; release by the thread that changes it */
     _Atomic(uint64_t) id_words[2]; /* the issued id, big end first; relaxed, behind state */
     _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
-    _Atomic(uint32_t)
-        holders; /* that need the slot: the queue, and the thread that reads the outcome */
+    _Atomic(uint32_t) holders;     /* the queue, and the thread that reads the outcome */
     _Atomic(uint32_t) next_free;
-    struct mfi_slot *sweep_next; /* while the queue is swept */
+    struct mfi_slot *sweep_next; /* used while the queue is swept */
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */
-    _Atomic(uint64_t) sent_ns;    /* 0 until the driver hands it to the transport: see below */
+    _Atomic(uint64_t) sent_ns;    /* 0 until the driver sends the message: see below */
     char id[MFI_UUID_TEXT];
     mfi_buf out;                                       /* the encoded message, until it is sent */
-    mfi_waiter waiter;                                 /* synchronous calls */
-    void (*on_delivered)(void *calls, mfi_slot *slot); /* asynchronous ones: engine thread */
+    mfi_waiter waiter;                                 /* for synchronous calls */
+    void (*on_delivered)(void *calls, mfi_slot *slot); /* for asynchronous calls; engine thread */
     mf_call_fn callback;                               /* the user's */
     void *user_data;                                   /* for callback */
-    mfi_client_span *span; /* of the call that this is an attempt of; valid until it is delivered */
-    mfi_client_span own_span; /* where that is nobody else's */
+    mfi_client_span *span;    /* of the call; valid until the attempt is delivered */
+    mfi_client_span own_span; /* for an attempt that has no call's span */
     mfi_circuit_ticket ticket;
-    bool admitted;              /* ticket is to be reported */
-    int64_t attempt_timeout_ms; /* what its deadline stands for; 0: it is that of the call */
+    bool admitted;              /* the circuit gets a report with the ticket */
+    int64_t attempt_timeout_ms; /* of the deadline; 0: the deadline is the call's */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];
-    mf_status status;    /* the outcome, written by the thread that claimed it */
-    mf_result *answer;   /* NULL: there was none */
+    mf_status status;    /* the outcome, written by the claiming thread */
+    mf_result *answer;   /* NULL: no answer came */
     mfi_text error_text; /* a view into the answer */
     char refusal[256];   /* why the answer could not be taken */
 };
@@ -68,27 +68,27 @@ struct mfi_slot {
 typedef struct mfi_slots {
     mfi_slot *all;
     uint32_t capacity;
-    uint64_t key;                /* secret of the mask */
+    uint64_t key;                /* the secret key of the mask */
     _Atomic(uint64_t) free_head; /* tag << 32 | index + 1; acq_rel */
-    _Atomic(uint32_t) used;      /* slots below this were in use once */
+    _Atomic(uint32_t) used;      /* slots below this were used at least once */
 } mfi_slots;
 
 mf_status mfi_slots_init(mfi_slots *slots, uint32_t capacity, mf_error *error);
 void mfi_slots_fini(mfi_slots *slots);
 
-/* A slot with a fresh id, not active yet; NULL when all are in use. */
+/* A slot with a fresh id, not active yet; NULL if all are in use. */
 mfi_slot *mfi_slots_acquire(mfi_slots *slots);
-/* What the state will be when it is active: what claims it. */
+/* The state of the slot once it is active. The attempt is claimed with it. */
 static inline uint64_t mfi_slot_active_state(const mfi_slot *slot, mfi_slot_phase phase)
 {
     return (atomic_load_explicit(&slot->state, memory_order_relaxed) & ~UINT64_C(3)) | phase;
 }
-/* Everything is written: answers may come. Two holders: the queue, and the thread that reads the
- * outcome. */
+/* Everything is written; from here on answers may come. The slot then has two holders: the queue,
+ * and the thread that reads the outcome. */
 void mfi_slot_activate(mfi_slot *slot, mfi_slot_phase phase);
-/* One holder less; the last one frees the slot. */
+/* One holder releases the slot; the last holder frees it. */
 void mfi_slot_release(mfi_slots *slots, mfi_slot *slot);
-/* Back to the free ones without ever having been active. NULL is a no-op. */
+/* Frees a slot that was never active. NULL is a no-op. */
 void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot);
 
 static inline bool mfi_slot_is_active(uint64_t state)
@@ -96,30 +96,31 @@ static inline bool mfi_slot_is_active(uint64_t state)
     return (state & 3u) == MFI_SLOT_SYNC || (state & 3u) == MFI_SLOT_ASYNC;
 }
 
-/* The active slot that this id was issued for, with the state to claim; NULL if there is none. */
+/* The active slot that this id was issued for, and its state for the claim; NULL if there is none.
+ */
 mfi_slot *mfi_slots_find(mfi_slots *slots, const char *id, size_t length, uint64_t *ret_state);
-/* True for exactly one thread: the outcome is that thread's to write. */
+/* True for exactly one thread: that thread writes the outcome. */
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state);
 
 /* ---- Sent or not ----
  *
- * A call that ended without an answer may be made once more only if it is certain that it was not
- * sent. So there is one word that the driver sets before it hands the message over, and that the
- * end of the call sets if the driver has not: one of them finds the other's value. */
+ * A call that ended without an answer may be sent again only if it is certain that it was not sent.
+ * One word decides: the driver sets it before it sends the message; the thread that reads the
+ * outcome sets it if the driver has not. So one of the two sees the other's value. */
 
-/* Driver: false if the attempt was claimed before, as unsent. */
+/* Driver: false if the attempt was claimed as unsent before. */
 static inline bool mfi_slot_begin_send(mfi_slot *slot, uint64_t now_ns)
 {
     uint64_t unsent = 0;
     return atomic_compare_exchange_strong_explicit(&slot->sent_ns, &unsent, now_ns,
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
-/* Driver: the transport did not take it. */
+/* Driver: the transport did not accept the message. */
 static inline void mfi_slot_undo_send(mfi_slot *slot)
 {
     atomic_store_explicit(&slot->sent_ns, 0, memory_order_release);
 }
-/* Reader of the outcome: when it was sent, perhaps; 0: it never will be. */
+/* Reader of the outcome: when the message was sent, or may have been; 0: it never will be. */
 static inline uint64_t mfi_slot_end_send(mfi_slot *slot)
 {
     uint64_t sent_ns = 0;
@@ -128,7 +129,7 @@ static inline uint64_t mfi_slot_end_send(mfi_slot *slot)
     return sent_ns;
 }
 
-/* Shows every active slot; a slot may end or begin meanwhile, so that claims may fail. */
+/* Calls visit for every active slot. A slot may end or begin meanwhile, so a claim may fail. */
 void mfi_slots_visit(mfi_slots *slots,
                      void (*visit)(mfi_slot *slot, uint64_t state, void *user_data),
                      void *user_data);

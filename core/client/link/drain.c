@@ -1,6 +1,6 @@
-/* Restarts that wait for calls in flight: calls are held back, every driver passes a barrier, and
- * when the last call that was sent has ended, the peer is replaced. Engine thread, as all of the
- * link. */
+/* Restarts that wait for calls in flight. New calls are held back, every driver passes a barrier,
+ * and the peer is replaced when the last sent call has ended. It exists so that a restart that the
+ * program asks for fails no call. Engine thread, as all of the link. */
 #include "base/error.h"
 #include "core/client/link/link.h"
 
@@ -16,19 +16,19 @@ void mfi_link_count_restart(mfi_link *link, mfi_life_phase before)
                              .text = "a restart was asked for",
                              .reason = MFI_RESTART_MANUAL,
                              .restarts_allowed = state->settings.restart.max_attempts});
-    if (!mfi_life_is_ending(before)) { /* there the text says why it ends */
+    if (!mfi_life_is_ending(before)) { /* if the peer is being ended, the text already says why */
         mfi_state_set_exit_text(state, "is being restarted");
     }
 }
 
-/* Every driver has seen `holding` by now: no more calls go out. */
+/* Every driver has read `holding`: no more calls are sent. */
 static void on_barrier(void *self)
 {
     mfi_link *link = self;
     const mfi_transport *transport = link->calls->transport;
     mf_status status =
         mfi_driver_open(&link->calls->driver, transport->ops->readiness(transport), NULL);
-    /* Where the driver cannot be opened, answers cannot come any more. */
+    /* If the driver cannot be opened, no more answers can be received. */
     mfi_link_step(link, status == MF_OK ? MFI_LIFE_ON_BARRIER : MFI_LIFE_ON_DRAINED);
 }
 
@@ -50,7 +50,7 @@ void mfi_link_hold(mfi_link *link)
     mfi_driver_pause(&link->calls->driver, on_barrier, link);
 }
 
-/* Whether no call that was sent is open; a thread that finishes one posts this task. */
+/* Checks whether a sent call is still open. A thread that finishes a call posts this task. */
 static void on_idle(mfi_task *task)
 {
     mfi_link *link = MFI_CONTAINER(task, mfi_link, idle_task);
@@ -62,13 +62,14 @@ static void on_idle(mfi_task *task)
 void mfi_link_watch_calls(mfi_link *link)
 {
     mfi_calls *calls = link->calls;
-    /* acq_rel, and so is the next line: see mfi_calls_count_finished(). */
+    /* acq_rel here and in the next line: see mfi_calls_count_finished(). */
     (void)atomic_exchange_explicit(&calls->watching, true, memory_order_acq_rel);
     atomic_fetch_add_explicit(&calls->open, 0, memory_order_acq_rel);
     (void)mfi_loop_post(link->state->loop, &link->idle_task);
 }
 
-/* The peer has gone. That it leaves was reported before; what it answered in time is read first. */
+/* The peer has gone; that it leaves was reported before. Answers that it sent in time are read
+ * first. */
 void mfi_link_settle(mfi_link *link)
 {
     (void)mfi_driver_look(&link->calls->driver);

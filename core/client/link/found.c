@@ -1,8 +1,9 @@
-/* Connect mode: a service is found by its name, and found again when it has moved. It turns what
- * the registry and the connection say of the service into events of the link.
+/* Connect mode: finds a service by its name, and finds it again when it has moved. It exists so
+ * that the link needs to know nothing of the registry: what happens to the service becomes an event
+ * of the link.
  *
- * While it is connected, two things can say that the service is no longer the one it was: the
- * registry's file changes, or the connection ends. Both lead to a look at the registry. */
+ * Two things can show that a connected service has changed: the registry's file changes, or the
+ * connection ends. After both, the registry is read again. */
 #include "core/client/link/found.h"
 
 #include "base/error.h"
@@ -48,7 +49,7 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
                                         .gap_ns = found->lost_ns != 0 ? now - found->lost_ns : 0});
     found->lost_ns = 0;
     if (!mfi_view_is_watched(found->view)) {
-        look_later(found); /* nothing tells of changes: they are looked for */
+        look_later(found); /* changes are not watched, so the file is read after a while */
     }
     return mfi_link_watch(found->link, error);
 }
@@ -58,7 +59,7 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     mfi_found *found = self;
     const mfi_parent_settings *settings = &found->state->settings;
     mf_service service = MF_SERVICE_INIT;
-    /* Before the look, so that no change falls between the two. */
+    /* Joined before the file is read, so that no change is missed between the two. */
     mfi_view_join(found->view, &found->subscriber);
     mf_status status = find_in_registry(found, &service, error);
     if (status == MF_OK) {
@@ -89,8 +90,8 @@ static void observe_lost(const mfi_found *found, const char *why, uint32_t calls
                                         .pending_failed = calls});
 }
 
-/* still_there: its entry stands as it was. Its process may be about to end, so it gets a little
- * time before it is connected to again. */
+/* still_there: the entry of the service is unchanged. Its process may be about to end, so the next
+ * connection is made a little later. */
 static void lost(mfi_found *found, const char *why, bool still_there)
 {
     mfi_link *link = found->link;
@@ -98,7 +99,7 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     found->lost_ns = mfi_loop_now(found->state->loop);
     if (link->was_ready) {
         loss = mfi_link_lost(link, why, MFI_RESTART_NONE);
-    } else { /* the first start goes on looking */
+    } else { /* the first start continues to look for it */
         mfi_state_set_exit_text(found->state, why);
         link->wait_ns = 0;
     }
@@ -113,7 +114,7 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     }
 }
 
-/* It gave its name up, but still answers: what it was asked before is waited for. */
+/* The service gave its name up but still answers. Calls that were sent before are waited for. */
 static void leaving(mfi_found *found, const char *why)
 {
     found->lost_ns = mfi_loop_now(found->state->loop);
@@ -122,7 +123,7 @@ static void leaving(mfi_found *found, const char *why)
     mfi_link_step(found->link, MFI_LIFE_ON_LEAVES);
 }
 
-/* The service is not what it was, or its connection has ended. */
+/* The service has changed, or its connection has ended. */
 static void changed(mfi_found *found, const char *why, bool disconnected, bool still_there)
 {
     mfi_link *link = found->link;
@@ -131,7 +132,7 @@ static void changed(mfi_found *found, const char *why, bool disconnected, bool s
         lost(found, why, still_there);
     } else if (link->phase == MFI_LIFE_RUNNING) {
         leaving(found, why);
-    } else if (disconnected) { /* it is drained */
+    } else if (disconnected) { /* the service is already being drained */
         mfi_link_step(link, MFI_LIFE_ON_PEER_GONE);
     }
 }
@@ -165,7 +166,7 @@ static void check(void *self, bool disconnected)
     } else if (status == MF_ERR_NOT_FOUND) {
         (void)mfi_str_format(why, sizeof why, "is no longer registered: %.160s", error.message);
     } else {
-        return; /* the file cannot be read now: the connection says enough */
+        return; /* the file cannot be read now: the connection decides */
     }
     changed(found, why, disconnected, same);
 }
@@ -183,7 +184,8 @@ static void on_look(mfi_timer *timer)
 static void on_view_changed(mfi_view_subscriber *subscriber)
 {
     mfi_found *found = MFI_CONTAINER(subscriber, mfi_found, subscriber);
-    if (found->link->phase == MFI_LIFE_LOOKING) { /* at once, but not in the midst of the view */
+    /* soon, but not while the view calls its subscribers */
+    if (found->link->phase == MFI_LIFE_LOOKING) {
         (void)mfi_timer_set(found->state->loop, &found->look_timer, found->link->began_ns);
     } else {
         check(found, false);
@@ -192,7 +194,7 @@ static void on_view_changed(mfi_view_subscriber *subscriber)
 
 /* ---- Its end ---- */
 
-/* A service is left alone: to end it is to leave it. */
+/* A service is not ended: the parent only disconnects. */
 static void end(void *self, bool by_message)
 {
     mfi_found *found = self;

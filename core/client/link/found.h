@@ -1,5 +1,5 @@
-/* Connect mode: the peer is a service that is found by its name, and found again when it has moved.
- * Engine thread, unless stated otherwise. */
+/* Connect mode: the peer is a service, which is found by its name, and found again when it has
+ * moved. Engine thread, unless stated otherwise. */
 #ifndef MFI_CLIENT_LINK_FOUND_H
 #define MFI_CLIENT_LINK_FOUND_H
 
@@ -13,14 +13,13 @@ typedef struct mfi_found {
     mfi_state *state;
     mfi_view *view; /* of the registry; NULL in spawn mode */
     mfi_view_subscriber subscriber;
-    mf_service service;   /* the one it is connected to */
+    mf_service service;   /* the connected service */
     mfi_timer look_timer; /* the next look at the registry */
-    uint64_t lost_ns;     /* since when it is lost; 0: it is not */
+    uint64_t lost_ns;     /* when it was lost; 0: it is not lost */
 } mfi_found;
 
 extern const mfi_peer_ops mfi_found_ops; /* of an mfi_found */
-/* Any thread. In spawn mode it only becomes one that _fini can be called for. Errors of
- * mf_registry_create(). */
+/* Any thread. In spawn mode this only makes _fini possible. Errors of mf_registry_create(). */
 mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_error *error);
 void mfi_found_fini(mfi_found *found); /* any thread */
 

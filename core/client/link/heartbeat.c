@@ -1,5 +1,6 @@
-/* Heartbeats: periodic ones, by which a peer that no longer answers is found out, and those that a
- * program asks for. A room of its own in the link, which it tells by two callbacks. */
+/* Heartbeats: periodic ones, which show that a peer no longer answers, and those that the program
+ * asks for. It exists apart from the link, and calls it by two callbacks, so that heartbeats can be
+ * tested alone. */
 #include "core/client/link/heartbeat.h"
 
 #include "base/error.h"
@@ -91,7 +92,7 @@ void mfi_heartbeat_send(mfi_heartbeat *heartbeat, int64_t timeout_ms)
 {
     mfi_slot *slot = make_heartbeat(heartbeat->calls, timeout_ms);
     if (slot == NULL) {
-        return; /* no slot or no memory now; the next one is due soon */
+        return; /* no slot or no memory now; the next heartbeat comes soon */
     }
     slot->on_delivered = on_delivered;
     slot->user_data = heartbeat;

@@ -1,11 +1,11 @@
-/* The events and actions of a connection's life: whatever happens to a connection is turned into an
- * event here or in the other parts of the link, the table of core/policy/life.h gives the next
- * phase and the actions, and the actions are done here or in drain.c.
+/* The events and actions of a connection's life. Everything that happens to a connection becomes an
+ * event, here or in the other parts of the link. The table of core/policy/life.h gives the next
+ * phase and the actions. The actions are performed here or in drain.c. It exists so that every
+ * decision is one line of that table.
  *
- * Calls that were handed to the transport end when the peer is lost. Calls that still wait in the
- * queue stay there for the next peer, unless fail_fast is set or there will be none. Only at the
- * end, when nobody can reach the transport any more, the state that users see becomes FAILED or
- * STOPPED. */
+ * When a peer is lost, calls that were sent to it end. Calls that wait in the queue stay there for
+ * the next peer, unless fail_fast is set or no peer follows. The public state becomes FAILED or
+ * STOPPED last, when no thread can reach the transport any more. */
 #include "core/client/link/link.h"
 
 #include <assert.h>
@@ -44,7 +44,7 @@ void mfi_link_cancel_timers(mfi_link *link)
     stop_watching(link);
 }
 
-/* ---- What the transport says of peers ---- */
+/* ---- Events of the transport ---- */
 
 static bool note_connected(mfi_link *link)
 {
@@ -58,7 +58,7 @@ static bool note_connected(mfi_link *link)
     return false;
 }
 
-/* True if it was the last connection. */
+/* True if this was the last connection. */
 static bool note_disconnected(mfi_link *link, mfi_peer_event event)
 {
     mfi_transport_event seen = {
@@ -109,8 +109,8 @@ mf_status mfi_link_watch(mfi_link *link, mf_error *error)
 
 /* ---- Actions: a start ---- */
 
-/* The port of the worker before: libzmq gives it back some time after the socket was closed. Only
- * this thread writes the endpoint, which is that of the last start. */
+/* The previous worker's port may still be in use, because libzmq frees it some time after the
+ * socket was closed. The endpoint is that of the last start; only this thread writes it. */
 static bool waits_for_port(mfi_link *link, mf_status status)
 {
     uint64_t now = mfi_loop_now(link->state->loop);
@@ -152,7 +152,7 @@ static void begin(mfi_link *link, mfi_life_phase before)
     }
 }
 
-/* The heartbeat leaves as soon as the connection can take it; its answer makes the peer ready. */
+/* The heartbeat is sent when the connection is established. Its answer makes the peer ready. */
 static void await_ready(mfi_link *link, mfi_life_phase before)
 {
     const mfi_state *state = link->state;
@@ -183,7 +183,7 @@ static void wait_for_next(mfi_link *link, mfi_life_phase before)
 {
     uint64_t at = mfi_loop_now(link->state->loop) + link->wait_ns;
     (void)before;
-    if (link->state->settings.fail_fast) { /* calls that came before the state was seen */
+    if (link->state->settings.fail_fast) { /* calls that were made before this state was visible */
         (void)mfi_calls_fail_all(link->calls, MF_ERR_NOT_RUNNING, NULL);
     }
     set_restart_at(link->state, at);
@@ -242,8 +242,8 @@ static void kill_peer(mfi_link *link, mfi_life_phase before)
     link->ops->kill(link->peer);
 }
 
-/* Nobody drives: the socket goes. Attempts that the peer will never answer end, also those that
- * were handed over between its end and now. */
+/* No thread drives: the socket is closed. Attempts that were sent to the ended peer end, also those
+ * that were sent between its end and now. */
 static void on_paused(void *self)
 {
     mfi_link *link = self;
@@ -277,12 +277,13 @@ static void shut_driver(mfi_link *link, mfi_life_phase before)
     mfi_driver_close(&link->calls->driver, on_closed, link);
 }
 
-/* Nobody can reach the driver any more: stragglers end, and users see the last state. */
+/* No thread can reach the driver any more: the last attempts end, and the public state becomes the
+ * last one. */
 static void finish(mfi_link *link, mfi_life_phase before)
 {
     bool stopped = mfi_life_is_stopped(link->phase);
     mf_parent_state last = stopped ? MF_PARENT_STOPPED : MF_PARENT_FAILED;
-    if (before == MFI_LIFE_GONE) { /* all this was done when it was given up */
+    if (before == MFI_LIFE_GONE) { /* all this was done when the parent gave up */
         mfi_state_set(link->state, last);
         return;
     }
@@ -299,7 +300,7 @@ static void finish(mfi_link *link, mfi_life_phase before)
     }
 }
 
-/* ---- The table, followed ---- */
+/* ---- Following the table ---- */
 
 static void hold(mfi_link *link, mfi_life_phase before)
 {

@@ -1,6 +1,6 @@
-/* What becomes of calls when a peer is lost or a start fails, and whether another start follows. It
- * turns what happened into OVER_AGAIN or OVER_LAST, so that the table of a connection's life needs
- * to know neither modes nor policies. */
+/* The end of calls after a loss or a failed start, and the decision about another start. It exists
+ * so that the table of a connection's life needs neither modes nor policies: the decision becomes
+ * OVER_AGAIN or OVER_LAST. */
 #include "base/id.h"
 #include "base/str.h"
 #include "core/client/link/link.h"
@@ -10,8 +10,8 @@ static void observe(const mfi_link *link, const mfi_process_event *event)
     mfi_observe_process_changed(link->state->observed, event);
 }
 
-/* Spawn mode: another start follows as the policy says. What it says is kept in `decision`, to be
- * reported after the reason for it. */
+/* Spawn mode: asks the restart policy. Its answer is kept in `decision`, because it is reported
+ * after the reason for it. */
 static bool ask_policy(mfi_link *link, const char *why, mfi_restart_reason reason)
 {
     mfi_state *state = link->state;
@@ -41,7 +41,7 @@ static bool ask_policy(mfi_link *link, const char *why, mfi_restart_reason reaso
     return decision.again;
 }
 
-/* Whether another start follows. Connect mode looks for its service for ever. */
+/* True if another start follows. Connect mode looks for its service without end. */
 static bool decide(mfi_link *link, const char *why, mfi_restart_reason reason)
 {
     const mfi_parent_settings *settings = &link->state->settings;
@@ -50,7 +50,7 @@ static bool decide(mfi_link *link, const char *why, mfi_restart_reason reason)
             link->ready_ns != 0 ? 0 : mfi_deadline_after_ms(0, settings->discovery_poll_ms);
         return true;
     }
-    if (mfi_life_is_replacing(link->phase)) { /* it was asked for, and reported */
+    if (mfi_life_is_replacing(link->phase)) { /* the program asked for it, and it is reported */
         link->wait_ns = 0;
         return true;
     }
@@ -65,7 +65,7 @@ static void report_decision(mfi_link *link)
     }
 }
 
-/* From here on new calls wait, or are refused; those in flight end at once. */
+/* From here on new calls wait or are refused. Calls in flight end at once. */
 static uint32_t end_calls(mfi_link *link, bool again, mf_status status, mf_context *ret_oldest)
 {
     mfi_state_set(link->state, again ? MF_PARENT_RESTARTING : MF_PARENT_FAILED);
@@ -96,7 +96,8 @@ mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reaso
     (void)mfi_str_copy(state->last_exit_text, sizeof state->last_exit_text, why);
     mfi_mutex_unlock(&state->mutex);
     loss.again = decide(link, why, reason);
-    /* The peer may have answered before it went; what is queued is for its successor. */
+    /* The peer may have answered before it went, so its answers are read. Queued calls are kept for
+     * the next peer. */
     atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
     (void)mfi_driver_look(&link->calls->driver);
     loss.calls = end_calls(link, loss.again, MF_ERR_WORKER_EXITED, &loss.oldest);

@@ -1,5 +1,5 @@
-/* What the link needs of its peer, whichever mode made it: a process that was spawned (spawned.c),
- * or a service that was found (found.c). All on the engine thread. */
+/* What the link needs of its peer, in both modes: a spawned process (spawned.c) or a service that
+ * was found (found.c). All on the engine thread. */
 #ifndef MFI_CLIENT_LINK_PEER_OPS_H
 #define MFI_CLIENT_LINK_PEER_OPS_H
 
@@ -10,16 +10,16 @@
 #include "core/policy/life.h"
 
 typedef struct mfi_peer_ops {
-    bool owns_process; /* its end is seen, and can be brought about */
-    /* Makes or looks for a peer and opens the transport. On MF_OK ret_event says what there is now:
-     * PEER, NOT_FOUND, or ABORT for one that has to be ended at once. */
+    bool owns_process; /* the link sees the process end, and can end it */
+    /* Makes or finds a peer and opens the transport. On MF_OK *ret_event is the event that follows:
+     * PEER, NOT_FOUND, or ABORT for a peer that must be ended at once. */
     mf_status (*begin)(void *self, mfi_life_event *ret_event, mf_error *error);
-    /* Asks it to end; by_message: by a message first. The link gets ENDED or OVER_* when it has. */
+    /* Asks the peer to end; by_message: by a message first. Later the link gets ENDED or OVER_*. */
     void (*end)(void *self, bool by_message);
-    void (*kill)(void *self); /* only of one that owns a process */
-    /* The connection is given up: gives back what belongs to the peer. */
+    void (*kill)(void *self); /* only if it owns a process */
+    /* The connection is given up: frees what belongs to the peer. */
     void (*close)(void *self);
-    /* It may no longer be the peer that it was; disconnected: its last connection has ended. */
+    /* Checks whether the peer has changed. disconnected: its last connection has ended. */
     void (*check)(void *self, bool disconnected);
 } mfi_peer_ops;
 

@@ -1,5 +1,5 @@
-/* Spawn mode: the worker's process, from its spawn to its exit. It turns what happens to the
- * process into events of the link, and knows nothing of what follows from them. */
+/* Spawn mode: the worker's process, from its spawn to its exit. It exists so that the link needs to
+ * know nothing of processes: what happens to the process becomes an event of the link. */
 #include "core/client/link/spawned.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@
 #include "core/client/output.h"
 
 #define READ_BYTES 16384
-/* So much of a worker's output is read in one turn; the rest waits for the next. */
+/* Reads of one stream in one turn. The rest waits for the next turn, so that a worker that prints
+ * much cannot hold the engine. */
 #define READS_PER_TURN 16
 #define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS)
 
@@ -31,7 +32,8 @@ static void on_line(void *self, const char *text, size_t length)
     mfi_output_show(stream->state, stream->is_stderr, text, length);
 }
 
-/* Reads what is there. The descriptor of a stream that has ended is closed with the process. */
+/* Reads the waiting output. The descriptor of a stream that has ended is closed with the process.
+ */
 static void drain_stream(mfi_stream *stream, int reads)
 {
     char bytes[READ_BYTES];
@@ -63,7 +65,7 @@ static mf_status open_transport(mfi_spawned *spawned, mf_error *error)
     return mfi_calls_open_transport(spawned->link->calls, &options, error);
 }
 
-/* The spawn contract of the protocol, on top of the user's own environment. */
+/* Spawns the worker: the protocol's environment variables, added to the user's environment. */
 static mf_status spawn(mfi_spawned *spawned, mf_error *error)
 {
     const mfi_parent_settings *settings = &spawned->state->settings;
@@ -123,7 +125,7 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = pid});
     status = watch(spawned, error);
     *ret_event = status == MF_OK ? MFI_LIFE_ON_PEER : MFI_LIFE_ON_ABORT;
-    if (status != MF_OK) { /* the start goes on, and fails, when the process has ended */
+    if (status != MF_OK) { /* the start fails when the process has ended */
         mfi_state_set_exit_text(spawned->state, error->message);
         spawned->link->failure = status;
     }
@@ -139,7 +141,7 @@ static mfi_restart_reason reason_of(const mfi_exit *ended)
                               : MFI_RESTART_EXIT_ERROR;
 }
 
-/* Nobody asked for this end, or the link did because the process was frozen. */
+/* The process ended by itself, or the link ended it because it was frozen. */
 static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, const char *text)
 {
     char why[MFI_EXIT_TEXT_MAX];
@@ -147,11 +149,12 @@ static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, const char 
     if (phase != MFI_LIFE_KILLING && phase != MFI_LIFE_KILLING_AGAIN) {
         return mfi_link_lost(spawned->link, text, reason_of(ended));
     }
-    mfi_state_copy_exit_text(spawned->state, why); /* the exit itself says nothing */
+    /* the exit itself says nothing about the reason */
+    mfi_state_copy_exit_text(spawned->state, why);
     return mfi_link_lost(spawned->link, why, MFI_RESTART_HEARTBEAT);
 }
 
-/* A process that was not ready yet is not lost: its start has failed. */
+/* A process that was not ready yet is not lost. Its start has failed. */
 static void start_ended(mfi_spawned *spawned, const mfi_exit *ended, const char *text, bool by_us)
 {
     char why[MFI_EXIT_TEXT_MAX];
@@ -218,7 +221,7 @@ static void on_process(mfi_source *source, uint32_t events)
 
 /* ---- End ---- */
 
-/* SHUTDOWN has no answer: its attempt ends with the rest. */
+/* SHUTDOWN has no answer: its attempt ends with all others. */
 static void ignore(void *calls, mfi_slot *slot)
 {
     (void)calls;
@@ -243,7 +246,7 @@ static void send_shutdown(mfi_calls *calls)
     mfi_call_submit_async(calls, slot, NULL);
 }
 
-/* A step towards the end after each half of the time for it. */
+/* The next step of ending follows after half of the stop timeout. */
 static void set_stop_timer(mfi_spawned *spawned)
 {
     mfi_loop *loop = spawned->state->loop;
@@ -252,7 +255,7 @@ static void set_stop_timer(mfi_spawned *spawned)
                         mfi_deadline_after_ms(mfi_loop_now(loop), half_ms));
 }
 
-/* Nothing tells of the exit: it is looked for. */
+/* The exit cannot be watched, so the process is checked every 5 ms. */
 static void look_for_exit(mfi_spawned *spawned)
 {
     mfi_loop *loop = spawned->state->loop;
@@ -304,7 +307,7 @@ static void close_process(void *self)
     mfi_source_remove(spawned->state->loop, &spawned->process_source);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];
-        /* The pipe holds 64 KiB at most, and nobody writes any more. */
+        /* The pipe holds 64 KiB at most, and no process writes to it any more. */
         drain_stream(stream, READS_PER_TURN);
         mfi_lines_end(&stream->lines);
         mfi_source_remove(spawned->state->loop, &stream->source);
@@ -312,7 +315,7 @@ static void close_process(void *self)
     mfi_process_close(&spawned->process);
 }
 
-/* The connection of a process says nothing: its exit does. */
+/* The end of the connection means nothing: the link waits for the process's exit. */
 static void check(void *self, bool disconnected)
 {
     (void)self;

@@ -1,5 +1,5 @@
-/* Spawn mode: the peer is a process that the link starts, reads the output of, ends, and whose exit
- * it sees. Engine thread. */
+/* Spawn mode: the peer is a process. The link starts it, reads its output, ends it, and sees its
+ * exit. Engine thread. */
 #ifndef MFI_CLIENT_LINK_SPAWNED_H
 #define MFI_CLIENT_LINK_SPAWNED_H
 
@@ -7,7 +7,7 @@
 #include "core/client/link/link.h"
 #include "core/process/spawn.h"
 
-/* One of the process's streams: a pipe that is always drained. */
+/* One output stream of the process: a pipe that is always read. */
 typedef struct mfi_stream {
     mfi_source source;
     mfi_lines lines;
@@ -19,10 +19,10 @@ typedef struct mfi_spawned {
     mfi_link *link;
     mfi_state *state;
     mfi_process process;
-    mfi_source process_source; /* fd -1: nothing tells of its exit */
+    mfi_source process_source; /* fd -1: the exit cannot be watched */
     mfi_stream streams[2];
-    mfi_timer stop_timer; /* the next step of ending it */
-    int stop_step;        /* signals that were sent to end it */
+    mfi_timer stop_timer; /* the next step of ending the process */
+    int stop_step;        /* number of signals sent to end the process */
 } mfi_spawned;
 
 extern const mfi_peer_ops mfi_spawned_ops; /* of an mfi_spawned */
