@@ -1,6 +1,5 @@
-/* Large buffers come and go with large payloads. Memory from the system has to be mapped and
- * cleared each time, so blocks of each power of two wait in a list of their own until the next one
- * is asked for. */
+/* Keeps large blocks for reuse, because memory from the system has to be mapped and cleared each
+ * time. Free blocks wait in one list for each power of two. */
 #include "base/block.h"
 
 #include <pthread.h>
@@ -9,20 +8,20 @@
 
 #include "base/mutex.h"
 
-#define SMALLEST 12 /* 4 KiB: below it malloc is as good */
-#define LARGEST 23  /* 8 MiB */
-#define KEPT_BYTES ((size_t)8 << 20)
+#define SMALLEST 12                  /* log2 of 4 KiB; malloc is as fast for smaller blocks */
+#define LARGEST 23                   /* log2 of 8 MiB */
+#define KEPT_BYTES ((size_t)8 << 20) /* bound of all kept blocks: one of the largest size */
 
-/* Lies in the block itself. */
+/* The link of a free block, stored in the block itself. */
 typedef struct unused {
     struct unused *next;
 } unused;
 
 static mfi_mutex mutex = MFI_MUTEX_INIT;
-static unused *lists[LARGEST - SMALLEST + 1]; /* guarded by mutex, by size */
+static unused *lists[LARGEST - SMALLEST + 1]; /* guarded by mutex; one for each size */
 static size_t kept;                           /* guarded by mutex; bytes */
 
-/* A forked process finds no lock held by a thread that did not come along. */
+/* fork() copies only the calling thread, so this thread holds the lock while it forks. */
 static void before_fork(void)
 {
     mfi_mutex_lock(&mutex);
@@ -45,7 +44,8 @@ static void lock(void)
     mfi_mutex_lock(&mutex);
 }
 
-/* The list of that size, or -1: such ones are not kept. AddressSanitizer is to see every use. */
+/* The index of the list for a size, or -1 if blocks of that size are not kept. AddressSanitizer
+ * builds keep none, so that the sanitizer sees every use of a freed block. */
 static int list_of(size_t capacity)
 {
 #if defined(__SANITIZE_ADDRESS__)

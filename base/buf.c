@@ -1,5 +1,5 @@
-/* Messages, log lines and pages are built in buffers. A failure stays set, so that a caller
- * appends all parts and asks once at the end. */
+/* Buffers in which messages, log lines and pages are built. A failure stays set, so that a caller
+ * appends all parts and checks once at the end. */
 #include "base/buf.h"
 
 #include <stdarg.h>

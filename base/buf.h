@@ -13,29 +13,28 @@ typedef struct mfi_buf {
     size_t size;
     size_t capacity;
     size_t max;     /* hard cap; growing beyond it sets failed */
-    bool failed;    /* sticky: an append met the cap or no memory; nothing was appended since */
-    bool no_memory; /* failed, and not for the cap */
+    bool failed;    /* sticky: an append found the cap or no memory; later appends do nothing */
+    bool no_memory; /* failed because memory was missing, not because of the cap */
 } mfi_buf;
 
-/* max 0 means no cap but SIZE_MAX / 2. Allocates nothing. */
+/* max: bytes; 0 means SIZE_MAX / 2. Allocates nothing. */
 void mfi_buf_init(mfi_buf *buf, size_t max);
 void mfi_buf_fini(mfi_buf *buf);
-/* Keeps the memory, forgets content and failure. */
+/* Keeps the memory; drops content and failure. */
 void mfi_buf_clear(mfi_buf *buf);
-/* As new, but for memory of at most `most` bytes, which is kept. */
+/* Clears the buffer and sets a new cap. Keeps its memory if that has at most `most` bytes. */
 void mfi_buf_reuse(mfi_buf *buf, size_t most, size_t max);
 /* Room for `more` bytes behind size, or NULL (failed is then set). Does not change size. */
 uint8_t *mfi_buf_reserve(mfi_buf *buf, size_t more);
-/* Room for `most` bytes behind size whatever the cap says, or NULL (failed is then set): for who
- * knows an upper bound and writes less. mfi_buf_advance() holds what was written against the cap.
- */
+/* Room for `most` bytes behind size, also beyond the cap, or NULL (failed is then set). For a
+ * caller that knows an upper bound and writes less: mfi_buf_advance() checks the cap. */
 uint8_t *mfi_buf_grow(mfi_buf *buf, size_t most);
 static inline uint8_t *mfi_buf_room(mfi_buf *buf, size_t most)
 {
     bool fits = most < buf->capacity - buf->size && !buf->failed;
     return fits ? buf->data + buf->size : mfi_buf_grow(buf, most);
 }
-/* Everything up to `end` was written into the room. */
+/* The caller has written everything up to `end` into the room. */
 static inline void mfi_buf_advance(mfi_buf *buf, const uint8_t *end)
 {
     size_t size = (size_t)(end - buf->data);
@@ -49,7 +48,7 @@ void mfi_buf_append(mfi_buf *buf, const void *data, size_t size);
 void mfi_buf_append_byte(mfi_buf *buf, uint8_t byte);
 void mfi_buf_append_str(mfi_buf *buf, const char *text);
 void mfi_buf_printf(mfi_buf *buf, const char *format, ...) MF_PRINTF(2, 3);
-/* Hands the memory over to the caller (free()), who gets NULL if nothing was written. */
+/* Transfers the memory to the caller, to be released with free(). NULL if nothing was written. */
 uint8_t *mfi_buf_take(mfi_buf *buf, size_t *ret_size);
 
 #endif

@@ -1,11 +1,11 @@
-/* Big-endian numbers, whatever the machine, and eight bytes at a time in one register. */
+/* Big-endian numbers on every machine, and constants for working on 8 bytes in one word. */
 #ifndef MFI_BASE_BYTES_H
 #define MFI_BASE_BYTES_H
 
 #include <stdint.h>
 #include <string.h>
 
-/* The byte x in each of eight places. */
+/* A word whose 8 bytes are all x. */
 #define MFI_EACH_BYTE(x) (UINT64_C(0x0101010101010101) * (x))
 
 static inline uint64_t mfi_big64(uint64_t word)

@@ -1,6 +1,6 @@
-/* Magazines of the threads, and the depots behind them. A thread touches a lock once for half a
- * magazine of objects, because calls and answers are made on one thread and given back on another.
- */
+/* The magazines of the threads, and the depots behind them. Calls and answers are made on one
+ * thread and put back on another, so magazines fill and drain. A thread moves half a magazine at
+ * a time, so that it takes a lock once for that many objects. */
 #include "base/cache.h"
 
 #include <pthread.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_MAX 8
-#define MAGAZINE 64
+#define KINDS_MAX 8 /* kinds of objects; the library has six */
+#define MAGAZINE 64 /* objects that one thread keeps of one kind */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define KEEPS false
@@ -23,7 +23,7 @@ typedef struct magazine {
 } magazine;
 
 static mfi_mutex kinds_mutex = MFI_MUTEX_INIT;
-static mfi_cache *kinds[KINDS_MAX]; /* written under kinds_mutex before a number is given */
+static mfi_cache *kinds[KINDS_MAX]; /* written under kinds_mutex before the kind has a number */
 static unsigned kind_count;         /* guarded by kinds_mutex */
 static pthread_key_t thread_key;    /* its destructor empties the magazines of a thread that ends */
 static bool has_key;                /* guarded by kinds_mutex */
@@ -39,7 +39,7 @@ static void free_object(const mfi_cache *cache, void *object)
 
 /* ---- Between a magazine and the depot ---- */
 
-/* Leaves `keep` objects. */
+/* Moves objects to the depot, and frees those that do not fit, until `keep` are left. */
 static void unload(mfi_cache *cache, magazine *from, size_t keep)
 {
     mfi_mutex_lock(&cache->mutex);
@@ -79,7 +79,7 @@ static void end_thread(void *unused)
     }
 }
 
-/* A library that is unloaded must leave no destructor behind. */
+/* An unloaded library must leave no destructor behind. */
 static __attribute__((destructor)) void forget_key(void)
 {
     if (has_key) {
@@ -88,7 +88,7 @@ static __attribute__((destructor)) void forget_key(void)
     }
 }
 
-/* A forked process finds no lock held by a thread that did not come along. */
+/* fork() copies only the calling thread, so this thread holds the locks while it forks. */
 static void before_fork(void)
 {
     mfi_mutex_lock(&kinds_mutex);
@@ -128,7 +128,7 @@ static unsigned number_kind(mfi_cache *cache)
     return number;
 }
 
-/* NULL if nothing can be kept. */
+/* NULL if the thread cannot keep objects of this kind. */
 static magazine *magazine_of(mfi_cache *cache)
 {
     unsigned number = atomic_load_explicit(&cache->number, memory_order_acquire);

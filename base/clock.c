@@ -1,5 +1,5 @@
-/* Readings of the clocks, and arithmetic of deadlines in one place, so that each saturates and
- * rounds in the same way. */
+/* Reads the clocks, and has the arithmetic of deadlines in one place, so that every deadline
+ * saturates and rounds in the same way. */
 #include "base/clock.h"
 
 #include <limits.h>
@@ -26,12 +26,12 @@ uint64_t mfi_wall_ns(void)
 uint64_t mfi_wall_at_ns(uint64_t monotonic_ns)
 {
     static _Atomic(uint64_t) difference;
-    static _Atomic(uint64_t) taken_ns; /* 0: never */
+    static _Atomic(uint64_t) taken_ns; /* monotonic time of the last reading; 0: never */
     uint64_t taken = atomic_load_explicit(&taken_ns, memory_order_acquire);
-    if (taken == 0 || monotonic_ns - taken >= MFI_NS_PER_MS) { /* also if it is the older one */
+    if (taken == 0 || monotonic_ns - taken >= MFI_NS_PER_MS) { /* wraps for a time before it */
         uint64_t now = mfi_monotonic_ns();
         atomic_store_explicit(&difference, mfi_wall_ns() - now, memory_order_relaxed);
-        /* release: who sees this sees that difference, or a newer one */
+        /* release: a thread that reads this time reads that difference, or a newer one */
         atomic_store_explicit(&taken_ns, now, memory_order_release);
     }
     return monotonic_ns + atomic_load_explicit(&difference, memory_order_relaxed);

@@ -1,6 +1,6 @@
-/* Time. Monotonic nanoseconds for durations and timers, wall clock for timestamps only.
+/* Time: monotonic nanoseconds for durations and timers, the wall clock for timestamps only.
  *
- * A clock is passed in wherever time decides something, so that tests turn it by hand. */
+ * A function that decides by time takes a clock as argument, so that tests turn it by hand. */
 #ifndef MFI_BASE_CLOCK_H
 #define MFI_BASE_CLOCK_H
 
@@ -9,7 +9,7 @@
 #define MFI_NS_PER_US UINT64_C(1000)
 #define MFI_NS_PER_MS UINT64_C(1000000)
 #define MFI_NS_PER_S UINT64_C(1000000000)
-/* A deadline that never comes. */
+/* A deadline that is never reached. */
 #define MFI_NEVER UINT64_MAX
 
 typedef struct mfi_clock {
@@ -24,8 +24,8 @@ const mfi_clock *mfi_clock_system(void);
 /* Direct reads of the system's clocks for the hot path. */
 uint64_t mfi_monotonic_ns(void);
 uint64_t mfi_wall_ns(void);
-/* The wall clock's reading at a monotonic one of just now, without reading it each time: what the
- * two differ by is taken anew every millisecond, so that a clock that is set shows that soon. */
+/* The wall clock at a monotonic time of just now. The difference between the clocks is read every
+ * millisecond, so that most calls read no clock and a clock that is set shows soon. */
 uint64_t mfi_wall_at_ns(uint64_t monotonic_ns);
 
 static inline uint64_t mfi_clock_monotonic(const mfi_clock *clock)
@@ -40,12 +40,12 @@ static inline uint64_t mfi_clock_wall(const mfi_clock *clock)
 
 /* now + milliseconds, saturating to MFI_NEVER; INT64_MAX ms means never; negative counts as 0. */
 uint64_t mfi_deadline_after_ms(uint64_t now_ns, int64_t milliseconds);
-/* Nanoseconds left until deadline, 0 if past; MFI_NEVER stays MFI_NEVER. */
+/* Nanoseconds left until the deadline, 0 if it has passed; MFI_NEVER for MFI_NEVER. */
 uint64_t mfi_remaining_ns(uint64_t deadline_ns, uint64_t now_ns);
-/* For poll-like calls: remaining time rounded up to whole ms, capped at INT_MAX; -1 for never. */
+/* For poll-like calls: remaining ms, rounded up and capped at INT_MAX; -1 for MFI_NEVER. */
 int mfi_poll_timeout_ms(uint64_t deadline_ns, uint64_t now_ns);
 
-/* A hand-turned clock for tests. Both readings start at `start_ns`. */
+/* A clock for tests, turned by hand. Both readings start at `start_ns`. */
 typedef struct mfi_fake_clock {
     mfi_clock clock;
     uint64_t now_ns;

@@ -1,5 +1,5 @@
-/* Log records, spans and nested calls take the ids of the running call from here, so that no
- * function between them has to pass them on. */
+/* Keeps the ids of the running call for each thread. Log records, spans and nested calls read them
+ * here, so that no function between them has to pass them on. */
 #include "base/context.h"
 
 #include <string.h>
@@ -45,7 +45,7 @@ void mf_context_set(const mf_context *context)
         current = NULL;
         return;
     }
-    mf_context copy = *context; /* which may be the very copy that is replaced */
+    mf_context copy = *context; /* context may point to `own` itself */
     own = copy;
     current = &own;
 }

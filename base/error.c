@@ -1,5 +1,5 @@
-/* Codes with their names, levels and texts come from one table, and every message of an error is
- * filled in and cut here. */
+/* Looks codes up in the one table of names, levels and texts. Every message of an error is filled
+ * in and cut here. */
 #define MFI_BASE_ERROR_C
 #include "base/error.h"
 
@@ -107,7 +107,7 @@ mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const
     if (error != NULL) {
         char reason[128];
         size_t length = strlen(error->message);
-        /* The GNU form: gives the text, which may or may not be in the buffer. */
+        /* The GNU form returns the text, which may or may not be in the buffer. */
         const char *text = strerror_r(errno_value, reason, sizeof reason);
         (void)mfi_str_format(error->message + length, sizeof error->message - length, ": %s", text);
     }

@@ -7,25 +7,25 @@
 
 #include <multifrost/error.h>
 
-/* Records code and a formatted message (cut at MF_ERROR_MESSAGE_MAX on a UTF-8 boundary), clears
- * the remote fields, and returns code, so that callers can write `return mfi_fail(err, ...)`. */
+/* Stores the code and a formatted message (cut to MF_ERROR_MESSAGE_MAX bytes between characters),
+ * clears the remote fields, and returns the code, so that `return mfi_fail(...)` works. */
 mf_status mfi_fail(mf_error *error, mf_status code, const char *format, ...) MF_PRINTF(3, 4);
 mf_status mfi_vfail(mf_error *error, mf_status code, const char *format, va_list args)
     MF_PRINTF(3, 0);
 
-/* As mfi_fail, with ": <strerror(errno_value)>" appended. The number itself goes nowhere. */
+/* As mfi_fail(), with ": <strerror(errno_value)>" appended. The number is not stored. */
 mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const char *format, ...)
     MF_PRINTF(4, 5);
 
 #if defined(__clang_analyzer__) && !defined(MFI_BASE_ERROR_C)
-/* It follows values from call to call, but not into other files: that these give back the code
- * which they were given, never MF_OK, has to be in sight. */
+/* The static analyzer does not look into other files. The macros show it that the result is the
+ * code that was passed in, never MF_OK. */
 #define mfi_fail(error, code, ...) ((void)mfi_fail(error, code, __VA_ARGS__), (code))
 #define mfi_fail_errno(error, code, number, ...)                                                   \
     ((void)mfi_fail_errno(error, code, number, __VA_ARGS__), (code))
 #endif
 
-/* Makes it empty without touching the rest of its three kilobytes. */
+/* Empties an error without touching the rest of its 3 KiB. */
 void mfi_error_clear(mf_error *error);
 
 /* The log level word of a code, from the table ("warn"). */
@@ -35,9 +35,9 @@ const char *mfi_err_level(mf_status status);
 void mfi_error_copy(mf_error *to, const mf_error *from);
 
 /* Checks an options struct that begins with size_t struct_size.
- * `known` is the library's sizeof; `least` the smallest size ever released. A smaller size is an
- * error; a larger one is accepted only if its unknown tail is all zero. On MF_OK `ret_copy` (known
- * bytes) holds the options with a missing tail zeroed. options == NULL gives all zero. */
+ * `known` is the library's sizeof, `least` the smallest size ever released, both in bytes. A
+ * smaller size is an error; a larger one is accepted only if its unknown tail is all zero. On MF_OK
+ * `ret_copy` (known bytes) holds the options, a missing tail zeroed. NULL options give all zero. */
 mf_status mfi_options_copy(void *ret_copy, size_t known, size_t least, const void *options,
                            const char *type_name, mf_error *error);
 

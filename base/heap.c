@@ -1,5 +1,5 @@
-/* The binary heap: entries sift up and down, and each notes its place whenever it is put down. It
- * exists so that the engine's timers and whatever else is due at some time share one ordering. */
+/* The binary heap: entries sift up and down, and each entry records its place. The engine's timers
+ * and deadlines share it, so that all are ordered in the same way. */
 #include "base/heap.h"
 
 #include <stdlib.h>

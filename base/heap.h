@@ -1,5 +1,5 @@
-/* A binary heap of things that are due at some time, the earliest first. An entry is a member of
- * its owner and knows its place, so that any entry can be moved or taken out in O(log n).
+/* A binary heap of entries that are due at some time, the earliest first. An entry is a member of
+ * its owner's struct and records its place, so that it is moved or removed in O(log n).
  * Not thread-safe. */
 #ifndef MFI_BASE_HEAP_H
 #define MFI_BASE_HEAP_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 typedef struct mfi_heap_entry {
-    uint64_t due; /* the smallest comes first */
+    uint64_t due; /* any unit; the smallest is first */
     size_t place; /* 0: in no heap; else position + 1 */
 } mfi_heap_entry;
 
@@ -19,10 +19,10 @@ typedef struct mfi_heap {
     size_t count, capacity;
 } mfi_heap;
 
-void mfi_heap_fini(mfi_heap *heap); /* frees the table; the entries are their owners' */
-/* Puts an entry in, or moves it. False without memory: the entry is then in no heap. */
+void mfi_heap_fini(mfi_heap *heap); /* frees the table; the owners keep their entries */
+/* Adds an entry, or moves it. False without memory: the entry is then in no heap. */
 bool mfi_heap_set(mfi_heap *heap, mfi_heap_entry *entry, uint64_t due);
-/* An entry that is in no heap is left as it is. */
+/* An entry that is in no heap stays as it is. */
 void mfi_heap_remove(mfi_heap *heap, mfi_heap_entry *entry);
 static inline mfi_heap_entry *mfi_heap_first(const mfi_heap *heap)
 {

@@ -1,4 +1,4 @@
-/* Hexadecimal text, eight digits at a time in one register. */
+/* Hexadecimal text, 8 digits at a time in one word. */
 #ifndef MFI_BASE_HEX_H
 #define MFI_BASE_HEX_H
 
@@ -8,10 +8,10 @@
 
 #include "base/bytes.h"
 
-/* Writes eight lower-case digits, the highest first. */
+/* Writes 8 lower-case digits, the highest first. */
 static inline void mfi_hex_write8(char *to, uint32_t number)
 {
-    uint64_t digits = number; /* spread to one in each byte */
+    uint64_t digits = number; /* then spread: one digit in each byte */
     digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
     digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
     digits = (digits | digits << 4) & MFI_EACH_BYTE(0x0f);
@@ -19,13 +19,13 @@ static inline void mfi_hex_write8(char *to, uint32_t number)
     mfi_store_be64(to, digits + MFI_EACH_BYTE('0') + letters * ('a' - '0' - 10));
 }
 
-/* The high bit of each byte of text that is at least `least`; all bytes are below 0x80. */
+/* Sets the high bit of each byte that is at least `least`. All bytes of text are below 0x80. */
 static inline uint64_t mfi_bytes_at_least(uint64_t text, uint8_t least)
 {
     return (text | MFI_EACH_BYTE(0x80)) - MFI_EACH_BYTE(least);
 }
 
-/* Whether these eight bytes are all digits or lower-case letters of hexadecimal numbers. */
+/* Whether all 8 bytes are digits or lower-case letters of hexadecimal numbers. */
 static inline bool mfi_hex_is_lower8(uint64_t text)
 {
     uint64_t digit = mfi_bytes_at_least(text, '0') & ~mfi_bytes_at_least(text, '9' + 1);
@@ -33,12 +33,12 @@ static inline bool mfi_hex_is_lower8(uint64_t text)
     return (((digit | letter) & ~text) & MFI_EACH_BYTE(0x80)) == MFI_EACH_BYTE(0x80);
 }
 
-/* Reads eight digits, of either case; false if one is none. */
+/* Reads 8 digits of either case; false if one of them is no digit. */
 static inline bool mfi_hex_read8(const char *from, uint32_t *ret_number)
 {
     uint64_t text = mfi_load_be64(from);
     uint64_t lower = text | MFI_EACH_BYTE(0x20);
-    uint64_t high = mfi_bytes_at_least(text, '0') & MFI_EACH_BYTE(0x80); /* 0x20 made none of it */
+    uint64_t high = mfi_bytes_at_least(text, '0') & MFI_EACH_BYTE(0x80); /* 0x20 makes no digit */
     if (high != MFI_EACH_BYTE(0x80) || !mfi_hex_is_lower8(lower)) {
         return false;
     }

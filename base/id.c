@@ -1,5 +1,5 @@
-/* A call needs an id, and a system call for each would cost more than the rest of the call. So
- * each thread draws random bytes in blocks, and a forked child throws away those of its parent. */
+/* Random numbers and ids. A system call for each id would cost more than the rest of a call, so
+ * each thread draws random bytes in blocks. A forked child drops the blocks of its parent. */
 #include "base/id.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "base/hex.h"
 
-#define POOL_BYTES 512
+#define POOL_BYTES 512 /* of one getrandom() call: 32 ids */
 
 static _Atomic(uint64_t) fork_generation;
 
@@ -27,7 +27,7 @@ static void watch_forks(void)
 uint64_t mfi_fork_generation(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static _Atomic(bool) watched; /* spares the hot path the call */
+    static _Atomic(bool) watched; /* spares the hot path the call of pthread_once() */
     if (!atomic_load_explicit(&watched, memory_order_acquire)) {
         (void)pthread_once(&once, watch_forks);
         atomic_store_explicit(&watched, true, memory_order_release);
@@ -70,7 +70,7 @@ void mfi_random(void *to, size_t size)
     }
     own->left -= size;
     memcpy(to, own->bytes + own->left, size);
-    memset(own->bytes + own->left, 0, size); /* used bits cannot be read back later */
+    memset(own->bytes + own->left, 0, size); /* so that nobody reads used bytes later */
 }
 
 uint64_t mfi_random_u64(void)
@@ -83,7 +83,7 @@ uint64_t mfi_random_u64(void)
 /* xoshiro256++ 1.0 (D. Blackman, S. Vigna, 2019; public domain), seeded from the CSPRNG. */
 typedef struct fast_state {
     uint64_t words[4];
-    uint64_t generation; /* of forks, plus one; 0: not seeded */
+    uint64_t generation; /* fork generation; 0: not seeded */
 } fast_state;
 
 static _Thread_local fast_state thread_fast;
@@ -100,7 +100,7 @@ uint64_t mfi_random_fast(void)
     uint64_t generation = mfi_fork_generation() + 1;
     if (own->generation != generation) {
         mfi_random(s, sizeof own->words);
-        s[0] |= 1; /* never all zero */
+        s[0] |= 1; /* the state must not be all zero */
         own->generation = generation;
     }
     uint64_t result = rotate(s[0] + s[3], 23) + s[0];

@@ -1,5 +1,5 @@
-/* Output arrives in pieces that end anywhere. Log records and messages hold whole lines, and a line
- * without end must not fill the memory, so the limit cuts it into pieces between characters. */
+/* Output arrives in pieces that end anywhere, and log records and messages hold whole lines. A
+ * line without an end must not fill the memory, so the limit cuts it between characters. */
 #include "base/lines.h"
 
 #include <stdlib.h>
@@ -19,8 +19,7 @@ static void show(mfi_lines *lines, const char *text, size_t length)
     lines->line(lines->self, text, length > 0 && text[length - 1] == '\r' ? length - 1 : length);
 }
 
-/* Shows the first `length` of the kept bytes. Most output comes in whole lines, so that nothing is
- * kept between them. */
+/* Shows the first `length` kept bytes and frees them, because most output comes in whole lines. */
 static void show_kept(mfi_lines *lines, size_t length)
 {
     show(lines, lines->text, length);
@@ -32,7 +31,7 @@ static void show_kept(mfi_lines *lines, size_t length)
     }
 }
 
-/* Where text that is too long is cut: where a character ends, so that the pieces stay valid. */
+/* Where to cut a text that is too long: after a whole character, so that both pieces are valid. */
 static size_t piece_of(const char *text, size_t length, size_t limit)
 {
     if (length < limit) {
@@ -42,7 +41,7 @@ static size_t piece_of(const char *text, size_t length, size_t limit)
     return cut > 0 ? cut : limit;
 }
 
-/* Appends to what is kept; gives how much there was room for. */
+/* Appends to the kept bytes; returns how many bytes fitted. */
 static size_t keep(mfi_lines *lines, const char *data, size_t size)
 {
     size_t room = lines->limit - lines->size;
@@ -75,7 +74,7 @@ void mfi_lines_feed(mfi_lines *lines, const char *data, size_t size)
                 show_kept(lines, piece_of(lines->text, lines->size, lines->limit));
             }
         }
-        size_t used = newline != NULL && taken == part ? part + 1 : taken; /* the newline too */
+        size_t used = newline != NULL && taken == part ? part + 1 : taken; /* with the newline */
         data += used;
         size -= used;
     }

@@ -12,17 +12,17 @@ typedef struct mfi_lines {
     size_t limit; /* bytes of a piece at most */
     mfi_line_fn line;
     void *self;
-    char *text; /* the beginning of a line whose end has not come; NULL: there is none */
+    char *text; /* the beginning of an unfinished line, or NULL */
     size_t size;
 } mfi_lines;
 
-/* The limit is at least 8 bytes: a piece is cut up to 4 bytes below it, and then still holds the
- * longest character. */
+/* limit: bytes, at least 8, because a cut may be up to 4 bytes below the limit and the piece must
+ * still hold the longest character. */
 void mfi_lines_init(mfi_lines *lines, size_t limit, mfi_line_fn line, void *self);
-/* Shows every line that ends in data, without its newline; one of more than the limit in pieces,
- * and without memory also one that comes in several parts. */
+/* Shows every line that ends in data. A line of more than `limit` bytes is shown in pieces, and so
+ * is, without memory, a line that arrives in several parts. */
 void mfi_lines_feed(mfi_lines *lines, const char *data, size_t size);
-/* Shows what is left of a last line without newline, and keeps nothing. */
+/* Shows an unfinished last line, and keeps nothing. */
 void mfi_lines_end(mfi_lines *lines);
 
 #endif

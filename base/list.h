@@ -1,19 +1,19 @@
 /* Intrusive lists: the links are members of the listed objects, so that nothing is allocated.
  *
- * mfi_list: both directions; any member can be removed at once.
- * mfi_chain: one direction, half the links; members leave from the front.
+ * mfi_list: linked in both directions; any member can be removed at once.
+ * mfi_chain: linked in one direction, half the memory; members leave from the front.
  *
- * Neither is thread-safe. A link that is zeroed is in no list. */
+ * Neither is thread-safe. A zeroed link is in no list. */
 #ifndef MFI_BASE_LIST_H
 #define MFI_BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The object that a node, a task, a timer or another part is a member of. */
+/* The object of which a node, a task, a timer or another part is a member. */
 #define MFI_CONTAINER(pointer, type, member)                                                       \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-/* The same for a pointer that may be NULL, which then is the result. */
+/* The same for a pointer that may be NULL; the result is NULL then. */
 #define MFI_CONTAINER_OR_NULL(pointer, type, member)                                               \
     ((pointer) != NULL ? MFI_CONTAINER(pointer, type, member) : NULL)
 
@@ -42,7 +42,7 @@ static inline void mfi_list_push_back(mfi_list *list, mfi_list_node *node)
     list->last = node;
 }
 
-/* Before another member; at the end where that is NULL. */
+/* Inserts a node before another one, or at the end if that is NULL. */
 static inline void mfi_list_insert(mfi_list *list, mfi_list_node *before, mfi_list_node *node)
 {
     if (before == NULL) {
@@ -60,7 +60,7 @@ static inline void mfi_list_insert(mfi_list *list, mfi_list_node *before, mfi_li
     before->previous = node;
 }
 
-/* A link that is in no list is left as it is. */
+/* A node that is in no list stays as it is. */
 static inline void mfi_list_remove(mfi_list *list, mfi_list_node *node)
 {
     if (!node->is_listed) {
@@ -81,7 +81,7 @@ static inline void mfi_list_remove(mfi_list *list, mfi_list_node *node)
     node->is_listed = false;
 }
 
-/* The oldest member, taken out; NULL if there is none. */
+/* Removes and returns the first node; NULL if the list is empty. */
 static inline mfi_list_node *mfi_list_pop_front(mfi_list *list)
 {
     mfi_list_node *node = list->first;
@@ -99,7 +99,7 @@ typedef struct mfi_chain_node {
 
 /* All zero: empty. */
 typedef struct mfi_chain {
-    mfi_chain_node *first, *last; /* last is of no meaning in an empty chain */
+    mfi_chain_node *first, *last; /* an empty chain does not use last */
 } mfi_chain;
 
 static inline void mfi_chain_push_back(mfi_chain *chain, mfi_chain_node *node)
@@ -122,7 +122,7 @@ static inline void mfi_chain_push_front(mfi_chain *chain, mfi_chain_node *node)
     chain->first = node;
 }
 
-/* The first member, taken out; NULL if there is none. */
+/* Removes and returns the first node; NULL if the chain is empty. */
 static inline mfi_chain_node *mfi_chain_pop_front(mfi_chain *chain)
 {
     mfi_chain_node *node = chain->first;
@@ -133,7 +133,7 @@ static inline mfi_chain_node *mfi_chain_pop_front(mfi_chain *chain)
     return node;
 }
 
-/* Moves all members of `from` to the front of `chain`; their order stays, `from` is empty then. */
+/* Moves all nodes of `from` to the front of `chain` in their order; `from` is empty then. */
 static inline void mfi_chain_prepend(mfi_chain *chain, mfi_chain *from)
 {
     if (from->first == NULL) {
@@ -147,7 +147,7 @@ static inline void mfi_chain_prepend(mfi_chain *chain, mfi_chain *from)
     from->first = NULL;
 }
 
-/* Takes a member out by a walk from the front; false if it is not there. */
+/* Removes a node by a walk from the front; false if the node is not in the chain. */
 static inline bool mfi_chain_remove(mfi_chain *chain, mfi_chain_node *node)
 {
     mfi_chain_node *before = NULL;

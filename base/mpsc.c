@@ -1,5 +1,6 @@
-/* Both queues are D. Vyukov's: "Non-intrusive MPSC node-based queue" in its intrusive form, and
- * "Bounded MPMC queue" with a single consumer (1024cores.net). */
+/* Two lock-free queues that hand objects to one thread. Both are D. Vyukov's (1024cores.net): the
+ * "Non-intrusive MPSC node-based queue" in its intrusive form, and the "Bounded MPMC queue" with a
+ * single consumer. */
 #include "base/mpsc.h"
 
 #include <stdlib.h>
@@ -43,9 +44,9 @@ mfi_mpsc_node *mfi_mpsc_pop(mfi_mpsc *queue)
         return tail;
     }
     if (tail != atomic_load_explicit(&queue->head, memory_order_acquire)) {
-        return NULL; /* a producer stands between its two steps */
+        return NULL; /* a producer is between its two steps */
     }
-    /* tail is the last node: the stub goes behind it, so that it can be taken out. */
+    /* tail is the last node: the stub goes behind it, so that tail can be removed. */
     mfi_mpsc_push(queue, &queue->stub);
     next = atomic_load_explicit(&tail->next, memory_order_acquire);
     if (next != NULL) {
@@ -63,16 +64,16 @@ bool mfi_mpsc_empty(const mfi_mpsc *queue)
 
 /* ---- The bounded ring ---- */
 
-/* A cell's sequence is kept less the cell's index, so that fresh cells are all zero: memory that
- * the system has cleared already, and that takes no room before it is used. */
+/* A cell stores its sequence minus its index, so that a fresh cell is all zero. The system has
+ * cleared that memory already, and backs it only when it is used. */
 typedef struct cell {
-    _Atomic(uint64_t) turn; /* sequence - index; sequence: position: free for it; + 1: committed */
+    _Atomic(uint64_t) turn; /* sequence - index; sequence is position: free, + 1: committed */
     _Alignas(16) unsigned char bytes[];
 } cell;
 
 struct mfi_ring {
     _Alignas(64) _Atomic(uint64_t) claimed; /* producers */
-    _Alignas(64) _Atomic(uint64_t) popped;  /* written by the consumer, read for the fill */
+    _Alignas(64) _Atomic(uint64_t) popped;  /* the consumer writes, producers read the fill */
     _Alignas(64) size_t mask;
     size_t stride;
     unsigned char *cells;
@@ -142,7 +143,7 @@ void *mfi_ring_claim(mfi_ring *ring, size_t most_used, uint64_t *ret_ticket)
                 return cell_at(ring, position)->bytes;
             }
         } else if (sequence < position) {
-            return NULL; /* full: the cell still holds what was put there a round ago */
+            return NULL; /* full: the cell still holds the value of the previous round */
         } else {
             position = atomic_load_explicit(&ring->claimed, memory_order_relaxed);
         }

@@ -1,5 +1,5 @@
-/* Locks, condition variables, futexes and threads of pthreads, with what the library needs of all
- * of them: an owner to assert, the monotonic clock, and blocked signals. */
+/* Wraps the locks, condition variables, futexes and threads of the system, so that each has what
+ * the library needs: an owner to assert, the monotonic clock, and blocked signals. */
 #include "base/mutex.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 
-static _Thread_local char thread_mark; /* its address names the thread */
+static _Thread_local char thread_mark; /* its address identifies the thread */
 
 static uintptr_t this_thread(void)
 {

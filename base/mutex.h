@@ -25,14 +25,14 @@
 
 typedef struct MFI_CAPABILITY("mutex") mfi_mutex {
     pthread_mutex_t mutex;
-    _Atomic(uintptr_t) owner; /* 0, or an address unique to the owning thread */
+    _Atomic(uintptr_t) owner; /* 0, or an address that identifies the owning thread */
 } mfi_mutex;
 
 typedef struct mfi_cond {
     pthread_cond_t cond;
 } mfi_cond;
 
-/* For static ones. */
+/* Initial value of a static mutex. */
 #define MFI_MUTEX_INIT                                                                             \
     {                                                                                              \
         .mutex = PTHREAD_MUTEX_INITIALIZER                                                         \
@@ -43,24 +43,25 @@ void mfi_mutex_fini(mfi_mutex *mutex);
 void mfi_mutex_lock(mfi_mutex *mutex) MFI_ACQUIRE(*mutex);
 bool mfi_mutex_try_lock(mfi_mutex *mutex) MFI_TRY_ACQUIRE(true, *mutex);
 void mfi_mutex_unlock(mfi_mutex *mutex) MFI_RELEASE(*mutex);
-/* For assert(): whether the calling thread holds it. */
+/* For assert(): whether the calling thread holds the mutex. */
 bool mfi_mutex_held(const mfi_mutex *mutex);
 
 void mfi_cond_init(mfi_cond *cond);
 void mfi_cond_fini(mfi_cond *cond);
 void mfi_cond_wait(mfi_cond *cond, mfi_mutex *mutex) MFI_REQUIRES(*mutex);
-/* Waits until signalled or the monotonic deadline; false on the deadline. MFI_NEVER waits on. */
+/* Waits for a signal until the monotonic deadline; false once that has passed. MFI_NEVER: no
+ * deadline. */
 bool mfi_cond_wait_until(mfi_cond *cond, mfi_mutex *mutex, uint64_t deadline_ns)
     MFI_REQUIRES(*mutex);
 void mfi_cond_signal(mfi_cond *cond);
 void mfi_cond_broadcast(mfi_cond *cond);
 
-/* A 32-bit word that threads wait on (Linux futex, private). Spurious returns are possible. */
+/* Waits while a word has the expected value (Linux futex, private). May return too early. */
 void mfi_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, uint64_t deadline_ns);
 void mfi_futex_wake(_Atomic(uint32_t) *word, int count);
 
-/* Starts a joinable thread that has every signal blocked (signals are the program's) and a name
- * (at most 15 characters) that debuggers show. Returns 0 or an errno value. */
+/* Starts a joinable thread with a name that debuggers show (at most 15 characters). The thread
+ * blocks every signal, because signals belong to the program. Returns 0 or an errno value. */
 int mfi_thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument);
 
 #endif

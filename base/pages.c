@@ -1,4 +1,4 @@
-/* Tables are made as large as they may become; pages that are not touched cost nothing. */
+/* Maps memory for tables that are made as large as they may become. Unused pages cost nothing. */
 #include "base/pages.h"
 
 #include <sys/mman.h>
@@ -10,7 +10,7 @@ void *mfi_pages_allocate(size_t size)
     if (memory == MAP_FAILED) {
         return NULL;
     }
-    (void)madvise(memory, size, MADV_NOHUGEPAGE); /* fails where there are none anyway */
+    (void)madvise(memory, size, MADV_NOHUGEPAGE); /* fails on kernels without huge pages */
     return memory;
 }
 

@@ -1,4 +1,4 @@
-/* Text from users and peers: every function is bounded, cuts between characters, and ignores the
+/* Text from users and peers. Every function is bounded, cuts between characters, and ignores the
  * locale. */
 #include "base/str.h"
 
@@ -14,7 +14,7 @@
 
 /* ---- UTF-8 ---- */
 
-/* Length of the well-formed sequence at text, 0 if it is malformed or cut (RFC 3629, section 4). */
+/* Bytes of the well-formed sequence at text, 0 if malformed or cut (RFC 3629, section 4). */
 static size_t sequence_length(const unsigned char *text, size_t length)
 {
     unsigned char first = text[0];
@@ -43,7 +43,7 @@ bool mfi_utf8_valid_slow(const char *text, size_t length)
     const unsigned char *bytes = (const unsigned char *)text;
     size_t at = 0;
     while (at < length) {
-        if (length - at >= 8) { /* eight plain characters at once */
+        if (length - at >= 8) { /* 8 ASCII characters at once */
             uint64_t word = 0;
             memcpy(&word, bytes + at, sizeof word);
             if ((word & MFI_EACH_BYTE(0x80)) == 0) {
@@ -66,7 +66,7 @@ size_t mfi_utf8_prefix(const char *text, size_t length, size_t max)
     if (length <= max) {
         return length;
     }
-    /* Walk back to the start of the last character, and keep it only if it is whole. */
+    /* Walk back to the start of the last character; keep that only if it is whole. */
     size_t start = cut;
     for (int i = 0; i < 4 && start > 0; i++) {
         start--;
@@ -150,7 +150,7 @@ static void append_escape(mfi_buf *buf, unsigned c)
 void mfi_json_append_escaped(mfi_buf *buf, const char *text, size_t length)
 {
     const unsigned char *bytes = (const unsigned char *)text;
-    size_t plain = 0; /* start of what can be copied as it is */
+    size_t plain = 0; /* start of the bytes that are copied unchanged */
     size_t at = 0;
     while (at < length) {
         unsigned char c = bytes[at];
@@ -209,13 +209,13 @@ char *mfi_put_u64(char *to, uint64_t value)
 {
     int width = 1;
     for (uint64_t more = 10; width < MFI_DIGITS_MAX && value >= more; width++) {
-        more *= 10; /* 10^20 overflows, but is never compared with */
+        more *= 10; /* 10^20 overflows, but that value is never compared */
     }
     return mfi_put_padded(to, value, width);
 }
 
-/* Whole numbers and those of at most nine decimals, as %.15g writes them; gives 0 for others. Both
- * have at most 15 digits, with which each double has one text and each text one double. */
+/* Whole numbers, and those of at most 9 decimals, as %.15g writes them; 0 for other numbers. Both
+ * have at most 15 digits; among those, each double has one text and each text one double. */
 static size_t format_short(char *to, double value)
 {
     double size = fabs(value);
@@ -308,15 +308,15 @@ void mfi_format_hex(char *to, const uint8_t *bytes, size_t count)
     to[2 * count] = '\0';
 }
 
-/* Sixteen characters at once: gcc's vectors, which every target has, if need be by words. */
+/* 16 characters at once: gcc's vectors exist on every target, made of words where need be. */
 typedef uint8_t characters __attribute__((vector_size(16)));
 
-/* All bits of each that is among those of a correlation id, none of the others. */
+/* All bits of each character that a correlation id may contain; no bits of the others. */
 static inline characters fit_for_id(const char *text)
 {
     characters all;
     memcpy(&all, text, sizeof all);
-    characters lower = all | 0x20; /* no other character becomes a letter by this */
+    characters lower = all | 0x20; /* turns no other character into a letter */
     return (characters)((lower - 'a' <= 'z' - 'a') | (all - '0' <= ':' - '0') | (all == '-') |
                         (all == '.') | (all == '_'));
 }
@@ -333,7 +333,7 @@ bool mfi_correlation_id_valid(const char *text, size_t length)
         text = filled;
         length = sizeof(characters);
     }
-    characters fit = fit_for_id(text + length - sizeof fit); /* overlaps the others */
+    characters fit = fit_for_id(text + length - sizeof fit); /* overlaps the ones below */
     for (size_t at = 0; at + sizeof fit < length; at += sizeof fit) {
         fit &= fit_for_id(text + at);
     }

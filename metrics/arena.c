@@ -1,5 +1,5 @@
-/* The default memory of cells: chunks from the heap, in whole cache lines, so that instruments of
- * different threads do not share one. */
+/* The default memory of cells: chunks from the heap, handed out in whole cache lines, so that the
+ * instruments of different threads share no line. */
 #include "metrics/arena.h"
 
 #include <stdlib.h>
@@ -13,13 +13,13 @@
 typedef struct chunk {
     struct chunk *next;
     size_t used; /* bytes, this header included */
-    size_t size;
+    size_t size; /* bytes */
 } chunk;
 
 struct mfi_heap_arena {
     mfi_mutex mutex;
-    chunk *chunks; /* guarded by mutex; the first is the one in use */
-    size_t used;   /* guarded by mutex */
+    chunk *chunks; /* guarded by mutex; the first chunk is in use */
+    size_t used;   /* guarded by mutex; bytes */
 };
 
 mfi_heap_arena *mfi_heap_arena_create(void)

@@ -1,5 +1,5 @@
-/* Where the cells of instruments live: memory that the caller supplies and that is never given back
- * piece by piece. Plain memory by default; memory shared between processes can stand in for it. */
+/* The memory of the instruments' cells. The caller supplies the memory, and no part is freed before
+ * the whole. Plain memory is the default; memory shared between processes works too. */
 #ifndef MFI_METRICS_ARENA_H
 #define MFI_METRICS_ARENA_H
 
@@ -17,7 +17,7 @@ typedef struct mfi_heap_arena mfi_heap_arena;
 mfi_heap_arena *mfi_heap_arena_create(void);
 void mfi_heap_arena_destroy(mfi_heap_arena *heap);
 mfi_arena mfi_heap_arena_as(mfi_heap_arena *heap);
-/* Bytes handed out so far. */
+/* Bytes handed out since the start. */
 size_t mfi_heap_arena_used(mfi_heap_arena *heap);
 
 #endif

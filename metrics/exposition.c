@@ -1,6 +1,6 @@
-/* Prometheus text 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats) and OpenMetrics 1.0
- * (github.com/OpenObservability/OpenMetrics). Both say the same, with the same `le` and `quantile`
- * texts. */
+/* Writes the samples of a set as Prometheus text 0.0.4
+ * (prometheus.io/docs/instrumenting/exposition_formats) or as OpenMetrics 1.0
+ * (github.com/OpenObservability/OpenMetrics), with the same `le` and `quantile` texts. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,14 +11,14 @@
 #include "metrics/labels.h"
 #include "metrics/metric_set.h"
 
-#define BODY_MAX ((size_t)256 * 1024 * 1024)
+#define BODY_MAX ((size_t)256 * 1024 * 1024) /* bytes of a text; beyond any set within its caps */
 
 typedef struct body {
     mfi_buf text;
     bool openmetrics;
 } body;
 
-/* One more label behind the family's own. */
+/* One label more than the family has. */
 typedef struct extra {
     const char *name, *value; /* NULL: none */
 } extra;
@@ -34,8 +34,8 @@ static char *put(char *to, const char *text, size_t size)
     return to + size;
 }
 
-/* A line as far as its number, into room that is there: ROOM, beside name and labels. */
-#define ROOM 256
+/* Writes a line up to its number. The caller has reserved ROOM bytes beside name and labels. */
+#define ROOM 256 /* bytes: more than suffix, extra label and number take */
 static char *put_sample(char *to, const mf_family *family, const char *suffix,
                         const mfi_series *series, extra more)
 {
@@ -109,7 +109,7 @@ static const char *type_word(const body *to, mf_metric_type type)
     return "gauge";
 }
 
-/* OpenMetrics names counters and infos without their suffix. */
+/* In OpenMetrics the heads of counters and infos have no suffix. */
 static size_t head_length(const body *to, const mf_family *family)
 {
     size_t length = strlen(family->name);
@@ -154,7 +154,7 @@ static void append_histogram(body *to, const mf_family *family, const mfi_series
         append_count(to, family, "_bucket", series, (extra){"le", layout->bound_texts[i]},
                      buckets.counts[i]);
     }
-    /* The count is that of the same reading, so that the two never disagree. */
+    /* The count belongs to the same reading as the buckets, so that both agree. */
     append_count(to, family, "_bucket", series, (extra){"le", "+Inf"}, buckets.count);
     append_line(to, family, "_sum", series, (extra){0}, buckets.sum);
     append_count(to, family, "_count", series, (extra){0}, buckets.count);

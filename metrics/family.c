@@ -1,4 +1,4 @@
-/* Families and their series: found or made by label values, within two caps. */
+/* Families and their series. A series is found or made by its label values, within two caps. */
 #include "metrics/metric_set.h"
 
 #include <stdlib.h>
@@ -86,7 +86,7 @@ static bool make_instrument(mf_family *family, mfi_series *series)
     return true;
 }
 
-/* One piece of memory: a target has dozens of series. */
+/* A series is one piece of memory, because a target has dozens of them. */
 static mfi_series *series_make(mf_family *family, const char *const *values)
 {
     size_t count = family->label_count;
@@ -129,7 +129,7 @@ static void link_locked(mf_family *family, mfi_series *series, uint64_t hash)
     family->series_count++;
 }
 
-/* Within the family's and the set's cap? Takes the place if so. */
+/* Counts one series more if the family's and the set's caps allow that. */
 static bool take_place_locked(mf_family *family)
 {
     mf_metrics *metrics = family->metrics;
@@ -183,7 +183,7 @@ static mfi_series *find_or_make(mf_family *family, const char *const *values)
     return series;
 }
 
-/* Series of a type that the family does not have: kept apart, so that nothing ever is NULL. */
+/* Series of a wrong type belong to a hidden family, so that the caller never gets NULL. */
 static mf_family *family_for(mf_family *family, mf_metric_type type)
 {
     if (family->type == type) {

@@ -1,6 +1,5 @@
-/* A check runs under the mutex of the list, so that a program which removes a check can free at
- * once what that check uses. Visits are rare, about one a second, and nothing else takes the mutex.
- */
+/* A check runs under the mutex of the list, so that a program that removes a check can free what
+ * the check uses at once. A visit happens about once a second, and nothing else takes the mutex. */
 #include "metrics/health_checks.h"
 
 #include <stdlib.h>

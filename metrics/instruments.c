@@ -1,5 +1,5 @@
-/* Counters, gauges and histograms: writers touch their own shard, readers pay for the merge (the
- * trade of brpc's bvar). All cells are relaxed: they order nothing but themselves. */
+/* Counters, gauges and histograms. A writer touches only its own shard, and a reader pays for the
+ * merge (the trade of brpc's bvar). All cells are relaxed, because they order no other memory. */
 #include "metrics/instruments.h"
 
 #include <math.h>
@@ -51,7 +51,7 @@ void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t siz
     return placed ? made : found;
 }
 
-/* The general way: for the first value of a thread or of an octave, and for the shared shard. */
+/* The slow path: the first value of a thread or an octave, and every value of the shared shard. */
 static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int index,
                                                     uint64_t integer)
 {
@@ -59,7 +59,7 @@ static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int
     mfi_histogram_shard *shard =
         mfi_made_on_use(&histogram->arena, &histogram->shards[own], sizeof *shard);
     if (shard == NULL) {
-        return; /* no memory for the very first value of a thread: nothing to count in */
+        return; /* no memory for the first value of this thread: the value is lost */
     }
     _Atomic(uint64_t) *cell = &shard->under;
     if (index >= histogram->layout->cells) {
@@ -67,14 +67,14 @@ static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int
     } else if (index >= 0) {
         mfi_octave *octave = mfi_made_on_use(
             &histogram->arena, &shard->octaves[index / MFI_CELLS_PER_OCTAVE], sizeof *octave);
-        /* Without memory it is counted, if not in its place. */
+        /* Without memory the value counts as one above the range. */
         cell = octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &shard->over;
     }
     mfi_cell_add(own, cell, 1);
     mfi_cell_add(own, &shard->sum, integer);
 }
 
-/* What nearly every value takes: an owned shard, and cells that exist. */
+/* The fast path of nearly every value: an owned shard, and cells that exist. */
 static inline void record(mf_histogram *histogram, unsigned own, int index, uint64_t integer)
 {
     unsigned place = (unsigned)index;
@@ -97,7 +97,7 @@ static inline void record(mf_histogram *histogram, unsigned own, int index, uint
 
 void mf_histogram_record(mf_histogram *histogram, double value)
 {
-    double positive = value > 0 ? value : 0; /* NaN too */
+    double positive = value > 0 ? value : 0; /* NaN becomes 0 too */
     double integer = fmin(positive * histogram->layout->unit, 0x1p62);
     record(histogram, mfi_shard_index(), mfi_layout_index(histogram->layout, positive),
            (uint64_t)integer);
@@ -108,7 +108,7 @@ void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t i
     record(histogram, shard, mfi_layout_near_index(histogram->layout, integer), integer);
 }
 
-/* A size is no time: the seconds are taken for its number. */
+/* For a histogram of bytes: its value is the number of seconds. */
 static __attribute__((noinline)) void record_seconds(mf_histogram *histogram, uint64_t duration_ns)
 {
     record_slowly(histogram, mfi_layout_index(histogram->layout, (double)duration_ns / 1e9),
@@ -194,7 +194,7 @@ static uint64_t octave_sum(const mfi_octave *octave)
     return sum;
 }
 
-/* Bounds lie between octaves, so that their sums are enough. */
+/* Every bound lies between two octaves, so the sums of the octaves are enough. */
 void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_buckets)
 {
     const mfi_layout *layout = histogram->layout;

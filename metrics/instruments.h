@@ -1,5 +1,4 @@
-/* The inside of instruments, for the set that makes them and the exposition that reads them.
- */
+/* The inside of instruments, for the set that makes them and the exposition that reads them. */
 #ifndef MFI_METRICS_INSTRUMENTS_H
 #define MFI_METRICS_INSTRUMENTS_H
 
@@ -15,9 +14,9 @@
 
 /* ---- Counters and gauges ---- */
 
-/* One page holds the cells of many counters, shard by shard, so that a thread's counters share its
- * cache lines and nobody else's. */
-#define MFI_PAGE_COUNTERS 128
+/* One page holds the cells of many counters, shard by shard, so that the counters of a thread share
+ * its cache lines and those of no other thread. */
+#define MFI_PAGE_COUNTERS 128 /* 1 KiB of cells for each shard */
 typedef struct mfi_counter_page {
     _Alignas(64) _Atomic(uint64_t) cells[MFI_SHARDS][MFI_PAGE_COUNTERS];
 } mfi_counter_page;
@@ -27,21 +26,20 @@ struct mf_counter {
     uint32_t index;
 };
 
-/* For who records several values: asks mfi_shard_index() once, which costs more than an addition.
- */
+/* For a caller that records several values: one mfi_shard_index() costs more than an addition. */
 static inline void mfi_counter_add_at(mf_counter *counter, unsigned shard, uint64_t n)
 {
     mfi_cell_add(shard, &counter->page->cells[shard][counter->index], n);
 }
 
 struct mf_gauge {
-    _Atomic(double) value; /* relaxed: a gauge orders nothing */
+    _Atomic(double) value; /* relaxed: a gauge orders no other memory */
 };
 
 /* ---- Histograms ---- */
 
-/* What lies at place, made on first use: release by who puts it there, acquire by who uses it.
- * Two threads may make it at once: one wins, and the arena keeps the other's memory. NULL without
+/* Finds the memory at `place`, or makes it on first use (release by the maker, acquire by users).
+ * If two threads make it at once, one wins and the arena keeps the other's memory. NULL without
  * memory. */
 void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t size);
 static inline void *mfi_made_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t size)
@@ -55,7 +53,7 @@ typedef struct mfi_octave {
 } mfi_octave;
 
 typedef struct mfi_histogram_shard {
-    _Alignas(64) _Atomic(uint64_t) sum; /* in the layout's integers */
+    _Alignas(64) _Atomic(uint64_t) sum; /* in the layout's integers: nanoseconds or bytes */
     _Atomic(uint64_t) under, over;
     _Atomic(void *) octaves[MFI_OCTAVES_MAX]; /* mfi_octave, made on first use */
 } mfi_histogram_shard;
@@ -66,11 +64,11 @@ struct mf_histogram {
     _Atomic(void *) shards[MFI_SHARDS]; /* mfi_histogram_shard, made on first use */
 };
 
-/* As mf_histogram_record() for an integer of the layout's, nanoseconds or bytes, and the calling
- * thread's shard. */
+/* As mf_histogram_record(), for one of the layout's integers (nanoseconds or bytes) and the shard
+ * of the calling thread. */
 void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t integer);
 
-/* A merged copy. */
+/* A merged copy of all shards. */
 typedef struct mfi_cells {
     uint64_t count, under, over;
     double sum;
@@ -82,7 +80,7 @@ double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, doub
 void mfi_cells_summarise(const mfi_cells *cells, const mfi_layout *layout,
                          mf_distribution *ret_distribution);
 
-/* What is exposed of a histogram: values up to each bound, cumulative, all of one reading. */
+/* The exposed form of a histogram: cumulative counts up to each bound, all of one reading. */
 typedef struct mfi_buckets {
     uint64_t counts[MFI_BOUNDS_MAX];
     uint64_t count;
@@ -92,16 +90,16 @@ void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_bucke
 
 /* ---- Windows ---- */
 
-#define MFI_WINDOW_SLOTS 13 /* twelve of the last minute, and the present one */
-#define MFI_WINDOW_OCTAVES 27
-#define MFI_WINDOW_SLOT_NS (5 * MFI_NS_PER_S)
+#define MFI_WINDOW_SLOTS 13                   /* twelve for the last minute, and the present one */
+#define MFI_WINDOW_OCTAVES 27                 /* as MF_SCALE_DURATION has */
+#define MFI_WINDOW_SLOT_NS (5 * MFI_NS_PER_S) /* a twelfth of a minute */
 
 typedef struct mfi_window_octave {
     _Atomic(uint32_t) cells[MFI_CELLS_PER_OCTAVE];
 } mfi_window_octave;
 
 typedef struct mfi_window_slot {
-    _Atomic(uint64_t) epoch; /* which five seconds it holds; 0: none */
+    _Atomic(uint64_t) epoch; /* number of the five seconds that the slot holds; 0: none */
     _Atomic(uint32_t) under, over;
     _Atomic(void *) octaves[MFI_WINDOW_OCTAVES]; /* mfi_window_octave, made on first use */
 } mfi_window_slot;
@@ -117,10 +115,10 @@ struct mf_window {
     mfi_arena arena;
     _Atomic(void *) shards[MFI_SHARDS]; /* mfi_window_shard, made on first use */
 };
-/* As mf_window_record_ns() where the time is known: now_ns is of the window's clock. */
+/* As mf_window_record_ns() for a caller that knows the time. now_ns is of the window's clock. */
 void mfi_window_record_at(mf_window *window, unsigned shard_index, uint64_t duration_ns,
                           uint64_t now_ns);
-/* The last minute's cells, with the sum since the start; ret_total is the count since then. */
+/* Merges the cells of the last minute and the sum since the start. ret_total: count since then. */
 void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *ret_total);
 
 #endif

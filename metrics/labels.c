@@ -1,6 +1,5 @@
-/* Labels are written once, when a series is made: a scrape copies them as they are. Values come
- * from users and peers, so that quotes, line ends and bytes that are no UTF-8 are expected in them.
- */
+/* Writes the labels of a series once, when the series is made; a scrape only copies them. Values
+ * come from users and peers, so they may hold quotes, line ends and malformed UTF-8. */
 #include "metrics/labels.h"
 
 #include <stdlib.h>
@@ -49,7 +48,7 @@ bool mfi_series_label(const mf_family *family, mfi_series *series)
         return false;
     }
     series->labels = (char *)mfi_buf_take(&labels, &series->labels_size);
-    /* There are many of them, and buffers begin larger than most need. */
+    /* There are many series, and a buffer begins larger than most labels need. */
     char *fitting = series->labels != NULL ? realloc(series->labels, series->labels_size) : NULL;
     series->labels = fitting != NULL ? fitting : series->labels;
     return true;

@@ -7,11 +7,11 @@
 #include "base/buf.h"
 #include "metrics/metric_set.h"
 
-/* Appends text with backslashes and line ends escaped, and quotes if asked for. What is no UTF-8 is
- * replaced by U+FFFD. */
+/* Appends text with backslashes, line ends and, if wanted, quotes escaped. U+FFFD replaces
+ * malformed UTF-8. */
 void mfi_append_escaped(mfi_buf *to, const char *text, bool quotes);
 
-/* Makes series->labels of its values. False without memory. */
+/* Writes series->labels from its values. False without memory. */
 bool mfi_series_label(const mf_family *family, mfi_series *series);
 
 #endif

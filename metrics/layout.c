@@ -1,4 +1,4 @@
-/* Makes the tables by which a value finds its cell without a logarithm. */
+/* Makes the tables with which a value finds its cell without a logarithm. */
 #include "metrics/layout.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #define MANTISSA_BITS 52
 #define HIGHEST_BIT (UINT64_C(1) << 63)
 
-/* The tables are made once, and read-only from then on. */
+/* The tables are made once and only read afterwards. */
 static mfi_layout layouts[] = {
     [MF_SCALE_DURATION] = {.lowest_exponent = -20,
                            .octaves = 27,
@@ -28,8 +28,8 @@ static mfi_layout layouts[] = {
 };
 
 /* A ladder for numbers that stand for number / scale, 1 <= scale < 2. Bounds of doubles are rounded
- * as doubles are, so that mfi_layout_bound() itself is on its own side; those of integers lie
- * between two integers, or are one (a power of two), which both come out exactly. */
+ * as doubles are, so that mfi_layout_bound() itself is in its own cell. Bounds of integers lie
+ * between two integers or are powers of two, and both are exact. */
 static void make_ladder(mfi_ladder *ladder, long double scale)
 {
     for (int step = 0; step < 1 << MFI_LADDER_BITS; step++) {

@@ -10,15 +10,15 @@
 
 #include <multifrost/metrics.h>
 
-#define MFI_CELLS_PER_OCTAVE 32
-#define MFI_OCTAVES_MAX 36
+#define MFI_CELLS_PER_OCTAVE 32 /* each is 2.2 % wide, so its middle is within 1.1 % */
+#define MFI_OCTAVES_MAX 36      /* of MF_SCALE_SIZE, the larger scale */
 #define MFI_CELLS_MAX (MFI_OCTAVES_MAX * MFI_CELLS_PER_OCTAVE)
-#define MFI_BOUNDS_MAX 18
+#define MFI_BOUNDS_MAX 18 /* of MF_SCALE_DURATION, the scale with more bounds */
 
-/* The cells of one octave, for numbers shifted so far to the left that their leading one is the
- * highest bit. A 64th of an octave's length is shorter than any cell, so that at most one bound
- * lies in each: numbers up to it are in `cell`, those above in the next one. */
-#define MFI_LADDER_BITS 6
+/* The cells of one octave, for a number shifted left until its leading one is the highest bit. A
+ * step is a 64th of the octave, shorter than any cell, so it contains at most one bound: numbers up
+ * to the bound belong to `cell`, larger ones to the next cell. */
+#define MFI_LADDER_BITS 6 /* 64 steps for 32 cells */
 typedef struct mfi_ladder {
     int8_t cell[1 << MFI_LADDER_BITS];
     uint64_t bound[1 << MFI_LADDER_BITS];
@@ -31,12 +31,12 @@ static inline int mfi_ladder_index(const mfi_ladder *ladder, uint64_t number)
 }
 
 typedef struct mfi_layout {
-    int lowest_exponent; /* values up to 2^lowest go to the underflow cell */
-    int octaves;         /* values above 2^(lowest + octaves) to the overflow cell */
+    int lowest_exponent; /* values up to 2^lowest belong to the underflow cell */
+    int octaves;         /* values above 2^(lowest + octaves) belong to the overflow cell */
     double unit;         /* recorded integer = value * unit: 1e9 for durations, 1 for bytes */
     size_t bound_count;  /* exposed classic bounds: 2^(first + i * step) */
     int bound_first, bound_step;
-    char bound_texts[MFI_BOUNDS_MAX][24]; /* as they are exposed */
+    char bound_texts[MFI_BOUNDS_MAX][24]; /* the `le` texts */
     bool integer_is_ns;
     int cells;              /* octaves * 32 */
     int integer_base;       /* cells between the highest bit of an integer and cell 0 */
@@ -44,14 +44,14 @@ typedef struct mfi_layout {
     mfi_ladder of_values;   /* cells of doubles */
 } mfi_layout;
 
-/* Also makes the tables; every layout comes from here. */
+/* Returns a layout; the first call makes the tables of all. Never NULL. */
 const mfi_layout *mfi_layout_of(mf_metric_scale scale);
 
 /* Index of the cell that holds a positive value: -1 underflow, octaves * 32 overflow. */
 int mfi_layout_index(const mfi_layout *layout, double value);
 
-/* As mfi_layout_index(layout, integer / unit), without a division. _near leaves out the clamping:
- * what is beyond either end may be further beyond it. */
+/* As mfi_layout_index(layout, integer / unit), without a division. The _near form does not clamp:
+ * its result may lie beyond both ends. */
 static inline int mfi_layout_near_index(const mfi_layout *layout, uint64_t integer)
 {
     int zeros = __builtin_clzll(integer | 1);
@@ -69,7 +69,7 @@ static inline int mfi_layout_index_integer(const mfi_layout *layout, uint64_t in
     return mfi_layout_clamp(layout, mfi_layout_near_index(layout, integer));
 }
 
-/* Upper bound of a cell, and the value that stands for those in it (their geometric middle). */
+/* Upper bound of a cell, and the value that stands for the cell (its geometric middle). */
 double mfi_layout_bound(const mfi_layout *layout, int index);
 double mfi_layout_middle(const mfi_layout *layout, int index);
 

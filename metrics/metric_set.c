@@ -1,5 +1,5 @@
-/* A set checks what is added to it, keeps its families in the order of exposition, and runs the
- * collectors before it shows them. Locks are taken in the order collecting, mutex, a family's. */
+/* A set checks the families that are added, keeps them in the order of exposition, and runs the
+ * collectors before it shows them. Lock order: collecting, mutex, the mutex of a family. */
 #include "metrics/metric_set.h"
 
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "base/str.h"
 
 #define MAX_SERIES_DEFAULT 20000
-#define HELP_MAX 512
-#define NAME_MAX_BYTES 128
+#define HELP_MAX 512       /* bytes of a help text */
+#define NAME_MAX_BYTES 128 /* of a family's name */
 
 struct mfi_collector {
     struct mfi_collector *next;
@@ -89,7 +89,7 @@ static mf_status check_options(const mf_metric_options *options, mf_error *error
                : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "metric '%.100s' %s", name, problem);
 }
 
-/* target_info first, then the build, then by name. */
+/* target_info is first, then the build info, then all others by name. */
 static int exposition_rank(const char *name)
 {
     return strcmp(name, "target_info") == 0             ? 0
@@ -103,7 +103,7 @@ static int compare_families(const mf_family *a, const mf_family *b)
     return rank != 0 ? rank : strcmp(a->name, b->name);
 }
 
-/* Whether the exposed names of one would be taken for the other's. */
+/* Whether an exposed name of one family could be mistaken for one of the other. */
 static bool names_clash(const char *a, const char *b)
 {
     static const char *const suffixes[] = {"_bucket", "_sum",     "_count",
@@ -251,7 +251,7 @@ void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, 
 
 /* ---- Life ---- */
 
-/* The families that take series of a wrong type, and those about the set itself. */
+/* Adds the families that take series of a wrong type, and those about the set itself. */
 static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
 {
     for (int type = MF_METRIC_COUNTER; type <= MF_METRIC_INFO; type++) {

@@ -1,4 +1,4 @@
-/* The set of a program's metrics: families, their series, and the visit that exposition makes of
+/* The set of a program's metrics: families, their series, and the visit with which exposition reads
  * them. */
 #ifndef MFI_METRICS_METRIC_SET_H
 #define MFI_METRICS_METRIC_SET_H
@@ -13,7 +13,7 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
-    char *labels; /* the values as they are exposed: a="x",b="y"; NULL for none */
+    char *labels; /* as exposed: a="x",b="y"; NULL for none */
     size_t labels_size;
     union {
         mf_counter counter;
@@ -21,10 +21,10 @@ typedef struct mfi_series {
         mf_histogram *histogram;
         mf_window *window;
     } as;
-    char *values[]; /* label_count; their texts follow in the same piece of memory */
+    char *values[]; /* label_count pointers; the same piece of memory holds their texts */
 } mfi_series;
 
-#define MFI_FAMILY_BUCKETS 64
+#define MFI_FAMILY_BUCKETS 64 /* of the hash table; power of two */
 
 struct mf_family {
     struct mf_family *next; /* in the order of exposition */
@@ -41,27 +41,27 @@ struct mf_family {
     mfi_series *series;                      /* guarded by mutex */
     mfi_series *buckets[MFI_FAMILY_BUCKETS]; /* guarded by mutex */
     size_t series_count;                     /* guarded by mutex */
-    mfi_series *other; /* takes the overflow; made with the family, exposed once it is used */
+    mfi_series *other; /* takes series beyond the cap; exposed once it is used */
     bool other_used;   /* guarded by mutex */
-    bool hidden;       /* takes series of a wrong type: never exposed */
+    bool hidden;       /* never exposed, because it takes series of a wrong type */
 };
 
-/* As mf_metrics_create, with the memory and the time that the caller supplies. */
+/* As mf_metrics_create(), with memory and clock of the caller. */
 mf_status mfi_metric_set_create_in(mf_metrics **ret_metrics, const mf_metrics_options *options,
                                    mfi_arena arena, const mfi_clock *clock, mf_error *error);
-/* As mf_metrics_add, for the library's own rooms: also names that users may not take. */
+/* As mf_metrics_add(), for the library's rooms: accepts names that users may not take. */
 mf_status mfi_metric_set_add(mf_metrics *metrics, const mf_metric_options *options,
                              mf_family **ret_family, mf_error *error);
 
-/* Zeroed memory that lives as long as the set, for a collector's own data; NULL without. */
+/* Zeroed memory for a collector's data, owned by the set; NULL without memory. */
 void *mfi_metric_set_keep(mf_metrics *metrics, size_t size);
 
-/* Runs the collectors and shows each family, in order. The family's mutex is held meanwhile:
- * series cannot be made, but every writer goes on. */
+/* Runs the collectors, then shows each family in order under the family's mutex: no thread can
+ * make series meanwhile, but every thread can record. */
 void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
                           void *user_data);
 
-/* All series of a histogram family whose label `label` has this value, merged. */
+/* Merges all series of a histogram family whose label `label` has this value. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
 
 /* ---- Shared by set and families ---- */
@@ -77,14 +77,14 @@ struct mf_metrics {
     mf_family *families;              /* guarded by mutex */
     struct mfi_collector *collectors; /* guarded by collecting */
     mfi_mutex collecting;             /* serialises collections; taken before mutex */
-    mfi_mutex cells;                  /* guards the page below; taken last */
+    mfi_mutex cells;                  /* guards page and page_used; taken last */
     mfi_counter_page *page;
     uint32_t page_used;
     _Atomic(size_t) series_count;
-    mf_family *folded, *series, *limit; /* what the set says of itself */
+    mf_family *folded, *series, *limit; /* metrics about the set itself */
 };
 
-/* A family without its place in a set. NULL without memory. */
+/* Makes a family that is in no set yet. NULL without memory. */
 mf_family *mfi_family_make(mf_metrics *metrics, const mf_metric_options *options);
 void mfi_family_free(mf_family *family);
 

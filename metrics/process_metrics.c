@@ -1,5 +1,5 @@
-/* The names, units and texts are those of the Prometheus client libraries, so that the dashboards
- * made for them show these too. */
+/* Reads /proc. Names, units and texts are those of the Prometheus client libraries, so that the
+ * dashboards made for those libraries work here too. */
 #include "metrics/process_metrics.h"
 
 #include <dirent.h>
@@ -28,7 +28,7 @@ static void set(mf_family *family, double value)
     mf_gauge_set(mf_family_gauge(family, NULL), value);
 }
 
-/* Fields of /proc/self/stat that follow the name, which is in parentheses and may hold anything. */
+/* Fields of /proc/self/stat after the name, which is in parentheses and may hold any character. */
 typedef struct stat_fields {
     unsigned long long threads, start_ticks, virtual_bytes;
     long long resident_pages;
@@ -83,8 +83,8 @@ static void collect_descriptors(const process_families *families)
     struct rlimit limit;
     DIR *directory = opendir("/proc/self/fd");
     if (directory != NULL) {
-        double count = -3;                   /* ".", "..", and the directory itself */
-        while (readdir(directory) != NULL) { /* NOLINT: a stream of our own */
+        double count = -3;                   /* ".", ".." and the directory's own descriptor */
+        while (readdir(directory) != NULL) { /* NOLINT: no other thread uses this stream */
             count++;
         }
         (void)closedir(directory);

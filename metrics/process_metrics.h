@@ -5,7 +5,7 @@
 #include <multifrost/error.h>
 #include <multifrost/metrics.h>
 
-/* Adds the families; what cannot be read on this system is left out. */
+/* Adds the families. A value that this system does not offer is left out. */
 mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error);
 
 #endif

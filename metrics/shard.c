@@ -1,4 +1,4 @@
-/* Gives shards to threads, and takes them back when a thread ends. */
+/* Gives shards to threads, and takes a shard back when its thread ends. */
 #include "metrics/shard.h"
 
 #include <pthread.h>
@@ -7,7 +7,7 @@ _Thread_local unsigned mfi_thread_shard;
 
 static _Atomic(uint32_t) owned; /* a bit for each shard that has an owner */
 static pthread_key_t end_of_thread;
-static bool has_key; /* without one nothing could be given back */
+static bool has_key; /* without a key no thread owns a shard, because none could give it back */
 
 static uint32_t own_bit(void)
 {
@@ -15,7 +15,7 @@ static uint32_t own_bit(void)
     return own != 0 && own - 1 != MFI_SHARED_SHARD ? UINT32_C(1) << (own - 1) : 0;
 }
 
-/* What the thread still records in later destructors goes to the shared shard. */
+/* Values that the thread records in later destructors go to the shared shard. */
 static void give_back(void *value)
 {
     (void)value;
@@ -24,7 +24,7 @@ static void give_back(void *value)
     atomic_fetch_and_explicit(&owned, ~bit, memory_order_release);
 }
 
-/* The other threads did not come along. */
+/* The other threads, and so their shards, exist only in the parent process. */
 static void after_fork_in_child(void)
 {
     atomic_store_explicit(&owned, own_bit(), memory_order_relaxed);
@@ -36,7 +36,7 @@ static void prepare(void)
     (void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
-/* A library that is unloaded must leave no destructor behind. */
+/* An unloaded library must leave no destructor behind. */
 static __attribute__((destructor)) void forget_key(void)
 {
     if (has_key) {

@@ -1,6 +1,6 @@
-/* A sliding minute in slots of five seconds. Who records first in a new five seconds clears the
- * slot that is thirteen slots old; in the shared shard a value recorded by another thread in that
- * very moment may be missed by the window. Counts since the start are exact. */
+/* A sliding minute in slots of 5 s. The first thread that records in a new 5 s clears the slot that
+ * is 13 slots old. In the shared shard the window may miss a value that another thread records at
+ * that moment. Counts since the start are exact. */
 #include "metrics/instruments.h"
 
 static uint64_t epoch_at(uint64_t now_ns)
@@ -22,7 +22,7 @@ static void clear_slot(mfi_window_slot *slot)
     }
 }
 
-/* NULL for a time whose slot holds a later one by now. */
+/* NULL if the slot of that time already holds a later time. */
 static mfi_window_slot *slot_at(mfi_window_shard *shard, uint64_t now_ns)
 {
     uint64_t epoch = epoch_at(now_ns);
@@ -48,7 +48,7 @@ static _Atomic(uint32_t) *cell_of(mf_window *window, mfi_window_slot *slot, uint
     }
     mfi_window_octave *octave = mfi_made_on_use(
         &window->arena, &slot->octaves[index / MFI_CELLS_PER_OCTAVE], sizeof *octave);
-    /* Without memory it is counted, if not in its place. */
+    /* Without memory the value counts as one above the range. */
     return octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &slot->over;
 }
 
@@ -58,7 +58,7 @@ void mfi_window_record_at(mf_window *window, unsigned shard_index, uint64_t dura
     mfi_window_shard *shard =
         mfi_made_on_use(&window->arena, &window->shards[shard_index], sizeof *shard);
     if (shard == NULL) {
-        return; /* no memory for the very first value of a thread: nothing to count in */
+        return; /* no memory for the first value of this thread: the value is lost */
     }
     mfi_cell_add(shard_index, &shard->count, 1);
     mfi_cell_add(shard_index, &shard->sum_ns, duration_ns);

@@ -12,13 +12,13 @@
 
 MF_EXTERN_C_BEGIN
 
-#define MF_CORRELATION_ID_MAX 129 /**< Bytes with NUL. */
-#define MF_TRACE_ID_MAX 33
-#define MF_SPAN_ID_MAX 17
-#define MF_REQUEST_ID_MAX 37
+#define MF_CORRELATION_ID_MAX 129 /**< Bytes: 128 characters and the NUL. */
+#define MF_TRACE_ID_MAX 33        /**< Bytes: 32 hexadecimal digits and the NUL. */
+#define MF_SPAN_ID_MAX 17         /**< Bytes: 16 hexadecimal digits and the NUL. */
+#define MF_REQUEST_ID_MAX 37      /**< Bytes: the 36 characters of a UUID and the NUL. */
 
-/** Ids of the call that a thread works for. Plain data, may be copied and kept. Empty texts mean
- *  none. */
+/** Ids of the call that a thread works for. Plain data, may be copied and kept. An empty text means
+ *  that there is no such id. */
 typedef struct mf_context {
     char correlation_id[MF_CORRELATION_ID_MAX];
     char trace_id[MF_TRACE_ID_MAX];
@@ -29,10 +29,21 @@ typedef struct mf_context {
     uint8_t trace_flags;
 } mf_context;
 
-/** Copies the calling thread's context; false (and all empty) if it has none. */
+/**
+ * Copies the calling thread's context.
+ *
+ * @param ret_context Receives the copy; all empty if the thread has no context. Not NULL.
+ * @return Whether the thread has a context.
+ * @par Threads Thread-safe: each thread has a context of its own.
+ */
 MF_API bool mf_context_get(mf_context *ret_context);
-/** Makes a copy of context current on the calling thread, NULL for none: for a thread that works
- *  on behalf of a call. Put back what was there with mf_context_get() before. */
+/**
+ * Makes a context current on the calling thread, for a thread that works on behalf of a call.
+ * A thread that replaces a context saves it with mf_context_get() before and sets it again after.
+ *
+ * @param context Copied. NULL removes the current context.
+ * @par Threads Thread-safe: each thread has a context of its own.
+ */
 MF_API void mf_context_set(const mf_context *context);
 
 MF_EXTERN_C_END

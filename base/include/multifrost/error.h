@@ -3,7 +3,7 @@
  * Status codes, and the caller-owned detail that fallible functions fill.
  *
  * The numbers are fixed and never reused. Code, name, call status, log level, conformance kind and
- * text stand in one table, so that none can be forgotten.
+ * text stand in one table, so that none is forgotten.
  */
 #ifndef MULTIFROST_ERROR_H
 #define MULTIFROST_ERROR_H
@@ -18,9 +18,9 @@ MF_EXTERN_C_BEGIN
  * The one table of codes: X(NAME, number, name, status, level, kind, text).
  *
  * - name:   stable short word, the `error_type` of log records;
- * - status: how a call that ended so is counted (the closed `status` label set);
- * - level:  level of the log record that reports it;
- * - kind:   the word the conformance programs print.
+ * - status: under which a call that ended with this code is counted (the `status` label);
+ * - level:  level of the log record that reports the code;
+ * - kind:   the word that the conformance programs print.
  */
 #define MF_STATUS_TABLE(X)                                                                         \
     X(OK, 0, "ok", "ok", "info", "ok", "success")                                                  \
@@ -62,7 +62,7 @@ MF_EXTERN_C_BEGIN
     X(ERR_UNSUPPORTED, 24, "unsupported", "invalid_argument", "warn", "other", "not supported")    \
     X(ERR_INTERNAL, 25, "internal", "internal", "error", "other", "internal error")
 
-/** What every fallible function returns. MF_OK is 0, all others are positive. */
+/** The result of every fallible function. MF_OK is 0, all others are positive. */
 typedef enum mf_status {
 #define MF_STATUS_ENUM(NAME, number, name, status, level, kind, text) MF_##NAME = (number),
     MF_STATUS_TABLE(MF_STATUS_ENUM)
@@ -74,9 +74,9 @@ typedef enum mf_status {
 #define MF_ERROR_TRACEBACK_MAX 2048 /**< Bytes of mf_error.remote_traceback, NUL included. */
 
 /**
- * Detail of one failure. Owned by the caller, who may keep it as long as he likes; the library
- * fills it only on failure and keeps no pointer to it. All texts are NUL-terminated UTF-8, cut at
- * a character boundary where they would not fit.
+ * Detail of one failure. The caller owns it and may keep it. The library fills it only on failure
+ * and keeps no pointer to it. All texts are NUL-terminated UTF-8; longer texts are cut between
+ * characters.
  */
 typedef struct mf_error {
     size_t struct_size;                            /**< Set by MF_ERROR_INIT. */
@@ -94,6 +94,7 @@ typedef struct mf_error {
 
 /**
  * Text of a code, for people.
+ * @param status Any number.
  * @return Never NULL; a static string, also for numbers that are no code.
  * @par Threads Thread-safe.
  */
@@ -101,6 +102,7 @@ MF_API const char *mf_strerror(mf_status status);
 
 /**
  * Stable short word for a code ("timeout"), as used in logs.
+ * @param status Any number.
  * @return Never NULL; a static string, "unknown" for numbers that are no code.
  * @par Threads Thread-safe.
  */
@@ -108,6 +110,7 @@ MF_API const char *mf_err_name(mf_status status);
 
 /**
  * The value of the metrics' `status` label for a call that ended with this code.
+ * @param status Any number.
  * @return Never NULL; a static string out of the closed set, "internal" for unknown numbers.
  * @par Threads Thread-safe.
  */
@@ -115,6 +118,7 @@ MF_API const char *mf_err_status(mf_status status);
 
 /**
  * The conformance programs' KIND word for a code.
+ * @param status Any number.
  * @return Never NULL; a static string.
  * @par Threads Thread-safe.
  */
@@ -122,9 +126,9 @@ MF_API const char *mf_err_kind(mf_status status);
 
 /**
  * Message of a filled error, or the text of its code if it has none.
- * @param error NULL gives the text of MF_OK.
+ * @param error Borrowed. NULL gives the text of MF_OK.
  * @return Never NULL; valid as long as error is unchanged.
- * @par Threads Thread-safe on distinct errors.
+ * @par Threads One thread at a time for each error.
  */
 MF_API const char *mf_error_text(const mf_error *error);
 

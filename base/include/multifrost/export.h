@@ -1,14 +1,14 @@
 /**
  * @file export.h
- * Compiler glue that every public header needs. No declarations of its own.
+ * Macros that every public header needs. No declarations of its own.
  */
 #ifndef MULTIFROST_EXPORT_H
 #define MULTIFROST_EXPORT_H
 
-/** Marks what the shared library exports; all else is hidden. */
+/** Marks a function that the shared library exports; all others are hidden. */
 #if defined(__GNUC__)
 #define MF_API __attribute__((visibility("default")))
-/** The result carries an error that must be looked at. */
+/** The caller must check the result, because it carries an error. */
 #define MF_NODISCARD __attribute__((warn_unused_result))
 /** Lets the compiler check a printf-style format at argument f, values from argument a on. */
 #define MF_PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -29,8 +29,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the MF_*_INIT macros stand for: all zero but the leading struct_size. C++ has no designated
- * initializers before C++20, so there a function makes it. */
+/* The value of the MF_*_INIT macros: all zero but the leading struct_size. In C++ a function makes
+ * it, because C++ has no designated initializers before C++20. */
 #ifdef __cplusplus
 template <typename T> inline T mf_detail_init()
 {
@@ -46,9 +46,9 @@ template <typename T> inline T mf_detail_init()
     }
 #endif
 
-/** Wait as long as it takes. Accepted wherever a timeout in milliseconds is. */
+/** No deadline. Accepted wherever a timeout in milliseconds is. */
 #define MF_TIMEOUT_INFINITE INT64_MAX
-/** Switches off the feature that an option bounds or times (a cap, a heartbeat). */
+/** Switches off the feature that an option limits or times (a cap, a heartbeat). */
 #define MF_DISABLED (-1)
 
 #endif

@@ -2,13 +2,13 @@
  * @file metrics.h
  * Counters, gauges, histograms and latency windows, in families with bounded labels.
  *
- * Recording is lock-free, allocates nothing and takes some ten nanoseconds: each thread writes to a
- * shard of its own, and whoever reads pays for the merge. A family is described once; its series
- * are found (or made) by label values, and the pointer is kept by the caller, so that the hot path
- * never looks anything up. A family that is full folds further label values into one series whose
- * labels say `_OTHER`: no caller can make memory or a scrape grow without bound.
+ * Recording is lock-free, allocates nothing and takes about 10 ns: each thread writes to a shard of
+ * its own, and a reader pays for the merge. A family is described once. A caller finds or makes a
+ * series by its label values and keeps the pointer, so that the hot path looks nothing up. A full
+ * family counts further label values in one series whose labels are `_OTHER`, so that no caller can
+ * make memory or a scrape grow without bound.
  *
- * Families and series live as long as their set. Nothing here is ever NULL on success.
+ * Families and series live as long as their set. No function returns NULL on success.
  */
 #ifndef MULTIFROST_METRICS_H
 #define MULTIFROST_METRICS_H
@@ -28,7 +28,7 @@ typedef struct mf_gauge mf_gauge;         /**< Goes up and down. Thread-safe. */
 typedef struct mf_histogram mf_histogram; /**< Distribution since the start. Thread-safe. */
 typedef struct mf_window mf_window;       /**< Quantiles of the last minute. Thread-safe. */
 
-/** What a family holds, and how it is exposed. */
+/** The kind of a family's series, and how they are exposed. */
 typedef enum mf_metric_type {
     MF_METRIC_COUNTER = 1, /**< Name must end in "_total". */
     MF_METRIC_GAUGE = 2,
@@ -37,7 +37,7 @@ typedef enum mf_metric_type {
     MF_METRIC_INFO = 5,      /**< Constant 1; the facts are in the labels. */
 } mf_metric_type;
 
-/** Which values a histogram expects: fixes the recorded range and the exposed bounds. */
+/** The values that a histogram expects. Fixes the recorded range and the exposed bounds. */
 typedef enum mf_metric_scale {
     MF_SCALE_DURATION = 0, /**< Seconds, 2^-20 to 2^7; exposed bounds 2^-15 to 2^2. */
     MF_SCALE_SIZE = 1,     /**< Bytes, 2^0 to 2^36; exposed bounds 64 * 4^n, n = 0..9. */
@@ -58,8 +58,8 @@ typedef struct mf_metric_options {
     size_t label_count;             /**< At most MF_METRIC_LABELS_MAX. */
     size_t max_series;              /**< Cap on label sets; default 1024. */
     mf_metric_scale scale;          /**< Histograms only. */
-    double counter_factor; /**< Exposed value = count * factor; default 1. A counter kept in
-                                nanoseconds is exposed in seconds with 1e-9. */
+    double counter_factor; /**< Exposed value = count * factor; default 1. With 1e-9 a counter of
+                                nanoseconds is exposed in seconds. */
 } mf_metric_options;
 #define MF_METRIC_OPTIONS_INIT MF_DETAIL_INIT(mf_metric_options)
 
@@ -71,7 +71,7 @@ typedef struct mf_metrics_options {
 #define MF_METRICS_OPTIONS_INIT MF_DETAIL_INIT(mf_metrics_options)
 
 /**
- * Makes an empty set. A runtime brings its own; this is for use without one.
+ * Makes an empty set, for use without a runtime. A runtime has a set of its own.
  *
  * @param ret_metrics On MF_OK a set for mf_metrics_destroy(); untouched on failure.
  * @param options     NULL for defaults. Copied.
@@ -85,7 +85,9 @@ MF_API MF_NODISCARD mf_status mf_metrics_create(mf_metrics **ret_metrics,
 
 /**
  * Frees a set with all its families and series.
- * @param metrics NULL is a no-op. No other thread may use it or its series any more.
+ *
+ * @param metrics NULL is a no-op.
+ * @par Threads No other thread may use the set or its series any more.
  */
 MF_API void mf_metrics_destroy(mf_metrics *metrics);
 
@@ -96,8 +98,8 @@ MF_API void mf_metrics_destroy(mf_metrics *metrics);
  * @param options    Not NULL. Copied with all its texts.
  * @param ret_family On MF_OK the family, owned by the set; untouched on failure.
  * @param error      NULL, or filled on failure.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming what broke the naming rules; MF_ERR_EXISTS if the
- *         name is taken (by a family or by one of its exposed suffixes); MF_ERR_NO_MEMORY.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the broken rule; MF_ERR_EXISTS if a family has that
+ *         name, or exposes it with a suffix; MF_ERR_NO_MEMORY.
  * @par Threads  Thread-safe.
  * @par Blocking Short lock, not for the hot path.
  */
@@ -110,8 +112,8 @@ MF_API MF_NODISCARD mf_status mf_metrics_add(mf_metrics *metrics, const mf_metri
  * @param family Of the matching type; another type gives a series that is never exposed.
  * @param values label_count texts in the order of label_names; NULL for a family without labels.
  *               A NULL value counts as "". Copied.
- * @return Never NULL; owned by the set. Beyond a cap (or without memory) the series whose
- *         labels are all `_OTHER`, and the fold is counted.
+ * @return Never NULL; owned by the set. Beyond a cap, or without memory, the series whose labels
+ *         are all `_OTHER`; the set counts how often.
  * @par Threads  Thread-safe.
  * @par Blocking Short lock; keep the pointer instead of asking again.
  */
@@ -119,27 +121,56 @@ MF_API mf_counter *mf_family_counter(mf_family *family, const char *const *value
 MF_API mf_gauge *mf_family_gauge(mf_family *family, const char *const *values);
 MF_API mf_histogram *mf_family_histogram(mf_family *family, const char *const *values);
 MF_API mf_window *mf_family_window(mf_family *family, const char *const *values);
-/** Makes an info series (MF_METRIC_INFO), whose value is always 1. Rules as above. */
+/** Makes an info series (MF_METRIC_INFO), whose value is always 1. Parameters, threads and blocking
+ *  as above. */
 MF_API void mf_family_info(mf_family *family, const char *const *values);
 
-/** Adds n. @par Threads Thread-safe, lock-free. */
+/**
+ * Adds to a counter.
+ *
+ * @param counter Not NULL.
+ * @param n       In the counter's own unit, before counter_factor.
+ * @par Threads Thread-safe, lock-free.
+ */
 MF_API void mf_counter_add(mf_counter *counter, uint64_t n);
-/** Sum of all that was added, without counter_factor. @par Threads Thread-safe. */
+/**
+ * Reads a counter.
+ *
+ * @param counter Not NULL.
+ * @return The sum of all additions, without counter_factor.
+ * @par Threads Thread-safe.
+ */
 MF_API uint64_t mf_counter_value(const mf_counter *counter);
 
-/** Sets, or adds to (n may be negative), a gauge. @par Threads Thread-safe, lock-free. */
+/**
+ * Sets a gauge, or adds to it.
+ *
+ * @param gauge Not NULL.
+ * @param value The new value, in the unit of the family's name.
+ * @param n     The difference, in the same unit; may be negative.
+ * @par Threads Thread-safe, lock-free.
+ */
 MF_API void mf_gauge_set(mf_gauge *gauge, double value);
 MF_API void mf_gauge_add(mf_gauge *gauge, double n);
-/** Present value. @par Threads Thread-safe. */
+/**
+ * Reads a gauge.
+ *
+ * @param gauge Not NULL.
+ * @return The present value.
+ * @par Threads Thread-safe.
+ */
 MF_API double mf_gauge_value(const mf_gauge *gauge);
 
 /**
- * Records one value (seconds or bytes, by the family's scale). Negative values and NaN count as 0,
- * values beyond the range go to an under- or overflow cell: each is counted, none is lost.
+ * Records one value. A negative value or NaN counts as 0; a value beyond the range counts in an
+ * underflow or overflow cell.
+ *
+ * @param histogram Not NULL.
+ * @param value     Seconds or bytes, by the family's scale.
  * @par Threads Thread-safe, lock-free; the first value in a new octave may allocate its cells.
  */
 MF_API void mf_histogram_record(mf_histogram *histogram, double value);
-/** As mf_histogram_record() for a duration in nanoseconds. */
+/** As mf_histogram_record(), for a duration in nanoseconds. @par Threads The same. */
 MF_API void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns);
 
 /** A merged reading. The count is the sum of the buckets. */
@@ -151,25 +182,57 @@ typedef struct mf_distribution {
 } mf_distribution;
 #define MF_DISTRIBUTION_INIT MF_DETAIL_INIT(mf_distribution)
 
-/** Reads all values since the start. @par Threads Thread-safe; never stops a writer. */
+/**
+ * Reads all values since the start.
+ *
+ * @param histogram        Not NULL.
+ * @param ret_distribution Not NULL, with struct_size set; filled.
+ * @par Threads Thread-safe; a writer never waits for it.
+ */
 MF_API void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution);
 
-/** Records a duration in nanoseconds. @par Threads Thread-safe, lock-free. */
+/**
+ * Records a duration.
+ *
+ * @param window      Not NULL.
+ * @param duration_ns Nanoseconds.
+ * @par Threads Thread-safe, lock-free.
+ */
 MF_API void mf_window_record_ns(mf_window *window, uint64_t duration_ns);
-/** Reads the last 60 s; count and sum are since the start. @par Threads Thread-safe. */
+/**
+ * Reads the quantiles of the last 60 s; count and sum are those since the start.
+ *
+ * @param window           Not NULL.
+ * @param ret_distribution Not NULL, with struct_size set; filled.
+ * @par Threads Thread-safe; a writer never waits for it.
+ */
 MF_API void mf_window_read(const mf_window *window, mf_distribution *ret_distribution);
 
-/** Called before every collection, to bring gauges up to date. Must not block or add families. */
+/** Brings gauges up to date before a collection. Runs on the collecting thread; must not block or
+ *  add families. */
 typedef void (*mf_metrics_collect_fn)(void *user_data);
 /**
- * Registers a function that runs before each collection, on the collecting thread.
+ * Adds a function that runs before each collection, on the collecting thread.
+ *
+ * @param metrics   Borrowed.
+ * @param collect   Not NULL.
+ * @param user_data Passed to collect; must live until the function is removed or the set destroyed.
+ * @param error     NULL, or filled on failure.
  * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY.
- * @par Threads Thread-safe; collections are serialised.
+ * @par Threads Thread-safe; collections run one after the other.
  */
 MF_API MF_NODISCARD mf_status mf_metrics_add_collector(mf_metrics *metrics,
                                                        mf_metrics_collect_fn collect,
                                                        void *user_data, mf_error *error);
-/** Takes a collector out again; after the return it runs no more. Unknown ones are a no-op. */
+/**
+ * Removes a collector. After the return the collector does not run again.
+ *
+ * @param metrics   Borrowed.
+ * @param collect   As it was added, together with user_data; any other pair is a no-op.
+ * @param user_data See collect.
+ * @par Threads  Thread-safe. Not from a collector.
+ * @par Blocking For a running collection.
+ */
 MF_API void mf_metrics_remove_collector(mf_metrics *metrics, mf_metrics_collect_fn collect,
                                         void *user_data);
 
@@ -180,12 +243,16 @@ typedef enum mf_metrics_format {
 } mf_metrics_format;
 
 /**
- * Collects and renders every family.
+ * Runs the collectors and writes every family as text.
  *
- * @param ret_text On MF_OK a text for free(), NUL-terminated; its length goes to ret_length.
+ * @param metrics    Borrowed.
+ * @param format     The text's format.
+ * @param ret_text   On MF_OK a NUL-terminated text for free(); untouched on failure.
+ * @param ret_length On MF_OK the length in bytes, without the NUL.
+ * @param error      NULL, or filled on failure.
  * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY.
- * @par Threads  Thread-safe; never stops a writer.
- * @par Blocking For other collections and the registered collectors.
+ * @par Threads  Thread-safe; a writer never waits for it.
+ * @par Blocking For other collections and for the collectors.
  */
 MF_API MF_NODISCARD mf_status mf_metrics_render(mf_metrics *metrics, mf_metrics_format format,
                                                 char **ret_text, size_t *ret_length,

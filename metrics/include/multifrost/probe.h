@@ -2,7 +2,7 @@
  * @file probe.h
  * The narrow interface through which a component shows its health and its circuits.
  *
- * The HTTP endpoint sees a program only through this and its metrics. A runtime offers one
+ * The HTTP endpoint sees a program only through its probe and its metrics. A runtime offers a probe
  * (mf_runtime_probe()); tests make their own.
  */
 #ifndef MULTIFROST_PROBE_H
@@ -24,7 +24,7 @@ typedef enum mf_health {
     MF_HEALTH_FAIL = 2,
 } mf_health;
 
-/** Which probes a failing check fails, beside /health: a bit set. */
+/** The routes that a failing check makes fail, beside /health: a set of bits. */
 enum {
     MF_GATE_NONE = 0,
     MF_GATE_LIVE = 1,    /**< /livez: restart the process. */
@@ -40,32 +40,33 @@ typedef struct mf_health_row {
     const char *component_type; /**< "component", "system" or "datastore". */
     mf_health status;
     unsigned gates;  /**< MF_GATE_* bits. */
-    bool has_number; /**< observed_number counts. */
+    bool has_number; /**< observed_number is set. */
     double observed_number;
     const char *observed_text; /**< Or NULL. */
     const char *observed_unit; /**< "s", "workers", or NULL. */
-    const char *output;        /**< Why it is not pass; NULL on pass. No secrets, no paths. */
+    const char *output; /**< Why the check did not pass; NULL if it did. No secrets, no paths. */
 } mf_health_row;
 
-/** What a health check found. Preset to pass and no value. */
+/** The outcome of a health check of the program. The caller presets it to pass and no value. */
 typedef struct mf_health_result {
     mf_health status;
     bool has_number;
     double observed_number;
     char observed_text[64]; /**< "" for none. */
-    char output[256];       /**< Why it is not pass. */
+    char output[256];       /**< Why the check did not pass. */
 } mf_health_result;
 
-/** Runs on the endpoint's health thread, about once a second. Must not block for long. */
+/** A check that fills in `result`. Runs on the endpoint's health thread, about once a second. Must
+ *  not block for long. */
 typedef void (*mf_health_check_fn)(mf_health_result *result, void *user_data);
 
-/** A health check of the program's own. Set by MF_HEALTH_CHECK_INIT. Texts are copied. */
+/** A health check that the program adds. Set by MF_HEALTH_CHECK_INIT. Texts are copied. */
 typedef struct mf_health_check {
     size_t struct_size;
     const char *component;     /**< [A-Za-z0-9_.-]{1,64}; "cache". */
     const char *measurement;   /**< The same, or NULL; "hitRatio". */
     const char *observed_unit; /**< Or NULL. */
-    unsigned gates;            /**< Probes that it fails beside /health: MF_GATE_* bits. */
+    unsigned gates;            /**< Routes that fail with it, beside /health: MF_GATE_* bits. */
     mf_health_check_fn check;
     void *user_data;
 } mf_health_check;
@@ -87,21 +88,21 @@ typedef struct mf_circuit_window {
 
 /** The worker or service behind a circuit. */
 typedef struct mf_circuit_worker {
-    const char *name;  /**< "math-0"; NULL: the row says nothing of a worker. */
+    const char *name;  /**< "math-0"; NULL: the row describes no worker. */
     const char *state; /**< created, starting, ready, restarting, stopping, stopped, failed. */
-    int64_t pid;       /**< 0 if none runs. */
+    int64_t pid;       /**< 0 if no process runs. */
     uint64_t restarts;
     uint32_t restarts_in_period;
     uint32_t restarts_permitted;  /**< In a period; 0: no limit, or no restarts. */
-    double restart_in_seconds;    /**< 0 unless it waits for one. */
-    const char *last_exit;        /**< How it ended last, or NULL. */
-    int32_t last_exit_code;       /**< -1 if none or by a signal. */
-    int32_t last_exit_signal;     /**< 0 if none. */
-    double heartbeat_rtt_seconds; /**< Last one; 0 if none was answered. */
+    double restart_in_seconds;    /**< 0 if no restart is due. */
+    const char *last_exit;        /**< How the last process ended, or NULL. */
+    int32_t last_exit_code;       /**< -1 if no process ended, or a signal ended it. */
+    int32_t last_exit_signal;     /**< 0 if no signal ended a process. */
+    double heartbeat_rtt_seconds; /**< Of the last answered heartbeat; 0 if there is none. */
     uint64_t heartbeat_misses;
 } mf_circuit_worker;
 
-#define MF_CIRCUIT_TRANSITIONS_MAX 8
+#define MF_CIRCUIT_TRANSITIONS_MAX 8 /**< State changes in one row: the last ones. */
 
 /** One circuit's state. All texts are borrowed for the duration of the visit. */
 typedef struct mf_circuit_row {
@@ -111,11 +112,11 @@ typedef struct mf_circuit_row {
     uint64_t since_wall_ns;
     double since_seconds;
     uint64_t generation;
-    const char *rule; /**< Rule that opened it last, or NULL if none ever did. */
+    const char *rule; /**< The rule that opened the circuit last, or NULL. */
     double observed;
     double threshold;
-    const char *first_error;               /**< Call status that tipped it, or NULL. */
-    const char *correlation_id, *trace_id; /**< Of the call that tipped it, or NULL. */
+    const char *first_error;               /**< Status of the call that opened it, or NULL. */
+    const char *correlation_id, *trace_id; /**< Of the call that opened it, or NULL. */
     uint64_t next_probe_wall_ns;           /**< 0 unless open. */
     double next_probe_in_seconds;
     uint32_t open_count_in_row;
@@ -131,10 +132,12 @@ typedef struct mf_circuit_row {
     mf_circuit_worker worker;
 } mf_circuit_row;
 
+/** Receives one health check. The row is borrowed until the return. */
 typedef void (*mf_health_visit_fn)(const mf_health_row *row, void *user_data);
+/** Receives one circuit. The row is borrowed until the return. */
 typedef void (*mf_circuit_visit_fn)(const mf_circuit_row *row, void *user_data);
 
-/** Who is speaking. */
+/** The service that a probe belongs to. */
 typedef struct mf_probe_info {
     const char *service; /**< Name of the service; valid as long as the probe. */
     const char *version; /**< Version of the service, or "". */
@@ -142,8 +145,8 @@ typedef struct mf_probe_info {
 } mf_probe_info;
 
 /**
- * The interface itself. Every function may be called from any thread, but visit_health only from
- * one at a time; a visit must not block for more than some milliseconds.
+ * The interface. Any thread may call its functions, but only one thread at a time visit_health. A
+ * visit must not block for more than some milliseconds.
  */
 typedef struct mf_probe {
     size_t struct_size;
@@ -154,8 +157,8 @@ typedef struct mf_probe {
     void (*visit_health)(void *self, mf_health_visit_fn visit, void *user_data);
     /** Shows every circuit, sorted by target. */
     void (*visit_circuits)(void *self, mf_circuit_visit_fn visit, void *user_data);
-    /** Tells that a check's status changed between two evaluations. check is
-     *  "component:measurement". May be NULL. */
+    /** Reports that the status of a check changed between two evaluations. check is
+     *  "component:measurement". The function may be NULL. */
     void (*health_changed)(void *self, const char *check, mf_health from, mf_health to,
                            const char *output);
 } mf_probe;
