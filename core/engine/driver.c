@@ -107,9 +107,11 @@ static bool closes_now_locked(mfi_driver *driver)
     return false;
 }
 
-/* One turn of the engine: burst, then hand over or park. */
-static void engine_turn(mfi_driver *driver)
+/* One turn of the engine: burst, then hand over or park. True if another turn was posted, for what
+ * this one has left. */
+static bool engine_turn(mfi_driver *driver)
 {
+    bool left = false;
     mfi_mutex_lock(&driver->mutex);
     bool held = driver->role == MFI_ROLE_CALLER || driver->role == MFI_ROLE_ENGINE;
     bool closes = !held && closes_now_locked(driver);
@@ -132,6 +134,7 @@ static void engine_turn(mfi_driver *driver)
                 driver->role = MFI_ROLE_PARKED;
                 mfi_source_arm(driver->loop, &driver->source, EPOLLIN);
             } else {
+                left = true;
                 driver->role = MFI_ROLE_IDLE;
                 (void)mfi_loop_post(driver->loop, &driver->turn);
             }
@@ -141,6 +144,7 @@ static void engine_turn(mfi_driver *driver)
     if (closes) {
         finish_closing(driver);
     }
+    return left;
 }
 
 bool mfi_driver_look(mfi_driver *driver)
@@ -148,21 +152,20 @@ bool mfi_driver_look(mfi_driver *driver)
     bool open = !atomic_load_explicit(&driver->closing, memory_order_relaxed);
     bool more = open;
     for (int i = 0; more && i < LOOKS_MAX; i++) {
-        engine_turn(driver);
-        more = mfi_task_is_posted(&driver->turn);
+        more = engine_turn(driver);
     }
     return open;
 }
 
 static void on_turn(mfi_task *task)
 {
-    engine_turn(MFI_CONTAINER(task, mfi_driver, turn));
+    (void)engine_turn(MFI_CONTAINER(task, mfi_driver, turn));
 }
 
 static void on_readiness(mfi_source *source, uint32_t events)
 {
     (void)events;
-    engine_turn(MFI_CONTAINER(source, mfi_driver, source));
+    (void)engine_turn(MFI_CONTAINER(source, mfi_driver, source));
 }
 
 /* The first ticks come soon, so that a socket that is used once is parked soon. Later ticks are
@@ -204,7 +207,7 @@ static void on_tick(mfi_timer *timer)
     bool again = driver->ticking;
     mfi_mutex_unlock(&driver->mutex);
     if (take) {
-        engine_turn(driver);
+        (void)engine_turn(driver);
     }
     if (again) {
         arm_tick(driver);
