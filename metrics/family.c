@@ -93,7 +93,7 @@ static mfi_series *series_make(mf_family *family, const char *const *values)
     size_t lengths[MF_METRIC_LABELS_MAX];
     size_t size = sizeof(mfi_series) + count * sizeof(char *);
     for (size_t i = 0; i < count; i++) {
-        lengths[i] = mfi_utf8_prefix(values[i], strlen(values[i]), MF_METRIC_LABEL_VALUE_MAX);
+        lengths[i] = strlen(values[i]);
         size += lengths[i] + 1;
     }
     mfi_series *series = calloc(1, size);
@@ -154,21 +154,64 @@ static mfi_series *find_locked(mf_family *family, const char *const *values, uin
     return series;
 }
 
-static mfi_series *find_or_make(mf_family *family, const char *const *values)
+/* A value as it is stored and exposed: clean and cut, so that values with the same text have the
+ * same series. NULL without memory. */
+static const char *as_stored(const char *value, char room[MF_METRIC_LABEL_VALUE_MAX + 1])
 {
-    const char *given[MF_METRIC_LABELS_MAX];
-    for (size_t i = 0; i < family->label_count; i++) {
-        given[i] = values != NULL && values[i] != NULL ? values[i] : "";
+    const size_t most = MF_METRIC_LABEL_VALUE_MAX;
+    size_t length = strnlen(value, most + 4); /* a character more than is kept */
+    if (length <= most && mfi_utf8_valid(value, length)) {
+        return value;
     }
-    uint64_t hash = hash_values(given, family->label_count);
-    bool folds = false;
-    mfi_mutex_lock(&family->mutex);
-    mfi_series *series = find_locked(family, given, hash);
+    mfi_buf clean;
+    mfi_buf_init(&clean, 0);
+    mfi_utf8_append_clean(&clean, value, length);
+    bool made = !clean.failed;
+    if (made) {
+        (void)mfi_str_copy_n(room, most + 1, (const char *)clean.data, clean.size);
+    }
+    mfi_buf_fini(&clean);
+    return made ? room : NULL;
+}
+
+static bool is_other(const mf_family *family, const char *const *values)
+{
+    return family->label_count > 0 &&
+           compare_values(family->other->values, values, family->label_count) == 0;
+}
+
+static mfi_series *find_or_make_locked(mf_family *family, const char *const *values)
+{
+    uint64_t hash = hash_values(values, family->label_count);
+    mfi_series *series = find_locked(family, values, hash);
     if (series == NULL && take_place_locked(family)) {
-        series = series_make(family, given);
+        series = series_make(family, values);
         if (series != NULL) {
             link_locked(family, series, hash);
+        } else {
+            atomic_fetch_sub_explicit(&family->metrics->series_count, 1, memory_order_relaxed);
         }
+    }
+    return series;
+}
+
+static mfi_series *find_or_make(mf_family *family, const char *const *values)
+{
+    char rooms[MF_METRIC_LABELS_MAX][MF_METRIC_LABEL_VALUE_MAX + 1];
+    const char *given[MF_METRIC_LABELS_MAX];
+    bool known = true;
+    for (size_t i = 0; i < family->label_count; i++) {
+        given[i] = as_stored(values != NULL && values[i] != NULL ? values[i] : "", rooms[i]);
+        known = known && given[i] != NULL;
+    }
+    bool folds = false;
+    mfi_series *series = NULL;
+    mfi_mutex_lock(&family->mutex);
+    if (known && is_other(family, given)) {
+        series = family->other; /* asked for by its name: nothing is folded */
+        family->other_used = true;
+    } else if (known) {
+        series = find_or_make_locked(family, given);
     }
     if (series == NULL) {
         series = family->other;
@@ -263,7 +306,8 @@ static bool family_fill(mf_family *family, const mf_metric_options *options)
     family->help = strdup(options->help);
     family->unit = options->unit != NULL ? strdup(options->unit) : NULL;
     family->label_names = calloc(options->label_count + 1, sizeof *family->label_names);
-    bool complete = family->name != NULL && family->help != NULL && family->label_names != NULL;
+    bool complete = family->name != NULL && family->help != NULL && family->label_names != NULL &&
+                    (family->unit != NULL || options->unit == NULL);
     for (size_t i = 0; complete && i < options->label_count; i++) {
         family->label_names[i] = strdup(options->label_names[i]);
         complete = family->label_names[i] != NULL;

@@ -17,6 +17,8 @@ void mfi_append_escaped(mfi_buf *to, const char *text, bool quotes)
         mfi_utf8_append_clean(&clean, text, size);
         from = (const char *)clean.data;
         size = clean.size;
+        to->failed |= clean.failed;
+        to->no_memory |= clean.no_memory;
     }
     for (size_t i = 0; i < size; i++) {
         if (from[i] == '\\') {

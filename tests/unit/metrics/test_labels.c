@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mf_alloc.h"
 #include "mf_test.h"
 
 static void check_escaped(const char *text, bool quotes, const char *wanted)
@@ -26,6 +27,19 @@ static void test_escapes(void)
                   "a\xef\xbf\xbd"
                   "b");
     check_escaped("", true, "");
+}
+
+/* A text that could not be cleaned is not left out in silence. */
+static void test_without_memory(void)
+{
+    mfi_buf buf;
+    mfi_buf_init(&buf, 0);
+    (void)mfi_buf_reserve(&buf, 64);
+    mf_alloc_fail_at(0);
+    mfi_append_escaped(&buf, "a\xff", true);
+    mf_check(mf_alloc_stop());
+    mf_check(buf.failed && buf.no_memory);
+    mfi_buf_fini(&buf);
 }
 
 static void test_series(void)
@@ -55,6 +69,7 @@ static void test_series(void)
 
 static const mf_test tests[] = {
     {"labels__escape_what_the_formats_ask_for", test_escapes},
+    {"labels__fail_without_memory", test_without_memory},
     {"labels__of_a_series_are_joined", test_series},
 };
 MF_TEST_MAIN(tests)
