@@ -1,13 +1,12 @@
+/* The caps: their texts, which are the same both ways, and what options may make of them. */
+#include "core/wire/limits.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/wire/envelope.h"
-#include "core/wire/limits.h"
 #include "core/wire/tree.h"
 #include "core/wire/writer.h"
 #include "mf_test.h"
-
-#define ID "5e0c1c2e-0000-4000-8000-000000000001"
 
 static const mfi_limits small = {.string_bytes = 16, .items = 3};
 static const mfi_limits large = {.string_bytes = MFI_MESSAGE_MAX_BYTES,
@@ -144,193 +143,54 @@ static void test_raised_limits_admit_more(void)
     free(text);
 }
 
-static void test_whole_message_is_bounded(void)
+/* ---- Options ---- */
+
+static void test_zero_takes_the_preset(void)
 {
-    mfi_buf buf;
+    size_t size = 0;
+    mfi_limits limits = {0};
+    mf_check_int(mfi_limit_pick("max_x", 0, 7, 10, 20, &size, NULL), MF_OK);
+    mf_check_int(size, 7); /* which need not be within the bounds */
+    mf_check_int(mfi_limits_pick(&limits, 0, 0, NULL), MF_OK);
+    mf_check_int(limits.string_bytes, MFI_STRING_MAX_BYTES);
+    mf_check_int(limits.items, MFI_CONTAINER_MAX_ITEMS);
+}
+
+static void check_out_of_range(int64_t given, const char *message)
+{
+    size_t size = 42;
     mf_error error = MF_ERROR_INIT;
-    mfi_call_fields call = {.id = ID, .function = {"f", 1}, .args = MF_ARGS(seventeen)};
-    mfi_buf_init(&buf, 64);
-    mf_check_int(mfi_encode_call(&buf, &call, &error), MF_ERR_LIMIT);
-    mf_check_str(error.message, "message: larger than max_message_bytes (64)");
-    mf_check_int(buf.size, 0);
-    mf_check(!buf.failed);
-    mfi_buf_fini(&buf);
+    mf_check_int(mfi_limit_pick("max_x", given, 7, 10, 20, &size, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_str(error.message, message);
+    mf_check_int(size, 42);
 }
 
-static void test_metadata_has_paths(void)
+static void test_bounds_belong_to_the_range(void)
 {
-    mfi_buf buf;
+    size_t size = 0;
+    mf_check_int(mfi_limit_pick("max_x", 10, 7, 10, 20, &size, NULL), MF_OK);
+    mf_check_int(size, 10);
+    mf_check_int(mfi_limit_pick("max_x", 20, 7, 10, 20, &size, NULL), MF_OK);
+    mf_check_int(size, 20);
+    check_out_of_range(9, "max_x must be 10 to 20, not 9");
+    check_out_of_range(21, "max_x must be 10 to 20, not 21");
+    check_out_of_range(-15, "max_x must be 10 to 20, not -15");
+}
+
+static void test_limits_of_a_message_have_bounds(void)
+{
+    mfi_limits limits = {0};
     mf_error error = MF_ERROR_INIT;
-    mf_value own = MF_MAP("tenant", MF_MAP("name", "\xff"));
-    mfi_call_fields call = {.id = ID, .function = {"f", 1}, .metadata = &own};
-    mfi_buf_init(&buf, 0);
-    mf_check_int(mfi_encode_call(&buf, &call, &error), MF_ERR_INVALID_ARGUMENT);
-    mf_check_contains(error.message, "metadata.tenant.name: ");
-    own = MF_MAP(5, "five");
-    mf_check_int(mfi_encode_call(&buf, &call, &error), MF_OK);
-    mf_check(memmem(buf.data, buf.size,
-                    "\xa1"
-                    "5\xa4"
-                    "five",
-                    7) != NULL); /* a str key */
-    mfi_buf_fini(&buf);
-}
-
-/* ---- What is left of a message with a fault ---- */
-
-typedef struct outcome {
-    mfi_buf buf;
-    mfi_envelope envelope;
-    mfi_reject reject;
-    mf_status status;
-    mf_error error;
-} outcome;
-
-/* A message of the usual fields with some changed or added: its bytes, then what is made of it. */
-static void receive(outcome *to, mf_value message)
-{
-    mf_error error = MF_ERROR_INIT;
-    to->error = error;
-    pack(&to->buf, message);
-    to->status = mfi_envelope_decode(to->buf.data, to->buf.size, &small, &to->envelope, &to->reject,
-                                     &to->error);
-}
-
-static bool text_is(mfi_text text, const char *word)
-{
-    return text.data != NULL && text.size == strlen(word) &&
-           memcmp(text.data, word, text.size) == 0;
-}
-
-static void check_answerable(const outcome *at, mf_status status, mfi_reject reject)
-{
-    mf_check_int(at->status, status);
-    mf_check_int(at->reject, reject);
-    mf_check_int(at->error.code, status);
-    mf_check(at->envelope.well_formed);
-    mf_check_int(at->envelope.type, MFI_MESSAGE_CALL);
-    mf_check(text_is(at->envelope.id, "x1"));
-    mf_check(at->envelope.namespace_present);
-}
-
-#define MESSAGE(...) MF_MAP("app", MFI_APP, "type", "call", __VA_ARGS__)
-/* The message's own map would break max_items too, so its limit is off here. */
-static const mfi_limits short_strings = {.string_bytes = 16, .items = 9};
-
-static void receive_fields(outcome *to, mf_value message)
-{
-    mf_error error = MF_ERROR_INIT;
-    to->error = error;
-    pack(&to->buf, message);
-    to->status = mfi_envelope_decode(to->buf.data, to->buf.size, &short_strings, &to->envelope,
-                                     &to->reject, &to->error);
-}
-
-static void test_oversize_field_leaves_the_rest(void)
-{
-    outcome at;
-    receive_fields(&at, MESSAGE("args", MF_ARRAY(1, MF_MAP("name", seventeen)), "id", "x1",
-                                "function", "f", "namespace", "default", "timestamp", 1.5));
-    check_answerable(&at, MF_ERR_LIMIT, MFI_REJECT_OVERSIZE);
-    mf_check(at.envelope.args.data == NULL);
-    mf_check(text_is(at.envelope.function, "f"));
-    mf_check(text_is(at.envelope.namespace_name, "default"));
-    mf_check(at.envelope.timestamp > 1 && at.envelope.timestamp < 2);
-    mf_check_contains(at.error.message, "args[1].name (byte ");
-    mf_check_contains(at.error.message, "str of 17 bytes, more than max_string_bytes (16)");
-    mfi_buf_fini(&at.buf);
-
-    mf_value ten = MF_ARRAY(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
-    receive_fields(
-        &at, MESSAGE("id", "x1", "namespace", seventeen, "args", ten, "metadata", MF_MAP("k", 1)));
-    check_answerable(&at, MF_ERR_LIMIT, MFI_REJECT_OVERSIZE);
-    mf_check(at.envelope.namespace_name.data == NULL); /* present, and equal to none */
-    mf_check(at.envelope.metadata.data != NULL);
-    mf_check_contains(at.error.message, "namespace (byte "); /* the first fault */
-    mfi_buf_fini(&at.buf);
-}
-
-static void test_deep_field_leaves_the_rest(void)
-{
-    mf_error error = MF_ERROR_INIT;
-    mfi_envelope envelope;
-    mfi_reject reject = MFI_REJECT_NONE;
-    mfi_buf buf;
-    mf_value fields = MESSAGE("id", "x1", "namespace", "default");
-    pack(&buf, fields);
-    buf.data[0] = 0x85; /* one pair more, added by hand */
-    mfi_buf_append_str(&buf, "\xa4"
-                             "args");
-    for (int i = 0; i < 10000; i++) {
-        mfi_buf_append_byte(&buf, 0x91);
-    }
-    mfi_buf_append_byte(&buf, 1);
-    mf_check_int(mfi_envelope_decode(buf.data, buf.size, NULL, &envelope, &reject, &error),
-                 MF_ERR_LIMIT);
-    mf_check_int(reject, MFI_REJECT_OVERSIZE);
-    mf_check(envelope.well_formed && text_is(envelope.id, "x1") && envelope.args.data == NULL);
-    mf_check_contains(error.message, "args[0][0]");
-    mf_check_contains(error.message, "depth of 100");
-    mfi_buf_fini(&buf);
-}
-
-static void test_malformed_field_leaves_the_rest(void)
-{
-    outcome at;
-    receive_fields(&at, MESSAGE("id", "x1", "function", mf_bin("\xff", 1), "namespace", "default",
-                                "args", MF_ARRAY(1, "ab")));
-    mf_check_int(at.status, MF_OK);
-    uint8_t *text = memmem(at.buf.data, at.buf.size,
-                           "\xa2"
-                           "ab",
-                           3);
-    text[1] = 0xff;
-    at.status =
-        mfi_envelope_decode(at.buf.data, at.buf.size, NULL, &at.envelope, &at.reject, &at.error);
-    check_answerable(&at, MF_ERR_PROTOCOL, MFI_REJECT_DECODE_ERROR);
-    mf_check_contains(at.error.message, "args[1] (byte ");
-    mf_check_contains(at.error.message, "not UTF-8");
-    /* The same with a message that ends too early, or goes on: not to be answered. */
-    for (size_t cut = 0; cut < at.buf.size; cut++) {
-        uint8_t *exact = malloc(cut + 1);
-        memcpy(exact, at.buf.data, cut);
-        mf_check_int(mfi_envelope_decode(exact, cut, NULL, &at.envelope, &at.reject, &at.error),
-                     MF_ERR_PROTOCOL);
-        mf_check_int(at.reject, MFI_REJECT_DECODE_ERROR);
-        mf_check(!at.envelope.well_formed);
-        if (cut + 1 == at.buf.size) {
-            mf_check(text_is(at.envelope.id, "x1")); /* what stood before the end */
-        }
-        free(exact);
-    }
-    mfi_buf_append_byte(&at.buf, 0xc0);
-    mf_check_int(
-        mfi_envelope_decode(at.buf.data, at.buf.size, NULL, &at.envelope, &at.reject, &at.error),
-        MF_ERR_PROTOCOL);
-    mf_check(!at.envelope.well_formed);
-    mf_check_contains(at.error.message, "1 bytes follow");
-    mfi_buf_fini(&at.buf);
-}
-
-static void test_strangers_stay_strangers(void)
-{
-    outcome at;
-    receive_fields(&at, MF_MAP("app", "other", "type", "call", "id", "x1", "args", seventeen));
-    mf_check_int(at.reject, MFI_REJECT_WRONG_APP);
-    mfi_buf_fini(&at.buf);
-    receive_fields(&at, MF_MAP("app", seventeen, "type", "call", "id", "x1"));
-    mf_check_int(at.reject, MFI_REJECT_WRONG_APP);
-    mfi_buf_fini(&at.buf);
-    receive_fields(&at, MF_MAP("app", MFI_APP, "type", "party", "id", "x1", "args", seventeen));
-    mf_check_int(at.reject, MFI_REJECT_UNKNOWN_TYPE);
-    mfi_buf_fini(&at.buf);
-    receive(&at, MESSAGE("id", "x1", "namespace", "default")); /* four pairs, three allowed */
-    mf_check_int(at.status, MF_ERR_LIMIT);
-    mf_check_int(at.reject, MFI_REJECT_OVERSIZE);
-    mf_check(!at.envelope.well_formed);
-    mf_check_contains(at.error.message,
-                      "message (byte 0): map of 4 items, more than max_items (3)");
-    mfi_buf_fini(&at.buf);
+    mf_check_int(mfi_limits_pick(&limits, 256, 16, &error), MF_OK);
+    mf_check_int(limits.string_bytes, 256);
+    mf_check_int(limits.items, 16);
+    mf_check_int(mfi_limits_pick(&limits, 67108864, 16777216, &error), MF_OK);
+    mf_check_int(limits.string_bytes, 67108864);
+    mf_check_int(limits.items, 16777216);
+    mf_check_int(mfi_limits_pick(&limits, 255, 16, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_str(error.message, "max_string_bytes must be 256 to 67108864, not 255");
+    mf_check_int(mfi_limits_pick(&limits, 256, 16777217, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_str(error.message, "max_items must be 16 to 16777216, not 16777217");
 }
 
 static const mf_test tests[] = {
@@ -338,11 +198,8 @@ static const mf_test tests[] = {
     {"limits__depth_is_named", test_depth_is_named},
     {"limits__malformed_utf8_is_placed", test_malformed_utf8_is_placed},
     {"limits__raised_ones_admit_more", test_raised_limits_admit_more},
-    {"limits__whole_message_is_bounded", test_whole_message_is_bounded},
-    {"limits__metadata_has_paths", test_metadata_has_paths},
-    {"envelope__oversize_field_leaves_the_rest", test_oversize_field_leaves_the_rest},
-    {"envelope__deep_field_leaves_the_rest", test_deep_field_leaves_the_rest},
-    {"envelope__malformed_field_leaves_the_rest", test_malformed_field_leaves_the_rest},
-    {"envelope__strangers_stay_strangers", test_strangers_stay_strangers},
+    {"limits__zero_takes_the_preset", test_zero_takes_the_preset},
+    {"limits__bounds_belong_to_the_range", test_bounds_belong_to_the_range},
+    {"limits__of_a_message_have_bounds", test_limits_of_a_message_have_bounds},
 };
 MF_TEST_MAIN(tests)
