@@ -355,12 +355,19 @@ mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *opti
 
 /* ---- Destruction ---- */
 
-static void cancel_timers(void *argument)
+typedef struct settling {
+    mf_parent *parent;
+    bool done;
+} settling;
+
+static void settle(void *argument)
 {
-    mf_parent *parent = argument;
-    mfi_timer_cancel(parent->state.loop, &parent->calls.deadline_timer);
-    mfi_timer_cancel(parent->state.loop, &parent->circuit_timer);
-    mfi_link_cancel_timers(&parent->link);
+    settling *at = argument;
+    mfi_calls *calls = &at->parent->calls;
+    mfi_timer_cancel(at->parent->state.loop, &calls->deadline_timer);
+    mfi_timer_cancel(at->parent->state.loop, &at->parent->circuit_timer);
+    mfi_link_cancel_timers(&at->parent->link);
+    at->done = mfi_calls_are_settled(calls);
 }
 
 void mf_parent_destroy(mf_parent *parent)
@@ -372,9 +379,12 @@ void mf_parent_destroy(mf_parent *parent)
     }
     (void)mf_parent_stop(parent, NULL);
     mfi_runtime_remove_component(parent->state.runtime, &parent->component);
-    /* Tasks run in the order in which they were posted. After the first round all callbacks have
-     * run. After the second round their own tasks have run. */
-    mfi_loop_call(parent->state.loop, cancel_timers, parent);
-    mfi_loop_call(parent->state.loop, cancel_timers, parent);
+    /* Each round comes behind the tasks that were posted before it. After the first round in which
+     * nothing is on its way to a callback, one more lets the tasks of the last callbacks run. */
+    settling at = {.parent = parent};
+    while (!at.done) {
+        mfi_loop_call(parent->state.loop, settle, &at);
+    }
+    mfi_loop_call(parent->state.loop, settle, &at);
     free_parts(parent);
 }

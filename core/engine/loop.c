@@ -29,6 +29,9 @@
 /* Time and number of tasks in one turn. Chosen, not measured: a timer may be late by so much. */
 #define TASKS_NS (2 * MFI_NS_PER_MS)
 #define TASKS_MOST 1024
+/* How long one task may run that works off a queue, and how many steps it may take. */
+#define TURN_NS (1 * MFI_NS_PER_MS)
+#define TURN_STEPS 256
 
 /* The loop whose engine thread is the current thread; NULL on all other threads. */
 static _Thread_local const mfi_loop *current_loop;
@@ -174,6 +177,17 @@ static void run_tasks(mfi_loop *loop)
             break;
         }
     }
+}
+
+mfi_turn mfi_turn_begin(const mfi_loop *loop)
+{
+    return (mfi_turn){.loop = loop, .until_ns = mfi_loop_now(loop) + TURN_NS};
+}
+
+bool mfi_turn_is_over(mfi_turn *turn)
+{
+    turn->steps++;
+    return turn->steps == TURN_STEPS || mfi_loop_now(turn->loop) >= turn->until_ns;
 }
 
 typedef struct sync_call {

@@ -52,6 +52,17 @@ bool mfi_loop_post(mfi_loop *loop, mfi_task *task);
  * directly. */
 void mfi_loop_call(mfi_loop *loop, void (*run)(void *argument), void *argument);
 
+/* A task's share of the engine thread. A task that works off a queue which others refill ends when
+ * its turn is over, and posts itself again, so that timers and other tasks come in between. */
+typedef struct mfi_turn {
+    const mfi_loop *loop;
+    uint64_t until_ns;
+    uint32_t steps;
+} mfi_turn;
+mfi_turn mfi_turn_begin(const mfi_loop *loop);
+/* After each step of the work. */
+bool mfi_turn_is_over(mfi_turn *turn);
+
 /* ---- Timers ---- */
 
 typedef struct mfi_timer {

@@ -145,8 +145,9 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
 
 void mf_child_destroy(mf_child *child)
 {
-    if (child == NULL) {
-        return;
+    if (child == NULL ||
+        (child->runtime != NULL && mfi_runtime_check(child->runtime, NULL) != MF_OK)) {
+        return; /* in a forked process the threads do not exist */
     }
     if (child->runtime != NULL) {
         mfi_runtime_remove_component(child->runtime, &child->component);

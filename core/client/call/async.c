@@ -198,6 +198,7 @@ static void look_for_cancelled(mfi_calls *calls)
             end_cancelled(retry);
         } else if (mfi_slot_claim(retry->slot, retry->slot_state)) {
             retry->slot->status = MF_ERR_CANCELLED;
+            mfi_calls_sweep_soon(calls, retry->slot);
             mfi_calls_deliver(calls, retry->slot, retry->slot_state);
         }
     }
@@ -206,10 +207,15 @@ static void look_for_cancelled(mfi_calls *calls)
 static void run_retries(mfi_task *task)
 {
     mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, retry_task);
+    mfi_turn turn = mfi_turn_begin(calls->state->loop);
     for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->new_retries)) != NULL;) {
         mfi_async_retry *retry = (mfi_async_retry *)(void *)node;
         mfi_list_push_back(&calls->retries, &retry->listed);
         begin_attempt(retry);
+        if (mfi_turn_is_over(&turn)) { /* its callback may make calls */
+            (void)mfi_loop_post(calls->state->loop, task);
+            return;
+        }
     }
     look_for_cancelled(calls);
 }
@@ -348,6 +354,7 @@ void mfi_call_cancel(mfi_calls *calls, const mfi_call_handle *handle)
         (void)mfi_loop_post(calls->state->loop, &calls->retry_task);
     } else if (handle->slot != NULL && mfi_slot_claim(handle->slot, handle->state)) {
         handle->slot->status = MF_ERR_CANCELLED;
+        mfi_calls_sweep_soon(calls, handle->slot);
         mfi_calls_deliver(calls, handle->slot, handle->state);
     }
 }

@@ -48,3 +48,10 @@ mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *opti
     options->linger_ms = LINGER_MS;
     return messaging->open(messaging, &calls->transport, options, error);
 }
+
+bool mfi_calls_are_settled(mfi_calls *calls)
+{
+    return atomic_load_explicit(&calls->async_open, memory_order_acquire) == 0 &&
+           mfi_mpsc_empty(&calls->delivered) && mfi_mpsc_empty(&calls->outputs) &&
+           mfi_mpsc_empty(&calls->new_retries) && calls->retries.first == NULL;
+}

@@ -38,8 +38,9 @@ typedef struct mfi_calls {
     mfi_transport *transport; /* set by the engine thread while the driver is closed */
 
     /* Role held. */
-    mfi_slot *stalled;                  /* taken from the queue, but not sent yet */
-    mf_result *spare;                   /* the next answer is received into it */
+    mfi_chain front;   /* taken from the queue by a sweep; leaves before the queue */
+    mfi_slot *stalled; /* taken from the queue, but not sent yet */
+    mf_result *spare;  /* the next answer is received into it */
     mfi_slot *batch_first, *batch_last; /* delivered to the engine when the burst ends */
     uint64_t burst_ns;                  /* reading of the clock, shared by a few messages */
     uint32_t burst_reads;
@@ -53,6 +54,7 @@ typedef struct mfi_calls {
     _Atomic(uint64_t) retries_made;    /* since creation */
     _Atomic(uint64_t) armed_ns;        /* deadline of deadline_timer, now or after rearm_task */
     _Atomic(uint32_t) outputs_waiting; /* messages in outputs */
+    _Atomic(bool) sweeping;            /* the next burst sweeps the queue */
     _Atomic(bool) holding;             /* calls stay in the queue; set before a barrier */
     _Atomic(bool) watching;            /* finishing a call posts idle_task */
     _Atomic(bool) draining;            /* finishing a call adds 1 to drain_news */
@@ -81,6 +83,8 @@ static inline mfi_calls *mfi_calls_of(mf_parent *parent)
 /* state and its settings are set already. To be released with _fini, also after a failure. */
 mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error);
 void mfi_calls_fini(mfi_calls *calls);
+/* Engine thread, after the stop: nothing is on its way to a callback any more. */
+bool mfi_calls_are_settled(mfi_calls *calls);
 /* Engine thread, while the driver is closed: opens the transport that the options describe. Fills
  * in the options that are the same for all connections. */
 mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *options,
@@ -91,8 +95,8 @@ extern const mfi_driver_ops mfi_calls_driver_ops;
 /* Empties the queue. Role held, or driver closed. */
 void mfi_calls_drop_queue(mfi_calls *calls);
 void mfi_calls_init_io(mfi_calls *calls);
-/* Engine thread, while the driver is closed: releases the slots of attempts that were claimed. All
- * others stay in the queue. */
+/* Role held, or engine thread while the driver is closed: attempts that were claimed give their
+ * slots back, all others stay in the queue, in their order. */
 void mfi_calls_sweep_queue(mfi_calls *calls);
 
 /* ---- endings.c ---- */
@@ -112,6 +116,10 @@ void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state
 uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
 /* The same, but only for attempts that were sent; calls that wait in the queue stay there. */
 uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
+/* The attempt was claimed by a deadline or a cancellation: if it still stands in the queue, it
+ * leaves the queue soon, also while the queue cannot move, so that its slot is free again. Before
+ * the attempt is delivered. */
+void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot);
 /* Number of calls that were sent and are not delivered. */
 uint32_t mfi_calls_sent(mfi_calls *calls);
 /* When the oldest active call began, in monotonic nanoseconds; MFI_NEVER if there is none. */

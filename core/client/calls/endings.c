@@ -38,18 +38,22 @@ void mfi_calls_tell_drain(mfi_calls *calls)
 static void run_delivered(mfi_task *task)
 {
     mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, delivered_task);
+    mfi_turn turn = mfi_turn_begin(calls->state->loop);
     for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->delivered)) != NULL;) {
         mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, delivered_node);
         slot->on_delivered(calls, slot);
         atomic_fetch_sub_explicit(&calls->async_open, 1, memory_order_release);
         mfi_slot_release(&calls->slots, slot);
+        if (mfi_turn_is_over(&turn)) { /* callbacks may make calls that end at once */
+            (void)mfi_loop_post(calls->state->loop, task);
+            return;
+        }
     }
 }
 
-/* While no thread drives, a claimed attempt would keep its slot. So the engine sweeps the queue. */
-static void sweep_soon(mfi_calls *calls)
+void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot)
 {
-    if (mfi_state_get(calls->state) == MF_PARENT_RESTARTING) {
+    if (atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) == 0) {
         (void)mfi_loop_post(calls->state->loop, &calls->sweep_task);
     }
 }
@@ -159,8 +163,8 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     } else if (mfi_slot_claim(slot, state)) {
         slot->status = MF_ERR_TIMEOUT;
         at->ended_waiting = at->ended_waiting || waits;
+        mfi_calls_sweep_soon(at->calls, slot); /* before another thread may read the outcome */
         mfi_calls_deliver(at->calls, slot, state);
-        sweep_soon(at->calls);
     }
 }
 
@@ -226,7 +230,7 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot)
     }
     if (mfi_slot_claim(slot, state)) {
         slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
-        sweep_soon(calls);
+        mfi_calls_sweep_soon(calls, slot);
     } else {
         mfi_waiter_wait(&slot->waiter); /* the claiming thread is about to deliver it */
     }

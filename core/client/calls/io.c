@@ -122,21 +122,32 @@ static mfi_slot *next_to_send(mfi_calls *calls)
     if (calls->stalled != NULL) {
         return calls->stalled;
     }
+    if (calls->front.first != NULL) {
+        return MFI_CONTAINER(mfi_chain_pop_front(&calls->front), mfi_slot, front_node);
+    }
     mfi_mpsc_node *node = mfi_mpsc_pop(&calls->driver.queue);
     return node != NULL ? MFI_CONTAINER(node, mfi_slot, out_node) : NULL;
+}
+
+static bool queue_is_empty(const mfi_calls *calls)
+{
+    return calls->front.first == NULL && mfi_mpsc_empty(&calls->driver.queue);
 }
 
 /* True if nothing is left that could be sent now. */
 static bool send_queued(mfi_calls *calls)
 {
     calls->burst_reads = 0;
+    if (atomic_load_explicit(&calls->sweeping, memory_order_relaxed)) {
+        mfi_calls_sweep_queue(calls);
+    }
     for (int i = 0; i < BURST_MESSAGES; i++) {
         if (atomic_load_explicit(&calls->holding, memory_order_relaxed)) {
             return true; /* the queue waits for the next worker */
         }
         mfi_slot *slot = next_to_send(calls);
         if (slot == NULL) {
-            return mfi_mpsc_empty(&calls->driver.queue);
+            return queue_is_empty(calls);
         }
         if (!send_slot(calls, slot)) {
             return true;
@@ -158,30 +169,28 @@ void mfi_calls_drop_queue(mfi_calls *calls)
 
 void mfi_calls_sweep_queue(mfi_calls *calls)
 {
-    mfi_slot *first = NULL;
-    mfi_slot **end = &first;
-    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->driver.queue)) != NULL;) {
-        mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, out_node);
+    mfi_chain kept = {0};
+    atomic_store_explicit(&calls->sweeping, false, memory_order_relaxed);
+    for (mfi_slot *slot = NULL; (slot = next_to_send(calls)) != NULL;) {
+        calls->stalled = NULL;
         if (mfi_slot_is_active(atomic_load_explicit(&slot->state, memory_order_acquire))) {
-            slot->sweep_next = NULL;
-            *end = slot;
-            end = &slot->sweep_next;
+            mfi_chain_push_back(&kept, &slot->front_node);
         } else {
             mfi_slot_release(&calls->slots, slot);
         }
     }
-    while (first != NULL) {
-        mfi_slot *slot = first;
-        first = slot->sweep_next;
-        mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
-    }
+    calls->front = kept;
 }
 
+/* Where the driver is open, the thread that holds the role, or takes it next, sweeps. */
 static void sweep(mfi_task *task)
 {
     mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, sweep_task);
     if (mfi_driver_is_closed(&calls->driver)) {
         mfi_calls_sweep_queue(calls);
+    } else {
+        atomic_store_explicit(&calls->sweeping, true, memory_order_relaxed);
+        (void)mfi_driver_kick(&calls->driver);
     }
 }
 
@@ -297,11 +306,16 @@ static void take_output(mfi_calls *calls, const mfi_envelope *envelope)
 static void run_outputs(mfi_task *task)
 {
     mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, outputs_task);
+    mfi_turn turn = mfi_turn_begin(calls->state->loop);
     for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->outputs)) != NULL;) {
         output_message *output = (output_message *)(void *)node;
         atomic_fetch_sub_explicit(&calls->outputs_waiting, 1, memory_order_relaxed);
         mfi_output_show(calls->state, output->is_stderr, output->text, output->length);
         free(output);
+        if (mfi_turn_is_over(&turn)) { /* a worker may print without end */
+            (void)mfi_loop_post(calls->state->loop, task);
+            return;
+        }
     }
 }
 
@@ -370,7 +384,7 @@ static bool receive_all(mfi_calls *calls, const mfi_waiter *until)
 static bool has_more(void *self)
 {
     mfi_calls *calls = self;
-    return calls->stalled == NULL && !mfi_mpsc_empty(&calls->driver.queue) &&
+    return calls->stalled == NULL && !queue_is_empty(calls) &&
            !atomic_load_explicit(&calls->holding, memory_order_relaxed);
 }
 

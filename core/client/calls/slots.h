@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/id.h"
+#include "base/list.h"
 #include "core/engine/driver.h"
 #include "core/observe/span.h"
 #include "core/policy/circuit.h"
@@ -41,7 +42,7 @@ struct mfi_slot {
     _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
     _Atomic(uint32_t) holders;     /* the queue, and the thread that reads the outcome */
     _Atomic(uint32_t) next_free;
-    struct mfi_slot *sweep_next; /* used while the queue is swept */
+    mfi_chain_node front_node; /* in mfi_calls.front */
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */
