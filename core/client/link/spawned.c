@@ -17,7 +17,7 @@
 /* Reads of one stream in one turn. The rest waits for the next turn, so that a worker that prints
  * much cannot hold the engine. */
 #define READS_PER_TURN 16
-#define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS)
+#define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS) /* between checks of a process without pidfd */
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {
