@@ -1,5 +1,5 @@
-/* The registry's file as it was read last, with an index by service id. It exists so that a
- * thousand parents that look for their services do not each read and parse the whole file. */
+/* The registry's file as it was read last, with an index by service id. It exists so that many
+ * parents that look for their services do not each read and parse the whole file. */
 #include "core/discovery/cache.h"
 
 #include <stdlib.h>

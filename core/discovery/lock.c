@@ -39,7 +39,7 @@
 #include "base/str.h"
 #include "core/process/alive.h"
 
-#define STALE_NS (10 * MFI_NS_PER_S) /* the age at which the other languages break a lock */
+#define STALE_NS (10 * MFI_NS_PER_S) /* the age at which Go and JavaScript break a lock */
 #define YOUNG_NS (9 * MFI_NS_PER_S)  /* safely below STALE_NS, after which peers break a lock */
 #define WORD_MAX 192
 /* Waits between attempts: the first, and the longest. Chosen, not measured. */

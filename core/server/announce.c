@@ -51,7 +51,7 @@ bool mfi_announce_is_registered(const mfi_announcement *announcement)
     return atomic_load_explicit(&announcement->registered, memory_order_relaxed);
 }
 
-/* text NULL: the endpoint is reported. */
+/* Text NULL: the endpoint is reported. */
 static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
 {
     mfi_service_event event = {.what = what,

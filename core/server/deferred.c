@@ -190,7 +190,7 @@ static void move_reply(mf_deferred *deferred, mf_reply *from)
     deferred->span = *from->span;
     (void)mfi_str_copy(deferred->function, sizeof deferred->function, from->span->function_name);
     deferred->span.function_name = deferred->function;
-    /* its length was checked when the call was queued */
+    /* Its length was checked when the call was queued. */
     memcpy(deferred->id, from->id.data, from->id.size);
     deferred->reply = *from;
     deferred->reply.span = &deferred->span;

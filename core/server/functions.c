@@ -19,7 +19,7 @@ void mfi_functions_fini(mfi_functions *functions)
     free(functions->all);
 }
 
-/* name may hold a NUL, because a peer sent it. */
+/* Name may hold a NUL, because a peer sent it. */
 static int compare_names(const char *known, const char *name, size_t length)
 {
     size_t known_length = strlen(known);

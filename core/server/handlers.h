@@ -19,7 +19,7 @@ typedef struct mfi_handlers {
     uint32_t count;
     mfi_mutex mutex;
     mfi_cond cond;
-    /* calls that wait for a thread; guarded by mutex, as are the next two */
+    /* Calls that wait for a thread; guarded by mutex, as are the next two. */
     mfi_chain calls;
     uint32_t idle;            /* number of threads that wait for a call */
     bool ending;              /* a thread ends when it finds no call */

@@ -73,7 +73,7 @@ typedef struct mfi_out {
     mfi_buf buf;
 } mfi_out;
 
-/* route NULL: an empty route. NULL without memory. */
+/* Route NULL: an empty route. NULL without memory. */
 mfi_out *mfi_out_make(const mfi_channel *channel, mfi_traffic traffic, const mfi_route *route);
 /* NULL is a no-op. */
 void mfi_out_free(mfi_out *out);

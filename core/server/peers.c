@@ -190,7 +190,7 @@ static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out
     }
     if (io == MFI_IO_DONE) {
         mfi_observe_traffic(channel->observed, MFI_DIRECTION_SENT, out->traffic, bytes);
-        /* output to a peer that is gone is not counted as lost */
+        /* Output to a peer that is gone is not counted as lost. */
     } else if (out->traffic != MFI_TRAFFIC_OUTPUT) {
         mfi_channel_dropped(channel, MFI_DROP_UNROUTABLE, "the peer of an answer is gone", bytes);
     }

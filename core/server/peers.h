@@ -8,7 +8,7 @@
 #include "core/server/message.h"
 
 #define MFI_CHILD_PEERS_MAX 256
-/* messages that wait for one peer at most; the transport's high-water mark */
+/* Messages that wait for one peer at most; the transport's high-water mark. */
 #define MFI_CHILD_PEER_WAITING_MAX 10000
 
 /* Messages in their order, counted. All zero: empty. */

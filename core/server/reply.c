@@ -275,7 +275,7 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
         mfi_observe_server_expired(channel->observed, MFI_EXPIRED_AT_REPLY);
     }
     span->status = status == MF_OK && reply->has_error ? MF_ERR_REMOTE : status;
-    /* the answer is sent next; a new reading of the clock would gain nothing */
+    /* The answer is sent next; a new reading of the clock would gain nothing. */
     span->end_ns = span->done_ns;
     if (span->status != MF_OK) {
         describe_failure(&error, span->status, reply);

@@ -149,7 +149,7 @@ static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, const char 
     if (phase != MFI_LIFE_KILLING && phase != MFI_LIFE_KILLING_AGAIN) {
         return mfi_link_lost(spawned->link, text, reason_of(ended));
     }
-    /* the exit itself says nothing about the reason */
+    /* The exit itself says nothing about the reason. */
     mfi_state_copy_exit_text(spawned->state, why);
     return mfi_link_lost(spawned->link, why, MFI_RESTART_HEARTBEAT);
 }
