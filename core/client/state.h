@@ -1,5 +1,5 @@
-/* What all parts of a parent share: its settings, its handles in the lower rooms, the public state,
- * and the texts that give the reason for that state. */
+/* The state that all parts of a parent share: its settings, its handles in the lower rooms, the
+ * public state, and the texts that give the reason for that state. */
 #ifndef MFI_CLIENT_STATE_H
 #define MFI_CLIENT_STATE_H
 

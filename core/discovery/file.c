@@ -86,7 +86,7 @@ static const char *read_text(const cJSON *object, const char *name)
     return text != NULL && mfi_utf8_valid(text, strlen(text)) ? text : NULL;
 }
 
-static void understand(mfi_registry_entry *entry, const cJSON *value)
+static void read_service(mfi_registry_entry *entry, const cJSON *value)
 {
     int64_t port = 0;
     mf_service *service = &entry->service;
@@ -136,7 +136,7 @@ static bool take_member(cursor *from, mfi_registry_entry *entry)
     if (good && entry != NULL) {
         *entry = (mfi_registry_entry){.text = start, .length = (size_t)(from->at - start)};
         read_id(entry, name, name_length);
-        understand(entry, value);
+        read_service(entry, value);
     }
     cJSON_Delete(name);
     cJSON_Delete(value);

@@ -1,4 +1,4 @@
-/* How the locks are taken, and how the lock of a killed process is recognised.
+/* Takes the locks, and recognises the lock of a killed process.
  *
  * Every language has a lock of its own and knows no other. Python makes the file registry.lock,
  * writes its pid and holds flock on it. Go makes the file services.lock and leaves it empty.

@@ -1,4 +1,5 @@
-/* What a target is made from: its names, and the functions that read the values of its gauges. */
+/* The parts that a target is made from: its names, and the functions that read the values of its
+ * gauges. */
 #ifndef MFI_OBSERVE_HANDLES_H
 #define MFI_OBSERVE_HANDLES_H
 

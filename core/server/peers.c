@@ -95,7 +95,7 @@ static void remove_peer(mfi_peers *peers, uint32_t index, mfi_drop_reason reason
     *peer = peers->all[--peers->count];
 }
 
-static uint32_t least_missed(const mfi_peers *peers)
+static uint32_t peer_to_forget(const mfi_peers *peers)
 {
     uint32_t least = 0;
     for (uint32_t i = 1; i < peers->count; i++) {
@@ -112,7 +112,8 @@ static uint32_t least_missed(const mfi_peers *peers)
 static bool make_room(mfi_peers *peers)
 {
     if (peers->count == MFI_CHILD_PEERS_MAX) {
-        remove_peer(peers, least_missed(peers), MFI_DROP_HWM, "too many peers: one was forgotten");
+        remove_peer(peers, peer_to_forget(peers), MFI_DROP_HWM,
+                    "too many peers: one was forgotten");
     }
     if (peers->count < peers->capacity) {
         return true;

@@ -14,14 +14,14 @@
 struct mfi_deferrals;
 struct mfi_handlers;
 
-/* What all calls of a worker share. */
+/* The parts that all calls of a worker share. */
 typedef struct mfi_serving {
     mfi_channel *channel;
     struct mfi_deferrals *deferrals;
     const char *namespace_name;
 } mfi_serving;
 
-/* What one handler thread needs. */
+/* The data of one handler thread. */
 typedef struct mfi_handler_thread {
     const mfi_serving *serving;
     mfi_request_trees trees;

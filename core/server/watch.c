@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* An orphan waits so long for a connection: five times the two seconds that original parents give a
- * worker. */
+/* Time that an orphan has to get a connection: five times the two seconds that original parents
+ * give a worker. */
 #define REACH_NS (10 * MFI_NS_PER_S)
 
 /* ---- The parent process ---- */
