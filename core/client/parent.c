@@ -374,7 +374,7 @@ void mf_parent_destroy(mf_parent *parent)
 {
     if (parent == NULL || mfi_runtime_check(parent->state.runtime, NULL) != MF_OK ||
         mfi_loop_on_thread(parent->state.loop)) {
-        /* in a forked process the threads do not exist; in a callback this would deadlock */
+        /* In a forked process the threads do not exist; in a callback this would deadlock. */
         return;
     }
     (void)mf_parent_stop(parent, NULL);

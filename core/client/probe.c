@@ -1,5 +1,5 @@
-/* What mf_probe shows of a parent: its health rows and its circuit. It exists so that an endpoint
- * can show a parent without knowing one. */
+/* Shows a parent in mf_probe: its health rows and its circuit. It exists so that an endpoint can
+ * show a parent without knowing one. */
 #include <math.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* What all parts of a parent share: its settings, its handles in the lower rooms, the public state,
- * and the texts that give the reason for that state. */
+/* The state that all parts of a parent share: its settings, its handles in the lower rooms, the
+ * public state, and the texts that give the reason for that state. */
 #ifndef MFI_CLIENT_STATE_H
 #define MFI_CLIENT_STATE_H
 
@@ -36,14 +36,14 @@ typedef struct mfi_state {
     mf_start_fn start_done;            /* called once, at the end of the first start */
     void *start_data;                  /* for start_done */
     mfi_exit last_exit;                /* of the process that ended last */
-    /* the same in words; also for a service that was lost */
+    /* The same in words; also for a service that was lost. */
     char last_exit_text[MFI_EXIT_TEXT_MAX];
     mfi_restart restart;
     uint64_t restarts;      /* since creation */
     uint64_t restart_at_ns; /* time of the next start; 0: no start is waited for */
 } mfi_state;
 
-/* settings and runtime are set by the caller before. */
+/* Settings and runtime are set by the caller before. */
 void mfi_state_init(mfi_state *state);
 void mfi_state_fini(mfi_state *state);
 

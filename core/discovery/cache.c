@@ -1,3 +1,5 @@
+/* The registry's file as it was read last, with an index by service id. It exists so that many
+ * parents that look for their services do not each read and parse the whole file. */
 #include "core/discovery/cache.h"
 
 #include <stdlib.h>
@@ -6,8 +8,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-/* A writer that changes the file in place within one tick of the time stamps leaves no trace, so
- * what was read that soon after a change is not kept. */
+/* A writer that changes the file in place within one tick of the time stamps leaves no trace. So a
+ * file that was read so soon after its last change is not kept. */
 #define SETTLED_NS (20 * MFI_NS_PER_MS)
 
 void mfi_registry_cache_clear(mfi_registry_cache *cache)
@@ -29,7 +31,7 @@ static uint64_t hash_of(const char *id)
 
 static mf_status add_place(mfi_registry_cache *cache, mfi_registry_place place, mf_error *error)
 {
-    if ((cache->count & (cache->count - 1)) == 0) { /* full: a power of two */
+    if ((cache->count & (cache->count - 1)) == 0) { /* full: the room is a power of two */
         size_t room = cache->count == 0 ? 1 : cache->count * 2;
         mfi_registry_place *grown = realloc(cache->places, room * sizeof *grown);
         if (grown == NULL) {

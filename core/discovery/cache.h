@@ -1,5 +1,5 @@
-/* The file as it was read last, with an index, so that many who look for one service each do not
- * read all of it each time. */
+/* The registry's file as it was read last, with an index, so that many look-ups need one reading.
+ */
 #ifndef MFI_DISCOVERY_CACHE_H
 #define MFI_DISCOVERY_CACHE_H
 
@@ -21,12 +21,12 @@ typedef struct mfi_registry_cache {
     size_t count;
 } mfi_registry_cache;
 
-/* The entry of that name (of several the last, as for the other languages), read anew if the file
- * is no longer the one that was read; id "" if there is none. Valid until the cache is used again.
- * Errors as mfi_registry_dir_open() and mfi_registry_file_load(). */
+/* Finds the entry of a service id; id "" if there is none. Of several entries the last one counts,
+ * as in the other languages. Reads the file again if it has changed. The entry is valid until the
+ * cache is used again. Errors of mfi_registry_dir_open() and mfi_registry_file_load(). */
 mf_status mfi_registry_cache_find(mfi_registry_cache *cache, const char *directory, const char *id,
                                   mfi_registry_entry *ret_entry, mf_error *error);
-/* Forgets what was read. */
+/* Frees what was read. */
 void mfi_registry_cache_clear(mfi_registry_cache *cache);
 
 #endif

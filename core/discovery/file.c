@@ -1,3 +1,5 @@
+/* Reads, checks and writes the registry's file. It exists so that entries of other languages are
+ * kept byte for byte: a JSON library that reads and writes the whole file would change them. */
 #include "core/discovery/file.h"
 
 #include <cjson/cJSON.h>
@@ -32,8 +34,8 @@ bool mfi_service_id_valid(const char *id)
 
 /* ---- Parsing ----
  *
- * The outer object is walked here, so that the place of each entry is known; names and values are
- * cJSON's, which also bounds the depth. */
+ * This file walks the outer object, so that the place of every entry is known. cJSON reads names
+ * and values, and bounds the depth. */
 
 typedef struct cursor {
     const char *at, *end;
@@ -55,7 +57,7 @@ static bool take(cursor *from, char wanted)
     return found;
 }
 
-/* NULL with the cursor at what cannot be read. */
+/* NULL on failure: the cursor is then at what cannot be read. */
 static cJSON *take_value(cursor *from)
 {
     const char *stop = from->at;
@@ -84,7 +86,7 @@ static const char *read_text(const cJSON *object, const char *name)
     return text != NULL && mfi_utf8_valid(text, strlen(text)) ? text : NULL;
 }
 
-static void understand(mfi_registry_entry *entry, const cJSON *value)
+static void read_service(mfi_registry_entry *entry, const cJSON *value)
 {
     int64_t port = 0;
     mf_service *service = &entry->service;
@@ -95,7 +97,7 @@ static void understand(mfi_registry_entry *entry, const cJSON *value)
         return;
     }
     const char *started = read_text(value, "started");
-    const char *start_time = read_text(value, "start_time"); /* Go's word for it */
+    const char *start_time = read_text(value, "start_time"); /* Go's name for it */
     const char *mark = read_text(value, MARK_FIELD);
     started = started != NULL ? started : start_time;
     (void)mfi_str_copy(service->id, sizeof service->id, entry->id);
@@ -111,8 +113,8 @@ bool mfi_registry_entry_alive(mfi_registry_entry *entry)
     return entry->service.alive;
 }
 
-/* The name as cJSON gives it ends at a NUL, which only an escape can hide: such a name is nobody's.
- */
+/* A name that cJSON returns ends at a NUL, which only an escape can hide. No service has such a
+ * name. */
 static void read_id(mfi_registry_entry *entry, const cJSON *name, size_t name_length)
 {
     if (mfi_service_id_valid(name->valuestring) &&
@@ -121,7 +123,7 @@ static void read_id(mfi_registry_entry *entry, const cJSON *name, size_t name_le
     }
 }
 
-/* One member; false with the cursor at what is wrong. entry NULL: only checks. */
+/* Reads one member; false on failure, with the cursor at the fault. entry NULL: only checks. */
 static bool take_member(cursor *from, mfi_registry_entry *entry)
 {
     skip_blanks(from);
@@ -134,18 +136,18 @@ static bool take_member(cursor *from, mfi_registry_entry *entry)
     if (good && entry != NULL) {
         *entry = (mfi_registry_entry){.text = start, .length = (size_t)(from->at - start)};
         read_id(entry, name, name_length);
-        understand(entry, value);
+        read_service(entry, value);
     }
     cJSON_Delete(name);
     cJSON_Delete(value);
     return good;
 }
 
-/* Walks all of it; false with the cursor at what is wrong. */
+/* Walks the whole text; false on failure, with the cursor at the fault. */
 static bool check(cursor *from)
 {
     const char *nul = memchr(from->at, '\0', (size_t)(from->end - from->at));
-    if (nul != NULL) { /* would cut texts short */
+    if (nul != NULL) { /* a NUL would cut texts short */
         from->at = nul;
         return false;
     }
@@ -222,7 +224,7 @@ mf_status mfi_registry_file_load(mfi_registry_file *ret_file, const mfi_registry
                                  mf_error *error)
 {
     *ret_file = (mfi_registry_file){.exists = false};
-    /* Non-blocking: the name may stand for a pipe. */
+    /* Non-blocking, because the name may belong to a pipe. */
     int fd = openat(dir->fd, MFI_REGISTRY_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) {
         return MF_OK;
@@ -281,7 +283,7 @@ void mfi_registry_text_keep(mfi_buf *text, const mfi_registry_entry *entry)
     mfi_buf_append(text, entry->text, entry->length);
 }
 
-/* All names that any of the languages reads. */
+/* Writes all names that any of the languages reads. */
 void mfi_registry_text_add(mfi_buf *text, const char *id, uint16_t port, int64_t pid)
 {
     char now[40];

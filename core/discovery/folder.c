@@ -1,3 +1,5 @@
+/* The folder of the registry, and its temporary files. It exists so that every change of the folder
+ * is one system call, and killed processes leave nothing behind for long. */
 #include "core/discovery/folder.h"
 
 #include <dirent.h>
@@ -16,12 +18,12 @@
 
 #define TEMP_PREFIX "mf-"
 #define TEMP_SUFFIX ".tmp"
-/* What is in use is never as old as this. */
+/* A file in use is never as old as this: the age after which a lock counts as left behind. */
 #define LITTER_AGE_NS (10 * MFI_NS_PER_S)
 
 /* ---- The folder ---- */
 
-/* Whoever owns it decides where calls go. */
+/* The owner of the folder decides where calls are sent, so a stranger's folder is refused. */
 static mf_status check_owner(const mfi_registry_dir *dir, mf_error *error)
 {
     struct stat facts;
@@ -53,7 +55,7 @@ mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_
     return status;
 }
 
-/* An empty registry, unless there is one: link() never replaces. */
+/* Makes an empty registry if there is none. link() never replaces a file. */
 static mf_status make_file(const mfi_registry_dir *dir, mf_error *error)
 {
     char name[MFI_TEMP_NAME_MAX];
@@ -72,7 +74,7 @@ static mf_status make_file(const mfi_registry_dir *dir, mf_error *error)
     return status;
 }
 
-/* Those of the other languages make it as the umask has it, 0755 as a rule. */
+/* The other languages make the folder with the umask's mode, 0755 as a rule. Makes it 0700. */
 static void tighten(const mfi_registry_dir *dir)
 {
     struct stat facts;
@@ -130,7 +132,7 @@ mf_status mfi_temp_write(const mfi_registry_dir *dir, char ret_name[MFI_TEMP_NAM
                          const void *data, size_t size, mf_error *error)
 {
     mfi_temp_name(ret_name);
-    (void)unlinkat(dir->fd, ret_name, 0); /* of an earlier process with our pid */
+    (void)unlinkat(dir->fd, ret_name, 0); /* left by an earlier process with our pid */
     int fd = openat(dir->fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0 && write_all(fd, data, size) && fsync(fd) == 0) {
         (void)close(fd);
@@ -144,7 +146,7 @@ mf_status mfi_temp_write(const mfi_registry_dir *dir, char ret_name[MFI_TEMP_NAM
     return mfi_fail_errno(error, MF_ERR_IO, reason, "cannot write '%s/%s'", dir->path, ret_name);
 }
 
-/* The pid in a temporary name, 0 for any other name. */
+/* The pid in a temporary name; 0 for any other name. */
 static int64_t owner_of(const char *name)
 {
     char digits[16];

@@ -1,7 +1,7 @@
 /* The folder of the registry, and the temporary names in it.
  *
- * What is being made carries the name mf-<pid>-<number>.tmp until it is moved to its place by one
- * system call; what a killed process left under such a name is swept away by a later writer. */
+ * A new file or folder has the name mf-<pid>-<number>.tmp until one system call moves it to its
+ * place. Files that a killed process left under such names are removed by a later writer. */
 #ifndef MFI_DISCOVERY_FOLDER_H
 #define MFI_DISCOVERY_FOLDER_H
 
@@ -18,25 +18,25 @@ typedef struct mfi_registry_dir {
     const char *path; /* borrowed, for messages */
 } mfi_registry_dir;
 
-/* MF_ERR_NOT_FOUND when it does not exist; MF_ERR_IO, also when it belongs to another user. */
+/* MF_ERR_NOT_FOUND if the folder does not exist; MF_ERR_IO, also if another user owns it. */
 mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error);
-/* As open, but makes the folder (0700) and an empty registry in it where there is none: peers in
- * JavaScript can lock only a file that exists. is_private: it is the registry's alone, so one that
- * others may enter is made 0700 too. */
+/* As open, but first makes the folder (0700) and an empty registry if they are missing, because
+ * peers in JavaScript can lock only an existing file. is_private: only the registry uses the
+ * folder, so a folder that others may enter is made 0700. */
 mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, bool is_private,
                                 mf_error *error);
 void mfi_registry_dir_close(mfi_registry_dir *dir);
 
-/* A name that no other thread or living process uses. */
+/* Writes a name that no other thread or living process uses. */
 void mfi_temp_name(char to[MFI_TEMP_NAME_MAX]);
-/* Makes a file (0600) with this content under a fresh temporary name, on the disk when it returns.
- * Nothing is left behind on failure. */
+/* Makes a file (0600) with this content under a new temporary name. The file is on the disk when
+ * this returns. A failure leaves nothing behind. */
 mf_status mfi_temp_write(const mfi_registry_dir *dir, char ret_name[MFI_TEMP_NAME_MAX],
                          const void *data, size_t size, mf_error *error);
-/* Removes what processes that have ended left behind. */
+/* Removes the temporary files of processes that have ended. */
 void mfi_temp_sweep(const mfi_registry_dir *dir);
 
-/* Wall-clock age of a time stamp of a file, in nanoseconds; 0 if it lies in the future. */
+/* Age of a file's time stamp by the wall clock, in nanoseconds; 0 if it lies in the future. */
 struct timespec;
 uint64_t mfi_age_ns(const struct timespec *stamp);
 

@@ -1,26 +1,27 @@
-/* How the locks are taken, and how a killed holder is told from a living one.
+/* Takes the locks, and recognises the lock of a killed process.
  *
- * Each language has a lock of its own and knows no other: Python makes the file registry.lock,
- * writes its pid and holds flock on it; Go makes the file services.lock and leaves it empty;
- * JavaScript makes the folder services.json.lock. We take all three in this order, and give them
- * back in reverse. If one is taken, those before it are given back before we wait: peers that do
- * not wait, or only so long, must not suffer for a lock that somebody else left behind.
+ * Every language has a lock of its own and knows no other. Python makes the file registry.lock,
+ * writes its pid and holds flock on it. Go makes the file services.lock and leaves it empty.
+ * JavaScript makes the folder services.json.lock. We take all three in this order, and release them
+ * in reverse. If one of them is taken, we release those before it, and then wait: peers that wait
+ * only a short time, or not at all, must not suffer from a lock that another process left behind.
  *
- * The word. A killed holder must not make the next one wait for the ten seconds after which a lock
- * without a name on it counts as left behind. So each lock says whose it is from the moment it
- * exists: a file with our pid and mark is made under a temporary name, flock()ed, and linked to
- * both registry.lock and services.lock; the folder too is made first, its inode and a time stamp
- * of its own go into the word, and only then is it moved to its place. link() and
- * renameat2(RENAME_NOREPLACE) do not replace, so they exclude just as O_EXCL and mkdir() do.
+ * The word. If a holder is killed, the next process must not wait for the ten seconds after which a
+ * lock without a name counts as left behind. So every lock names its holder from the moment it
+ * exists. We make a file with our pid and mark under a temporary name, flock() it, and link it to
+ * both registry.lock and services.lock. We make the folder too, write its inode and its time stamp
+ * into the word, and then move the folder to its place. link() and renameat2(RENAME_NOREPLACE) do
+ * not replace, so they exclude just as O_EXCL and mkdir() do.
  *
- * Breaking. registry.lock is broken only with flock on it held, while the path still names that
- * file, when its pid is of no living process or of one that started after the lock was written, or
- * when it has no pid (it is empty, or garbage) and is older than ten seconds. Then services.lock
- * goes too if it is the same file, and services.json.lock if it is the folder of the word; both
- * only while they are so young that no peer may break them by its own rule, so that we never remove
- * what a peer has just made in their place. registry.lock goes last: a breaker who is killed leaves
- * the word to the next. The other two locks are otherwise judged by the holder of registry.lock
- * alone: older than ten seconds, or (services.lock) with a word of the dead. */
+ * Breaking. We break registry.lock only while we hold flock on it and the path still names that
+ * file, and only in two cases. Its pid belongs to no living process, or to a process that started
+ * after the lock was written. Or it has no pid (it is empty, or garbage) and is older than ten
+ * seconds. Then we remove services.lock too if it is the same file, and services.json.lock if it is
+ * the folder of the word, but both only while they are so young that no peer may break them by its
+ * own rule, so that we never remove what a peer has just made in their place. We remove
+ * registry.lock last, so that a process that is killed while it breaks leaves the word to the next
+ * one. Otherwise only the holder of registry.lock judges the other two locks: each is broken if it
+ * is older than ten seconds, services.lock also if its word names a dead process. */
 #include "core/discovery/lock.h"
 
 #include <errno.h>
@@ -38,9 +39,10 @@
 #include "base/str.h"
 #include "core/process/alive.h"
 
-#define STALE_NS (10 * MFI_NS_PER_S)
-#define YOUNG_NS (9 * MFI_NS_PER_S) /* safely below STALE_NS */
+#define STALE_NS (10 * MFI_NS_PER_S) /* the age at which Go and JavaScript break a lock */
+#define YOUNG_NS (9 * MFI_NS_PER_S)  /* safely below STALE_NS, after which peers break a lock */
 #define WORD_MAX 192
+/* Waits between attempts: the first, and the longest. Chosen, not measured. */
 #define WAIT_FIRST_MS 2
 #define WAIT_MOST_MS 20
 
@@ -50,9 +52,9 @@ static const char *const names[LOCKS] = {"registry.lock", "services.lock", "serv
 /* ---- The word ---- */
 
 typedef struct word {
-    int64_t pid; /* 0: none that could be read */
+    int64_t pid; /* 0: no pid could be read */
     char mark[MFI_PROCESS_MARK_MAX];
-    int64_t folder_inode, folder_time; /* 0: none */
+    int64_t folder_inode, folder_time; /* 0: unknown */
 } word;
 
 static mf_status write_word(const mfi_registry_lock *lock, mf_error *error)
@@ -70,7 +72,7 @@ static mf_status write_word(const mfi_registry_lock *lock, mf_error *error)
     return MF_OK;
 }
 
-/* Python's has a pid alone, Go's nothing. */
+/* Reads a lock's word. Python's holds only a pid, Go's nothing. */
 static word read_word(int fd)
 {
     char text[WORD_MAX];
@@ -100,8 +102,8 @@ static int open_lock(const mfi_registry_dir *dir, const char *name)
     return openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-/* A word without a mark is of a process that ran when it was written: one that started later only
- * has the pid. */
+/* True if the holder has ended. A word without a mark is of a process that ran when the word was
+ * written. A process that started later only has the same pid. */
 static bool is_dead(const word *holder, const struct stat *facts)
 {
     return holder->pid != 0 &&
@@ -131,7 +133,7 @@ static bool is_left_behind(int fd, word *ret_word, struct stat *ret_facts)
                               : is_dead(ret_word, ret_facts);
 }
 
-/* What the dead holder of registry.lock took after it. */
+/* Removes the other locks of the dead holder of registry.lock. */
 static void clear_rest(const mfi_registry_dir *dir, const word *from, const struct stat *facts)
 {
     struct stat other;
@@ -156,7 +158,8 @@ static bool break_python(const mfi_registry_dir *dir)
     if (fd < 0) {
         return errno == ENOENT;
     }
-    /* Looked at before flock too: a living holder's own flock must never fail because of us. */
+    /* Checked before flock too, because a living holder's own flock must never fail because of us.
+     */
     if (is_left_behind(fd, &holder, &facts) && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
         look(dir, names[PYTHON], &now) && now.st_ino == facts.st_ino &&
         is_left_behind(fd, &holder, &facts)) {
@@ -195,7 +198,7 @@ static bool break_javascript(const mfi_registry_dir *dir)
 
 /* ---- Taking ---- */
 
-/* A fresh time stamp for both, so that no peer thinks the lock old, and the word to go with it. */
+/* Renews the time stamps of both, so that no peer thinks the lock old, and writes the word. */
 static mf_status refresh(mfi_registry_lock *lock, mf_error *error)
 {
     struct stat facts;
@@ -219,7 +222,7 @@ static mf_status prepare(mfi_registry_lock *lock, mf_error *error)
     int dir = lock->dir->fd;
     mfi_temp_name(lock->word_name);
     mfi_temp_name(lock->folder_name);
-    (void)unlinkat(dir, lock->word_name, 0); /* of an earlier process with our pid */
+    (void)unlinkat(dir, lock->word_name, 0); /* left by an earlier process with our pid */
     (void)unlinkat(dir, lock->folder_name, AT_REMOVEDIR);
     lock->fd =
         openat(dir, lock->word_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -232,7 +235,7 @@ static mf_status prepare(mfi_registry_lock *lock, mf_error *error)
     return refresh(lock, error);
 }
 
-/* 0 or an errno value; EEXIST when somebody has it. */
+/* Places the next lock. Returns 0 or an errno value; EEXIST if another process holds it. */
 static int place(mfi_registry_lock *lock)
 {
     int dir = lock->dir->fd;
@@ -246,7 +249,7 @@ static int place(mfi_registry_lock *lock)
     if (errno != EINVAL && errno != ENOSYS) {
         return errno;
     }
-    /* A filesystem that cannot move so: a folder that the word does not know. */
+    /* If the filesystem cannot move so, a folder is made that the word does not name. */
     struct stat facts;
     if (mkdirat(dir, name, 0700) != 0 || !look(lock->dir, name, &facts)) {
         return errno;
@@ -255,7 +258,7 @@ static int place(mfi_registry_lock *lock)
     return 0;
 }
 
-/* In reverse; only what is still ours. */
+/* Releases the locks in reverse order, and only those that are still ours. */
 static void give_back(mfi_registry_lock *lock)
 {
     struct stat facts;
@@ -269,7 +272,7 @@ static void give_back(mfi_registry_lock *lock)
     }
 }
 
-/* All or none. MF_ERR_EXISTS with *ret_busy when one is taken. */
+/* Takes all locks or none. MF_ERR_EXISTS and *ret_busy if one is taken. */
 static mf_status try_all(mfi_registry_lock *lock, unsigned *ret_busy, mf_error *error)
 {
     static bool (*const break_one[LOCKS])(const mfi_registry_dir *dir) = {break_python, break_go,
@@ -312,7 +315,7 @@ static mf_status time_out(const mfi_registry_lock *lock, unsigned busy, mf_error
                     lock->dir->path, names[busy], holder, age);
 }
 
-/* The waits grow, and differ, so that those who wait do not come back all at once. */
+/* The waits grow and vary, so that waiting processes do not all try again at the same moment. */
 static mf_status wait_for_all(mfi_registry_lock *lock, uint64_t deadline_ns, mf_error *error)
 {
     uint64_t most_ms = WAIT_FIRST_MS;
@@ -366,7 +369,7 @@ void mfi_registry_lock_release(mfi_registry_lock *lock)
     (void)unlinkat(lock->dir->fd, lock->word_name, 0);
     (void)unlinkat(lock->dir->fd, lock->folder_name, AT_REMOVEDIR);
     if (lock->fd >= 0) {
-        (void)flock(lock->fd, LOCK_UN); /* for copies of it in a forked process too */
+        (void)flock(lock->fd, LOCK_UN); /* releases copies in a forked process too */
         (void)close(lock->fd);
     }
 }

@@ -1,4 +1,5 @@
-/* The public functions: readers look without any lock, writers edit under all of them. */
+/* The public functions of the registry. Readers take no lock; writers hold all locks. It exists so
+ * that the rules of reading and writing stand in one place. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,12 +20,12 @@
 #include "core/discovery/watch.h"
 #include "core/runtime/runtime.h"
 
-#define LOCK_TIMEOUT_MS 10000
-#define LOOK_AGAIN_NS (100 * MFI_NS_PER_MS)
+#define LOCK_TIMEOUT_MS 10000               /* the documented default */
+#define LOOK_AGAIN_NS (100 * MFI_NS_PER_MS) /* between two readings without a known change */
 
 struct mf_registry {
     char *directory;
-    bool is_default; /* the folder is ours alone */
+    bool is_default; /* only the registry uses the folder */
     int64_t lock_timeout_ms;
     mf_runtime *runtime; /* or NULL */
     mfi_mutex mutex;
@@ -142,13 +143,13 @@ static mf_status check_id(const mf_registry *registry, const char *id, mf_error 
 
 typedef struct change {
     const char *id;
-    uint16_t port; /* 0: take the own entry out */
+    uint16_t port; /* 0: removes the entry */
     int64_t pid;
-    uint64_t lock_wait_ns; /* MFI_NO_LOCK: none was asked for */
+    uint64_t lock_wait_ns; /* MFI_NO_LOCK: no lock was taken */
 } change;
 
-/* Makes the new text: without the entries of processes that have ended, and with or without ours.
- * *ret_text stays empty when there is nothing to change. */
+/* Makes the new text: without the entries of ended processes, and with or without our entry. *text
+ * stays empty if nothing changes. */
 static mf_status edit(mfi_registry_file *file, const change *wanted, mfi_buf *text, mf_error *error)
 {
     mfi_registry_entry entry;
@@ -181,7 +182,8 @@ static mf_status edit(mfi_registry_file *file, const change *wanted, mfi_buf *te
     return MF_OK;
 }
 
-/* Puts the text in place at once, unless somebody got between: then *ret_raced is set. */
+/* Puts the text in place at once. If another process changed the file meanwhile, sets *ret_raced
+ * instead. */
 static mf_status publish(const mfi_registry_lock *lock, const mfi_registry_file *file,
                          const mfi_buf *text, bool *ret_raced, mf_error *error)
 {
@@ -203,7 +205,7 @@ static mf_status publish(const mfi_registry_lock *lock, const mfi_registry_file 
     return status;
 }
 
-/* With the locks held. */
+/* All locks are held. */
 static mf_status change_locked(const mfi_registry_lock *lock, const change *wanted, bool *ret_raced,
                                mf_error *error)
 {
@@ -360,8 +362,8 @@ mf_status mf_registry_find(mf_registry *registry, const char *id, mf_service *re
     return report(registry, MFI_REGISTRY_OP_DISCOVER, status, MFI_NO_LOCK);
 }
 
-/* Until the file changes, a while has passed or the deadline is there. Begins to watch first, and
- * then lets the caller look once more. */
+/* Waits until the file changes, a short time has passed, or the deadline is reached. A call that
+ * begins the watch returns at once, so that the caller reads the file once more. */
 static void await_change(const mf_registry *registry, mfi_registry_watch *watch, uint64_t deadline)
 {
     uint64_t until = mfi_monotonic_ns() + LOOK_AGAIN_NS;
@@ -386,7 +388,8 @@ mf_status mf_registry_discover(mf_registry *registry, const char *id, int64_t ti
     mf_status status = check_find(registry, id, ret_service, error);
     if (status == MF_OK) {
         status = look_up(registry, id, ret_service, error);
-        /* A file that another language writes in place is torn for a moment: worth another look. */
+        /* A file that another language writes in place is incomplete for a moment: it is read
+         * again. */
         while ((status == MF_ERR_NOT_FOUND || status == MF_ERR_PROTOCOL) &&
                mfi_monotonic_ns() < deadline) {
             await_change(registry, &watch, deadline);

@@ -1,5 +1,5 @@
-/* Views of the registry: parents of one runtime that look into the same directory share one, so
- * that there is one inotify watch and one reading of the file for each change. */
+/* Views of the registry. It exists so that parents of one runtime that use the same directory share
+ * one inotify watch, and one reading of the file for every change. */
 #include "core/discovery/view.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static void on_change(mfi_source *source, uint32_t events)
     (void)events;
     mfi_view *view = MFI_CONTAINER(source, mfi_view, source);
     if (mf_registry_wait(view->registry, 0, NULL) != MF_OK) {
-        return; /* nothing of ours has changed */
+        return; /* another file in the folder has changed */
     }
     mfi_list_node *next = NULL;
     for (mfi_list_node *at = view->subscribers.first; at != NULL; at = next) {
@@ -70,7 +70,8 @@ mf_status mfi_view_take(mfi_view **ret_view, mf_runtime *runtime, const char *di
     return status;
 }
 
-/* There may be no directory yet, or no longer the one that was watched: each who joins tries. */
+/* The directory may not exist yet, or may have been replaced. So every subscriber that joins tries
+ * to watch it. */
 void mfi_view_join(mfi_view *view, mfi_view_subscriber *subscriber)
 {
     int fd = mf_registry_watch_fd(view->registry);

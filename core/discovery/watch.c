@@ -1,3 +1,5 @@
+/* Watches the registry's folder with inotify. It exists so that a moved service is found at once,
+ * not at the next poll; the folder is watched because writers replace the file. */
 #include "core/discovery/watch.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Notices that the registry's file was changed, by whichever way: moved to its name, written in
- * place, made, removed. One thread at a time. */
+/* Watches the registry's file for every kind of change: moved to its name, written in place, made,
+ * removed. One thread at a time. */
 #ifndef MFI_DISCOVERY_WATCH_H
 #define MFI_DISCOVERY_WATCH_H
 
@@ -8,7 +8,7 @@
 #include <multifrost/error.h>
 
 typedef struct mfi_registry_watch {
-    int fd;     /* kept until close, so that it can stay in a poll set */
+    int fd;     /* kept until close, so that a poll set can hold it */
     int folder; /* -1 while nothing is watched */
 } mfi_registry_watch;
 #define MFI_REGISTRY_WATCH_INIT                                                                    \
@@ -16,10 +16,10 @@ typedef struct mfi_registry_watch {
         .fd = -1, .folder = -1                                                                     \
     }
 
-/* Begins to watch, unless it does already. MF_ERR_IO without a folder; MF_ERR_SYSTEM. */
+/* Begins to watch, unless it watches already. MF_ERR_IO without a folder; MF_ERR_SYSTEM. */
 mf_status mfi_registry_watch_open(mfi_registry_watch *watch, const char *directory,
                                   mf_error *error);
-/* Takes all that has been noticed; whether the file was changed. Does not wait. */
+/* Reads all events. True if the file was changed. Does not wait. */
 bool mfi_registry_watch_drain(mfi_registry_watch *watch);
 void mfi_registry_watch_close(mfi_registry_watch *watch);
 

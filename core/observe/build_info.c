@@ -1,3 +1,5 @@
+/* Names and facts of the build and the process. It exists so that every metric and log line can be
+ * traced to a program, its version and its libraries. */
 #include "core/observe/build_info.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* What the engine reports beside calls: plain data, one struct for each kind of event. Texts are
- * borrowed until the report returns. */
+/* Events that the engine reports beside calls: plain data, one struct for every kind of event.
+ * Texts are borrowed until the report returns. */
 #ifndef MFI_OBSERVE_EVENTS_H
 #define MFI_OBSERVE_EVENTS_H
 
@@ -18,19 +18,20 @@
 typedef struct mfi_circuit_event {
     mfi_circuit_state from, to;
     mfi_circuit_cause cause;
-    double observed, threshold;            /* opening: of its rule */
-    mf_status status;                      /* of the call that tipped it; MF_OK if none did */
+    double observed, threshold; /* when opening: of the rule */
+    /* Of the call that opened the circuit; MF_OK if no call did. */
+    mf_status status;
     const char *correlation_id, *trace_id; /* or NULL */
-    uint64_t retry_in_ms;                  /* opening: cool-down */
+    uint64_t retry_in_ms;                  /* when opening: the cool-down */
 } mfi_circuit_event;
 
 typedef enum mfi_process_what {
     MFI_PROCESS_SPAWNED, /* process_spawn */
-    MFI_PROCESS_READY,   /* worker_start; duration_ns since the spawn */
+    MFI_PROCESS_READY,   /* worker_start; duration_ns counts from the spawn */
     MFI_PROCESS_EXITED,  /* process_exit, and worker_crash unless expected */
     MFI_PROCESS_FAILED,  /* the start failed: worker_stop with the reason */
-    MFI_PROCESS_STOPPED, /* worker_stop, after an asked-for stop */
-    MFI_PROCESS_RESTART, /* worker_restart: will be started again */
+    MFI_PROCESS_STOPPED, /* worker_stop, after a stop that the program asked for */
+    MFI_PROCESS_RESTART, /* worker_restart: the worker will be started again */
     MFI_PROCESS_GAVE_UP, /* worker_stop: too many restarts */
 } mfi_process_what;
 
@@ -38,18 +39,18 @@ typedef struct mfi_process_event {
     mfi_process_what what;
     int64_t pid;
     uint64_t duration_ns;
-    bool expected; /* the exit was asked for */
+    bool expected; /* the program asked for the exit */
     bool exit_known;
-    int exit_code;           /* -1 if it was a signal */
-    int signal;              /* 0 if none */
+    int exit_code;           /* -1 if a signal ended it */
+    int signal;              /* 0 if no signal did */
     const char *text;        /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
     uint64_t pending_failed; /* calls that the exit ended */
     /* MFI_PROCESS_RESTART and MFI_PROCESS_GAVE_UP. */
     mfi_restart_reason reason; /* MFI_PROCESS_RESTART alone */
     uint64_t restart_in_ms;
-    uint32_t restart_attempt;    /* in a row */
+    uint32_t restart_attempt;    /* number of restarts in a row */
     uint32_t restarts_in_period; /* this one included */
-    uint32_t restarts_allowed;   /* in a period; 0: any number */
+    uint32_t restarts_allowed;   /* in a period; 0: no bound */
 } mfi_process_event;
 
 typedef enum mfi_service_what {
@@ -65,11 +66,11 @@ typedef struct mfi_service_event {
     const char *text; /* the endpoint, or the reason */
     int64_t pid;
     uint64_t pending_failed; /* calls that the loss ended */
-    uint64_t gap_ns;         /* found again: how long it was lost */
+    uint64_t gap_ns;         /* when found again: how long it was lost */
 } mfi_service_event;
 
-/* A worker gets no new calls any more (begins), or its calls in flight have ended or the time for
- * that is over: drain (info, warn with calls_left). */
+/* A worker gets no new calls from now on (begins); or its calls in flight have ended, or the time
+ * for that has passed. Logged as drain (info; warn with calls_left). */
 typedef struct mfi_drain_event {
     bool begins;
     mfi_drain_reason reason;
@@ -85,9 +86,9 @@ typedef enum mfi_heartbeat_what {
 
 typedef struct mfi_heartbeat_event {
     mfi_heartbeat_what what;
-    uint64_t rtt_ns; /* answered */
+    uint64_t rtt_ns; /* of an answered heartbeat */
     uint32_t consecutive_misses;
-    uint32_t max_misses; /* reached by a miss: heartbeat_timeout (error) too */
+    uint32_t max_misses; /* if a miss reaches it: heartbeat_timeout (error) too */
     const char *request_id;
 } mfi_heartbeat_event;
 
@@ -106,11 +107,11 @@ typedef struct mfi_transport_event {
     mfi_transport_what what;
     mfi_disconnect_reason disconnect; /* MFI_TRANSPORT_DISCONNECTED alone */
     mfi_drop_reason drop;             /* MFI_TRANSPORT_DROPPED alone */
-    const char *text;                 /* detail for people: the decoder's message, the endpoint */
+    const char *text;                 /* details for people: the decoder's message, the endpoint */
     size_t bytes;                     /* of the dropped message */
 } mfi_transport_event;
 
-/* How long an operation on the registry waited for its lock, when no lock was asked for. */
+/* Wait for the lock of the registry, for an operation that takes no lock. */
 #define MFI_NO_LOCK UINT64_MAX
 
 #endif

@@ -1,5 +1,6 @@
-/* The catalogue: every family is described once, here, and everything else refers to it. Also the
- * series of what no target owns: dropped messages, the registry, the log, the loop. */
+/* The catalogue of metrics: every family is described once, here. It also makes the series that
+ * belong to no target: dropped messages, the registry, the log, the loop. It exists so that names,
+ * types, labels and help texts stand in one table. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/parts.h"
@@ -124,7 +125,7 @@
     X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", L("loop"), 8, "How late loops wake")
 
 typedef struct description {
-    size_t offset; /* of the field in mfi_families */
+    size_t offset; /* of the family's field in mfi_families */
     mf_metric_type type;
     const char *name, *unit;
     const char *labels[MF_METRIC_LABELS_MAX];
@@ -143,7 +144,8 @@ static mf_status add_one(mfi_observer *observer, const description *from, mf_err
 {
     mf_family **place = (mf_family **)(void *)((char *)&observer->families + from->offset);
     bool is_size = from->type == MF_METRIC_HISTOGRAM && from->unit[0] == 'b';
-    bool is_busy = place == &observer->families.server_busy; /* kept in nanoseconds */
+    /* Counted in nanoseconds, shown in seconds. */
+    bool is_busy = place == &observer->families.server_busy;
     mf_metric_options options = {.struct_size = sizeof options,
                                  .type = from->type,
                                  .name = from->name,
@@ -160,13 +162,14 @@ static mf_status add_one(mfi_observer *observer, const description *from, mf_err
     return mfi_metric_set_add(observer->metrics, &options, place, error);
 }
 
-/* ---- What the log and the loop say of themselves ---- */
+/* ---- Figures of the log and the loop ---- */
 
 static void add_difference(mf_family *family, const char *label, uint64_t now, uint64_t *seen)
 {
     const char *values[] = {label};
     mf_counter *counter = mf_family_counter(family, label != NULL ? values : NULL);
-    mf_counter_add(counter, now - *seen); /* 0 too: the series exists from the first scrape on */
+    /* Adds 0 too, so that the series exists from the first scrape on. */
+    mf_counter_add(counter, now - *seen);
     *seen = now;
 }
 

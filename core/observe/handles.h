@@ -1,4 +1,5 @@
-/* What a target is made from: its names, and the functions that read what its gauges show. */
+/* The parts that a target is made from: its names, and the functions that read the values of its
+ * gauges. */
 #ifndef MFI_OBSERVE_HANDLES_H
 #define MFI_OBSERVE_HANDLES_H
 
@@ -7,43 +8,43 @@
 #include "core/observe/span.h"
 #include "core/words/pools.h"
 
-typedef struct mfi_observer mfi_observer; /* observe.h makes it */
+typedef struct mfi_observer mfi_observer; /* made by observe.h */
 
-/* What the gauges of a client's target show; read before each collection, on the collecting thread.
- * Of several parents with the same target (the members of a pool) the sums are shown, or the worst.
- */
+/* Values of a client target's gauges. They are read before every collection, on the collecting
+ * thread. If several parents share a target (the members of a pool), the sum is shown, or the
+ * worst. */
 typedef struct mfi_client_gauges {
     uint64_t calls_in_flight;
     double oldest_call_age_seconds;
     uint64_t queue_depth, queue_capacity;
     uint64_t concurrency_limit;
-    uint32_t heartbeat_misses;      /* since the last answer */
-    uint64_t heartbeat_last_ns;     /* wall clock of the last answer, 0 if there was none */
-    double restart_backoff_seconds; /* until the next start, 0 unless it waits for one */
-    uint64_t restart_budget;        /* restarts that are left in the present period */
-    uint64_t next_probe_ns;         /* wall clock, 0 unless the circuit is open */
+    uint32_t heartbeat_misses;      /* heartbeats missed since the last answer */
+    uint64_t heartbeat_last_ns;     /* wall clock of the last answer; 0: no answer yet */
+    double restart_backoff_seconds; /* until the next start; 0 unless one is waited for */
+    uint64_t restart_budget;        /* restarts left in the present period */
+    uint64_t next_probe_ns;         /* wall clock; 0 unless the circuit is open */
     mfi_pool_state pool_state;
 } mfi_client_gauges;
 typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_data);
 
 typedef struct mfi_client_options {
-    const char *target;  /* its name, which several may share */
-    const char *worker;  /* slot name such as "math-0" */
-    const char *circuit; /* name of its circuit, which is no other's; NULL: target */
+    const char *target;  /* its name; several parents may share it */
+    const char *worker;  /* name of the worker, such as "math-0" */
+    const char *circuit; /* unique name of its circuit; NULL: target */
     mfi_client_gauges_fn gauges;
-    void *user_data; /* for gauges */
+    void *user_data; /* passed to gauges */
 } mfi_client_options;
 
-/* What the gauges of a worker show. */
+/* Values of a worker's gauges. */
 typedef struct mfi_server_gauges {
-    uint64_t handlers_busy, handlers; /* running now, and how many can */
+    uint64_t handlers_busy, handlers; /* running handlers, and how many can run */
 } mfi_server_gauges;
 typedef void (*mfi_server_gauges_fn)(mfi_server_gauges *ret_gauges, void *user_data);
 
 typedef struct mfi_server_options {
     const char *worker;
     mfi_server_gauges_fn gauges;
-    void *user_data; /* for gauges */
+    void *user_data; /* passed to gauges */
 } mfi_server_options;
 
 #endif

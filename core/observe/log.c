@@ -1,6 +1,6 @@
-/* What is logged of calls: the events and fields that docs/observability.md lists. A call that goes
- * well leaves only a note of its span, so that the caller pays for a copy and the writer for the
- * record. */
+/* The log records of calls: the events and fields that docs/observability.md lists. A call that
+ * succeeds leaves only a note with its span, so that the caller pays for a copy, and the log writer
+ * makes the record. It exists so that all records of calls have the same fields. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -14,7 +14,7 @@ static mf_log_level level_of(mf_status status)
     if (status == MF_OK) {
         return MF_LOG_INFO;
     }
-    switch (mfi_err_level(status)[0]) { /* the table of codes has these three words */
+    switch (mfi_err_level(status)[0]) { /* the table of codes has only these three words */
     case 'e':
         return MF_LOG_ERROR;
     case 'w':
@@ -26,7 +26,7 @@ static mf_log_level level_of(mf_status status)
 
 /* ---- Names ---- */
 
-/* Whose call it is: texts of the span and its target, or those of a note. */
+/* The names of a call: texts of the span and its target, or those of a note. */
 typedef struct call_texts {
     const char *target, *worker, *function, *namespace_name;
 } call_texts;
@@ -64,19 +64,19 @@ static void add_call(mfi_record *record, bool is_server, const mf_context *conte
 
 /* ---- Notes ----
  *
- * Calls that begin, and those that end well, are noted: the writer makes the record. */
+ * The begin and the success of a call are noted. The log writer makes the record of a note. */
 
 typedef struct call_note {
     mfi_call_names names;
-    char namespace_name[MFI_CALL_NAME_MAX]; /* empty: none */
+    char namespace_name[MFI_CALL_NAME_MAX]; /* empty: no namespace */
     union {
         mfi_client_span client;
         mfi_server_span server;
-    } span; /* its pointers lead nowhere by then */
+    } span; /* its pointers must not be followed */
 } call_note;
 _Static_assert(sizeof(call_note) <= MFI_RECORD_DATA, "a note must fit a cell");
 
-/* What a note is made of. */
+/* The content of a note. */
 typedef struct call_seen {
     const char *event;
     mfi_log_expand_fn expand;
@@ -87,7 +87,7 @@ typedef struct call_seen {
     uint64_t at_ns;
 } call_seen;
 
-/* False where a name does not fit: then the caller makes the record. */
+/* False if a name is too long: then the caller makes the record. */
 static inline bool leave_note(mf_logger *logger, mf_log_level level, const call_seen *seen)
 {
     uint64_t ticket = 0;
@@ -122,7 +122,7 @@ static call_texts texts_of_note(const call_note *note)
                         .namespace_name = text_or_null(note->namespace_name)};
 }
 
-/* ---- What a record says of either side ---- */
+/* ---- Fields of both sides ---- */
 
 static void add_phase(mfi_record *record, mfi_call_phase phase, bool known, uint64_t ns)
 {
@@ -164,7 +164,7 @@ static const char *end_event(mf_status status)
                                         : "request_error";
 }
 
-/* The record's head, as far as both sides have the same. */
+/* Adds the fields at the end of a call that both sides have. */
 static void add_end(mfi_record *record, bool is_server, const mf_context *context,
                     const call_texts *texts, mf_status status, const mf_error *error)
 {
@@ -216,7 +216,8 @@ static void add_client_phases(mfi_record *record, const mfi_client_span *span)
 {
     uint64_t wire = 0;
     bool split = mfi_span_wire_ns(span, &wire);
-    bool was_sent = span->sent_ns >= span->start_ns; /* the driver shares a reading of the clock */
+    /* The driver's shared reading of the clock may be older than the call. */
+    bool was_sent = span->sent_ns >= span->start_ns;
     mfi_record_object_begin(record, "phases");
     add_phase(record, MFI_CALL_PHASE_SEND_WAIT, span->sent_ns != 0,
               was_sent ? span->sent_ns - span->start_ns : 0);

@@ -1,5 +1,6 @@
-/* What is logged beside calls: circuits, processes, services, heartbeats, connections, output. The
- * events and fields are those that docs/observability.md lists. */
+/* The log records beside calls: circuits, processes, services, heartbeats, connections, output. The
+ * events and fields are those that docs/observability.md lists. It exists apart from log.c because
+ * these events are rare, and none of them leaves a note. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/parts.h"
@@ -235,7 +236,7 @@ void mfi_log_heartbeat(const mfi_target *target, const mfi_heartbeat_event *even
 
 /* ---- Transport ---- */
 
-/* NULL: there is none. */
+/* NULL if the event has no reason. */
 static const char *transport_reason(const mfi_transport_event *event)
 {
     return event->what == MFI_TRANSPORT_DISCONNECTED ? mfi_disconnect_word(event->disconnect)
@@ -263,7 +264,7 @@ static void log_transport(const mfi_target *target, mf_log_level level, const ch
     (void)mfi_log_commit(record);
 }
 
-/* At most once a second: an overflow would else fill the log too. */
+/* At most once a second, because an overflow would else fill the log too. */
 static bool overflow_is_due(mfi_observer *observer)
 {
     uint64_t now = mfi_monotonic_ns();

@@ -1,5 +1,5 @@
-/* What is counted, and when: one function for each kind of report. Series were made before
- * (observe_series.c), so that nothing here looks one up by name but the rarest. */
+/* Counts reports: one function for every kind of report. The series were made before (series.c), so
+ * that only the rarest reports look a series up by its name. */
 #include "base/clock.h"
 #include "core/observe/parts.h"
 #include "metrics/instruments.h"
@@ -90,7 +90,8 @@ static void measure_phases(const mfi_client_span *span, unsigned shard)
     }
 }
 
-/* Refusals are counted, but would pull the median to zero if they were observed. */
+/* A refused call is counted. Its duration is not observed, because it would pull the median to
+ * zero. */
 static bool was_refused(mf_status status)
 {
     return status == MF_ERR_CIRCUIT_OPEN || status == MF_ERR_TOO_MANY_CALLS;
@@ -237,7 +238,8 @@ void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
         connected(target, 1);
         break;
     case MFI_TRANSPORT_DISCONNECTED:
-        if (event->disconnect != MFI_DISCONNECT_HANDSHAKE_FAILED) { /* else it never was one */
+        /* Else the connection was never established. */
+        if (event->disconnect != MFI_DISCONNECT_HANDSHAKE_FAILED) {
             connected(target, -1);
         }
         mf_counter_add(target->disconnects[event->disconnect], 1);

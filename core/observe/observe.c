@@ -1,6 +1,5 @@
-/* The observer: hands each report to what is counted (observe_metrics.c) and to what is logged
- * (observe_log.c, observe_log_events.c). It decides nothing itself, so that one more listener is
- * one more line here. */
+/* The observer: passes every report to the metrics (metrics.c) and to the log (log.c,
+ * log_events.c). It decides nothing itself, so that one more listener is one more line here. */
 #include "core/observe/observe.h"
 
 #include <stdlib.h>

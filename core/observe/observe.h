@@ -1,8 +1,8 @@
 /* The seam. The engine reports here and never measures: this is the only part of core that sees
- * metrics and logging. Whoever wants calls somewhere new adds an observer behind these functions
- * and touches nothing else.
+ * metrics and logging. To send reports somewhere new, add an observer behind these functions; no
+ * other room changes.
  *
- * All functions are thread-safe, never block and never fail; those of the hot path (begin, attempt,
+ * All functions are thread-safe, never block and never fail. Those of the hot path (begin, attempt,
  * end, traffic) allocate nothing. */
 #ifndef MFI_OBSERVE_OBSERVE_H
 #define MFI_OBSERVE_OBSERVE_H
@@ -25,39 +25,39 @@
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
 
-/* One per runtime. Adds every family of the catalogue that is in use. logger and metrics are
- * borrowed; metrics NULL measures nothing. */
+/* One for every runtime. Adds all families of the catalogue. logger and metrics are borrowed;
+ * metrics NULL: nothing is measured. */
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               mf_error *error);
 void mfi_observer_destroy(mfi_observer *observer);
 
 /* ---- Calls, as their caller sees them ---- */
 
-/* The call begins: counted as started, `request_start` at debug. */
+/* The call begins: counts it as started, and logs `request_start` (debug). */
 void mfi_observe_client_begin(const mfi_client_span *span);
-/* One attempt was handed to the transport. */
+/* One attempt was sent. */
 void mfi_observe_client_attempt(const mfi_client_span *span);
-/* The call was refused before it began to exist on the wire. It still has a begin and an end; this
- * counts the reason. */
+/* The call was refused before anything was sent. This counts the reason; the call still has a begin
+ * and an end. */
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason);
-/* An attempt failed and another one follows after wait_ms: request_retry (warn). */
+/* An attempt failed and another one follows after wait_ms: logs request_retry (warn). */
 void mfi_observe_client_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms);
-/* An attempt failed and no other one follows, though the policy had one left. */
+/* An attempt failed and no other one follows, though the policy allows one. */
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason);
-/* The call ended. error holds the text when status is not MF_OK; may be NULL. */
+/* The call ended. error has the text if the status is not MF_OK; may be NULL. */
 void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error);
 
 /* ---- Calls, as the worker sees them ---- */
 
-/* A handler is about to run: counted as started, `request_start` at debug. */
+/* A handler is about to run: counts the call as started, and logs `request_start` (debug). */
 void mfi_observe_server_begin(const mfi_server_span *span);
-/* The answer was handed over. error as above. */
+/* The answer is in the driver's queue. error as above. */
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error);
-/* The caller no longer waited: before the handler started (the call is refused), or when the answer
- * was ready. */
+/* The caller no longer waits. Noticed before the handler started (then the call is refused), or
+ * when the answer was ready. */
 void mfi_observe_server_expired(mfi_target *target, mfi_expiry stage);
-/* A call for a function that is not registered (or private). */
+/* A peer called a function that is not registered, or private. */
 void mfi_observe_server_unknown(mfi_target *target);
 
 /* ---- Events ---- */
@@ -71,16 +71,16 @@ void mfi_observe_transport_event(mfi_target *target, const mfi_transport_event *
 /* A message was sent or received; hot path. */
 void mfi_observe_traffic(mfi_target *target, mfi_direction direction, mfi_traffic type,
                          size_t bytes);
-/* A line that a worker printed: a worker_output record (info for stdout, warn for stderr), which
- * itself says so when it is cut. */
+/* A line that a worker printed: logs a worker_output record (info for stdout, warn for stderr). The
+ * record says if the line was cut. */
 void mfi_observe_output_line(mfi_target *target, bool is_stderr, const char *text, size_t length);
 
 /* One operation on the service registry. */
 void mfi_observe_registry(mfi_observer *observer, mfi_registry_op op, mfi_registry_result result,
                           uint64_t lock_wait_ns);
-/* How late the engine's loop woke for a timer or a ping. */
+/* How late the engine's loop ran a timer or a ping. */
 void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns);
-/* health_change, once for each transition. */
+/* Logs health_change, once for every transition. */
 void mfi_observe_health_changed(mfi_observer *observer, const char *check, mf_health from,
                                 mf_health to, const char *output);
 

@@ -1,5 +1,5 @@
-/* What the files of the observer share, and nobody else includes: the series that targets record
- * into, and the two listeners behind the seam. */
+/* Shared by the files of the observer, and included by no other: the series of targets, and the
+ * functions of the two listeners behind the seam. */
 #ifndef MFI_OBSERVE_PARTS_H
 #define MFI_OBSERVE_PARTS_H
 
@@ -49,23 +49,24 @@ struct mfi_observer {
     mf_histogram *loop_lag;
     mf_counter *registry[MFI_REGISTRY_OP_COUNT][MFI_REGISTRY_RESULT_COUNT];
     mf_histogram *registry_lock_wait;
-    mf_log_stats log_seen; /* what the log's counters have been told; collections are serialised */
+    /* Values of the log's counters at the last collection; collections run one at a time. */
+    mf_log_stats log_seen;
     mfi_mutex mutex;
     mfi_target *targets;                  /* guarded by mutex, sorted by name */
-    _Atomic(uint64_t) overflow_logged_ns; /* when queue_overflow was logged last */
+    _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
 };
 
-/* The names of a call, of a fixed size so that copying them takes a few instructions. */
+/* The names of a call. Their size is fixed, so that a copy takes a few instructions. */
 #define MFI_CALL_NAME_MAX 32
 typedef struct mfi_call_names {
     char target[MFI_CALL_NAME_MAX], function[MFI_CALL_NAME_MAX];
-    char worker[MFI_CALL_NAME_MAX]; /* empty: none */
+    char worker[MFI_CALL_NAME_MAX]; /* empty: no worker */
 } mfi_call_names;
 
 struct mfi_function {
-    bool has_names; /* false where one is not known before the call, or too long */
+    bool has_names; /* false if a name is too long, or not known before the call */
     mfi_call_names names;
-    uint64_t log_key; /* of its name, for sampling */
+    uint64_t log_key; /* hash of the name, for sampling */
     char *name;       /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
@@ -73,20 +74,21 @@ struct mfi_function {
     mf_histogram *duration[MFI_OUTCOME_COUNT];
 };
 
-/* Everything that one target (client) or worker (server) records into. */
+/* The series of one target (client) or worker (server). */
 struct mfi_target {
     mfi_observer *observer;
     struct mfi_target *next;       /* guarded by the observer's mutex */
-    char *name, *worker, *circuit; /* server: name alone; circuit NULL: name */
-    _Atomic(int32_t) connected;    /* its own part of the connections gauge */
+    char *name, *worker, *circuit; /* server: only name; circuit NULL: name */
+    _Atomic(int32_t) connected;    /* this target's part of the connections gauge */
     bool is_server;
-    mfi_client_gauges_fn client_gauges; /* client: not NULL where there are metrics */
+    mfi_client_gauges_fn client_gauges; /* client: not NULL if metrics are kept */
     mfi_server_gauges_fn server_gauges; /* server: likewise */
     void *user_data;
     mfi_mutex mutex; /* guards appending to functions */
     _Atomic(mfi_function *) functions[MFI_FUNCTIONS_MAX];
     mfi_function other;
-    bool measured; /* the pointers below are set: those of both sides, and those of its own */
+    /* The pointers below are set: those for both sides, and those for its own side. */
+    bool measured;
     mf_counter *messages[MFI_DIRECTION_COUNT][MFI_TRAFFIC_COUNT], *bytes[MFI_DIRECTION_COUNT];
     mf_counter *send_blocked, *disconnects[MFI_DISCONNECT_COUNT];
     mf_gauge *connections, *in_flight;
@@ -108,23 +110,23 @@ struct mfi_target {
     mf_gauge *threads[MFI_THREAD_COUNT];
 };
 
-/* ---- observe_families.c ---- */
+/* ---- families.c ---- */
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error);
 void mfi_families_remove(mfi_observer *observer);
 
-/* ---- observe_series.c ---- */
+/* ---- series.c ---- */
 void mfi_target_series_make(mfi_target *target);
-/* The target goes away: what it shows as present becomes absent. */
+/* The target is destroyed: its gauges show what is absent. */
 void mfi_target_series_end(mfi_target *target);
 void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name);
-/* Collector: brings the gauges of all targets up to date. */
+/* Collector: sets the gauges of all targets. */
 void mfi_targets_collect(void *user_data);
 static inline const char *mfi_circuit_name(const mfi_target *target)
 {
     return target->circuit != NULL ? target->circuit : target->name;
 }
 
-/* ---- observe_metrics.c ---- */
+/* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);
 void mfi_measure_attempt(const mfi_client_span *span);
 void mfi_measure_refused(const mfi_target *target, mfi_refusal reason);
@@ -142,10 +144,10 @@ void mfi_measure_traffic(const mfi_target *target, mfi_direction direction, mfi_
 void mfi_measure_registry(const mfi_observer *observer, mfi_registry_op op,
                           mfi_registry_result result, uint64_t lock_wait_ns);
 void mfi_measure_loop_lag(const mfi_observer *observer, uint64_t lag_ns);
-/* Time on the wire: what the peer does not account for. False if that is not known. */
+/* Time on the wire: the part of the call that the peer does not account for. False if unknown. */
 bool mfi_span_wire_ns(const mfi_client_span *span, uint64_t *ret_ns);
 
-/* ---- observe_log.c ---- */
+/* ---- log.c ---- */
 struct mfi_record;
 void mfi_log_target(struct mfi_record *record, const mfi_target *target);
 void mfi_log_client_begin(const mfi_client_span *span);
@@ -155,7 +157,7 @@ void mfi_log_server_end(const mfi_server_span *span, const mf_error *error);
 void mfi_log_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
                    uint64_t wait_ms);
 
-/* ---- observe_log_events.c ---- */
+/* ---- log_events.c ---- */
 void mfi_log_circuit(const mfi_target *target, const mfi_circuit_event *event);
 void mfi_log_process(const mfi_target *target, const mfi_process_event *event);
 void mfi_log_service(const mfi_target *target, const mfi_service_event *event);

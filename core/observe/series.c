@@ -1,5 +1,5 @@
-/* The series of one target and of its functions: made once, so that recording never looks anything
- * up. Those with a closed label set exist at zero from the start, so that rates and alerts work
+/* The series of one target and of its functions. They are made once, so that recording needs no
+ * look-up. Series with a closed label set are zero from the start, so that rates and alerts work
  * from the first event on. */
 #include <string.h>
 
@@ -194,7 +194,7 @@ void mfi_target_series_make(mfi_target *target)
 
 /* ---- Gauges ---- */
 
-/* Made on first sight, so that only pools have the family. */
+/* Made when a pool is first seen, so that only programs with pools have the family. */
 static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT])
 {
     for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
@@ -215,7 +215,7 @@ static void show_server(const mfi_target *target, const mfi_server_gauges *gauge
     mf_gauge_set(target->threads[MFI_THREAD_IDLE], (double)idle);
 }
 
-/* What one worker shows by itself. */
+/* Shows the gauges that every worker has for itself. */
 static void show_worker(const mfi_target *target, const mfi_client_gauges *gauges)
 {
     mf_gauge_set(target->restart_backoff, gauges->restart_backoff_seconds);
@@ -235,7 +235,7 @@ static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
     if (more->heartbeat_misses > sum->heartbeat_misses) {
         sum->heartbeat_misses = more->heartbeat_misses;
     }
-    /* The one that has been silent longest, of those that ever spoke. */
+    /* The oldest last answer, of those parents that ever got one. */
     if (more->heartbeat_last_ns != 0 &&
         (sum->heartbeat_last_ns == 0 || more->heartbeat_last_ns < sum->heartbeat_last_ns)) {
         sum->heartbeat_last_ns = more->heartbeat_last_ns;
@@ -259,7 +259,8 @@ static bool same_series(const mfi_target *a, const mfi_target *b)
     return b != NULL && a->is_server == b->is_server && strcmp(a->name, b->name) == 0;
 }
 
-/* Both show all targets that share the series of the first one, and give the next other one. */
+/* Each shows all targets that share the series of the first one, and returns the next other target.
+ */
 static mfi_target *collect_clients_locked(mfi_target *first)
 {
     mfi_client_gauges sum = {0};
@@ -316,7 +317,7 @@ void mfi_target_series_end(mfi_target *target)
         return;
     }
     const mfi_client_gauges nothing = {0};
-    /* Those that share these series are summed up again at the next collection. */
+    /* Targets that share these series are summed up again at the next collection. */
     show_client(target, &nothing);
     show_worker(target, &nothing);
     mf_gauge_set(target->up, 0);

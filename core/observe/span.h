@@ -1,6 +1,6 @@
-/* One call as the engine saw it: filled while the call lives, handed to core/observe. Plain data;
- * times are monotonic nanoseconds, 0 where a step was not reached. The caller and the worker each
- * have a span of their own. */
+/* One call as the engine saw it: filled during the call, then given to core/observe. Plain data.
+ * Times are monotonic nanoseconds; 0 if a step was not reached. The caller's side and the worker's
+ * side each have a span. */
 #ifndef MFI_OBSERVE_SPAN_H
 #define MFI_OBSERVE_SPAN_H
 
@@ -12,48 +12,49 @@
 #include <multifrost/context.h>
 #include <multifrost/error.h>
 
-typedef struct mfi_target mfi_target; /* observe's handle for one parent's target or one worker */
-typedef struct mfi_function mfi_function; /* observe's handle for one function of a target */
+/* Observe's handle of one parent's target, or of one worker. */
+typedef struct mfi_target mfi_target;
+typedef struct mfi_function mfi_function; /* observe's handle of one function of a target */
 
 /* A call as its caller sees it. */
 typedef struct mfi_client_span {
     mfi_target *target;
-    mfi_function *function;    /* its series; may be the one of `_OTHER` */
-    const char *function_name; /* as called; valid until the call's end was reported */
+    mfi_function *function;    /* its series; may be those of `_OTHER` */
+    const char *function_name; /* as called; valid until the end was reported */
     const char *namespace_name;
-    mf_context context;   /* ids of this call */
-    uint64_t start_ns;    /* the call was entered */
-    uint64_t sent_ns;     /* the present attempt was handed to the transport */
-    uint64_t received_ns; /* the answer was read */
-    uint64_t end_ns;      /* the result is at the caller */
+    mf_context context;                          /* ids of this call */
+    uint64_t start_ns;                           /* the call began */
+    uint64_t sent_ns;                            /* the present attempt was sent */
+    uint64_t received_ns;                        /* the answer was received */
+    uint64_t end_ns;                             /* the caller has the result */
     uint64_t server_queue_ns, server_handler_ns; /* from the answer, if has_server_times */
     int64_t deadline_ms; /* the call's timeout; MF_TIMEOUT_INFINITE for none */
     uint32_t request_bytes;
     uint32_t response_bytes;
-    uint16_t attempt; /* 1 for the first */
+    uint16_t attempt; /* 1 for the first attempt */
     bool has_server_times;
-    mf_status status; /* at the end */
+    mf_status status; /* set at the end */
 } mfi_client_span;
 
 /* A call as the worker sees it. */
 typedef struct mfi_server_span {
     mfi_target *target;
-    mfi_function *function;    /* its series; may be the one of `_OTHER` */
-    const char *function_name; /* as called; valid until the call's end was reported */
+    mfi_function *function;    /* its series; may be those of `_OTHER` */
+    const char *function_name; /* as called; valid until the end was reported */
     const char *namespace_name;
     mf_context context;   /* ids of this call */
     uint64_t received_ns; /* the message was received */
     uint64_t begun_ns;    /* the handler was started */
     uint64_t done_ns;     /* the handler returned, or its deferred answer was given */
-    uint64_t released_ns; /* a deferred answer's thread was free again, else 0 */
-    uint64_t end_ns;      /* the answer was handed over */
+    uint64_t released_ns; /* the thread that deferred was free again; else 0 */
+    uint64_t end_ns;      /* the answer was queued to be sent */
     uint32_t request_bytes;
     uint32_t response_bytes;
-    bool correlation_id_replaced; /* the caller's was not fit for use */
+    bool correlation_id_replaced; /* the caller's id was not valid */
     mf_status status;             /* at the end */
 } mfi_server_span;
 
-/* Ids are texts of half a kilobyte together: only their first characters are written. */
+/* The ids are texts of half a kilobyte. Only their first characters are cleared. */
 static inline void mfi_span_clear_ids(mf_context *context)
 {
     context->correlation_id[0] = '\0';
@@ -65,7 +66,7 @@ static inline void mfi_span_clear_ids(mf_context *context)
     context->trace_flags = 0;
 }
 
-/* Both make everything empty. */
+/* Both clear the whole span. */
 static inline void mfi_client_span_clear(mfi_client_span *span)
 {
     const size_t behind = offsetof(mfi_client_span, start_ns);

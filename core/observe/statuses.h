@@ -1,4 +1,4 @@
-/* How a call is counted that ended with a code. */
+/* The status of a call that ended with a code, as the metrics count it. */
 #ifndef MFI_OBSERVE_STATUSES_H
 #define MFI_OBSERVE_STATUSES_H
 

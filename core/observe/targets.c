@@ -1,5 +1,5 @@
-/* Targets and functions: the handles that every report names. They are made once and looked up
- * without a lock, so that a call costs no search; and what they have recorded is read back here. */
+/* Targets and functions: the handles that every report names. They are made once, and found without
+ * a lock, so that a call costs no search. Their figures are read back here too. */
 #include "core/observe/targets.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@
 
 /* ---- Targets ---- */
 
-/* NULL stays NULL; false without memory. */
+/* Copies a text; NULL stays NULL. False without memory. */
 static bool copy_text(char **to, const char *text)
 {
     *to = text != NULL ? strdup(text) : NULL;
@@ -55,7 +55,7 @@ static void free_target(mfi_target *target)
     free(target);
 }
 
-/* Not seen by collections yet. */
+/* Makes a target. Collections do not see it yet. */
 static mfi_target *make_target(mfi_observer *observer, const char *name, const char *worker,
                                const char *circuit, void *user_data)
 {
@@ -74,7 +74,7 @@ static mfi_target *make_target(mfi_observer *observer, const char *name, const c
     return made;
 }
 
-/* Complete: its series are made, and the next collection shows it. */
+/* The target is complete: its series are made, and the next collection shows it. */
 static void open_target(mfi_target *target)
 {
     mfi_target_series_make(target);
@@ -128,7 +128,7 @@ void mfi_target_destroy(mfi_target *target)
 
 /* ---- Functions ----
  *
- * A table that only grows: readers go through it without a lock, writers append under the mutex and
+ * The table only grows. Readers search it without a lock. Writers append under the mutex and
  * publish with release. */
 
 static mfi_function *find(mfi_target *target, const char *name, size_t length)
@@ -149,7 +149,7 @@ static bool copy_name(char to[MFI_CALL_NAME_MAX], const char *name)
 {
     size_t length = strlen(name);
     bool fits = length > 0 && length < MFI_CALL_NAME_MAX;
-    memcpy(to, name, fits ? length : 0); /* it was zeroed */
+    memcpy(to, name, fits ? length : 0); /* the buffer was zeroed before */
     return fits;
 }
 

@@ -125,7 +125,7 @@ static mf_status make_members(mf_pool *pool, const mf_pool_options *from,
         }
         status = mfi_member_create(&member->parent, &options, i, error);
         if (status == MF_OK) {
-            /* without a name of their own, later members use the first one's */
+            /* Without a name of their own, later members use the first one's. */
             options.target = mfi_pool_name(pool);
         }
     }

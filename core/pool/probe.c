@@ -1,5 +1,5 @@
-/* What a pool shows in mf_probe: one health row for all its members. Circuits are shown by the
- * members themselves. */
+/* Shows a pool in mf_probe: one health row for all its members. Circuits are shown by the members
+ * themselves. */
 #include "base/str.h"
 #include "core/client/member.h"
 #include "core/pool/pool.h"

@@ -1,3 +1,5 @@
+/* Tells from /proc whether a process still runs. It exists because a pid in a file may have been
+ * given to another process since it was written. */
 #include "core/process/alive.h"
 
 #include <errno.h>
@@ -13,12 +15,12 @@
 #include "base/str.h"
 
 #define BOOT_ID_LENGTH 36
-/* Fields of /proc/<pid>/stat, counted from the one behind the command's name. */
+/* Fields of /proc/<pid>/stat, counted from the first after the command's name. */
 #define FIELD_STATE 0
 #define FIELD_THREADS 17
 #define FIELD_START 19
 #define FIELD_COUNT 20
-#define START_SLACK_S 1.0
+#define START_SLACK_S 1.0 /* seconds by which the two clocks may differ */
 
 static bool read_text(const char *path, char *to, size_t size)
 {
@@ -32,7 +34,7 @@ static bool read_text(const char *path, char *to, size_t size)
 }
 
 /* Cuts the text of a stat file in place. The name may hold blanks and parentheses, so the last
- * closing one counts. */
+ * closing parenthesis ends it. */
 static bool read_stat(int64_t pid, char *text, size_t size, char *ret_fields[FIELD_COUNT])
 {
     char path[48];
@@ -51,13 +53,13 @@ static bool read_stat(int64_t pid, char *text, size_t size, char *ret_fields[FIE
     return true;
 }
 
-/* It is read for every process that is looked at, and is the same as long as this one runs; one
- * thread keeps it for all. */
+/* The boot id is read for every checked process, and does not change while this process runs. So
+ * one thread keeps it for all. */
 static bool read_boot_id(char to[BOOT_ID_LENGTH + 1])
 {
     enum { UNKNOWN, BEING_KEPT, KEPT };
     static char kept[BOOT_ID_LENGTH + 1];
-    static _Atomic(int) state = UNKNOWN; /* release by who keeps it */
+    static _Atomic(int) state = UNKNOWN; /* the thread that keeps the text releases */
     if (atomic_load_explicit(&state, memory_order_acquire) == KEPT) {
         memcpy(to, kept, sizeof kept);
         return true;
@@ -103,9 +105,9 @@ bool mfi_process_alive(int64_t pid, const char *mark)
         return false;
     }
     if (!read_stat(pid, text, sizeof text, fields)) {
-        return true; /* hidden from us, or it ends just now */
+        return true; /* hidden from us, or it is ending just now */
     }
-    /* A leader that has ended counts as a zombie while its other threads still run. */
+    /* A leader that has ended appears as a zombie while its other threads still run. */
     if (strchr("ZX", fields[FIELD_STATE][0]) != NULL && strcmp(fields[FIELD_THREADS], "1") <= 0) {
         return false;
     }

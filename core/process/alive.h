@@ -1,7 +1,7 @@
-/* Whether a process named by its pid, possibly long ago and by somebody else, still runs.
+/* Whether a process still runs, named by a pid that another process may have written long ago.
  *
- * A pid alone may have been given to another process since. Its mark, the boot and the moment in it
- * at which the process started, never comes again. */
+ * A pid alone may have been given to another process since. A mark cannot: it holds the boot's id,
+ * and the moment in this boot at which the process started. */
 #ifndef MFI_PROCESS_ALIVE_H
 #define MFI_PROCESS_ALIVE_H
 
@@ -10,15 +10,16 @@
 
 #define MFI_PROCESS_MARK_MAX 64
 
-/* Writes the mark of a running process: printable, without blanks; "" when it cannot be known. */
+/* Writes the mark of a running process: printable, without blanks; "" if it cannot be found out. */
 void mfi_process_mark(int64_t pid, char to[MFI_PROCESS_MARK_MAX]);
 
-/* False only when it is certain that the process has ended: the pid is free, a zombie, or of a
- * process with another mark. With mark NULL or "" the pid alone counts. */
+/* False only if the process has certainly ended: the pid is free, a zombie, or of a process with
+ * another mark. With mark NULL or "" only the pid is checked. */
 bool mfi_process_alive(int64_t pid, const char *mark);
 
-/* True only when it is certain that the process of this pid started later than that moment of the
- * wall clock, up to how well the two clocks are known: what the pid meant then has ended. */
+/* True only if the process with this pid has certainly started later than `moment` (wall clock,
+ * within the precision of the two clocks). Then the process that had the pid at that moment has
+ * ended. */
 struct timespec;
 bool mfi_process_started_after(int64_t pid, const struct timespec *moment);
 

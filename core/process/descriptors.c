@@ -1,3 +1,5 @@
+/* Checks whether enough descriptors are left, by opening some. It exists because libzmq ends the
+ * program when it cannot open one of its own. */
 #include "core/process/descriptors.h"
 
 #include <errno.h>

@@ -1,15 +1,15 @@
-/* Whether the process may open more descriptors. */
+/* Whether the process can open more descriptors. */
 #ifndef MFI_PROCESS_DESCRIPTORS_H
 #define MFI_PROCESS_DESCRIPTORS_H
 
 #include <multifrost/error.h>
 
-/* What a parent or a worker opens at most when it starts, and some more. */
+/* More than a parent or a worker opens when it starts. */
 #define MFI_START_DESCRIPTORS 24
 
-/* MF_ERR_LIMIT, naming the limit, when it may not open as many. To be asked before libzmq is: it
- * ends the program when it lacks some of its own, and accepts no connections without one. Other
- * threads may take them in between, so `count` is to be generous. */
+/* MF_ERR_LIMIT, naming the limit, if the process cannot open `count` descriptors. To be called
+ * before libzmq is: without descriptors libzmq ends the program, or accepts no connections. Other
+ * threads may open descriptors meanwhile, so `count` must be generous. */
 mf_status mfi_descriptors_check(unsigned count, mf_error *error);
 
 #endif

@@ -1,16 +1,17 @@
-/* multifrost-exec: runs one worker so that nothing of it outlives its parent.
+/* multifrost-exec: runs one worker, so that nothing of it outlives its parent.
  *
  *     multifrost-exec DEATH_FD STATUS_FD PROGRAM [ARGUMENT...]
  *
- * It becomes a child subreaper, starts the program in a process group of its own, and waits for
- * three things: the program's end, a signal to pass on, and the end of the pipe DEATH_FD, whose
- * only write end the parent holds. When that pipe closes (the parent is gone, however it died) it
- * ends the group and every orphan that it adopted: SIGTERM, a moment, SIGKILL. It exits as the
- * program did: with the same status, or by the same signal.
+ * The helper becomes a child subreaper and starts the program in a process group of its own. Then
+ * it waits for three things: the program's end, a signal to pass on, and the end of the pipe
+ * DEATH_FD. Only the parent holds that pipe's write end, so the pipe ends when the parent has
+ * ended, in whatever way. Then the helper ends the group and every orphan that it adopted: SIGTERM,
+ * a short time, SIGKILL. The helper exits as the program did: with the same status, or by the same
+ * signal.
  *
- * On STATUS_FD it writes one record, {pid, errno}: errno 0 when the program was started, else why
- * it could not be. PR_SET_PDEATHSIG alone would not do: it fires when the thread that forked ends,
- * and does not reach grandchildren. */
+ * On STATUS_FD the helper writes one record, {pid, errno}: errno is 0 if the program was started,
+ * else the reason. PR_SET_PDEATHSIG alone is not enough, because it fires when the forking thread
+ * ends, and does not reach grandchildren. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,9 +29,9 @@
 
 #include "core/process/exec_record.h"
 
-#define GRACE_MS 300
-#define EXIT_USAGE 64
-#define EXIT_CANNOT_START 127
+#define GRACE_MS 300          /* between SIGTERM and SIGKILL; chosen, not measured */
+#define EXIT_USAGE 64         /* EX_USAGE of sysexits.h */
+#define EXIT_CANNOT_START 127 /* as a shell's */
 
 static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGQUIT};
 
@@ -50,13 +51,13 @@ static void report(int status_fd, pid_t pid, int error_number)
     } while (written < 0 && errno == EINTR);
 }
 
-/* In the forked child. The write end of `exec_fd` closes by itself when exec succeeds. */
+/* Runs in the forked child. exec closes the write end `exec_fd` when it succeeds. */
 static void become_worker(char **argv, int exec_fd, pid_t helper)
 {
     sigset_t none;
     (void)sigemptyset(&none);
     (void)setpgid(0, 0);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* if the helper itself is killed */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* for the case that the helper itself is killed */
     if (getppid() != helper) {
         _Exit(EXIT_CANNOT_START);
     }
@@ -71,7 +72,7 @@ static void become_worker(char **argv, int exec_fd, pid_t helper)
     _Exit(EXIT_CANNOT_START);
 }
 
-/* Starts the program; 0 and its pid, or the errno of what failed. */
+/* Starts the program. Returns 0 and its pid, or the errno of the failure. */
 static int start_worker(char **argv, pid_t *ret_pid)
 {
     int ends[2];
@@ -88,7 +89,7 @@ static int start_worker(char **argv, pid_t *ret_pid)
     }
     (void)close(ends[1]);
     if (pid > 0) {
-        (void)setpgid(pid, pid); /* here too, so that it is done whoever runs first */
+        (void)setpgid(pid, pid); /* in both processes, so that it is done whichever runs first */
         ssize_t got = 0;
         do {
             got = read(ends[0], &reason, sizeof reason);
@@ -105,7 +106,7 @@ static int start_worker(char **argv, pid_t *ret_pid)
 }
 
 /* Sends a signal to every child that is left, adopted orphans included. Linux lists them in one
- * file; each may be the leader of a session of its own. */
+ * file. Every child may lead a session of its own. */
 static void signal_children(int number)
 {
     FILE *list = fopen("/proc/thread-self/children", "re");
@@ -118,7 +119,8 @@ static void signal_children(int number)
     }
 }
 
-/* Reaps what has ended. True if the worker was among it; its status goes to ret_status. */
+/* Reaps the children that have ended. True if the worker is one of them: its status is in
+ * *ret_status. */
 static int reap(pid_t worker, int *ret_status, int *ret_any_left)
 {
     int found = 0;
@@ -136,8 +138,8 @@ static int reap(pid_t worker, int *ret_status, int *ret_any_left)
     }
 }
 
-/* Ends everything that is left: politely for GRACE_MS if asked, then for certain. Orphans appear
- * while their parents die, so the killing goes on until there are no children. */
+/* Ends all children that are left. If polite, SIGTERM comes first and GRACE_MS passes; then
+ * SIGKILL. Orphans appear while their parents die, so SIGKILL is sent until no child is left. */
 static void end_all(pid_t worker, int *ret_status, int signal_fd, int polite)
 {
     int left = 1;
@@ -156,7 +158,7 @@ static void end_all(pid_t worker, int *ret_status, int signal_fd, int polite)
         if (wait_ms <= 0) {
             (void)kill(-worker, SIGKILL);
             signal_children(SIGKILL);
-            wait_ms = 20; /* a child that just became ours may not have been in the list */
+            wait_ms = 20; /* a newly adopted child may have been missing in the list */
         }
         struct pollfd wakes = {.fd = signal_fd, .events = POLLIN};
         if (poll(&wakes, 1, (int)wait_ms) > 0) {
@@ -167,7 +169,7 @@ static void end_all(pid_t worker, int *ret_status, int signal_fd, int polite)
     }
 }
 
-/* Leaves as the worker did. */
+/* Exits as the worker did. */
 static int leave_like(int status)
 {
     if (WIFEXITED(status)) {
@@ -175,7 +177,7 @@ static int leave_like(int status)
     }
     struct rlimit no_core = {0, 0};
     sigset_t all;
-    (void)setrlimit(RLIMIT_CORE, &no_core); /* the worker has dumped its own, if any */
+    (void)setrlimit(RLIMIT_CORE, &no_core); /* the worker has written its own core file, if any */
     (void)signal(WTERMSIG(status), SIG_DFL);
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_UNBLOCK, &all, NULL);
@@ -183,7 +185,7 @@ static int leave_like(int status)
     return 128 + WTERMSIG(status);
 }
 
-/* Until the worker has ended or the parent is gone. */
+/* Waits until the worker has ended or the parent is gone. */
 static int supervise(pid_t worker, int death_fd, int signal_fd)
 {
     int status = 0;
@@ -233,7 +235,7 @@ int main(int argc, char **argv)
     int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     pid_t worker = 0;
     int reason = signal_fd < 0 ? errno : start_worker(argv + 3, &worker);
-    report(status_fd, worker, reason); /* the end of the pipe tells of the end of this process */
+    report(status_fd, worker, reason); /* the pipe's end now means the end of this process */
     if (reason != 0) {
         return EXIT_CANNOT_START;
     }

@@ -1,3 +1,5 @@
+/* Starts a worker through multifrost-exec, signals it and reaps it. It exists so that no other file
+ * handles pids, pipes of a process, or its environment. */
 #include "core/process/spawn.h"
 
 #include <dlfcn.h>
@@ -22,7 +24,7 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
-#define START_WAIT_MS 5000
+#define START_WAIT_MS 5000 /* for the helper's record, which takes milliseconds */
 
 extern char **environ;
 
@@ -66,13 +68,14 @@ static bool same_name(const char *a, const char *b)
     return length == name_length(b) && strncmp(a, b, length) == 0;
 }
 
-/* What talks to the service manager is for this process alone. */
+/* Variables of the service manager are for this process alone. */
 static bool is_private(const char *entry)
 {
     return strncmp(entry, "NOTIFY_SOCKET=", 14) == 0 || strncmp(entry, "WATCHDOG_", 9) == 0;
 }
 
-/* The own environment with `over` laid over it. Borrows all texts; NULL without memory. */
+/* Copies the environment, with the entries of `over` in place of those of the same name. Borrows
+ * all texts; NULL without memory. */
 static char **make_environment(const char *const *over)
 {
     size_t own = 0;
@@ -102,8 +105,8 @@ static char **make_environment(const char *const *over)
 
 /* ---- The helper ---- */
 
-/* The file that holds this code: the shared library, or the program that has the static one in it
- * (whose own name the link map leaves empty). */
+/* Finds the file that holds this code: the shared library, or the program that the static library
+ * is linked into (whose name the link map leaves empty). */
 static bool own_file(char *to)
 {
     static const char here = 0;
@@ -116,9 +119,9 @@ static bool own_file(char *to)
     return realpath(file, to) != NULL;
 }
 
-/* Writes the absolute path of a helper that can be run to `to`, PATH_MAX bytes. An installed tree
- * may have been moved as a whole, and a build tree is none, so the place that was configured comes
- * last, after the ones that are found from our own file. */
+/* Writes the absolute path of a usable helper to `to`, PATH_MAX bytes. Places relative to our own
+ * file are tried first, because an installed tree may have been moved. The configured place is
+ * tried last. */
 static bool find_helper(char *to, const mfi_spawn_options *options, mf_error *error)
 {
     char own[PATH_MAX];
@@ -132,7 +135,7 @@ static bool find_helper(char *to, const mfi_spawn_options *options, mf_error *er
                                   getenv("MULTIFROST_EXEC"), /* NOLINT: read only */
                                   beside[0], beside[1], MFI_EXEC_INSTALLED_PATH};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        /* Resolved, because a relative one would be looked for in the worker's directory. */
+        /* Resolved, because a relative path would be searched from the worker's directory. */
         if (places[i] != NULL && places[i][0] != '\0' && access(places[i], X_OK) == 0 &&
             realpath(places[i], to) != NULL) {
             return true;
@@ -173,8 +176,8 @@ static mf_status open_pipes(pipes *all, mf_error *error)
     return MF_OK;
 }
 
-/* The two descriptors that the helper keeps have to survive the exec under numbers it is told. A
- * dup2 onto itself clears the close-on-exec flag in a file action. */
+/* Two descriptors must stay open across the exec, under known numbers. A dup2 of a descriptor onto
+ * itself, as a file action, clears its close-on-exec flag. */
 static int spawn_helper(const char *helper, char **argv, char **envp, const pipes *all,
                         const char *directory, pid_t *ret_pid)
 {
@@ -208,7 +211,7 @@ static int spawn_helper(const char *helper, char **argv, char **envp, const pipe
     return result;
 }
 
-/* Waits for the helper's record; the pipe's end comes with its death. */
+/* Waits for the helper's record. The pipe ends if the helper dies. */
 static mf_status read_record(int fd, const mfi_spawn_options *options, pid_t *ret_pid,
                              mf_error *error)
 {
@@ -252,7 +255,7 @@ static char **make_arguments(const char *helper, const mfi_spawn_options *option
     return argv;
 }
 
-/* The helper runs: takes over what the parent keeps. */
+/* The helper runs: moves the parent's ends of the pipes to the process. */
 static mf_status adopt(mfi_process *process, pipes *all, pid_t helper_pid,
                        const mfi_spawn_options *options, mf_error *error)
 {
@@ -263,13 +266,13 @@ static mf_status adopt(mfi_process *process, pipes *all, pid_t helper_pid,
     process->stderr_fd = all->err[0];
     process->death_fd = all->death[1];
     all->out[0] = all->err[0] = all->death[1] = -1;
-    close_fd(&all->status[1]); /* so that the helper's end is the pipe's end */
+    close_fd(&all->status[1]); /* closed, so that the pipe ends with the helper */
     if (process->pidfd < 0 && errno != ENOSYS) {
         return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch '%s'", options->program);
     }
     mf_status status = read_record(all->status[0], options, &process->pid, error);
     process->exit_fd = process->pidfd;
-    if (process->pidfd < 0) { /* the helper holds the other end as long as it lives */
+    if (process->pidfd < 0) { /* the helper holds the other end until it ends */
         process->exit_fd = all->status[0];
         all->status[0] = -1;
     }
@@ -311,7 +314,7 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
     if (status == MF_OK) {
         *ret_process = process;
     } else {
-        mfi_process_close(&process); /* the death pipe ends what may run */
+        mfi_process_close(&process); /* the end of the death pipe ends whatever runs */
         (void)waitpid(helper_pid, NULL, 0);
     }
 out:
@@ -327,7 +330,7 @@ void mfi_process_signal(const mfi_process *process, int signal_number)
 {
     if (process->pidfd >= 0) {
         (void)syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0);
-    } else if (process->exit_fd >= 0) { /* not reaped yet, so the pid is still its own */
+    } else if (process->exit_fd >= 0) { /* not reaped yet, so the pid is still the helper's */
         (void)kill(process->helper_pid, signal_number);
     }
 }
@@ -353,7 +356,7 @@ bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit)
                    (id_t)(by_fd ? process->pidfd : process->helper_pid), &info, WEXITED | WNOHANG);
     } while (result != 0 && errno == EINTR);
     if (result != 0) {
-        return true; /* ECHILD: the program ignores SIGCHLD, so nobody knows how it ended */
+        return true; /* ECHILD: the program ignores SIGCHLD, so the status is lost */
     }
     if (info.si_pid == 0) {
         return false;

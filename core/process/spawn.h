@@ -1,8 +1,9 @@
-/* Starting, signalling and reaping one worker process, through the helper multifrost-exec.
+/* Starts, signals and reaps one worker process, through the helper multifrost-exec.
  *
- * The helper puts the worker into its own process group and ends that group, and every orphan of
- * it, when `death_fd` is closed by whatever end the parent meets. Its exit status is the worker's.
- * No SIGCHLD handler is installed, and only our own pids are waited for. One thread at a time. */
+ * The helper puts the worker into a process group of its own. When `death_fd` is closed, for
+ * whatever reason, the helper ends that group and every orphan of it. The helper's exit status is
+ * the worker's. No SIGCHLD handler is installed, and only our own pids are waited for. One thread
+ * at a time. */
 #ifndef MFI_PROCESS_SPAWN_H
 #define MFI_PROCESS_SPAWN_H
 
@@ -13,44 +14,46 @@
 #include <multifrost/error.h>
 
 typedef struct mfi_spawn_options {
-    const char *program;           /* searched in PATH; no shell */
-    const char *const *args;       /* after argv[0], NULL-terminated; NULL for none */
-    const char *const *env;        /* "NAME=value" over the own environment; NULL for none */
-    const char *working_directory; /* NULL: the own */
-    const char *helper_path;       /* NULL: MULTIFROST_EXEC, else what is installed with us */
+    const char *program;     /* searched in PATH; no shell */
+    const char *const *args; /* after argv[0], NULL-terminated; NULL for none */
+    /* "NAME=value", replaces entries of the environment; NULL for none */
+    const char *const *env;
+    const char *working_directory; /* NULL: this process's own */
+    /* NULL: MULTIFROST_EXEC, else the helper that is installed with the library */
+    const char *helper_path;
 } mfi_spawn_options;
 
 typedef struct mfi_process {
     pid_t helper_pid;
-    pid_t pid;     /* the worker's own */
-    int pidfd;     /* of the helper; -1 where the system has none (before Linux 5.3, valgrind) */
-    int exit_fd;   /* readable, or at its end, when all has ended; pidfd if there is one */
-    int stdout_fd; /* read ends, non-blocking */
+    pid_t pid;     /* the worker's */
+    int pidfd;     /* of the helper; -1 where there are no pidfds (before Linux 5.3, valgrind) */
+    int exit_fd;   /* readable or at its end when all has ended; the pidfd if there is one */
+    int stdout_fd; /* read end, non-blocking; so is stderr_fd */
     int stderr_fd;
     int death_fd; /* closing it ends the worker and all its descendants */
 } mfi_process;
 
-/* Every descriptor -1, no pids: what mfi_process_close takes. */
+/* Sets every descriptor to -1, and no pids, as mfi_process_close needs it. */
 void mfi_process_init(mfi_process *process);
 
-/* MF_OK; MF_ERR_START_FAILED naming the program and why it cannot be run; MF_ERR_SYSTEM;
- * MF_ERR_NO_MEMORY. Blocks until the worker's exec has succeeded or failed (milliseconds). */
+/* MF_OK; MF_ERR_START_FAILED naming the program and the reason; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY.
+ * Waits until the worker's exec has succeeded or failed (milliseconds). */
 mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *options,
                             mf_error *error);
 
-/* Sends SIGTERM and the like to the worker's group by way of the helper. */
+/* Sends a signal such as SIGTERM to the worker's group, through the helper. */
 void mfi_process_signal(const mfi_process *process, int signal_number);
-/* Ends everything now: SIGKILL to the worker, then the helper clears up the rest. */
+/* Ends everything now: SIGKILL to the worker, then the helper ends the rest. */
 void mfi_process_kill(mfi_process *process);
 
 typedef struct mfi_exit {
     bool known; /* false where the program ignores SIGCHLD */
-    int code;   /* -1 if it was a signal */
+    int code;   /* -1 if a signal ended it */
     int signal; /* 0 if none */
 } mfi_exit;
-/* True if it has ended; does not wait. */
+/* True if the process has ended. Does not wait. */
 bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit);
-/* "exited with status 3", "was killed by signal 9 (SIGKILL)". Returns the length. */
+/* Writes "exited with status 3" or "was killed by signal 9 (SIGKILL)". Returns the length. */
 size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended);
 
 /* Closes all descriptors. */

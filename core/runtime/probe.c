@@ -1,4 +1,5 @@
-/* The engine's mf_probe: what parents, children, the loop and the program's own checks show. */
+/* The library's mf_probe: shows parents, children, the loop and the program's own health checks. It
+ * exists so that an endpoint needs only function pointers. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,12 @@
 
 #define LIVE_TIMEOUT_NS (10 * MFI_NS_PER_S)
 
-/* A task that goes round the loop, so that a loop which stands still is seen. */
+/* A task that is posted to the loop, so that a blocked loop is noticed. */
 struct mfi_ping {
     mfi_task task;
     mf_runtime *runtime;
     _Atomic(uint64_t) sent_ns; /* 0: answered */
-    _Atomic(uint64_t) lag_ns;  /* of the last one that was answered */
+    _Atomic(uint64_t) lag_ns;  /* of the last answered ping */
 };
 
 /* ---- Loop ---- */
@@ -40,7 +41,7 @@ static void visit_loop(mf_runtime *runtime, mf_health_visit_fn visit, void *user
         atomic_store_explicit(&ping->sent_ns, now, memory_order_relaxed);
         (void)mfi_loop_post(runtime->loop, &ping->task);
     } else {
-        lag = now - sent; /* still under way: it is at least this late */
+        lag = now - sent; /* not answered yet: the lag is at least this */
     }
     mf_health_row row = {.struct_size = sizeof row,
                          .component = "loop",
@@ -96,8 +97,8 @@ void mf_runtime_remove_health_check(mf_runtime *runtime, const char *component,
 
 /* ---- The interface ---- */
 
-/* Components are visited under the runtime's mutex, so that none can go away meanwhile: a thread
- * that removes one waits for the visit. */
+/* Components are visited under the runtime's mutex, so that none is freed meanwhile: a thread that
+ * removes a component waits for the end of the visit. */
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_runtime *runtime = self;

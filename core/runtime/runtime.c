@@ -1,4 +1,5 @@
-/* mf_runtime: makes and ends what parents and children share, in the order of their dependence. */
+/* mf_runtime: makes and frees what parents and children share. It exists so that these parts are
+ * made in the order of their dependence, and freed in reverse. */
 #include "core/runtime/runtime.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-/* What the engine's parts need of a runtime. */
+/* The inside of mf_runtime, for the library's other rooms. */
 #ifndef MFI_RUNTIME_RUNTIME_H
 #define MFI_RUNTIME_RUNTIME_H
 
@@ -14,7 +14,7 @@
 
 typedef struct mfi_messaging mfi_messaging;
 
-/* A parent or child as the probe sees it. Registered while it lives. */
+/* A parent or child as the probe shows it. Registered while it lives. */
 typedef struct mfi_component {
     const char *target;
     bool is_child;
@@ -26,7 +26,7 @@ typedef struct mfi_component {
 
 struct mf_runtime {
     _Atomic(uint32_t) references;
-    uint64_t fork_generation; /* of the process that made it */
+    uint64_t fork_generation; /* of the process that made the runtime */
     const mfi_clock *clock;
     mfi_messaging *messaging;
     mfi_loop *loop;
@@ -38,23 +38,23 @@ struct mf_runtime {
     uint64_t started_ns;
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
-    struct mfi_health_checks *checks; /* of the program; they have a mutex of their own */
-    mfi_list views;                   /* guarded by mutex: the registries of its parents */
-    struct mfi_ping *ping;            /* probe.c: whether the engine's loop goes round */
+    struct mfi_health_checks *checks; /* the program's; they have a mutex of their own */
+    mfi_list views;                   /* guarded by mutex: the registry views of its parents */
+    struct mfi_ping *ping;            /* probe.c: whether the engine's loop still turns */
 };
 
-/* Takes a reference, or makes a private silent runtime when runtime is NULL. */
+/* Takes a reference. runtime NULL: makes a private silent runtime instead. */
 mf_status mfi_runtime_use(mf_runtime **ret_runtime, mf_runtime *runtime, const char *role,
                           mf_error *error);
-/* Gives a reference back; the last one ends the runtime. */
+/* Releases a reference. The last one frees the runtime. */
 void mfi_runtime_unref(mf_runtime *runtime);
-/* MF_OK, or MF_ERR_FORKED in a process that did not make it. */
+/* MF_OK, or MF_ERR_FORKED in a process that did not make the runtime. */
 mf_status mfi_runtime_check(const mf_runtime *runtime, mf_error *error);
 
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component);
 void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component);
 
-/* engine_probe.c: fills runtime->probe. */
+/* probe.c: fills runtime->probe. */
 mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error);
 void mfi_engine_probe_fini(mf_runtime *runtime);
 

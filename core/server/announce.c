@@ -1,7 +1,8 @@
-/* The entry of a worker in the service registry, where no parent spawned the worker.
+/* The entry of a worker in the service registry, in service mode (no parent spawned the worker). It
+ * exists so that parents find the worker by its name.
  *
  * The worker binds a port first and registers then, so that a parent that finds the entry can reach
- * the worker. It unregisters after its last answer. */
+ * the worker. The worker unregisters after its last answer. */
 #include "core/server/announce.h"
 
 #include <string.h>
@@ -50,7 +51,7 @@ bool mfi_announce_is_registered(const mfi_announcement *announcement)
     return atomic_load_explicit(&announcement->registered, memory_order_relaxed);
 }
 
-/* text NULL: the endpoint. */
+/* Text NULL: the endpoint is reported. */
 static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
 {
     mfi_service_event event = {.what = what,
@@ -61,14 +62,14 @@ static void report(const mfi_announcement *announcement, mfi_service_what what, 
     mfi_observe_service_changed(announcement->channel->observed, &event);
 }
 
-/* In the words of all languages, for a worker program to print. */
+/* The text is the same in all languages, because worker programs print it. */
 static mf_status fail_exists(const mfi_announcement *announcement, mf_error *error)
 {
     mf_service holder = MF_SERVICE_INIT;
     if (mf_registry_find(announcement->registry, announcement->service_id, &holder, NULL) !=
         MF_OK) {
         return mfi_fail(error, MF_ERR_EXISTS, "FATAL: Service '%s' already running",
-                        announcement->service_id); /* it has just ended */
+                        announcement->service_id); /* the other process has just ended */
     }
     return mfi_fail(error, MF_ERR_EXISTS,
                     "FATAL: Service '%s' already running (PID: %lld, port: %u)",
@@ -101,6 +102,6 @@ void mfi_announce_unregister(mfi_announcement *announcement)
     mfi_error_clear(&error);
     mf_status status =
         mf_registry_unregister(announcement->registry, announcement->service_id, &error);
-    /* An entry that stays is found dead by its readers, once this process has ended. */
+    /* If the entry stays, readers find it dead once this process has ended. */
     report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
 }

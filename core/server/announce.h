@@ -11,7 +11,7 @@
 
 #include "core/server/message.h"
 
-/* All zero in spawn mode, in which nothing is announced. */
+/* All zero in spawn mode, in which the worker has no entry. */
 typedef struct mfi_announcement {
     const mfi_channel *channel;
     const char *service_id; /* borrowed */
@@ -25,15 +25,15 @@ mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *c
                             const char *service_id, const mf_child_options *from,
                             mf_runtime *runtime, mf_error *error);
 void mfi_announce_fini(mfi_announcement *announcement);
-/* Engine thread: notes the port that the transport is bound to. */
+/* Engine thread: keeps the port that the transport is bound to. */
 void mfi_announce_bound(mfi_announcement *announcement);
 /* Any thread; 0: not bound. */
 uint16_t mfi_announce_port(const mfi_announcement *announcement);
 /* Any thread. */
 bool mfi_announce_is_registered(const mfi_announcement *announcement);
-/* The run thread; nothing in spawn mode. */
+/* The run thread. Does nothing in spawn mode. */
 mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error);
-/* The run thread; nothing unless the worker is registered. */
+/* The run thread. Does nothing unless the worker is registered. */
 void mfi_announce_unregister(mfi_announcement *announcement);
 
 #endif

@@ -1,5 +1,6 @@
-/* Functions that every worker has, so that a caller, or a person with a command line, can see what
- * any worker does. A worker may put its own in their place. */
+/* Functions that every worker has. They exist so that a caller, or a person with a command line,
+ * can see the functions and figures of any worker. A worker may register its own functions in their
+ * place. */
 #include "core/server/builtin.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@
 #include "core/observe/build_info.h"
 #include "core/wire/envelope.h"
 
-#define STATS_MAX 40 /* functions with series of their own, and those that share one */
+#define STATS_MAX 40 /* functions with series of their own, and one row for all others */
 
 static mf_status ping(mf_request *request, mf_reply *reply, void *user_data)
 {
@@ -23,7 +24,8 @@ static mf_status ping(mf_request *request, mf_reply *reply, void *user_data)
     return mf_reply_value(reply, "pong");
 }
 
-/* Names that callers may use, in order; for free(). NULL without memory. */
+/* Makes the sorted list of names that callers may use, to be freed with free(). NULL without
+ * memory. */
 static mf_value *make_names(const mfi_functions *functions, uint32_t *ret_count)
 {
     mf_value *names = calloc(functions->count, sizeof *names);

@@ -9,7 +9,7 @@
 #include "core/server/options.h"
 #include "core/server/state.h"
 
-/* What the builtins tell about; lives as long as the functions. */
+/* The data that the builtins show. Lives as long as the functions. */
 typedef struct mfi_builtins {
     const mfi_functions *functions;
     const mfi_child_settings *settings;

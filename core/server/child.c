@@ -1,6 +1,5 @@
-/* mf_child: a worker, put together from its parts, and what users and probes ask for.
- *
- * This file knows every part and its place in the order of creation. No part knows this file. */
+/* mf_child: creates a worker from its parts, and answers what users and probes ask. It exists so
+ * that one file knows every part and the order of creation; no part knows this file. */
 #include "core/server/child_inside.h"
 
 #include <stdlib.h>
@@ -8,7 +7,7 @@
 
 #include "base/error.h"
 
-/* ---- What can be seen from outside ---- */
+/* ---- What probes see ---- */
 
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {

@@ -61,7 +61,7 @@ struct mf_child {
     mfi_announcement announcement;
     mfi_captures captures;
     mfi_watch watch;
-    _Atomic(uint32_t) closed; /* futex: the transport is gone */
+    _Atomic(uint32_t) closed; /* futex: set when the transport is closed */
     bool ran;
 };
 

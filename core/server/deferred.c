@@ -1,14 +1,15 @@
-/* Answers that are given later, from any thread.
+/* Answers that any thread gives after the handler has returned. They exist so that a handler that
+ * waits for something does not hold a thread.
  *
- * mf_reply_defer() moves all that an answer needs out of the handler's stack into a handle, which
- * belongs to the user until its one call. An open handle is also in the list of the child. Four
+ * mf_reply_defer() moves all that an answer needs from the handler's stack into a handle. The user
+ * owns the handle until the one call that answers. An open handle is also in the child's list. Four
  * events end it: the user's call, the timer (engine thread), a handler that fails after it
  * deferred, and the end of the child. The first of them takes the handle out of the list, under the
- * mutex, and answers; later ones find the handle taken. The list outlives the child as long as
- * handles do.
+ * mutex, and answers; later ones find the handle taken. The list is freed with the last handle,
+ * even if the child is destroyed before.
  *
- * All answers have the same time, so the list is in the order of their ends and one timer, for the
- * first, is enough. */
+ * All answers have the same timeout. So the list is sorted by deadline, and one timer, for the
+ * first handle, is enough. */
 #include "core/server/deferred.h"
 
 #include <stdarg.h>
@@ -25,25 +26,25 @@
 struct mf_deferred {
     mfi_deferrals *owner;
     mfi_list_node node; /* listed: open. Guarded by the owner's mutex, as are the next two */
-    mf_status outcome;  /* why the answer was given in the user's place */
+    mf_status outcome;  /* why the child answered in the user's place */
     uint64_t number;
     uint64_t expires_ns;
-    mf_reply reply; /* the result and the error text: of the thread that makes the one call */
+    mf_reply reply; /* the thread that makes the one call owns its result and error text */
     mfi_server_span span;
     char id[MFI_ID_MAX_BYTES];
     char function[MFI_NAME_MAX_BYTES + 1];
 };
 
 struct mfi_deferrals {
-    _Atomic(uint32_t) references; /* the child's, and one of each handle */
+    _Atomic(uint32_t) references; /* the child's, and one for every handle */
     mfi_channel *channel;
     mfi_child_state *state;
     int64_t timeout_ms;
-    mfi_mutex mutex; /* before the driver's */
+    mfi_mutex mutex; /* to be locked before the driver's */
     mfi_list open;
     uint64_t numbers;
     mfi_task arm;
-    mfi_timer timer; /* the engine thread's own */
+    mfi_timer timer; /* the engine thread's alone */
 };
 
 /* ---- Life ---- */
@@ -74,7 +75,8 @@ static void take_out_locked(mf_deferred *deferred, mf_status outcome)
     atomic_fetch_sub_explicit(&owner->state->deferred, 1, memory_order_relaxed);
 }
 
-/* Answers in the user's place. The reply that the user's thread may be making is left alone. */
+/* Answers in the user's place. Does not touch the reply, because the user's thread may be filling
+ * it. */
 static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
                                    const char *format, ...) MF_PRINTF(4, 5);
 static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, const char *type,
@@ -97,11 +99,11 @@ static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, con
 
 static void set_timer(mfi_deferrals *deferrals, uint64_t deadline_ns)
 {
-    /* Without memory the answers stay open until they are given, or the child stops. */
+    /* Without memory for the timer, answers stay open until they are given or the child stops. */
     (void)mfi_timer_set(deferrals->channel->loop, &deferrals->timer, deadline_ns);
 }
 
-/* NULL if none is open. */
+/* The oldest open handle; NULL if none is open. */
 static mf_deferred *first_locked(const mfi_deferrals *deferrals)
 {
     return MFI_CONTAINER_OR_NULL(deferrals->open.first, mf_deferred, node);
@@ -169,7 +171,7 @@ void mfi_deferrals_close(mfi_deferrals *deferrals)
                                "the worker is stopping");
     }
     mfi_mutex_unlock(&deferrals->mutex);
-    /* Behind an arming that is on its way. */
+    /* On the engine thread, after a task that may arm the timer. */
     mfi_loop_call(deferrals->channel->loop, cancel_timer, deferrals);
 }
 
@@ -182,13 +184,14 @@ static void append_locked(mfi_deferrals *owner, mf_deferred *deferred)
     mfi_list_push_back(&owner->open, &deferred->node);
 }
 
-/* The reply that the handle goes on with; the handler's keeps nothing. */
+/* Moves the reply into the handle. The handler's reply keeps nothing. */
 static void move_reply(mf_deferred *deferred, mf_reply *from)
 {
     deferred->span = *from->span;
     (void)mfi_str_copy(deferred->function, sizeof deferred->function, from->span->function_name);
     deferred->span.function_name = deferred->function;
-    memcpy(deferred->id, from->id.data, from->id.size); /* checked when the call was queued */
+    /* Its length was checked when the call was queued. */
+    memcpy(deferred->id, from->id.data, from->id.size);
     deferred->reply = *from;
     deferred->reply.span = &deferred->span;
     deferred->reply.id = (mfi_text){deferred->id, from->id.size};
@@ -216,12 +219,12 @@ mf_deferred *mf_reply_defer(mf_reply *reply)
     atomic_fetch_add_explicit(&owner->references, 1, memory_order_relaxed);
     mfi_mutex_lock(&owner->mutex);
     bool first = owner->open.first == NULL;
-    /* Under the mutex, so that the list is in the order of the ends. */
+    /* Under the mutex, so that the list is sorted by deadline. */
     deferred->expires_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), owner->timeout_ms);
     append_locked(owner, deferred);
     reply->deferred = deferred->number;
     mfi_mutex_unlock(&owner->mutex);
-    if (first) { /* a timer that is set already comes first */
+    if (first) { /* else the timer is set to an earlier deadline already */
         (void)mfi_loop_post(owner->channel->loop, &owner->arm);
     }
     return deferred;
@@ -229,7 +232,7 @@ mf_deferred *mf_reply_defer(mf_reply *reply)
 
 static mf_deferred *find_locked(mfi_deferrals *owner, uint64_t number)
 {
-    mfi_list_node *node = owner->open.last; /* as a rule it is one of the latest */
+    mfi_list_node *node = owner->open.last; /* mostly one of the newest handles */
     while (node != NULL && MFI_CONTAINER(node, mf_deferred, node)->number > number) {
         node = node->previous;
     }

@@ -1,7 +1,7 @@
-/* The table of a worker's functions: registration, and the search by name for each call.
+/* The table of a worker's functions: registration, and the search by name for every call.
  *
- * The table is sorted, so that a search takes few comparisons and list_functions is in order. It is
- * complete before the worker runs, so that searches need no lock. */
+ * The table is sorted, so that a search takes few comparisons and list_functions is in order. The
+ * table is complete before the worker runs, so that searches need no lock. */
 #include "core/server/functions.h"
 
 #include <stdlib.h>
@@ -19,7 +19,7 @@ void mfi_functions_fini(mfi_functions *functions)
     free(functions->all);
 }
 
-/* name may hold a NUL: it comes from a stranger. */
+/* Name may hold a NUL, because a peer sent it. */
 static int compare_names(const char *known, const char *name, size_t length)
 {
     size_t known_length = strlen(known);
@@ -27,7 +27,7 @@ static int compare_names(const char *known, const char *name, size_t length)
     return order != 0 ? order : (known_length > length) - (known_length < length);
 }
 
-/* Where a name is in the table, or would be. */
+/* Index of a name in the table, or the index at which it would be inserted. */
 static size_t position_of(const mfi_functions *functions, const char *name, size_t length,
                           bool *ret_found)
 {

@@ -15,12 +15,12 @@ typedef struct mfi_handler {
     char *name;
     mf_handler_fn run;
     void *user_data;
-    _Atomic(uint64_t) last_run_ns; /* how long the last run took; 0: the function never ran */
+    _Atomic(uint64_t) last_run_ns; /* duration of the last run; 0: the function never ran */
     bool builtin;
     bool hidden; /* a builtin that list_functions does not show */
 } mfi_handler;
 
-/* All zero: empty. Changed before the worker runs only; read by any thread afterwards. */
+/* All zero: empty. Changed only before the worker runs; afterwards any thread reads it. */
 typedef struct mfi_functions {
     mfi_handler *all; /* sorted by name */
     size_t count;
@@ -31,11 +31,11 @@ typedef struct mfi_functions {
 void mfi_functions_fini(mfi_functions *functions);
 /* name may hold a NUL. NULL if no function has that name. */
 mfi_handler *mfi_functions_find(const mfi_functions *functions, const char *name, size_t length);
-/* Takes the place of a builtin of the same name. handler->name is not read. */
+/* Adds a function, or replaces a builtin of the same name. handler->name is not read. */
 mf_status mfi_functions_add(mfi_functions *functions, const char *name, const mfi_handler *handler,
                             mf_error *error);
-/* As the user asks for it: checks the name, and keeps the first failure. closed: the worker runs
- * already, which is a failure. */
+/* Registers a user's function: checks the name, and keeps the first failure. closed: the worker
+ * runs already, which is a failure. */
 mf_status mfi_functions_register(mfi_functions *functions, const char *name, mf_handler_fn run,
                                  void *user_data, bool closed);
 

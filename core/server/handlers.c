@@ -1,8 +1,6 @@
-/* The threads that run handlers, where there are several.
- *
- * The run thread drives the socket all the time and hands calls over, so that a handler that takes
- * long holds up neither heartbeats nor other calls. Answers come back through the driver's queue,
- * as all messages do. */
+/* The threads that run handlers, if there are several. They exist so that a long handler delays
+ * neither heartbeats nor other calls: the run thread drives the socket all the time and passes
+ * calls to these threads. Answers are sent through the driver's queue, as all messages are. */
 #include "core/server/handlers.h"
 
 #include <stdlib.h>
@@ -53,7 +51,7 @@ void mfi_handlers_fini(mfi_handlers *handlers)
 
 /* ---- Handler threads ---- */
 
-/* Waits for a call; NULL when the threads are to end. */
+/* Waits for a call; NULL when the thread must end. */
 static mfi_call_in *next_call(mfi_handlers *handlers)
 {
     mfi_mutex_lock(&handlers->mutex);
@@ -107,7 +105,7 @@ void mfi_handlers_submit(mfi_handlers *handlers, mfi_chain *calls)
     }
     bool several = calls->first->next != NULL;
     mfi_mutex_lock(&handlers->mutex);
-    mfi_chain_prepend(calls, &handlers->calls); /* those that wait already are first */
+    mfi_chain_prepend(calls, &handlers->calls); /* calls that wait already stay first */
     handlers->calls = *calls;
     bool idle = handlers->idle != 0;
     mfi_mutex_unlock(&handlers->mutex);

@@ -1,9 +1,8 @@
-/* The work of the thread that holds the driver's role, on the worker's side: that thread sends
- * queued messages, receives new ones, answers heartbeats at once, and lets calls wait for a
- * handler.
+/* The burst of a worker's driver. The thread that holds the driver's role sends queued messages,
+ * receives new ones, answers heartbeats at once, and queues calls for a handler.
  *
- * Sending and receiving are one burst, because the run thread drives the socket, and the engine
- * thread in its place while a handler runs long. Nothing here waits. */
+ * It exists so that the run thread, and the engine thread in its place while a handler runs long,
+ * do the same. Nothing here waits. */
 #include "core/server/io.h"
 
 #include <string.h>
@@ -13,14 +12,15 @@
 #include "core/server/reply.h"
 #include "core/wire/reject.h"
 
-#define TAKE_OVER_NS MFI_NS_PER_MS
+#define TAKE_OVER_NS MFI_NS_PER_MS /* a handler's run after which the engine drives: a tick */
+/* One burst moves as much as a parent's (core/client/calls/io.c). */
 #define BURST_MESSAGES 64
 #define BURST_BYTES ((size_t)256 * 1024)
-#define STALL_LOOK_NS (20 * MFI_NS_PER_MS)
+#define STALL_LOOK_NS (20 * MFI_NS_PER_MS) /* time until a stalled message is sent again */
 
 /* ---- Out ---- */
 
-/* False if there is more. */
+/* False if something is left. */
 static bool send_queued(mfi_server_io *io)
 {
     mfi_peers_retry(&io->peers);
@@ -72,7 +72,7 @@ static bool can_answer(const mfi_envelope *envelope)
     return envelope->id.size != 0 && envelope->id.size <= MFI_ID_MAX_BYTES;
 }
 
-/* A call that does not even get to wait: the caller is told at once. */
+/* Refuses a call that finds no room in the queue. The answer is sent at once. */
 static void answer_at_once(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
                            const char *text)
 {
@@ -95,7 +95,7 @@ static void refuse_call(mfi_server_io *io, const mfi_route *route, const mfi_env
 }
 
 /* Role held, so that no other thread adds a call. A single call always fits, because
- * max_message_bytes is no more. */
+ * max_message_bytes is not larger than the bound. */
 static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
 {
     uint64_t waiting = (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) +
@@ -106,7 +106,7 @@ static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
                    atomic_load_explicit(&io->state->queued_bytes, memory_order_relaxed);
 }
 
-/* Keeps it, and leaves another one for the next message. */
+/* Queues the call, and makes a new one for the next message. */
 static void queue_call(mfi_server_io *io, mfi_call_in *call)
 {
     const mfi_envelope *envelope = &call->envelope;
@@ -143,8 +143,8 @@ static bool is_for_another(const mfi_server_io *io, const mfi_envelope *envelope
            !text_equals(envelope->namespace_name, io->serving->namespace_name);
 }
 
-/* A message that breaks a limit or is malformed inside: if it is a call that has an id, its
- * caller need not wait for a timeout. */
+/* Rejects a message that breaks a limit or is malformed inside. A call that has an id is answered,
+ * so that its caller need not wait for its timeout. */
 static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope *envelope,
                    mfi_reject why, const char *text, size_t size)
 {
@@ -183,7 +183,7 @@ static void take_message(mfi_server_io *io, mfi_call_in *in)
     mfi_observe_traffic(io->channel.observed, MFI_DIRECTION_RECEIVED, traffics[envelope->type],
                         message->size);
     if (is_for_another(io, envelope)) {
-        return; /* for another child; the protocol answers nothing */
+        return; /* for another child; the protocol sends no answer */
     }
     mfi_peers_heard(&io->peers, route);
     if (envelope->type == MFI_MESSAGE_CALL) {
@@ -195,9 +195,9 @@ static void take_message(mfi_server_io *io, mfi_call_in *in)
     }
 }
 
-/* True when the wire had nothing more. To find that out takes a system call, which a caller that
- * waits for each answer before it calls again need not wait for: where messages come one by one, a
- * call is run first. */
+/* True if the wire had nothing more. Finding that out takes a system call. If messages come one by
+ * one, the call is run before it, because a caller that waits for each answer would wait for the
+ * system call too. */
 static bool receive_all(mfi_server_io *io)
 {
     size_t bytes = 0;
@@ -232,8 +232,8 @@ static bool has_more(void *self)
     return !mfi_mpsc_empty(&((const mfi_server_io *)self)->channel.driver.queue);
 }
 
-/* No thread begins these calls any more, nor those that the run thread has taken behind a long
- * handler. */
+/* Cancels the queued calls, and those that the run thread has taken and not begun. No thread begins
+ * these calls any more. */
 static void cancel_queued(mfi_server_io *io)
 {
     mfi_chain taken = {.first = atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel)};
@@ -286,10 +286,10 @@ static bool needs_watch(void *self)
 static const mfi_driver_ops driver_ops = {
     .burst = burst, .needs_watch = needs_watch, .has_more = has_more};
 
-/* ---- Peers that take nothing: engine thread ---- */
+/* ---- Peers that accept no message: engine thread ---- */
 
-/* Receiving may consume the signal that room was made for a stalled message, and a ROUTER does not
- * say which of its peers takes something: so it is tried again from time to time. */
+/* Sends stalled messages again after a while. A timer is needed, because a receive may consume the
+ * signal that a peer has room, and a ROUTER does not say which of its peers has room. */
 static void on_stall(mfi_task *task)
 {
     mfi_server_io *io = MFI_CONTAINER(task, mfi_server_io, stall_task);

@@ -25,16 +25,16 @@ typedef struct mfi_server_io {
     bool has_driver; /* channel.driver is initialised */
 
     /* Role held. */
-    mfi_chain calls;    /* that wait */
-    mfi_call_in *spare; /* what the next message is received into */
-    /* The run thread's, while a handler runs: the calls that it took and will begin after that. The
-     * thread that exchanges it for NULL has them. */
+    mfi_chain calls;    /* calls that wait */
+    mfi_call_in *spare; /* the next message is received into it */
+    /* Written by the run thread while a handler runs: calls that it has taken and not begun. The
+     * thread that exchanges the pointer for NULL owns these calls. */
     _Atomic(mfi_chain_node *) taken;
-    uint64_t received_in_row; /* messages since the wire had nothing */
-    bool one_by_one;          /* the last time that was at most one */
+    uint64_t received_in_row; /* messages received since the wire was last empty */
+    bool one_by_one;          /* at the last emptying, that was one message at most */
     mfi_peers peers;
 
-    /* The engine thread's own: a peer does not take its messages now, and is tried later. */
+    /* The engine thread's alone: sends again to a peer that accepts no message now. */
     mfi_task stall_task;
     mfi_timer stall_timer;
 } mfi_server_io;
@@ -50,24 +50,24 @@ typedef struct mfi_server_io_options {
     const mfi_serving *serving;
 } mfi_server_io_options;
 
-/* Fills zeroed io; to be released with _fini also after a failure. channel.observed stays NULL, and
+/* Fills zeroed io; to be released with _fini, also after a failure. channel.observed stays NULL; it
  * is set before the transport is. */
 mf_status mfi_server_io_init(mfi_server_io *io, const mfi_server_io_options *options,
                              mf_error *error);
-/* Also of zeroed io that was never given to _init. */
+/* Also for zeroed io that _init was never called for. */
 void mfi_server_io_fini(mfi_server_io *io);
 
-/* Role held: moves messages, a bounded number of them. True if nothing was left. */
+/* Role held: sends and receives a bounded number of messages. True if nothing was left. */
 bool mfi_server_io_burst(mfi_server_io *io);
-/* Role held: whether something waits to be sent. with_early: also output from before the first
- * peer. */
+/* Role held: true if something waits to be sent. with_early: output from before the first peer
+ * counts too. */
 bool mfi_server_io_has_unsent(const mfi_server_io *io, bool with_early);
-/* Frees all that waits, both ways. No thread holds the role, or ever will again. */
+/* Frees all waiting messages, both ways. No thread holds the role now or later. */
 void mfi_server_io_drop_all(mfi_server_io *io);
-/* Engine thread, when the driver has closed. */
+/* Engine thread, after the driver was closed. */
 void mfi_server_io_cancel_timers(mfi_server_io *io);
 
-/* Role held: takes all calls that wait; they still count as queued. */
+/* Role held: takes all calls that wait. They still count as queued. */
 static inline mfi_chain mfi_server_io_take_calls(mfi_server_io *io)
 {
     mfi_chain taken = io->calls;

@@ -1,15 +1,15 @@
 /* Messages that were received or are to be sent, and the channel between them and the wire.
  *
  * Handlers, deferred answers, captured output and the socket's own thread all make and free
- * messages, on different threads. This file stands below all of these, so that none of them needs
- * another one only to send. Messages come from caches, so that a steady state allocates nothing. */
+ * messages, on different threads. This file is below all of them, so that none needs another one
+ * only to send. Messages come from caches, so that a worker in steady use allocates nothing. */
 #include "core/server/message.h"
 
 #include <string.h>
 
 #include "base/cache.h"
 
-#define KEPT_BUFFER_BYTES ((size_t)4096)
+#define KEPT_BUFFER_BYTES ((size_t)4096) /* that a freed message keeps for the next one */
 
 /* ---- Calls ---- */
 

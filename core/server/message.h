@@ -1,7 +1,7 @@
 /* Messages of a worker, and the channel through which they pass.
  *
  * Every part of a worker that sends something makes an mfi_out and pushes it to the channel. The
- * thread that holds the driver's role takes it from there and sends it. */
+ * thread that holds the driver's role takes the mfi_out from there and sends it. */
 #ifndef MFI_SERVER_MESSAGE_H
 #define MFI_SERVER_MESSAGE_H
 
@@ -23,9 +23,9 @@ struct mfi_handler;
 
 /* ---- Calls that were received ---- */
 
-/* A received message. A call stays in it until the call's handler has run. */
+/* A received message. A call stays here until its handler has run. */
 typedef struct mfi_call_in {
-    mfi_chain_node node; /* first member; in the chain of calls that wait */
+    mfi_chain_node node; /* first member; in the chain of waiting calls */
     mfi_route route;
     mfi_message message;
     mfi_envelope envelope;       /* views into message */
@@ -35,16 +35,16 @@ typedef struct mfi_call_in {
 
 /* NULL without memory. */
 mfi_call_in *mfi_call_in_make(void);
-/* Releases the message too. NULL is a no-op. */
+/* Frees the message too. NULL is a no-op. */
 void mfi_call_in_free(mfi_call_in *call);
 
-/* The call that a node of a chain belongs to; NULL for NULL. */
+/* The call that a node of a chain belongs to; NULL gives NULL. */
 static inline mfi_call_in *mfi_call_in_of(mfi_chain_node *node)
 {
     return MFI_CONTAINER_OR_NULL(node, mfi_call_in, node);
 }
 
-/* The oldest call of a chain, taken out; NULL if the chain is empty. */
+/* Takes the oldest call out of a chain; NULL if the chain is empty. */
 static inline mfi_call_in *mfi_call_in_pop(mfi_chain *calls)
 {
     return mfi_call_in_of(mfi_chain_pop_front(calls));
@@ -52,8 +52,8 @@ static inline mfi_call_in *mfi_call_in_pop(mfi_chain *calls)
 
 /* ---- The channel ---- */
 
-/* The worker's end of the wire: its driver and transport, the target that counts what passes, and
- * the bounds of one message. */
+/* The worker's end of the wire: the driver, the transport, the target that counts messages, and the
+ * bounds of one message. */
 typedef struct mfi_channel {
     mfi_driver driver;
     mfi_transport *transport; /* role held; NULL: not open */
@@ -64,29 +64,29 @@ typedef struct mfi_channel {
     _Atomic(uint32_t) outputs_waiting; /* lines of output in the driver's queue */
 } mfi_channel;
 
-/* A message on its way out. */
+/* A message to be sent. */
 typedef struct mfi_out {
     mfi_mpsc_node queued; /* first member; in the driver's queue */
-    mfi_chain_node node;  /* in the chain of a peer that does not take it now */
+    mfi_chain_node node;  /* in the chain of a peer that does not accept the message now */
     mfi_traffic traffic;
     mfi_route route; /* empty for output, which goes to every peer */
     mfi_buf buf;
 } mfi_out;
 
-/* route NULL: an empty one. NULL without memory. */
+/* Route NULL: an empty route. NULL without memory. */
 mfi_out *mfi_out_make(const mfi_channel *channel, mfi_traffic traffic, const mfi_route *route);
 /* NULL is a no-op. */
 void mfi_out_free(mfi_out *out);
 
-/* Any thread. The channel owns the message from then on; the caller kicks the driver. */
+/* Any thread. From then on the channel owns the message. The caller then kicks the driver. */
 void mfi_channel_push(mfi_channel *channel, mfi_out *out);
-/* Role held: the oldest pushed message; NULL if there is none. */
+/* Role held: takes the oldest pushed message; NULL if there is none. */
 mfi_out *mfi_channel_pop(mfi_channel *channel);
 /* Any thread: counts a message that was lost. */
 void mfi_channel_dropped(const mfi_channel *channel, mfi_drop_reason reason, const char *text,
                          size_t bytes);
 
-/* The time of a message: wall clock, seconds. */
+/* The timestamp of a message: wall clock, seconds. */
 static inline double mfi_wall_seconds(uint64_t monotonic_ns)
 {
     return (double)mfi_wall_at_ns(monotonic_ns) / (double)MFI_NS_PER_S;

@@ -1,6 +1,6 @@
-/* From what the user and the environment say to a worker's settings: defaults, checks, copies.
- *
- * The parts of a worker find numbers that are checked, and texts that stay. */
+/* A worker's settings, from the user's options and the environment: defaults, checks, copies. It
+ * exists so that the parts of a worker find checked numbers, and texts that the user cannot free.
+ */
 #include "core/server/options.h"
 
 #include <arpa/inet.h>
@@ -14,9 +14,9 @@
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
-#define QUEUED_BYTES ((int64_t)256 * 1024 * 1024)
+#define QUEUED_BYTES ((int64_t)256 * 1024 * 1024) /* the documented default */
 
-/* A number that is 0 for its default, or least to most. */
+/* A number: 0 for its default, or between least and most. */
 typedef struct number {
     const char *name;
     int64_t given, preset, least, most;
@@ -81,7 +81,7 @@ static mf_status check_texts(const mf_child_options *from, mf_error *error)
     return MF_OK;
 }
 
-/* What does not fit a label becomes '_'. */
+/* Replaces characters that a label must not have by '_'. */
 static void name_worker(mfi_child_settings *settings, const char *name)
 {
     (void)mfi_str_copy(settings->name, sizeof settings->name, name);
@@ -105,7 +105,7 @@ static mf_status take_service(mfi_child_settings *settings, const mf_child_optio
     return MF_OK;
 }
 
-/* Spawn mode, if a parent has left word where it waits; else service mode. */
+/* Spawn mode if the environment has the parent's port; else service mode. */
 static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options *from,
                            mf_error *error)
 {

@@ -1,4 +1,4 @@
-/* From mf_child_options and the environment to settings: defaults, checks, copies. */
+/* Makes settings from mf_child_options and the environment: defaults, checks, copies. */
 #ifndef MFI_SERVER_OPTIONS_H
 #define MFI_SERVER_OPTIONS_H
 
@@ -17,8 +17,8 @@ typedef struct mfi_child_settings {
     char *namespace_name;
     char *service_id;   /* NULL in spawn mode */
     char *bind_address; /* service mode */
-    uint16_t port;      /* of the parent, or to be bound (0: a free one) */
-    uint32_t threads;   /* that run handlers */
+    uint16_t port;      /* the parent's port, or the port to bind (0: a free one) */
+    uint32_t threads;   /* number of threads that run handlers */
     uint32_t max_queued;
     size_t max_queued_bytes;
     size_t max_message_bytes;
@@ -30,7 +30,7 @@ typedef struct mfi_child_settings {
     char name[MFI_CHILD_NAME_MAX + 1]; /* in metrics and health */
 } mfi_child_settings;
 
-/* Fills zeroed settings; to be released with _fini also after a failure. */
+/* Fills zeroed settings; to be released with _fini, also after a failure. */
 mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_options *from,
                                   mf_error *error);
 void mfi_child_settings_fini(mfi_child_settings *settings);

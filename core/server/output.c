@@ -1,9 +1,9 @@
-/* What the worker prints, on its way to the parents.
+/* Lines that the worker prints, sent to its parents.
  *
- * File descriptors 1 and 2 lead into pipes while the worker runs. The engine thread reads the
- * pipes, cuts the text into lines and queues each line as a message, so that a parent that never
- * reads its child's pipes cannot block the child. A bound keeps a flood from filling memory: lines
- * beyond it are dropped and counted. */
+ * While the worker runs, file descriptors 1 and 2 lead into pipes. The engine thread reads the
+ * pipes, cuts the text into lines and queues every line as a message, so that a parent that never
+ * reads its child's pipes cannot block the child. The number of queued lines is bounded, so that a
+ * flood cannot fill the memory: lines beyond the bound are dropped and counted. */
 #include "core/server/output.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "base/id.h"
 
 #define READ_BYTES 16384
-#define READS_PER_TURN 8
+#define READS_PER_TURN 8 /* 128 KiB: twice what a pipe holds */
 
 static void on_line(void *self, const char *text, size_t length)
 {
@@ -43,7 +43,7 @@ static void on_line(void *self, const char *text, size_t length)
     mfi_channel_push(channel, out);
 }
 
-/* False at the end of the pipe. */
+/* Reads a pipe; false at its end. */
 static bool drain(mfi_capture *capture, int reads)
 {
     char bytes[READ_BYTES];
@@ -79,7 +79,7 @@ static mf_status capture_one(mfi_capture *capture, mfi_channel *channel, int fd,
     capture->saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (capture->saved < 0) {
         return errno == EBADF
-                   ? MF_OK /* closed: nothing to catch */
+                   ? MF_OK /* closed: there is nothing to capture */
                    : mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot keep fd %d", fd);
     }
     if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 ||
@@ -105,7 +105,7 @@ mf_status mfi_captures_start(mfi_captures *captures, mfi_channel *channel, mf_er
     if (status == MF_OK) {
         status = capture_one(&captures->streams[1], channel, STDERR_FILENO, error);
     }
-    /* A pipe would make stdio buffer whole blocks; lines are what people wait for. */
+    /* With a pipe, stdio would buffer whole blocks; a reader wants lines. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     return status;
 }
@@ -119,7 +119,7 @@ void mfi_captures_stop(mfi_captures *captures)
         }
         (void)dup2(capture->saved, capture->fd);
         (void)close(capture->saved);
-        /* A pipe holds 64 KiB; a child of ours may keep it open, so there may be no end. */
+        /* A pipe holds 64 KiB. A child process may keep it open, so it may have no end. */
         (void)drain(capture, READS_PER_TURN);
         mfi_lines_end(&capture->lines);
         mfi_source_remove(capture->channel->loop, &capture->source);

@@ -1,9 +1,10 @@
-/* The peers of a worker, and what waits for each.
+/* The peers of a worker, and the messages that wait for every peer.
  *
- * Every sender of a message is a peer, up to a bound. To make room, the table forgets the peer for
- * which the fewest messages wait, so as a rule none; of several, the peer that was silent longest.
- * Answers go to the route that their call came from, output goes to every peer. A peer that takes
- * nothing has a queue of its own, so that other peers do not wait for it. */
+ * Every sender of a message is a peer, up to a bound. Beyond the bound, the table forgets the peer
+ * with the fewest waiting messages; most often this is a peer with none. Of several such peers it
+ * forgets the one that was silent longest. An answer goes to the route of its call; output goes to
+ * every peer. A peer that accepts no messages has a queue of its own, so that other peers do not
+ * wait for it. */
 #include "core/server/peers.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 
 /* ---- Lists ---- */
 
-/* Memory that a message takes. */
+/* Memory of a message in bytes. */
 static size_t bytes_of(const mfi_out *out)
 {
     return sizeof *out + out->buf.capacity;
@@ -81,7 +82,7 @@ static uint32_t find(const mfi_peers *peers, const mfi_route *route)
     return NOBODY;
 }
 
-/* Messages that still waited for the peer are lost. The last peer takes its place. */
+/* Messages that still wait for the peer are lost. The last peer in the table takes its index. */
 static void remove_peer(mfi_peers *peers, uint32_t index, mfi_drop_reason reason, const char *text)
 {
     mfi_peer *peer = &peers->all[index];
@@ -94,7 +95,7 @@ static void remove_peer(mfi_peers *peers, uint32_t index, mfi_drop_reason reason
     *peer = peers->all[--peers->count];
 }
 
-static uint32_t least_missed(const mfi_peers *peers)
+static uint32_t peer_to_forget(const mfi_peers *peers)
 {
     uint32_t least = 0;
     for (uint32_t i = 1; i < peers->count; i++) {
@@ -111,7 +112,8 @@ static uint32_t least_missed(const mfi_peers *peers)
 static bool make_room(mfi_peers *peers)
 {
     if (peers->count == MFI_CHILD_PEERS_MAX) {
-        remove_peer(peers, least_missed(peers), MFI_DROP_HWM, "too many peers: one was forgotten");
+        remove_peer(peers, peer_to_forget(peers), MFI_DROP_HWM,
+                    "too many peers: one was forgotten");
     }
     if (peers->count < peers->capacity) {
         return true;
@@ -135,7 +137,7 @@ void mfi_peers_heard(mfi_peers *peers, const mfi_route *route)
     uint32_t index = find(peers, route);
     if (index == NOBODY) {
         if (route->size == 0 || !make_room(peers)) {
-            return; /* it gets its answers, but no output */
+            return; /* the peer gets its answers, but no output */
         }
         index = peers->count++;
         mfi_peer *peer = &peers->all[index];
@@ -156,8 +158,8 @@ static bool takes_too_much(const mfi_peers *peers, const mfi_out *out)
     return waiting != 0 && waiting + bytes_of(out) > peers->max_waiting_bytes;
 }
 
-/* Keeps it for later, if it is not too much already: for this peer by number, for all of them by
- * what it takes in memory. Output has the lower bound, so that a flood of it leaves room for
+/* Keeps a message for later, within two bounds: the number of messages of this peer, and the memory
+ * of all kept messages. Output has the lower bound, so that a flood of output leaves room for
  * answers. */
 static void keep(mfi_peers *peers, uint32_t index, mfi_out *out)
 {
@@ -175,8 +177,8 @@ static void keep(mfi_peers *peers, uint32_t index, mfi_out *out)
     list_append(waiting, out);
 }
 
-/* Hands it to the transport. False if the peer does not take it now; it is then still the
- * caller's. */
+/* Sends a message by the transport. False if the peer does not accept it now; then the caller still
+ * owns it. */
 static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out *out,
                      bool *ret_gone)
 {
@@ -189,7 +191,8 @@ static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out
     }
     if (io == MFI_IO_DONE) {
         mfi_observe_traffic(channel->observed, MFI_DIRECTION_SENT, out->traffic, bytes);
-    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) { /* a peer that is gone needs no output */
+        /* Output to a peer that is gone is not counted as lost. */
+    } else if (out->traffic != MFI_TRAFFIC_OUTPUT) {
         mfi_channel_dropped(channel, MFI_DROP_UNROUTABLE, "the peer of an answer is gone", bytes);
     }
     mfi_out_free(out);
@@ -222,7 +225,7 @@ static mfi_out *copy_of(const mfi_channel *channel, const mfi_out *out)
 
 static void broadcast(mfi_peers *peers, mfi_out *out)
 {
-    /* Backwards: a peer that is taken out is replaced by one that was sent the line already. */
+    /* Backwards, because a removed peer is replaced by one that was sent the line already. */
     for (uint32_t i = peers->count; i-- > 0;) {
         mfi_out *each = i == 0 ? out : copy_of(peers->channel, out);
         if (each == NULL) {

@@ -8,20 +8,21 @@
 #include "core/server/message.h"
 
 #define MFI_CHILD_PEERS_MAX 256
-#define MFI_CHILD_PEER_WAITING_MAX 10000 /* messages that one peer does not take */
+/* Messages that wait for one peer at most; the transport's high-water mark. */
+#define MFI_CHILD_PEER_WAITING_MAX 10000
 
 /* Messages in their order, counted. All zero: empty. */
 typedef struct mfi_out_list {
     mfi_chain outs;
     uint32_t count;
-    size_t bytes; /* that the messages take in memory */
+    size_t bytes; /* memory of the messages */
 } mfi_out_list;
 
-/* A peer that has spoken, until a message for it turns out not to be routable. */
+/* A peer that has sent a message. It is removed when a message to it cannot be routed. */
 typedef struct mfi_peer {
     mfi_route route;
-    uint64_t heard;       /* greater: spoke later */
-    mfi_out_list waiting; /* what the peer does not take at present */
+    uint64_t heard;       /* the greater, the later it was heard */
+    mfi_out_list waiting; /* messages that the peer does not accept now */
 } mfi_peer;
 
 typedef struct mfi_peers {
@@ -29,21 +30,22 @@ typedef struct mfi_peers {
     size_t max_waiting_bytes;
     mfi_peer *all;
     uint32_t count, capacity;
-    uint32_t latest;      /* index of the peer that spoke last */
-    uint32_t stalled;     /* peers for which something waits */
-    size_t waiting_bytes; /* memory of what waits for all of them; at most max_waiting_bytes */
-    uint64_t heard;       /* messages so far */
+    uint32_t latest;      /* index of the peer that sent last */
+    uint32_t stalled;     /* number of peers with waiting messages */
+    size_t waiting_bytes; /* memory of all waiting messages; at most max_waiting_bytes */
+    uint64_t heard;       /* messages received so far */
     mfi_out_list early;   /* output from before the first peer */
 } mfi_peers;
 
 void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, size_t max_waiting_bytes);
-/* Frees what waits; the peers are then empty, and can be used again. */
+/* Frees the waiting messages and forgets all peers. The peers can be used again. */
 void mfi_peers_clear(mfi_peers *peers);
-/* A message came from this route. */
+/* A message was received from this route. */
 void mfi_peers_heard(mfi_peers *peers, const mfi_route *route);
-/* Sends the message, or keeps it until its peer takes it, or drops it and counts that. Owns it. */
+/* Sends the message, keeps it until its peer accepts it, or drops and counts it. Owns the message.
+ */
 void mfi_peers_send(mfi_peers *peers, mfi_out *out);
-/* Tries again to send what waits. */
+/* Sends the waiting messages again. */
 void mfi_peers_retry(mfi_peers *peers);
 
 #endif

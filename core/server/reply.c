@@ -1,7 +1,7 @@
 /* An answer, from the first value that a handler sets to the message in the driver's queue.
  *
- * Handlers, deferred answers and the cancelling of calls all end a call in the same way: encode,
- * count, queue. That way stands here once. */
+ * Handlers, deferred answers and cancelling all end a call in the same way: encode, count, queue.
+ * This file exists so that this way is written once. */
 #include "core/server/reply.h"
 
 #include <stdarg.h>
@@ -14,13 +14,13 @@
 #include "base/str.h"
 #include "core/wire/limits.h"
 
-#define PAIRS_MAX 16
-#define PAIR_OVERHEAD 10 /* bytes at most that msgpack adds to a key, and has for a number */
+#define PAIRS_MAX 16     /* documented at mf_reply_metadata() */
+#define PAIR_OVERHEAD 10 /* bytes at most: msgpack's head of a key, and a number */
 
 struct mfi_reply_pairs {
     mf_value items[PAIRS_MAX * 2];
     mf_value map;
-    size_t bytes; /* encoded, at most */
+    size_t bytes; /* encoded size, at most */
     size_t text_size;
     char text[MFI_METADATA_MAX_BYTES];
 };
@@ -70,7 +70,8 @@ mf_status mf_reply_set(mf_reply *reply, mf_value value)
     return status;
 }
 
-/* In one line, and with nothing that moves a terminal's cursor: C0, DEL and C1 become blanks. */
+/* Appends one line without characters that move a terminal's cursor: C0, DEL and C1 become blanks.
+ */
 static void append_line(mfi_buf *to, const char *text, size_t size)
 {
     size_t at = to->size;
@@ -120,7 +121,7 @@ mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, 
 
 /* ---- The answer's metadata ---- */
 
-/* Keys that every answer has already. */
+/* True for keys that every answer has already. */
 static bool is_reserved(const char *key)
 {
     return strcmp(key, "timestamp_received") == 0 || strcmp(key, "server_queue_us") == 0 ||
@@ -198,7 +199,7 @@ bool mfi_reply_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double time
 {
     mfi_buf_clear(to);
     mf_status status = mfi_encode_error(to, id, text, timestamp, times, NULL);
-    if (status != MF_OK) { /* too large: the floor of max_message_bytes has room for this */
+    if (status != MF_OK) { /* too large: the least max_message_bytes has room for this */
         mfi_reply_times plain = *times;
         plain.more = NULL;
         text.size = mfi_utf8_prefix(text.data, text.size, MFI_ERROR_TEXT_SHORT_BYTES);
@@ -208,7 +209,7 @@ bool mfi_reply_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double time
     return status == MF_OK;
 }
 
-/* What cannot be sent becomes an error answer: the caller must not wait for ever. */
+/* If the answer cannot be sent, an error answer is, because the caller must not wait for ever. */
 static bool complete(mf_reply *reply, const mfi_reply_times *times)
 {
     mf_error error;
@@ -274,7 +275,8 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
         mfi_observe_server_expired(channel->observed, MFI_EXPIRED_AT_REPLY);
     }
     span->status = status == MF_OK && reply->has_error ? MF_ERR_REMOTE : status;
-    span->end_ns = span->done_ns; /* the answer leaves next; a read of its own buys nothing */
+    /* The answer is sent next; a new reading of the clock would gain nothing. */
+    span->end_ns = span->done_ns;
     if (span->status != MF_OK) {
         describe_failure(&error, span->status, reply);
     }

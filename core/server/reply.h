@@ -1,4 +1,4 @@
-/* The answer to one call, while it is made. */
+/* The answer to one call, while the handler makes it. */
 #ifndef MFI_SERVER_REPLY_H
 #define MFI_SERVER_REPLY_H
 
@@ -15,10 +15,10 @@ struct mfi_deferrals;
 /* Pairs for an answer's metadata. */
 typedef struct mfi_reply_pairs mfi_reply_pairs;
 
-/* Setting an answer changes nothing outside of it. */
+/* Setting an answer changes nothing outside of this struct. */
 struct mf_reply {
-    mfi_channel *channel;            /* through which the answer leaves */
-    struct mfi_deferrals *deferrals; /* which take it over, if it is deferred */
+    mfi_channel *channel;            /* the answer is sent through it */
+    struct mfi_deferrals *deferrals; /* takes the answer over if it is deferred */
     mfi_server_span *span;
     mfi_text id;
     mfi_out *out; /* the answer so far: a response without its metadata */
@@ -32,17 +32,18 @@ struct mf_reply {
     uint64_t deferred;      /* number of the deferred answer that took over; 0: none */
 };
 
-/* False without memory: the reply can then only be finished, and is lost. It cannot be deferred
- * before its `deferrals` is set. */
+/* False without memory: the reply can then only be finished, and the answer is lost. The reply can
+ * be deferred only after its `deferrals` is set. */
 bool mfi_reply_init(mf_reply *reply, mfi_channel *channel, const mfi_route *route, mfi_text id,
                     mfi_server_span *span, uint64_t now_ns);
 void mfi_reply_fini(mf_reply *reply);
 void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
     MF_PRINTF(3, 0);
-/* Completes and queues the answer, and ends the span; frees what the reply has. */
+/* Completes and queues the answer, ends the span, and frees the reply's memory. */
 void mfi_reply_finish(mf_reply *reply, mf_status status);
-/* Replaces what the buffer holds by an error answer. One that is too large for a message gets a
- * shorter text and loses the handler's own metadata: a caller must not wait for its timeout. */
+/* Replaces the content of the buffer by an error answer. If that is too large for a message, its
+ * text is shortened and the handler's metadata removed, because a caller must not wait for its
+ * timeout. */
 bool mfi_reply_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double timestamp,
                             const mfi_reply_times *times);
 

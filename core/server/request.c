@@ -1,7 +1,7 @@
-/* What a handler sees of its call.
+/* A call as its handler sees it.
  *
- * Arguments are decoded before the handler runs; metadata and the client's name only when the
- * handler asks for them, because most handlers never do. */
+ * Arguments are decoded before the handler runs. Metadata and the client's name are decoded when
+ * the handler asks for them, because most handlers never do. */
 #include "core/server/request.h"
 
 #include "base/clock.h"

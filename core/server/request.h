@@ -11,18 +11,18 @@
 #include "core/wire/limits.h"
 #include "core/wire/tree.h"
 
-/* Decoded values, whose memory a thread keeps from call to call. */
+/* Decoded values. A thread keeps their memory from call to call. */
 typedef struct mfi_request_trees {
     mfi_tree args, metadata;
 } mfi_request_trees;
 
 struct mf_request {
-    mfi_request_trees *trees; /* of the thread */
+    mfi_request_trees *trees; /* the thread's */
     const mfi_call_in *call;
     const char *name; /* of the function */
     const mf_context *context;
-    char function[MFI_NAME_MAX_BYTES + 1];    /* the name, where it is not registered */
-    char client_name[MFI_NAME_MAX_BYTES + 1]; /* filled when asked for */
+    char function[MFI_NAME_MAX_BYTES + 1];    /* the name, if it is not registered */
+    char client_name[MFI_NAME_MAX_BYTES + 1]; /* filled when the handler asks for it */
     uint64_t deadline_ns;
     bool metadata_decoded;
     mf_error error; /* of the last unpack that failed */

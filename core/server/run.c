@@ -1,8 +1,8 @@
-/* The run loop of a worker: its start, its end, and what makes it stop: SHUTDOWN, SIGTERM, SIGINT,
+/* The run loop of a worker: its start, its end, and the reasons to stop: SHUTDOWN, SIGTERM, SIGINT,
  * mf_child_stop(), or the end of the parent process.
  *
- * Only the loop knows the order in which the parts of a worker begin and end, so that no part has
- * to know another one for that. */
+ * It exists so that one file knows in which order the parts of a worker begin and end, and no part
+ * needs to know another one for that. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,17 +11,18 @@
 #include "core/process/descriptors.h"
 #include "core/server/child_inside.h"
 
-#define QUEUE_MESSAGES 10000
-#define LINGER_MS 1000
-/* So long at most short handlers run before their answers are sent. */
+#define QUEUE_MESSAGES 10000 /* in every direction: ten times ZeroMQ's default */
+#define LINGER_MS 1000       /* as the protocol's Python child */
+/* The longest time for which short handlers run before their answers are sent together. */
 #define BATCH_NS (5 * MFI_NS_PER_US)
-/* How often the end tries to hand over what is still queued, each time waiting at most as long. */
+/* At the end, queued messages are sent for one second at most, in rounds of 50 ms. Chosen, not
+ * measured. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
 
 /* ---- Stopping ---- */
 
-/* The state of the child that has the signals, NULL if none. */
+/* The state of the child that handles the signals; NULL if no child does. */
 static _Atomic(mfi_child_state *) signal_state;
 
 static void on_signal(int number)
@@ -40,7 +41,7 @@ typedef struct signals {
     struct sigaction term, interrupt;
 } signals;
 
-/* Only one child of a process can have them; a second one leaves them alone. */
+/* Only one child of a process can handle the signals. A second child leaves them unchanged. */
 static void take_signals(mf_child *child, signals *saved)
 {
     mfi_child_state *nobody = NULL;
@@ -90,7 +91,8 @@ static mf_status open_transport(mf_child *child, mf_error *error)
                : status;
 }
 
-/* Engine thread. Connects first: an original parent gives a worker two seconds. */
+/* Engine thread. Connects before all else, because an original parent gives a worker two seconds.
+ */
 static void start_on_engine(void *argument)
 {
     start *at = argument;
@@ -152,15 +154,15 @@ static void finish(mf_child *child)
     while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
         mfi_futex_wait(&child->closed, 0, MFI_NEVER);
     }
-    /* Tasks that were posted before have run when this returns. */
+    /* When this returns, the tasks that were posted before have run. */
     mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
     mfi_server_io_drop_all(&child->io);
 }
 
-/* Role held: answers and the last lines of output get out, if the peers still take them. */
+/* Role held: sends answers and the last lines of output, if the peers still accept them. */
 static void flush_messages(mf_child *child)
 {
-    /* A parent may not have spoken yet; a service's peers are those that have. */
+    /* A spawned worker's parent may not have sent a message yet. A service's peers all have. */
     bool with_early = child->settings.service_id == NULL;
     uint64_t until = mfi_monotonic_ns() + FLUSH_ROUNDS * FLUSH_WAIT_NS;
     while (mfi_monotonic_ns() < until) {
@@ -176,7 +178,7 @@ static void flush_messages(mf_child *child)
 
 /* ---- The loop ---- */
 
-/* Role held. The burst cancels queued calls; running handlers are waited for. */
+/* Role held. The burst cancels queued calls. Running handlers are waited for. */
 static void drain(mf_child *child)
 {
     mfi_handlers_end(&child->handlers);
@@ -187,16 +189,17 @@ static void drain(mf_child *child)
     }
     mfi_handlers_join(&child->handlers);
     mfi_deferrals_close(child->deferrals);
-    /* Not all streams: a stream is locked while a thread waits to read from it. */
+    /* Not all streams, because a stream is locked while a thread waits to read from it. */
     (void)fflush(stdout);
     (void)fflush(stderr);
     mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
     flush_messages(child);
 }
 
-/* Several calls, if their handlers are short: their answers then leave together. One that ran long
- * the last time, or never yet, is always the first of its batch, so that no answer waits behind it;
- * if a short one turns out to be long, the engine sends what waits after a tick. */
+/* Runs several calls if their handlers are short, so that their answers are sent together. A
+ * handler that ran long the last time, or never ran, is always the first of its batch, so that no
+ * answer waits behind it. If a short handler runs long after all, the engine thread sends the
+ * waiting answers after a tick. */
 static void serve_some(mf_child *child, mfi_chain *calls)
 {
     uint64_t began = 0;
@@ -210,14 +213,14 @@ static void serve_some(mf_child *child, mfi_chain *calls)
         now = mfi_serve_call(&child->handlers.threads[0], call);
         began = began == 0 ? now : began;
         if (atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel) == NULL) {
-            calls->first = NULL; /* it was the last one, or the rest is cancelled */
+            calls->first = NULL; /* that was the last call, or the rest is cancelled */
         }
     } while (calls->first != NULL && now - began < BATCH_NS &&
              mfi_serve_expected_ns(mfi_call_in_of(calls->first)) < BATCH_NS &&
              !atomic_load_explicit(&state->stopping, memory_order_relaxed));
 }
 
-/* Role held. One thread does it all: no thread drives while its handlers run. */
+/* Role held. One thread does everything: no thread drives while a handler runs. */
 static bool turn_alone(mf_child *child, bool drained)
 {
     mfi_server_io *io = &child->io;
@@ -228,10 +231,10 @@ static bool turn_alone(mf_child *child, bool drained)
         (void)mfi_driver_acquire(&io->channel.driver);
         mfi_server_io_return_calls(io, &calls);
     }
-    return mfi_server_io_burst(io); /* heartbeats do not wait behind calls */
+    return mfi_server_io_burst(io); /* so that heartbeats do not wait behind calls */
 }
 
-/* Role held. Others run the handlers. */
+/* Role held. Other threads run the handlers. */
 static bool turn_with_threads(mf_child *child)
 {
     bool drained = mfi_server_io_burst(&child->io);
@@ -253,7 +256,7 @@ static void serve_until_stopped(mf_child *child)
         }
     }
     drain(child);
-    /* The registry's locks may take their time: the engine drives meanwhile. */
+    /* Taking the registry's locks may last, so the engine drives meanwhile. */
     mfi_driver_release(&child->io.channel.driver, false);
     mfi_announce_unregister(&child->announcement);
     if (mfi_driver_acquire(&child->io.channel.driver)) {

@@ -1,7 +1,7 @@
 /* One call on the worker's side: checks in the protocol's order, context, handler, answer.
  *
- * The run thread and the handler threads serve calls in the same way; a worker that stops cancels
- * calls in the same way wherever they wait. Both ways stand here, below the queues. */
+ * It exists so that the run thread and the handler threads serve calls in the same way, and a
+ * stopping worker cancels calls in the same way wherever they wait. */
 #include "core/server/serve.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
 
-/* What decoded arguments may keep for the next call. */
+/* Bytes of decoded arguments that are kept for the next call. */
 #define KEPT_TREE_BYTES ((size_t)256 * 1024)
 
 /* ---- Context ---- */
@@ -27,8 +27,8 @@ static void copy_text(char *to, size_t size, mfi_text text)
     (void)mfi_str_copy_n(to, size, text.data != NULL ? text.data : "", text.size);
 }
 
-/* From the call's metadata; what is missing is made, so that every line can be joined. Empty
- * before. */
+/* Fills the context from the call's metadata. Missing ids are made, so that every log line can be
+ * joined. The context is empty before. */
 static void fill_context(mf_context *context, const mfi_call_in *call, const mfi_metadata *metadata)
 {
     if (metadata->traceparent.data == NULL ||
@@ -49,8 +49,8 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
               metadata->parent_request_id);
 }
 
-/* Gives the caller's deadline; MFI_NEVER if it told none. function is where the span keeps a name
- * that is not registered. */
+/* Returns the caller's deadline; MFI_NEVER if the caller sent none. function holds the span's name
+ * if it is not registered. */
 static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
                           const mfi_call_in *call, uint64_t now_ns,
                           char function[MFI_NAME_MAX_BYTES + 1])
@@ -71,7 +71,7 @@ static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
     span->request_bytes = (uint32_t)call->message.size;
     span->correlation_id_replaced = metadata.correlation_id_invalid;
     fill_context(&span->context, call, &metadata);
-    /* Only registered names get series of their own. */
+    /* Only registered names have series of their own. */
     span->function = mfi_target_function(observed, handler != NULL ? handler->name : NULL,
                                          call->envelope.function.size);
     if (!metadata.has_deadline) {
@@ -82,7 +82,7 @@ static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
 
 /* ---- Checks ---- */
 
-/* Sets an error answer with the texts of the protocol; false if the call cannot run. */
+/* Sets an error answer with the protocol's texts; false if the call cannot run. */
 static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_handler,
                        mf_status *ret_status)
 {
@@ -168,7 +168,7 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call)
     mf_reply reply;
     const mfi_serving *serving = thread->serving;
     mfi_channel *channel = serving->channel;
-    mf_request request; /* not set as a whole: it has kilobytes */
+    mf_request request; /* its fields are set one by one, because it has kilobytes */
     mf_status status = MF_OK;
     uint64_t now = mfi_monotonic_ns();
     if (!mfi_reply_init(&reply, channel, &call->route, call->envelope.id, &span, now)) {

@@ -14,28 +14,28 @@
 struct mfi_deferrals;
 struct mfi_handlers;
 
-/* What every call of a worker is served with. */
+/* The parts that all calls of a worker share. */
 typedef struct mfi_serving {
     mfi_channel *channel;
     struct mfi_deferrals *deferrals;
     const char *namespace_name;
 } mfi_serving;
 
-/* What one thread needs to run handlers. */
+/* The data of one handler thread. */
 typedef struct mfi_handler_thread {
     const mfi_serving *serving;
     mfi_request_trees trees;
     mfi_handler_mark mark;
     struct mfi_handlers *handlers; /* the set that the thread belongs to */
-    pthread_t thread;              /* handlers.c's own, where it starts threads */
+    pthread_t thread;              /* set by handlers.c if it starts threads */
 } mfi_handler_thread;
 
-/* Runs one call and frees it. The answer is in the driver's queue afterwards, if it was not
- * deferred. Role not held. Gives the time at the handler's end. */
+/* Runs one call and frees it. Then the answer is in the driver's queue, unless it was deferred.
+ * Role not held. Returns the time at the handler's end, in monotonic nanoseconds. */
 uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call);
-/* How long the call's handler ran the last time; UINT64_MAX if it never ran. */
+/* Duration of the last run of the call's handler; UINT64_MAX if it never ran. */
 uint64_t mfi_serve_expected_ns(const mfi_call_in *call);
-/* Answers a call for which the worker has no time any more, and frees it. */
+/* Answers a call that the worker has no time left for, and frees the call. */
 void mfi_serve_cancel(const mfi_serving *serving, mfi_call_in *call);
 
 #endif

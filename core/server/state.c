@@ -1,8 +1,9 @@
-/* What all parts of a worker may ask for at any time: to stop, and how many handlers run.
+/* The state that all parts of a worker read at any time: whether to stop, and how many handlers
+ * run.
  *
  * A SHUTDOWN message, a signal, the end of the parent process and the user all stop the worker, on
- * different threads. Heartbeat answers, metrics and multifrost.stats all count the handlers that
- * run. So both stand below these parts. */
+ * different threads. Heartbeat answers, metrics and multifrost.stats all count running handlers. So
+ * both stand below these parts. */
 #include "core/server/state.h"
 
 void mfi_child_state_stop(mfi_child_state *state)

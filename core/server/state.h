@@ -1,4 +1,5 @@
-/* The state of a worker that every thread may read: whether it stops, what waits, what runs. */
+/* The state of a worker that every thread may read: whether to stop, which calls wait, which run.
+ */
 #ifndef MFI_SERVER_STATE_H
 #define MFI_SERVER_STATE_H
 
@@ -10,34 +11,34 @@
 #include "base/list.h"
 #include "core/engine/driver.h"
 
-/* What others see of a thread that runs handlers. */
+/* The state of a handler thread that other threads read. */
 typedef struct mfi_handler_mark {
     mfi_chain_node node;
-    _Atomic(uint64_t) since_ns; /* when the running handler began; 0: none runs */
+    _Atomic(uint64_t) since_ns; /* when the running handler began; 0: no handler runs */
 } mfi_handler_mark;
 
 typedef struct mfi_child_state {
-    mfi_driver *driver; /* to be woken at a stop */
+    mfi_driver *driver; /* is woken by a stop */
     mfi_chain marks;    /* of all handler threads; complete before any call is received */
     _Atomic(bool) stopping;
     _Atomic(uint32_t) queued;     /* calls that were received and are not begun */
-    _Atomic(size_t) queued_bytes; /* of the messages of these calls */
+    _Atomic(size_t) queued_bytes; /* bytes of these calls' messages */
     _Atomic(uint32_t) deferred;   /* deferred answers that are not given yet */
 } mfi_child_state;
 
-/* Tells the run loop to stop. Any thread, and signal handlers. */
+/* Makes the run loop stop. Any thread, and signal handlers. */
 void mfi_child_state_stop(mfi_child_state *state);
-/* Any thread: the number of handlers that run, and when the longest of them began (0: none). */
+/* Any thread: the number of running handlers; *ret_since_ns: when the longest began (0: none). */
 uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns);
 
-/* Role held: a call of that many bytes waits now. */
+/* Role held: adds a waiting call of that many bytes. */
 static inline void mfi_child_state_queue(mfi_child_state *state, size_t bytes)
 {
     atomic_fetch_add_explicit(&state->queued, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->queued_bytes, bytes, memory_order_relaxed);
 }
 
-/* Any thread: that call is begun or cancelled. */
+/* Any thread: subtracts a call that is begun or cancelled. */
 static inline void mfi_child_state_unqueue(mfi_child_state *state, size_t bytes)
 {
     atomic_fetch_sub_explicit(&state->queued, 1, memory_order_relaxed);

@@ -1,15 +1,16 @@
-/* What the engine thread watches for a worker: the parent process and the connection.
+/* The engine thread's watch over the parent process and the connection.
  *
- * A worker that a parent spawned must end with that parent, however the parent ends. Connections
- * are watched so that metrics and logs show them, and because a connection is the proof that a
- * parent is there. */
+ * It exists because a spawned worker must end with its parent, however the parent ends. Connections
+ * are watched so that metrics and logs show them, and because a connection proves that a parent is
+ * there. */
 #include "core/server/watch.h"
 
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Original parents give a worker two seconds. */
+/* Time that an orphan has to get a connection: five times the two seconds that original parents
+ * give a worker. */
 #define REACH_NS (10 * MFI_NS_PER_S)
 
 /* ---- The parent process ---- */
@@ -22,15 +23,15 @@ static void on_parent_gone(mfi_source *source, uint32_t events)
     mfi_child_state_stop(watch->state);
 }
 
-/* A parent process that ended before the worker could watch it cannot be named: no language puts
- * its pid into the environment, and a parent with pid 1 may be real. But the process that adopts an
- * orphan is of another session as a rule, and the parent's port is closed. So a worker whose parent
- * process is of another session has to get a connection in time. */
+/* Ends an orphan. If the parent process ended before the worker could watch it, its pid is unknown:
+ * no language puts it into the environment, and a parent with pid 1 may be real. But the process
+ * that adopts an orphan mostly is of another session, and the parent's port is closed. So a worker
+ * whose parent process is of another session must get a connection in time. */
 static void watch_for_orphan(mfi_watch *watch, pid_t parent)
 {
     mfi_loop *loop = watch->channel->loop;
     if (parent > 0 && getsid(parent) != getsid(0)) {
-        /* Without memory it stays, as it did. */
+        /* Without memory for the timer, the worker continues to run. */
         (void)mfi_timer_set(loop, &watch->orphan_timer, mfi_loop_now(loop) + REACH_NS);
     }
 }
@@ -54,7 +55,7 @@ void mfi_watch_parent(mfi_watch *watch)
         watch->parent_fd = -1;
     }
     if (getppid() != parent) {
-        mfi_child_state_stop(watch->state); /* it went away just now */
+        mfi_child_state_stop(watch->state); /* the parent has just ended */
     }
     watch_for_orphan(watch, parent);
 }

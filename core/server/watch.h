@@ -1,4 +1,4 @@
-/* What the engine thread watches for a worker. Engine thread. */
+/* The engine thread's watch over a worker's parent and connection. Engine thread. */
 #ifndef MFI_SERVER_WATCH_H
 #define MFI_SERVER_WATCH_H
 
@@ -12,17 +12,17 @@ typedef struct mfi_watch {
     const mfi_channel *channel;
     mfi_child_state *state;
     mfi_source parent_source, monitor_source;
-    mfi_timer orphan_timer; /* ends a worker that was not connected by then */
+    mfi_timer orphan_timer; /* ends a worker that has no connection by then */
     int parent_fd;          /* pidfd of the parent process; -1: none */
     bool was_connected;
 } mfi_watch;
 
-/* Any thread; watches nothing yet. */
+/* Any thread. Watches nothing yet. */
 void mfi_watch_init(mfi_watch *watch, const mfi_channel *channel, mfi_child_state *state);
-/* Stops the worker when the parent process ends; also when the worker seems to be an orphan and
- * its connection is not accepted in time. */
+/* Stops the worker when the parent process ends, and when the worker seems to be an orphan and its
+ * connection is not accepted in time. */
 void mfi_watch_parent(mfi_watch *watch);
-/* The transport is open: reports its connections. */
+/* The transport is open: from here on, its connections are reported. */
 mf_status mfi_watch_connection(mfi_watch *watch, mf_error *error);
 void mfi_watch_end(mfi_watch *watch);
 

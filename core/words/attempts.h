@@ -1,4 +1,4 @@
-/* The attempts of a call, and why a further one that the policy had left is not made. */
+/* The attempts of a call, and why an attempt that the policy allows is not made. */
 #ifndef MFI_WORDS_ATTEMPTS_H
 #define MFI_WORDS_ATTEMPTS_H
 
@@ -26,7 +26,7 @@ static inline const char *mfi_attempt_word(mfi_attempt_kind kind)
     X(MFI_SUPPRESSED_BY_CIRCUIT, "circuit")
 
 typedef enum mfi_suppression {
-    MFI_SUPPRESSED_NOT, /* the policy had none left, or another attempt follows */
+    MFI_SUPPRESSED_NOT, /* the policy allows none, or another attempt follows */
     MFI_SUPPRESSIONS(MFI_WORD_VALUE) MFI_SUPPRESSED_COUNT
 } mfi_suppression;
 

@@ -1,4 +1,4 @@
-/* The states of a circuit breaker, and why it goes from one to another. */
+/* The states of a circuit breaker, and the reasons of its changes. */
 #ifndef MFI_WORDS_CIRCUITS_H
 #define MFI_WORDS_CIRCUITS_H
 
@@ -27,7 +27,7 @@ static inline const char *mfi_circuit_state_word(mfi_circuit_state state)
     X(MFI_RULE_HEARTBEAT, "heartbeat")                                                             \
     X(MFI_RULE_EXIT, "process_exit")
 
-/* Why a circuit changed its state: by a rule, or by what followed. */
+/* Why a circuit changed its state: a rule, or a later event. */
 #define MFI_CIRCUIT_CAUSES(X)                                                                      \
     MFI_CIRCUIT_RULES(X)                                                                           \
     X(MFI_CAUSE_COOL_DOWN, "cool_down")                                                            \

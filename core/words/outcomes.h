@@ -1,4 +1,4 @@
-/* How calls and handlers are told apart where their status would be too much. */
+/* Outcomes of calls and handlers, for series that need no status. */
 #ifndef MFI_WORDS_OUTCOMES_H
 #define MFI_WORDS_OUTCOMES_H
 

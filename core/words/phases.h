@@ -1,4 +1,4 @@
-/* The parts of a call's time, as its caller sees them. */
+/* The parts of a call's duration, as its caller sees them. */
 #ifndef MFI_WORDS_PHASES_H
 #define MFI_WORDS_PHASES_H
 

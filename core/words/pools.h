@@ -1,4 +1,4 @@
-/* What the members of a pool are doing. */
+/* The states of a pool's members. */
 #ifndef MFI_WORDS_POOLS_H
 #define MFI_WORDS_POOLS_H
 
@@ -11,7 +11,7 @@
     X(MFI_POOL_DOWN, "down")
 
 typedef enum mfi_pool_state {
-    MFI_POOL_NONE, /* no member of a pool */
+    MFI_POOL_NONE, /* not a member of a pool */
     MFI_POOL_STATES(MFI_WORD_VALUE) MFI_POOL_COUNT
 } mfi_pool_state;
 

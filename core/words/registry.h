@@ -1,4 +1,4 @@
-/* Operations on the service registry, and how they end. */
+/* Operations on the service registry, and their results. */
 #ifndef MFI_WORDS_REGISTRY_H
 #define MFI_WORDS_REGISTRY_H
 
@@ -21,7 +21,7 @@ static inline const char *mfi_registry_op_word(mfi_registry_op op)
 }
 
 #define MFI_REGISTRY_RESULTS(X)                                                                    \
-    X(MFI_REGISTRY_RESULT_OK, "ok") /* the look itself worked, whatever it found */                \
+    X(MFI_REGISTRY_RESULT_OK, "ok") /* whatever the operation found */                             \
     X(MFI_REGISTRY_RESULT_CONFLICT, "conflict")                                                    \
     X(MFI_REGISTRY_RESULT_LOCKED, "locked")                                                        \
     X(MFI_REGISTRY_RESULT_CORRUPT, "corrupt")                                                      \

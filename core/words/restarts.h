@@ -13,7 +13,7 @@
     X(MFI_RESTART_MANUAL, "manual")
 
 typedef enum mfi_restart_reason {
-    MFI_RESTART_NONE, /* no process ended: a service was lost */
+    MFI_RESTART_NONE, /* no process ended, a service was lost */
     MFI_RESTART_REASONS(MFI_WORD_VALUE) MFI_RESTART_COUNT
 } mfi_restart_reason;
 

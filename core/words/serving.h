@@ -1,5 +1,5 @@
-/* The worker's side: when it was seen that the caller no longer waits, and what handler threads
- * do. */
+/* The worker's side: at which stage an expired call was noticed, and the states of handler threads.
+ */
 #ifndef MFI_WORDS_SERVING_H
 #define MFI_WORDS_SERVING_H
 

@@ -1,4 +1,4 @@
-/* How a call ended, as it is counted: the label `status`. */
+/* The status of a call, as the metrics count it: the label `status`. */
 #ifndef MFI_WORDS_STATUSES_H
 #define MFI_WORDS_STATUSES_H
 
@@ -26,8 +26,8 @@ static inline const char *mfi_call_status_word(mfi_call_status status)
     return words[status];
 }
 
-/* X(code, status): how a call is counted that ended with a code of multifrost/error.h. A switch
- * over all of them does not compile when a code is missing here. */
+/* X(code, status): the status of a call that ended with a code of multifrost/error.h. If a code is
+ * missing here, a switch over all codes does not compile. */
 #define MFI_CALL_STATUS_CODES(X)                                                                   \
     X(MF_OK, MFI_STATUS_OK)                                                                        \
     X(MF_ERR_REMOTE, MFI_STATUS_APP_ERROR)                                                         \
@@ -56,7 +56,7 @@ static inline const char *mfi_call_status_word(mfi_call_status status)
     X(MF_ERR_IO, MFI_STATUS_INTERNAL)                                                              \
     X(MF_ERR_INTERNAL, MFI_STATUS_INTERNAL)
 
-/* A case of such a switch, in a function that gives the status. */
+/* One case of such a switch, in a function that returns the status. */
 #define MFI_CALL_STATUS_CASE(code, status)                                                         \
     case code:                                                                                     \
         return status;

@@ -1,4 +1,4 @@
-/* Messages as they are counted: their type, and which way they went. */
+/* The types of messages, and their directions, as the metrics count them. */
 #ifndef MFI_WORDS_TRAFFIC_H
 #define MFI_WORDS_TRAFFIC_H
 

@@ -70,7 +70,7 @@ static mf_status start_once(mfi_calls *calls, const mfi_call_request *request, m
 typedef struct mfi_async_retry mfi_async_retry;
 
 struct mfi_async_retry {
-    /* first member; links the object while it is on its way to the engine thread */
+    /* First member; links the object while it is on its way to the engine thread. */
     mfi_mpsc_node node;
     _Atomic(uint32_t) holders;
     _Atomic(bool) cancelled; /* the cancelling thread releases, the engine thread acquires */

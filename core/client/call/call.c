@@ -148,7 +148,7 @@ mf_status mfi_attempt_read(mfi_calls *calls, mfi_slot *slot, mf_result **ret_res
 
 /* ---- The beginning of an attempt ---- */
 
-/* What is left of the call's time, in milliseconds, for the worker. */
+/* The rest of the call's time, in milliseconds, for the worker. */
 static int64_t left_ms(const mfi_call_request *request, uint64_t now_ns)
 {
     if (request->deadline_ns == MFI_NEVER) {

@@ -1,4 +1,4 @@
-/* What a caller passed, checked and completed with the parent's defaults. */
+/* The parameters of a call, checked and completed with the parent's defaults. */
 #ifndef MFI_CLIENT_CALL_REQUEST_H
 #define MFI_CLIENT_CALL_REQUEST_H
 

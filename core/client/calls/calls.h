@@ -46,9 +46,9 @@ typedef struct mfi_calls {
     uint32_t burst_reads;
 
     _Atomic(uint32_t) open; /* user calls that are not finished */
-    /* calls and heartbeats whose deadline the engine thread times */
+    /* Calls and heartbeats whose deadline the engine thread times. */
     _Atomic(uint32_t) async_open;
-    /* user calls since creation; failed ones are among the finished */
+    /* User calls since creation; failed ones are among the finished. */
     _Atomic(uint64_t) finished, failed;
     _Atomic(uint64_t) late_replies;    /* since creation */
     _Atomic(uint64_t) retries_made;    /* since creation */
@@ -80,7 +80,7 @@ static inline mfi_calls *mfi_calls_of(mf_parent *parent)
     return (mfi_calls *)(void *)parent;
 }
 
-/* state and its settings are set already. To be released with _fini, also after a failure. */
+/* State and its settings are set already. To be released with _fini, also after a failure. */
 mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error);
 void mfi_calls_fini(mfi_calls *calls);
 /* Engine thread, after the stop: nothing is on its way to a callback any more. */

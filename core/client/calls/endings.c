@@ -1,6 +1,6 @@
-/* How attempts are delivered, and how they end without an answer: by a deadline, by the peer's end,
- * by a stop. It exists so that every way of ending goes through one claim and one delivery.
- * Callbacks run on the engine thread, outside the driver's role. */
+/* Delivers attempts, and ends those that get no answer: by a deadline, by the peer's end, by a
+ * stop. It exists so that every way of ending goes through one claim and one delivery. Callbacks
+ * run on the engine thread, outside the driver's role. */
 #include "core/client/calls/calls.h"
 
 /* The engine thread times the deadlines of waiting calls beyond this. */
@@ -168,7 +168,7 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     }
 }
 
-static void look_through(mfi_calls *calls)
+static void scan_deadlines(mfi_calls *calls)
 {
     /* A thread that submits a call activates the call and then touches armed_ns (both acq_rel). If
      * the thread comes first, its call is seen below. Else the thread reads "never" and moves the
@@ -191,7 +191,7 @@ static void look_through(mfi_calls *calls)
 
 static void on_deadline(mfi_timer *timer)
 {
-    look_through(MFI_CONTAINER(timer, mfi_calls, deadline_timer));
+    scan_deadlines(MFI_CONTAINER(timer, mfi_calls, deadline_timer));
 }
 
 static void rearm(mfi_task *task)

@@ -184,7 +184,7 @@ static void on_look(mfi_timer *timer)
 static void on_view_changed(mfi_view_subscriber *subscriber)
 {
     mfi_found *found = MFI_CONTAINER(subscriber, mfi_found, subscriber);
-    /* soon, but not while the view calls its subscribers */
+    /* Soon, but not while the view calls its subscribers. */
     if (found->link->phase == MFI_LIFE_LOOKING) {
         (void)mfi_timer_set(found->state->loop, &found->look_timer, found->link->began_ns);
     } else {

@@ -16,7 +16,7 @@
 #include "core/client/call/async.h"
 #include "core/process/descriptors.h"
 
-#define PORT_WAIT_NS (5 * MFI_NS_PER_MS)
+#define PORT_WAIT_NS (5 * MFI_NS_PER_MS) /* between attempts to bind a port in use */
 
 static void observe(const mfi_link *link, const mfi_process_event *event)
 {

@@ -1,5 +1,5 @@
-/* What the link needs of its peer, in both modes: a spawned process (spawned.c) or a service that
- * was found (found.c). All on the engine thread. */
+/* The operations of a peer, for the link, in both modes: a spawned process (spawned.c) or a service
+ * that was found (found.c). All on the engine thread. */
 #ifndef MFI_CLIENT_LINK_PEER_OPS_H
 #define MFI_CLIENT_LINK_PEER_OPS_H
 

@@ -17,7 +17,7 @@
 /* Reads of one stream in one turn. The rest waits for the next turn, so that a worker that prints
  * much cannot hold the engine. */
 #define READS_PER_TURN 16
-#define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS)
+#define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS) /* between checks of a process without pidfd */
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {
@@ -149,7 +149,7 @@ static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, const char 
     if (phase != MFI_LIFE_KILLING && phase != MFI_LIFE_KILLING_AGAIN) {
         return mfi_link_lost(spawned->link, text, reason_of(ended));
     }
-    /* the exit itself says nothing about the reason */
+    /* The exit itself says nothing about the reason. */
     mfi_state_copy_exit_text(spawned->state, why);
     return mfi_link_lost(spawned->link, why, MFI_RESTART_HEARTBEAT);
 }

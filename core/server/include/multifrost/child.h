@@ -16,111 +16,149 @@
 
 MF_EXTERN_C_BEGIN
 
-typedef struct mf_child mf_child;       /**< A worker. See each function for its threads. */
+typedef struct mf_child mf_child;       /**< A worker. Every function names its threads. */
 typedef struct mf_request mf_request;   /**< One call, as long as its handler runs. */
-typedef struct mf_reply mf_reply;       /**< Its answer, as long as its handler runs. */
-typedef struct mf_deferred mf_deferred; /**< An answer that is given later, from any thread. */
+typedef struct mf_reply mf_reply;       /**< The answer to it, as long as the handler runs. */
+typedef struct mf_deferred mf_deferred; /**< An answer that any thread gives later. */
 
 /** Set by MF_CHILD_OPTIONS_INIT; zero means the default. Texts are copied. */
 typedef struct mf_child_options {
     size_t struct_size;
-    mf_runtime *runtime;        /**< NULL: a private one with role "child", destroyed with it. */
+    mf_runtime *runtime;        /**< NULL: a private one, role "child", destroyed with the child. */
     const char *service_id;     /**< For a child that no parent spawned; ignored when
                                      COMLINK_ZMQ_PORT is set. */
-    const char *namespace_name; /**< Calls for another one are ignored; default "default". */
-    bool no_signals;            /**< Leave SIGTERM and SIGINT alone while running. */
-    bool no_output_capture;     /**< Leave stdout and stderr alone while running. */
-    int32_t max_queued;         /**< Calls waiting behind a running handler, and deferred answers
-                                     that are not given yet; default 10,000. What comes beyond is
-                                     refused ("ServerOverloaded"). */
-    int64_t max_message_bytes;  /**< Either way; at least 1024, default and most 67,108,864. */
-    int64_t max_string_bytes; /**< One str or bin, either way; at least 256, default 10,485,760. */
-    int64_t max_items;        /**< Of one array or map, either way; at least 16, default 100,000. */
-    int32_t threads;          /**< Threads that run handlers; default 1: mf_child_run()'s own. */
-    int64_t deferred_timeout_ms;      /**< For deferred replies; default 30,000. */
+    const char *namespace_name; /**< Calls for another namespace are ignored; default "default". */
+    bool no_signals;            /**< SIGTERM and SIGINT are left unchanged. */
+    bool no_output_capture;     /**< stdout and stderr are left unchanged. */
+    int32_t max_queued;         /**< Waiting calls, and deferred answers that are not given yet;
+                                     default 10,000. Further calls are refused
+                                     ("ServerOverloaded"). */
+    int64_t max_message_bytes;  /**< Both ways; at least 1,024; default and most 67,108,864. */
+    int64_t max_string_bytes;   /**< One str or bin, both ways; at least 256; default 10,485,760. */
+    int64_t max_items; /**< Of one array or map, both ways; at least 16; default 100,000. */
+    int32_t threads;   /**< Threads that run handlers; default 1: that of mf_child_run(). */
+    int64_t deferred_timeout_ms;      /**< Time to give a deferred answer; default 30,000. */
     const char *bind_address;         /**< Service mode: IPv4 address; default "127.0.0.1". */
-    uint16_t port;                    /**< Service mode: default 0, a free one. */
+    uint16_t port;                    /**< Service mode: default 0, a free port. */
     const char *registry_directory;   /**< Where services.json is; default "$HOME/.multifrost". */
-    int64_t lock_timeout_ms;          /**< For the registry's locks; default 10,000. */
+    int64_t lock_timeout_ms;          /**< Wait for the registry's locks; default 10,000. */
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
     void *user_data;                  /**< For on_stop. */
-    int64_t max_queued_bytes; /**< Of the waiting calls, which are refused beyond, and again of all
-                                   messages that peers do not take, which are dropped beyond; at
-                                   least max_message_bytes, default 268,435,456. */
+    int64_t max_queued_bytes; /**< Of the waiting calls: further calls are refused. And of all
+                                 messages that peers do not accept: further messages are dropped. At
+                                 least max_message_bytes; default 268,435,456. */
 } mf_child_options;
 #define MF_CHILD_OPTIONS_INIT MF_DETAIL_INIT(mf_child_options)
 
 /**
- * Makes a worker from its environment: COMLINK_ZMQ_PORT says where the parent waits (spawn mode);
- * without it the worker binds a port of its own and registers as service_id (service mode).
+ * Makes a worker. If the environment has COMLINK_ZMQ_PORT, the worker connects to the parent at
+ * that port (spawn mode). Else it binds a port of its own and registers as service_id (service
+ * mode).
+ *
+ * @param ret_child Not NULL. On MF_OK a child for mf_child_destroy(); untouched on failure.
+ * @param options   NULL for defaults. Copied.
+ * @param error     NULL, or filled on failure. A worker program prints the text to stderr and exits
+ *                  with status 1.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option, or the port that is not 1024 to 65535;
  *         MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT and service_id; MF_ERR_NO_MEMORY;
- *         MF_ERR_SYSTEM; errors of mf_runtime_create(). A worker program prints the text to
- *         stderr and exits with status 1.
+ *         MF_ERR_SYSTEM; MF_ERR_FORKED; errors of mf_runtime_create().
+ * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
                                               mf_error *error);
-/** Frees. NULL is a no-op. Not while it runs. */
+/** Frees the worker. Not while mf_child_run() runs. @param child NULL is a no-op.
+ *  @par Threads No other thread may use the child any more. */
 MF_API void mf_child_destroy(mf_child *child);
 
 /**
- * Answers one call: reads the arguments, sets the reply, returns MF_OK. Any other status becomes an
- * error answer (with the text of a failed mf_request_unpack(), else the status's).
- * Runs on mf_child_run()'s thread, or with `threads` on one of the pool's; may block and may call
+ * Answers one call: reads the arguments, sets the reply, returns MF_OK. May block, and may call
  * other parents.
+ *
+ * @param request   Borrowed until the return.
+ * @param reply     Borrowed until the return.
+ * @param user_data As given to mf_child_handle().
+ * @return MF_OK. Any other status becomes an error answer, with the text of a failed
+ *         mf_request_unpack(), else with the text of the status.
+ * @par Threads The thread of mf_child_run(); with `threads`, one of the handler threads.
  */
 typedef mf_status (*mf_handler_fn)(mf_request *request, mf_reply *reply, void *user_data);
 
 /**
- * Registers a function; before mf_child_run() only.
- * @param name UTF-8, 1 to 256 bytes. Names that begin with "_" are private: callers get the
- *             protocol's refusal. "ping", "list_functions" and "listFunctions" exist already and
- * may be replaced.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_EXISTS; MF_ERR_STATE; MF_ERR_NO_MEMORY. The first
- *         failure is remembered and returned by mf_child_run() too.
+ * Registers a function. Only before mf_child_run().
+ *
+ * @param child     Borrowed; NULL gives MF_ERR_INVALID_ARGUMENT.
+ * @param name      UTF-8, 1 to 256 bytes. Copied. Names that begin with "_" are private: calls of
+ *                  them are refused. "ping", "list_functions" and "listFunctions" exist already,
+ *                  and may be replaced.
+ * @param handler   Not NULL.
+ * @param user_data Passed to handler.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_EXISTS; MF_ERR_STATE (mf_child_run() was called);
+ *         MF_ERR_LIMIT (more than 4,096 functions); MF_ERR_NO_MEMORY. mf_child_run() returns the
+ *         first failure too.
+ * @par Threads One thread at a time.
  */
 MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_fn handler,
                                  void *user_data);
 
 /**
- * Connects (spawn mode) or binds and registers (service mode), and answers calls until SIGTERM,
- * SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process. A worker that
- * seems to be an orphan from the beginning (its parent process is of another session) ends when
- * nobody has accepted its connection within ten seconds.
+ * Connects (spawn mode), or binds and registers (service mode). Then answers calls until SIGTERM,
+ * SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process.
  *
- * While it runs, what the process prints to stdout and stderr is forwarded to its parents as
- * messages, line by line.
- * @return MF_OK; the first failure of mf_child_handle(); MF_ERR_STATE if it ran before;
- *         MF_ERR_EXISTS ("FATAL: Service 'x' already running (PID: n, port: p)");
- *         MF_ERR_ADDRESS_IN_USE; MF_ERR_TIMEOUT for the registry's locks; MF_ERR_PROTOCOL for a
- *         registry file that is broken; MF_ERR_LIMIT when descriptors run out; MF_ERR_SYSTEM;
- *         MF_ERR_IO; MF_ERR_FORKED.
- * @par Blocking Until the end.
+ * A worker that seems to be an orphan from the beginning (its parent process is of another session)
+ * ends if its connection is not accepted within ten seconds. While the worker runs, every line that
+ * the process prints to stdout and stderr is sent to its parents as a message.
+ *
+ * @param child Borrowed; not NULL.
+ * @param error NULL, or filled on failure.
+ * @return MF_OK; the first failure of mf_child_handle(); MF_ERR_STATE (ran before, or on the engine
+ *         thread); MF_ERR_EXISTS ("FATAL: Service 'x' already running (PID: n, port: p)");
+ *         MF_ERR_ADDRESS_IN_USE; MF_ERR_TIMEOUT (the registry's locks); MF_ERR_PROTOCOL (the
+ *         registry's file is broken); MF_ERR_LIMIT (no descriptors are left); MF_ERR_IO;
+ *         MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ * @par Threads  One thread; the handlers run on it unless `threads` is more than 1.
+ * @par Blocking Until the worker has stopped.
  */
 MF_API mf_status mf_child_run(mf_child *child, mf_error *error);
 
-/** Makes mf_child_run() return after the running handler. @par Threads Thread- and signal-safe. */
+/** Makes mf_child_run() return after the running handlers. @param child NULL is a no-op.
+ *  @par Threads Thread-safe, also in signal handlers. */
 MF_API void mf_child_stop(mf_child *child);
 
-/** Port that is bound in service mode, 0 before. @par Threads Thread-safe. */
+/** Reads the port. @param child Borrowed; NULL gives 0.
+ *  @return The port that is bound in service mode; 0 before. @par Threads Thread-safe. */
 MF_API uint16_t mf_child_port(mf_child *child);
 
-/* ---- Requests: on the handler's thread, until the handler returns ---- */
+/* ---- Requests: on the handler's thread, until the handler returns; no argument is NULL ---- */
 
-/** Name that was called. */
+/** Gives the name of the called function. @param request Borrowed.
+ *  @return Borrowed from the request. @par Threads The handler's. */
 MF_API const char *mf_request_function(const mf_request *request);
-/** All arguments; borrowed from the request. */
+/** Gives all arguments. @param request Borrowed. @return Borrowed from the request.
+ *  @par Threads The handler's. */
 MF_API mf_args mf_request_args(const mf_request *request);
-/** The call's metadata, a map; nil if it had none. Borrowed from the request. */
+/** Gives the call's metadata, decoded at the first read. @param request Borrowed.
+ *  @return A map; nil if the call had none. Borrowed from the request. @par Threads The handler's.
+ */
 MF_API const mf_value *mf_request_metadata(mf_request *request);
-/** Ids of the call (correlation, trace, request); borrowed. The same is current on the thread. */
+/** Gives the ids of the call (correlation, trace, request). They are also the thread's current ids.
+ *  @param request Borrowed. @return Borrowed from the request. @par Threads The handler's. */
 MF_API const mf_context *mf_request_context(const mf_request *request);
-/** Name of the caller, or NULL if it gave none. */
+/** Gives the name of the caller. @param request Borrowed.
+ *  @return Borrowed from the request; NULL if the caller sent none. @par Threads The handler's. */
 MF_API const char *mf_request_client_name(mf_request *request);
-/** Milliseconds that the caller still waits, MF_TIMEOUT_INFINITE if it did not say. Calls that the
- *  handler makes are bounded by it by themselves. */
+/** Reads how long the caller still waits. Calls that the handler makes end before that time too.
+ *  @param request Borrowed. @return Milliseconds; MF_TIMEOUT_INFINITE if the caller sent no
+ *  deadline. @par Threads The handler's. */
 MF_API int64_t mf_request_deadline_ms(const mf_request *request);
-/** Reads exactly `count` arguments. @return MF_OK or MF_ERR_TYPE. Mind mf_request_unpack(). */
+/**
+ * Reads exactly `count` arguments. In C, mf_request_unpack() is shorter.
+ *
+ * @param request Borrowed.
+ * @param outs    The variables. A text is borrowed from the request.
+ * @param count   Entries of outs.
+ * @return MF_OK; MF_ERR_TYPE.
+ * @par Threads The handler's.
+ */
 MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out *outs,
                                               uint32_t count);
 
@@ -133,36 +171,74 @@ MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out 
 #define mf_reply_value(reply, x) mf_reply_set((reply), MF_VALUE(x))
 #endif
 
-/* ---- Replies ---- */
+/* ---- Replies: on the handler's thread, until the handler returns ---- */
 
-/** Sets the result; copied at once. Without one the answer is nil.
- *  @return MF_OK, or why it cannot be sent (the answer is then that error). */
+/**
+ * Sets the result. Without a result the answer is nil.
+ *
+ * @param reply Borrowed; not NULL.
+ * @param value Copied.
+ * @return MF_OK; MF_ERR_STATE (the reply is deferred); else the reason why the value cannot be
+ *         sent, which then is the answer.
+ * @par Threads The handler's.
+ */
 MF_API mf_status mf_reply_set(mf_reply *reply, mf_value value);
 /**
- * Makes the answer an error "<type>: <text>", without control characters.
- * @param type A class or code such as "ValueError", of 256 bytes at most. NULL: the text alone.
- * @return MF_OK: the answer is set.
+ * Makes the answer an error "<type>: <text>". Control characters become blanks.
+ *
+ * @param reply  Borrowed; not NULL.
+ * @param type   A class or code such as "ValueError", at most 256 bytes. NULL: the text alone.
+ * @param format As for printf.
+ * @return MF_OK; MF_ERR_STATE (the reply is deferred).
+ * @par Threads The handler's.
  */
 MF_API mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)
     MF_PRINTF(3, 4);
 
-/** Adds a pair to the answer's metadata; copied. value must be a bool, a number or a str.
- *  @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_LIMIT beyond 16 pairs or 4 KiB. */
+/**
+ * Adds a pair to the answer's metadata.
+ *
+ * @param reply Borrowed; not NULL.
+ * @param key   UTF-8, 1 to 256 bytes, none of the protocol's keys. Copied.
+ * @param value A bool, a number or a str. Copied.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_LIMIT beyond 16 pairs or 4 KiB; MF_ERR_STATE (the
+ *         reply is deferred); MF_ERR_NO_MEMORY.
+ * @par Threads The handler's.
+ */
 MF_API mf_status mf_reply_metadata(mf_reply *reply, const char *key, mf_value value);
 
 /**
- * Makes the answer one that is given later: the handler returns MF_OK without setting it, and any
- * thread calls mf_deferred_set() or mf_deferred_error() once, which frees the handle. When that has
- * not happened within deferred_timeout_ms, or when the worker stops, the caller gets an error
- * answer; the handle stays valid until its one call.
- * @return NULL without memory, or when the reply is deferred already.
+ * Defers the answer. The handler then returns MF_OK without setting a result. Any thread calls
+ * mf_deferred_set() or mf_deferred_error() once, which frees the handle. If no thread does so
+ * within deferred_timeout_ms, or if the worker stops, the caller gets an error answer; the handle
+ * stays valid until its one call.
+ *
+ * @param reply Borrowed.
+ * @return A handle for the one call; NULL without memory, or if the reply is deferred already.
+ * @par Threads The handler's.
  */
 MF_API MF_NODISCARD mf_deferred *mf_reply_defer(mf_reply *reply);
-/** Answers with a value, copied at once, and frees the handle.
- *  @return MF_OK; MF_ERR_TIMEOUT or MF_ERR_CANCELLED when the caller was answered already; why the
- *          value cannot be sent (the answer is then that error). @par Threads Thread-safe. */
+/**
+ * Answers with a value, and frees the handle.
+ *
+ * @param deferred Transferred; NULL gives MF_ERR_INVALID_ARGUMENT.
+ * @param value    Copied.
+ * @return MF_OK; MF_ERR_TIMEOUT or MF_ERR_CANCELLED (the caller got an error answer before);
+ *         MF_ERR_INVALID_ARGUMENT; else the reason why the value cannot be sent, which then is the
+ *         answer.
+ * @par Threads Thread-safe.
+ */
 MF_API mf_status mf_deferred_set(mf_deferred *deferred, mf_value value);
-/** Answers with an error, as mf_reply_error(), and frees the handle. */
+/**
+ * Answers with an error, as mf_reply_error(), and frees the handle.
+ *
+ * @param deferred Transferred; NULL gives MF_ERR_INVALID_ARGUMENT.
+ * @param type     A class or code, at most 256 bytes. NULL: the text alone.
+ * @param format   As for printf.
+ * @return MF_OK; MF_ERR_TIMEOUT or MF_ERR_CANCELLED (the caller got an error answer before);
+ *         MF_ERR_INVALID_ARGUMENT.
+ * @par Threads Thread-safe.
+ */
 MF_API mf_status mf_deferred_error(mf_deferred *deferred, const char *type, const char *format, ...)
     MF_PRINTF(3, 4);
 
