@@ -1,5 +1,5 @@
-/* The codec alone: a whole call `add(1, 2)` and its response, as the engine encodes and decodes
- * them, and the same content by msgpack-c. Processor time of one thread, rounds that alternate. */
+/* Times the codec alone: a whole call `add(1, 2)` and its response, as the engine encodes and
+ * decodes them, against msgpack-c with the same content. CPU time of one thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include "core/wire/envelope.h"
 #include "core/wire/tree.h"
 
-#define OPERATIONS 300000u
-#define ENCODE_TARGET_NS 60
+#define OPERATIONS 300000u  /* in a round */
+#define ENCODE_TARGET_NS 60 /* goals for a whole call */
 #define DECODE_TARGET_NS 90
 
 #define ID "0190c2a4-7d5e-7c3b-9a55-3f1d2b6c8e01"
@@ -89,7 +89,7 @@ static void own_decode_response(void)
     own_decode(MFI_MESSAGE_RESPONSE);
 }
 
-/* ---- msgpack-c, as one would use it by hand ---- */
+/* ---- msgpack-c, as a program uses it by hand ---- */
 
 static msgpack_sbuffer peer_buffer;
 static msgpack_zone peer_zone;
@@ -247,7 +247,7 @@ static void report(const subject *of)
 
 int main(int argc, char **argv)
 {
-    /* What is encoded is what is decoded next. */
+    /* Each message is first encoded, then decoded. */
     static subject subjects[] = {
         {"encode call", own_encode_call, peer_encode_call, ENCODE_TARGET_NS, {{0}, 0}, {{0}, 0}},
         {"decode call", own_decode_call, peer_decode_call, DECODE_TARGET_NS, {{0}, 0}, {{0}, 0}},

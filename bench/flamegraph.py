@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Draws a flame graph: stdin is what `perf script -F comm,ip,sym` prints, stdout is an SVG for a browser,
-which shows a frame's share under the pointer. Time goes from left to right in no order; callers are below.
+"""Draws a flame graph: reads the output of `perf script -F comm,ip,sym` from stdin, and writes an
+SVG to stdout. A browser shows a frame's share under the pointer. Callers are below; the order from
+left to right has no meaning.
 """
 
 import sys
@@ -8,7 +9,7 @@ import zlib
 from xml.sax.saxutils import escape
 
 WIDTH, ROW, LETTER = 1400, 17, 7
-LEAST = 0.5  # what is narrower is not drawn
+LEAST = 0.5  # pixels; a narrower frame is not drawn
 
 
 class Frame:
@@ -21,7 +22,7 @@ class Frame:
 
 
 def read_samples(lines):
-    """The stacks, outermost frame first, below the name of the thread."""
+    """The stacks, outermost frame first, each below the name of its thread."""
     block = []
     for line in [*lines, ""]:
         if line.strip():
@@ -44,7 +45,7 @@ def build(stacks):
 
 
 def draw(name, frame, left, bottom, scale, total):
-    """The frame and all above it."""
+    """Draws the frame and all frames above it."""
     width = frame.samples * scale
     if width < LEAST:
         return

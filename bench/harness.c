@@ -1,3 +1,5 @@
+/* Options, clocks, rounds, child processes and the lines of JSON, so that every benchmark measures
+ * and reports in the same way. */
 #include "bench/harness.h"
 
 #include <errno.h>
@@ -130,7 +132,7 @@ double bench_median(const bench_series *series)
     return series->count > 0 ? sorted[series->count / 2] : 0;
 }
 
-/* "AMD EPYC 9004, 2 cores", of /proc/cpuinfo. */
+/* "AMD EPYC 9004, 2 cores", from /proc/cpuinfo. */
 static const char *machine(void)
 {
     static char text[160];
@@ -224,7 +226,7 @@ bool bench_process_start(bench_process *process, const char *const argv[], char 
     posix_spawn_file_actions_t actions;
     union {
         const char *const *shown;
-        char *const *taken; /* as POSIX has it; it changes nothing */
+        char *const *taken; /* the type that POSIX declares; posix_spawn() changes nothing */
     } arguments = {.shown = argv};
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return false;

@@ -1,4 +1,4 @@
-/* What every benchmark needs: rounds that alternate, medians, other processes, JSON lines. */
+/* The parts of every benchmark: alternating rounds, medians, other processes, JSON lines. */
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
@@ -13,20 +13,20 @@ extern "C" {
 
 #define BENCH_ROUNDS_MAX 64
 
-/* ---- Options: --smoke (one short round: that it works, not how fast), --rounds N ---- */
+/* ---- Options: --smoke (one short round that shows that all works), --rounds N ---- */
 typedef struct bench_options {
     bool smoke;
-    unsigned rounds; /* 1 with --smoke; an odd number, so that a median is a value that was seen */
+    unsigned rounds; /* 1 with --smoke; odd, so that a median is a value of some round */
 } bench_options;
 /* Ends the program with a message if an option is unknown; free arguments start at *ret_first. */
 bench_options bench_options_read(int argc, char **argv, int *ret_first);
-/* count, or a hundredth of it (at least 1) in a smoke run. */
+/* count, or a hundredth of it (at least 1) with --smoke. */
 unsigned bench_scaled(const bench_options *options, unsigned count);
 
 /* ---- Time ---- */
 uint64_t bench_now_ns(void);     /* CLOCK_MONOTONIC */
-uint64_t bench_cpu_now_ns(void); /* of this process, CLOCK_PROCESS_CPUTIME_ID */
-/* This thread, and all that it starts from here on, on the first core. */
+uint64_t bench_cpu_now_ns(void); /* of this process: CLOCK_PROCESS_CPUTIME_ID */
+/* Pins this thread, and all that it starts afterwards, to the first core. */
 void bench_pin(void);
 
 /* ---- Figures ---- */
@@ -46,8 +46,7 @@ double bench_median(const bench_series *series);
 
 typedef enum bench_goal { BENCH_AT_MOST, BENCH_AT_LEAST } bench_goal;
 
-/* One line of the results. The target is one for the ratio where there is a peer, else for the
- * value. */
+/* One line of the results. The target is for the ratio if there is a peer, else for the value. */
 typedef struct bench_figure {
     const char *bench; /* "rpc" */
     const char *name;  /* "sync p50, pinned" */
@@ -60,7 +59,7 @@ typedef struct bench_figure {
 } bench_figure;
 /* Prints it as one line of JSON: medians, their ratio, the ratios' spread over the rounds. */
 void bench_report(const bench_figure *figure);
-/* Of nanoseconds, at most so many, or so much of the peer's; 0: no goal. */
+/* Reports nanoseconds. most: goal for the value, or for the ratio to the peer's; 0: no goal. */
 void bench_report_ns(const char *bench, const char *name, const bench_series *values,
                      const char *against, const bench_series *peers, double most);
 
@@ -71,13 +70,13 @@ typedef struct bench_process {
 } bench_process;
 /* Starts a program and reads the first line that it prints, without the newline. */
 bool bench_process_start(bench_process *process, const char *const argv[], char *line, size_t size);
-/* The next line; false at the end. */
+/* Reads the next line; false at the end. */
 bool bench_process_line(bench_process *process, char *line, size_t size);
-void bench_process_end(bench_process *process); /* SIGKILL, and waits for it */
+void bench_process_end(bench_process *process); /* kills the process and waits for its end */
 /* "<folder of this program>/<name>" */
 const char *bench_sibling(const char *name, char *to, size_t size);
 
-/* Prints what went wrong and ends the program. */
+/* Prints the message and ends the program. */
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);
 
 #ifdef __cplusplus

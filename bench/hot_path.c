@@ -1,5 +1,5 @@
-/* add(1, 2), so many times: one call after the other, or with so many in flight. Something to count
- * the instructions of, or to draw a flame graph of: hot_path CALLS [IN_FLIGHT] */
+/* Makes CALLS calls of add(1, 2), one after the other or with IN_FLIGHT of them open, so that a
+ * tool can count instructions or draw a flame graph: hot_path CALLS [IN_FLIGHT] */
 #include <stdlib.h>
 
 #include "bench/peer.h"

@@ -1,5 +1,5 @@
-/* What it costs to measure: one record into a histogram, one addition to a counter. CPU time
- * of the writing threads: waiting asleep for a mutex is not counted against it. */
+/* Times one record into a histogram and one addition to a counter, against other ways to count. CPU
+ * time of the writing threads: a thread that sleeps on a mutex uses none. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,13 +13,13 @@
 #include "bench/peers/histogram.h"
 #endif
 
-#define RECORDS 4000000
-#define LATENCIES 4096
+#define RECORDS 4000000 /* in a round */
+#define LATENCIES 4096  /* different values, recorded in turn */
 #define THREADS_MAX 4
 
 static uint64_t latencies[LATENCIES];
 
-/* 10 us to 10 ms, as calls take: octaves and cells change from one record to the next. */
+/* 10 us to 10 ms, as calls take; octave and cell change from one record to the next. */
 static void make_latencies(void)
 {
     uint64_t state = 88172645463325252u;
@@ -31,7 +31,7 @@ static void make_latencies(void)
     }
 }
 
-/* ---- What is measured ---- */
+/* ---- The instruments ---- */
 
 typedef struct subject {
     const char *name;
@@ -233,7 +233,7 @@ static double thread_cpu_ns(void)
 static void *write_records(void *argument)
 {
     writer *at = argument;
-    at->subject->record(at->self, LATENCIES); /* warm: cells exist, and the thread its shard */
+    at->subject->record(at->self, LATENCIES); /* warm-up: makes the cells and takes a shard */
     (void)pthread_barrier_wait(at->start);
     double begin = thread_cpu_ns();
     at->subject->record(at->self, at->count);
@@ -268,7 +268,7 @@ static double round_of(const subject *measured, unsigned threads, unsigned count
     return cpu_ns / ((double)threads * count);
 }
 
-/* Our own time has a goal; the ratios have one too, that it is not slower. */
+/* The library's own time has a goal; the ratios have the goal not to be slower. */
 static void compare(const bench_options *options, const char *name, const subject *subjects,
                     size_t subject_count, unsigned threads, double most_ns)
 {

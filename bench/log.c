@@ -1,7 +1,7 @@
-/* What it costs a caller to log a call that ended, and what it costs the whole process. Both sides
- * write the same fields to a file from a thread of their own. Records are timed one by one, with a
- * pause between them (calls, too, come some microseconds apart), and what the clock itself costs is
- * subtracted. The ring is drained before it fills. */
+/* Times how long a caller takes to log a call that ended, and how much CPU the whole process uses,
+ * against spdlog. Both write the same fields to a file from one thread of their own. Records are
+ * timed one by one, with a pause in between, as calls too are microseconds apart; the time of
+ * reading the clock is subtracted. The ring is drained before it fills. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,9 @@
 #include "bench/peers/spdlog.h"
 #endif
 
-#define FILL 1024 /* records before the writer is waited for: a quarter of the ring */
-#define FILLS 20  /* in a round */
-#define PAUSE_NS 2000
+#define FILL 1024       /* records between two drains: a quarter of the ring */
+#define FILLS 20        /* drains in a round */
+#define PAUSE_NS 2000   /* between two records */
 #define OBSERVED 500000 /* calls */
 
 typedef struct subject {
@@ -33,7 +33,7 @@ typedef struct ours {
 
 static void ours_record(void *self, const mfi_client_span *span)
 {
-    (void)self; /* the span names the target, and that its observer */
+    (void)self; /* the span names its target, which knows its observer */
     mfi_observe_client_end(span, NULL);
 }
 
@@ -45,7 +45,7 @@ static void ours_drain(void *at)
     }
 }
 
-/* path NULL: without a sink. */
+/* path NULL: no sink. */
 static ours ours_make(const char *path)
 {
     ours self = {NULL, NULL, NULL};
@@ -139,7 +139,7 @@ static round_result round_of(const subject *measured, mfi_client_span *span, uns
     uint64_t burst = 0;
     for (unsigned fill = 0; fill < fills; fill++) {
         for (unsigned i = 0; i < FILL; i++) {
-            span->end_ns++; /* so that no two records are the same */
+            span->end_ns++; /* so that no two records are equal */
             uint64_t begin = bench_now_ns();
             measured->record(measured->self, span);
             uint64_t end = bench_now_ns();
@@ -147,7 +147,7 @@ static round_result round_of(const subject *measured, mfi_client_span *span, uns
             pause_until(end + PAUSE_NS);
         }
         measured->drain(measured->self);
-        /* The same again without pauses, for a burst's mean and the time of all threads. */
+        /* Once more without pauses, for the mean of a burst and the CPU time of all threads. */
         uint64_t cpu_begin = bench_cpu_now_ns();
         uint64_t burst_begin = bench_now_ns();
         for (unsigned i = 0; i < FILL; i++) {
@@ -162,7 +162,7 @@ static round_result round_of(const subject *measured, mfi_client_span *span, uns
                           .cpu_ns = (double)cpu / (double)count};
 }
 
-/* ---- All that a call reports, without a log ---- */
+/* ---- Everything that a call reports, without a log ---- */
 
 static void show_nothing(mfi_client_gauges *ret_gauges, void *user_data)
 {
@@ -202,7 +202,7 @@ static double observed_ns(mf_logger *silent, unsigned calls)
 
 /* ---- Results ---- */
 
-/* One value of each kind for each round. */
+/* One value of each kind for every round. */
 typedef struct figures {
     bench_series p50, burst, cpu;
 } figures;

@@ -1,7 +1,7 @@
-/* A way to call add(1, 2) in another process: this library, or what it is measured against.
+/* A way to call add(1, 2) in another process: this library or a library that it is compared with.
  *
- * A peer is the client of one server process of its own. Both are started before the first round
- * and ended after the last one; rounds of several peers alternate. */
+ * A peer is the client of one server process. Client and server start before the first round and
+ * end after the last one; rounds of several peers alternate. */
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
 
@@ -16,8 +16,8 @@ typedef struct bench_peer {
     void *self;
     /* One call after the other. */
     bench_latency (*sync)(void *self, unsigned calls);
-    /* Keeps in_flight calls open until `calls` have ended; gives calls per second. NULL: it cannot
-     * do that. */
+    /* Keeps in_flight calls open until `calls` have ended; returns calls per second. NULL: the peer
+     * cannot keep calls open. */
     double (*pipelined)(void *self, unsigned in_flight, unsigned calls);
     void (*stop)(void *self);
 } bench_peer;

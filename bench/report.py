@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes tables of the lines that bench/run left. With --write they go into docs/performance.md, between
-its markers, and the lines themselves into docs/performance.json.
+"""Makes tables of the lines that bench/run wrote. With --write the tables go into
+docs/performance.md, between its markers, and the lines into docs/performance.json.
 
 usage: bench/report.py [--write] [LINES]
 """
@@ -19,7 +19,7 @@ COLUMNS = ["figure", "ours", "peer", "ratio", "spread", "target", "met"]
 
 
 def read_lines(path):
-    """What is known about the run, and its figures."""
+    """The line about the run, and its figures."""
     with open(path, encoding="utf-8") as file:
         about, *figures = [json.loads(line) for line in file if line.strip()]
     if "date" not in about or not figures:
@@ -28,7 +28,7 @@ def read_lines(path):
 
 
 def number(value):
-    """Three digits that count, or more where they stand before the point."""
+    """The value with three significant digits, or with all digits before the point."""
     for least, digits in ((100, 0), (10, 1), (1, 2)):
         if abs(value) >= least:
             return f"{value:,.{digits}f}"

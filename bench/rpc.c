@@ -1,4 +1,4 @@
-/* Calls of add(1, 2) in another process: this library against its peers. Each part runs in a
+/* Times calls of add(1, 2) in another process: this library against its peers. Each part is a
  * process of its own, because pinning holds for all that a process starts. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,14 +11,14 @@
 #include "bench/peers/zmq.h"
 
 #define PEERS_MAX 8
-#define SYNC_CALLS 4000
-#define WARM_CALLS 500
+#define SYNC_CALLS 4000 /* in a round */
+#define WARM_CALLS 500  /* before the first round */
 
 typedef struct rival {
     bench_peer (*start)(void);
-    double sync_p50, sync_p99;           /* goals of ours against it, at most; 0: none */
-    double pipelined_64, pipelined_1000; /* at least */
-    unsigned calls;                      /* of a round of open calls */
+    double sync_p50, sync_p99;           /* goals for our time divided by the rival's; 0: none */
+    double pipelined_64, pipelined_1000; /* goals for our rate divided by the rival's */
+    unsigned calls;                      /* in one pipelined round */
 } rival;
 
 static const rival rivals[] = {
@@ -65,7 +65,7 @@ static void sync_rounds(const bench_options *options, bool pinned)
         for (size_t i = 0; i <= RIVALS; i++) {
             (void)peers[i].sync(peers[i].self, bench_scaled(options, WARM_CALLS));
             bench_latency latency = peers[i].sync(peers[i].self, bench_scaled(options, SYNC_CALLS));
-            if (round > 0) { /* the first one warms up */
+            if (round > 0) { /* round 0 warms up */
                 bench_add(&p50[i], latency.p50_us);
                 bench_add(&p99[i], latency.p99_us);
             }

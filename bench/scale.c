@@ -1,10 +1,10 @@
-/* How much one more parent costs: the time from spawn to the first answer, private memory, and
- * whether hundreds of parents in one process cost each what a few do.
+/* Measures the cost of one more parent: the time from spawn to the first answer, private memory,
+ * and whether each of hundreds of parents in a process costs as much as each of a few.
  *
  *     bench_scale [--smoke] [--rounds N]
  *     bench_scale MODE COUNT WINDOW_MS     one measurement, in a process of its own: one line
  *
- * Memory that was given back stays in a process, so each size is measured in a fresh one. */
+ * Freed memory stays in a process, so each size is measured in a process of its own. */
 #include <errno.h>
 #include <ftw.h>
 #include <semaphore.h>
@@ -26,11 +26,11 @@
 
 #define FEW 100
 #define MANY 500
-#define STARTS 11 /* in each round, of each side */
-#define HEARTBEAT_MS 1000
-#define WINDOW_MS 5000
-#define FILES_EACH 16 /* descriptors of one parent, and some more */
-#define PATH_SIZE 4096
+#define STARTS 11         /* in each round, of each side */
+#define HEARTBEAT_MS 1000 /* short, so that idle parents show what heartbeats cost */
+#define WINDOW_MS 5000    /* over which CPU time is counted */
+#define FILES_EACH 16     /* descriptors of one parent, rounded up */
+#define PATH_SIZE 4096    /* bytes; PATH_MAX of Linux */
 
 extern char **environ;
 
@@ -41,9 +41,9 @@ static void check(mf_status status, const mf_error *error)
     }
 }
 
-/* ---- What the kernel says ---- */
+/* ---- Readings from the kernel ---- */
 
-/* The sum of the lines "<name>:  <number> kB" with one of two names; 0 if the file is not there. */
+/* The sum of the lines "<name>:  <number> kB" with one of two names; 0 without the file. */
 static double read_kib(const char *path, const char *first, const char *second)
 {
     char line[256];
@@ -95,7 +95,7 @@ static void raise_file_limit(unsigned parents)
 
 static char worker_path[PATH_SIZE];
 
-/* Each has a name of its own, and so series of its own. */
+/* Each parent has a name of its own, and so series of its own. */
 static mf_parent *make_parent(mf_runtime *runtime, const char *name, bool connects)
 {
     mf_parent *parent = NULL;
@@ -131,7 +131,7 @@ typedef struct services {
     char home[64];
 } services;
 
-static services running; /* ended at exit, however it comes about */
+static services running; /* ended at exit, also at an early one */
 
 static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
 {
@@ -161,7 +161,7 @@ static void name_service(char *to, size_t size, unsigned index)
     (void)snprintf(to, size, "scale-%u", index);
 }
 
-/* Before there are threads, since it forks: no service outlives this process. */
+/* Forks, so it runs before threads start. No service outlives this process. */
 static void start_services(unsigned count)
 {
     mf_registry *registry = NULL;
@@ -187,7 +187,7 @@ static void start_services(unsigned count)
             bench_die("cannot fork: %s", strerror(errno));
         }
         running.pids[running.count++] = pid;
-        /* One after the other: this is not about how they queue for the registry's locks. */
+        /* One after the other, because this does not measure the registry's locks. */
         mf_service found = MF_SERVICE_INIT;
         check(mf_registry_discover(registry, name, 10000, &found, &error), &error);
     }
@@ -235,12 +235,12 @@ static void measure_idle(scale *ret_scale, unsigned count, unsigned window_ms)
                               .tv_nsec = (long)(window_ms % 1000) * 1000000};
     uint64_t cpu = bench_cpu_now_ns();
     uint64_t start = bench_now_ns();
-    (void)nanosleep(&window, NULL); /* the window is the measurement */
+    (void)nanosleep(&window, NULL); /* the sleep itself is the measurement */
     double seconds = (double)(bench_now_ns() - start) / 1e9;
     ret_scale->cpu_us = (double)(bench_cpu_now_ns() - cpu) / 1e3 / count / seconds;
 }
 
-/* The first parent pays for what all of them share, so it comes before. */
+/* A first parent makes all that parents share, so that the measured ones do not pay for it. */
 static scale measure(bool connects, unsigned count, unsigned window_ms)
 {
     scale result = {0};
@@ -430,7 +430,7 @@ static void add_scale(scale_series *series, const scale *result)
     bench_add(&series->worker_kib, result->worker_kib + result->helper_kib);
 }
 
-#define LINEAR 1.3 /* what is linear may come to cost so much more */
+#define LINEAR 1.3 /* a cost counts as linear up to this ratio */
 
 static void report_pair(const char *mode, const char *what, const char *unit,
                         const bench_series *few, const bench_series *many, unsigned count,
@@ -462,13 +462,14 @@ static void bench_mode(const bench_options *options, const char *mode)
         add_scale(&many, &result);
     }
     report_pair(mode, "start of each", "ms", &few.start_ms, &many.start_ms, most, LINEAR);
-    /* No goal: each goes to a process that has slept, of more than the caches can hold. */
+    /* No goal: each call goes to a process that has slept, and the caches do not hold them all. */
     report_pair(mode, "call to each", "us", &few.call_us, &many.call_us, most, 0);
     report_pair(mode, "CPU of each, idle, in a second", "us", &few.cpu_us, &many.cpu_us, most,
                 LINEAR);
     report_pair(mode, "private memory of each", "KiB", &few.private_kib, &many.private_kib, most,
                 LINEAR);
-    /* Both: beyond some number of targets the metrics fold them, so that more cost less. */
+    /* Both: from some number of targets on the metrics fold them, so that more parents cost
+     * less. */
     (void)snprintf(name, sizeof name, "%s: private memory of one of %u parents", mode,
                    most * FEW / MANY);
     report_limit(name, "KiB", &few.private_kib, 64);

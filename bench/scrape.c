@@ -1,5 +1,5 @@
-/* What a scrape of /metrics costs: its CPU, in a process of its own, beside a static body of the
- * same size from plain libmicrohttpd; and how much it slows down who records meanwhile. */
+/* Measures the CPU of a scrape of /metrics, in a process of its own, against plain libmicrohttpd
+ * with a static body of the same size; and how much a scrape slows down the threads that record. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -17,12 +17,13 @@
 
 #include "bench/harness.h"
 
+/* Series of each kind. */
 #define HISTOGRAMS 300
 #define GAUGES 500
-#define COUNTERS 1200 /* all three together: 2,000 series */
-#define SCRAPES 100
-#define WINDOW_NS 250000000u /* of writing, scraped or not */
-#define WINDOWS 4 /* of either kind in a round, of which the least disturbed one counts */
+#define COUNTERS 1200        /* with histograms and gauges 2,000 series */
+#define SCRAPES 100          /* in a round */
+#define WINDOW_NS 250000000u /* of recording, with or without scrapes */
+#define WINDOWS 4            /* of each kind in a round; the least disturbed one counts */
 #define SCRAPE_EVERY_US 100000
 
 /* ---- A runtime with many series ---- */
@@ -71,7 +72,7 @@ static void fill(site *to)
         }
         if (i < HISTOGRAMS) {
             to->histogram = mf_family_histogram(histograms, values);
-            for (unsigned j = 0; j < 1000; j++) { /* five octaves */
+            for (unsigned j = 0; j < 1000; j++) { /* values over five octaves */
                 mf_histogram_record_ns(to->histogram, 50000 + j * 1500);
             }
         }
@@ -145,7 +146,7 @@ static void serve_static(size_t size)
 
 /* ---- The client ---- */
 
-/* Gives the bytes of the whole answer. */
+/* Returns the bytes of the whole answer. */
 static size_t scrape(uint16_t port)
 {
     static const char request[] =
@@ -238,7 +239,7 @@ static void compare_cpu(const bench_options *options)
 typedef struct writer {
     const site *site;
     _Atomic(bool) stop;
-    double ns; /* of CPU for a record and a count */
+    double ns; /* CPU time of one record and one count */
 } writer;
 
 static uint64_t thread_ns(void)

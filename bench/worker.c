@@ -1,5 +1,5 @@
-/* The worker of this library's side. Instruments are as by default, unless the environment says
- * BENCH_METRICS=off. */
+/* The worker of this library. It has instruments as by default, unless BENCH_METRICS=off is in its
+ * environment. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

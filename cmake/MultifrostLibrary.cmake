@@ -1,4 +1,4 @@
-# libmultifrost, shared and static, out of the rooms' objects.
+# libmultifrost, shared and static, made of the rooms' objects.
 get_property(MF_ROOMS GLOBAL PROPERTY MF_ROOMS)
 mf_objects(MF_OBJECTS ${MF_ROOMS})
 
@@ -39,7 +39,7 @@ foreach(room IN LISTS MF_ROOMS)
     endif()
 endforeach()
 
-# The umbrella names every public header but those of detail/.
+# The umbrella header includes every public header except those of detail/.
 set(MF_UMBRELLA "")
 foreach(header IN LISTS MF_PUBLIC_HEADERS)
     string(REGEX REPLACE "^.*/include/" "" header "${header}")
@@ -53,9 +53,9 @@ set(umbrella "${CMAKE_BINARY_DIR}/include/multifrost/multifrost.h")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.h.in" "${umbrella}" @ONLY)
 list(APPEND MF_PUBLIC_HEADERS "${umbrella}")
 
-# For the tests and lint: each room's name, its folder, and the rooms that it uses.
+# For the tests and lint: the name of each room, its folder, and the rooms that it uses.
 file(WRITE "${CMAKE_BINARY_DIR}/rooms.txt" "${MF_ROOMS_TEXT}")
-# As C, also where a peer of the benchmarks brings C++.
+# C, also where a peer of the benchmarks enables C++.
 set_source_files_properties(${MF_PUBLIC_HEADERS} PROPERTIES LANGUAGE C)
 foreach(library multifrost multifrost_static)
     target_sources(${library} PUBLIC FILE_SET HEADERS BASE_DIRS ${MF_HEADER_BASES}
@@ -64,7 +64,7 @@ endforeach()
 set_target_properties(multifrost PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
 
 # ---- Installation ----
-# The static library has an export of its own: only who asks for it needs what it is built on.
+# The static library is a component of its own, so that only its users need the libraries below it.
 include(CMakePackageConfigHelpers)
 set(MF_PACKAGE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/multifrost")
 set(MF_PKGCONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
@@ -86,7 +86,7 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/multifrost-config-version.
 install(FILES "${CMAKE_BINARY_DIR}/multifrost-config.cmake"
     "${CMAKE_BINARY_DIR}/multifrost-config-version.cmake" DESTINATION ${MF_PACKAGE_DIR})
 
-# Seen from the .pc file, so that an installed tree may be moved.
+# Relative to the .pc file, so that an installed tree may be moved.
 file(RELATIVE_PATH MF_PREFIX_FROM_PC "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
     "${CMAKE_INSTALL_PREFIX}")
 string(REPLACE ">=" " >= " MF_REQUIRES "${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON}")

@@ -2,12 +2,12 @@
 #
 # A room is an object library whose include path holds only itself and the rooms it uses. Internal
 # headers are included as "base/clock.h". The root of the source tree would open every room, so each
-# room has a view: a folder in the build tree with one link to it. A room sees its own view and those
-# of the rooms it names in USES. It passes on only include/ folders, its own and those of its USES, so
-# that a room does not see the internal headers of rooms that it does not name.
+# room has a view: a folder in the build tree with one link to it. A room sees its own view and
+# those of the rooms it names in USES. It passes on only include/ folders, its own and those of its
+# USES, so that a room does not see the internal headers of rooms that it does not name.
 #
-# The global property MF_ROOMS lists the rooms, lower ones first; MF_FOLDER, MF_VIEW, MF_USES and
-# MF_LIBS of the target mf_<name> say the rest.
+# The global property MF_ROOMS lists the rooms, lower ones first. The target mf_<name> has the
+# properties MF_FOLDER, MF_VIEW, MF_USES and MF_LIBS.
 function(mf_room name)
     cmake_parse_arguments(ROOM "" "FOLDER" "SOURCES;USES;LIBS" ${ARGN})
     set(view "${CMAKE_BINARY_DIR}/walls/${name}")
@@ -15,7 +15,7 @@ function(mf_room name)
     file(MAKE_DIRECTORY "${parent}")
     file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${ROOM_FOLDER}" "${view}/${ROOM_FOLDER}" SYMBOLIC)
     set_property(GLOBAL APPEND PROPERTY MF_ROOMS ${name})
-    if(NOT ROOM_SOURCES) # headers alone: nothing to compile, only a view
+    if(NOT ROOM_SOURCES) # only headers: nothing to compile, only a view
         add_library(mf_${name} INTERFACE)
         set_target_properties(mf_${name} PROPERTIES MF_FOLDER "${ROOM_FOLDER}" MF_VIEW "${view}"
             MF_USES "${ROOM_USES}" MF_LIBS "")
@@ -35,7 +35,7 @@ function(mf_room name)
     target_link_libraries(mf_${name} PRIVATE mf_warnings Threads::Threads ${ROOM_LIBS})
 endfunction()
 
-# mf_objects(out rooms...): the objects of the rooms; one of headers alone has none.
+# mf_objects(out rooms...): the objects of the rooms. A room of headers has none.
 function(mf_objects out)
     set(objects "")
     foreach(room IN LISTS ARGN)
@@ -47,7 +47,7 @@ function(mf_objects out)
     set(${out} ${objects} PARENT_SCOPE)
 endfunction()
 
-# mf_see_room(target room): opens to the target what the room itself sees.
+# mf_see_room(target room): lets the target see what the room sees.
 function(mf_see_room target room)
     get_property(used TARGET mf_${room} PROPERTY MF_USES)
     foreach(each IN LISTS room used)
@@ -56,7 +56,7 @@ function(mf_see_room target room)
     endforeach()
 endfunction()
 
-# mf_closure(out rooms...): the rooms, the rooms that they use, and so on, each once.
+# mf_closure(out rooms...): the rooms, the rooms that they use, and so on; each once.
 function(mf_closure out)
     set(open ${ARGN})
     set(closure "")
@@ -71,8 +71,8 @@ function(mf_closure out)
     set(${out} ${closure} PARENT_SCOPE)
 endfunction()
 
-# mf_link_rooms(target rooms...): a program that sees what the rooms see, with the objects and
-# libraries of the rooms and of all they are built on, so that hidden symbols are within reach.
+# mf_link_rooms(target rooms...): a program that sees what the rooms see. It is linked with the
+# objects and libraries of the rooms and of all rooms below, so that it can call hidden functions.
 function(mf_link_rooms target)
     foreach(room IN LISTS ARGN)
         mf_see_room(${target} ${room})

@@ -1,7 +1,7 @@
 # Helpers for tests. Labels: unit, integration, interop, long. Every test has a timeout.
 
-# What every test finds in its environment. A sanitizer writes what it finds in any process of a test,
-# also in a worker whose output nobody reads, below reports/, where `./dev test` looks for it.
+# The environment of every test. A sanitizer writes its findings below reports/, where `./dev test`
+# reads them, because nobody may read the output of a test's worker.
 file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/reports")
 set(MF_REPORT_PATH "log_path=${CMAKE_BINARY_DIR}/reports/report")
 set(MF_TEST_ENVIRONMENT
@@ -10,11 +10,11 @@ set(MF_TEST_ENVIRONMENT
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:${MF_REPORT_PATH}"
     "ASAN_OPTIONS=${MF_REPORT_PATH}"
     "UBSAN_OPTIONS=print_stacktrace=1:${MF_REPORT_PATH}")
-# The sanitizers that this build has; empty without any.
+# The sanitizers of this build; empty without any.
 string(REGEX MATCHALL "-fsanitize=[a-z,]+" MF_SANITIZERS "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_DEBUG}")
 
-# mf_unit_test(room name [ROOMS ...] [LIBS ...]): tests/unit/<room>/test_<name>.c with the objects of
-# the room, of ROOMS, and of all that they are built on. The test sees what these rooms see.
+# mf_unit_test(room name [ROOMS ...] [LIBS ...]): tests/unit/<room>/test_<name>.c, linked with the
+# objects of the room, of ROOMS, and of all rooms below. The test sees what these rooms see.
 function(mf_unit_test room name)
     cmake_parse_arguments(TEST "" "TIMEOUT" "ROOMS;LIBS" ${ARGN})
     set(target "test_${room}_${name}")
@@ -45,7 +45,7 @@ function(mf_integration_test name)
         ENVIRONMENT "${MF_TEST_ENVIRONMENT}")
 endfunction()
 
-# mf_libzmq_test(test target): a test of before once more, with libzmq as the transport.
+# mf_libzmq_test(test target): runs a test a second time, with libzmq as the transport.
 function(mf_libzmq_test test target)
     add_test(NAME ${test}.libzmq COMMAND ${target})
     foreach(property LABELS TIMEOUT ENVIRONMENT)
@@ -66,14 +66,14 @@ function(mf_script_test name)
         TIMEOUT ${TEST_TIMEOUT} ENVIRONMENT "${MF_TEST_ENVIRONMENT};${TEST_ENV}")
 endfunction()
 
-# mf_alloc_test(room name): lets the unit test of that name make allocations fail (mf_alloc.h).
+# mf_alloc_test(room name): lets that unit test make allocations fail (mf_alloc.h).
 function(mf_alloc_test room name)
     target_sources("test_${room}_${name}" PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
     target_link_options("test_${room}_${name}" PRIVATE
         -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc)
 endfunction()
 
-# mf_count_test(name): an integration test on the static library, whose allocations are counted.
+# mf_count_test(name): an integration test on the static library that counts its allocations.
 function(mf_count_test name)
     set(target "test_integration_${name}")
     add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/integration/test_${name}.c"
@@ -87,8 +87,8 @@ function(mf_count_test name)
         ENVIRONMENT "${MF_TEST_ENVIRONMENT}")
 endfunction()
 
-# mf_fuzz_test(name room): tests/fuzz/<name>/fuzz_<name>.c, with the objects of the room and a plain
-# driver, on the corpus that run_fuzz_<name>.py makes.
+# mf_fuzz_test(name room): tests/fuzz/<name>/fuzz_<name>.c, linked with the objects of the room and
+# a plain driver, runs on the corpus that run_fuzz_<name>.py makes.
 function(mf_fuzz_test name room)
     set(target "fuzz_${name}")
     set(folder "${PROJECT_SOURCE_DIR}/tests/fuzz")

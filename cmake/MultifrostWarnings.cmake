@@ -1,4 +1,4 @@
-# Warnings for our own code. Errors only where MULTIFROST_WERROR is set: never in a user's build.
+# Warnings for this project. They are errors only with MULTIFROST_WERROR, never in a user's build.
 add_library(mf_warnings INTERFACE)
 target_compile_options(mf_warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes

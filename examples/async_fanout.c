@@ -1,5 +1,5 @@
-/* Many calls at once: half with a callback, half with futures; the slowest decides how long it
- * takes. */
+/* Many open calls: half of them with a callback, half with futures. All together take as long as
+ * the slowest one. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ typedef struct tally {
     int64_t sum;
 } tally;
 
-/* Runs on the engine thread: takes the result, and does not block. */
+/* Runs on the engine thread: reads the result, and does not block. */
 static void on_end(mf_status status, mf_result *result, const mf_error *error, void *user_data)
 {
     tally *at = user_data;

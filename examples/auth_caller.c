@@ -1,4 +1,4 @@
-/* Calls with a token in the metadata, and without one. */
+/* Calls a worker with a token in the metadata, and without one. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@ static mf_status ask(mf_parent *bank, const char *token, mf_error *error)
 {
     mf_result *result = NULL;
     mf_call_options options = MF_CALL_OPTIONS_INIT;
-    mf_value metadata = MF_MAP("token", token); /* a NULL token goes as nil */
+    mf_value metadata = MF_MAP("token", token); /* a NULL token is sent as nil */
     options.metadata = &metadata;
     mf_status status = mf_call_with(bank, "balance", MF_NO_ARGS, &options, &result, error);
     if (status == MF_OK) {
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
     mf_parent *bank = NULL;
     mf_error error = MF_ERROR_INIT;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
-    const char *token = getenv("BANK_TOKEN"); /* the worker inherits it */
+    const char *token = getenv("BANK_TOKEN"); /* the worker inherits the environment */
     options.program = argc > 1 ? argv[1] : "./auth_worker";
     mf_status status = mf_parent_create(&bank, &options, &error);
     if (status == MF_OK) {

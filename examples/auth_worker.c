@@ -1,12 +1,12 @@
 /* A worker that refuses calls whose metadata has no valid token. The token comes from the
- * environment and is neither printed nor logged: metadata never is. */
+ * environment. It is neither printed nor logged, because the library never logs metadata. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <multifrost/multifrost.h>
 
-/* Looks at every byte, wherever the first difference is: the time tells nothing but the length. */
+/* Reads every byte, wherever the first difference is, so that the time reveals only the length. */
 static bool equal(const char *given, const char *wanted)
 {
     size_t length = strlen(wanted);

@@ -1,5 +1,5 @@
-/* A caller that finds the service "greeter" by its name, wherever it runs, and follows it if it is
- * started again on another port. */
+/* Finds the service "greeter" by its name, on whatever port it runs, and calls it. If the service
+ * restarts on another port, the parent finds it again. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.service_id = "greeter";
     mf_status status = mf_parent_create(&greeter, &options, &error);
-    if (status == MF_OK) { /* waits up to five seconds for the service to be there */
+    if (status == MF_OK) { /* waits up to 5 s for the service to register */
         status = mf_parent_start(greeter, &error);
     }
     if (status == MF_OK) {

@@ -1,5 +1,5 @@
 /* A service: registers as "greeter", so that callers in any language find it by that name. Runs
- * until SIGTERM. With an argument, it appends its log to that file. */
+ * until SIGTERM. An argument names a file to which it appends its log. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-/* A service that ends well on SIGTERM: it refuses new calls, gives those that it has accepted up to
- * DRAIN_SECONDS, and then stops in order: itself, the worker behind it, the runtime. It offers the
- * worker's sleep_ms as `work`. */
+/* A service that ends well on SIGTERM: it refuses new calls, waits up to DRAIN_SECONDS for those
+ * that it has accepted, and then stops in order: itself, the worker behind it, the runtime. Its
+ * function `work` calls sleep_ms of that worker. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,13 +12,13 @@
 #define DRAIN_SECONDS 10
 
 typedef struct front {
-    mf_child *child;   /* what callers see */
-    mf_parent *worker; /* what does the work */
+    mf_child *child;   /* serves the callers */
+    mf_parent *worker; /* does the work */
     sigset_t signals;
     pthread_mutex_t mutex;
     pthread_cond_t quiet;
     bool draining;
-    int running; /* accepted and not yet answered */
+    int running; /* calls that are accepted and not answered yet */
 } front;
 
 /* ---- Calls ---- */
@@ -43,7 +43,7 @@ static void leave(front *at)
     pthread_mutex_unlock(&at->mutex);
 }
 
-/* Passes the call on to the worker; several at a time, see options.threads. */
+/* Passes the call on to the worker; options.threads calls run at once. */
 static mf_status work(mf_request *request, mf_reply *reply, void *user_data)
 {
     front *at = user_data;
@@ -83,7 +83,7 @@ static void *drain_on_signal(void *user_data)
     printf("left %d\n", at->running);
     pthread_mutex_unlock(&at->mutex);
     if (failure != 0) {
-        (void)mf_parent_stop(at->worker, NULL); /* fails the calls that are left */
+        (void)mf_parent_stop(at->worker, NULL); /* fails the calls that still run */
     }
     mf_child_stop(at->child);
     return NULL;
@@ -98,7 +98,7 @@ static mf_status serve(front *at, mf_error *error)
         return MF_ERR_SYSTEM;
     }
     mf_status status = mf_child_run(at->child, error);
-    (void)pthread_kill(drainer, SIGTERM); /* in case something else ended it */
+    (void)pthread_kill(drainer, SIGTERM); /* in case no signal ended the service */
     (void)pthread_join(drainer, NULL);
     return status;
 }
@@ -113,7 +113,7 @@ static mf_status run(const char *program, mf_error *error)
     (void)sigemptyset(&at.signals);
     (void)sigaddset(&at.signals, SIGTERM);
     (void)sigaddset(&at.signals, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &at.signals, NULL); /* before there is any other thread */
+    (void)pthread_sigmask(SIG_BLOCK, &at.signals, NULL); /* before any thread starts */
     mf_status status = mf_runtime_create(&runtime, NULL, error);
     if (status == MF_OK) {
         behind.runtime = runtime;
@@ -127,7 +127,7 @@ static mf_status run(const char *program, mf_error *error)
         options.runtime = runtime;
         options.service_id = "front";
         options.threads = 4;
-        options.no_signals = true; /* they are ours */
+        options.no_signals = true; /* this program handles signals itself */
         options.no_output_capture = true;
         status = mf_child_create(&at.child, &options, error);
     }

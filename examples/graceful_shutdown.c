@@ -1,5 +1,5 @@
-/* A program that ends well on SIGTERM: it takes no more work, gives the calls in flight time to
- * end, stops its worker, and fails nobody. */
+/* A program that ends well on SIGTERM: it begins no more calls, waits for the open ones, stops its
+ * worker, and no call fails. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -23,11 +23,11 @@ static void *call_on(void *data)
         mf_error error = MF_ERROR_INIT;
         bool ok = mf_call(at->parent, "add", MF_ARGS(1, 2), NULL, &error) == MF_OK;
         atomic_fetch_add(ok ? &at->done : &at->failed, 1);
-    } while (!atomic_load(&at->ending)); /* no new work once it ends */
+    } while (!atomic_load(&at->ending)); /* begins no more calls once this is set */
     return NULL;
 }
 
-/* SIGTERM is blocked in all threads and taken here, so that no handler has to be careful. */
+/* SIGTERM is blocked in all threads and read here, so that no signal handler is needed. */
 static void wait_for_signal(const sigset_t *signals)
 {
     int number = 0;
@@ -46,7 +46,7 @@ static void run(work *at, const sigset_t *signals)
     wait_for_signal(signals);
     atomic_store(&at->ending, true);
     for (int i = 0; i < started; i++) {
-        (void)pthread_join(callers[i], NULL); /* its call has ended, within its timeout */
+        (void)pthread_join(callers[i], NULL); /* after its last call, within the call's timeout */
     }
     printf("%s, %d failed\n", atomic_load(&at->done) > 0 ? "calls were answered" : "no calls",
            atomic_load(&at->failed));
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     mf_error error = MF_ERROR_INIT;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.program = argc > 1 ? argv[1] : "./hello_worker";
-    options.call_timeout_ms = 2000; /* the longest that a shutdown can take */
+    options.call_timeout_ms = 2000; /* also the longest time that a shutdown takes */
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
     }
     if (status == MF_OK) {
         run(&at, &signals);
-        status = mf_parent_stop(at.parent, &error); /* SHUTDOWN: the worker ends by itself */
+        status = mf_parent_stop(at.parent, &error); /* sends SHUTDOWN: the worker ends by itself */
     }
     if (status != MF_OK) {
         fprintf(stderr, "%s\n", mf_error_text(&error));

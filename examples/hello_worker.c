@@ -1,4 +1,4 @@
-/* The smallest worker: one function, until the parent says stop. */
+/* The smallest worker: one function, served until the parent stops it. */
 #include <stdio.h>
 #include <stdlib.h>
 

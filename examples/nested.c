@@ -1,6 +1,6 @@
 /* One call through three processes and two languages: this program calls a Python worker, which
- * calls the service "greeter" (connect_service.c). All three write their logs into the folder that
- * is given, and every record of the call has the same correlation id in all of them. */
+ * calls the service "greeter" (connect_service.c). All three write logs, this program and the
+ * worker into the given folder, and all records of the call have the same correlation id. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,7 +35,7 @@ int main(int argc, char **argv)
     }
     (void)snprintf(log, sizeof log, "%s/nested.log", argv[2]);
     options.log_file = log;
-    call.correlation_id = "order-4711"; /* without it: the id of the trace */
+    call.correlation_id = "order-4711"; /* default: the trace id */
     mf_status status = mf_runtime_create(&runtime, &options, &error);
     if (status == MF_OK) {
         status = start(runtime, argv[1], argv[2], &relay, &error);

@@ -1,5 +1,5 @@
-/* Several workers of one program behind one call interface; all of them are replaced by new ones
- * without a call failing. */
+/* Several workers of one program behind one call interface. A rolling restart replaces all of them,
+ * and no call fails. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ int main(int argc, char **argv)
     mf_error error = MF_ERROR_INIT;
     mf_parent_options worker = MF_PARENT_OPTIONS_INIT;
     worker.program = argc > 1 ? argv[1] : "./hello_worker";
-    worker.target = "math"; /* in metrics and logs they are math-0, math-1 and math-2 */
+    worker.target = "math"; /* metrics and logs name them math-0, math-1 and math-2 */
     worker.auto_restart = true;
     mf_pool_options options = MF_POOL_OPTIONS_INIT;
     options.parent = &worker;
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     if (status == MF_OK) {
         status = add_up(math, &sum, &error);
     }
-    if (status == MF_OK) { /* one after the other; calls of other threads would go on meanwhile */
+    if (status == MF_OK) { /* one worker after the other; other threads could call meanwhile */
         status = mf_pool_rolling_restart(math, &error);
     }
     if (status == MF_OK) {

@@ -1,5 +1,5 @@
-/* A call that outlives its worker: the worker is started again, and the call, which may run twice,
- * is tried again. */
+/* A call that outlives its worker: the parent restarts the worker and makes the call again, because
+ * the call may run twice. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     options.restart_backoff_ms = 50;
     retry.max_attempts = 3;
     call.retry = &retry;
-    call.idempotent = true; /* without it only calls are tried again that were never sent */
+    call.idempotent = true; /* without this only unsent calls are made again */
     mf_status status = mf_parent_create(&parent, &options, &error);
     if (status == MF_OK) {
         status = mf_parent_start(parent, &error);

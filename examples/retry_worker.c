@@ -1,4 +1,4 @@
-/* A worker that dies of the first attempt of each call, and answers the second. */
+/* A worker that dies in the first attempt of each call, and answers the second. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@ static mf_status fetch(mf_request *request, mf_reply *reply, void *user_data)
     const mf_value *sent = mf_value_find(mf_request_metadata(request), "attempt");
     (void)user_data;
     if (sent == NULL || mf_value_get_int64(sent, &attempt) != MF_OK) {
-        _exit(EXIT_FAILURE); /* the first attempt carries no number */
+        _exit(EXIT_FAILURE); /* the first attempt has no number */
     }
     return mf_reply_value(reply, attempt);
 }

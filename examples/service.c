@@ -1,5 +1,5 @@
-/* A service with a metric, a health check and a log event of its own, beside the library's. Serves
- * until the end of its input. */
+/* A service with a metric, a health check and a log event of its own, beside those of the library.
+ * Serves until the end of its standard input. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>

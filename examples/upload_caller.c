@@ -1,5 +1,5 @@
-/* Sends a file that is larger than a message may be: in chunks of 1 MiB, several of them under way
- * at a time, with a checksum over the whole. */
+/* Sends a file that is larger than a message may be: in chunks of 1 MiB, several of them at a time,
+ * with a checksum of the whole file. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,9 +16,8 @@
 #define CHUNK_BYTES ((int64_t)1 << 20)
 enum { UNDER_WAY = 4 };
 
-/* Sends up to UNDER_WAY of the chunks that are left, and waits for all of them. Each says where it
- * belongs, so the last ones may go first; and as a chunk may come twice, each may be tried again.
- */
+/* Sends up to UNDER_WAY of the remaining chunks, and waits for all of them. Each chunk has its
+ * offset, so the last ones may go first; a chunk may arrive twice, so each may be sent again. */
 static mf_status send_some(mf_parent *worker, int64_t id, const uint8_t *bytes, int64_t size,
                            int64_t *chunks_left, mf_error *error)
 {
@@ -65,7 +64,7 @@ static mf_status upload(mf_parent *worker, const uint8_t *bytes, int64_t size, m
     return status;
 }
 
-/* The file's bytes, for munmap(); NULL if it cannot be read. */
+/* Maps the file's bytes, for munmap(); NULL if the file cannot be read. */
 static uint8_t *map_file(const char *path, int64_t *ret_size)
 {
     struct stat facts = {0};

@@ -1,6 +1,6 @@
-/* Takes files in chunks of 1 MiB: begin(name, size) gives an id, chunk(id, offset, bytes) may come
- * in any order and more than once, finish(id, crc32) checks the whole and gives its size. One
- * upload at a time. Only a file that is complete and right gets its name. */
+/* Receives a file in chunks of 1 MiB: begin(name, size) returns an id; chunk(id, offset, bytes) may
+ * arrive in any order and more than once; finish(id, crc32) checks the whole file and returns its
+ * size. One upload at a time. A file gets its name only when it is complete and correct. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,11 +15,11 @@
 
 #define CHUNK_BYTES ((int64_t)1 << 20)
 enum { CHUNKS_MAX = 1024 };
-static const char part[] = ".upload.part"; /* until it is finished */
+static const char part[] = ".upload.part"; /* the file's name until it is complete */
 
 typedef struct upload {
     int64_t id, size;
-    int file; /* -1: none */
+    int file; /* -1: no upload */
     bool there[CHUNKS_MAX];
     char name[128];
 } upload;
@@ -50,7 +50,7 @@ static mf_status begin(mf_request *request, mf_reply *reply, void *user_data)
         return mf_reply_error(reply, "ValueError", "the size must be 1 to %" PRId64,
                               CHUNKS_MAX * CHUNK_BYTES);
     }
-    forget(at); /* whoever began before has given up */
+    forget(at); /* a new upload ends the one before */
     at->file = open(part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (at->file < 0) {
         return mf_reply_error(reply, "OSError", "cannot make '%s': %s", part, strerror(errno));
@@ -95,7 +95,7 @@ static int64_t missing_chunks(const upload *at)
     return missing;
 }
 
-/* Of what is in the file now. */
+/* The CRC-32 of the bytes that the file has now. */
 static int64_t checksum(const upload *at)
 {
     uint8_t block[65536];
@@ -119,7 +119,7 @@ static mf_status finish(mf_request *request, mf_reply *reply, void *user_data)
         return mf_reply_error(reply, "KeyError", "there is no upload %" PRId64, id);
     }
     int64_t missing = missing_chunks(at);
-    if (missing != 0) { /* it may go on */
+    if (missing != 0) { /* the upload may go on */
         return mf_reply_error(reply, "ValueError", "%" PRId64 " missing chunks", missing);
     }
     if (checksum(at) != wanted) {
@@ -139,7 +139,7 @@ int main(void)
     mf_child *child = NULL;
     mf_error error = MF_ERROR_INIT;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    options.service_id = "uploads"; /* if no parent spawned it */
+    options.service_id = "uploads"; /* if it is not spawned by a parent */
     options.on_stop = forget;
     options.user_data = &at;
     mf_status status = mf_child_create(&child, &options, &error);

@@ -1,5 +1,5 @@
-/* Scrapers ask for formats in many spellings. A header that breaks the grammar gets text, because
- * a scrape must not fail for it. */
+/* Reads Accept headers. Scrapers spell the formats in many ways; a header that breaks the grammar
+ * gets text, because a scrape must not fail for that. */
 #include "http/accept.h"
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ static size_t token_length(const char *at)
     return strcspn(at, " \t;,=");
 }
 
-/* Thousandths of "0.25"; -1 if it is no q. */
+/* The thousandths of a q such as "0.25"; -1 if the text is no q. */
 static int read_q(const char *text)
 {
     if (text[0] != '0' && text[0] != '1') {
@@ -80,7 +80,7 @@ static const char *read_parameter(const char *at, media *to)
     return at;
 }
 
-/* Reads one item up to its comma; always gets on. */
+/* Reads one item up to its comma. Returns a later position than `at` in every case. */
 static const char *read_media(const char *at, media *to)
 {
     *to = (media){.q = Q_MAX};

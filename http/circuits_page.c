@@ -1,4 +1,4 @@
-/* /circuits and /circuits/<target>. Absent values are left out, never null. */
+/* Makes the pages /circuits and /circuits/<target>. Absent values are left out, never null. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +94,7 @@ static void add_transitions(cJSON *to, const mf_circuit_row *row)
     }
 }
 
-/* What is behind the circuit: whether it runs, and how it ended last. */
+/* Adds the worker behind the circuit: whether it runs, and how its last process ended. */
 static void add_worker(cJSON *to, const mf_circuit_worker *worker)
 {
     if (worker->name == NULL) {

@@ -1,5 +1,5 @@
-/* The thread that evaluates the checks, and the table of what it found. A probe of the container's
- * then never waits for a check. */
+/* The thread that evaluates the checks, and the table of their outcomes. Requests read the table,
+ * so that an orchestrator's probe never waits for a check. */
 #include "http/health.h"
 
 #include <stdlib.h>
@@ -10,15 +10,15 @@
 #include "base/str.h"
 #include "metrics/metric_set.h"
 
-#define CHECKS_MAX 1024
+#define CHECKS_MAX 1024 /* rows of one evaluation; further ones are left out */
 
 static const char *const words[] = {"pass", "warn", "fail"};
 
-/* What one evaluation brings, before it replaces the last one. */
-typedef struct round_of {
+/* The rows of one evaluation, before they replace those of the last one. */
+typedef struct evaluation {
     mfi_check *checks;
     size_t count;
-} round_of;
+} evaluation;
 
 static void copy_or_empty(char *to, size_t size, const char *text)
 {
@@ -27,7 +27,7 @@ static void copy_or_empty(char *to, size_t size, const char *text)
 
 static void take_row(const mf_health_row *row, void *user_data)
 {
-    round_of *at = user_data;
+    evaluation *at = user_data;
     mfi_check *grown =
         at->count < CHECKS_MAX ? realloc(at->checks, (at->count + 1) * sizeof *grown) : NULL;
     if (grown == NULL) {
@@ -67,9 +67,10 @@ static const mfi_check *find(const mfi_check *checks, size_t count, const char *
     return NULL;
 }
 
-/* Tells what changed against the evaluation before. A check that is new is compared with pass. */
-static void tell_changes(const mfi_health *health, const round_of *now, const mfi_check *before,
-                         size_t before_count)
+/* Reports each check whose status differs from the last evaluation; a new check counts as passed
+ * before. */
+static void report_changes(const mfi_health *health, const evaluation *now, const mfi_check *before,
+                           size_t before_count)
 {
     const mf_probe *probe = health->probe;
     for (size_t i = 0; i < now->count; i++) {
@@ -86,7 +87,7 @@ static void tell_changes(const mfi_health *health, const round_of *now, const mf
 
 static void evaluate(mfi_health *health)
 {
-    round_of now = {NULL, 0};
+    evaluation now = {NULL, 0};
     mfi_mutex_lock(&health->mutex);
     health->begun_ns = mfi_monotonic_ns();
     mfi_mutex_unlock(&health->mutex);
@@ -100,8 +101,8 @@ static void evaluate(mfi_health *health)
     health->evaluated_wall_ns = mfi_wall_ns();
     health->begun_ns = 0;
     mfi_mutex_unlock(&health->mutex);
-    /* Only this thread replaces the checks, so they may be read without the mutex. */
-    tell_changes(health, &now, before, before_count);
+    /* Only this thread replaces the checks, so it reads them without the mutex. */
+    report_changes(health, &now, before, before_count);
     free(before);
 }
 

@@ -1,5 +1,5 @@
-/* Health, evaluated off the request path: a thread asks the probe once in an interval, and requests
- * read what it found last. */
+/* Health, evaluated off the request path: a thread asks the probe once in every interval, and
+ * requests read the last outcome. */
 #ifndef MFI_HTTP_HEALTH_H
 #define MFI_HTTP_HEALTH_H
 
@@ -24,7 +24,7 @@ typedef struct mfi_check {
     bool has_number;
     double number;
     char text[64], unit[16], output[512];
-    bool seen; /* in the evaluation at hand */
+    bool seen; /* in the evaluation that is running */
     mf_gauge *gauges[3];
 } mfi_check;
 
@@ -34,13 +34,13 @@ typedef struct mfi_health {
     mf_family *family;
     pthread_t thread;
     bool started;
-    mfi_mutex mutex; /* guards what follows, and the thread's sleep */
+    mfi_mutex mutex; /* guards the members below, and the thread's sleep */
     mfi_cond wake;
     bool stopping;
     mfi_check *checks;
     size_t count;
     uint64_t evaluated_ns, evaluated_wall_ns;
-    uint64_t begun_ns; /* of an evaluation under way, 0 if none */
+    uint64_t begun_ns; /* start of the running evaluation, 0 if none runs */
 } mfi_health;
 
 mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,

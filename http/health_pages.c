@@ -1,4 +1,5 @@
-/* /health, /healthz and the probes: the last evaluation, as application/health+json or text. */
+/* Makes the pages /health, /healthz and those of the probes from the last evaluation, as
+ * application/health+json or text. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "base/str.h"
 #include "http/pages.h"
 
-#define STUCK_NS (10 * MFI_NS_PER_S)
+#define STUCK_NS (10 * MFI_NS_PER_S) /* an older evaluation means that a check hangs */
 
 static const char *const words[] = {"pass", "warn", "fail"};
 
@@ -23,7 +24,7 @@ static bool is_excluded(const mfi_page_request *request, const char *name)
     return false;
 }
 
-/* Keeps the checks that belong to the gate (0: all), are asked for and not excluded. */
+/* Keeps the checks of the gate (0: all) that the request names and does not exclude. */
 static size_t select_checks(const mfi_page_request *request, unsigned gate, mfi_check *checks,
                             size_t count)
 {
@@ -70,7 +71,7 @@ static void add_check(cJSON *all, const mfi_check *check, const char *time)
     }
 }
 
-/* One line for people: what is wrong, or that nothing is. */
+/* One line for people: the output of a check with the worst status, or that all pass. */
 static const char *describe(const mfi_check *checks, size_t count)
 {
     mf_health status = worst(checks, count);
@@ -134,7 +135,7 @@ static bool wants_text(const mfi_page_request *request)
 
 /* ---- Routes ---- */
 
-/* An evaluation that never ends is a check of its own for the one who asks whether we live. */
+/* Adds a check that fails if the evaluation hangs, so that /livez shows it. */
 static size_t add_stuck(mfi_check *checks, size_t count, uint64_t age_ns)
 {
     mfi_check *stuck = &checks[count];
@@ -161,7 +162,7 @@ static void answer(const mfi_page_request *request, mfi_page *page, unsigned gat
     }
     uint64_t patience = STUCK_NS + (uint64_t)request->health->interval_ms * MFI_NS_PER_MS;
     if (age_ns > patience) {
-        count = add_stuck(checks, count, age_ns); /* the copy has room for one more */
+        count = add_stuck(checks, count, age_ns); /* the copy has room for one check more */
     }
     count = select_checks(request, gate, checks, count);
     page->age_ms = (int64_t)(age_ns / MFI_NS_PER_MS);

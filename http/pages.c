@@ -1,4 +1,4 @@
-/* The small pages: errors, index, metrics. */
+/* Makes the small pages: errors, index, metrics. */
 #include "http/pages.h"
 
 #include <stdarg.h>

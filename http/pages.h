@@ -1,4 +1,4 @@
-/* What each route answers. A page gets the query and the Accept header, and makes a body. */
+/* The pages of the routes. A page reads the query and the Accept header, and makes a body. */
 #ifndef MFI_HTTP_PAGES_H
 #define MFI_HTTP_PAGES_H
 
@@ -9,12 +9,12 @@
 
 #include "http/health.h"
 
-/* One request, as far as a page may see it. */
+/* The parts of a request that pages use. */
 typedef struct mfi_page_request {
     const mf_probe *probe;
     mfi_health *health;
     const char *accept; /* or NULL */
-    const char *rest;   /* of the path, behind the route's name: "" or "math" */
+    const char *rest;   /* the path behind the route's name: "" or "math" */
     bool verbose;
     const char *const *excluded; /* NULL-terminated */
 } mfi_page_request;
@@ -25,7 +25,7 @@ typedef struct mfi_page {
     char *body;     /* for free(); NULL means no memory */
     size_t size;
     const char *vary; /* or NULL; static */
-    int64_t age_ms;   /* of a cached evaluation, -1 if it is none */
+    int64_t age_ms;   /* of the evaluation that the page shows; -1: none */
 } mfi_page;
 
 /* {"error":{"code":404,"status":"not_found","message":"..."}} with the message cleaned and cut. */

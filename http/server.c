@@ -1,5 +1,5 @@
-/* The endpoint over libmicrohttpd: one listening socket of our own, two threads, limits, and a
- * sweep that closes connections which are too old, however busily they send a byte now and then. */
+/* The endpoint over libmicrohttpd: a listening socket, two threads and limits. A sweep closes every
+ * connection that is too old, because a client that sends a byte now and then never goes idle. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,12 +20,12 @@
 #include "http/pages.h"
 #include "metrics/metric_set.h"
 
-#define THREADS 2
-#define CONNECTION_MEMORY ((size_t)16 * 1024)
-#define EXCLUDES_MAX 16
-#define PATH_MAX_BYTES 512
+#define THREADS 2                             /* of libmicrohttpd; a slow scrape blocks one */
+#define CONNECTION_MEMORY ((size_t)16 * 1024) /* bytes; bounds a request's headers */
+#define EXCLUDES_MAX 16                       /* checks that one query excludes */
+#define PATH_MAX_BYTES 512                    /* longer paths are refused */
 
-/* A connection that is open, for the sweep. */
+/* An open connection, for the sweep. */
 typedef struct visitor {
     mfi_list_node node; /* in http->visitors */
     uint64_t since_ns;
@@ -40,7 +40,7 @@ struct mf_http {
     int listen_fd;
     int64_t age_ms;
     mf_family *requests, *scrape_duration, *scrape_size;
-    mfi_mutex mutex; /* guards what follows */
+    mfi_mutex mutex; /* guards visitors and stopping */
     mfi_cond wake;
     mfi_list visitors;
     bool stopping;
@@ -61,7 +61,7 @@ static const route routes[] = {
     {"/health", true, mfi_page_health},     {"/circuits", true, mfi_page_circuits},
 };
 
-/* The route of a path, and what follows its name; NULL if there is none. */
+/* The route of a path, and the path behind its name; NULL if no route fits. */
 static const route *find_route(const char *path, const char **ret_rest)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
@@ -153,7 +153,7 @@ static enum MHD_Result on_request(void *user_data, struct MHD_Connection *connec
                                   const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_size, void **state)
 {
-    static int begun; /* its address marks a request whose headers were seen */
+    static int begun; /* its address marks a request whose headers were read */
     mf_http *http = user_data;
     (void)version;
     (void)upload;
@@ -161,7 +161,7 @@ static enum MHD_Result on_request(void *user_data, struct MHD_Connection *connec
         *state = &begun;
         return MHD_YES;
     }
-    *upload_size = 0; /* a body is read and forgotten */
+    *upload_size = 0; /* a request body is read and dropped */
     uint64_t start = mfi_monotonic_ns();
     query_arguments query = {.count = 0};
     mfi_page page = {.code = 200, .age_ms = -1};
@@ -211,7 +211,7 @@ static void on_connection(void *user_data, struct MHD_Connection *connection, vo
     if (gone == NULL) {
         return;
     }
-    mfi_mutex_lock(&http->mutex); /* from here on the sweep does not touch its descriptor */
+    mfi_mutex_lock(&http->mutex); /* afterwards the sweep does not touch the descriptor */
     mfi_list_remove(&http->visitors, &gone->node);
     mfi_mutex_unlock(&http->mutex);
     free(gone);
@@ -228,7 +228,7 @@ static void *sweep(void *argument)
         for (mfi_list_node *node = http->visitors.first; node != NULL; node = node->next) {
             const visitor *at = MFI_CONTAINER(node, visitor, node);
             if (now - at->since_ns >= age_ns) {
-                (void)shutdown(at->fd, SHUT_RDWR); /* its thread then closes it */
+                (void)shutdown(at->fd, SHUT_RDWR); /* libmicrohttpd's thread then closes it */
             }
         }
         (void)mfi_cond_wait_until(&http->wake, &http->mutex, mfi_deadline_after_ms(now, period_ms));
@@ -340,7 +340,7 @@ static mf_status start_daemon(mf_http *http, const mf_http_options *options, mf_
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* its threads inherit the mask */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the daemon's threads inherit the mask */
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
         MHD_OPTION_EXTERNAL_LOGGER, swallow, NULL, MHD_OPTION_LISTEN_SOCKET, http->listen_fd,
@@ -354,7 +354,7 @@ static mf_status start_daemon(mf_http *http, const mf_http_options *options, mf_
         return mfi_fail(error, MF_ERR_SYSTEM, "cannot start the HTTP server on port %u",
                         (unsigned)http->port);
     }
-    http->listen_fd = -1; /* libmicrohttpd closes it */
+    http->listen_fd = -1; /* from now on libmicrohttpd owns the descriptor */
     int started = mfi_thread_start(&http->sweeper, "mf-http-sweep", sweep, http);
     http->sweeping = started == 0;
     return started == 0

@@ -1,4 +1,4 @@
-/* Records as a person at a terminal reads them: time, level, event, message, then the fields. */
+/* Writes a record for a person at a terminal: time, level, event, message, then the fields. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +61,7 @@ void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *re
                             record->message_size);
     while (mfi_record_next(record, &at, &entry)) {
         if (entry.type == MFI_ENTRY_OBJECT || entry.type == MFI_ENTRY_END) {
-            continue; /* the fields of an object stand in line with the others */
+            continue; /* the fields of an object are written like the others */
         }
         mfi_buf_append_byte(to, ' ');
         mfi_json_append_escaped(to, entry.key, entry.key_size);

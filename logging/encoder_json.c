@@ -1,5 +1,5 @@
-/* One record as a line of JSON. A line has room for the worst case before it is written, so that
- * nothing is checked on the way: see room_for(). */
+/* Writes one record as a line of JSON. A line first gets room for the worst case (room_for()), so
+ * that no write has to check. */
 #include <string.h>
 #include <unistd.h>
 
@@ -16,9 +16,9 @@ static char *put(char *to, const char *bytes, size_t size)
     return to + size;
 }
 
-/* Enough for any record: a byte of a text becomes at most six; an entry takes at least ten bytes of
- * data, and as text its key (of 60 bytes, if it is not among the data) and at most 26 more; head
- * and tail have fixed lengths but for an event of 64 bytes and the constant part. */
+/* Bytes that are enough for any record. A byte of a text becomes at most 6. An entry has at least
+ * 10 bytes of data; as text it takes its key (at most 60 bytes if not in the data) and 26 more.
+ * Head and tail have fixed lengths, apart from an event of 64 bytes and the constant part. */
 static size_t room_for(const mf_logger *logger, const mfi_record *record)
 {
     return 1024 + logger->constant.size + (size_t)record->size * 9;
@@ -26,8 +26,8 @@ static size_t room_for(const mf_logger *logger, const mfi_record *record)
 
 /* ---- Texts ---- */
 
-/* Whether none of eight characters has to be escaped, or is outside of ASCII. The sums carry into
- * the highest bit of a byte, and from it into no other, since all bytes are below 128. */
+/* Whether all 8 characters are ASCII and need no escape. All bytes are below 128 when they are
+ * added, so that a sum carries into the highest bit of its own byte and no further. */
 static bool all_plain(uint64_t word)
 {
     const uint64_t high = MFI_EACH_BYTE(0x80);
@@ -63,7 +63,7 @@ static char *put_escaped(mfi_buf *buf, char *to, const char *text, size_t size)
         to[at] = text[at];
     }
     to += at;
-    if (at < size) { /* the rest in the general way, into the room that is there */
+    if (at < size) { /* the general way writes the rest into the same room */
         buf->size = (size_t)((uint8_t *)to - buf->data);
         mfi_json_append_escaped(buf, text + at, size - at);
         to = (char *)buf->data + buf->size;
@@ -191,7 +191,7 @@ static void encode(mfi_buf *buf, mf_logger *logger, const mfi_record *record, si
 {
     size_t at = 0;
     mfi_entry entry;
-    bool first = false; /* in an object: no comma yet */
+    bool first = false; /* whether the next entry is the first of an object: no comma */
     char *to = (char *)mfi_buf_reserve(buf, room_for(logger, record));
     if (to == NULL) {
         return;
@@ -219,7 +219,7 @@ void mfi_encode_json(mfi_buf *to, mf_logger *logger, const mfi_record *record)
     size_t start = to->size;
     size_t most = SIZE_MAX;
     encode(to, logger, record, most, false);
-    /* Escapes can make a record six times as long: then its texts are cut until it fits. */
+    /* Escapes can make a record 6 times as long. Its texts are then cut until the line fits. */
     for (most = MFI_MESSAGE_MAX; to->size - start > MFI_LINE_MAX_BYTES && most >= 16; most /= 2) {
         to->size = start;
         encode(to, logger, record, most, true);

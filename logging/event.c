@@ -1,11 +1,11 @@
-/* Events of the program's own: names are checked, keys and texts copied, the running call joined.
- */
+/* Records the events of the program itself: checks names, copies keys and texts, and adds the ids
+ * of the running call. */
 #include <string.h>
 
 #include "base/context.h"
 #include "logging/record.h"
 
-#define EVENT_MAX 64
+#define EVENT_MAX 64 /* bytes of an event's name */
 
 static bool is_own_event(const char *event)
 {

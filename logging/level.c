@@ -1,4 +1,4 @@
-/* The words of the levels, and the level that a logger begins with. */
+/* Reads and writes the words of the levels, and picks the level with which a logger begins. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,16 +1,16 @@
 /* Design note.
  *
- * Producers put a finished record, or a note of which the writer makes one, into a cell of a
- * bounded lock-free ring and go on. One writer thread (writer.c) takes the cells in the order they
- * were claimed, numbers them, encodes and writes them in batches. The number (seq) is given by the
- * writer, so that lines appear in its order; what a full ring refused is only counted by its
- * producer, and the writer turns the count into a range of numbers that a log_dropped record
- * declares: kept and declared numbers together have no gap.
+ * A producer puts a finished record, or a note from which the writer makes one, into a cell of a
+ * bounded lock-free ring and goes on. One writer thread (writer.c) takes the cells in the order in
+ * which they were claimed, numbers and encodes the records, and writes them in batches. The writer
+ * gives the numbers (seq), so that lines appear in their order. A record that finds the ring full
+ * is only counted; the writer turns the count into a range of numbers that a log_dropped record
+ * declares. So written and declared numbers together have no gap.
  *
- * The writer sleeps on a futex: it sets `sleeping` before it looks at the ring a last time, a
- * producer looks at `sleeping` after it has committed, and one of the two sees the other. The full
- * barrier that this needs on both sides is the writer's alone where membarrier can run it on all
- * threads of the process; else producers pay for an atomic exchange. */
+ * The writer sleeps on a futex. It sets `sleeping` before it checks the ring a last time, and a
+ * producer checks `sleeping` after it has committed, so that one of the two sees the other. Both
+ * sides need a full barrier. Where membarrier can run it on all threads of the process, the writer
+ * alone pays for it; elsewhere producers pay for an atomic exchange. */
 #include "logging/logger.h"
 
 #include <errno.h>
@@ -27,8 +27,8 @@
 #include "base/id.h"
 #include "base/str.h"
 
-#define RING_RECORDS 4096
-#define SUMMARY_NS (10 * MFI_NS_PER_S)
+#define RING_RECORDS 4096              /* default of ring_records */
+#define SUMMARY_NS (10 * MFI_NS_PER_S) /* between summaries of sampling */
 #define HEAD_BYTES offsetof(mfi_record, data)
 
 /* ---- Producers ---- */
@@ -36,7 +36,7 @@
 static void wake_writer(mf_logger *logger)
 {
     if (logger->asymmetric) {
-        atomic_signal_fence(memory_order_seq_cst); /* the writer's membarrier does the rest */
+        atomic_signal_fence(memory_order_seq_cst); /* the writer's membarrier is the real fence */
         if (atomic_load_explicit(&logger->sleeping, memory_order_relaxed) == 0) {
             return;
         }
@@ -52,7 +52,7 @@ static void end_nap(mf_logger *logger)
     mfi_futex_wake(&logger->nap, 1);
 }
 
-/* How full the ring may be for a record of this level. */
+/* The number of cells that may be in use when a record of this level is added. */
 static size_t most_used(const mf_logger *logger, uint8_t level)
 {
     size_t capacity = mfi_ring_capacity(logger->ring);
@@ -141,7 +141,7 @@ bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
 
 /* ---- Sinks and levels ---- */
 
-/* Without a sink nothing is enabled, so that a silent logger costs one load. */
+/* Without a sink no level is enabled, so that a silent logger costs one load. */
 static void set_gate_locked(mf_logger *logger)
 {
     int level = atomic_load_explicit(&logger->level, memory_order_relaxed);
@@ -149,7 +149,7 @@ static void set_gate_locked(mf_logger *logger)
                           memory_order_relaxed);
 }
 
-/* The first sink needs a writer; a silent logger has none. In a forked process it stays silent. */
+/* The first sink starts the writer; a silent logger has none. A forked process stays silent. */
 static mf_status start_writer_locked(mf_logger *logger, mf_error *error)
 {
     if (logger->has_writer || logger->fork_generation != mfi_fork_generation()) {
@@ -378,7 +378,7 @@ void mf_logger_destroy(mf_logger *logger)
     if (logger == NULL) {
         return;
     }
-    /* In a forked process the thread does not exist. */
+    /* A forked process has no writer thread. */
     if (logger->has_writer && logger->fork_generation == mfi_fork_generation()) {
         atomic_store_explicit(&logger->stopping, true, memory_order_release);
         wake_writer(logger);

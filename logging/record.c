@@ -1,7 +1,7 @@
 /* Fills records with entries and reads them back.
  *
- * Entries: type, flags, key (a pointer, or a length and bytes), then the value. Unaligned, so all
- * access is by memcpy. */
+ * An entry is: type, flags, key (a pointer, or a length and bytes), value. Entries are unaligned,
+ * so every access is a memcpy. */
 #include "logging/record.h"
 
 #include <stdarg.h>
@@ -19,13 +19,13 @@
 #include "base/str.h"
 
 #define KEY_COPIED 255u /* in place of the length of a static key */
-#define KEY_MAX 128u
+#define KEY_MAX 128u    /* bytes of a copied key; longer ones are cut */
 
 int32_t mfi_thread_id(void)
 {
     static _Thread_local int32_t own;
     static _Thread_local uint64_t own_generation;
-    uint64_t generation = mfi_fork_generation(); /* a forked thread has another id */
+    uint64_t generation = mfi_fork_generation(); /* a thread has another id after a fork */
     if (own == 0 || own_generation != generation) {
         own = (int32_t)syscall(SYS_gettid);
         own_generation = generation;
@@ -33,7 +33,7 @@ int32_t mfi_thread_id(void)
     return own;
 }
 
-/* An event of our own is known by its address. */
+/* The library's own events are static texts, so the address is their key. */
 bool mfi_log_sample(mfi_sampler *sampler, const char *event, uint64_t function,
                     uint64_t monotonic_ns)
 {
@@ -62,7 +62,7 @@ mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *eve
 
 static size_t room(const mfi_record *record)
 {
-    /* One byte is kept for the end of an object. */
+    /* One byte is reserved for the end of an object. */
     return MFI_RECORD_DATA - record->size - 2u;
 }
 
@@ -86,7 +86,7 @@ static bool begin(mfi_record *record, mfi_entry_type type, const char *key, size
     return true;
 }
 
-/* The same with a copy of a user's key. */
+/* The same, with a copy of the user's key. */
 static bool begin_copied(mfi_record *record, mfi_entry_type type, const char *key, size_t needed)
 {
     unsigned char head[2] = {(unsigned char)type, KEY_COPIED};
@@ -101,7 +101,7 @@ static bool begin_copied(mfi_record *record, mfi_entry_type type, const char *ke
     return true;
 }
 
-/* How much of a text there is room for, behind a head and a key of that size. */
+/* How many bytes of a text fit behind a head and a key of that size. */
 static uint16_t text_room(const mfi_record *record, size_t key_size, const char *text,
                           size_t length)
 {
@@ -148,7 +148,7 @@ void mfi_record_object_begin(mfi_record *record, const char *key)
 void mfi_record_object_end(mfi_record *record)
 {
     if (record->in_object) {
-        record->data[record->size++] = MFI_ENTRY_END; /* its room was kept */
+        record->data[record->size++] = MFI_ENTRY_END; /* room() has reserved this byte */
     }
     record->in_object = false;
     record->muted = false;
@@ -179,7 +179,7 @@ void mfi_record_context(mfi_record *record, const mf_context *context)
 
 /* ---- Messages ---- */
 
-/* The message lies between the entries, as one that the reader passes over. */
+/* Stores the message between the entries, as an entry that the reader skips. */
 static void add_message(mfi_record *record, const char *first, size_t first_size,
                         const char *second, size_t second_size)
 {
@@ -232,7 +232,7 @@ void mfi_record_message(mfi_record *record, const char *format, ...)
 void mfi_record_user_event(mfi_record *record, const char *event)
 {
     unsigned char head[2] = {MFI_ENTRY_TEXT, 0};
-    uint16_t size = (uint16_t)strlen(event); /* at most 64: the name was checked */
+    uint16_t size = (uint16_t)strlen(event); /* at most 64: the caller has checked the name */
     put(record, head, sizeof head);
     put(record, &size, sizeof size);
     record->event = NULL;
@@ -241,7 +241,7 @@ void mfi_record_user_event(mfi_record *record, const char *event)
     put(record, event, size);
 }
 
-/* Keys whose values are nobody's business, also as part of a longer key. */
+/* Whether a key, or a part of it, names a secret, whose value must not be logged. */
 static bool is_secret(const char *key)
 {
     static const char *const words[] = {"password", "token",  "authorization",
@@ -333,7 +333,7 @@ bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry)
     if (*at >= record->size) {
         return false;
     }
-    mfi_entry *entry = ret_entry; /* in place: a copy of what was just written is slow to read */
+    mfi_entry *entry = ret_entry; /* filled in place, because a copy is slow to read back */
     entry->type = (mfi_entry_type)record->data[*at];
     *at += 1;
     if (entry->type != MFI_ENTRY_END) {

@@ -1,6 +1,6 @@
-/* A kind has a cell, found by its key and a few steps from there; a table that is full lets kinds
- * share one, which then keeps less of each. A second and the count in it are one word, so that a
- * record costs one addition, and one more where it is left out. */
+/* A kind of record has a cell in a hash table, at most a few steps from the place of its key. In a
+ * full table kinds share a cell, and then fewer records of each are kept. A second and the count in
+ * it share one word, so that a record costs one addition, and a second one if it is left out. */
 #include "logging/sampler.h"
 
 #include <stdatomic.h>
@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 
-#define CELLS 512u /* a power of two */
-#define STEPS 8u
+#define CELLS 512u /* kinds with a cell of their own; a power of two */
+#define STEPS 8u   /* cells that a search reads */
 #define COUNT_BITS 32
 
 typedef struct cell {
@@ -64,11 +64,11 @@ static cell *find(mfi_sampler *sampler, uint64_t key)
     return &sampler->cells[at % CELLS];
 }
 
-/* Its number within the second. */
+/* Counts a record and returns its number within the second. */
 static uint32_t count(cell *here, uint64_t second)
 {
     uint64_t word = atomic_fetch_add_explicit(&here->word, 1, memory_order_relaxed) + 1;
-    while (word >> COUNT_BITS < second) { /* the first of a new second, unless another thread is */
+    while (word >> COUNT_BITS < second) { /* the first record of a new second */
         uint64_t next = second << COUNT_BITS | 1;
         if (atomic_compare_exchange_weak_explicit(&here->word, &word, next, memory_order_relaxed,
                                                   memory_order_relaxed)) {

@@ -1,6 +1,5 @@
-/* Writes lines to a descriptor. A write of at most PIPE_BUF bytes to a pipe is not split by the
- * system, so whole lines are grouped up to that size: lines of several processes then do not mix.
- */
+/* Writes lines to a descriptor. The system does not split a write of at most PIPE_BUF bytes to a
+ * pipe. So whole lines are grouped up to that size, and lines of several processes do not mix. */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -18,7 +17,7 @@ static bool write_all(int fd, const char *bytes, size_t size)
             size -= (size_t)written;
         } else if (errno == EAGAIN) {
             struct pollfd ready = {.fd = fd, .events = POLLOUT};
-            (void)poll(&ready, 1, -1); /* only the writer thread waits for a slow reader */
+            (void)poll(&ready, 1, -1); /* a slow reader delays only the writer thread */
         } else if (errno != EINTR) {
             return false;
         }
@@ -26,8 +25,7 @@ static bool write_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-/* Length of the longest run of whole lines that fits PIPE_BUF; of the first line if it is longer.
- */
+/* Bytes of the longest run of whole lines that fits PIPE_BUF, or of a longer first line. */
 static size_t pipe_run(const char *lines, size_t size)
 {
     size_t run = 0;

@@ -1,4 +1,4 @@
-/* The thread that takes records out of the ring, encodes and writes them: see logger.c. */
+/* The thread that takes records out of the ring, encodes them and writes them: see logger.c. */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "logging/logger.h"
 
-#define BATCH_BYTES ((size_t)64 * 1024)
-#define NAP_NS (5 * MFI_NS_PER_MS)
-#define ACTIVE_NS (100 * MFI_NS_PER_MS) /* so long after the last record it goes on napping */
+#define BATCH_BYTES ((size_t)64 * 1024) /* of one write */
+#define NAP_NS (5 * MFI_NS_PER_MS)      /* in which records gather for one write */
+#define ACTIVE_NS (100 * MFI_NS_PER_MS) /* after the last record, until the writer sleeps */
 
 typedef struct line_batch {
     mfi_buf lines[2]; /* by mf_log_format */
@@ -60,9 +60,9 @@ static void add_line(mf_logger *logger, mf_log_format format, mfi_buf *lines,
     } else {
         mfi_encode_human(lines, logger, record);
     }
-    mfi_buf_append_byte(lines, '\0'); /* for functions; then it becomes the newline */
+    mfi_buf_append_byte(lines, '\0'); /* functions get a NUL; then it becomes the newline */
     if (lines->failed) {
-        mfi_buf_clear(lines); /* no memory for this batch */
+        mfi_buf_clear(lines); /* without memory this batch is lost */
         return;
     }
     if ((atomic_load_explicit(&logger->functions, memory_order_acquire) & 1u << format) != 0) {
@@ -95,7 +95,7 @@ static void add_note(mf_logger *logger, line_batch *batch, const mfi_record *not
     add_record(logger, batch, &made);
 }
 
-/* Declares what the ring had to refuse since the last time. */
+/* Declares the records that found the ring full since the last declaration. */
 static void declare_drops(mf_logger *logger, line_batch *batch)
 {
     mfi_record on_stack;
@@ -114,7 +114,7 @@ static void declare_drops(mf_logger *logger, line_batch *batch)
     add_record(logger, batch, record);
 }
 
-/* A summary of what was sampled out: it has no numbers, so there is no gap to declare. */
+/* Logs how many records sampling left out. Those have no numbers, so there is no gap to declare. */
 static void sum_up(mf_logger *logger, line_batch *batch)
 {
     mfi_record on_stack;
@@ -132,7 +132,7 @@ static void sum_up(mf_logger *logger, line_batch *batch)
     add_record(logger, batch, record);
 }
 
-/* Takes what is there, writing whenever a batch is full. Gives how many records it took. */
+/* Takes all records out of the ring and writes every full batch. Returns the number of records. */
 static uint64_t drain(mf_logger *logger, line_batch *batch)
 {
     uint64_t taken = 0;
@@ -159,7 +159,7 @@ static uint64_t drain(mf_logger *logger, line_batch *batch)
     return taken;
 }
 
-static void tell_flushers(mf_logger *logger, uint64_t taken)
+static void wake_flushers(mf_logger *logger, uint64_t taken)
 {
     mfi_mutex_lock(&logger->flush_mutex);
     atomic_fetch_add_explicit(&logger->done, taken, memory_order_release);
@@ -170,7 +170,7 @@ static void tell_flushers(mf_logger *logger, uint64_t taken)
 static void sleep_until_woken(mf_logger *logger)
 {
     (void)atomic_exchange_explicit(&logger->sleeping, 1, memory_order_acq_rel);
-    if (logger->asymmetric) { /* now each producer has seen that, or its record is seen here */
+    if (logger->asymmetric) { /* each producer now sees `sleeping`, or its record is seen below */
         (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     }
     bool idle = mfi_ring_peek(logger->ring) == NULL &&
@@ -195,7 +195,7 @@ static void nap(mf_logger *logger)
 void *mfi_log_writer(void *argument)
 {
     mf_logger *logger = argument;
-    uint64_t active_ns = 0; /* when there were records last */
+    uint64_t active_ns = 0; /* when the ring last had records */
     line_batch batch = {.records = 0};
     mfi_buf_init(&batch.lines[0], 0);
     mfi_buf_init(&batch.lines[1], 0);
@@ -203,7 +203,7 @@ void *mfi_log_writer(void *argument)
     for (;;) {
         uint64_t taken = drain(logger, &batch);
         if (taken > 0) {
-            tell_flushers(logger, taken);
+            wake_flushers(logger, taken);
             active_ns = mfi_monotonic_ns();
             nap(logger);
         } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&

@@ -11,7 +11,7 @@
 #include "metrics/labels.h"
 #include "metrics/metric_set.h"
 
-#define BODY_MAX ((size_t)256 * 1024 * 1024) /* bytes of a text; beyond any set within its caps */
+#define BODY_MAX ((size_t)256 * 1024 * 1024) /* bytes of a text at most */
 
 typedef struct body {
     mfi_buf text;

@@ -1,5 +1,5 @@
-/* gRPC C++: the blocking stub for single calls; for many at once the completion queue, which
- * starts a new call for each one that ended. One channel, so one TCP connection. */
+/* The client in gRPC C++: the blocking stub makes single calls; for many open calls a completion
+ * queue starts a new call for each one that ended. One channel, so one TCP connection. */
 #include "bench/peer.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ struct client {
     bench::AddRequest request;
 };
 
-/* A context serves one call, so each call gets a new one; all else is used again. */
+/* A context serves one call, so each call gets a new one; all other parts are reused. */
 struct open_call {
     std::optional<grpc::ClientContext> context;
     std::unique_ptr<grpc::ClientAsyncResponseReader<bench::AddReply>> reader;

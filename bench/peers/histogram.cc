@@ -1,3 +1,4 @@
+/* The peer of bench/instruments.c in C++: a histogram of Boost.Histogram. */
 #include "bench/peers/histogram.h"
 
 #include <boost/histogram.hpp>

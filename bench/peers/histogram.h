@@ -1,4 +1,4 @@
-/* Boost.Histogram with thread-safe cells and as many logarithmic buckets as ours has. */
+/* Boost.Histogram with thread-safe cells and as many logarithmic buckets as ours. */
 #ifndef BENCH_PEERS_HISTOGRAM_H
 #define BENCH_PEERS_HISTOGRAM_H
 

@@ -1,3 +1,5 @@
+/* Packs and reads the messages of add(1, 2) with msgpack-c, so that peers without a codec of their
+ * own carry the same bytes. */
 #include "bench/peers/message.h"
 
 #include <stdio.h>

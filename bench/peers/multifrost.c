@@ -1,3 +1,5 @@
+/* The client in this library: calls one after the other, many open calls, several threads, and
+ * large bodies, with instruments on or off. */
 #include "bench/peers/multifrost.h"
 
 #include <pthread.h>
@@ -8,7 +10,7 @@
 typedef struct client {
     mf_runtime *runtime;
     mf_parent *parent;
-    /* One run of open calls: touched by the engine thread, but for its begin and end. */
+    /* One run of open calls. Between begin and end only the engine thread uses these. */
     const char *function;
     mf_value body;
     size_t expected; /* bytes of a result; 0: the number 3 */
@@ -82,8 +84,8 @@ static void start_call(client *self)
     }
 }
 
-/* The first calls come from this thread, so what they share with the callbacks is set before, and
- * the counters that callbacks change are not looked at until the end. */
+/* The first calls start on this thread. What they share with callbacks is set before, and counters
+ * that callbacks change are not read until the end. */
 static double run(client *self, unsigned in_flight, unsigned calls)
 {
     unsigned first = calls < in_flight ? calls : in_flight;

@@ -1,6 +1,6 @@
-/* nng's request/reply over TCP: opaque bodies of the sizes that add(1, 2) has in this library, with
- * nothing encoded or decoded. Messages are handed over, not copied (nng_sendmsg); many calls at
- * once have a context each, as nng asks for. */
+/* The client in nng: request/reply over TCP with opaque bodies of the sizes that add(1, 2) has in
+ * this library; nothing is encoded or decoded. Messages are handed over, not copied (nng_sendmsg).
+ * Each open call has a context of its own, as nng requires. */
 #include "bench/peer.h"
 
 #include <pthread.h>
@@ -18,7 +18,7 @@ typedef struct client {
     nng_socket socket;
 } client;
 
-/* What all calls of one pipelined round share. */
+/* The state that all calls of one pipelined round share. */
 typedef struct flow {
     pthread_mutex_t mutex;
     pthread_cond_t over;
@@ -104,7 +104,7 @@ static void send_next(open_call *call)
     nng_ctx_send(call->context, call->aio);
 }
 
-/* On one of nng's threads: the request is out, or its reply is here. */
+/* Runs on a thread of nng: the request was sent, or the reply has arrived. */
 static void go_on(void *user_data)
 {
     open_call *call = user_data;
@@ -154,7 +154,7 @@ static double pipelined(void *self, unsigned in_flight, unsigned calls)
     double seconds = (double)(bench_now_ns() - start) / 1e9;
     must(all.failed, "pipelined");
     for (unsigned i = 0; i < count; i++) {
-        nng_aio_free(open[i].aio); /* waits for its callback's end */
+        nng_aio_free(open[i].aio); /* waits for the end of the callback */
         nng_ctx_close(open[i].context);
     }
     free(open);

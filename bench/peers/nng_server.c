@@ -1,4 +1,4 @@
-/* Answers each request of nng_client.c with an opaque body. */
+/* The server in nng: answers each request of nng_client.c with an opaque body. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,7 @@
 
 #include "bench/peers/sizes.h"
 
-/* Any number from 1 to 1024 is as fast here. */
-#define CONTEXTS 64
+#define CONTEXTS 64 /* any number from 1 to 1024 is as fast here */
 
 typedef struct responder {
     nng_ctx context;
@@ -26,7 +25,7 @@ static void must(int error, const char *what)
     }
 }
 
-/* The request's message becomes the reply's, so that nothing is allocated. */
+/* Makes the reply of the request's message, so that nothing is allocated. */
 static void make_reply(nng_msg *message)
 {
     if (nng_msg_len(message) != BENCH_REQUEST_SIZE) {
@@ -48,7 +47,7 @@ static void go_on(void *user_data)
         return;
     }
     if (error != 0 && one->answers) {
-        nng_msg_free(nng_aio_get_msg(one->aio)); /* the client has gone */
+        nng_msg_free(nng_aio_get_msg(one->aio)); /* the client has disconnected */
     }
     one->answers = false;
     nng_ctx_recv(one->context, one->aio);

@@ -1,5 +1,5 @@
-/* Python on both ends. Its client is a process of its own, which times the rounds itself; lines on
- * a pipe tell it which. */
+/* Python on both sides. The client is a process of its own and times the rounds itself; this
+ * program sends it one line for each round through a pipe. */
 #include "bench/peer.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char python[] = "/usr/bin/python3"; /* Debian's, which has the packages */
+static char python[] = "/usr/bin/python3"; /* Debian's Python, which has the packages */
 static char client_script[] = BENCH_PEERS_FOLDER "/python_client.py";
 static char server_script[] = BENCH_PEERS_FOLDER "/python_server.py";
 

@@ -1,6 +1,6 @@
-"""The caller of the plain Python pair: messages of comlink_ipc_v3 as Python programs send them, with
-pyzmq and msgpack and nothing else. Arguments: the server's endpoint, and a descriptor from which rounds
-are read. Each is answered with a line:
+"""The caller of the plain Python pair: sends messages of comlink_ipc_v3 as Python programs do, with
+pyzmq and msgpack and nothing else. Arguments: the server's endpoint, and a descriptor from which it
+reads rounds. It answers each round with a line:
 
     sync CALLS                   ->  P50 P99    in microseconds
     pipelined IN_FLIGHT CALLS    ->  CALLS_PER_SECOND
@@ -63,7 +63,7 @@ class Client:
                 waiting.add(name)
                 send((b"", payload))
                 started += 1
-            flags = 0  # waits for one answer, then takes all that have come
+            flags = 0  # waits for one answer, then reads all that have arrived
             try:
                 while waiting:
                     answer = unpack(receive(flags)[1])

@@ -1,4 +1,5 @@
-"""The worker of the plain Python pair: a ROUTER, one call after the other. Prints its endpoint."""
+"""The worker of the plain Python pair: a ROUTER that answers calls one after the other. Prints its
+endpoint."""
 
 import time
 

@@ -1,5 +1,4 @@
-/* Bodies of the peers that send opaque bytes: those of add(1, 2) in this library without a trace.
- */
+/* Sizes in bytes of the opaque bodies: those of add(1, 2) in this library without a trace. */
 #ifndef BENCH_PEERS_SIZES_H
 #define BENCH_PEERS_SIZES_H
 

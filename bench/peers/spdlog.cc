@@ -1,3 +1,4 @@
+/* The peer of bench/log.c in C++: spdlog's asynchronous logger, which writes the same line. */
 #include "bench/peers/spdlog.h"
 
 #include <atomic>
@@ -16,7 +17,7 @@
 namespace
 {
 
-/* spdlog's own file sink does not tell how far it is. */
+/* spdlog's own file sink does not count the records that it has written. */
 class counting_sink : public spdlog::sinks::base_sink<std::mutex>
 {
   public:

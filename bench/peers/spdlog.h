@@ -1,4 +1,4 @@
-/* spdlog's asynchronous logger with one thread, writing the same line to a file. */
+/* spdlog's asynchronous logger, whose one thread writes the same line to a file. */
 #ifndef BENCH_PEERS_SPDLOG_H
 #define BENCH_PEERS_SPDLOG_H
 
@@ -13,7 +13,7 @@ extern "C" {
 typedef struct bench_spdlog bench_spdlog;
 bench_spdlog *bench_spdlog_make(const char *path, size_t queue);
 void bench_spdlog_record(bench_spdlog *log, const mfi_client_span *span);
-/* Returns when all records so far are written. */
+/* Returns when all records produced so far are written. */
 void bench_spdlog_drain(bench_spdlog *log);
 void bench_spdlog_end(bench_spdlog *log);
 

@@ -1,3 +1,5 @@
+/* The client in bare libzmq: a DEALER that sends opaque bodies or messages of msgpack-c. The
+ * difference to this library is the cost of the framework. */
 #include "bench/peers/zmq.h"
 
 #include <pthread.h>
@@ -17,7 +19,7 @@ typedef struct client {
     uint64_t next_id;
     msgpack_sbuffer out;
     msgpack_zone zone;
-    const void *body; /* sent if it is not msgpack */
+    const void *body; /* sent unless the client uses msgpack */
     size_t size;
 } client;
 
@@ -83,7 +85,7 @@ static void send_call(client *self, char *id)
     }
 }
 
-/* id: the one that it must answer, or NULL. */
+/* Receives an answer. id: the id that it must have, or NULL. */
 static bool receive(client *self, int flags, const char *id)
 {
     zmq_msg_t frame;
@@ -181,11 +183,11 @@ double bench_zmq_threads(unsigned threads, unsigned calls_of_each)
     client *server = start("opaque");
     caller *callers = calloc(threads, sizeof *callers);
     for (unsigned i = 0; callers != NULL && i < threads; i++) {
-        callers[i].client = *server; /* the same server, a socket of its own */
+        callers[i].client = *server; /* the same server, but a socket of its own */
         callers[i].calls = calls_of_each;
         connect_client(&callers[i].client);
         char id[BENCH_ID_BYTES + 1];
-        send_call(&callers[i].client, id); /* the connection is there */
+        send_call(&callers[i].client, id); /* waits until the connection is established */
         (void)receive(&callers[i].client, 0, NULL);
     }
     uint64_t before = bench_now_ns();

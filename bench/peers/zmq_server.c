@@ -1,5 +1,5 @@
-/* Bare libzmq: a ROUTER that answers, "opaque" with as many bytes as an answer has, "msgpack" with
- * a real one, or "echo" with what came. Prints its endpoint. */
+/* The server in bare libzmq: a ROUTER that answers "opaque" with as many bytes as an answer has,
+ * "msgpack" with a real answer, or "echo" with the bytes received. Prints its endpoint. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

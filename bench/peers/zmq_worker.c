@@ -1,5 +1,5 @@
-/* The least that a spawned worker can be: a bare ROUTER that connects to the port of its first
- * argument and sends every message back, until it is killed. */
+/* The smallest possible worker: a bare ROUTER that connects to the port in its first argument and
+ * sends every message back until it is killed. */
 #include <stdio.h>
 #include <stdlib.h>
 

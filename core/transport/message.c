@@ -1,5 +1,5 @@
-/* Releasing a received payload, wherever its memory came from. A file of its own, so that the
- * implementations of the transport need nothing of the file that picks one of them. */
+/* Releases a received payload, whatever memory it is in. A file of its own, so that implementations
+ * do not need transport.c, which names them all. */
 #include "core/transport/message.h"
 
 void mfi_message_release(mfi_message *message)

@@ -1,5 +1,5 @@
-/* Picks the transport that a runtime uses: the option decides, else the environment, else the
- * default. It exists so that no other file names an implementation. */
+/* Picks the transport of a runtime: the option decides, else the environment, else the default. It
+ * exists so that no other file names an implementation. */
 #include "core/transport/transport.h"
 
 #include <stdlib.h>

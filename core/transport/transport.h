@@ -1,8 +1,8 @@
 /* The narrow interface to the wire: whole payloads to and from a peer, never frames.
  *
- * Used by one thread at a time (the driver), with a full barrier at each hand-over; the functions
- * marked "engine thread" apart. A runtime has one mfi_messaging, which opens them: libzmq's, and
- * whatever else speaks the same bytes can stand in its place. */
+ * One thread at a time (the driver) uses a transport, and each hand-over is a full barrier; only
+ * the functions marked "engine thread" are exempt. A runtime has one mfi_messaging, which opens
+ * transports. Each implementation is one mfi_messaging. */
 #ifndef MFI_TRANSPORT_TRANSPORT_H
 #define MFI_TRANSPORT_TRANSPORT_H
 
@@ -20,9 +20,9 @@
 
 typedef enum mfi_io {
     MFI_IO_DONE,
-    MFI_IO_AGAIN,      /* send: no peer or its queue is full; receive: nothing there */
-    MFI_IO_UNROUTABLE, /* send: the peer of the route is gone; the payload is dropped */
-    MFI_IO_MALFORMED,  /* receive: something that is no message was there, and is gone */
+    MFI_IO_AGAIN,      /* send: no peer, or its queue is full; receive: no message is there */
+    MFI_IO_UNROUTABLE, /* send: the route's peer is gone; the payload is dropped */
+    MFI_IO_MALFORMED,  /* receive: a message without a payload was read and dropped */
     MFI_IO_FAILED      /* broken for good, or out of memory */
 } mfi_io;
 
@@ -35,54 +35,54 @@ typedef enum mfi_peer_event {
 
 typedef struct mfi_transport mfi_transport;
 typedef struct mfi_transport_ops {
-    /* On MFI_IO_DONE the payload leaves at once or with the next receive, and may have been taken
-     * over: the buffer is then empty. On anything else it is untouched. */
+    /* On MFI_IO_DONE the payload leaves at once or with the next receive. The transport may have
+     * taken the buffer's memory; the buffer is then empty. Otherwise the buffer is unchanged. */
     mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
     /* ret_message is empty before. */
     mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
-    /* Descriptor that becomes readable when send or receive may get on. It is edge-like: after a
-     * wake-up, and before the next wait, receive has to be called until MFI_IO_AGAIN. */
+    /* A descriptor that becomes readable when send or receive may succeed. It is edge-like: after a
+     * wake-up, and before the next wait, receive must be called until MFI_IO_AGAIN. */
     int (*readiness)(const mfi_transport *transport);
-    /* DEALER, for who has a message that could not be sent: whether send or receive would get on.
-     * Each of them may consume the wake-up that is meant for the other, this one cannot: after
-     * false the descriptor tells of whatever happens. */
+    /* DEALER, for a driver with a message that could not be sent: whether send or receive would
+     * succeed. Send may consume the wake-up meant for receive, and the other way round; this
+     * function consumes none, so that after false the descriptor reports every change. */
     bool (*can_go_on)(mfi_transport *transport);
-    /* Engine thread: descriptor that is readable when peer events wait, and the next of them. */
+    /* Engine thread: a descriptor that is readable when there are peer events, and the next one. */
     int (*events_readiness)(const mfi_transport *transport);
     mfi_peer_event (*next_event)(mfi_transport *transport);
-    /* Gives queued payloads up to linger_ms, then frees. */
+    /* Goes on sending queued payloads for up to linger_ms, then frees the transport. */
     void (*close)(mfi_transport *transport);
 } mfi_transport_ops;
 
 struct mfi_transport {
     const mfi_transport_ops *ops;
-    char endpoint[MFI_ENDPOINT_MAX]; /* where it is bound, or connects to */
+    char endpoint[MFI_ENDPOINT_MAX]; /* the address that it is bound to or connects to */
 };
 
 typedef struct mfi_transport_options {
-    bool is_child;       /* ROUTER, else DEALER */
-    bool binds;          /* else it connects */
+    bool is_child;       /* true: ROUTER; false: DEALER */
+    bool binds;          /* false: it connects */
     const char *address; /* numeric IPv4 */
-    uint16_t port;       /* 0 (only where it binds): a free one */
+    uint16_t port;       /* 0: a free port, only with binds */
     size_t max_message_bytes;
-    int queue_messages; /* high-water mark, each way */
+    int queue_messages; /* most messages in a queue, in each direction */
     int64_t linger_ms;
-    int64_t handshake_ms; /* 0: 30 s. libzmq's: always 30 s */
+    int64_t handshake_ms; /* 0: 30 s. libzmq always takes 30 s */
 } mfi_transport_options;
 
-/* What the transports of a runtime share. Thread-safe. */
+/* The state that the transports of a runtime share. Thread-safe. */
 typedef struct mfi_messaging mfi_messaging;
 struct mfi_messaging {
     /* MF_ERR_ADDRESS_IN_USE and MF_ERR_INVALID_ARGUMENT name address and port. */
     mf_status (*open)(mfi_messaging *messaging, mfi_transport **ret_transport,
                       const mfi_transport_options *options, mf_error *error);
-    /* All transports are closed; waits until what they left has been sent. */
+    /* All transports must be closed. Waits until their unsent payloads are sent. */
     void (*destroy)(mfi_messaging *messaging);
 };
 
 mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *error);
 mf_status mfi_messaging_direct_create(mfi_messaging **ret_messaging, mf_error *error);
-/* The one that is asked for, by the environment if need be. */
+/* Makes the messaging that the option names, or else the environment. */
 mf_status mfi_messaging_create(mfi_messaging **ret_messaging, mf_transport transport,
                                mf_error *error);
 

@@ -1,9 +1,9 @@
-/* The transport over libzmq: DEALER (parent) or ROUTER (child); in spawn mode the parent binds, in
- * connect mode the child. Frames are ["", payload] seen from the DEALER and [identity, "", payload]
- * from the ROUTER.
+/* The transport over libzmq: DEALER (parent) or ROUTER (child). A spawning parent binds and its
+ * child connects; a child that is a service binds and its parents connect. Frames are ["", payload]
+ * for the DEALER and [identity, "", payload] for the ROUTER.
  *
  * Small payloads are copied into libzmq's message, which is cheaper than a reference that another
- * thread gives back; from ZERO_COPY_BYTES on the buffer itself is handed over. */
+ * thread releases. From ZERO_COPY_BYTES on libzmq gets the buffer itself. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,8 +17,8 @@
 #include "base/str.h"
 #include "core/transport/transport.h"
 
-#define ZERO_COPY_BYTES 2048
-#define SOCKETS_MOST 8192 /* of all parents and children of a runtime */
+#define ZERO_COPY_BYTES 2048 /* bytes of a payload; smaller ones are copied */
+#define SOCKETS_MOST 8192    /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
@@ -39,8 +39,9 @@ typedef struct zmq_transport {
     bool binds;
 } zmq_transport;
 
-/* libzmq allows 1,023 sockets, and a parent has three, with the two of its monitor. It touches a
- * table of them at its first socket, so there are no more than the descriptors allow parents. */
+/* libzmq allows 1,023 sockets by default, and a parent has three, two of which are its monitor's.
+ * libzmq fills a table of them at its first socket, so this allows only as many as there can be
+ * descriptors. */
 static int most_sockets(void)
 {
     struct rlimit files = {.rlim_cur = 0};
@@ -64,7 +65,7 @@ static mfi_io io_of_errno(int error_number)
     }
 }
 
-/* One frame, without waiting; tried again when a signal came in between. */
+/* Sends one frame without waiting; again if a signal interrupts. */
 static int send_frame(void *socket, const void *data, size_t size, int flags)
 {
     int result = 0;
@@ -74,7 +75,7 @@ static int send_frame(void *socket, const void *data, size_t size, int flags)
     return result;
 }
 
-/* On libzmq's thread. */
+/* Runs on a thread of libzmq. */
 static void payload_sent(void *data, void *capacity)
 {
     mfi_block_put(data, (size_t)(uintptr_t)capacity);
@@ -91,7 +92,7 @@ static int send_payload(zmq_transport *transport, mfi_buf *payload)
                           (void *)(uintptr_t)payload->capacity) != 0) {
         return -1;
     }
-    payload->data = NULL; /* libzmq's from here on, whatever happens */
+    payload->data = NULL; /* libzmq owns the memory, also if the send fails */
     payload->size = 0;
     payload->capacity = 0;
     int result = 0;
@@ -107,7 +108,8 @@ static int send_payload(zmq_transport *transport, mfi_buf *payload)
 static mfi_io transport_send(mfi_transport *base, const mfi_route *route, mfi_buf *payload)
 {
     zmq_transport *transport = (zmq_transport *)base;
-    /* Only the first frame can meet a full queue or a lost peer: libzmq counts whole messages. */
+    /* Only the first frame can find a full queue or no peer, because libzmq counts whole
+     * messages. */
     if (transport->is_router &&
         send_frame(transport->socket, route->bytes, route->size, ZMQ_SNDMORE) < 0) {
         return io_of_errno(zmq_errno());
@@ -135,7 +137,7 @@ static void release_message(mfi_message *message)
     (void)zmq_msg_close(frame_of(message));
 }
 
-/* What is in the frame becomes the message. */
+/* Makes a message of the frame's bytes. */
 static void show_message(mfi_message *message)
 {
     message->data = zmq_msg_data(frame_of(message));
@@ -152,7 +154,7 @@ static int receive_frame(zmq_msg_t *frame, void *socket)
     return result;
 }
 
-/* Reads the frames of a multipart message that nobody needs. */
+/* Reads and drops the remaining frames of a message. */
 static void discard_rest(zmq_msg_t *frame, void *socket)
 {
     while (zmq_msg_more(frame) != 0) {
@@ -164,8 +166,8 @@ static void discard_rest(zmq_msg_t *frame, void *socket)
     }
 }
 
-/* Takes the frames in front of the payload: identity (ROUTER) and delimiter. All frames of a
- * message arrive together, so only the first receive can say "nothing there". */
+/* Reads the frames in front of the payload: identity (ROUTER) and delimiter. All frames of a
+ * message arrive together, so only the first read can find none. */
 static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, zmq_msg_t *frame)
 {
     if (receive_frame(frame, transport->socket) < 0) {
@@ -180,7 +182,7 @@ static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, z
         }
     }
     if (zmq_msg_more(frame) == 0) {
-        return MFI_IO_MALFORMED; /* a payload without delimiter is lost on every peer */
+        return MFI_IO_MALFORMED; /* every peer drops a payload without a delimiter */
     }
     return MFI_IO_DONE;
 }
@@ -269,7 +271,7 @@ static void transport_close(mfi_transport *base)
         (void)zmq_close(transport->monitor);
     }
     if (transport->socket != NULL) {
-        /* The close itself comes later, on a thread of libzmq: the address is given back before. */
+        /* libzmq's thread closes the socket later; the unbind frees the address now. */
         if (transport->binds && base->endpoint[0] != '\0') {
             (void)zmq_unbind(transport->socket, base->endpoint);
         }
@@ -301,20 +303,20 @@ static int set_options(zmq_transport *transport, const mfi_transport_options *op
     failed |= set_int(socket, ZMQ_SNDHWM, options->queue_messages);
     failed |= set_int(socket, ZMQ_RCVHWM, options->queue_messages);
     failed |= zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
-    /* A lost connection is tried again soon: the peer is on this machine. */
+    /* The first attempts to reconnect come soon, because the peer is on this machine; unit ms. */
     failed |= set_int(socket, ZMQ_RECONNECT_IVL, 20);
     failed |= set_int(socket, ZMQ_RECONNECT_IVL_MAX, 1000);
     if (transport->is_router) {
         failed |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
     } else if (!options->binds) {
-        /* Without a connection send says "again", so that calls stay where they can be kept. */
+        /* Without a connection send returns "again", so that calls stay in the parent's queue. */
         failed |= set_int(socket, ZMQ_IMMEDIATE, 1);
     }
     return failed;
 }
 
-/* The monitor speaks over an inproc pair. Its name is used once: libzmq gives a name back some time
- * after the close, when a transport at the same address may be there already. */
+/* The monitor writes to an inproc pair. Each name is used once, because libzmq frees a name some
+ * time after the close, when another transport may have the same address. */
 static int open_monitor(zmq_transport *transport, void *context)
 {
     static _Atomic(uint64_t) count = 0;
@@ -330,7 +332,7 @@ static int open_monitor(zmq_transport *transport, void *context)
         zmq_connect(transport->monitor, name) != 0) {
         return -1;
     }
-    /* Its descriptor tells of events only from the first time on that there was none to read. */
+    /* The descriptor reports events only after a read that found none. */
     (void)transport_next_event(&transport->base);
     size_t size = sizeof transport->monitor_fd;
     return zmq_getsockopt(transport->monitor, ZMQ_FD, &transport->monitor_fd, &size);
@@ -422,7 +424,7 @@ mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *erro
         free(messaging);
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the messaging context");
     }
-    /* A forgotten socket must never hang the program's exit. */
+    /* A socket that was not closed must not block the exit of the program. */
     (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
     (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, most_sockets());
     messaging->base = (mfi_messaging){.open = zmq_open, .destroy = zmq_destroy};

@@ -1,4 +1,4 @@
-/* The public bridge between values and bytes. */
+/* The public bridge between values and bytes: decodes, encodes and sanitizes values. */
 #include "core/wire/document.h"
 
 #include <stdlib.h>
@@ -65,7 +65,7 @@ mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *re
 
 /* ---- Equal keys ---- */
 
-#define DROPPED 0xff /* type of a key whose pair goes */
+#define DROPPED 0xff /* type of a key whose pair is removed */
 
 static int compare_texts(const mf_value *a, const mf_value *b)
 {
@@ -73,7 +73,7 @@ static int compare_texts(const mf_value *a, const mf_value *b)
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* By text, and the earlier pair first. */
+/* Orders keys by text, and equal keys by their place in the map. */
 static int compare_keys(const void *left, const void *right)
 {
     const mf_value *a = *(mf_value *const *)left;
@@ -82,7 +82,7 @@ static int compare_keys(const void *left, const void *right)
     return order != 0 ? order : (a > b) - (a < b);
 }
 
-/* Gives the first of each run of equal keys the value of the last, and marks the others. */
+/* The first of several equal keys gets the value of the last; the others are marked. */
 static void unite_runs(mf_value **keys, uint32_t count)
 {
     for (uint32_t i = 0; i < count;) {
@@ -119,7 +119,7 @@ static mf_status unite_map(mf_value *map, mf_value *pairs, mf_error *error)
         }
     }
     for (size_t i = (size_t)kept * 2; i < (size_t)map->length * 2; i++) {
-        pairs[i] = mf_nil(); /* no second copy of a map is left to be looked at */
+        pairs[i] = mf_nil(); /* so that the loop over all values visits no map twice */
     }
     map->length = kept;
     free(keys);
@@ -130,7 +130,7 @@ static mf_status unite_keys(mf_document *document, mf_error *error)
 {
     mf_value *values = document->tree.memory;
     mf_status status = MF_OK;
-    /* A container's elements stand behind it, so what moves here is looked at later. */
+    /* A container's elements lie behind it, so the loop visits moved values later. */
     for (size_t i = 0; i < document->tree.count && status == MF_OK; i++) {
         if (values[i].type == MF_TYPE_MAP && values[i].length > 1) {
             status = unite_map(&values[i], &values[values[i].as.items - values], error);

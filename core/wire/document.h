@@ -1,4 +1,4 @@
-/* A decoded tree together with its bytes. */
+/* A decoded tree and the bytes that it points to. */
 #ifndef MFI_WIRE_DOCUMENT_H
 #define MFI_WIRE_DOCUMENT_H
 
@@ -12,8 +12,8 @@ struct mf_document {
     uint8_t bytes[];
 };
 
-/* Makes a document of bytes that were just packed. Of keys that are equal every map keeps the first
- * place and the last value. MF_ERR_LIMIT, MF_ERR_NO_MEMORY, and the buffer's own failure. */
+/* Makes a document from packed bytes. Of equal keys a map keeps the first place and the last value.
+ * MF_ERR_LIMIT, MF_ERR_NO_MEMORY, or the buffer's own failure. */
 mf_status mfi_document_make(const mfi_buf *msgpack, mf_document **ret_document, mf_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* Decodes any sound message: fields in any order, keys that are unknown, values of every width. It
- * also names the reason for which a message is refused. */
+/* Decodes any sound message: fields in any order, unknown keys, values of every width. Names the
+ * reason for which it refuses a message. */
 #include <string.h>
 
 #include "base/error.h"
@@ -23,21 +23,20 @@ static mfi_text text_of(const mf_value *value)
     return text;
 }
 
-/* Shows each key of a map with its value: the header, and all its bytes. What was at fault is shown
- * as nil without bytes. */
+/* Receives each key of a map with its value: the header, and all its bytes. A faulty value is nil
+ * without bytes. */
 typedef void (*pair_fn)(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data);
 
-/* A map's pairs on their way to a visitor. */
+/* The state of a walk over a map's pairs. */
 typedef struct walk {
     mfi_reader reader;
-    mf_status
-        fault;  /* the first one: of a value that its structure alone got us past, or the end */
-    bool whole; /* the structure holds so far */
-    mf_error *error; /* of the fault */
+    mf_status fault; /* the first fault: a value of which only the structure holds, or the end */
+    bool whole;      /* the structure holds so far */
+    mf_error *error; /* describes the fault */
 } walk;
 
-/* One value, its header and its bytes. If a check fails, only its structure is followed, and it is
- * given as nil without bytes. */
+/* Reads one value: header and bytes. If a check fails, the walk follows only the structure, and the
+ * value is nil without bytes. */
 static void pass(walk *at, mf_value *ret_value, mfi_slice *ret_bytes)
 {
     mfi_reader start = at->reader;
@@ -92,7 +91,7 @@ static void take_timestamp(mfi_envelope *envelope, const mf_value *value)
     }
 }
 
-/* The last of several equal keys wins, as with every peer but one. */
+/* The last of several equal keys wins, as with all peers but one. */
 static void take_pair(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data)
 {
     parse *at = user_data;
@@ -145,7 +144,7 @@ static bool type_of(mfi_text word, mfi_message_type *ret_type)
     return false;
 }
 
-/* The pairs of the message's map, and nothing behind them. Returns the first fault. */
+/* Reads the pairs of the message's map and checks that no bytes follow. Returns the first fault. */
 static mf_status read_fields(mfi_reader *reader, parse *to, mf_error *error)
 {
     mf_value map;
@@ -286,7 +285,7 @@ static bool begins_with(mfi_text text, const char *part)
     return text.size >= length && memcmp(text.data, part, length) == 0;
 }
 
-/* The words that the peers use when a name is not registered or private. */
+/* Whether peers use this text for a function that is not registered or private. */
 static bool says_not_found(mfi_text line)
 {
     return (contains(line, "Function '") && contains(line, "' not found")) ||
@@ -294,7 +293,7 @@ static bool says_not_found(mfi_text line)
            begins_with(line, "Function not found: ");
 }
 
-/* Length of "ValueError" in "ValueError: text": a name as classes have it, before ": ". */
+/* Bytes of "ValueError" in "ValueError: text": a name with the letters of a class, before ": ". */
 static size_t type_length(mfi_text line)
 {
     size_t length = 0;

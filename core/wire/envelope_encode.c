@@ -1,4 +1,4 @@
-/* Encodes messages into a buffer, which is left as it was where a value cannot be sent. */
+/* Encodes messages into a buffer. If a value cannot be sent, the buffer keeps its old content. */
 #include <string.h>
 
 #include "base/error.h"
@@ -8,20 +8,20 @@
 #include "core/wire/put.h"
 #include "core/wire/writer.h"
 
-/* One message that is being appended: what surrounds the values is written straight into the
- * buffer, values that are not plain go through msgpack-c. */
+/* A message that is being appended. Its frame is written straight into the buffer; values that are
+ * not plain go through msgpack-c. */
 typedef struct draft {
     mfi_buf *to;
-    size_t start; /* where the buffer goes back to on failure */
+    size_t start; /* the buffer's size before; restored on failure */
 } draft;
 
-/* Upper bounds of what is written besides texts and values: the map's header, all keys, numbers and
- * the texts' headers. */
+/* Upper bounds in bytes of everything but texts and values: the map's header, all keys, numbers and
+ * the headers of texts. */
 #define FIELDS_MAX_BYTES ((size_t)256)
 #define METADATA_MAX_BYTES ((size_t)256)
 
-/* The four fields of every message, and room for `more`. The literals become constants, so this is
- * to be a part of each encoder. */
+/* Writes the four fields of every message into a map with `more` further ones. Inlined into each
+ * encoder, so that the literals become constants. */
 static inline uint8_t *put_fields(uint8_t *at, mfi_text id, const char *type, size_t type_size,
                                   double timestamp, uint32_t more)
 {
@@ -51,7 +51,7 @@ static mf_status end(const draft *at, mf_status status, mf_error *error)
     return status;
 }
 
-/* args or result, one container deep. */
+/* Appends args or result, which lie one container deep. */
 static mf_status append_value(mfi_buf *to, const mf_value *value, const char *where,
                               const mfi_limits *limits, mf_error *error)
 {
@@ -70,12 +70,12 @@ static mfi_text text_of(const char *text)
 
 /* ---- Calls ---- */
 
-/* What a call's own pairs of metadata are; texts that are empty are left out. */
+/* The library's own pairs of a call's metadata. Empty texts are left out. */
 typedef struct call_parts {
     const mfi_call_fields *call;
     mfi_text correlation_id, parent_request_id, traceparent;
     bool has_deadline;
-    uint32_t pairs; /* of these */
+    uint32_t pairs; /* number of these pairs */
 } call_parts;
 
 static void take_parts(call_parts *parts, const mfi_call_fields *call)
@@ -90,7 +90,7 @@ static void take_parts(call_parts *parts, const mfi_call_fields *call)
                    (parts->traceparent.size > 0) + parts->has_deadline + (call->attempt > 1);
 }
 
-/* Keys that we write ourselves win over the caller's. */
+/* Whether the library itself writes this key, so that the caller's pair is dropped. */
 static bool is_ours(const call_parts *parts, const mf_value *key)
 {
     static const char *const names[] = {"timestamp_sent", "correlation_id",   "parent_request_id",
@@ -180,7 +180,7 @@ static uint8_t *put_call_metadata(uint8_t *at, const call_parts *parts)
     return at;
 }
 
-/* Ours, then the caller's: no more than is allowed. */
+/* Appends the library's pairs, then the caller's; fails if they exceed the cap. */
 static mf_status append_metadata(mfi_buf *to, const call_parts *parts, mf_error *error)
 {
     size_t start = to->size;
@@ -262,7 +262,7 @@ mf_status mfi_encode_response_begin(mfi_buf *to, mfi_text id, const mf_value *re
     uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + id.size);
     if (place != NULL) {
         place = PUT_FIELDS(place, id, "response", timestamp, 2);
-        place = MFI_PUT_WORD(place, "result"); /* written out also when it is nil */
+        place = MFI_PUT_WORD(place, "result"); /* written also when the result is nil */
         mfi_buf_advance(to, place);
     }
     return end(&at, append_value(to, result, "result", limits, error), error);
@@ -290,7 +290,7 @@ mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, 
     return status;
 }
 
-/* A str whose text comes from a program: cleaned, cut on a character. */
+/* Appends a program's text as a str: cleaned, and cut between characters. */
 static void append_clean(mfi_buf *to, mfi_text text, size_t most)
 {
     mfi_buf clean;

@@ -1,4 +1,4 @@
-/* The decoding of usual messages. Every call and answer passes here, so each byte is read once and
+/* Decodes the usual messages. Every call and answer passes here, so each byte is read once and
  * positions stay in registers. */
 #include "core/wire/envelope_fast.h"
 
@@ -8,21 +8,22 @@
 #include "core/wire/head.h"
 #include "core/wire/limits.h"
 
-/* Each function that takes something gets the position, which is before `end`, and returns the one
- * behind, or NULL if it is not what it takes. What is short is to be inlined, so that positions
- * stay in registers. */
+/* Each take function gets the position of a value, which is before `end`, and returns the position
+ * behind it, or NULL if the value is of another form. Short functions are inlined, so that
+ * positions stay in registers. */
 
-/* The longest text that is taken here: with limits that allow it, none has to be looked at. */
+/* The longest text in bytes that is taken here. If the string limit is lower, the general functions
+ * decode, so that these need not compare any length with the limit. */
 #define TEXT_MAX_BYTES 255u
 
-/* Compares with a literal whose length the caller has looked at. */
+/* Compares with a literal whose length the caller has already checked. */
 #define IS(bytes, word) (memcmp((bytes), "" word, sizeof(word) - 1) == 0)
-/* The position behind a key: by a constant, so that the processor need not wait for a length that
- * is read to look at what follows. */
+/* The position behind a key, computed with a constant, so that the processor need not wait for a
+ * length from memory before it reads on. */
 #define BEHIND(key, word) ((key) + sizeof(word) - 1)
 
-/* Structs of this size gcc clears by an instruction that takes as long as all the rest. The sizes
- * are constants. */
+/* Clears a struct of constant size. For structs of this size gcc would use an instruction that
+ * takes as long as all the rest. */
 static inline void clear(void *what, size_t size)
 {
     char *bytes = what;
@@ -45,8 +46,8 @@ static inline const uint8_t *take_map(const uint8_t *at, const uint8_t *end, uin
     return NULL;
 }
 
-/* The text of a str whose header is one byte, and whether `more` bytes follow it; not what it
- * holds. NULL: it is something else. */
+/* The text of a str with a header of one byte, if at least `more` bytes follow; the text is not
+ * checked. NULL: the value is of another form. */
 static inline const uint8_t *see_word(const uint8_t *at, const uint8_t *end, ptrdiff_t more,
                                       size_t *ret_length)
 {
@@ -58,7 +59,7 @@ static inline const uint8_t *see_word(const uint8_t *at, const uint8_t *end, ptr
     return end - at >= (ptrdiff_t)*ret_length + more ? at : NULL;
 }
 
-/* A str of at most 255 bytes, not yet known to be UTF-8. */
+/* Takes a str of at most 255 bytes; does not check for UTF-8. */
 static inline const uint8_t *take_bytes(const uint8_t *at, const uint8_t *end, mfi_text *ret_text)
 {
     size_t length = *at & 31u;
@@ -82,7 +83,7 @@ static const uint8_t *take_text(const uint8_t *at, const uint8_t *end, mfi_text 
     return at != NULL && mfi_utf8_valid(ret_text->data, ret_text->size) ? at : NULL;
 }
 
-/* A str; nil, as some peers write out what they have not, is absent. */
+/* Takes a str. Some peers write absent fields as nil. */
 static const uint8_t *take_field(const uint8_t *at, const uint8_t *end, mfi_text *ret_text)
 {
     if (*at == 0xc0) {
@@ -92,7 +93,7 @@ static const uint8_t *take_field(const uint8_t *at, const uint8_t *end, mfi_text
     return take_text(at, end, ret_text);
 }
 
-/* A whole sound value, one container deep. */
+/* Takes a whole sound value that lies one container deep. */
 static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
                                         const mfi_limits *limits, mfi_slice *ret_bytes)
 {
@@ -160,7 +161,7 @@ static inline const uint8_t *take_namespace(const uint8_t *at, const uint8_t *en
     return take_field(at, end, &to->namespace_name);
 }
 
-/* A key and the value behind it. */
+/* Takes a key and the value behind it. */
 static inline const uint8_t *take_pair(const uint8_t *at, const uint8_t *end,
                                        const mfi_limits *limits, mfi_envelope *to)
 {
@@ -261,14 +262,14 @@ static inline const uint8_t *take_attempt(const uint8_t *at, const uint8_t *end,
     return at;
 }
 
-/* An id that is fit for logs, so ASCII too. */
+/* Takes an id that is fit for logs, and so ASCII. */
 static inline const uint8_t *take_id(const uint8_t *at, const uint8_t *end, mfi_text *ret_id)
 {
     at = take_bytes(at, end, ret_id);
     return at != NULL && mfi_correlation_id_valid(ret_id->data, ret_id->size) ? at : NULL;
 }
 
-/* What stands behind a key without a meaning to us: most often a time. */
+/* Passes over the value of a key without a meaning; most often a time. */
 static inline const uint8_t *pass_value(const uint8_t *at, const uint8_t *end)
 {
     const uint8_t *fault = NULL;
@@ -280,7 +281,7 @@ typedef struct times_seen {
     bool queue, handler;
 } times_seen;
 
-/* A key and the value behind it. */
+/* Takes a key and the value behind it. */
 static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, mfi_metadata *to,
                                         times_seen *times)
 {

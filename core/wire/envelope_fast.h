@@ -1,9 +1,9 @@
-/* Decoding in one pass what nearly every message is, and what decides on all others.
+/* Decodes nearly every message in one pass.
  *
- * The fast functions take the usual forms alone: short keys that are known, values of the expected
- * types, everything sound. On anything else they return false, whatever it is; what they filled in
- * until then is to be forgotten. Where they return true, the general ones would have given the
- * same. mfi_envelope_decode() and mfi_metadata_read() try the one, then the other. */
+ * The fast functions take only the usual forms: short known keys, values of the expected types, all
+ * of it sound. They return false for everything else, and the caller must then ignore what they
+ * have filled in. Where they return true, the general functions give the same. The callers,
+ * mfi_envelope_decode() and mfi_metadata_read(), try the fast function first. */
 #ifndef MFI_WIRE_ENVELOPE_FAST_H
 #define MFI_WIRE_ENVELOPE_FAST_H
 

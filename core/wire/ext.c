@@ -1,4 +1,4 @@
-/* The table of codecs is the one state of this room. Its lock is held while an entry is copied, and
+/* The table of codecs, the only state of this room. The lock is held while an entry is copied,
  * never across a callback. */
 #include <string.h>
 
@@ -109,7 +109,7 @@ mf_status mf_value_get_object(const mf_value *value, int code, void **ret_object
 
 /* ---- Timestamps ---- */
 
-/* Big-endian, as everything in msgpack. */
+/* Writes a big-endian number, as msgpack does. */
 static void put_number(uint8_t *to, uint64_t number, size_t width)
 {
     for (size_t i = 0; i < width; i++) {
@@ -130,7 +130,7 @@ mf_value mf_timestamp(int64_t seconds, uint32_t nanoseconds, uint8_t *storage)
 {
     int64_t carried = (int64_t)(nanoseconds / NANOSECONDS);
     uint32_t rest = nanoseconds % NANOSECONDS;
-    if (seconds > INT64_MAX - carried) { /* the last moment there is */
+    if (seconds > INT64_MAX - carried) { /* the latest time that fits */
         seconds = INT64_MAX;
         rest = NANOSECONDS - 1;
     } else {

@@ -1,8 +1,8 @@
-/* The rarer headers of msgpack values, and the pass that checks a whole value. The pass keeps its
- * own stack, because the depth of a stranger's value must not become that of ours. */
+/* The rarer headers of msgpack values, and the pass that checks a whole value. The pass keeps a
+ * stack of its own, because the depth of a stranger's value must not become the depth of calls. */
 #include "core/wire/head.h"
 
-/* Bytes of the number that follows a first byte from 0xc0 to 0xdf; of an ext without its code. */
+/* Bytes of the number behind a first byte from 0xc0 to 0xdf; for an ext, without its code. */
 static const uint8_t widths[32] = {0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
                                    1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4};
 
@@ -36,7 +36,7 @@ static const uint8_t *head_ext(const uint8_t *at, const uint8_t *end, size_t len
     return at;
 }
 
-/* A signed number of `width` bytes. */
+/* The value of a signed number of `width` bytes. */
 static mf_value integer_of(uint64_t bits, size_t width)
 {
     if (width < 8 && (bits >> (width * 8 - 1)) != 0) {
@@ -97,8 +97,8 @@ const uint8_t *mfi_head_marked(uint8_t first, const uint8_t *at, const uint8_t *
                           ret_value);
 }
 
-/* Passes over a str with a header of one or two bytes, a number, nil or a bool; NULL: it is
- * something else, or not sound, or not ASCII. */
+/* Passes over a str with a header of one or two bytes, a number, nil or a bool. NULL: the value is
+ * of another form, malformed, or not ASCII. */
 static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, size_t string_bytes)
 {
     uint8_t first = *at++;
@@ -112,7 +112,7 @@ static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, 
     if (first <= 0x7f || first >= 0xe0) {
         return at;
     }
-    if (first >= 0xca && first <= 0xd3) { /* the last bits of the numbers' first bytes: the width */
+    if (first >= 0xca && first <= 0xd3) { /* numbers: the last 2 bits are log2 of the width */
         size_t width = (size_t)1 << (first & 3u);
         return width <= left ? at + width : NULL;
     }
@@ -124,21 +124,21 @@ static inline const uint8_t *pass_common(const uint8_t *at, const uint8_t *end, 
     return first == 0xc0 || first == 0xc2 || first == 0xc3 ? at : NULL;
 }
 
-/* The text bytes of a value that was passed: of a str with its NUL. */
+/* Bytes that a tree needs for the text of a value: of a str with its NUL. */
 static inline size_t text_of(const uint8_t *at, const uint8_t *next)
 {
     size_t size = (size_t)(next - at);
     return *at >= 0xa0 && *at <= 0xbf ? size : *at == 0xd9 ? size - 1 : 0;
 }
 
-/* extent is a constant NULL where nothing is to be counted; what is counted stays in registers. */
+/* Where nothing is counted, extent is a constant NULL. The counters stay in registers. */
 __attribute__((always_inline)) static inline const uint8_t *
 pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *limits,
      mfi_extent *extent, const uint8_t **ret_fault)
 {
-    uint64_t outer[MFI_DEPTH_MAX + 1]; /* values still to come in the containers around */
+    uint64_t outer[MFI_DEPTH_MAX + 1]; /* values left in each of the containers around */
     uint32_t open = 0;
-    uint64_t left = 1; /* in the innermost one */
+    uint64_t left = 1; /* values left in the innermost container */
     mfi_extent seen = {0, 0};
     while (at < end) {
         const uint8_t *next = pass_common(at, end, limits->string_bytes);
@@ -180,7 +180,7 @@ pass(const uint8_t *at, const uint8_t *end, uint32_t depth, const mfi_limits *li
     return NULL;
 }
 
-/* A small array or map of what is common; NULL: it is something else, or not sound. */
+/* Passes over a small array or map of common values. NULL: another form, or malformed. */
 static inline const uint8_t *pass_flat(const uint8_t *at, const uint8_t *end, uint32_t depth,
                                        const mfi_limits *limits)
 {

@@ -1,4 +1,4 @@
-/* The header of one msgpack value: what everything that reads is made of. */
+/* Reads the header of one msgpack value. All readers are made of these functions. */
 #ifndef MFI_WIRE_HEAD_H
 #define MFI_WIRE_HEAD_H
 
@@ -22,7 +22,7 @@ static inline double mfi_load_double(const uint8_t *at)
     return number;
 }
 
-/* A str, bin or ext whose bytes begin at `at`; NULL if they are not all there. */
+/* A str, bin or ext whose bytes begin at `at`; NULL if bytes are missing. */
 static inline const uint8_t *mfi_head_bytes(const uint8_t *at, const uint8_t *end, mf_type type,
                                             size_t length, mf_value *ret_value)
 {
@@ -33,7 +33,7 @@ static inline const uint8_t *mfi_head_bytes(const uint8_t *at, const uint8_t *en
     return at + length;
 }
 
-/* An array or map whose elements begin at `at`: each has a byte at least. */
+/* An array or map whose elements begin at `at`; NULL if fewer bytes than elements follow. */
 static inline const uint8_t *mfi_head_items(const uint8_t *at, const uint8_t *end, mf_type type,
                                             uint32_t count, mf_value *ret_value)
 {
@@ -45,13 +45,13 @@ static inline const uint8_t *mfi_head_items(const uint8_t *at, const uint8_t *en
     return at;
 }
 
-/* The less common headers, from 0xc0 to 0xdf; `at` is behind the first byte. */
+/* The rarer headers, from 0xc0 to 0xdf; `at` is behind the first byte. */
 const uint8_t *mfi_head_marked(uint8_t first, const uint8_t *at, const uint8_t *end,
                                mf_value *ret_value);
 
-/* Reads one header at `at`, which is not behind `end`; passes over the bytes of str, bin and ext.
- * Returns the position behind, or NULL if this is no msgpack or is cut short. Checks no limits.
- * Inlined always: the value is not to take the way through memory. */
+/* Reads one header at `at`, which is before `end`, and passes over the bytes of str, bin and ext.
+ * Returns the position behind, or NULL if the bytes are no msgpack or cut short. Checks no limits.
+ * Always inlined, so that the value stays in registers. */
 __attribute__((always_inline)) static inline const uint8_t *
 mfi_head(const uint8_t *at, const uint8_t *end, mf_value *ret_value)
 {
@@ -77,13 +77,13 @@ mfi_head(const uint8_t *at, const uint8_t *end, mf_value *ret_value)
         *ret_value = (mf_value){.type = MF_TYPE_FLOAT, .as.number = mfi_load_double(at)};
         return at + 8;
     }
-    mf_value rare; /* of its own, so that the common ones stay in registers */
+    mf_value rare; /* a separate variable, so that common values stay in registers */
     at = mfi_head_marked(first, at, end, &rare);
     *ret_value = at != NULL ? rare : (mf_value){.type = MF_TYPE_NIL};
     return at;
 }
 
-/* Whether a value whose header was read is within the limits, and a str UTF-8. */
+/* Whether a value with this header is within the limits, and a str is UTF-8. */
 static inline bool mfi_head_fits(const mf_value *value, const mfi_limits *limits)
 {
     if (value->type <= MF_TYPE_FLOAT) {
@@ -97,10 +97,10 @@ static inline bool mfi_head_fits(const mf_value *value, const mfi_limits *limits
 }
 
 /* Checks and passes over one whole value that lies `depth` containers deep. Returns the position
- * behind; NULL if anything is wrong, and *ret_fault is the value at which. */
+ * behind; NULL if the value is malformed or beyond a limit: *ret_fault is then the faulty value. */
 const uint8_t *mfi_head_pass(const uint8_t *at, const uint8_t *end, uint32_t depth,
                              const mfi_limits *limits, const uint8_t **ret_fault);
-/* The same, and adds up what there is. */
+/* The same, and adds the value's totals to extent. */
 const uint8_t *mfi_head_count(const uint8_t *at, const uint8_t *end, uint32_t depth,
                               const mfi_limits *limits, mfi_extent *extent,
                               const uint8_t **ret_fault);

@@ -1,5 +1,5 @@
-/* One pass over JSON text with the stack of open containers, and a search for numbers, whose text
- * cJSON does not keep. */
+/* Checks JSON text in one pass with a stack of open containers, and finds the text of its numbers,
+ * which cJSON does not keep. */
 #include "core/wire/json_check.h"
 
 #include <stdint.h>
@@ -9,28 +9,28 @@
 #include "base/str.h"
 #include "core/wire/limits.h"
 
-#define NUMBER_MAX_BYTES ((size_t)63)  /* what cJSON can read */
+#define NUMBER_MAX_BYTES ((size_t)63)  /* of a number; cJSON reads no longer ones */
 #define INTEGER_MAX (INT64_C(1) << 53) /* all up to here are exact in a double */
 
-/* What may come next. */
+/* The tokens that may follow. */
 typedef enum expected {
     EXPECT_VALUE,
     EXPECT_VALUE_OR_END,
     EXPECT_KEY,
     EXPECT_KEY_OR_END,
-    EXPECT_REST /* a comma, the container's end, or that of the text */
+    EXPECT_REST /* a comma, or the end of the container or text */
 } expected;
 
 typedef struct check {
     const char *text;
     size_t length;
     size_t at;
-    char ends[MFI_DEPTH_MAX]; /* of the open containers */
+    char ends[MFI_DEPTH_MAX]; /* closing characters of the open containers */
     uint32_t open;
     mf_error *error;
 } check;
 
-/* The byte at `ahead` from here; NUL behind the end, which is nowhere allowed. */
+/* The byte `ahead` bytes from here; NUL behind the end, because NUL is allowed nowhere. */
 static char peek(const check *in, size_t ahead)
 {
     if (ahead >= in->length - in->at) {
@@ -60,7 +60,7 @@ static size_t count_digits(const check *in, size_t from)
 
 /* ---- Texts ---- */
 
-/* Four hexadecimal digits, or -1. */
+/* The value of 4 hexadecimal digits, or -1. */
 static int32_t read_hex(const check *in, size_t from)
 {
     int32_t unit = 0;
@@ -76,7 +76,7 @@ static int32_t read_hex(const check *in, size_t from)
     return unit;
 }
 
-/* An escape, and with it the other half of a surrogate pair. */
+/* Checks an escape, together with the other half of a surrogate pair. */
 static mf_status check_escape(check *in)
 {
     char c = peek(in, 1);
@@ -242,7 +242,7 @@ static mf_status check_key(check *in)
     return MF_OK;
 }
 
-/* Behind a value, within a container. */
+/* Checks what follows a value in a container. */
 static mf_status check_rest(check *in, expected *ret_next)
 {
     char end = in->ends[in->open - 1];
@@ -286,7 +286,7 @@ mf_status mfi_json_check(const char *text, size_t length, mf_error *error)
     return status;
 }
 
-/* The text was checked, so whatever begins here also ends. */
+/* The text was checked before, so every number has an end. */
 mfi_json_number mfi_json_next_number(const char *text, size_t length, size_t at)
 {
     mfi_json_number number = {.start = at, .is_integer = true};

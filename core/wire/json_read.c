@@ -1,5 +1,5 @@
-/* JSON text to a document: the text is checked first, cJSON builds a tree of it, and the tree is
- * packed as msgpack, of which documents are made. */
+/* Makes a document of JSON text: checks the text, lets cJSON build a tree, and packs the tree as
+ * msgpack, from which documents are made. */
 #include <math.h>
 #include <string.h>
 
@@ -12,12 +12,12 @@
 #include "core/wire/limits.h"
 #include "core/wire/writer.h"
 
-/* A tree of cJSON on its way into msgpack, the form that documents are made of. */
+/* The state of packing a cJSON tree. */
 typedef struct build {
     msgpack_packer packer;
     const char *text;
     size_t length;
-    size_t at; /* behind the last number: the tree has them in the order of the text */
+    size_t at; /* behind the last number; tree and text have numbers in the same order */
     mf_error *error;
 } build;
 
@@ -37,7 +37,7 @@ static mf_status pack_number(build *to, const cJSON *item)
     return MF_OK;
 }
 
-/* Recursion is bounded: the text was checked for its depth. */
+/* The recursion is bounded, because the depth of the text was checked. */
 static mf_status pack_item(build *to, const cJSON *item)
 {
     mf_status status = MF_OK;

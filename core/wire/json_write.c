@@ -1,5 +1,5 @@
-/* Values to JSON text, without recursion; a value that JSON has no word for is an error that names
- * its path. */
+/* Writes values as JSON text, without recursion. A value that JSON cannot express is an error that
+ * names its path. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 /* One open container. */
 typedef struct frame {
     const mf_value *items;
-    size_t count; /* values, so twice the pairs of a map */
+    size_t count; /* of values: twice the pairs of a map */
     size_t next;
     bool is_map;
 } frame;

@@ -1,5 +1,5 @@
-/* Python peers turn keys of maps into text with str(). Paths and JSON show keys in the same form,
- * so that one value has one name on every side. */
+/* Writes map keys as text. Python peers turn keys into text with str(); paths and JSON use the same
+ * form, so that a value has one name on every side. */
 #include "core/wire/key.h"
 
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-/* printf writes the locale's decimal point, which may have several bytes. */
+/* printf writes the locale's decimal point, which may have several bytes; this makes it ".". */
 static void use_plain_point(char *text)
 {
     char *to = text;
@@ -34,7 +34,7 @@ void mfi_double_text(double number, char to[MFI_KEY_TEXT])
         (void)mfi_str_copy(to, MFI_KEY_TEXT, word);
         return;
     }
-    int decimals = 0; /* 17 significant digits always suffice */
+    int decimals = 0; /* 17 significant digits suffice for every double */
     do {
         (void)snprintf(to, MFI_KEY_TEXT, "%.*e", decimals, number);
     } while (strtod(to, NULL) != number && ++decimals < 17);

@@ -1,4 +1,4 @@
-/* The texts and checks of the caps stand here once, because readers, writers and options have to
+/* The texts and checks of the caps, in one place, because readers, writers and options have to
  * agree on them. */
 #include "core/wire/limits.h"
 

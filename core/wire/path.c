@@ -1,5 +1,5 @@
-/* An error says where in a message it was, and nothing else needs a path. So no path is kept while
- * reading: it is found afterwards, by walking the bytes once more up to the fault. */
+/* Finds the path of a faulty value. Only errors need paths, so readers keep none; this file finds a
+ * path afterwards by reading the bytes once more, up to the fault. */
 #include "core/wire/path.h"
 
 #include <string.h>
@@ -17,8 +17,8 @@ void mfi_path_begin(mfi_path *path, const char *root)
     path->length = mfi_str_copy(path->text, sizeof path->text, root != NULL ? root : "");
 }
 
-/* Whether `needed` more bytes fit; if not, the path ends here. Room for the ending is always kept,
- * and so is some for the byte's number. */
+/* Whether `needed` more bytes fit; if not, the path ends here. Room for "..." and for the number of
+ * the byte is always reserved. */
 static bool has_room(mfi_path *path, size_t needed)
 {
     if (!path->full && path->length + needed + 48 > sizeof path->text) {
@@ -58,13 +58,13 @@ void mfi_path_pair(mfi_path *path, const mf_value *key, uint64_t number)
 
 /* One open container on the way to the target. */
 typedef struct step {
-    mf_value key; /* of the pair that is being walked */
+    mf_value key; /* of the pair that the walk is in */
     uint64_t left;
     uint64_t taken;
     bool is_map;
 } step;
 
-/* The value that was read is in, or is, the innermost open container's next one. */
+/* Counts a value in the innermost open container, to which it belongs. */
 static void count_in(step *innermost, const mf_value *value)
 {
     if (innermost->is_map && innermost->taken % 2 == 0) {
@@ -103,7 +103,7 @@ void mfi_path_find(mfi_path *path, const char *root, const uint8_t *data, size_t
         bool found = (size_t)(at - data) >= target;
         const uint8_t *next = mfi_head(at, end, &value);
         if (next == NULL) {
-            value = mf_array(NULL, 0); /* as a key it is shown by its number */
+            value = mf_array(NULL, 0); /* a faulty key is shown by its number */
             next = at < end ? at + 1 : end;
         }
         at = next;
@@ -114,7 +114,7 @@ void mfi_path_find(mfi_path *path, const char *root, const uint8_t *data, size_t
         bool is_map = value.type == MF_TYPE_MAP;
         if ((is_map || value.type == MF_TYPE_ARRAY) && value.length > 0) {
             if (open == MFI_DEPTH_MAX + 1) {
-                break; /* deeper than anything that is looked at closely */
+                break; /* deeper than any value that readers check */
             }
             uint64_t left = is_map ? (uint64_t)value.length * 2 : value.length;
             steps[++open] = (step){.left = left, .is_map = is_map};

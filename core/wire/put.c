@@ -1,16 +1,16 @@
-/* Plain values go to the buffer without msgpack-c: room is made once for the upper bound of all
- * bytes. */
+/* Writes plain values without msgpack-c: one reservation for the upper bound of all bytes, then
+ * stores. */
 #include "core/wire/put.h"
 
 #include <math.h>
 
 #include "base/str.h"
 
-/* More than these are no hot path, and are not to be looked at twice. */
+/* Larger values take the general way, so that they are not read twice; the hot path has few. */
 #define PLAIN_ITEMS_MAX 32u
 #define PLAIN_TEXT_MAX ((size_t)4096)
 
-/* An upper bound of a scalar's bytes; 0 if it is not plain. */
+/* An upper bound of a scalar's bytes; 0 if the value is not plain. */
 static size_t bound_of(const mf_value *value, const mfi_limits *limits)
 {
     if (value->type <= MF_TYPE_FLOAT) {
@@ -29,7 +29,7 @@ static uint8_t *put_scalar(uint8_t *to, const mf_value *value)
         return mfi_put_byte(to, value->as.boolean ? 0xc3 : 0xc2);
     case MF_TYPE_INT:
         return mfi_put_int(to, value->as.integer);
-    case MF_TYPE_UINT: /* beyond int64: not every peer reads it, so it is clamped */
+    case MF_TYPE_UINT: /* beyond int64: clamped, because not every peer can read such a value */
         return mfi_put_int(to, INT64_MAX);
     case MF_TYPE_FLOAT:
         return isfinite(value->as.number) ? mfi_put_double(to, value->as.number)

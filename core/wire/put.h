@@ -1,5 +1,5 @@
-/* msgpack written straight into memory that has room for it. Each function returns the position
- * behind what it wrote; the forms are the shortest ones, as msgpack-c chooses them. */
+/* Writes msgpack straight into memory with enough room. Each function returns the position behind
+ * the bytes that it wrote; the forms are the shortest, as in msgpack-c. */
 #ifndef MFI_WIRE_PUT_H
 #define MFI_WIRE_PUT_H
 
@@ -13,7 +13,7 @@
 #define MFI_PUT_NUMBER_MAX ((size_t)9)
 #define MFI_PUT_HEADER_MAX ((size_t)5)
 
-/* The first byte and a big-endian number, whatever the machine. */
+/* Write the first byte and a big-endian number. */
 static inline uint8_t *mfi_put_16(uint8_t *to, uint8_t first, uint16_t number)
 {
     to[0] = first;
@@ -110,7 +110,7 @@ static inline uint8_t *mfi_put_map(uint8_t *to, uint32_t pairs)
                                : mfi_put_32(to, 0xdf, pairs);
 }
 
-/* Short ones without a call: by words, of which the last one overlaps. */
+/* Copies short texts without a call: in words, the last two of which overlap. */
 static inline uint8_t *mfi_put_bytes(uint8_t *to, const void *bytes, size_t size)
 {
     const uint8_t *from = bytes;
@@ -135,7 +135,7 @@ static inline uint8_t *mfi_put_bytes(uint8_t *to, const void *bytes, size_t size
     return to + size;
 }
 
-/* A str; size below 2^32. */
+/* Writes a str; size is below 2^32. */
 static inline uint8_t *mfi_put_text(uint8_t *to, const char *text, size_t size)
 {
     if (size <= 31) {
@@ -149,7 +149,7 @@ static inline uint8_t *mfi_put_text(uint8_t *to, const char *text, size_t size)
     return mfi_put_bytes(to, text, size);
 }
 
-/* A str that is a literal of at most 31 bytes: a few stores of constants. */
+/* Writes a literal of at most 31 bytes as a str: a few stores of constants. */
 #define MFI_PUT_WORD(to, word) mfi_put_word((to), "" word, sizeof(word) - 1)
 static inline uint8_t *mfi_put_word(uint8_t *to, const char *word, size_t size)
 {
@@ -159,8 +159,8 @@ static inline uint8_t *mfi_put_word(uint8_t *to, const char *word, size_t size)
 }
 
 /* Appends a value if it is plain: a scalar, a short str, or a short array of these, within all
- * limits and fit to be sent. Otherwise appends nothing and returns false: writer.h knows what to do
- * with it. True also if the buffer failed. */
+ * limits and fit to be sent. Otherwise returns false and appends nothing; the caller then uses
+ * writer.h. True also if the buffer failed. */
 bool mfi_put_plain(mfi_buf *to, const mf_value *value, const mfi_limits *limits);
 
 #endif

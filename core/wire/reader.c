@@ -1,5 +1,5 @@
-/* A reader names the place of a fault. It knows where a value starts and no more; the path is
- * looked for when an error has to say it. */
+/* Reads values and names the place of a fault. A reader keeps only the start of a value; the path
+ * is found when an error needs it. */
 #include "core/wire/reader.h"
 
 #include "base/error.h"
@@ -12,7 +12,7 @@ static const mfi_limits *limits_of(const mfi_reader *reader)
     return reader->limits != NULL ? reader->limits : &mfi_limits_default;
 }
 
-/* Path of the value that is being read, for an error. */
+/* The path of the value that is being read, for an error. */
 static const char *path_of(const mfi_reader *reader, mfi_path *path)
 {
     mfi_path_find(path, reader->root, reader->data, reader->size, reader->start);
@@ -28,18 +28,18 @@ static mf_status malformed(const mfi_reader *reader, const char *what, mf_error 
     return mfi_fail(error, MF_ERR_PROTOCOL, "%s: %s", path_of(reader, &path), what);
 }
 
-/* Of a value whose header cannot be read. */
+/* The error for a value whose header cannot be read. */
 static mf_status no_value(mfi_reader *reader, mf_error *error)
 {
     if (reader->at < reader->size) {
-        reader->at++; /* whoever goes on gets to the end */
+        reader->at++; /* so that a caller that reads on reaches the end */
     }
     return reader->start < reader->size && reader->data[reader->start] == 0xc1
                ? malformed(reader, "byte 0xc1 begins no msgpack value", error)
                : malformed(reader, "the msgpack ends too early", error);
 }
 
-/* Of a value that mfi_head_fits() refuses. */
+/* The error for a value that mfi_head_fits() refuses. */
 static mf_status no_fit(const mfi_reader *reader, const mf_value *value, mf_error *error)
 {
     mfi_path path;
@@ -89,7 +89,7 @@ mf_status mfi_reader_skip(mfi_reader *reader, uint32_t depth, mfi_extent *extent
     }
     reader->at = (size_t)(fault - reader->data);
     mf_status status = mfi_reader_next(reader, &value, error);
-    if (status == MF_OK) { /* then it is a container too deep */
+    if (status == MF_OK) { /* the header fits, so the fault is a container too deep */
         mfi_path path;
         status = error == NULL ? MF_ERR_LIMIT : mfi_fail_depth(path_of(reader, &path), error);
     }
@@ -101,7 +101,8 @@ mf_status mfi_reader_skip_structure(mfi_reader *reader, mf_error *error)
     mfi_reader plain = *reader;
     plain.structure_only = true;
     mf_status status = MF_OK;
-    /* No count of levels is needed, nor can this overflow: lengths are within the bytes left. */
+    /* This needs no count of levels and cannot overflow, because lengths are within the bytes left.
+     * */
     for (uint64_t left = 1; left > 0 && status == MF_OK; left--) {
         mf_value value;
         status = mfi_reader_next(&plain, &value, error);

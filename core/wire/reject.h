@@ -1,5 +1,5 @@
-/* How a message that was refused by its content is counted: wire's word for it, and the one of the
- * dropped messages. A reason without one does not compile. */
+/* Maps the reason of a refused message to the word under which dropped messages are counted. A
+ * reason without a word does not compile. */
 #ifndef MFI_WIRE_REJECT_H
 #define MFI_WIRE_REJECT_H
 

@@ -1,5 +1,4 @@
-/* Every call of ours carries a traceparent, so parsing and formatting work on eight digits at a
- * time. */
+/* Parses and formats the traceparent. Every call carries one, so this works on 8 digits at once. */
 #include "core/wire/trace.h"
 
 #include <string.h>
@@ -9,7 +8,7 @@
 
 #define VERSION "00-"
 
-/* Whether count digits, a multiple of eight, are lower-case hexadecimal ones, and not all zero. */
+/* Whether `count` digits, a multiple of 8, are lower-case hexadecimal and not all zero. */
 static bool is_id(const char *text, size_t count)
 {
     uint64_t zero = MFI_EACH_BYTE('0');
@@ -24,7 +23,7 @@ static bool is_id(const char *text, size_t count)
     return differs != 0;
 }
 
-/* The value of a digit, -1 if it is none. */
+/* The value of a digit, or -1 if the character is none. */
 static int digit(char c)
 {
     if (c >= '0' && c <= '9') {

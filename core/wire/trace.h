@@ -8,11 +8,11 @@
 
 #define MFI_TRACEPARENT_TEXT 56 /* 55 characters and the NUL */
 
-/* Reads "00-<32 hex>-<16 hex>-<2 hex>". Version ff and all-zero ids are invalid; of higher versions
- * the first 55 characters count. On false nothing is written. */
+/* Reads "00-<32 hex>-<16 hex>-<2 hex>". Version ff and all-zero ids are invalid; of a higher
+ * version the first 55 characters are read. Writes nothing if it returns false. */
 bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], char span_id[17],
                            uint8_t *ret_flags);
-/* New ids, never all zero. */
+/* Write new ids, never all zero. */
 void mfi_trace_id_new(char to[33]);
 void mfi_span_id_new(char to[17]);
 

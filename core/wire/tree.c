@@ -1,5 +1,5 @@
-/* Short flat values in one pass. Others in two: the first checks everything and counts, the second
- * fills one block of memory that is exactly large enough. */
+/* Decodes values into trees. A short flat value takes one pass. Others take two: the first checks
+ * and counts, the second fills one block of memory of exactly that size. */
 #include "core/wire/tree.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "core/wire/limits.h"
 #include "core/wire/put.h"
 
-/* Larger ones are no hot path, and may hold bytes that would be asked for and not used. */
+/* Longer values take two passes, because one pass would reserve memory by bytes, not by values. */
 #define FLAT_MAX_BYTES ((size_t)4096)
 
 void mfi_tree_init(mfi_tree *tree)
@@ -46,7 +46,7 @@ static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
     return MF_OK;
 }
 
-/* The value with its text, if it is one, copied to *texts. */
+/* Returns the value; copies the text of a str to *texts. */
 static inline mf_value with_text(mf_value value, uint8_t **texts)
 {
     if (value.type == MF_TYPE_STR) {
@@ -57,18 +57,18 @@ static inline mf_value with_text(mf_value value, uint8_t **texts)
     return value;
 }
 
-/* Where the elements of one open container go. */
+/* The place for the elements of one open container. */
 typedef struct frame {
     mf_value *next;
     uint64_t left;
 } frame;
 
-/* The bytes were checked: nothing can go wrong any more. */
+/* Cannot fail, because the bytes were checked. */
 static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
 {
     const uint8_t *at = bytes.data;
     const uint8_t *end = bytes.data + bytes.size;
-    mf_value *values = tree->memory; /* the first is the root, then containers' elements */
+    mf_value *values = tree->memory; /* the root, then the elements of each container */
     uint8_t *texts = (uint8_t *)(values + value_count);
     mf_value *unused = values + 1;
     frame outer[MFI_DEPTH_MAX + 1];
@@ -99,8 +99,8 @@ static void fill(mfi_tree *tree, mfi_slice bytes, size_t value_count)
     }
 }
 
-/* A scalar or an array of scalars in one pass: false if it is something else or not sound. Memory
- * is asked for by the bytes that are there, of which each element has one at least. */
+/* Decodes a scalar or an array of scalars in one pass; false if the value is of another form or
+ * malformed. Reserves memory by the bytes, because each element has at least one. */
 static bool decode_flat(mfi_tree *tree, mfi_slice bytes, const mfi_limits *limits,
                         mf_status *ret_status, mf_error *error)
 {

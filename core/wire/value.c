@@ -1,4 +1,4 @@
-/* Reading and comparing values. */
+/* Reads, compares and unpacks values. */
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +30,7 @@ mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer)
         *ret_integer = value->as.integer;
         return MF_OK;
     }
-    /* Peers whose numbers are doubles send whole ones beyond 32 bits as floats. */
+    /* Peers whose numbers are doubles send whole numbers beyond 32 bits as floats. */
     if (value->type == MF_TYPE_FLOAT && value->as.number >= -0x1p63 && value->as.number < 0x1p63 &&
         trunc(value->as.number) == value->as.number) {
         *ret_integer = (int64_t)value->as.number;
@@ -163,7 +163,7 @@ bool mf_value_equal(const mf_value *a, const mf_value *b)
         }
         if (left->type == MF_TYPE_ARRAY || left->type == MF_TYPE_MAP) {
             if (depth + 1 >= sizeof open / sizeof open[0]) {
-                return false; /* deeper than any value that can exist on the wire */
+                return false; /* deeper than any value on the wire */
             }
             open[++depth] = (pair){left->as.items, right->as.items,
                                    left->type == MF_TYPE_MAP ? left->length * 2 : left->length};

@@ -1,5 +1,5 @@
-/* Values to msgpack by msgpack-c. A tree is walked with a stack of open containers, as deep as the
- * limits allow, and that stack gives the path of a value that cannot be sent. */
+/* Writes values as msgpack with msgpack-c. A stack of open containers, as deep as the limits allow,
+ * walks a tree, and gives the path of a value that cannot be sent. */
 #include "core/wire/writer.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ mf_status mfi_pack_failure(const mfi_buf *buf, const char *where, mf_error *erro
 /* One open container while a tree is walked. */
 typedef struct frame {
     const mf_value *items;
-    uint32_t count; /* values, so twice the pairs of a map */
+    uint32_t count; /* of values: twice the pairs of a map */
     uint32_t next;
     bool is_map;
 } frame;
@@ -95,7 +95,7 @@ static mf_status check_bytes(const tree_walk *walk, const mf_value *value)
                                        value->length, walk->error);
 }
 
-/* A str or bin as a str, with U+FFFD for what is malformed. */
+/* Packs a str or bin as a str; U+FFFD replaces malformed bytes. */
 static mf_status pack_clean(const tree_walk *walk, const mf_value *value)
 {
     mfi_buf clean;
@@ -248,7 +248,7 @@ static mf_status pack_one(tree_walk *walk, const mf_value *value)
     case MF_TYPE_INT:
         (void)msgpack_pack_int64(packer, value->as.integer);
         return MF_OK;
-    case MF_TYPE_UINT: /* beyond int64: not every peer reads it, so it is clamped */
+    case MF_TYPE_UINT: /* beyond int64: clamped, because not every peer can read such a value */
         (void)msgpack_pack_int64(packer, INT64_MAX);
         return MF_OK;
     case MF_TYPE_FLOAT:
@@ -274,7 +274,7 @@ static mf_status pack_one(tree_walk *walk, const mf_value *value)
     return fail_at(walk, MF_ERR_INVALID_ARGUMENT, "a value of unknown type");
 }
 
-/* Not initialised as a whole: the frames alone have two kilobytes. */
+/* Sets members one by one, because the frames alone have 2 KiB that need no clearing. */
 static void begin(tree_walk *walk, msgpack_packer *packer, const char *where,
                   const mfi_limits *limits, mf_error *error)
 {
@@ -287,7 +287,7 @@ static void begin(tree_walk *walk, msgpack_packer *packer, const char *where,
     walk->error = error;
 }
 
-/* All that the open containers still hold. */
+/* Packs all values that are left in the open containers. */
 static mf_status pack_rest(tree_walk *walk)
 {
     mf_status status = MF_OK;
@@ -322,7 +322,7 @@ mf_status mfi_pack_pair(msgpack_packer *packer, const mf_value *pair, uint32_t d
 {
     tree_walk walk;
     begin(&walk, packer, where, limits, error);
-    walk.depth = depth - 1; /* the map that the pair is in counts as the first one open */
+    walk.depth = depth - 1; /* the map around the pair counts as the first open container */
     walk.open = 1;
     walk.frames[1] = (frame){.items = pair, .count = 2, .is_map = true};
     return pack_rest(&walk);

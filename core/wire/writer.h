@@ -1,4 +1,4 @@
-/* Values to msgpack, in the form that every peer can read. */
+/* Writes values as msgpack, in the form that every peer can read. */
 #ifndef MFI_WIRE_WRITER_H
 #define MFI_WIRE_WRITER_H
 
@@ -9,19 +9,19 @@
 #include "base/buf.h"
 #include "core/wire/limits.h"
 
-/* A packer that appends to buf; its errors show as buf->failed. */
+/* A packer that appends to buf. The caller checks buf->failed for errors. */
 void mfi_packer_init(msgpack_packer *packer, mfi_buf *buf);
 void mfi_pack_key(msgpack_packer *packer, const char *key); /* NUL-terminated */
 
-/* Appends one value that lies `depth` containers deep. where ("args", "result") begins the path
- * that an error names. On failure what was appended before stays. */
+/* Appends one value that lies `depth` containers deep. An error's path begins with `where` ("args",
+ * "result"). On failure the buffer keeps the bytes appended so far. */
 mf_status mfi_pack_value(msgpack_packer *packer, const mf_value *value, uint32_t depth,
                          const char *where, const mfi_limits *limits, mf_error *error);
-/* One pair of the map `where`, whose header was written by the caller: pair[0] is the key. */
+/* Appends one pair of the map `where`, whose header is written already: pair[0] is the key. */
 mf_status mfi_pack_pair(msgpack_packer *packer, const mf_value *pair, uint32_t depth,
                         const char *where, const mfi_limits *limits, mf_error *error);
-/* As mfi_pack_value, but changes what cannot be sent where that is possible: see
- * mf_value_sanitize(). Keys that become equal stay. */
+/* As mfi_pack_value(), but replaces values that cannot be sent, as mf_value_sanitize() says. Keys
+ * that become equal are all kept. */
 mf_status mfi_pack_sanitized(msgpack_packer *packer, const mf_value *value, mf_error *error);
 
 /* Why buf->failed: MF_ERR_NO_MEMORY or MF_ERR_LIMIT. */

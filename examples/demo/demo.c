@@ -1,4 +1,4 @@
-/* The demo: a service that calls a C worker and a Python worker, and shows what it sees of them. */
+/* The demo: a service that calls a C worker and a Python worker, and shows its own measurements. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -35,7 +35,7 @@ static bool read_number(const char *text, int64_t most, int64_t *ret_number)
     return true;
 }
 
-/* -1 to go on, else the exit status. */
+/* -1 if the program runs on, else the exit status. */
 static int read_arguments(demo_state *demo, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -204,7 +204,7 @@ static void quiesce(demo_state *demo)
     }
 }
 
-/* Signals are waited for here, and blocked everywhere else. */
+/* Waits for signals, which all other threads block. */
 static void run(demo_state *demo, const sigset_t *signals)
 {
     bool terminal = isatty(STDOUT_FILENO) == 1;

@@ -1,4 +1,4 @@
-/* What the demo's files share. */
+/* What the demo's two files share: its state, and the load. */
 #ifndef DEMO_H
 #define DEMO_H
 
@@ -10,7 +10,7 @@
 
 #define DEMO_STATUSES 12
 
-/* Calls of one function, counted by the demo itself, by call status. */
+/* Calls of one function by call status, as the demo itself counts them. */
 typedef struct demo_count {
     const char *target, *function;
     _Atomic(uint64_t) ended[DEMO_STATUSES];
@@ -23,17 +23,17 @@ typedef struct demo_state {
     mf_runtime *runtime;
     mf_http *http;
     mf_parent *c, *py;
-    _Atomic(bool) stopping;         /* no more calls; a signal or the time is over */
+    _Atomic(bool) stopping;         /* no more calls, because of a signal or the time */
     _Atomic(bool) quiescing;        /* no more calls, but the endpoint goes on */
-    _Atomic(uint64_t) asynchronous; /* calls that are still to end */
+    _Atomic(uint64_t) asynchronous; /* open calls */
 } demo_state;
 
-/* load.c: makes calls until told to stop. Returns when all its calls have ended. */
+/* load.c. start begins to make calls until stopping is set; join returns when all have ended. */
 void demo_load_start(demo_state *demo);
 void demo_load_join(demo_state *demo);
-/* Sums over functions: all calls, and those that were not "ok". */
+/* Sums over all functions: the calls, and those whose status is not "ok". */
 void demo_totals(uint64_t *ret_calls, uint64_t *ret_errors);
-/* {"math-c":{"add":{"ok":1}}} */
+/* Writes {"math-c":{"add":{"ok":1}}}. */
 bool demo_write_counts(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* The demo's C worker: a few functions, and a log line of its own for each call. */
+/* The demo's C worker: a few functions, each of which logs a line for every call. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 static mf_logger *logger;
 
-/* The line carries the correlation id of the call: the library adds it. */
+/* The library adds the correlation id of the call to the line. */
 static void note(const mf_request *request)
 {
     MF_LOG(logger, MF_LOG_DEBUG, "math.handled", "Handled",

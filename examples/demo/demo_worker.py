@@ -1,4 +1,4 @@
-"""The demo's Python worker, on the small peer beside it."""
+"""The demo's Python worker, built on the small peer multifrost_peer.py."""
 
 import os
 import sys

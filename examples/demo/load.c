@@ -1,4 +1,4 @@
-/* The demo's load: a steady mix of successes, remote errors, slow calls, and a timeout now and
+/* The demo's load: a steady mix of successes, remote errors and slow calls, with a timeout now and
  * then. */
 #include <errno.h>
 #include <pthread.h>

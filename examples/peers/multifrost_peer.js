@@ -1,5 +1,5 @@
-// A small worker, and a small caller, in JavaScript for the comlink_ipc_v3 protocol, on the packages
-// zeromq and msgpackr.
+// A small worker and a small caller in JavaScript for the protocol comlink_ipc_v3, built on the
+// packages zeromq and msgpackr.
 //
 //   new Worker({ add: (a, b) => a + b }).run();
 //
@@ -18,7 +18,7 @@ const EMPTY = Buffer.alloc(0);
 const packr = new Packr({ useRecords: false, int64AsType: "number" });
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// One message with the four fields that all have.
+// A message with the four fields that every message has.
 const message = (type, id, fields) => ({
   app: APP,
   id: id ?? crypto.randomUUID(),
@@ -27,7 +27,7 @@ const message = (type, id, fields) => ({
   ...fields,
 });
 
-// The message in the frames, or null if it is none of ours.
+// The message in the frames, or null if they hold no message of this protocol.
 function read(payload) {
   try {
     const fields = packr.unpack(payload);
@@ -93,10 +93,10 @@ class Client {
     for (const deadline = Date.now() + discoveryMs; Date.now() < deadline; await pause(100)) {
       try {
         const { pid, port } = JSON.parse(await fs.readFile(file, "utf8"))[service];
-        process.kill(pid, 0); // a dead process leaves its entry
+        process.kill(pid, 0); // throws for an entry that a dead process left
         return new Client(port);
       } catch {
-        // not there yet
+        // the service has not registered yet
       }
     }
     throw new Error(`Service '${service}' not found within ${discoveryMs} ms`);

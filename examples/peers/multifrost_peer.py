@@ -1,4 +1,5 @@
-"""A small worker, and a small caller, in Python for the comlink_ipc_v3 protocol, on pyzmq and msgpack.
+"""A small worker and a small caller in Python for the protocol comlink_ipc_v3, built on pyzmq and
+msgpack.
 
     worker = Worker()
 
@@ -11,8 +12,8 @@
     with Client("math") as math:
         print(math.call("add", 1, 2))
 
-In the worker one thread owns the socket and answers heartbeats at once; the main thread runs one function at a
-time, in order of arrival.
+In the worker one thread owns the socket and answers heartbeats at once. The main thread runs one
+function at a time, in the order in which calls arrive.
 """
 
 import contextvars
@@ -42,7 +43,7 @@ _context = contextvars.ContextVar("multifrost_call", default={})
 
 
 def clean(value, depth=0):
-    """What every peer can read: no NaN, integers of 64 bits, str keys. Raises for the rest."""
+    """Makes a value that every peer can read: no NaN, integers of 64 bits, str keys."""
     if depth > 98:
         raise ValueError("the value nests too deep")
     if isinstance(value, float) and not math.isfinite(value):
@@ -57,7 +58,7 @@ def clean(value, depth=0):
 
 
 def message(kind, identifier=None, **fields):
-    """One message with the four fields that all have."""
+    """A message with the four fields that every message has."""
     fields.update(app=APP, id=identifier or str(uuid.uuid4()), type=kind, timestamp=time.time())
     return fields
 
@@ -78,7 +79,7 @@ class Worker:
         self._seq = 0
 
     def function(self, handler):
-        """Decorator: offers a function under its name."""
+        """Decorator: registers a function under its name."""
         self.functions[handler.__name__] = handler
         return handler
 
@@ -95,7 +96,7 @@ class Worker:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def log(self, event, text="", level="debug", **fields):
-        """Appends one JSON line that carries the ids of the running call."""
+        """Appends one JSON line with the ids of the running call."""
         if self._log_fd is None:
             return
         self._seq += 1
@@ -122,7 +123,7 @@ class Worker:
     # ---- Running ----
 
     def run(self):
-        """Serves until SHUTDOWN, a signal or the end of the parent. The exit status."""
+        """Serves until SHUTDOWN, a signal or the end of the parent. Returns the exit status."""
         port = os.environ.get("COMLINK_ZMQ_PORT", "")
         if not port.isascii() or not port.isdigit() or not 1024 <= int(port) <= 65535:
             print(f"FATAL: Invalid port {port!r}", file=sys.stderr)
@@ -214,7 +215,7 @@ class Worker:
 
     @staticmethod
     def _ids(call):
-        """The ids for this call's log lines, out of its metadata."""
+        """The ids for this call's log lines, taken from its metadata."""
         metadata = call.get("metadata") if isinstance(call.get("metadata"), dict) else {}
         trace = TRACE_FORM.match(str(metadata.get("traceparent", "")))
         trace_id = trace.group(1) if trace else secrets.token_hex(16)
@@ -251,7 +252,7 @@ class Worker:
         try:
             answer = message("response", call["id"], result=self._run_function(call))
             msgpack.packb(answer, use_bin_type=True)
-        except Exception as error:  # whatever it is, the caller must hear of it
+        except Exception as error:  # of any kind, because the caller waits for an answer
             answer = message("error", call["id"], error=f"{type(error).__name__}: {error}")
         finally:
             _context.reset(token)
@@ -266,11 +267,11 @@ class Worker:
 
 
 class RemoteError(Exception):
-    """The function that was called raised an error."""
+    """The called function raised an error."""
 
 
 class Client:
-    """Calls a service that is found by its name in the service registry. One thread at a time."""
+    """Finds a service by its name in the service registry and calls it. One thread at a time."""
 
     def __init__(self, service, discovery_seconds=5):
         self._dealer = zmq.Context.instance().socket(zmq.DEALER)
@@ -291,7 +292,7 @@ class Client:
             try:
                 with open(path, encoding="utf-8") as file:
                     entry = json.load(file)[service]
-                os.kill(entry["pid"], 0)  # a dead process leaves its entry
+                os.kill(entry["pid"], 0)  # raises for an entry that a dead process left
                 return entry["port"]
             except (FileNotFoundError, KeyError, ProcessLookupError):
                 time.sleep(0.1)
@@ -299,7 +300,7 @@ class Client:
 
     @staticmethod
     def _metadata():
-        """The ids of the call that this one is made for, if there is one."""
+        """The ids of the running call, for a call that is made on its behalf."""
         ids = _context.get()
         metadata = {"timestamp_sent": time.time()}
         if ids:
@@ -312,7 +313,7 @@ class Client:
         return metadata
 
     def call(self, function, *args, timeout=30):
-        """The function's result. Raises RemoteError, or TimeoutError."""
+        """Returns the function's result. Raises RemoteError or TimeoutError."""
         call = message(
             "call",
             function=function,
@@ -327,7 +328,7 @@ class Client:
                 break
             answer = msgpack.unpackb(self._dealer.recv_multipart()[1], strict_map_key=False)
             if answer.get("id") != call["id"]:
-                continue  # late, or a line of output
+                continue  # the answer of an earlier call, or a line of output
             if answer["type"] == "error":
                 raise RemoteError(answer.get("error"))
             return answer.get("result")

@@ -1,4 +1,4 @@
-"""A worker that calls a service in another language for its caller; both calls join one chain."""
+"""A worker that calls a service in another language. Both calls have the same correlation id."""
 
 import sys
 

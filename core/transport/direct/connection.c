@@ -1,3 +1,6 @@
+/* One TCP connection of the direct transport: its ZMTP handshake, its unsent bytes, and the memory
+ * of received payloads. It exists so that the table of connections (peers.c) and the operations
+ * (direct.c) deal in whole payloads only. No function blocks. */
 #include "core/transport/direct/connection.h"
 
 #include <errno.h>
@@ -9,13 +12,13 @@
 #include "base/block.h"
 #include "base/cache.h"
 
-#define SEGMENT_BYTES ((size_t)64 * 1024)
-#define WAITING_MEMORY ((size_t)32 * 1024 * 1024) /* nothing is queued behind so much */
-#define ASKED_BYTES ((size_t)64 * 1024)           /* no answers to commands behind so many bytes */
-#define PARTS_PER_CALL 64
-#define OWN_SEGMENT_BYTES ((size_t)8 * 1024) /* payloads from there on are not copied */
-#define SMALL_BYTES 512                      /* of a received payload */
-#define SMALLEST_BLOCK ((size_t)4096)
+#define SEGMENT_BYTES ((size_t)64 * 1024)         /* capacity for many small messages */
+#define WAITING_MEMORY ((size_t)32 * 1024 * 1024) /* unsent bytes beyond which none are queued */
+#define ASKED_BYTES ((size_t)64 * 1024)           /* unsent bytes beyond which PINGs get no PONG */
+#define PARTS_PER_CALL 64                         /* segments in one system call */
+#define OWN_SEGMENT_BYTES ((size_t)8 * 1024)      /* from this size on a payload is not copied */
+#define SMALL_BYTES 512                           /* payloads up to this come from a cache */
+#define SMALLEST_BLOCK ((size_t)4096)             /* of base/block.h */
 
 /* ---- Memory of received payloads ---- */
 
@@ -95,13 +98,13 @@ void mfi_connection_init(mfi_connection *connection, int fd, const mfi_transport
     mfi_zmtp_reader_init(&connection->reader, options->max_message_bytes);
 }
 
-/* Bytes that wait to leave: many small messages together, or a large payload in its own buffer. */
+/* Unsent bytes: many small messages together, or a large payload in its own buffer. */
 struct mfi_segment {
     mfi_segment *next;
     uint8_t *data;
     size_t size, sent, capacity;
-    uint32_t messages; /* that end in it */
-    bool is_open;      /* more may be added */
+    uint32_t messages; /* number of messages that end in the segment */
+    bool is_open;      /* more messages may be appended */
 };
 
 static mfi_cache segments = MFI_CACHE_INIT(mfi_segment, NULL);
@@ -134,14 +137,14 @@ void mfi_connection_fini(mfi_connection *connection)
     drop_segments(connection);
     mfi_block_put(connection->spare, SMALLEST_BLOCK);
     mfi_message_release(&connection->partial);
-    (void)shutdown(connection->fd, SHUT_RDWR); /* also where a forked process has a copy of it */
+    (void)shutdown(connection->fd, SHUT_RDWR); /* a forked process may have a copy of it */
     (void)close(connection->fd);
     connection->fd = -1;
 }
 
 /* ---- Out ---- */
 
-/* Takes the data over; without memory it is still the caller's. */
+/* Owns the data if it succeeds; without memory the caller still does. */
 static mfi_segment *add_segment(mfi_connection *connection, uint8_t *data, size_t capacity)
 {
     mfi_segment *segment = mfi_cache_get(&segments);
@@ -157,14 +160,14 @@ static mfi_segment *add_segment(mfi_connection *connection, uint8_t *data, size_
     return segment;
 }
 
-/* A segment that takes so many bytes more; NULL without memory. */
+/* A segment with room for `size` more bytes; NULL without memory. */
 static mfi_segment *segment_for(mfi_connection *connection, size_t size)
 {
     mfi_segment *segment = connection->last;
     if (segment != NULL && segment->is_open && size <= segment->capacity - segment->size) {
         return segment;
     }
-    /* Often there is one message, or little between large payloads. */
+    /* Often a single message is unsent, or small ones stand between large payloads. */
     bool is_small = (segment == NULL || !segment->is_open) && size <= SMALLEST_BLOCK;
     size_t capacity = is_small ? SMALLEST_BLOCK : SEGMENT_BYTES;
     bool has_spare = is_small && connection->spare != NULL;
@@ -193,8 +196,8 @@ static void count_message(mfi_connection *connection, mfi_segment *segment)
     connection->waiting++;
 }
 
-/* Not a message of the user's. False if it is not queued: there is no memory, or the peer asks
- * without reading and can miss the answers. */
+/* Queues bytes that are no message of the user. False if there is no memory, or if the peer sends
+ * commands without reading the answers; such a peer can miss them. */
 static bool put(mfi_connection *connection, const uint8_t *data, size_t size)
 {
     mfi_segment *segment =
@@ -233,7 +236,7 @@ mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
                            ? add_segment(connection, payload->data, payload->capacity)
                            : NULL;
     if (segment == NULL || (is_own && own == NULL)) {
-        return MFI_IO_FAILED; /* no memory; nothing of it was queued */
+        return MFI_IO_FAILED; /* without memory no part of the message is queued */
     }
     append(connection, segment, front, front_size);
     if (!is_own) {
@@ -295,7 +298,7 @@ mfi_io mfi_connection_flush(mfi_connection *connection)
 
 /* ---- In ---- */
 
-/* The rest of a payload goes straight to where it belongs, what follows it into the inbox. */
+/* Reads the rest of a payload into its own memory, and the bytes behind it into the inbox. */
 mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox)
 {
     struct iovec parts[2];
@@ -324,7 +327,7 @@ mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox)
     return MFI_IO_DONE;
 }
 
-/* False if it is wrong, or there is no memory. */
+/* Reads from the peer's greeting. False if the greeting is wrong or there is no memory. */
 static bool take_greeting(mfi_connection *connection, mfi_inbox *inbox)
 {
     size_t there = (size_t)(inbox->end - inbox->at);
@@ -342,7 +345,7 @@ static bool take_greeting(mfi_connection *connection, mfi_inbox *inbox)
     return fits;
 }
 
-/* A whole command, or a part of one. */
+/* Reads a part of a command; acts on the command when it is complete. */
 static mfi_connection_news take_command(mfi_connection *connection, const mfi_zmtp_part *part)
 {
     uint8_t pong[MFI_ZMTP_PONG_BYTES];
@@ -380,7 +383,8 @@ static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
     return true;
 }
 
-/* The short way: false if there is no whole message, or no memory, which the long way tells. */
+/* The fast path for a whole message in the inbox. False if the message is not whole or there is no
+ * memory; the slow path then reports why. */
 static bool take_whole(const mfi_connection *connection, mfi_inbox *inbox, mfi_message *ret_message)
 {
     const uint8_t *at = inbox->at;

@@ -1,5 +1,5 @@
-/* One TCP connection that speaks ZMTP: its handshake, the payloads that come, the bytes that wait
- * to leave. Never blocks. Used by one thread at a time. */
+/* One TCP connection that speaks ZMTP: its handshake, received payloads and unsent bytes. No
+ * function blocks. Used by one thread at a time. */
 #ifndef MFI_TRANSPORT_DIRECT_CONNECTION_H
 #define MFI_TRANSPORT_DIRECT_CONNECTION_H
 
@@ -13,7 +13,7 @@
 
 #define MFI_INBOX_BYTES ((size_t)64 * 1024)
 
-/* What was read from one connection and not looked at yet. A transport has one for all of them. */
+/* Bytes that were read from one connection and not parsed yet. A transport has one inbox. */
 typedef struct mfi_inbox {
     uint8_t *bytes;
     const uint8_t *at, *end;
@@ -36,30 +36,30 @@ typedef struct mfi_connection {
     mfi_connection_phase phase;
     bool is_router;
     mfi_zmtp_reader reader;
-    uint8_t early[MFI_ZMTP_COMMAND_BYTES]; /* of the greeting; then of a command */
+    uint8_t early[MFI_ZMTP_COMMAND_BYTES]; /* the part of the greeting, later of a command */
     size_t early_size;
-    mfi_message partial;       /* the payload that is being read */
-    size_t partial_size;       /* what has come of it */
-    uint64_t partials;         /* payloads that were read so, ever */
-    mfi_segment *first, *last; /* what waits to leave */
-    uint8_t *spare;            /* the memory of a small segment, for the next one */
+    mfi_message partial;       /* the payload that is being received */
+    size_t partial_size;       /* bytes of it that are received */
+    uint64_t partials;         /* number of payloads received in parts since the start */
+    mfi_segment *first, *last; /* unsent segments */
+    uint8_t *spare;            /* the memory of a small segment, kept for the next one */
     size_t waiting_bytes;
-    size_t waiting_memory; /* what they take: of small ones more than there are */
-    uint32_t waiting;      /* messages */
-    uint32_t waiting_most;
+    size_t waiting_memory; /* bytes of memory that unsent segments take */
+    uint32_t waiting;      /* unsent messages */
+    uint32_t waiting_most; /* unsent messages at most */
 } mfi_connection;
 
-/* Takes over the descriptor, which does not block. */
+/* Owns the descriptor, which is non-blocking. */
 void mfi_connection_init(mfi_connection *connection, int fd, const mfi_transport_options *options);
 void mfi_connection_fini(mfi_connection *connection);
-/* It is connected: the greeting is to leave. False without memory. */
+/* Queues the greeting, once the connection is established. False without memory. */
 bool mfi_connection_greet(mfi_connection *connection);
 
 /* ---- Out ---- */
 
-/* As mfi_transport_ops.send, but for MFI_IO_UNROUTABLE. What is queued leaves with a flush. */
+/* As mfi_transport_ops.send, without MFI_IO_UNROUTABLE. mfi_connection_flush() sends the queue. */
 mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload);
-bool mfi_connection_has_room(const mfi_connection *connection); /* for one more message */
+bool mfi_connection_has_room(const mfi_connection *connection); /* for one message more */
 static inline bool mfi_connection_has_unsent(const mfi_connection *connection)
 {
     return connection->first != NULL;
@@ -68,25 +68,25 @@ static inline bool mfi_connection_is_within_payload(const mfi_connection *connec
 {
     return connection->partial.data != NULL;
 }
-/* MFI_IO_DONE: all is sent; MFI_IO_AGAIN: the rest has to wait; MFI_IO_FAILED: the peer takes no
- * more, and what waited is dropped. It may have sent before, which is read as ever: the end comes
- * with a fill. */
+/* Sends queued bytes. MFI_IO_DONE: all are sent; MFI_IO_AGAIN: the rest stays queued;
+ * MFI_IO_FAILED: the peer reads no more, and the queue is dropped. Bytes that the peer sent before
+ * can still be read; the end of the connection is reported by mfi_connection_fill(). */
 mfi_io mfi_connection_flush(mfi_connection *connection);
 
 /* ---- In ---- */
 
-/* Reads what is there. The inbox is open, and empty. MFI_IO_DONE, MFI_IO_AGAIN, MFI_IO_FAILED. */
+/* Reads into the inbox, which is open and empty. MFI_IO_DONE, MFI_IO_AGAIN, MFI_IO_FAILED. */
 mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox);
 
 typedef enum mfi_connection_news {
     MFI_NEWS_NONE, /* the inbox is empty */
-    MFI_NEWS_UP,   /* the handshake is over */
+    MFI_NEWS_UP,   /* the handshake is complete */
     MFI_NEWS_MESSAGE,
     MFI_NEWS_MALFORMED, /* as MFI_IO_MALFORMED */
-    MFI_NEWS_BROKEN     /* what comes is no ZMTP, breaks a limit, or there is no memory */
+    MFI_NEWS_BROKEN     /* the bytes are no ZMTP or break a limit, or there is no memory */
 } mfi_connection_news;
 
-/* Next, after a fill, until it says MFI_NEWS_NONE. *ret_message is empty before. */
+/* Parses the inbox after a fill; to be called until MFI_NEWS_NONE. *ret_message is empty before. */
 mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *inbox,
                                         mfi_message *ret_message);
 

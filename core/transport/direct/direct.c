@@ -1,9 +1,9 @@
-/* The transport that speaks ZMTP itself: the thread that drives it writes to the sockets and reads
- * from them, no thread stands between, and many messages go into one system call.
+/* The transport that speaks ZMTP itself. The thread that drives it writes and reads the sockets, so
+ * that no other thread is in between and many messages share one system call.
  *
- * The readiness descriptor is an epoll with the listener, the timer and all connections, each
- * level-triggered: whatever is left undone wakes the driver again. What send has queued leaves with
- * the next receive, which every driver calls before it waits.
+ * The readiness descriptor is an epoll with the listener, the timer and all connections. Each is
+ * level-triggered, so that unfinished work wakes the driver again. Messages that send has queued
+ * leave with the next receive, which every driver calls before it waits.
  *
  * A route is a connection's place in the table and its serial number, so that no answer reaches a
  * later connection in the same place. */
@@ -21,11 +21,12 @@
 #include "base/error.h"
 #include "core/transport/direct/direct.h"
 
-#define ROUTE_BYTES 8
-#define GUESSES_PER_LOOK 64
-#define AT_ONCE_BYTES ((size_t)64 * 1024)
-#define BUSY_BYTES 1024     /* several messages */
-#define READS_PER_RECEIVE 8 /* without a message, as of who floods with commands */
+#define ROUTE_BYTES 8                     /* of a place and a serial number */
+#define GUESSES_PER_LOOK 64               /* reads of a lone connection before the epoll is read */
+#define AT_ONCE_BYTES ((size_t)64 * 1024) /* a larger payload is sent without waiting for others   \
+                                           */
+#define BUSY_BYTES 1024                   /* of one read: that are several messages */
+#define READS_PER_RECEIVE 8               /* without a message: a peer may flood with commands */
 
 typedef struct direct_messaging {
     mfi_messaging base; /* first member */
@@ -34,7 +35,7 @@ typedef struct direct_messaging {
 
 /* ---- Sending ---- */
 
-/* Who connects has one peer, and its route leads there also when the connection was made again. */
+/* A connecting parent has one peer, and its route stays valid when it reconnects. */
 static bool has_routes(const mfi_direct *self)
 {
     return self->options.is_child && self->options.binds;
@@ -62,14 +63,14 @@ static mfi_io direct_send(mfi_transport *base, const mfi_route *route, mfi_buf *
         return has_routes(self) ? MFI_IO_UNROUTABLE : MFI_IO_AGAIN;
     }
     mfi_io io = mfi_connection_send(&peer->connection, payload);
-    if (io == MFI_IO_AGAIN && (peer->watched & EPOLLOUT) == 0) { /* it may take some by now */
+    if (io == MFI_IO_AGAIN && (peer->watched & EPOLLOUT) == 0) { /* the kernel may have room now */
         mfi_direct_flush(self, peer);
         io = mfi_connection_send(&peer->connection, payload);
     }
     if (io == MFI_IO_DONE) {
         mfi_direct_touch(self, peer);
         if (peer->connection.waiting_bytes >= AT_ONCE_BYTES && (peer->watched & EPOLLOUT) == 0) {
-            mfi_direct_flush(self, peer); /* the peer can begin with it */
+            mfi_direct_flush(self, peer); /* so that the peer can begin to read */
         }
     }
     return io;
@@ -83,7 +84,7 @@ static bool direct_can_go_on(mfi_transport *base)
 
 /* ---- Receiving ---- */
 
-/* The next message of the connection whose bytes are in the inbox. MFI_IO_AGAIN: there is none. */
+/* The next message of the connection whose bytes are in the inbox; MFI_IO_AGAIN without one. */
 static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *ret_message)
 {
     for (;;) {
@@ -114,7 +115,7 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
     }
 }
 
-/* Who is read from next; NULL for nobody. */
+/* The next connection to read from; NULL without one. */
 static mfi_direct_peer *next_readable(mfi_direct *self)
 {
     mfi_direct_peer *peer = NULL;
@@ -124,8 +125,8 @@ static mfi_direct_peer *next_readable(mfi_direct *self)
     return peer;
 }
 
-/* A lone connection is read from without asking whether there is something; but now and then the
- * others are thought of, a listener or a timer. */
+/* A lone connection is read without reading the epoll first. Every GUESSES_PER_LOOK reads the epoll
+ * is read anyway, because the listener or the timer may be ready. */
 static mfi_direct_peer *guess_readable(mfi_direct *self)
 {
     bool guesses = self->count == 1 && self->guesses < GUESSES_PER_LOOK;
@@ -133,7 +134,7 @@ static mfi_direct_peer *guess_readable(mfi_direct *self)
     return guesses ? self->target : NULL;
 }
 
-/* False if it had nothing. */
+/* Reads from one connection. False if no bytes were there. */
 static bool read_from(mfi_direct *self, mfi_direct_peer *peer)
 {
     mfi_io io = mfi_connection_fill(&peer->connection, &self->inbox);
@@ -151,8 +152,8 @@ static bool read_from(mfi_direct *self, mfi_direct_peer *peer)
     return true;
 }
 
-/* Reads from one connection. False if there was nothing to read, or who asks had better wait: where
- * messages come one by one, the next one is not there yet when the last was sent or received. */
+/* Reads from one connection. False if no bytes were there, or if the caller had better wait: where
+ * messages arrive one by one, the next is not there yet just after one was sent or received. */
 static bool fill(mfi_direct *self)
 {
     bool guessed = false;
@@ -197,7 +198,7 @@ static mfi_io direct_receive(mfi_transport *base, mfi_route *ret_route, mfi_mess
                 return io;
             }
         } else if ((reads++ >= READS_PER_RECEIVE || !fill(self)) && self->dirty == NULL) {
-            if (self->was_busy) { /* else only little of it is in use */
+            if (self->was_busy) { /* otherwise only few bytes of the inbox are in use */
                 mfi_inbox_close(&self->inbox);
             }
             self->was_busy = false;
@@ -230,7 +231,7 @@ static void direct_close(mfi_transport *base)
 {
     mfi_direct *self = (mfi_direct *)base;
     if (self->listen_fd >= 0) {
-        (void)shutdown(self->listen_fd, SHUT_RDWR); /* also where a forked process has a copy */
+        (void)shutdown(self->listen_fd, SHUT_RDWR); /* a forked process may have a copy of it */
     }
     close_fd(self->listen_fd);
     for (uint32_t i = 0; i < self->capacity; i++) {

@@ -1,6 +1,5 @@
-/* What the parts of the direct transport share: transport_direct.c (the operations),
- * direct_peers.c (connections that come and go), direct_linger.c (what is left to send after a
- * close). */
+/* What the parts of the direct transport share: direct.c (the operations), peers.c (the table of
+ * connections), linger.c (unsent bytes of closed connections). */
 #ifndef MFI_TRANSPORT_DIRECT_DIRECT_H
 #define MFI_TRANSPORT_DIRECT_DIRECT_H
 
@@ -15,70 +14,71 @@
 
 typedef struct mfi_direct_peer {
     mfi_connection connection;
-    uint32_t index, serial; /* in the table; of all connections ever */
+    uint32_t index, serial; /* place in the table; number among all connections since the start */
     uint64_t deadline_ns;   /* of the handshake; MFI_NEVER after it */
-    uint32_t watched;       /* what the epoll waits for */
-    bool is_dirty;          /* something was queued since the last flush */
-    /* The payload that has come in part, as it was last noted: its number of the connection's, its
-     * size, its number of the transport's. */
+    uint32_t watched;       /* events that the epoll waits for */
+    bool is_dirty;          /* bytes were queued since the last flush */
+    /* The partly received payload as of the last note: its number in the connection, its bytes, and
+     * its number in the transport. */
     uint64_t partials;
     size_t partial_bytes;
     uint64_t partial_number;
     struct mfi_direct_peer *next; /* dirty, or lingering */
 } mfi_direct_peer;
 
-/* Connections that were closed with something left to send; a thread of their own sends it. */
+/* Connections that were closed with unsent bytes. A thread of its own sends them. */
 typedef struct mfi_lingering mfi_lingering;
 mfi_lingering *mfi_lingering_create(void); /* NULL without memory */
-/* Takes the peer over: its connection ends when all is sent, at once as a rule. */
+/* Takes the peer. Its connection ends when all bytes are sent; usually that is at once. */
 void mfi_linger(mfi_lingering *lingering, mfi_direct_peer *peer, int64_t linger_ms);
-void mfi_lingering_destroy(mfi_lingering *lingering); /* waits for all */
+void mfi_lingering_destroy(mfi_lingering *lingering); /* waits for all connections */
 
 typedef struct mfi_direct {
     mfi_transport base; /* first member */
     mfi_transport_options options;
-    mfi_lingering *lingering; /* of the messaging */
+    mfi_lingering *lingering; /* owned by the messaging */
     struct sockaddr_in address;
     int epoll_fd, timer_fd, listen_fd, events_fd;
 
     mfi_direct_peer **peers; /* a table with holes */
     uint32_t capacity, count, serial;
-    mfi_direct_peer *target; /* DEALER: where payloads go, the oldest one that is up */
+    mfi_direct_peer *target; /* DEALER: receives all payloads; the oldest connection that is up */
     mfi_direct_peer *dirty;
     uint64_t reconnect_at_ns, reconnect_wait_ns, accept_at_ns;
-    uint64_t timer_at_ns; /* what the timer is set to */
-    uint64_t partials;    /* so many payloads have come in part */
-    size_t partial_bytes; /* of those that still are */
+    uint64_t timer_at_ns; /* when the timer fires */
+    uint64_t partials;    /* number of payloads received in parts since the start */
+    size_t partial_bytes; /* of the payloads that are being received */
 
     mfi_inbox inbox;
-    mfi_direct_peer *current;                     /* whose bytes are in the inbox */
-    mfi_direct_peer *ready[MFI_DIRECT_READY_MAX]; /* NULL: gone meanwhile */
+    mfi_direct_peer *current;                     /* the connection whose bytes are in the inbox */
+    mfi_direct_peer *ready[MFI_DIRECT_READY_MAX]; /* NULL: the connection has ended since */
     unsigned ready_at, ready_end;
-    unsigned guesses; /* reads since the last look at the epoll */
-    bool is_busy;     /* the last read got several messages */
-    bool was_busy;    /* or one before it, since receive last had nothing */
-    bool has_acted;   /* something was sent or read since receive last had nothing */
+    unsigned guesses; /* reads since the epoll was read */
+    bool is_busy;     /* the last read gave several messages */
+    bool was_busy;    /* a read gave several messages since receive last returned without one */
+    bool has_acted;   /* bytes were sent or read since receive last returned without a message */
 
     mfi_mutex events_mutex;
-    uint8_t *events; /* guarded by it, as are the next ones */
-    size_t events_at, events_end, events_capacity;
+    uint8_t *events;                               /* guarded by events_mutex */
+    size_t events_at, events_end, events_capacity; /* guarded by events_mutex */
 } mfi_direct;
 
 /* Binds, or begins to connect. */
 mf_status mfi_direct_attach(mfi_direct *self, mf_error *error);
-/* Takes notice of what happened to the descriptors; `ready` then has who can be read from. */
+/* Reads the epoll and acts on its events. `ready` then lists the connections to read from. */
 void mfi_direct_look(mfi_direct *self);
-/* The handshake is over. */
+/* To be called when the peer's handshake is complete. */
 void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer);
-/* What it sent is read, up to here. Together, payloads that have come in part may have four times
- * max_message_bytes: beyond that, whose began first is dropped, as it may never come to its end. */
+/* To be called when the peer's bytes are parsed. Partly received payloads have at most four times
+ * max_message_bytes together; beyond that the peer whose payload began first is dropped, because
+ * that payload may never end. */
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer);
-/* It has ended, or must. */
+/* Ends the connection. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
-/* Sends what it can of what is queued for that one, or for all that have something new. */
+/* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */
 void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer);
 void mfi_direct_flush_all(mfi_direct *self);
-/* Something was queued for it. */
+/* Marks the peer as dirty, because bytes were queued for it. */
 void mfi_direct_touch(mfi_direct *self, mfi_direct_peer *peer);
 mfi_peer_event mfi_direct_next_event(mfi_transport *base);
 

@@ -1,7 +1,7 @@
-/* Connections that were closed with something left to send. One thread sends it, while there are
- * any; as a rule the kernel took all before, and there is none. What still comes is read and
- * forgotten: a kernel that has something unread when a socket is closed throws away what it was to
- * send. */
+/* Sends the unsent bytes of closed connections, on one thread that runs only while there are any.
+ * Usually the kernel has taken all bytes before, and no thread starts. The thread also reads and
+ * drops what the peer still sends, because a kernel that has unread bytes when a socket is closed
+ * drops the unsent ones. */
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -12,16 +12,16 @@
 
 #include "core/transport/direct/direct.h"
 
-#define LOOKED_AT 64 /* at once; the others wait for their turn */
-#define LOOK_MS 20   /* at least so often: at the others, those that are new, the time */
-#define DISCARDS 64
+#define LOOKED_AT 64 /* connections in one poll(); the others wait for their turn */
+#define LOOK_MS 20   /* between polls, so that other and new connections and deadlines get a turn */
+#define DISCARDS 64  /* reads from one connection in a turn */
 
 struct mfi_lingering {
     mfi_mutex mutex;
-    mfi_direct_peer *peers; /* guarded by it, as are the next ones; deadline_ns: until when */
+    mfi_direct_peer *peers; /* guarded by mutex; deadline_ns: until when to send */
     pthread_t thread;
-    bool has_thread; /* to be joined */
-    bool is_running; /* looks at the list again before it ends */
+    bool has_thread; /* guarded by mutex; the thread must be joined */
+    bool is_running; /* guarded by mutex; the thread reads the list again before it ends */
 };
 
 mfi_lingering *mfi_lingering_create(void)
@@ -33,9 +33,9 @@ mfi_lingering *mfi_lingering_create(void)
     return lingering;
 }
 
-/* Whether the kernel has sent all it was given: what it has not is lost when the peer sends
- * something after the close. SIOCOUTQNSD gives the same number, but valgrind does not know it. A
- * kernel before Linux 4.6 answers with a shorter struct, and the number stays 0. */
+/* Whether the kernel has sent all bytes. Unsent bytes are lost if the peer sends anything after the
+ * close. SIOCOUTQNSD gives the same number, but valgrind does not know it. A kernel before Linux
+ * 4.6 answers with a shorter struct, and the number stays 0. */
 static bool is_all_sent(int fd)
 {
     struct tcp_info info = {.tcpi_notsent_bytes = 0};
@@ -43,7 +43,7 @@ static bool is_all_sent(int fd)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_notsent_bytes == 0;
 }
 
-/* Sends what it can; true when that was all, or nobody takes it. */
+/* Sends as much as possible; true if all bytes are sent or the peer reads no more. */
 static bool is_over(mfi_direct_peer *peer)
 {
     char unread[4096];
@@ -63,7 +63,7 @@ static void end(mfi_direct_peer *peer)
     free(peer);
 }
 
-/* Sends what can be sent, and takes out who is done or too late. */
+/* Sends as much as possible, and removes peers that are done or too late. */
 static void send_some(mfi_direct_peer **list)
 {
     uint64_t now = mfi_monotonic_ns();
@@ -83,7 +83,7 @@ static void wait_for_room(const mfi_direct_peer *list)
     struct pollfd fds[LOOKED_AT];
     nfds_t count = 0;
     for (const mfi_direct_peer *peer = list; peer != NULL && count < LOOKED_AT; peer = peer->next) {
-        bool waits = mfi_connection_has_unsent(&peer->connection); /* else only the kernel has */
+        bool waits = mfi_connection_has_unsent(&peer->connection); /* else the kernel has bytes */
         fds[count++] =
             (struct pollfd){.fd = peer->connection.fd, .events = waits ? POLLOUT : POLLIN};
     }
@@ -125,7 +125,7 @@ void mfi_linger(mfi_lingering *lingering, mfi_direct_peer *peer, int64_t linger_
     mfi_mutex_lock(&lingering->mutex);
     if (!lingering->is_running) {
         if (lingering->has_thread) {
-            (void)pthread_join(lingering->thread, NULL); /* it is past its last look */
+            (void)pthread_join(lingering->thread, NULL); /* the thread is about to end */
         }
         lingering->has_thread =
             mfi_thread_start(&lingering->thread, "mf-linger", run, lingering) == 0;

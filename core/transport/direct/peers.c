@@ -1,3 +1,6 @@
+/* The table of connections of the direct transport: connects, accepts and reconnects, times
+ * handshakes, reads the epoll, and reports peer events to the engine thread. It exists so that
+ * direct.c only sends to and receives from connections that are up. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -12,29 +15,29 @@
 #include "base/str.h"
 #include "core/transport/direct/direct.h"
 
-#define HANDSHAKE_MS 30000
-#define RECONNECT_NS (20 * MFI_NS_PER_MS) /* soon: the peer is on this machine */
-#define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS)
-#define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS) /* after there was no descriptor left */
-#define CONNECTIONS_MAX 8192
-#define ACCEPTS_PER_LOOK 16
-#define PARTIALS_MOST 4  /* largest payloads that come in part at the same time */
-#define EVENTS_MAX 65536 /* peer events that wait for the engine thread; more are lost */
+#define HANDSHAKE_MS 30000                      /* as long as libzmq's */
+#define RECONNECT_NS (20 * MFI_NS_PER_MS)       /* at first; short, because the peer is local */
+#define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS) /* each attempt doubles the wait up to this */
+#define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS)   /* pause when the process has no descriptors */
+#define CONNECTIONS_MAX 8192                    /* of one transport */
+#define ACCEPTS_PER_LOOK 16                     /* so that a flood leaves time for the others */
+#define PARTIALS_MOST 4                         /* largest payloads that are received at once */
+#define EVENTS_MAX 65536                        /* unread peer events; more are dropped */
 
-/* Beside the places of connections, what an event of the epoll may be about. */
+/* Data of epoll events that are not about a place in the table. */
 #define LISTENER UINT64_MAX
 #define TIMER (UINT64_MAX - 1)
 
 /* ---- Peer events ---- */
 
-static void tell(mfi_direct *self, mfi_peer_event event)
+static void report(mfi_direct *self, mfi_peer_event event)
 {
     mfi_mutex_lock(&self->events_mutex);
     if (self->events_at == self->events_end) {
         self->events_at = 0;
         self->events_end = 0;
     }
-    /* Who never was there is told of only as long as there is much room for the others. */
+    /* Failed handshakes use half of the room, so that strangers cannot displace other events. */
     size_t most = event == MFI_PEER_HANDSHAKE_FAILED ? EVENTS_MAX / 2 : EVENTS_MAX;
     if (self->events_end == self->events_capacity && self->events_capacity < most) {
         size_t capacity = self->events_capacity != 0 ? self->events_capacity * 2 : 8;
@@ -48,7 +51,7 @@ static void tell(mfi_direct *self, mfi_peer_event event)
         uint64_t one = 1;
         self->events[self->events_end++] = (uint8_t)event;
         ssize_t written = write(self->events_fd, &one, sizeof one);
-        (void)written; /* full: readable anyway */
+        (void)written; /* fails if the counter is full: the descriptor is readable then too */
     }
     mfi_mutex_unlock(&self->events_mutex);
 }
@@ -63,7 +66,7 @@ mfi_peer_event mfi_direct_next_event(mfi_transport *base)
     } else {
         uint64_t count = 0;
         ssize_t got = read(self->events_fd, &count, sizeof count);
-        (void)got; /* empty: nothing waits */
+        (void)got; /* fails if the counter is 0 */
     }
     mfi_mutex_unlock(&self->events_mutex);
     return event;
@@ -114,7 +117,7 @@ static bool place(mfi_direct *self, mfi_direct_peer *peer)
     return true;
 }
 
-/* Takes the descriptor over. NULL if there are too many, or no memory. */
+/* Owns the descriptor. NULL if there are too many connections or no memory. */
 static mfi_direct_peer *add(mfi_direct *self, int fd)
 {
     static const int yes = 1;
@@ -126,7 +129,7 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
         return NULL;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    /* A machine that vanishes says no goodbye. */
+    /* A machine that vanishes does not close its connections. */
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof keepalive_s);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_s, sizeof keepalive_s);
@@ -187,19 +190,20 @@ void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
     mfi_connection_phase phase = peer->connection.phase;
     int fd = peer->connection.fd;
     forget(self, peer);
-    /* Closing is not enough where a forked process has a copy of the descriptor. */
+    /* A forked process may have a copy of the descriptor, so closing is not enough. */
     (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     mfi_connection_fini(&peer->connection);
     free(peer);
     if (phase != MFI_CONNECTION_CONNECTING) {
-        tell(self, phase == MFI_CONNECTION_UP ? MFI_PEER_DISCONNECTED : MFI_PEER_HANDSHAKE_FAILED);
+        report(self,
+               phase == MFI_CONNECTION_UP ? MFI_PEER_DISCONNECTED : MFI_PEER_HANDSHAKE_FAILED);
     }
     if (!self->options.binds) {
         reconnect_later(self);
     }
 }
 
-/* Whose payload began first, of all that have come in part. */
+/* The peer whose partly received payload began first. */
 static mfi_direct_peer *oldest_partial(const mfi_direct *self)
 {
     mfi_direct_peer *oldest = NULL;
@@ -236,8 +240,8 @@ static void greet(mfi_direct *self, mfi_direct_peer *peer)
     }
 }
 
-/* Who connects to a free port of its own range may meet itself. */
-static bool is_oneself(const mfi_direct *self, int fd)
+/* A socket that connects to a free port of its own range may connect to itself. */
+static bool is_self_connection(const mfi_direct *self, int fd)
 {
     struct sockaddr_in own = {0};
     socklen_t size = sizeof own;
@@ -251,7 +255,7 @@ static void finish_connect(mfi_direct *self, mfi_direct_peer *peer)
     int failure = 0;
     socklen_t size = sizeof failure;
     if (getsockopt(peer->connection.fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0 ||
-        failure != 0 || is_oneself(self, peer->connection.fd)) {
+        failure != 0 || is_self_connection(self, peer->connection.fd)) {
         mfi_direct_drop(self, peer);
     } else {
         greet(self, peer);
@@ -282,16 +286,16 @@ static void listen_again(mfi_direct *self, uint32_t events)
 
 static void accept_some(mfi_direct *self)
 {
-    for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the others */
+    for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the rest */
         int fd = accept4(self->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            /* It would be ready all the time. */
+            /* The listener would be ready all the time, so it is not watched for a while. */
             listen_again(self, 0);
             self->accept_at_ns = mfi_monotonic_ns() + ACCEPT_AGAIN_NS;
             set_timer(self, self->accept_at_ns);
         }
         if (fd < 0) {
-            return; /* a connection that is gone already makes the listener ready once more */
+            return; /* also for a connection that has ended already: the listener stays ready */
         }
         mfi_direct_peer *peer = add(self, fd);
         if (peer != NULL) {
@@ -307,14 +311,14 @@ void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer)
     if (self->target == NULL) {
         self->target = peer;
     }
-    tell(self, MFI_PEER_CONNECTED);
+    report(self, MFI_PEER_CONNECTED);
 }
 
 static void on_timer(mfi_direct *self)
 {
     uint64_t count = 0;
     ssize_t got = read(self->timer_fd, &count, sizeof count);
-    (void)got; /* looked at by the clock */
+    (void)got; /* the clock decides, not the count */
     uint64_t now = mfi_monotonic_ns();
     uint64_t next = MFI_NEVER;
     self->timer_at_ns = MFI_NEVER;
@@ -368,7 +372,7 @@ void mfi_direct_look(mfi_direct *self)
             self->ready[self->ready_end++] = peer;
         }
     }
-    /* Last: places of the table get others. */
+    /* Last, because new connections take free places of the table. */
     if (accepts) {
         accept_some(self);
     }
@@ -384,13 +388,13 @@ void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer)
     mfi_io io = mfi_connection_flush(&peer->connection);
     if (!watch(self, peer, io == MFI_IO_AGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN) ||
         io == MFI_IO_FAILED) {
-        (void)shutdown(peer->connection.fd, SHUT_RDWR); /* its end is told as that of any other */
+        (void)shutdown(peer->connection.fd, SHUT_RDWR); /* the next read reports the end */
     }
 }
 
 void mfi_direct_touch(mfi_direct *self, mfi_direct_peer *peer)
 {
-    if (!peer->is_dirty && (peer->watched & EPOLLOUT) == 0) { /* else it is flushed anyway */
+    if (!peer->is_dirty && (peer->watched & EPOLLOUT) == 0) { /* else a flush is due anyway */
         peer->is_dirty = true;
         peer->next = self->dirty;
         self->dirty = peer;
@@ -423,7 +427,7 @@ static mf_status bind_socket(mfi_direct *self, mf_error *error)
     static const int yes = 1;
     socklen_t size = sizeof self->address;
     self->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    /* A port whose last connections are still being forgotten can be had again. */
+    /* Lets the listener bind a port whose last connections the kernel still remembers. */
     if (self->listen_fd < 0 ||
         setsockopt(self->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
         bind(self->listen_fd, (const struct sockaddr *)&self->address, sizeof self->address) != 0 ||

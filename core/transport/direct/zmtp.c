@@ -1,5 +1,5 @@
-/* The bytes of ZMTP: what we send, and a reader that takes what came in pieces of any size and
- * trusts no length before it was compared with its limit. */
+/* The bytes of ZMTP: writes our frames, and reads the peer's in pieces of any size. Trusts no
+ * length before it is compared with its limit. */
 #include "core/transport/direct/zmtp.h"
 
 #include <string.h>
@@ -18,8 +18,8 @@ enum { FLAG_MORE = 1, FLAG_LONG = 2, FLAG_COMMAND = 4 };
 
 static const uint8_t mechanism[MECHANISM_BYTES] = "NULL";
 
-/* A signature that no older protocol begins with, the version, the mechanism; then as-server and
- * filler, all zero. */
+/* The signature, with which no older protocol begins, the version and the mechanism; as-server and
+ * filler are zero. */
 void mfi_zmtp_greeting(uint8_t greeting[MFI_ZMTP_GREETING_BYTES])
 {
     memset(greeting, 0, MFI_ZMTP_GREETING_BYTES);
@@ -43,7 +43,7 @@ bool mfi_zmtp_greeting_fits(const uint8_t *greeting, size_t size)
 
 /* ---- Commands ---- */
 
-/* One byte of length, a name; what follows is the command's own. NULL if it is another one. */
+/* A command is one byte of length, a name, and data. The data, or NULL for another command. */
 static const uint8_t *command_data(const uint8_t *body, size_t size, const char *name)
 {
     size_t length = strlen(name);
@@ -67,7 +67,7 @@ size_t mfi_zmtp_ready(uint8_t frame[MFI_ZMTP_READY_BYTES], bool is_router)
     return (size_t)(at - frame);
 }
 
-/* Names of properties are compared without regard to case. */
+/* Names of properties ignore case. */
 static bool is_named(const uint8_t *name, size_t size, const char *wanted)
 {
     if (size != strlen(wanted)) {
@@ -95,7 +95,7 @@ static bool may_talk(const uint8_t *type, size_t size, bool is_router)
     return false;
 }
 
-/* Properties: one byte of length and a name, four bytes of length and a value. */
+/* A property is one byte of length and a name, then 4 bytes of length and a value. */
 bool mfi_zmtp_ready_fits(const uint8_t *body, size_t size, bool is_router)
 {
     const uint8_t *end = body + size;
@@ -119,7 +119,7 @@ bool mfi_zmtp_ready_fits(const uint8_t *body, size_t size, bool is_router)
     return fits;
 }
 
-/* PING: two bytes of time to live, and a context that PONG repeats. */
+/* A PING is 2 bytes of time to live and a context, which the PONG repeats. */
 size_t mfi_zmtp_pong(uint8_t frame[MFI_ZMTP_PONG_BYTES], const uint8_t *body, size_t size)
 {
     static const uint8_t name[5] = "\4PONG";
@@ -157,7 +157,7 @@ void mfi_zmtp_reader_init(mfi_zmtp_reader *reader, uint64_t most_bytes)
     *reader = (mfi_zmtp_reader){.most = most_bytes};
 }
 
-/* The head of a frame: flags, and one byte of length or eight. False if it cannot be one. */
+/* Reads a frame's head: flags, then a length of 1 or 8 bytes. False if the head is invalid. */
 static bool take_head(mfi_zmtp_reader *reader)
 {
     const uint8_t *head = reader->head;
@@ -166,7 +166,7 @@ static bool take_head(mfi_zmtp_reader *reader)
     if ((head[0] & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) != 0 ||
         (is_command && (head[0] & FLAG_MORE) != 0) ||
         size > (is_command ? MFI_ZMTP_COMMAND_BYTES : reader->most)) {
-        return false; /* the head stays, and is refused again */
+        return false; /* the head stays, so that the next call fails too */
     }
     reader->flags = head[0];
     reader->body = size;
@@ -182,7 +182,7 @@ static uint8_t head_bytes(const mfi_zmtp_reader *reader)
     return reader->head_size != 0 && (reader->head[0] & FLAG_LONG) != 0 ? 9 : 2;
 }
 
-/* True when the head is there. */
+/* True when the head is complete. */
 static bool gather_head(mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end)
 {
     while (reader->head_size < head_bytes(reader) && *at != end) {
@@ -196,7 +196,7 @@ static bool is_payload(const mfi_zmtp_reader *reader)
     return reader->in_body && (reader->flags & FLAG_COMMAND) == 0 && reader->frames == 2;
 }
 
-/* The body is read. What became of the message with it. */
+/* Ends a body; returns the kind of message that is complete with it. */
 static mfi_zmtp_kind end_body(mfi_zmtp_reader *reader)
 {
     bool is_command = (reader->flags & FLAG_COMMAND) != 0;
@@ -239,7 +239,7 @@ mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const u
         if (ends) {
             kind = end_body(reader);
         } else if (size == 0) {
-            kind = MFI_ZMTP_NOTHING; /* the head alone */
+            kind = MFI_ZMTP_NOTHING; /* only the head was read */
         }
         if (kind != MFI_ZMTP_NOTHING || !ends) {
             return kind;

@@ -16,14 +16,15 @@ MF_EXTERN_C_BEGIN
 
 typedef struct mf_http mf_http; /**< A running endpoint. Thread-safe. */
 
-#define MF_HTTP_PORT_DEFAULT 9464
-#define MF_HTTP_PORT_ANY 0 /**< Let the system choose; mf_http_port() tells. */
+#define MF_HTTP_PORT_DEFAULT 9464 /**< The usual port of OpenTelemetry's Prometheus exporters. */
+#define MF_HTTP_PORT_ANY 0        /**< The system chooses; mf_http_port() returns the port. */
 
-/** Set by MF_HTTP_OPTIONS_INIT, which chooses port 9464; zero means the default elsewhere. */
+/** Options of an endpoint. Set by MF_HTTP_OPTIONS_INIT, which chooses port 9464; zero means the
+ *  default in all other members. */
 typedef struct mf_http_options {
     size_t struct_size;
     const char *bind_address;   /**< Numeric IPv4 or IPv6 address; default "127.0.0.1". Copied. */
-    uint16_t port;              /**< MF_HTTP_PORT_ANY for an ephemeral one. */
+    uint16_t port;              /**< MF_HTTP_PORT_ANY for an ephemeral port. */
     uint32_t max_connections;   /**< Default 64; 1 to 1024. */
     int64_t connection_age_ms;  /**< A connection older than this is closed; default 10,000. */
     int64_t health_interval_ms; /**< Checks are evaluated this often; default 1,000. */
@@ -47,27 +48,38 @@ static inline mf_http_options mf_detail_http_options_init()
  * Binds the address and serves until mf_http_destroy().
  *
  * Routes, GET and HEAD: / /metrics /livez /readyz /startupz /healthz /health /circuits and
- * /circuits/<target>. Health is evaluated once before the function returns and then on a thread of
- * the endpoint; a probe only reads the last evaluation.
+ * /circuits/<target>. The function evaluates health once before it returns; later a thread of the
+ * endpoint does. A request only reads the last evaluation.
  *
  * @param ret_http On MF_OK the endpoint; untouched on failure.
- * @param probe    What to show (see mf_runtime_probe()). Borrowed until mf_http_destroy().
+ * @param probe    Not NULL; see mf_runtime_probe(). Borrowed until mf_http_destroy().
  * @param options  NULL for defaults. Copied.
  * @param error    NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option; MF_ERR_ADDRESS_IN_USE naming the
- *         address and port; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_EXISTS if the metrics have the
- *         endpoint's families already (two endpoints on one probe).
+ *         address and port; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_EXISTS if the metrics already
+ *         have the endpoint's families (two endpoints on one probe).
  * @par Threads  Thread-safe.
  * @par Blocking For one evaluation of the health checks.
  */
 MF_API MF_NODISCARD mf_status mf_http_create(mf_http **ret_http, const mf_probe *probe,
                                              const mf_http_options *options, mf_error *error);
 
-/** Closes every connection, ends the threads and frees. NULL is a no-op.
- * @par Blocking Until running requests have ended (some milliseconds). */
+/**
+ * Closes every connection, ends the threads and frees the endpoint.
+ *
+ * @param http NULL is a no-op.
+ * @par Threads  No other thread may use the endpoint any more.
+ * @par Blocking Until running requests have ended (some milliseconds).
+ */
 MF_API void mf_http_destroy(mf_http *http);
 
-/** The port that is served. @par Threads Thread-safe. */
+/**
+ * Returns the port that the endpoint listens on.
+ *
+ * @param http NULL gives 0.
+ * @return The port, also if the system chose it.
+ * @par Threads Thread-safe.
+ */
 MF_API uint16_t mf_http_port(const mf_http *http);
 
 MF_EXTERN_C_END

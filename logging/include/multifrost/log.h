@@ -1,10 +1,10 @@
 /**
  * @file log.h
- * Structured events as JSON lines, written off the calling thread, joined to the running call.
+ * Structured events as JSON lines, written by another thread, with the ids of the running call.
  *
  * A record goes through a lock-free ring to one writer thread, so that logging never blocks on I/O
- * and never allocates. What the ring cannot take is counted and reported in the log itself. Without
- * a sink a logger is silent.
+ * and never allocates. Records that find the ring full are counted and reported in the log itself.
+ * Without a sink a logger is silent.
  */
 #ifndef MULTIFROST_LOG_H
 #define MULTIFROST_LOG_H
@@ -19,7 +19,7 @@
 
 MF_EXTERN_C_BEGIN
 
-typedef struct mf_logger mf_logger; /**< Thread-safe. A runtime brings its own. */
+typedef struct mf_logger mf_logger; /**< Thread-safe. A runtime has one of its own. */
 
 /** Severity. MF_LOG_DEFAULT in options means COMLINK_LOG_LEVEL, else info. */
 typedef enum mf_log_level {
@@ -30,10 +30,10 @@ typedef enum mf_log_level {
     MF_LOG_WARN = 4,
     MF_LOG_ERROR = 5,
     MF_LOG_FATAL = 6,
-    MF_LOG_OFF = 7, /**< As a logger's level: nothing at all. */
+    MF_LOG_OFF = 7, /**< As a logger's level: no records. */
 } mf_log_level;
 
-/** How a sink's lines look. */
+/** The form of a sink's lines. */
 typedef enum mf_log_format {
     MF_LOG_JSON = 0,  /**< One JSON object in each line. */
     MF_LOG_HUMAN = 1, /**< Time, level, event and fields, for a terminal. */
@@ -43,58 +43,111 @@ typedef enum mf_log_format {
 typedef struct mf_log_options {
     size_t struct_size;
     mf_log_level level;
-    const char *service;      /**< Default: the program's name. Copied. */
-    const char *instance;     /**< Default: host name and pid. Copied. */
-    const char *role;         /**< "parent" or "child"; default "parent". Copied. */
-    size_t ring_records;      /**< Records that may wait; default 4096. */
-    bool no_correlation_ids;  /**< Leaves correlation, trace and request ids out. */
-    int32_t log_sample_first; /**< Of each event and function so many records within a second are
-                                   kept, below MF_LOG_WARN; default 0: all. */
-    int32_t log_sample_thereafter; /**< And each so-manieth after them; default 0: none. */
+    const char *service;           /**< Default: the program's name. Copied. */
+    const char *instance;          /**< Default: host name and pid. Copied. */
+    const char *role;              /**< "parent" or "child"; default "parent". Copied. */
+    size_t ring_records;           /**< Records that may wait; default 4096. */
+    bool no_correlation_ids;       /**< Leaves correlation, trace and request ids out. */
+    int32_t log_sample_first;      /**< Below MF_LOG_WARN, the first N records of each event and
+                                        function in a second are kept; default 0: all. */
+    int32_t log_sample_thereafter; /**< After those, every Nth is kept; default 0: none. */
 } mf_log_options;
 #define MF_LOG_OPTIONS_INIT MF_DETAIL_INIT(mf_log_options)
 
 /**
- * Makes a logger. Silent until a sink is added: the first one brings the writer thread.
+ * Makes a logger. The logger is silent until a sink is added; the first sink starts the writer
+ * thread.
+ *
+ * @param ret_logger On MF_OK a logger for mf_logger_destroy(); untouched on failure.
+ * @param options    NULL for defaults. Copied.
+ * @param error      NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (also for a COMLINK_LOG_LEVEL that is no level: the
  *         message lists the words); MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_logger_create(mf_logger **ret_logger,
                                                const mf_log_options *options, mf_error *error);
-/** Writes what is queued, closes the sinks, frees. NULL is a no-op. @par Blocking For the writing.
+/**
+ * Writes all queued records, closes the sinks and frees the logger.
+ *
+ * @param logger NULL is a no-op.
+ * @par Threads  No other thread may use the logger any more.
+ * @par Blocking Until the records are written.
  */
 MF_API void mf_logger_destroy(mf_logger *logger);
 
 /**
- * Adds a file that is appended to, created with mode 0600.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO naming the path and the reason; MF_ERR_LIMIT;
- *         MF_ERR_SYSTEM.
- * @par Threads Thread-safe. Records produced before are not written to it.
+ * Adds a file as a sink. Lines are appended; a new file has mode 0600. Records produced before are
+ * not written to it.
+ *
+ * @param logger Borrowed.
+ * @param path   Not NULL. Copied.
+ * @param format The form of the lines.
+ * @param error  NULL, or filled on failure.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO naming the path and the reason; MF_ERR_LIMIT
+ *         (too many sinks); MF_ERR_SYSTEM (no writer thread).
+ * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_log_add_file(mf_logger *logger, const char *path,
                                               mf_log_format format, mf_error *error);
-/** Adds a descriptor (STDOUT_FILENO, STDERR_FILENO, ...), duplicated. Errors as mf_log_add_file. */
+/**
+ * Adds a descriptor (STDOUT_FILENO, STDERR_FILENO, ...) as a sink.
+ *
+ * @param fd Duplicated; the caller may close it. The other parameters are as above.
+ * @return As mf_log_add_file().
+ * @par Threads Thread-safe.
+ */
 MF_API MF_NODISCARD mf_status mf_log_add_fd(mf_logger *logger, int fd, mf_log_format format,
                                             mf_error *error);
-/** Receives each line on the writer thread, NUL-terminated, without newline; it must not log. */
+/** Receives each line on the writer thread: NUL-terminated, without a newline, borrowed until the
+ *  return; length is in bytes. The function must not log. */
 typedef void (*mf_log_sink_fn)(mf_log_level level, const char *line, size_t length,
                                void *user_data);
-/** Adds a function. @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_LIMIT, MF_ERR_SYSTEM. */
+/**
+ * Adds a function as a sink.
+ *
+ * @param sink      Not NULL.
+ * @param user_data Passed to sink; must live until the logger is destroyed. The other parameters
+ *                  are as above.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_LIMIT (too many sinks); MF_ERR_SYSTEM (no writer
+ *         thread).
+ * @par Threads Thread-safe.
+ */
 MF_API MF_NODISCARD mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink,
                                                   void *user_data, mf_log_format format,
                                                   mf_error *error);
 
-/** Changes the level at run time. MF_LOG_DEFAULT sets info. @par Threads Thread-safe. */
+/**
+ * Changes the level.
+ *
+ * @param logger Borrowed.
+ * @param level  Lowest level that is written. MF_LOG_DEFAULT sets info; other numbers do nothing.
+ * @par Threads Thread-safe.
+ */
 MF_API void mf_log_set_level(mf_logger *logger, mf_log_level level);
+/** Returns the level. @par Threads Thread-safe. */
 MF_API mf_log_level mf_log_get_level(const mf_logger *logger);
-/** Reads a level word, in any case ("warn", "WARNING").
- *  @return MF_OK or MF_ERR_INVALID_ARGUMENT listing the words. */
+/**
+ * Reads a level word, in any case ("warn", "WARNING").
+ *
+ * @param text      Borrowed.
+ * @param ret_level On MF_OK the level; untouched on failure.
+ * @param error     NULL, or filled on failure.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT listing the words.
+ * @par Threads Thread-safe.
+ */
 MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level *ret_level,
                                                  mf_error *error);
 
-/** Waits until everything produced before is written. False on the timeout.
- *  @par Blocking At most timeout_ms. */
+/**
+ * Waits until all records produced before are written.
+ *
+ * @param logger     Borrowed.
+ * @param timeout_ms Milliseconds, or MF_TIMEOUT_INFINITE.
+ * @return Whether they were written in time.
+ * @par Threads  Thread-safe.
+ * @par Blocking At most timeout_ms.
+ */
 MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
 
 /** Totals since the start. */
@@ -102,12 +155,18 @@ typedef struct mf_log_stats {
     size_t struct_size;  /**< Set by MF_LOG_STATS_INIT. */
     uint64_t records[7]; /**< Written, by level: index with mf_log_level. */
     uint64_t dropped_ring_full, dropped_oversize, dropped_sink_error;
-    uint64_t bytes;           /**< Given to the sinks. */
+    uint64_t bytes;           /**< Written to the sinks. */
     double ring_used_ratio;   /**< Highest fill since the last reading, 0 to 1. */
     uint64_t dropped_sampled; /**< Left out by log_sample_first. */
 } mf_log_stats;
 #define MF_LOG_STATS_INIT MF_DETAIL_INIT(mf_log_stats)
-/** Reads the totals. @par Threads Thread-safe. */
+/**
+ * Reads the totals.
+ *
+ * @param logger    Borrowed.
+ * @param ret_stats Not NULL, with struct_size set; filled.
+ * @par Threads Thread-safe.
+ */
 MF_API void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats);
 
 /* ---- Events of the program's own ---- */
@@ -193,14 +252,17 @@ static inline mf_log_field mf_log_field_str(const char *key, const char *value)
 #endif
 
 /**
- * Logs one event. It joins the call that is running on this thread: its ids are added.
+ * Logs one event, with the ids of the call that this thread works for.
  *
- * @param event   [a-z0-9_.]{1,64}, and none of the library's own events; anything else is logged
- *                under the event "invalid_event" with the name in a field, never lost.
- * @param message UTF-8; cut at 1 KiB. NULL counts as "".
- * @param fields  field_count fields, or NULL; written below the key "fields".
+ * @param logger  Borrowed.
+ * @param level   The record's level.
+ * @param event   [a-z0-9_.]{1,64}, and none of the library's events. Any other name is logged as
+ *                the event "invalid_event" with the name in a field.
+ * @param message UTF-8; cut at 1 KiB. NULL counts as "". Copied.
+ * @param fields  field_count fields, or NULL; written below the key "fields". Copied.
+ * @param field_count Number of fields.
  * @par Threads  Thread-safe.
- * @par Blocking Never. A full ring drops the record, counted.
+ * @par Blocking Never. A record that finds the ring full is dropped and counted.
  */
 MF_API void mf_log_event(mf_logger *logger, mf_log_level level, const char *event,
                          const char *message, const mf_log_field *fields, size_t field_count);

@@ -1,6 +1,6 @@
 /**
  * @file transport.h
- * What carries the messages of parents and children.
+ * The implementations that carry the messages of parents and children.
  */
 #ifndef MULTIFROST_TRANSPORT_H
 #define MULTIFROST_TRANSPORT_H
@@ -9,11 +9,11 @@
 
 MF_EXTERN_C_BEGIN
 
-/** What carries the messages. Both speak ZeroMQ's protocol: peers need not have the same. */
+/** The implementation. Both speak ZeroMQ's protocol, so two peers may use different ones. */
 typedef enum mf_transport {
     MF_TRANSPORT_DEFAULT = 0, /**< COMLINK_TRANSPORT ("direct" or "libzmq"), else direct. */
-    MF_TRANSPORT_LIBZMQ,      /**< The library, with its threads. */
-    MF_TRANSPORT_DIRECT       /**< The calling thread uses the sockets itself: faster, smaller. */
+    MF_TRANSPORT_LIBZMQ,      /**< The library libzmq, with its threads. */
+    MF_TRANSPORT_DIRECT       /**< The calling thread reads and writes the sockets; faster. */
 } mf_transport;
 
 MF_EXTERN_C_END

@@ -1,11 +1,10 @@
 /**
  * @file value.h
- * Values that go over the wire: arguments, results and metadata.
+ * The values of messages: arguments, results and metadata.
  *
  * An mf_value is 16 bytes of tag and payload, passed by value. Texts, bytes and elements are
- * *borrowed*: a value never owns what it points to. Values that callers build point to the caller's
- * memory; values that the library hands out point into the result or request they came from and
- * live as long as that.
+ * *borrowed*: a value owns no memory. A value that a caller builds points to the caller's memory. A
+ * value that the library returns points into its result or request, and is valid as long as that.
  */
 #ifndef MULTIFROST_VALUE_H
 #define MULTIFROST_VALUE_H
@@ -20,7 +19,7 @@
 
 MF_EXTERN_C_BEGIN
 
-/** What a value is. */
+/** The type of a value. */
 typedef enum mf_type {
     MF_TYPE_NIL = 0,
     MF_TYPE_BOOL = 1,
@@ -32,8 +31,7 @@ typedef enum mf_type {
     MF_TYPE_ARRAY = 7,
     MF_TYPE_MAP = 8,     /**< Keys of any type when received; str keys when sent. */
     MF_TYPE_EXT = 9,     /**< Bytes of an extension type: see ext.h. */
-    MF_TYPE_OBJECT = 10, /**< Never received: an object of the program's own, which becomes an ext
-                              when it is encoded. */
+    MF_TYPE_OBJECT = 10, /**< Never received: an object of the program, encoded as an ext. */
 } mf_type;
 
 /** One value. Read it with the mf_value_* functions or through the members that fit `type`. */
@@ -47,20 +45,20 @@ typedef struct mf_value {
         int64_t integer;
         uint64_t unsigned_integer;
         double number;
-        const char *str; /**< Of received values also NUL-terminated. */
+        const char *str; /**< In received values also NUL-terminated. */
         const uint8_t *bytes;
         const void *object;
         const struct mf_value *items; /**< Array: length values. Map: key, value, key, value, ... */
     } as;
 } mf_value;
 
-/** Arguments of a call: borrowed values. Make it with MF_ARGS() or MF_NO_ARGS. */
+/** Arguments of a call: borrowed values. Made by MF_ARGS() or MF_NO_ARGS. */
 typedef struct mf_args {
     const mf_value *items;
     uint32_t count;
 } mf_args;
 
-/* ---- Plain constructors ---- */
+/* ---- Plain constructors: all are thread-safe and allocate nothing ---- */
 
 static inline mf_value mf_nil(void)
 {
@@ -160,12 +158,12 @@ static inline mf_value mf_value_self(mf_value value)
 #endif
 
 #ifndef __cplusplus
-/* C11 has no bool literal of its own type, so `true` would be an int. */
+/* In C11 `true` is an int, so that _Generic cannot tell it from 1. */
 #define MF_TRUE (mf_bool(true))
 #define MF_FALSE (mf_bool(false))
 #define MF_BOOL(x) (mf_bool((x) ? true : false))
 
-/** One value; the C type chooses the constructor, checked by the compiler. */
+/** One value. The C type of x chooses the constructor; the compiler refuses other types. */
 #define MF_VALUE(x)                                                                                \
     _Generic((x),                                                                                  \
         mf_value: mf_value_self,                                                                   \
@@ -187,16 +185,16 @@ static inline mf_value mf_value_self(mf_value value)
 
 #include <multifrost/detail/for_each.h>
 
-/** Arguments of a call, up to 32: MF_ARGS(1, "two", 3.0, MF_MAP("k", MF_TRUE)). Storage is the
- *  enclosing block's. */
+/** Up to 32 arguments of a call: MF_ARGS(1, "two", 3.0, MF_MAP("k", MF_TRUE)). They are valid until
+ *  the enclosing block ends. */
 #define MF_ARGS(...)                                                                               \
     ((mf_args){(const mf_value[]){MF_DETAIL_FOR_EACH(MF_VALUE, __VA_ARGS__)},                      \
                MF_DETAIL_COUNT(__VA_ARGS__)})
-/** An array value of up to 32 elements; storage as MF_ARGS. */
+/** An array value of up to 32 elements; valid as long as MF_ARGS(). */
 #define MF_ARRAY(...)                                                                              \
     (mf_array((const mf_value[]){MF_DETAIL_FOR_EACH(MF_VALUE, __VA_ARGS__)},                       \
               MF_DETAIL_COUNT(__VA_ARGS__)))
-/** A map value of up to 16 pairs: MF_MAP("a", 1, "b", 2); storage as MF_ARGS. */
+/** A map value of up to 16 pairs: MF_MAP("a", 1, "b", 2); valid as long as MF_ARGS(). */
 #define MF_MAP(...)                                                                                \
     (mf_map((const mf_value[]){MF_DETAIL_FOR_EACH(MF_VALUE, __VA_ARGS__)},                         \
             MF_DETAIL_COUNT(__VA_ARGS__) / 2 +                                                     \
@@ -205,30 +203,63 @@ static inline mf_value mf_value_self(mf_value value)
 
 /* ---- Reading ---- */
 
-/**
- * Reads a value as a C type, converting where nothing is lost: an integer from any encoding, also
- * from a float that is whole; a float from an integer that is exact in a double.
- * @return MF_OK; MF_ERR_TYPE (kind differs, or out of range: ret_* untouched).
+/**  Reads a value as a C type. Converts where nothing is lost: an integer from any encoding, also
+ * from a whole float; a float from an integer that is exact in a double.
+ *
+ * @param value       Borrowed.
+ * @param ret_boolean On MF_OK the C value, as are ret_integer and ret_number; untouched on failure.
+ * @return MF_OK; MF_ERR_TYPE (another type, or out of range).
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_get_bool(const mf_value *value, bool *ret_boolean);
 MF_API MF_NODISCARD mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer);
 MF_API MF_NODISCARD mf_status mf_value_get_uint64(const mf_value *value, uint64_t *ret_integer);
 MF_API MF_NODISCARD mf_status mf_value_get_double(const mf_value *value, double *ret_number);
-/** A str that holds no NUL inside; valid as long as the value's owner. Received values only. */
+/**
+ * Reads the text of a received str.
+ *
+ * @param value    A received value. Borrowed.
+ * @param ret_text On MF_OK the NUL-terminated text, borrowed from the value's owner; untouched on
+ *                 failure.
+ * @return MF_OK; MF_ERR_TYPE (no str, or a NUL inside).
+ * @par Threads Thread-safe.
+ */
 MF_API MF_NODISCARD mf_status mf_value_get_str(const mf_value *value, const char **ret_text);
 
-/** Element of an array, or NULL. */
+/**
+ * Returns an element of an array.
+ *
+ * @param array Borrowed.
+ * @param index From 0.
+ * @return The element, borrowed from the array; NULL if the value is no array or has no such
+ *         element.
+ * @par Threads Thread-safe.
+ */
 MF_API const mf_value *mf_value_at(const mf_value *array, uint32_t index);
-/** Value of a map's str key (the last one if it is there twice), or NULL. */
+/**
+ * Returns the value of a str key in a map.
+ *
+ * @param map Borrowed.
+ * @param key NUL-terminated. Borrowed.
+ * @return The value of the last such key, borrowed from the map; NULL if the value is no map or has
+ *         no such key.
+ * @par Threads Thread-safe.
+ */
 MF_API const mf_value *mf_value_find(const mf_value *map, const char *key);
-/** Deep comparison: same types, numbers and order; NaN equals NaN. Bounded depth, no recursion
- *  beyond MF_VALUE_DEPTH_MAX. */
+/**
+ * Compares two trees: types, numbers and order. NaN equals NaN. Trees that are too deep to be sent
+ * (MF_VALUE_DEPTH_MAX) are not equal.
+ *
+ * @param a Borrowed.
+ * @param b Borrowed.
+ * @return Whether they are equal.
+ * @par Threads Thread-safe.
+ */
 MF_API bool mf_value_equal(const mf_value *a, const mf_value *b);
-/** Name of a type ("str"); never NULL. */
+/** Returns the name of a type ("str"). Never NULL; a static string. @par Threads Thread-safe. */
 MF_API const char *mf_type_name(mf_type type);
 
-/** Where mf_*_unpack() puts one argument. Made by MF_OUT(). */
+/** The place for one argument of mf_*_unpack(). Made by MF_OUT(). */
 typedef struct mf_out {
     int kind;
     void *to;
@@ -287,7 +318,7 @@ static inline mf_out mf_out_value(mf_value *to)
 }
 
 #ifndef __cplusplus
-/** One target of an unpack; the pointer's type chooses what is read. */
+/** One place for an unpack. The pointer's type chooses how the value is read. */
 #define MF_OUT(p)                                                                                  \
     _Generic((p),                                                                                  \
         bool *: mf_out_bool,                                                                       \
@@ -300,63 +331,93 @@ static inline mf_out mf_out_value(mf_value *to)
 #endif
 
 /**
- * Reads `count` values into as many targets: exactly as many must be there.
- * @return MF_OK; MF_ERR_TYPE naming the position and the two types (targets before it are filled).
+ * Reads values into as many C variables.
+ *
+ * @param values      `value_count` values. Borrowed.
+ * @param value_count Must equal count.
+ * @param outs        `count` places. Borrowed.
+ * @param count       Number of places.
+ * @param error       NULL, or filled on failure.
+ * @return MF_OK; MF_ERR_TYPE naming the position and the two types (the places before it are
+ *         filled), or the two counts.
+ * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_values_unpack(const mf_value *values, uint32_t value_count,
                                                const mf_out *outs, uint32_t count, mf_error *error);
 
 /* ---- Bytes ---- */
 
-#define MF_VALUE_DEPTH_MAX 100 /**< Nesting that is accepted, both ways. */
+#define MF_VALUE_DEPTH_MAX 100 /**< Levels of containers that are sent and received. */
 
 typedef struct mf_document mf_document; /**< A decoded tree and its memory. Immutable. */
 
 /**
- * Decodes one msgpack value. Every claimed length is checked against the bytes that are there
- * before anything is allocated.
- * @param ret_document On MF_OK owns a copy of everything; for mf_document_destroy().
- * @return MF_OK; MF_ERR_PROTOCOL; MF_ERR_LIMIT naming the limit and the size, both also the path of
+ * Decodes one msgpack value. Checks every length against the bytes that follow before it allocates.
+ *
+ * @param bytes        `size` bytes from any source. Borrowed.
+ * @param size         Bytes.
+ * @param ret_document On MF_OK a document for mf_document_destroy(), which owns a copy of
+ *                     everything; untouched on failure.
+ * @param error        NULL, or filled on failure.
+ * @return MF_OK; MF_ERR_PROTOCOL; MF_ERR_LIMIT naming the limit and the size; both name the path of
  *         the value ("value[1].name") and its offset; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_document_decode(const void *bytes, size_t size,
                                                  mf_document **ret_document, mf_error *error);
-/** Frees. NULL is a no-op. */
+/**
+ * Frees a document.
+ *
+ * @param document NULL is a no-op.
+ * @par Threads No other thread may use the document any more.
+ */
 MF_API void mf_document_destroy(mf_document *document);
-/** The tree's root; borrowed from the document, never NULL. */
+/**
+ * Returns the root of the tree.
+ *
+ * @param document Not NULL.
+ * @return The root, borrowed from the document; never NULL.
+ * @par Threads Thread-safe.
+ */
 MF_API const mf_value *mf_document_root(const mf_document *document);
 
 /**
- * Encodes a value as every peer can read it: integers smallest, floats as float64, NaN and
- * infinities as nil, integers above INT64_MAX clamped to it. Keys of maps that are no str become
- * the text that Python's str() gives: 7, 1.5, True, None; keys that become equal by that are all
- * sent (mf_value_sanitize() keeps the last one). An ext is sent if it is a timestamp or its code is
- * registered; an object is packed by its codec.
- * @param ret_bytes On MF_OK memory for free(); its size goes to ret_size.
+ * Encodes a value in a form that every peer can read: integers in the shortest form, floats as
+ * float64, NaN and infinities as nil, integers above INT64_MAX as INT64_MAX. Keys of maps that are
+ * no str become the text that Python's str() gives: 7, 1.5, True, None. Keys that become equal are
+ * all sent; mf_value_sanitize() keeps the last one. An ext is sent if it is a timestamp or its code
+ * is registered; the codec of its code packs an object.
+ *
+ * @param value     Borrowed.
+ * @param ret_bytes On MF_OK memory for free(); untouched on failure.
+ * @param ret_size  On MF_OK the number of bytes.
+ * @param error     NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed UTF-8, a key that is a bin, ext, object, array
  *         or map, an ext or object without codec); MF_ERR_LIMIT (depth, max_items,
- *         max_string_bytes, or total size), all naming the path of the value ("value[1].name") and
- *         what is wrong with it; what a codec returned; MF_ERR_NO_MEMORY.
+ *         max_string_bytes, or total size), both naming the path of the value ("value[1].name") and
+ *         the fault; the code that a codec returned; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes,
                                               size_t *ret_size, mf_error *error);
 
 /**
- * Copies a value into a form that every peer can read, changing what they cannot:
+ * Copies a value, and changes all that a peer could not read:
  *
  * - NaN and infinities become nil, integers above INT64_MAX become INT64_MAX;
- * - bytes of a str that are not UTF-8 become U+FFFD, one for each;
- * - keys become str: as mf_value_encode() does it, a bin by its bytes; of keys that are or become
- *   equal the first place and the last value are kept, as in a Python dict;
- * - an ext that could not be sent (no timestamp, its code not registered) becomes bin;
+ * - each byte of a str that is not UTF-8 becomes U+FFFD;
+ * - keys become str as by mf_value_encode(), and the bytes of a bin become its text; of keys that
+ *   are or become equal the first place and the last value are kept, as in a Python dict;
+ * - an ext that cannot be sent (no timestamp, its code not registered) becomes a bin;
  * - an object becomes the ext that its codec makes.
  *
- * @param ret_document On MF_OK the copy, which borrows nothing; for mf_document_destroy().
+ * @param value        Borrowed.
+ * @param ret_document On MF_OK the copy, which borrows nothing, for mf_document_destroy();
+ *                     untouched on failure.
+ * @param error        NULL, or filled on failure.
  * @return MF_OK; MF_ERR_LIMIT (depth, max_items, max_string_bytes or total size);
  *         MF_ERR_INVALID_ARGUMENT (a key that is an array, map, ext or object; an object without
- *         codec), all naming the path; what a codec returned; MF_ERR_NO_MEMORY.
+ *         codec), both naming the path; the code that a codec returned; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_sanitize(const mf_value *value, mf_document **ret_document,
