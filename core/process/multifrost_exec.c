@@ -228,6 +228,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++) {
         (void)sigaddset(&signals, passed_on[i]);
     }
+    (void)signal(SIGCHLD,
+                 SIG_DFL); /* a program that ignores it hands that on, and none would come */
     (void)sigprocmask(SIG_SETMASK, &signals, NULL);
     (void)fcntl(death_fd, F_SETFD, FD_CLOEXEC);
     (void)fcntl(status_fd, F_SETFD, FD_CLOEXEC);
