@@ -13,20 +13,33 @@ set(MF_TEST_ENVIRONMENT
 # The sanitizers of this build; empty without any.
 string(REGEX MATCHALL "-fsanitize=[a-z,]+" MF_SANITIZERS "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_DEBUG}")
 
-# mf_unit_test(room name [ROOMS ...] [LIBS ...]): tests/unit/<room>/test_<name>.c, linked with the
-# objects of the room, of ROOMS, and of all rooms below. The test sees what these rooms see.
+# mf_unit_test(room name [ROOMS ...] [SOURCES ...] [LIBS ...] [TIMEOUT s] [ALLOC]):
+# tests/unit/<room>/test_<name>.c with the objects of the room, of ROOMS, and of all that they are built
+# on. The test sees what these rooms see. SOURCES stand beside it. ALLOC lets it make allocations fail
+# (mf_alloc.h).
 function(mf_unit_test room name)
-    cmake_parse_arguments(TEST "" "TIMEOUT" "ROOMS;LIBS" ${ARGN})
+    cmake_parse_arguments(TEST "ALLOC" "TIMEOUT" "ROOMS;SOURCES;LIBS" ${ARGN})
     set(target "test_${room}_${name}")
-    add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/unit/${room}/test_${name}.c")
+    add_executable(${target} "test_${name}.c" ${TEST_SOURCES})
     mf_link_rooms(${target} ${room} ${TEST_ROOMS})
     target_link_libraries(${target} PRIVATE mf_test_support ${TEST_LIBS})
+    if(TEST_ALLOC)
+        mf_count_allocations(${target})
+    endif()
     if(NOT TEST_TIMEOUT)
         set(TEST_TIMEOUT 60)
     endif()
     add_test(NAME unit.${room}.${name} COMMAND ${target})
     set_tests_properties(unit.${room}.${name} PROPERTIES LABELS unit TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "${MF_TEST_ENVIRONMENT};MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/process/multifrost-exec")
+        ENVIRONMENT
+        "${MF_TEST_ENVIRONMENT};MULTIFROST_EXEC=${CMAKE_BINARY_DIR}/core/process/multifrost-exec")
+endfunction()
+
+# mf_count_allocations(target): its allocations are counted, and can be made to fail (mf_alloc.h).
+function(mf_count_allocations target)
+    target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
+    target_link_options(${target} PRIVATE
+        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc)
 endfunction()
 
 # mf_integration_test(name [TIMEOUT s]): tests/integration/test_<name>.c on the public library.
@@ -66,22 +79,13 @@ function(mf_script_test name)
         TIMEOUT ${TEST_TIMEOUT} ENVIRONMENT "${MF_TEST_ENVIRONMENT};${TEST_ENV}")
 endfunction()
 
-# mf_alloc_test(room name): lets that unit test make allocations fail (mf_alloc.h).
-function(mf_alloc_test room name)
-    target_sources("test_${room}_${name}" PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
-    target_link_options("test_${room}_${name}" PRIVATE
-        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc)
-endfunction()
-
 # mf_count_test(name): an integration test on the static library that counts its allocations.
 function(mf_count_test name)
     set(target "test_integration_${name}")
-    add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/integration/test_${name}.c"
-        "${PROJECT_SOURCE_DIR}/tests/support/mf_alloc.c")
+    add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/integration/test_${name}.c")
     target_link_libraries(${target} PRIVATE mf_warnings mf_test_support multifrost::multifrost_static
         Threads::Threads m)
-    target_link_options(${target} PRIVATE
-        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup,--wrap=aligned_alloc)
+    mf_count_allocations(${target})
     add_test(NAME integration.${name} COMMAND ${target})
     set_tests_properties(integration.${name} PROPERTIES LABELS "integration" TIMEOUT 60
         ENVIRONMENT "${MF_TEST_ENVIRONMENT}")

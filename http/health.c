@@ -49,11 +49,13 @@ static void take_row(const mf_health_row *row, void *user_data)
     check->number = row->observed_number;
 }
 
-static void set_gauges(const mfi_health *health, const mfi_check *check)
+/* A check that is gone has no status, so that no alert on it goes on for ever. */
+static void set_gauges(const mfi_health *health, const mfi_check *check, bool is_gone)
 {
     for (int i = 0; i < 3; i++) {
         const char *labels[] = {check->name, words[i]};
-        mf_gauge_set(mf_family_gauge(health->family, labels), (int)check->status == i ? 1 : 0);
+        bool is_present = !is_gone && (int)check->status == i;
+        mf_gauge_set(mf_family_gauge(health->family, labels), is_present ? 1 : 0);
     }
 }
 
@@ -77,10 +79,15 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
         const mfi_check *check = &now->checks[i];
         const mfi_check *past = find(before, before_count, check->name);
         mf_health from = past != NULL ? past->status : MF_HEALTH_PASS;
-        set_gauges(health, check);
+        set_gauges(health, check, false);
         if (from != check->status && probe->health_changed != NULL) {
             probe->health_changed(probe->self, check->name, from, check->status,
                                   check->output[0] != '\0' ? check->output : NULL);
+        }
+    }
+    for (size_t i = 0; i < before_count; i++) {
+        if (find(now->checks, now->count, before[i].name) == NULL) {
+            set_gauges(health, &before[i], true);
         }
     }
 }

@@ -24,8 +24,6 @@ typedef struct mfi_check {
     bool has_number;
     double number;
     char text[64], unit[16], output[512];
-    bool seen; /* in the evaluation that is running */
-    mf_gauge *gauges[3];
 } mfi_check;
 
 typedef struct mfi_health {

@@ -54,15 +54,16 @@ static void add_check(cJSON *all, const mfi_check *check, const char *time)
 {
     cJSON *list = cJSON_AddArrayToObject(all, check->name);
     cJSON *one = cJSON_CreateObject();
+    bool has_number = check->has_number && isfinite(check->number); /* JSON has no other */
     (void)cJSON_AddItemToArray(list, one);
     (void)cJSON_AddStringToObject(one, "componentType", check->component_type);
     (void)cJSON_AddStringToObject(one, "status", words[check->status]);
     if (check->text[0] != '\0') {
         (void)cJSON_AddStringToObject(one, "observedValue", check->text);
-    } else if (check->has_number && isfinite(check->number)) {
+    } else if (has_number) {
         (void)cJSON_AddNumberToObject(one, "observedValue", check->number);
     }
-    if (check->unit[0] != '\0' && (check->has_number || check->text[0] != '\0')) {
+    if (check->unit[0] != '\0' && (has_number || check->text[0] != '\0')) {
         (void)cJSON_AddStringToObject(one, "observedUnit", check->unit);
     }
     (void)cJSON_AddStringToObject(one, "time", time);
@@ -123,7 +124,11 @@ static void text_body(mfi_page *page, const mfi_check *checks, size_t count)
                        checks[i].output[0] != '\0' ? ": " : "", checks[i].output);
     }
     mfi_buf_printf(&body, "%s\n", words[worst(checks, count)]);
-    page->body = (char *)mfi_buf_take(&body, &page->size);
+    if (body.failed) {
+        mfi_buf_fini(&body); /* no body: no memory */
+    } else {
+        page->body = (char *)mfi_buf_take(&body, &page->size);
+    }
     (void)mfi_str_copy(page->type, sizeof page->type, "text/plain; charset=utf-8");
 }
 

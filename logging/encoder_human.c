@@ -41,7 +41,7 @@ static void value(mfi_buf *to, const mfi_entry *entry)
     }
 }
 
-/* 12:00:00.123 WARN  request_timeout Failed add  target=math status=timeout */
+/* 12:00:00.123 warn  request_timeout Failed add  target=math status=timeout */
 void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record)
 {
     char time[40];

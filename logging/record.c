@@ -62,8 +62,9 @@ mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *eve
 
 static size_t room(const mfi_record *record)
 {
-    /* One byte is reserved for the end of an object. */
-    return MFI_RECORD_DATA - record->size - 2u;
+    /* Kept for the end of an object, which may have taken its byte already. */
+    const size_t kept = 2;
+    return record->size + kept < MFI_RECORD_DATA ? MFI_RECORD_DATA - record->size - kept : 0;
 }
 
 static void put(mfi_record *record, const void *bytes, size_t size)
@@ -185,6 +186,10 @@ static void add_message(mfi_record *record, const char *first, size_t first_size
 {
     unsigned char head[2] = {MFI_ENTRY_TEXT, 0};
     size_t most = room(record) > 16 ? room(record) - 16 : 0;
+    if (room(record) < sizeof head + sizeof(uint16_t)) {
+        record->truncated = true; /* the message given before stays */
+        return;
+    }
     most = most < MFI_MESSAGE_MAX ? most : MFI_MESSAGE_MAX;
     size_t a = mfi_utf8_prefix(first, first_size, most);
     size_t b = a < first_size ? 0 : mfi_utf8_prefix(second, second_size, most - a);

@@ -17,7 +17,7 @@ class LifeTest(unittest.TestCase):
             page = file.read()
         self.assertEqual((page.count(BEGIN), page.count(END)), (1, 1), "docs/threads.md needs both marks once")
         shown = page.split(BEGIN)[1].split(END)[0]
-        program = f"{BUILD}/tests/test_policy_life"
+        program = f"{BUILD}/tests/unit/policy/test_policy_life"
         printed = subprocess.run([program, "--print"], capture_output=True, text=True, check=True, timeout=30).stdout
         self.assertIn("| RUNNING |", printed)
         self.assertEqual(shown, printed, "put what test_policy_life --print shows between the marks of docs/threads.md")

@@ -1,4 +1,4 @@
-/* Counting allocations, and making one fail. For programs that mf_alloc_test() or mf_count_test()
+/* Counting allocations, and making one fail. For programs that mf_unit_test(... ALLOC) or mf_count_test()
  * links: malloc and its relatives of all that is linked statically go through here, so not those of
  * other libraries. */
 #ifndef MF_ALLOC_H

@@ -1,0 +1,232 @@
+/* /circuits and /circuits/<target>: the bytes for given rows. */
+#include "http/pages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "page_support.h"
+
+/* What the probe of a test shows. */
+typedef struct shown {
+    const mf_circuit_row *rows;
+    size_t count;
+} shown;
+
+static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_data)
+{
+    const shown *at = self;
+    for (size_t i = 0; i < at->count; i++) {
+        visit(&at->rows[i], user_data);
+    }
+}
+
+/* A circuit that never opened, of a target that says nothing of a worker. */
+static mf_circuit_row closed_row(const char *target)
+{
+    return (mf_circuit_row){.target = target,
+                            .state = "closed",
+                            .since_wall_ns = UINT64_C(1767225600123456789),
+                            .since_seconds = 1.5,
+                            .config_consecutive_failures = 5,
+                            .config_heartbeat_misses = 3,
+                            .config_open_seconds = 10,
+                            .config_open_max_seconds = 300,
+                            .config_jitter = 0.2,
+                            .probes_permitted = 1,
+                            .probe_slot_seconds = 30};
+}
+
+/* Everything that a row can say. */
+static mf_circuit_row open_row(void)
+{
+    mf_circuit_row row = closed_row("math \"2\"");
+    row.state = "open";
+    row.generation = 7;
+    row.rule = "consecutive_failures";
+    row.observed = 5;
+    row.threshold = 5;
+    row.first_error = "timeout";
+    row.correlation_id = "corr-1";
+    row.trace_id = "0af7651916cd43dd8448eb211c80319c";
+    row.next_probe_wall_ns = UINT64_C(1767225610000000000);
+    row.next_probe_in_seconds = 8.25;
+    row.open_count_in_row = 2;
+    row.window = (mf_circuit_window){.calls = 9, .ok = 1, .failed = 3, .excluded = 5};
+    row.window_at_trip = (mf_circuit_window){.calls = 6,
+                                             .ok = 1,
+                                             .failed = 5,
+                                             .timeout = 2,
+                                             .unavailable = 1,
+                                             .worker_crashed = 1,
+                                             .protocol_error = 1};
+    row.probes_in_flight = 1;
+    row.probes_ok = 2;
+    row.probes_failed = 3;
+    row.consecutive_failures = 5;
+    row.refused_since_open = 40;
+    row.transition_count = 2;
+    row.transitions[0] =
+        (mf_circuit_transition){"closed", "open", "heartbeat", UINT64_C(1767225600000000000)};
+    row.transitions[1] =
+        (mf_circuit_transition){"open", "half_open", NULL, UINT64_C(1767225601001000000)};
+    row.worker = (mf_circuit_worker){.name = "math-0",
+                                     .state = "restarting",
+                                     .pid = 4711,
+                                     .restarts = 4,
+                                     .restarts_in_period = 2,
+                                     .restarts_permitted = 5,
+                                     .restart_in_seconds = 0.5,
+                                     .last_exit = "killed by signal 9 (SIGKILL)",
+                                     .last_exit_code = -1,
+                                     .last_exit_signal = 9,
+                                     .heartbeat_rtt_seconds = 0.000125,
+                                     .heartbeat_misses = 1};
+    return row;
+}
+
+#define CONFIG                                                                                     \
+    "\"config\":{\"consecutive_failures\":5,\"heartbeat_misses\":3,\"open_seconds\":10,"           \
+    "\"open_max_seconds\":300,\"jitter\":0.2,"                                                     \
+    "\"counts\":[\"timeout\",\"unavailable\",\"worker_crashed\",\"protocol_error\"]}"
+
+#define CLOSED(target)                                                                             \
+    "{\"target\":\"" target "\",\"state\":\"closed\",\"since\":\"2026-01-01T00:00:00.123Z\","      \
+    "\"since_seconds\":1.5,\"generation\":0,\"open_count_in_row\":0,"                              \
+    "\"window\":{\"calls\":0,\"ok\":0,\"failed\":0,\"excluded\":0,\"failure_ratio\":0},"           \
+    "\"half_open\":{\"permitted\":1,\"in_flight\":0,\"ok\":0,\"failed\":0,"                        \
+    "\"slot_timeout_seconds\":30},\"consecutive_failures\":0,\"refused_since_open\":0," CONFIG     \
+    ",\"recent_transitions\":[]}"
+
+#define OPEN                                                                                       \
+    "{\"target\":\"math \\\"2\\\"\",\"state\":\"open\",\"since\":\"2026-01-01T00:00:00.123Z\","    \
+    "\"since_seconds\":1.5,\"generation\":7,\"reason\":{\"rule\":\"consecutive_failures\","        \
+    "\"observed\":5,\"threshold\":5,\"first_error\":\"timeout\",\"correlation_id\":\"corr-1\","    \
+    "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"},"                                          \
+    "\"next_probe_at\":\"2026-01-01T00:00:10.000Z\",\"next_probe_in_seconds\":8.25,"               \
+    "\"open_count_in_row\":2,\"window\":{\"calls\":9,\"ok\":1,\"failed\":3,\"excluded\":5,"        \
+    "\"failure_ratio\":0.75},\"window_at_trip\":{\"calls\":6,\"ok\":1,\"failed\":5,"               \
+    "\"by_status\":{\"timeout\":2,\"unavailable\":1,\"worker_crashed\":1,\"protocol_error\":1}},"  \
+    "\"half_open\":{\"permitted\":1,\"in_flight\":1,\"ok\":2,\"failed\":3,"                        \
+    "\"slot_timeout_seconds\":30},\"consecutive_failures\":5,\"refused_since_open\":40," CONFIG    \
+    ",\"recent_transitions\":[{\"from\":\"closed\",\"to\":\"open\","                               \
+    "\"at\":\"2026-01-01T00:00:00.000Z\",\"reason\":\"heartbeat\"},{\"from\":\"open\","            \
+    "\"to\":\"half_open\",\"at\":\"2026-01-01T00:00:01.001Z\"}],\"worker\":{\"name\":\"math-0\","  \
+    "\"state\":\"restarting\",\"pid\":4711,\"restarts\":4,\"restarts_in_period\":2,"               \
+    "\"restarts_permitted\":5,\"restart_in_seconds\":0.5,"                                         \
+    "\"last_exit\":{\"text\":\"killed by signal 9 (SIGKILL)\",\"code\":-1,\"signal\":9},"          \
+    "\"heartbeat_rtt_seconds\":0.000125,\"heartbeat_misses\":1}}"
+
+static void test_one_circuit(void)
+{
+    mf_circuit_row rows[] = {closed_row("add"), open_row()};
+    shown all = {rows, 2};
+    mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    request.rest = "add";
+    check_page(mfi_page_circuits, &request, 200, "application/json", CLOSED("add"));
+    request.rest = "math \"2\"";
+    check_page(mfi_page_circuits, &request, 200, "application/json", OPEN);
+}
+
+/* A worker that runs without limit, was never restarted and has not answered: only what is known.
+ */
+static void test_absent_values_are_left_out(void)
+{
+    mf_circuit_row row = closed_row("add");
+    shown all = {&row, 1};
+    mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    request.rest = "add";
+    row.worker = (mf_circuit_worker){.name = "add-0", .state = "starting"};
+    mfi_page page = {.code = 200, .age_ms = -1};
+    mfi_page_circuits(&request, &page);
+    char *text = body_of(&page);
+    mf_check_contains(text, ",\"worker\":{\"name\":\"add-0\",\"state\":\"starting\",\"restarts\":0,"
+                            "\"restarts_in_period\":0,\"heartbeat_misses\":0}}");
+    free(text);
+    row.worker.name = NULL;
+    row.rule = "heartbeat"; /* which no call tipped */
+    page = (mfi_page){.code = 200, .age_ms = -1};
+    mfi_page_circuits(&request, &page);
+    text = body_of(&page);
+    mf_check_contains(text, "\"reason\":{\"rule\":\"heartbeat\",\"observed\":0,\"threshold\":0},");
+    mf_check_contains(text, "\"window_at_trip\":{\"calls\":0,\"ok\":0,\"failed\":0,"
+                            "\"by_status\":{}},");
+    mf_check(strstr(text, "worker\"") == NULL && strstr(text, "null") == NULL);
+    free(text);
+}
+
+/* The list without the present time, which lies at a fixed place. */
+static void check_list(const shown *all, const char *wanted)
+{
+    static const char head[] = "{\"schema\":\"multifrost.circuits/1\",\"time\":\"";
+    mf_probe probe = {.self = (void *)(uintptr_t)all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    mfi_page page = {.code = 200, .age_ms = -1};
+    mfi_page_circuits(&request, &page);
+    char *text = body_of(&page);
+    mf_check_int(page.code, 200);
+    mf_check_str(page.type, "application/json");
+    mf_check(page.vary == NULL && page.age_ms == -1);
+    if (mf_check(strlen(text) > sizeof head + 24)) {
+        mf_check(strncmp(text, head, sizeof head - 1) == 0);
+        const char *time = text + sizeof head - 1;
+        mf_check(time[0] == '2' && time[10] == 'T' && time[19] == '.' && time[23] == 'Z');
+        mf_check_str(time + 24, wanted);
+    }
+    free(text);
+}
+
+static void test_list(void)
+{
+    mf_circuit_row rows[] = {closed_row("add"), open_row(), closed_row("sub")};
+    check_list(&(shown){rows, 0}, "\",\"circuits\":[]}");
+    check_list(&(shown){rows, 3},
+               "\",\"circuits\":[" CLOSED("add") "," OPEN "," CLOSED("sub") "]}");
+}
+
+/* A name that is no target's, also one that only begins like it, and one that is nobody's friend.
+ */
+static void test_unknown_targets(void)
+{
+    mf_circuit_row row = closed_row("add");
+    shown all = {&row, 1};
+    mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    char name[201];
+    memset(name, 'n', 200);
+    name[200] = '\0';
+    static const char *const names[] = {"ad", "add/", "adder", "ADD", "\"<\n"};
+    static const char *const shown_as[] = {"ad", "add/", "adder", "ADD", "\\\"<\\n"};
+    for (size_t i = 0; i <= 5; i++) {
+        char wanted[512];
+        request.rest = i < 5 ? names[i] : name;
+        (void)snprintf(wanted, sizeof wanted,
+                       "{\"error\":{\"code\":404,\"status\":\"not_found\","
+                       "\"message\":\"no circuit '%.100s'\"}}\n",
+                       i < 5 ? shown_as[i] : name);
+        check_page(mfi_page_circuits, &request, 404, "application/json", wanted);
+    }
+}
+
+/* Of two with one name the first is shown, as in the list. */
+static void test_first_of_two(void)
+{
+    mf_circuit_row rows[] = {closed_row("add"), closed_row("add")};
+    rows[1].state = "open";
+    shown all = {rows, 2};
+    mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    request.rest = "add";
+    check_page(mfi_page_circuits, &request, 200, "application/json", CLOSED("add"));
+}
+
+static const mf_test tests[] = {
+    {"circuits__one_in_full", test_one_circuit},
+    {"circuits__absent_values_are_left_out", test_absent_values_are_left_out},
+    {"circuits__list_of_all", test_list},
+    {"circuits__unknown_targets_are_named", test_unknown_targets},
+    {"circuits__first_of_two_with_one_name", test_first_of_two},
+};
+MF_TEST_MAIN(tests)

@@ -1,0 +1,273 @@
+/* The thread that evaluates the checks, and the table of what it found. */
+#include "http/health.h"
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "mf_test.h"
+
+#define NEVER_MS 1000000000 /* an interval that no test lives to see */
+#define ROWS_MAX 1100
+
+/* What the probe of a test shows, and what it is told. */
+typedef struct program {
+    mf_metrics *metrics;
+    mf_probe probe;
+    mfi_mutex mutex; /* guards the rows */
+    mf_health_row rows[ROWS_MAX];
+    size_t count;
+    unsigned visits;
+    char told[512]; /* "name:from>to:output|" of each change */
+    sem_t was_told;
+} program;
+
+static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
+{
+    program *all = self;
+    mfi_mutex_lock(&all->mutex);
+    all->visits++;
+    for (size_t i = 0; i < all->count; i++) {
+        visit(&all->rows[i], user_data);
+    }
+    mfi_mutex_unlock(&all->mutex);
+}
+
+static void health_changed(void *self, const char *check, mf_health from, mf_health to,
+                           const char *output)
+{
+    program *all = self;
+    mfi_mutex_lock(&all->mutex);
+    size_t length = strlen(all->told);
+    (void)snprintf(all->told + length, sizeof all->told - length, "%s %d>%d %s|", check, (int)from,
+                   (int)to, output != NULL ? output : "(none)");
+    mfi_mutex_unlock(&all->mutex);
+    (void)sem_post(&all->was_told);
+}
+
+static program *open_program(void)
+{
+    program *all = calloc(1, sizeof *all);
+    mf_check_int(mf_metrics_create(&all->metrics, NULL, NULL), MF_OK);
+    mfi_mutex_init(&all->mutex);
+    (void)sem_init(&all->was_told, 0, 0);
+    all->probe = (mf_probe){.struct_size = sizeof all->probe,
+                            .self = all,
+                            .metrics = all->metrics,
+                            .visit_health = visit_health,
+                            .health_changed = health_changed};
+    return all;
+}
+
+static void close_program(program *all)
+{
+    mf_metrics_destroy(all->metrics);
+    mfi_mutex_fini(&all->mutex);
+    (void)sem_destroy(&all->was_told);
+    free(all);
+}
+
+static mf_health_row *add_row(program *all, const char *component, const char *measurement,
+                              mf_health status, const char *output)
+{
+    mf_health_row *row = &all->rows[all->count++];
+    *row = (mf_health_row){.struct_size = sizeof *row,
+                           .component = component,
+                           .measurement = measurement,
+                           .component_type = "component",
+                           .status = status,
+                           .output = output};
+    return row;
+}
+
+static void wait_until_told(program *all)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += MF_TEST_PATIENCE_MS / 1000;
+    mf_check_int(sem_timedwait(&all->was_told, &until), 0);
+}
+
+/* Of the series of one check, as "100" for pass. */
+static void check_gauges(const program *all, const char *name, const char *wanted)
+{
+    static const char *const words[] = {"pass", "warn", "fail"};
+    char *text = NULL;
+    char got[4] = "???";
+    size_t length = 0;
+    mf_check_int(mf_metrics_render(all->metrics, MF_METRICS_PROMETHEUS_TEXT, &text, &length, NULL),
+                 MF_OK);
+    for (int i = 0; i < 3; i++) {
+        char line[256];
+        int size = snprintf(line, sizeof line,
+                            "\nmultifrost_health_check_status{check=\"%s\",status=\"%s\"} ", name,
+                            words[i]);
+        const char *found = strstr(text, line);
+        got[i] = found != NULL ? found[size] : '?';
+    }
+    mf_check_str(got, wanted);
+    free(text);
+}
+
+/* One evaluation comes before the return; what is found is copied, name by name. */
+static void test_first_evaluation(void)
+{
+    program *all = open_program();
+    mfi_health health;
+    size_t count = 0;
+    uint64_t wall_ns = 0, age_ns = 0;
+    mf_health_row *row = add_row(all, "math", "workers", MF_HEALTH_FAIL, "all down");
+    row->gates = MF_GATE_READY | MF_GATE_LIVE;
+    row->has_number = true;
+    row->observed_number = 2.5;
+    row->observed_unit = "workers";
+    add_row(all, "process", "", MF_HEALTH_PASS, NULL)->observed_text = "fine";
+    add_row(all, "disk", NULL, MF_HEALTH_WARN, "")->component_type = NULL;
+    uint64_t before = mfi_wall_ns();
+    uint64_t before_ns = mfi_monotonic_ns();
+    mf_check_int(mfi_health_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+    mf_check_int(all->visits, 1);
+    mfi_check *checks = mfi_health_copy(&health, &count, &wall_ns, &age_ns);
+    uint64_t passed_ns = mfi_monotonic_ns() - before_ns;
+    mf_check(wall_ns >= before && wall_ns <= mfi_wall_ns());
+    mf_check(age_ns <= passed_ns);
+    if (mf_check(checks != NULL && count == 3)) {
+        mf_check_str(checks[0].name, "math:workers");
+        mf_check_str(checks[0].component_type, "component");
+        mf_check_str(checks[0].output, "all down");
+        mf_check_str(checks[0].unit, "workers");
+        mf_check_str(checks[0].text, "");
+        mf_check_int(checks[0].status, MF_HEALTH_FAIL);
+        mf_check_int(checks[0].gates, MF_GATE_READY | MF_GATE_LIVE);
+        mf_check(checks[0].has_number && checks[0].number == 2.5);
+        mf_check_str(checks[1].name, "process");
+        mf_check_str(checks[1].text, "fine");
+        mf_check(!checks[1].has_number);
+        mf_check_str(checks[2].name, "disk");
+        mf_check_str(checks[2].component_type, "");
+    }
+    free(checks);
+    mf_check_str(all->told, "math:workers 0>2 all down|disk 0>1 (none)|");
+    check_gauges(all, "math:workers", "001");
+    check_gauges(all, "process", "100");
+    check_gauges(all, "disk", "010");
+    mfi_health_stop(&health);
+    close_program(all);
+}
+
+/* The thread goes on evaluating; only changes are told, each once. */
+static void test_changes_are_told(void)
+{
+    program *all = open_program();
+    mfi_health health;
+    size_t count = 0;
+    uint64_t wall_ns = 0, age_ns = 0;
+    mf_health_row *row = add_row(all, "math", "workers", MF_HEALTH_PASS, NULL);
+    add_row(all, "process", "", MF_HEALTH_PASS, NULL);
+    mf_check_int(mfi_health_start(&health, &all->probe, 1, NULL), MF_OK);
+    mf_check_str(all->told, "");
+    static const struct {
+        mf_health status;
+        const char *output, *told, *gauges;
+    } steps[] = {{MF_HEALTH_WARN, "slow", "math:workers 0>1 slow|", "010"},
+                 {MF_HEALTH_FAIL, "dead", "math:workers 1>2 dead|", "001"},
+                 {MF_HEALTH_PASS, NULL, "math:workers 2>0 (none)|", "100"}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        mfi_mutex_lock(&all->mutex);
+        all->told[0] = '\0';
+        row->status = steps[i].status;
+        row->output = steps[i].output;
+        mfi_mutex_unlock(&all->mutex);
+        wait_until_told(all);
+        mfi_check *checks = mfi_health_copy(&health, &count, &wall_ns, &age_ns);
+        mf_check(checks != NULL && count == 2 && checks[0].status == steps[i].status);
+        free(checks);
+        check_gauges(all, "math:workers", steps[i].gauges);
+        mfi_mutex_lock(&all->mutex);
+        mf_check_str(all->told, steps[i].told);
+        mfi_mutex_unlock(&all->mutex);
+    }
+    mfi_health_stop(&health);
+    mf_check_str(all->told, "math:workers 2>0 (none)|");
+    close_program(all);
+}
+
+/* A check that is gone has no status: an alert on it would else never end. */
+static void test_gone_checks_have_no_status(void)
+{
+    program *all = open_program();
+    mfi_health health;
+    mf_health_row *stays = add_row(all, "math", "workers", MF_HEALTH_PASS, NULL);
+    add_row(all, "gone", "", MF_HEALTH_FAIL, "x");
+    mf_check_int(mfi_health_start(&health, &all->probe, 1, NULL), MF_OK);
+    check_gauges(all, "gone", "001");
+    wait_until_told(all); /* of what failed from the start */
+    mfi_mutex_lock(&all->mutex);
+    all->count = 1;
+    stays->status = MF_HEALTH_WARN; /* which tells when the evaluation was done */
+    mfi_mutex_unlock(&all->mutex);
+    wait_until_told(all);
+    mfi_health_stop(&health);
+    check_gauges(all, "gone", "000");
+    check_gauges(all, "math:workers", "010");
+    close_program(all);
+}
+
+/* Long texts are cut between characters; more checks than the table takes are left out. */
+static void test_bounds(void)
+{
+    program *all = open_program();
+    mfi_health health;
+    size_t count = 0;
+    uint64_t wall_ns = 0, age_ns = 0;
+    static char text[2001];
+    for (size_t i = 0; i < 1000; i++) {
+        memcpy(text + 2 * i, "\xc3\xa4", 3); /* of two bytes each */
+    }
+    mf_health_row *row = add_row(all, text, text, MF_HEALTH_WARN, text);
+    row->component_type = row->observed_text = row->observed_unit = text;
+    while (all->count < ROWS_MAX) {
+        add_row(all, "many", "", MF_HEALTH_PASS, NULL);
+    }
+    all->probe.health_changed = NULL; /* nobody wants to know */
+    mf_check_int(mfi_health_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+    mfi_check *checks = mfi_health_copy(&health, &count, &wall_ns, &age_ns);
+    mf_check_int(count, 1024);
+    if (mf_check(checks != NULL)) {
+        mf_check_int(strlen(checks[0].name), MFI_CHECK_NAME_MAX - 2);
+        mf_check_int(strlen(checks[0].component_type), 14);
+        mf_check_int(strlen(checks[0].text), 62);
+        mf_check_int(strlen(checks[0].unit), 14);
+        mf_check_int(strlen(checks[0].output), 510);
+        mf_check_str(checks[1023].name, "many");
+    }
+    free(checks);
+    mfi_health_stop(&health);
+    close_program(all);
+}
+
+/* Two on one set of metrics: the second one cannot start, and can be stopped. */
+static void test_second_one_is_refused(void)
+{
+    program *all = open_program();
+    mfi_health first, second;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mfi_health_start(&first, &all->probe, NEVER_MS, NULL), MF_OK);
+    mf_check_int(mfi_health_start(&second, &all->probe, NEVER_MS, &error), MF_ERR_EXISTS);
+    mf_check_contains(error.message, "multifrost_health_check_status");
+    mf_check_int(all->visits, 1);
+    mfi_health_stop(&second);
+    mfi_health_stop(&first);
+    close_program(all);
+}
+
+static const mf_test tests[] = {
+    {"health__is_evaluated_before_the_start_returns", test_first_evaluation},
+    {"health__changes_are_told_once", test_changes_are_told},
+    {"health__gone_checks_have_no_status", test_gone_checks_have_no_status},
+    {"health__texts_and_numbers_are_bounded", test_bounds},
+    {"health__second_one_is_refused", test_second_one_is_refused},
+};
+MF_TEST_MAIN(tests)

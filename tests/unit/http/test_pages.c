@@ -1,0 +1,189 @@
+/* The small pages: errors, the index, and the metrics in the format that is asked for. */
+#include "http/pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mf_alloc.h"
+#include "page_support.h"
+
+static void check_error(int code, const char *message, const char *wanted)
+{
+    mfi_page page = {.code = 200, .age_ms = -1};
+    mfi_page_error(&page, code, "%s", message);
+    char *text = body_of(&page);
+    mf_check_int(page.code, code);
+    mf_check_str(page.type, "application/json");
+    mf_check_str(text, wanted);
+    free(text);
+}
+
+static void test_errors_name_their_code(void)
+{
+    static const struct {
+        int code;
+        const char *wanted;
+    } cases[] = {
+        {400, "{\"error\":{\"code\":400,\"status\":\"bad_request\",\"message\":\"m\"}}\n"},
+        {404, "{\"error\":{\"code\":404,\"status\":\"not_found\",\"message\":\"m\"}}\n"},
+        {405, "{\"error\":{\"code\":405,\"status\":\"method_not_allowed\",\"message\":\"m\"}}\n"},
+        {414, "{\"error\":{\"code\":414,\"status\":\"uri_too_long\",\"message\":\"m\"}}\n"},
+        {500, "{\"error\":{\"code\":500,\"status\":\"internal\",\"message\":\"m\"}}\n"},
+        {418, "{\"error\":{\"code\":418,\"status\":\"internal\",\"message\":\"m\"}}\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_error(cases[i].code, "m", cases[i].wanted);
+    }
+}
+
+/* What a client sent is shown, and can break nothing. */
+static void test_errors_are_cleaned_and_cut(void)
+{
+    char message[600], wanted[700];
+    check_error(404, "a\"b\\c\n\x01\xff<&>",
+                "{\"error\":{\"code\":404,\"status\":\"not_found\",\"message\":"
+                "\"a\\\"b\\\\c\\n\\u0001\xef\xbf\xbd<&>\"}}\n");
+    memset(message, 'x', sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    size_t length = strlen("{\"error\":{\"code\":404,\"status\":\"not_found\",\"message\":\"");
+    memcpy(wanted, "{\"error\":{\"code\":404,\"status\":\"not_found\",\"message\":\"", length);
+    memcpy(wanted + length, message, 511);
+    memcpy(wanted + length + 511, "\"}}\n", sizeof "\"}}\n");
+    check_error(404, message, wanted);
+}
+
+static void test_index(void)
+{
+    mf_probe probe = {.info = {.service = "a<b>&\"c'"}};
+    mfi_page_request request = plain_request(&probe);
+    static const char wanted[] =
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+        "<title>a&lt;b&gt;&amp;&quot;c'</title></head><body>\n"
+        "<h1>a&lt;b&gt;&amp;&quot;c'</h1>\n<ul>\n"
+        "<li><a href=\"/metrics\">/metrics</a> Prometheus metrics</li>\n"
+        "<li><a href=\"/health\">/health</a> all health checks</li>\n"
+        "<li><a href=\"/healthz\">/healthz</a> health in one word</li>\n"
+        "<li><a href=\"/livez\">/livez</a> is the process alive?</li>\n"
+        "<li><a href=\"/readyz\">/readyz</a> may it get traffic?</li>\n"
+        "<li><a href=\"/startupz\">/startupz</a> has it started?</li>\n"
+        "<li><a href=\"/circuits\">/circuits</a> state of the circuit breakers</li>\n"
+        "</ul>\n</body></html>\n";
+    check_page(mfi_page_index, &request, 200, "text/html; charset=utf-8", wanted);
+    probe.info.service = "";
+    mfi_page page = {.code = 200, .age_ms = -1};
+    mfi_page_index(&request, &page);
+    mf_check(page.vary == NULL);
+    mf_check_int(page.age_ms, -1);
+    char *text = body_of(&page);
+    mf_check_contains(text, "<title></title></head><body>\n<h1></h1>\n");
+    free(text);
+}
+
+#define OWN                                                                                        \
+    "# HELP multifrost_series Series now\n"                                                        \
+    "# TYPE multifrost_series gauge\n"                                                             \
+    "multifrost_series 3\n"                                                                        \
+    "# HELP multifrost_series_limit Cap on the number of series\n"                                 \
+    "# TYPE multifrost_series_limit gauge\n"                                                       \
+    "multifrost_series_limit 20000\n"
+
+static mf_metrics *metrics_with_a_counter(void)
+{
+    mf_metrics *metrics = NULL;
+    mf_family *family = NULL;
+    mf_metric_options options = MF_METRIC_OPTIONS_INIT;
+    options.type = MF_METRIC_COUNTER;
+    options.name = "jobs_total";
+    options.help = "Jobs";
+    char *text = NULL;
+    size_t length = 0;
+    mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
+    mf_check_int(mf_metrics_add(metrics, &options, &family, NULL), MF_OK);
+    mf_counter_add(mf_family_counter(family, NULL), 7);
+    mf_check_int(mf_metrics_render(metrics, MF_METRICS_OPENMETRICS, &text, &length, NULL), MF_OK);
+    free(text); /* now the set's own series are there too */
+    return metrics;
+}
+
+static void test_metrics_are_as_asked_for(void)
+{
+    static const char text[] = "# HELP jobs_total Jobs\n# TYPE jobs_total counter\n"
+                               "jobs_total 7\n" OWN;
+    static const char openmetrics[] = "# HELP jobs Jobs\n# TYPE jobs counter\n"
+                                      "jobs_total 7\n" OWN "# EOF\n";
+    static const char text_type[] = "text/plain; version=0.0.4; charset=utf-8";
+    static const char openmetrics_type[] =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    mf_metrics *metrics = metrics_with_a_counter();
+    mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
+    mfi_page_request request = plain_request(&probe);
+    check_page(mfi_page_metrics, &request, 200, text_type, text);
+    request.accept = "";
+    check_page(mfi_page_metrics, &request, 200, text_type, text);
+    request.accept = "image/png";
+    check_page(mfi_page_metrics, &request, 200, text_type, text);
+    request.accept = "application/openmetrics-text";
+    check_page(mfi_page_metrics, &request, 200, openmetrics_type, openmetrics);
+    request.accept = "text/plain;q=0.5, application/openmetrics-text;q=0.9";
+    mfi_page page = {.code = 200, .age_ms = -1};
+    mfi_page_metrics(&request, &page);
+    mf_check_str(page.vary, "Accept");
+    mf_check_int(page.age_ms, -1);
+    mf_check_str(page.type, openmetrics_type);
+    free(body_of(&page));
+    mf_metrics_destroy(metrics);
+}
+
+/* Each allocation of a page fails once: the page is whole, or it says 500. */
+static long fail_each(page_fn get, const mfi_page_request *request)
+{
+    mfi_page page = {.code = 200, .age_ms = -1};
+    get(request, &page);
+    char *wanted = body_of(&page);
+    long failed = 0;
+    bool reached = true;
+    for (long n = 0; reached; n++) {
+        page = (mfi_page){.code = 200, .age_ms = -1};
+        mf_alloc_fail_at(n);
+        get(request, &page);
+        reached = mf_alloc_stop();
+        char *text = body_of(&page);
+        if (page.code == 200) {
+            mf_check_str(text, wanted);
+        } else {
+            mf_check_int(page.code, 500);
+            failed++;
+        }
+        free(text);
+    }
+    free(wanted);
+    return failed;
+}
+
+static void test_pages_are_whole_or_500(void)
+{
+    mf_metrics *metrics = metrics_with_a_counter();
+    mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
+    mfi_page_request request = plain_request(&probe);
+    mf_check(fail_each(mfi_page_index, &request) > 0);
+    mf_check(fail_each(mfi_page_metrics, &request) > 0);
+    mf_alloc_fail_at(0);
+    mfi_page page = {.code = 200, .age_ms = -1};
+    mfi_page_metrics(&request, &page);
+    mf_check(mf_alloc_stop());
+    char *text = body_of(&page);
+    mf_check_int(page.code, 500);
+    mf_check_str(text, "{\"error\":{\"code\":500,\"status\":\"internal\","
+                       "\"message\":\"no memory for the metrics\"}}\n");
+    free(text);
+    mf_metrics_destroy(metrics);
+}
+
+static const mf_test tests[] = {
+    {"error__names_its_code", test_errors_name_their_code},
+    {"error__is_cleaned_and_cut", test_errors_are_cleaned_and_cut},
+    {"index__lists_the_routes_below_the_name", test_index},
+    {"metrics__are_as_asked_for", test_metrics_are_as_asked_for},
+    {"pages__are_whole_or_500_without_memory", test_pages_are_whole_or_500},
+};
+MF_TEST_MAIN(tests)
