@@ -1,6 +1,9 @@
+/* Descriptors are asked for before others need them: a library that lacks one may end the program.
+ */
 #include "core/process/descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -35,4 +38,15 @@ mf_status mfi_descriptors_check(unsigned count, mf_error *error)
         (void)close(opened[i]);
     }
     return reason == 0 ? MF_OK : fail(count, reason, error);
+}
+
+void mfi_descriptors_fill_standard(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* the lowest that is free */
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
 }
