@@ -144,10 +144,9 @@ static void test_stdio_sends_whole_lines(void)
 {
     caught at;
     start(&at);
-    (void)printf("line %d\nand", 1);
+    (void)printf("line %d\n", 1);
     stop(&at);
     check_line(&at, MFI_MESSAGE_STDOUT, "line 1");
-    (void)printf(" more\n"); /* to where the test's output goes */
     end(&at);
 }
 
