@@ -124,7 +124,7 @@ static void test_open_circuits_are_asked_once(void)
     idle_set_state(pool, 1, MF_PARENT_READY);
     trip(pool, 0);
     trip(pool, 1);
-    check_call(pool, MF_ERR_CIRCUIT_OPEN, "circuit");
+    check_call(pool, MF_ERR_CIRCUIT_OPEN, "open by rule heartbeat");
     idle_check_metrics(pool, "client_refused_total{target=\"math\",reason=\"circuit_open\"} 1\n");
     mf_check_int(gate_of(&pool->members[0]), 0);
     mf_check_int(gate_of(&pool->members[1]), 0);
