@@ -1,8 +1,9 @@
-/* Checks whether enough descriptors are left, by opening some. It exists because libzmq ends the
- * program when it cannot open one of its own. */
+/* Checks whether enough descriptors are left, by opening some, and sees to it that 0 to 2 are open.
+ * It exists because libzmq ends the program when it cannot open one of its own. */
 #include "core/process/descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,4 +38,15 @@ mf_status mfi_descriptors_check(unsigned count, mf_error *error)
         (void)close(opened[i]);
     }
     return reason == 0 ? MF_OK : fail(count, reason, error);
+}
+
+void mfi_descriptors_fill_standard(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* the lowest that is free */
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
 }

@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/observe/build_info.h"
+#include "core/process/descriptors.h"
 #include "core/transport/transport.h"
 #include "metrics/process_metrics.h"
 
@@ -108,6 +109,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     runtime->clock = mfi_clock_system();
     runtime->started_ns = mfi_monotonic_ns();
     mfi_mutex_init(&runtime->mutex);
+    mfi_descriptors_fill_standard(); /* before anything is opened */
     status = make_names(runtime, &from, error);
     if (status == MF_OK) {
         status = make_logger(runtime, &from, error);

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "core/process/descriptors.h"
 
 #define READ_BYTES 16384
 #define READS_PER_TURN 8 /* 128 KiB: twice what a pipe holds */
@@ -79,7 +80,7 @@ static mf_status capture_one(mfi_capture *capture, mfi_channel *channel, int fd,
     capture->saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (capture->saved < 0) {
         return errno == EBADF
-                   ? MF_OK /* closed: there is nothing to capture */
+                   ? MF_OK /* closed, and there is no /dev/null: nothing to catch */
                    : mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot keep fd %d", fd);
     }
     if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0 ||
@@ -99,6 +100,7 @@ static mf_status capture_one(mfi_capture *capture, mfi_channel *channel, int fd,
 
 mf_status mfi_captures_start(mfi_captures *captures, mfi_channel *channel, mf_error *error)
 {
+    mfi_descriptors_fill_standard(); /* or the first pipe could get the second one's number */
     (void)fflush(stdout);
     (void)fflush(stderr);
     mf_status status = capture_one(&captures->streams[0], channel, STDOUT_FILENO, error);
