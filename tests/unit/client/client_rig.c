@@ -267,6 +267,20 @@ void rig_step(client_rig *rig, mfi_life_event event)
     mfi_loop_call(rig->runtime->loop, step_on_engine, &at);
 }
 
+static void peer_gone_on_engine(void *data)
+{
+    mfi_link *link = ((const order *)data)->rig->link;
+    if (link->phase == MFI_LIFE_HOLDING || link->phase == MFI_LIFE_DRAINING) {
+        mfi_link_step(link, MFI_LIFE_ON_PEER_GONE);
+    }
+}
+
+void rig_peer_gone(client_rig *rig)
+{
+    order at = {.rig = rig};
+    mfi_loop_call(rig->runtime->loop, peer_gone_on_engine, &at);
+}
+
 static void read_phase(void *data)
 {
     order *at = data;

@@ -58,6 +58,8 @@ void rig_send(client_rig *rig, const rig_message *to, mfi_buf *bytes);
 /* The process has ended, as spawned.c would report it. */
 void rig_exit(client_rig *rig, const char *why);
 void rig_step(client_rig *rig, mfi_life_event event);
+/* The drained peer closes its last connection, if it is still drained. */
+void rig_peer_gone(client_rig *rig);
 void rig_peer_event(client_rig *rig, mfi_peer_event event);
 mfi_life_phase rig_phase(client_rig *rig);
 bool rig_until_phase(client_rig *rig, mfi_life_phase phase);

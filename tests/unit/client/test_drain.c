@@ -186,12 +186,12 @@ static void test_service_that_has_left(void)
     rig_outcome first;
     init_leaving(&rig, &call, &first);
     rig_answer(&rig, &call);
-    rig_step(&rig, MFI_LIFE_ON_PEER_GONE);
+    rig_peer_gone(&rig);
     mf_check_int(rig_await(&first), MF_OK);
     mf_check(rig_until_phase(&rig, MFI_LIFE_LOOKING));
     rig_fini(&rig);
     init_leaving(&rig, &call, &first);
-    rig_step(&rig, MFI_LIFE_ON_PEER_GONE);
+    rig_peer_gone(&rig);
     mf_check_int(rig_await(&first), MF_ERR_WORKER_EXITED);
     mf_check_contains(first.text, "closed the connection");
     mf_check(rig_until_phase(&rig, MFI_LIFE_LOOKING));
