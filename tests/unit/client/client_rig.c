@@ -221,6 +221,9 @@ void rig_answer(client_rig *rig, rig_message *message)
 typedef struct order {
     client_rig *rig;
     const char *why;
+    rig_message *message; /* to be answered before, or NULL */
+    const char *function; /* to be called before, or NULL */
+    rig_outcome *outcome;
     mfi_life_event event;
     mfi_life_phase phase;
 } order;
@@ -232,6 +235,12 @@ static void exit_on_engine(void *data)
     char why[MFI_EXIT_TEXT_MAX];
     mf_error error = MF_ERROR_INIT;
     mfi_life_phase phase = link->phase;
+    if (at->message != NULL) {
+        rig_answer(at->rig, at->message);
+    }
+    if (at->function != NULL) {
+        rig_call(at->rig, at->function, at->outcome);
+    }
     mfi_state_copy_exit_text(link->state, why);
     if (phase == MFI_LIFE_ABORTING || phase == MFI_LIFE_ABORTING_AGAIN) {
         (void)mfi_fail(&error, link->failure, "%s", why);
@@ -252,6 +261,18 @@ static void exit_on_engine(void *data)
 void rig_exit(client_rig *rig, const char *why)
 {
     order at = {.rig = rig, .why = why};
+    mfi_loop_call(rig->runtime->loop, exit_on_engine, &at);
+}
+
+void rig_answer_and_exit(client_rig *rig, rig_message *message, const char *why)
+{
+    order at = {.rig = rig, .why = why, .message = message};
+    mfi_loop_call(rig->runtime->loop, exit_on_engine, &at);
+}
+
+void rig_call_and_exit(client_rig *rig, const char *function, rig_outcome *outcome, const char *why)
+{
+    order at = {.rig = rig, .why = why, .function = function, .outcome = outcome};
     mfi_loop_call(rig->runtime->loop, exit_on_engine, &at);
 }
 
@@ -378,15 +399,21 @@ void rig_start_async(client_rig *rig, rig_outcome *outcome)
     mf_check_int(mf_parent_start_async(rig->parent, started, outcome, NULL), MF_OK);
 }
 
-void rig_call(client_rig *rig, const char *function, rig_outcome *outcome)
+void rig_call_with(client_rig *rig, const char *function, const mf_call_options *options,
+                   rig_outcome *outcome)
 {
     mf_error error = MF_ERROR_INIT;
     sem_init(&outcome->ended, 0, 0);
     mf_status status =
-        mf_call_async(rig->parent, function, MF_NO_ARGS, NULL, called, outcome, &error);
+        mf_call_async(rig->parent, function, MF_NO_ARGS, options, called, outcome, &error);
     if (status != MF_OK) {
         note(outcome, status, &error);
     }
+}
+
+void rig_call(client_rig *rig, const char *function, rig_outcome *outcome)
+{
+    rig_call_with(rig, function, NULL, outcome);
 }
 
 static bool has_ended(void *data)

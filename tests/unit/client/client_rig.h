@@ -53,10 +53,21 @@ void rig_drop(rig_message *message);
 /* What is sent as if by the peer. Gives the buffer up. */
 void rig_send(client_rig *rig, const rig_message *to, mfi_buf *bytes);
 
+typedef struct rig_outcome {
+    sem_t ended;
+    mf_status status;
+    char text[256];
+} rig_outcome;
+
 /* ---- The link's peer ---- */
 
 /* The process has ended, as spawned.c would report it. */
 void rig_exit(client_rig *rig, const char *why);
+/* The same, right after something that the engine has no time to see before: an answer of the peer,
+ * or a call of the program. */
+void rig_answer_and_exit(client_rig *rig, rig_message *message, const char *why);
+void rig_call_and_exit(client_rig *rig, const char *function, rig_outcome *outcome,
+                       const char *why);
 void rig_step(client_rig *rig, mfi_life_event event);
 /* The drained peer closes its last connection, if it is still drained. */
 void rig_peer_gone(client_rig *rig);
@@ -71,16 +82,12 @@ void rig_start(client_rig *rig);
 
 /* ---- The program ---- */
 
-typedef struct rig_outcome {
-    sem_t ended;
-    mf_status status;
-    char text[256];
-} rig_outcome;
-
 /* For a start, without waiting. */
 void rig_start_async(client_rig *rig, rig_outcome *outcome);
 /* A call, without waiting. */
 void rig_call(client_rig *rig, const char *function, rig_outcome *outcome);
+void rig_call_with(client_rig *rig, const char *function, const mf_call_options *options,
+                   rig_outcome *outcome);
 mf_status rig_await(rig_outcome *outcome);
 
 /* Stop and restart wait: on a thread of their own. */

@@ -191,8 +191,7 @@ static void test_loss_reads_what_was_answered(void)
     rig_call(&rig, "add", &lost);
     rig_take(&rig, &first, MFI_MESSAGE_CALL, "add");
     rig_take(&rig, &second, MFI_MESSAGE_CALL, "add");
-    rig_answer(&rig, &first);
-    rig_exit(&rig, "exited with status 0");
+    rig_answer_and_exit(&rig, &first, "exited with status 0");
     mf_check_int(rig_await(&answered), MF_OK);
     mf_check_int(rig_await(&lost), MF_ERR_WORKER_EXITED);
     rig_drop(&second);
@@ -219,6 +218,22 @@ static void test_loss_with_restart(void)
     rig_answer(&rig, &message);
     mf_check(rig_until_state(&rig, MF_PARENT_READY));
     mf_check_int(mf_parent_pid(rig.parent), 1234);
+    rig_fini(&rig);
+}
+
+/* What was not sent when the peer went is for the next one. */
+static void test_loss_keeps_what_is_queued(void)
+{
+    client_rig rig;
+    rig_message message;
+    rig_outcome queued;
+    init_restarting(&rig, 5);
+    rig_start(&rig);
+    rig_call_and_exit(&rig, "queued", &queued, "exited with status 1");
+    rig_take(&rig, &message, MFI_MESSAGE_CALL, "queued");
+    rig_answer(&rig, &message);
+    mf_check_int(rig_await(&queued), MF_OK);
+    mf_check(rig_until(&rig.begins, 2));
     rig_fini(&rig);
 }
 
@@ -357,6 +372,7 @@ static const mf_test tests[] = {
     {"lost__without_restart", test_loss_without_restart},
     {"lost__reads_what_was_answered", test_loss_reads_what_was_answered},
     {"lost__with_restart_calls_wait", test_loss_with_restart},
+    {"lost__keeps_what_is_queued", test_loss_keeps_what_is_queued},
     {"lost__too_often_is_given_up", test_given_up},
     {"lost__fail_fast_refuses", test_fail_fast},
     {"link__port_that_is_still_in_use", test_port_that_is_still_in_use},

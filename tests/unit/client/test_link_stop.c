@@ -267,6 +267,41 @@ static void test_gone(void)
     rig_fini(&at.rig);
 }
 
+/* A call that waits for its next attempt ends with the others, before the peer does. */
+static void test_retry_that_waits(void)
+{
+    stop_case at;
+    rig_message beat;
+    rig_request request;
+    mf_retry_policy retry = MF_RETRY_POLICY_INIT;
+    mf_call_options with = MF_CALL_OPTIONS_INIT;
+    mf_parent_options options;
+    rig_options(&options);
+    options.auto_restart = true;
+    rig_init(&at.rig, &options, true);
+    rig_start(&at.rig);
+    retry.backoff_ms = MF_TEST_PATIENCE_MS / 4;
+    retry.backoff_max_ms = MF_TEST_PATIENCE_MS / 4;
+    retry.jitter = 0;
+    with.retry = &retry;
+    with.idempotent = true;
+    rig_call_with(&at.rig, "add", &with, &at.open);
+    rig_take(&at.rig, &at.call, MFI_MESSAGE_CALL, "add");
+    rig_exit(&at.rig, "exited with status 1");
+    rig_take(&at.rig, &beat, MFI_MESSAGE_HEARTBEAT, NULL);
+    rig_answer(&at.rig, &beat);
+    mf_check(rig_until_state(&at.rig, MF_PARENT_READY));
+    rig_stop_begin(&at.rig, &request);
+    mf_check(rig_until_phase(&at.rig, MFI_LIFE_STOPPING));
+    mf_check(sem_trywait(&at.open.ended) == 0);
+    mf_check_int(at.open.status, MF_ERR_NOT_RUNNING);
+    mf_check_contains(at.open.text, "it was stopped");
+    rig_exit(&at.rig, "exited with status 0");
+    mf_check_int(rig_request_end(&request), MF_OK);
+    rig_drop(&at.call);
+    rig_fini(&at.rig);
+}
+
 /* Several threads stop it at the same time: the peer is asked once. */
 static void test_stopping(void)
 {
@@ -303,5 +338,6 @@ static const mf_test tests[] = {
     {"stop__waiting", test_waiting},
     {"stop__gone", test_gone},
     {"stop__stopping", test_stopping},
+    {"stop__retry_that_waits_ends", test_retry_that_waits},
 };
 MF_TEST_MAIN(tests)
