@@ -1,3 +1,5 @@
+/* Instruments count exactly under many threads, quantiles are within 1.1 %, label values beyond a
+ * cap are folded, and the exposed text is exact. */
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-/* Backoff, restarts and retries, with clock and random numbers in hand. */
+/* Backoff, restarts and retries, with the test's own clock and random numbers. */
 #include <stdint.h>
 
 #include <multifrost/retry.h>

@@ -1,3 +1,5 @@
+/* Values and messages read back what was written; every prefix and every malformed byte is
+ * refused. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

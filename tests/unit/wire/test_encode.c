@@ -1,4 +1,4 @@
-/* The encoders write what msgpack-c writes for the same fields, over many combinations of them. */
+/* The encoders write the same as msgpack-c for the same fields, in many combinations of fields. */
 #include <math.h>
 #include <string.h>
 

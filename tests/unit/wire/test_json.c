@@ -1,3 +1,4 @@
+/* Values become JSON and JSON becomes values by the rules of json.h; malformed text is refused. */
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>

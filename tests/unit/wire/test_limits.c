@@ -1,3 +1,4 @@
+/* Errors about limits name limit, path and size, and a faulty field does not spoil the others. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* A sanitized value is readable for every peer; equal keys keep the last value. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
