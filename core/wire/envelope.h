@@ -57,7 +57,7 @@ typedef struct mfi_envelope {
  * as Python and JS peers accept it.
  *
  * On failure the function fills the envelope as far as it can, so that a caller that waits for the
- * answer can be told the failure. The reasons, the strongest first:
+ * answer gets the error. The reasons, the strongest first:
  *
  * - MFI_REJECT_DECODE_ERROR without well_formed: no msgpack, no map, cut short, or followed by more
  *   bytes. The envelope holds the fields before the fault; it is good for logs only.

@@ -1,5 +1,5 @@
-"""Every benchmark still runs: lines of JSON with what bench_report() promises, and nothing is left
-behind. The figures themselves are no test's business."""
+"""Every benchmark still runs: it prints the lines of JSON that bench_report() promises, and leaves
+nothing behind. The tests do not judge the figures."""
 
 import json
 import math

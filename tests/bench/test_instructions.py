@@ -1,6 +1,6 @@
-"""How many instructions of this library a call costs, on either side, as callgrind counts them in the
-release build. bench/instructions.json says what they should be; a change of more than 3 %, up or down,
-has to be written there, and explained in the commit that does so:
+"""The instructions of this library that a call takes on each side, counted by callgrind in the
+release build, must be within 3 % of bench/instructions.json. A larger change, up or down, is
+written there, and the commit explains it:
 
     tests/bench/test_instructions.py --write
 """

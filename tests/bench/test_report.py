@@ -1,4 +1,4 @@
-"""The tables say what the lines of a run say."""
+"""The tables contain the figures of a run's lines."""
 
 import importlib.util
 import json

@@ -1,4 +1,5 @@
-/* A worker with a fixed set of functions, for peers in any language to call. */
+/* A worker with a fixed set of functions, so that peers in any language can test their calls
+ * against the library. */
 #include <errno.h>
 #include <math.h>
 #include <poll.h>

@@ -1,12 +1,11 @@
-/* Lets any peer exercise the calling side: reads commands on stdin, writes answers on stdout.
+/* Lets a test call any peer: reads commands from stdin, writes answers to stdout.
  *
  *     call TAG FUNCTION NAMESPACE TIMEOUT_MS HEX  ->  ok TAG HEX | err TAG KIND HEX
  *     rtt                                         ->  rtt MILLISECONDS | rtt none
  *     quit
  *
- * With --output also what the worker prints ("output stdout|stderr HEX"); with --restart a worker
- * that ended is started again; with --patient a worker that is told to stop gets ten minutes for
- * it. */
+ * With --output it also writes what the worker prints ("output stdout|stderr HEX"); with --restart
+ * it restarts a worker that has ended; with --patient a worker has 10 minutes to stop. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: its log, its end, and a port that is taken."""
+"""The demo as a user runs it: its log, its end, and its error when the port is taken."""
 
 import collections
 import json

@@ -1,4 +1,5 @@
-"""The endpoint of a running demo: routes, refusals, and what it says when a worker dies."""
+"""The endpoint of a running demo: its routes, its refusals, and its answers after a worker has
+died."""
 
 import json
 import os

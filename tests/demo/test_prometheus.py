@@ -1,4 +1,5 @@
-"""The demo under a real Prometheus: what it says must equal what the demo counted itself."""
+"""The demo under a real Prometheus: the metrics must equal the numbers that the demo counted
+itself."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-/* Around a fragment of a page: a parent that has started the page's worker, or, where the fragment
- * fills in `options`, one that is made from them afterwards and has to work. */
+/* The program around a fragment of a page. The fragment gets a parent that has started the page's
+ * worker. If the fragment sets `options`, a parent is then made from them, and must work. */
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>

@@ -1,23 +1,23 @@
-"""The code blocks of a page, and how each kind is built and run.
+"""Reads the code blocks of a page, and builds and runs each kind.
 
-The fence's first line says what a block is; every block has to say it:
+The first line of every block states its kind:
 
     c program=NAME       a whole program; runs without arguments
     c worker=NAME        a whole program that others spawn as ./NAME
     c service=NAME       a whole program that runs beside the rest of the page
     c handlers           functions of the page's worker, registered under their own names
     c functions          functions for the next fragment
-    c fragment           statements with `runtime`, `parent`, `worker`, `status` and `error` at hand
+    c fragment           statements that use `runtime`, `parent`, `worker`, `status` and `error`
     c options            statements that set `options`, from which a parent is then made
     cpp program=NAME     the same in C++17
     python program=NAME, python worker=NAME
-    sh                   runs in the folder where the programs are
-    sh no-run            is not run; the test has to list it with a reason
-    json                 each line is JSON
-    text                 shows something that is no code
-    output               what the block before it printed; "..." stands for anything
+    sh                   commands that run in the folder of the programs
+    sh no-run            commands that do not run; the test lists them with a reason
+    json                 lines of JSON
+    text                 text that is no code
+    output               the output of the block before it; "..." stands for any text
 
-A block that runs and has no output block behind it must print nothing. All must exit with 0.
+A block that runs prints nothing, unless an output block follows. Every program exits with 0.
 """
 
 import json

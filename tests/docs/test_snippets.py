@@ -1,4 +1,5 @@
-"""Every code block of the README and of docs/ is built with our warnings and run as it stands."""
+"""Every code block of the README and of docs/ is built with the project's warnings and run
+unchanged."""
 
 import glob
 import os

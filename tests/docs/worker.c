@@ -1,4 +1,4 @@
-/* The worker that fragments call. The test puts the handlers of the page between these lines and
+/* The worker that fragments call. The test inserts the handlers of the page between these lines and
  * registers each under its own name. */
 #include <inttypes.h>
 #include <pthread.h>

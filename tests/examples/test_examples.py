@@ -1,5 +1,5 @@
-"""The examples do what they say, and the README shows the worker as it is. With MF_VALGRIND set, all C
-programs run under it, and none of them may leak or err."""
+"""The examples print what their README says, and the README shows the worker unchanged. With
+MF_VALGRIND set, all C programs run under it and must neither leak nor fail."""
 
 import contextlib
 import glob

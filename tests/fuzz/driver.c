@@ -1,6 +1,6 @@
-/* Runs a fuzz target without a fuzzer: each file as it is, cut short anywhere, and with bytes
- * changed in an order that is always the same. Usage: fuzz_x DIRECTORY [MUTATIONS]. With clang and
- * -fsanitize=fuzzer the same target runs without this file. */
+/* Runs a fuzz target without a fuzzer, so that gcc's builds and ctest can run it: each file
+ * unchanged, cut short, and with bytes changed in a fixed order. Usage: fuzz_x DIRECTORY
+ * [MUTATIONS]. With clang and -fsanitize=fuzzer the target needs no driver. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

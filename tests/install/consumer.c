@@ -1,4 +1,4 @@
-/* A program outside of the tree, valid C11 and C++17: spawns itself as its worker and calls it, so
+/* A program outside of the tree, in C11 and C++17. It spawns itself as its worker and calls it, so
  * that it needs the installed multifrost-exec. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-"""What is installed is what is listed, can be moved, and serves programs in C11 and C++17, shared and
-static, that find it by pkg-config or by CMake."""
+"""The installed files are the listed ones, may be moved, and serve programs in C11 and C++17,
+shared and static, that find the library with pkg-config or CMake."""
 
 import glob
 import os

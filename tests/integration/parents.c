@@ -1,6 +1,6 @@
-/* What the tests of parents have in common: a worker of the conformance tests, and what is done to
- * it. A test that needs a call to be open, or a worker to be away, holds it so instead of hoping
- * that a time is long enough. */
+/* What the tests of parents share: a worker of the conformance tests, and helpers that stop, kill
+ * and hold it. A test that needs an open call or an absent worker holds it in that state, so that
+ * no test depends on a time being long enough. */
 #include "parents.h"
 
 #include <dirent.h>

@@ -1,4 +1,4 @@
-/* What the tests of parents have in common. */
+/* What the tests of parents share. */
 #ifndef TESTS_INTEGRATION_PARENTS_H
 #define TESTS_INTEGRATION_PARENTS_H
 

@@ -1,5 +1,5 @@
-/* A steady state allocates nothing: caller and worker are in this one process, the library is
- * linked statically, and its allocations are counted (those of libzmq are not ours). */
+/* A steady state allocates nothing. Caller and worker are in this one process with the library
+ * linked statically, so that its allocations are counted and those of libzmq are not. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Calls against a real worker process: results, errors, deadlines, both ways of waiting. */
+/* Calls to a real worker process: results, errors, deadlines, and both ways of waiting. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-/* Pools of real workers: who gets a call, what happens when members go, and what is shown. */
+/* Pools of real workers: which member gets a call, what happens when members end, and what the
+ * probe shows. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Pools that start, and that restart their workers while calls go on. */
+/* Pools start, and restart their workers while calls go on. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* A pool of services that it did not start: they are found by name, go, and come back. */
+/* A pool of services that it did not start: it finds them by name, loses them, and finds them
+ * again. */
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>

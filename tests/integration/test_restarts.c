@@ -1,4 +1,4 @@
-/* Restarts that are asked for, and what they meet: others under way, a port that is taken. */
+/* Restarts that a program asks for, also during other restarts, and on a port that is taken. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

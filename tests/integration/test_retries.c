@@ -1,4 +1,4 @@
-/* Retries, cancellation, and waiting for several calls at once. */
+/* Retries, cancellation, and one wait for several calls. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Many parents in one process: what they share, and what happens when there is no room for more. */
+/* Many parents in one process: what they share, and how they fail when a limit is reached. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Connect mode: services that are found by name, lost, and found again. */
+/* Connect mode: a parent finds a service by name, loses it, and finds it again. */
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>

@@ -1,4 +1,5 @@
-/* Millions of calls: what both processes hold stays the same. MF_SOAK_CALLS says how many. */
+/* Millions of calls: memory, descriptors and threads of both processes do not grow. MF_SOAK_CALLS
+ * sets the number of calls. */
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Workers that end, and come back: by themselves, by hand, or not. */
+/* Workers that end: the parent restarts them, a program restarts them, or they stay ended. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,7 +1,8 @@
-"""The table of features by peer: the suite writes down what it saw, this makes docs/conformance.md.
+"""The table of features by peer: the suite writes down which tests passed, and this makes
+docs/conformance.md of that.
 
-    features.py check    fails when the committed table differs from what the last run saw
-    features.py write    rewrites it
+    features.py check    fails if the committed table differs from the last run
+    features.py write    writes the table
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What an echoed value looks like after it went through another language and C."""
+"""The form of an echoed value after it went through another language and C."""
 
 import math
 import struct

@@ -1,4 +1,4 @@
-"""One caller and one worker of two languages, in a home of their own."""
+"""One caller and one worker of two languages, in a home directory of their own."""
 
 import json
 import os

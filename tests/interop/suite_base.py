@@ -1,4 +1,4 @@
-"""What both ends must show, whichever is in C."""
+"""The tests of both sides, whichever of them is in C."""
 
 import sys
 import unittest

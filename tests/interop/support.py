@@ -1,4 +1,4 @@
-"""A parent in Python, just large enough to try a worker in C with."""
+"""A parent in Python, just large enough to test a worker in C."""
 
 import os
 import socket

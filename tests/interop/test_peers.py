@@ -1,4 +1,5 @@
-"""The peers of this suite write what their languages do: captured messages, packed anew, are equal."""
+"""The peers of this suite write what their languages write: captured messages, packed again, are
+equal."""
 
 import json
 import os

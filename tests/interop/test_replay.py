@@ -1,4 +1,4 @@
-"""Every captured and odd message of a worker, put before the parent in C."""
+"""A parent in C receives every captured and odd message of a worker."""
 
 import json
 import os

@@ -1,3 +1,5 @@
+/* Wraps malloc and its relatives with the linker's --wrap, so that a test can fail each allocation
+ * in turn, or count them. */
 #include "mf_alloc.h"
 
 #include <stdatomic.h>
@@ -17,7 +19,7 @@ char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t most);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
-static _Atomic(long) left = -1; /* allocations until the one that fails; below 0: none */
+static _Atomic(long) left = -1; /* allocations before the one that fails; below 0: none fails */
 static atomic_bool reached;
 static _Atomic(long) counted;
 

@@ -1,5 +1,5 @@
-/* Counting allocations, and making one fail. For programs that mf_unit_test(... ALLOC) or mf_count_test()
- * links: malloc and its relatives of all that is linked statically go through here, so not those of
+/* Counts allocations, and makes one of them fail, in programs of mf_unit_test(... ALLOC) or
+ * mf_count_test(). These wrap malloc and its relatives in all that is linked statically, not in
  * other libraries. */
 #ifndef MF_ALLOC_H
 #define MF_ALLOC_H
@@ -9,10 +9,10 @@
 
 /* The n-th allocation from now, counted from 0, fails. */
 void mf_alloc_fail_at(long n);
-/* Back to normal. Whether the one that was to fail was reached. */
+/* Lets allocations succeed again. Returns whether the failing one was reached. */
 bool mf_alloc_stop(void);
 
-/* How many there were so far. */
+/* The number of allocations since the start. */
 long mf_alloc_count(void);
 
 /* For cJSON_InitHooks() and the like: a malloc that can fail. */

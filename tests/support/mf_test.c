@@ -1,3 +1,5 @@
+/* Runs the tests of a table with CUnit, and checks after each one that no descriptor, thread or
+ * child process is left. */
 #include "mf_test.h"
 
 #include <dirent.h>
@@ -131,8 +133,7 @@ int mf_test_main(int argc, char **argv, const mf_test *tests, size_t count)
 {
     unsigned failures = 0;
     size_t ran = 0;
-    /* A sanitizer starts a thread of its own with the first one of the program: it must not count.
-     */
+    /* A sanitizer starts a thread of its own with the program's first one; that must not count. */
     pthread_t first;
     if (pthread_create(&first, NULL, do_nothing, NULL) != 0 || pthread_join(first, NULL) != 0 ||
         CU_initialize_registry() != CUE_SUCCESS) {

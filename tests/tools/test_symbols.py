@@ -1,4 +1,4 @@
-"""What the shared library exports is what the public headers declare, in both directions."""
+"""The shared library exports exactly the functions that the public headers declare."""
 
 import glob
 import os
@@ -34,7 +34,7 @@ class SymbolsTest(unittest.TestCase):
         self.assertEqual(exported, declared)
 
     def test_can_be_loaded_at_run_time(self):
-        """As plugins and bindings do: it takes no static room for thread-local variables."""
+        """The library takes no static TLS, because plugins and bindings load it at run time."""
         dynamic = subprocess.run(["readelf", "-d", f"{BUILD}/libmultifrost.so"], capture_output=True,
                                  text=True, check=True).stdout
         self.assertIn("SONAME", dynamic)

@@ -18,7 +18,7 @@ class Room:
         self.public = []
 
     def has_sources(self):
-        """A room of headers alone has nothing that could see too much."""
+        """Whether the room has sources; a room of headers compiles nothing."""
         return bool(glob.glob(f"{SOURCE}/{self.folder}/**/*.c", recursive=True))
 
     def add_headers(self, rooms):
@@ -45,7 +45,7 @@ def closure(rooms, name):
 
 
 def flags_of_rooms(rooms):
-    """The compiler's flags for each room: those of any source in its folder."""
+    """The compiler's flags for each room, taken from any source in its folder."""
     found = {}
     with open(f"{BUILD}/compile_commands.json", encoding="utf-8") as file:
         for entry in json.load(file):

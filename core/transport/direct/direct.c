@@ -23,8 +23,7 @@
 
 #define ROUTE_BYTES 8                     /* of a place and a serial number */
 #define GUESSES_PER_LOOK 64               /* reads of a lone connection before the epoll is read */
-#define AT_ONCE_BYTES ((size_t)64 * 1024) /* a larger payload is sent without waiting for others   \
-                                           */
+#define AT_ONCE_BYTES ((size_t)64 * 1024) /* a larger payload does not wait for others */
 #define BUSY_BYTES 1024                   /* of one read: that are several messages */
 #define READS_PER_RECEIVE 8               /* without a message: a peer may flood with commands */
 

@@ -1,6 +1,6 @@
-/* Whatever bytes are in services.json: either all operations refuse it, naming the place, and leave
- * it as it is, or a service registers and leaves, and every entry of others is kept byte for byte,
- * in order, unless its process has ended. */
+/* services.json holds any bytes. Either all operations refuse the file, name the place, and leave
+ * it unchanged; or a service registers and unregisters, and every other entry is kept byte for byte
+ * and in order, unless its process has ended. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

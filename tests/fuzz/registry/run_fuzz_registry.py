@@ -1,5 +1,5 @@
-"""Registry files as the four languages write them, and changed forms of them, through the fuzz target
-of the service registry."""
+"""Runs the fuzz target of the service registry on files as the four languages write them, and on
+changed forms of them."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-/* Whatever bytes come: no crash, no read behind the end, the fast decoders say what the general
- * ones say, values are what they are to msgpack-c, and what is accepted keeps its promises. */
+/* Decodes any bytes: nothing crashes or reads behind the end; the fast decoders agree with the
+ * general ones, and the values with msgpack-c; and accepted messages keep their promises. */
 #include <stdlib.h>
 
 #include <multifrost/json.h>

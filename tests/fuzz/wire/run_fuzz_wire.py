@@ -1,4 +1,4 @@
-"""Replays the vectors, and changed forms of them, through the fuzz target of the wire room."""
+"""Runs the fuzz target of the wire room on the vectors, and on changed forms of them."""
 
 import json
 import os

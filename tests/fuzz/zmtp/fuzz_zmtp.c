@@ -1,6 +1,6 @@
-/* Whatever bytes a peer sends: the reader tells what a plain parser finds in them, however they are
- * cut into pieces, also when the rest of a payload is read elsewhere; and nothing that is read of a
- * greeting, of READY or of PING lies behind their end. */
+/* Reads any bytes of a peer: in pieces of any size the reader finds the same as a plain parser,
+ * also when the rest of a payload is read elsewhere; and no function reads behind the end of a
+ * greeting, a READY or a PING. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""Conversations as peers have them, and changed forms of them, through the fuzz target of ZMTP."""
+"""Runs the fuzz target of ZMTP on conversations of real peers, and on changed forms of them."""
 
 import os
 import pathlib

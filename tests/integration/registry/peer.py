@@ -1,9 +1,9 @@
-"""One of many, by the rules of the Python implementation: its own lock, no stale rule, a temporary
-file of one name. Speaks the same lines as registry_peer.
+"""A process of the attack on the registry, by the rules of the Python implementation: its own lock,
+no rule for stale locks, one name for the temporary file. Prints the same lines as registry_peer.
 
     peer.py live DIRECTORY ID OTHER-ID...   registers and unregisters until its input ends
     peer.py die DIRECTORY                   takes the lock and is killed with it
-    peer.py check DIRECTORY                 reads the file all the time, and ends when it is torn
+    peer.py check DIRECTORY                 reads the file all the time, and ends if it is torn
 """
 
 import fcntl

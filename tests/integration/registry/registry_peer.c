@@ -1,6 +1,6 @@
-/* One of many: registers, looks whether it is there, unregisters, over and over until its standard
- * input ends. Says of each operation how it ended and when it began and ended; `lost` and a reason
- * is what must never be said.
+/* A process of the attack on the registry: registers, looks its own entry up, and unregisters, over
+ * and over until its standard input ends. Prints the outcome, begin and end of each operation. The
+ * test fails if it prints `lost` and a reason.
  *
  *   registry_peer DIRECTORY ID OTHER-ID... */
 #include <inttypes.h>

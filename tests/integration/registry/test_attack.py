@@ -1,12 +1,12 @@
-"""Twenty processes in C and twenty in Python share a registry while holders of its locks are
-killed. What must hold all the time:
+"""Twenty processes in C and twenty in Python share a registry while the test kills holders of its
+locks. All the time:
 
-- a process that has registered and is alive finds its own entry (the peers look themselves);
-- once a writer in C that began after a process had died is through, the dead one's entry is gone;
+- a living process that has registered finds its own entry (each process checks that itself);
+- when a process has died, the next complete write in C removes its entry;
 - the file can be read at every moment;
-- an operation in C that gives up has waited for the locks for its ten seconds;
-- Python's locks, which nobody but C ever breaks, do not stop the family: when the killing is over
-  everybody gets through once more.
+- an operation in C that gives up has waited for the locks for 10 s;
+- Python's locks, which only C breaks, do not stop the others: after the last kill every process
+  completes an operation once more.
 """
 
 import json

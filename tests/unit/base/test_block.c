@@ -1,3 +1,4 @@
+/* Large blocks are kept for reuse, up to a bound, between threads and in a forked process. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* Buffers grow up to their cap, keep their content, and keep a failure until they are cleared. */
 #include "base/buf.h"
 
 #include <stdlib.h>

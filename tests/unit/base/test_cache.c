@@ -1,3 +1,4 @@
+/* Kept objects go from one thread to another, and none is given out twice. */
 #include <pthread.h>
 #include <stdlib.h>
 

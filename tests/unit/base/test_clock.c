@@ -1,3 +1,4 @@
+/* Deadlines saturate, and remaining times round up. The fake clock moves only by hand. */
 #include "base/clock.h"
 
 #include <limits.h>

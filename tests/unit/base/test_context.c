@@ -1,3 +1,4 @@
+/* Each thread has a context of its own, and scopes restore the one before. */
 #include "base/context.h"
 
 #include <string.h>

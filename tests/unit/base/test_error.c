@@ -1,3 +1,5 @@
+/* Errors have code and message, cut between characters. Options of older and newer sizes are
+ * accepted where the contract says so. */
 #include "base/error.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The heap gives what is due first, whatever was moved or taken out meanwhile. */
+/* The heap returns the entry that is due first, whatever was moved or removed before. */
 #include <stdlib.h>
 
 #include "base/heap.h"

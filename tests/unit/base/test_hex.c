@@ -1,3 +1,4 @@
+/* Hexadecimal digits are written as printf does, and anything else is refused. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

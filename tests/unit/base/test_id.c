@@ -1,3 +1,4 @@
+/* UUIDs survive their text, and a forked process draws ids of its own. */
 #include "base/id.h"
 
 #include <stdio.h>

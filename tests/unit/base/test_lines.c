@@ -1,4 +1,4 @@
-/* What a worker prints, cut into lines. */
+/* A worker's output is cut into lines of bounded length, however its pieces arrive. */
 #include "base/lines.h"
 
 #include <stdlib.h>

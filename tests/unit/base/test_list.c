@@ -1,4 +1,4 @@
-/* The intrusive lists keep order, and lose and double nothing. */
+/* The intrusive lists keep their order, and neither lose nor double a node. */
 #include <string.h>
 
 #include "base/list.h"

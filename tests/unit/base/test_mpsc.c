@@ -1,3 +1,5 @@
+/* The queues between threads lose nothing and keep the order of each producer, and the ring refuses
+ * what is beyond its bound. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -1,3 +1,5 @@
+/* Text is checked, cut, escaped and formatted as str.h says, and numbers as the C library prints
+ * them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

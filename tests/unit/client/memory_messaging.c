@@ -1,3 +1,5 @@
+/* A transport within one process: a send copies the message into the list of the other end. It
+ * exists so that tests run the engine without sockets and without libzmq. */
 #include "memory_messaging.h"
 
 #include <stdio.h>

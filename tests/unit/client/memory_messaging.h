@@ -1,5 +1,5 @@
-/* A transport within one process, that keeps the contract of core/engine/transport.h and knows
- * nothing of libzmq: messages are copied from one list to another. */
+/* A transport within one process that keeps the contract of core/transport/transport.h without
+ * sockets: a send copies the message into the list of the other end. */
 #ifndef MEMORY_MESSAGING_H
 #define MEMORY_MESSAGING_H
 

@@ -1,4 +1,4 @@
-/* Another transport in libzmq's place: the engine does not notice. */
+/* The engine works with another transport in libzmq's place. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-/* The word of a slot that says whether its message was sent. */
+/* One word of a slot says whether its message was sent; every thread that asks gets the same
+ * answer. */
 #include <pthread.h>
 
 #include "core/client/calls/slots.h"

@@ -1,4 +1,5 @@
-/* What the tests of the registry share: a fresh folder for each test, files in it, processes. */
+/* What the tests of the registry share: a fresh folder for each test, files in it, and
+ * processes. */
 #ifndef REGISTRY_SUPPORT_H
 #define REGISTRY_SUPPORT_H
 

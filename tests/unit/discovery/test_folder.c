@@ -1,4 +1,4 @@
-/* Where the registry is, and whom its folder belongs to. */
+/* The place of the registry's folder, and the owner that it must have. */
 #include "registry_support.h"
 
 static int mode_of_folder(void)

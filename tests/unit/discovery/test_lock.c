@@ -1,5 +1,5 @@
-/* The locks of the languages: which are respected, which are broken, and what a holder leaves that
- * is killed at any moment. */
+/* The locks of the four languages: which are respected, which are broken, and what a holder leaves
+ * behind that is killed at any moment. */
 #include <dirent.h>
 #include <pthread.h>
 #include <sys/file.h>

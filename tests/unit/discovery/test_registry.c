@@ -1,4 +1,4 @@
-/* The registry's public functions, alone on their folder. */
+/* The registry's public functions, with no other process at the folder. */
 #include "registry_support.h"
 
 /* ---- Registering ---- */

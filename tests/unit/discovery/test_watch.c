@@ -1,4 +1,4 @@
-/* Waiting for services and for changes, and what is counted. */
+/* Waiting for services and for changes, and the counts of both. */
 #include <poll.h>
 
 #include <multifrost/metrics.h>

@@ -1,4 +1,4 @@
-/* The engine's loop: an event that was fetched is not delivered to a source that is gone. */
+/* The engine's loop delivers no event to a source that was removed after the event was fetched. */
 #include "core/engine/loop.h"
 
 #include <stdatomic.h>

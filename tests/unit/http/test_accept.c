@@ -1,3 +1,4 @@
+/* The Accept header chooses the format of /metrics; a malformed header gets text. */
 #include <string.h>
 
 #include "http/accept.h"

@@ -1,5 +1,5 @@
-/* Metrics, logging, health checks and the endpoint serve a program that makes no calls: this one is
- * linked with the objects of base, metrics, logging and http, and with nothing of core. */
+/* Metrics, logging, health checks and the endpoint serve a program that makes no calls. This one is
+ * linked with the objects of base, metrics, logging and http, and with none of core. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* Level words are read in any case, and an option goes before the environment. */
 #include <stdlib.h>
 
 #include "logging/logger.h"

@@ -1,4 +1,5 @@
-/* Sampling: what is kept, by a clock that the test turns, and what a logger tells of the rest. */
+/* Sampling, by a clock that the test turns: which records are kept, and how a logger reports the
+ * others. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* A sink writes whole lines to a pipe and reports a failed write. */
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>

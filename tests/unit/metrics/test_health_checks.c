@@ -1,3 +1,5 @@
+/* A program's health checks run in order, report why they fail, and run no more once they are
+ * removed. */
 #include "metrics/health_checks.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Labels are escaped as both formats of the exposition require. */
 #include "metrics/labels.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The process metrics change with the process: descriptors, CPU time, memory. */
 #include "metrics/process_metrics.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* Calls in the log: by a note, and by a record where a note does not do. */
+/* Calls in the log: as a note, and as a record where a note is not enough. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What is counted: each report that the engine can make, and the series that it moves. */
+/* Each report that the engine can make, and the series that it changes. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* The circuit breaker opens, probes and closes by its rules, with a clock that the test turns. */
 #include <string.h>
 
 #include "core/policy/circuit.h"

@@ -1,6 +1,6 @@
-/* The life of a connection: every pair of phase and event is stated once, and lives that a
- * connection may have lead where they should. No process, no clock. With --print it shows the table
- * as docs/threads.md has it. */
+/* The life of a connection: every pair of phase and event is stated once, and possible lives end in
+ * the right phase. No process, no clock. With --print the program prints the table of
+ * docs/threads.md. */
 #include <stdio.h>
 #include <string.h>
 

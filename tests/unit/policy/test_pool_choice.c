@@ -1,4 +1,4 @@
-/* Whom a pool chooses, with random numbers that are known. */
+/* The member that a pool chooses, with known random numbers. */
 #include "core/policy/pool_choice.h"
 
 #include "mf_test.h"

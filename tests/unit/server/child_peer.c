@@ -1,3 +1,5 @@
+/* Runs a worker in this process and calls it from bare DEALERs, so that tests choose every byte
+ * that a peer sends. */
 #include "child_peer.h"
 
 #include <stdio.h>

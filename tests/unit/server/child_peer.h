@@ -1,4 +1,4 @@
-/* A worker in this process, and peers that speak to it by hand: a bare DEALER each. */
+/* A worker in this process, and peers that each are a bare DEALER. */
 #ifndef CHILD_PEER_H
 #define CHILD_PEER_H
 

@@ -1,4 +1,4 @@
-/* The registry entry of a worker that is a service, in this process. */
+/* The registry entry of a worker that is a service. */
 #include "child_peer.h"
 
 #include <stdio.h>

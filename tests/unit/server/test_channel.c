@@ -1,3 +1,4 @@
+/* A channel without a socket, so that a test reads pushed messages from its queue. */
 #include "test_channel.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* A channel without a socket: what is pushed stays in its queue until the test takes it. */
+/* A channel without a socket: pushed messages stay in its queue until the test reads them. */
 #ifndef TEST_CHANNEL_H
 #define TEST_CHANNEL_H
 

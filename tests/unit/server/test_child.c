@@ -1,4 +1,4 @@
-/* Creation of a worker, and what may be asked of one that never ran. */
+/* Creation of a worker, and the functions that a program may call on one that never ran. */
 #include <multifrost/child.h>
 
 #include "mf_test.h"

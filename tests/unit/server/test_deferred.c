@@ -1,4 +1,4 @@
-/* Answers that are given later. */
+/* Answers that a program gives after its handler has returned. */
 #include "child_peer.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-/* The table of functions: what is found, what is refused, and what is left after a failure. */
+/* The table of functions: names that are found, names that are refused, and the table after a
+ * failure. */
 #include "core/server/functions.h"
 
 #include <stdio.h>

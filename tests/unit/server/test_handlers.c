@@ -1,4 +1,4 @@
-/* Handlers on several threads, queues with an end, and how a worker stops. */
+/* Handlers on several threads, queues with a bound, and the stop of a worker. */
 #include "child_peer.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* What a worker receives and sends where several peers speak to it. */
+/* A worker receives from several peers and sends to each its own answers. */
 #include "child_peer.h"
 
 #include <stdatomic.h>

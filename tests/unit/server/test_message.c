@@ -1,4 +1,4 @@
-/* Messages from caches, and the queue of a channel. */
+/* Messages come from caches, and the queue of a channel keeps their order. */
 #include <string.h>
 
 #include "test_channel.h"

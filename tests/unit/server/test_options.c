@@ -1,4 +1,4 @@
-/* Options and the environment become settings, or an error that names what is wrong. */
+/* Options and the environment become settings, or an error names the wrong one. */
 #include "core/server/options.h"
 
 #include <stdlib.h>

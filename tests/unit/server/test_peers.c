@@ -1,5 +1,5 @@
-/* What waits for peers that take nothing: who is forgotten, and what is dropped. The transport is
- * one of the test's own, so that each peer takes its messages exactly when the test says so. */
+/* Answers wait for peers that read nothing: which peers are dropped, and which answers. The
+ * transport belongs to the test, so that a peer takes a message exactly when the test says so. */
 #include "core/server/peers.h"
 
 #include <string.h>

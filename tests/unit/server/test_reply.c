@@ -1,4 +1,4 @@
-/* Answers, from what a handler sets to the message in the channel's queue. */
+/* An answer, from the handler's result to the message in the channel's queue. */
 #include "core/server/reply.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* A call as its handler sees it, made by hand from a message. */
+/* A call as its handler reads it, made by hand from a message. */
 #include "core/server/request.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What a worker makes of a call: deadlines, metadata, builtins, and calls that it rejects. */
+/* A worker handles calls: deadlines, metadata, builtins, and calls that it rejects. */
 #include "child_peer.h"
 
 #include <poll.h>

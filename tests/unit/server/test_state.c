@@ -1,4 +1,4 @@
-/* What every thread may read of a worker. */
+/* The state of a worker that every thread may read. */
 #include "core/server/state.h"
 
 #include <pthread.h>

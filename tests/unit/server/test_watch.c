@@ -1,4 +1,4 @@
-/* Workers whose parent process ended before they were there. */
+/* Workers whose parent process ends before they start to watch it. */
 #include "child_peer.h"
 
 #include <arpa/inet.h>

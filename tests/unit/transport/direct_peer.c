@@ -1,3 +1,4 @@
+/* Drives transports on the test's own thread, and sends a peer's bytes by hand over plain TCP. */
 #include "direct_peer.h"
 
 #include <arpa/inet.h>
@@ -208,8 +209,7 @@ size_t heap_bytes(void)
 
 /* ---- Messages ---- */
 
-/* Not looked at by the thread sanitizer: for each of many million bytes that takes most of the time
- * that the tests have. */
+/* Hidden from the thread sanitizer, which would take most of the tests' time for these bytes. */
 __attribute__((no_sanitize_thread)) static void fill_in(uint8_t *bytes, uint32_t number,
                                                         size_t size)
 {

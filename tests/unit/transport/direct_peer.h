@@ -1,6 +1,5 @@
-/* Transports that a test drives on its own thread, and peers that are nothing but a TCP socket.
- *
- * All ends that are open are driven whenever one of these functions waits, but for deaf ones. */
+/* Transports that a test drives on its own thread, and peers that are plain TCP sockets. While one
+ * of these functions waits, it drives all open ends except deaf ones. */
 #ifndef DIRECT_PEER_H
 #define DIRECT_PEER_H
 

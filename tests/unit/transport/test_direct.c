@@ -1,5 +1,5 @@
-/* The transport that speaks ZMTP itself, against itself, libzmq, and peers scripted byte by byte:
- * what is exchanged. */
+/* The direct transport exchanges messages with itself, with libzmq, and with peers scripted byte by
+ * byte. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

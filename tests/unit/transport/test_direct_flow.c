@@ -1,5 +1,5 @@
-/* The transport that speaks ZMTP itself: peers that are not there, that do not read, that come
- * back; what is left to send at the end; what is refused. */
+/* The direct transport with peers that are absent, do not read, or come back; unsent bytes at the
+ * end; and addresses that it refuses. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The transport that speaks ZMTP itself: peers that speak something else, or too much of it, are
- * dropped and harm nobody. */
+/* The direct transport drops peers that speak another protocol, or send too much, and no other peer
+ * notices. */
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>

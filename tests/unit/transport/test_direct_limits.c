@@ -1,5 +1,5 @@
-/* The transport that speaks ZMTP itself: the time that a handshake may take, and the memory that
- * payloads may take of which only a part has come. */
+/* The direct transport bounds the time of a handshake, and the memory of payloads that are received
+ * in part. */
 #include <poll.h>
 #include <string.h>
 #include <sys/timerfd.h>

@@ -1,4 +1,4 @@
-/* Which transport a runtime gets: the option decides, else the environment, else the default. */
+/* The transport that a runtime gets: the option decides, else the environment, else the default. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,3 +1,5 @@
+/* Greeting, READY, PONG and frame heads have the specified bytes, and a peer's malformed ones are
+ * refused. */
 #include <stdlib.h>
 #include <string.h>
 

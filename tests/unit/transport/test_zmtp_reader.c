@@ -1,3 +1,5 @@
+/* The ZMTP reader finds the same payloads and commands in pieces of any size, and refuses malformed
+ * frames. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

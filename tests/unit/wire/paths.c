@@ -1,3 +1,5 @@
+/* Compares the fast and the general decoder on one message, field by field, so that tests and the
+ * fuzz target share one comparison. */
 #include "paths.h"
 
 #include <string.h>

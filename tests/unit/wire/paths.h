@@ -1,4 +1,4 @@
-/* What is read in two ways must be read the same. */
+/* The fast and the general decoder must read the same. */
 #ifndef MF_TEST_PATHS_H
 #define MF_TEST_PATHS_H
 

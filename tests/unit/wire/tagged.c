@@ -1,3 +1,4 @@
+/* Compares values with the tagged JSON of the vectors. */
 #include "tagged.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Each key of a message and of its metadata, with values of all kinds and twice: the fast decoders
- * say what the general ones say. */
+/* The fast decoders agree with the general ones on each key of a message and of its metadata, with
+ * values of all kinds, and with keys that occur twice. */
 #include <string.h>
 
 #include "base/buf.h"

@@ -1,3 +1,5 @@
+/* Objects go through their codecs, unknown codes are not sent, and timestamps take the shortest
+ * form. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>

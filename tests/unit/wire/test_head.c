@@ -1,4 +1,4 @@
-/* Headers of msgpack values, each also cut short at every byte. */
+/* Headers of msgpack values, complete and cut short at every byte. */
 #include "core/wire/head.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Keys and doubles have the text that Python's str() gives them. */
 #include "core/wire/key.h"
 
 #include <float.h>

@@ -1,3 +1,4 @@
+/* The path of a value is found by the byte at which it begins. */
 #include "core/wire/path.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What put.h writes is read back by head.h, in the shortest form. */
+/* head.h reads back what put.h writes, in the shortest form. */
 #include "core/wire/put.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* A reader reads one header at a time, skips whole values, and names the place of a fault. */
 #include "core/wire/reader.h"
 
 #include <string.h>

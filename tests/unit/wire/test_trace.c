@@ -1,3 +1,4 @@
+/* A traceparent survives its text, and invalid ones are refused as W3C Trace Context says. */
 #include "core/wire/trace.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Every captured and hand-made message of tests/vectors is read by our reader and must be what its
- * line says; what we write of it must be read equal by msgpack-c. */
+/* Decodes every message of tests/vectors, captured or made by hand, and compares it with its line.
+ * msgpack-c must read the encoded messages as equal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Compares msgpack-c's view of a message with the library's, so that tests do not judge the library
+ * by itself. */
 #include "unpacked.h"
 
 #include <string.h>

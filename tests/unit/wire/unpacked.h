@@ -1,4 +1,4 @@
-/* msgpack-c as the judge of what we read and write. */
+/* msgpack-c as the judge of what the library reads and writes. */
 #ifndef MF_TEST_UNPACKED_H
 #define MF_TEST_UNPACKED_H
 

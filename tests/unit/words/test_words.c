@@ -1,5 +1,5 @@
-/* The closed sets of words: every word is there once, and spelled as docs/observability.md and the
- * dashboards spell it. */
+/* The closed sets of words: each word occurs once, and is spelled as in docs/observability.md and
+ * the dashboards. */
 #include <string.h>
 
 #include "core/observe/statuses.h"

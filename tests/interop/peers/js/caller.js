@@ -1,4 +1,4 @@
-// Drives the JavaScript parent by lines, as conformance_parent does the one in C, with a few more:
+// Runs the JavaScript parent by lines on stdin, as conformance_parent does in C. Further lines:
 //
 //     heartbeats  ->  heartbeats SENT ANSWERED MISSED
 //     healthy     ->  healthy true | healthy false

@@ -1,4 +1,4 @@
-// A worker that behaves as the JavaScript language's peers do, what they do oddly included.
+// A worker with the behaviour of the JavaScript implementation, oddities included.
 "use strict";
 const util = require("node:util");
 const zmq = require("zeromq");

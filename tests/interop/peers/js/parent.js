@@ -1,4 +1,4 @@
-// A caller that behaves as the JavaScript language's peers do, what they do oddly included.
+// A caller with the behaviour of the JavaScript implementation, oddities included.
 "use strict";
 const { spawn } = require("node:child_process");
 const zmq = require("zeromq");

@@ -1,4 +1,4 @@
-// services.json as a JavaScript peer keeps it, under its own lock alone.
+// Keeps services.json as a JavaScript peer does, with only that language's lock.
 "use strict";
 const fs = require("node:fs");
 const net = require("node:net");

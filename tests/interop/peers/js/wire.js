@@ -1,4 +1,4 @@
-// Messages as a JavaScript peer writes and reads them.
+// Writes and reads messages as a JavaScript peer does.
 "use strict";
 const { randomUUID } = require("node:crypto");
 const { Packr } = require("msgpackr");

@@ -1,6 +1,6 @@
-"""Drives the Python parent by lines, as conformance_parent does the one in C, with a few more:
+"""Runs the Python parent by lines on stdin, as conformance_parent does in C. Further lines:
 
-    callm TAG FUNCTION NAMESPACE TIMEOUT_MS HEX HEXMETA     metadata of one's own with the call
+    callm TAG FUNCTION NAMESPACE TIMEOUT_MS HEX HEXMETA     a call with the given metadata
     heartbeats  ->  heartbeats SENT ANSWERED MISSED
     healthy     ->  healthy true | healthy false
     pid         ->  pid PID

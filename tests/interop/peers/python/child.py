@@ -1,4 +1,4 @@
-"""A worker that behaves as the Python language's peers do, what they do oddly included."""
+"""A worker with the behaviour of the Python implementation, oddities included."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""A caller that behaves as the Python language's peers do, what they do oddly included."""
+"""A caller with the behaviour of the Python implementation, oddities included."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""services.json as a Python peer keeps it, under its own lock alone."""
+"""Keeps services.json as a Python peer does, with only that language's lock."""
 
 import datetime
 import fcntl

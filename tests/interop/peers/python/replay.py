@@ -1,7 +1,7 @@
-"""A worker that answers each call with a captured message: the function's name says which.
+"""A worker that answers each call with a captured message, which the function's name chooses.
 
-A well-formed answer "later" follows each, so that a caller gets it when the captured one was passed
-over. Ids in the captured message are replaced by the running call's.
+A well-formed answer "later" follows each captured one, so that a caller that ignores the captured
+one gets an answer. The running call's ids replace those in the captured message.
 """
 
 import json

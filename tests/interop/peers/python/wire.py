@@ -1,4 +1,4 @@
-"""Messages as a Python peer writes and reads them."""
+"""Writes and reads messages as a Python peer does."""
 
 import math
 import time
