@@ -147,7 +147,7 @@ static void append_escape(mfi_buf *buf, unsigned c)
     mfi_buf_printf(buf, "\\u%04x", c);
 }
 
-void mfi_json_append_escaped(mfi_buf *buf, const char *text, size_t length)
+void mfi_str_append_json(mfi_buf *buf, const char *text, size_t length)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     size_t plain = 0; /* start of the bytes that are copied unchanged */
@@ -189,7 +189,7 @@ bool mfi_parse_int(const char *text, int64_t least, int64_t most, int64_t *ret_v
     return true;
 }
 
-char *mfi_put_padded(char *to, uint64_t value, int width)
+char *mfi_str_put_padded(char *to, uint64_t value, int width)
 {
     static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                                 "25262728293031323334353637383940414243444546474849"
@@ -205,13 +205,13 @@ char *mfi_put_padded(char *to, uint64_t value, int width)
     return to + width;
 }
 
-char *mfi_put_u64(char *to, uint64_t value)
+char *mfi_str_put_u64(char *to, uint64_t value)
 {
     int width = 1;
     for (uint64_t more = 10; width < MFI_DIGITS_MAX && value >= more; width++) {
         more *= 10; /* 10^20 overflows, but that value is never compared */
     }
-    return mfi_put_padded(to, value, width);
+    return mfi_str_put_padded(to, value, width);
 }
 
 /* Whole numbers, and those of at most 9 decimals, as %.15g writes them; 0 for other numbers. Both
@@ -229,10 +229,10 @@ static size_t format_short(char *to, double value)
     if (value < 0) {
         *at++ = '-';
     }
-    at = mfi_put_u64(at, whole ? (uint64_t)size : billionths / 1000000000);
+    at = mfi_str_put_u64(at, whole ? (uint64_t)size : billionths / 1000000000);
     if (decimal) {
         *at++ = '.';
-        at = mfi_put_padded(at, billionths % 1000000000, 9);
+        at = mfi_str_put_padded(at, billionths % 1000000000, 9);
         while (at[-1] == '0') {
             at--;
         }

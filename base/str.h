@@ -72,7 +72,7 @@ void mfi_utf8_append_clean(mfi_buf *buf, const char *text, size_t length);
 
 /* Appends text as the inside of a JSON string, without the quotes: escapes quotes, backslashes and
  * control characters (DEL and C1 too); U+FFFD replaces malformed UTF-8. */
-void mfi_json_append_escaped(mfi_buf *buf, const char *text, size_t length);
+void mfi_str_append_json(mfi_buf *buf, const char *text, size_t length);
 
 /* Reads a decimal integer within [least, most] from the whole text; no blanks, no plus sign. */
 bool mfi_parse_int(const char *text, int64_t least, int64_t most, int64_t *ret_value);
@@ -82,8 +82,8 @@ size_t mfi_format_double(char *to, size_t size, double value, bool keep_point);
 /* Writes decimal digits without a NUL and returns their end. The padded form writes exactly `width`
  * digits with leading zeros; the value must have no more. */
 #define MFI_DIGITS_MAX 20 /* digits of UINT64_MAX */
-char *mfi_put_u64(char *to, uint64_t value);
-char *mfi_put_padded(char *to, uint64_t value, int width);
+char *mfi_str_put_u64(char *to, uint64_t value);
+char *mfi_str_put_padded(char *to, uint64_t value, int width);
 /* RFC 3339 in UTC with 0, 3, 6 or 9 decimals: "2026-11-24T04:00:00.120345Z". */
 size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals);
 void mfi_format_hex(char *to, const uint8_t *bytes, size_t count); /* 2 * count + NUL, lower case */

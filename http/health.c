@@ -130,8 +130,8 @@ static void *health_thread(void *argument)
     return NULL;
 }
 
-mfi_check *mfi_health_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
-                           uint64_t *ret_age_ns)
+mfi_check *mfi_evaluation_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
+                               uint64_t *ret_age_ns)
 {
     mfi_mutex_lock(&health->mutex);
     uint64_t now = mfi_monotonic_ns();
@@ -146,8 +146,8 @@ mfi_check *mfi_health_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_
     return copy;
 }
 
-mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
-                           mf_error *error)
+mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
+                               mf_error *error)
 {
     static const char *const labels[] = {"check", "status"};
     mf_metric_options options = {.struct_size = sizeof options,
@@ -172,7 +172,7 @@ mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t in
                : mfi_fail_errno(error, MF_ERR_SYSTEM, started, "cannot start the health thread");
 }
 
-void mfi_health_stop(mfi_health *health)
+void mfi_evaluation_stop(mfi_health *health)
 {
     if (health->started) {
         mfi_mutex_lock(&health->mutex);

@@ -41,12 +41,12 @@ typedef struct mfi_health {
     uint64_t begun_ns; /* start of the running evaluation, 0 if none runs */
 } mfi_health;
 
-mf_status mfi_health_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
-                           mf_error *error);
-void mfi_health_stop(mfi_health *health);
+mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
+                               mf_error *error);
+void mfi_evaluation_stop(mfi_health *health);
 
 /* A copy of the last evaluation, for free(); NULL without memory. */
-mfi_check *mfi_health_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
-                           uint64_t *ret_age_ns);
+mfi_check *mfi_evaluation_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
+                               uint64_t *ret_age_ns);
 
 #endif

@@ -160,7 +160,7 @@ static void answer(const mfi_page_request *request, mfi_page *page, unsigned gat
     size_t count = 0;
     uint64_t wall_ns = 0;
     uint64_t age_ns = 0;
-    mfi_check *checks = mfi_health_copy(request->health, &count, &wall_ns, &age_ns);
+    mfi_check *checks = mfi_evaluation_copy(request->health, &count, &wall_ns, &age_ns);
     if (checks == NULL) {
         mfi_page_error(page, 500, "no memory");
         return;

@@ -49,7 +49,7 @@ void mfi_page_error(mfi_page *page, int code, const char *format, ...)
     mfi_buf_init(&body, 0);
     mfi_buf_printf(&body, "{\"error\":{\"code\":%d,\"status\":\"%s\",\"message\":\"", code,
                    code_word(code));
-    mfi_json_append_escaped(&body, message, size);
+    mfi_str_append_json(&body, message, size);
     mfi_buf_append_str(&body, "\"}}\n");
     page->code = code;
     (void)mfi_str_copy(page->type, sizeof page->type, "application/json");

@@ -404,9 +404,9 @@ mf_status mf_http_create(mf_http **ret_http, const mf_probe *probe, const mf_htt
         status = add_families(http, error);
     }
     if (status == MF_OK) {
-        status =
-            mfi_health_start(&http->health, probe,
-                             from.health_interval_ms != 0 ? from.health_interval_ms : 1000, error);
+        status = mfi_evaluation_start(&http->health, probe,
+                                      from.health_interval_ms != 0 ? from.health_interval_ms : 1000,
+                                      error);
     }
     if (status == MF_OK) {
         status = start_daemon(http, &from, error);
@@ -435,7 +435,7 @@ void mf_http_destroy(mf_http *http)
         (void)pthread_join(http->sweeper, NULL);
     }
     if (http->health.probe != NULL) {
-        mfi_health_stop(&http->health);
+        mfi_evaluation_stop(&http->health);
     }
     if (http->listen_fd >= 0) {
         (void)close(http->listen_fd);

@@ -12,7 +12,7 @@ static void value(mfi_buf *to, const mfi_entry *entry)
     char digits[40];
     switch (entry->type) {
     case MFI_ENTRY_STR:
-        mfi_json_append_escaped(to, entry->text, entry->text_size);
+        mfi_str_append_json(to, entry->text, entry->text_size);
         break;
     case MFI_ENTRY_INT:
         mfi_buf_printf(to, "%" PRId64, entry->value.int_value);
@@ -42,7 +42,7 @@ static void value(mfi_buf *to, const mfi_entry *entry)
 }
 
 /* 12:00:00.123 warn  request_timeout Failed add  target=math status=timeout */
-void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record)
+void mfi_encoder_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record)
 {
     char time[40];
     size_t at = 0;
@@ -57,14 +57,13 @@ void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *re
         mfi_buf_append(to, record->data + record->event_at, record->event_size);
     }
     mfi_buf_append_byte(to, ' ');
-    mfi_json_append_escaped(to, (const char *)record->data + record->message_at,
-                            record->message_size);
+    mfi_str_append_json(to, (const char *)record->data + record->message_at, record->message_size);
     while (mfi_record_next(record, &at, &entry)) {
         if (entry.type == MFI_ENTRY_OBJECT || entry.type == MFI_ENTRY_END) {
             continue; /* the fields of an object are written like the others */
         }
         mfi_buf_append_byte(to, ' ');
-        mfi_json_append_escaped(to, entry.key, entry.key_size);
+        mfi_str_append_json(to, entry.key, entry.key_size);
         mfi_buf_append_byte(to, '=');
         value(to, &entry);
     }

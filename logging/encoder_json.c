@@ -65,7 +65,7 @@ static char *put_escaped(mfi_buf *buf, char *to, const char *text, size_t size)
     to += at;
     if (at < size) { /* the general way writes the rest into the same room */
         buf->size = (size_t)((uint8_t *)to - buf->data);
-        mfi_json_append_escaped(buf, text + at, size - at);
+        mfi_str_append_json(buf, text + at, size - at);
         to = (char *)buf->data + buf->size;
     }
     return to;
@@ -83,20 +83,20 @@ static char *put_int(char *to, int64_t value)
 {
     if (value < 0) {
         *to++ = '-';
-        return mfi_put_u64(to, (uint64_t)0 - (uint64_t)value);
+        return mfi_str_put_u64(to, (uint64_t)0 - (uint64_t)value);
     }
-    return mfi_put_u64(to, (uint64_t)value);
+    return mfi_str_put_u64(to, (uint64_t)value);
 }
 
-bool mfi_encode_constant(mf_logger *logger, const char *service, const char *instance,
-                         const char *role)
+bool mfi_encoder_constant(mf_logger *logger, const char *service, const char *instance,
+                          const char *role)
 {
     const char *const pairs[][2] = {
         {",\"service\":\"", service}, {"\",\"instance\":\"", instance}, {"\",\"role\":\"", role}};
     mfi_buf_init(&logger->constant, 0);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         mfi_buf_append_str(&logger->constant, pairs[i][0]);
-        mfi_json_append_escaped(&logger->constant, pairs[i][1], strlen(pairs[i][1]));
+        mfi_str_append_json(&logger->constant, pairs[i][1], strlen(pairs[i][1]));
     }
     mfi_buf_printf(&logger->constant, "\",\"pid\":%d,\"tid\":", (int)getpid());
     return !logger->constant.failed;
@@ -113,7 +113,7 @@ static char *put_time(char *to, mf_logger *logger, uint64_t wall_ns)
     }
     to = put(to, logger->stamp, sizeof "2026-11-24T04:00:00" - 1);
     *to++ = '.';
-    to = mfi_put_padded(to, wall_ns % MFI_NS_PER_S / 1000, 6);
+    to = mfi_str_put_padded(to, wall_ns % MFI_NS_PER_S / 1000, 6);
     *to++ = 'Z';
     return to;
 }
@@ -151,7 +151,7 @@ static char *put_head(mfi_buf *buf, char *to, mf_logger *logger, const mfi_recor
     to = put_text(buf, to, (const char *)record->data + record->message_at, record->message_size,
                   most);
     to = PUT(to, ",\"seq\":");
-    to = mfi_put_u64(to, record->seq);
+    to = mfi_str_put_u64(to, record->seq);
     to = put(to, (const char *)logger->constant.data, logger->constant.size);
     return put_int(to, record->tid);
 }
@@ -166,13 +166,13 @@ static char *put_value(mfi_buf *buf, char *to, const mfi_entry *entry, size_t mo
     case MFI_ENTRY_INT:
         return put_int(to, entry->value.int_value);
     case MFI_ENTRY_UINT:
-        return mfi_put_u64(to, entry->value.uint_value);
+        return mfi_str_put_u64(to, entry->value.uint_value);
     case MFI_ENTRY_FLOAT:
         return to + mfi_format_double(to, 40, entry->value.float_value, false);
     case MFI_ENTRY_MS:
-        to = mfi_put_u64(to, entry->value.uint_value / 1000000);
+        to = mfi_str_put_u64(to, entry->value.uint_value / 1000000);
         *to++ = '.';
-        return mfi_put_padded(to, entry->value.uint_value % 1000000, 6);
+        return mfi_str_put_padded(to, entry->value.uint_value % 1000000, 6);
     case MFI_ENTRY_TRUE:
         return PUT(to, "true");
     case MFI_ENTRY_FALSE:
@@ -214,7 +214,7 @@ static void encode(mfi_buf *buf, mf_logger *logger, const mfi_record *record, si
     buf->size = (size_t)((uint8_t *)to - buf->data);
 }
 
-void mfi_encode_json(mfi_buf *to, mf_logger *logger, const mfi_record *record)
+void mfi_encoder_json(mfi_buf *to, mf_logger *logger, const mfi_record *record)
 {
     size_t start = to->size;
     size_t most = SIZE_MAX;

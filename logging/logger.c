@@ -113,7 +113,7 @@ void *mfi_log_note_begin(mf_logger *logger, mf_log_level level, const char *even
     cell->event = event;
     cell->expand = expand;
     cell->wall_ns = monotonic_ns;
-    cell->tid = mfi_thread_id();
+    cell->tid = mfi_log_thread_id();
     cell->level = (uint8_t)level;
     return cell->data;
 }
@@ -313,9 +313,9 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
     logger->fork_generation = mfi_fork_generation();
     logger->asymmetric =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
-    bool encoded =
-        mfi_encode_constant(logger, text_or(options->service, program_invocation_short_name),
-                            text_or(options->instance, instance), text_or(options->role, "parent"));
+    bool encoded = mfi_encoder_constant(
+        logger, text_or(options->service, program_invocation_short_name),
+        text_or(options->instance, instance), text_or(options->role, "parent"));
     logger->ring = mfi_ring_create(
         options->ring_records != 0 ? options->ring_records : RING_RECORDS, sizeof(mfi_record));
     if (options->log_sample_first != 0) {

@@ -62,11 +62,11 @@ const char *mfi_level_word(mf_log_level level);
 mf_status mfi_level_pick(mf_log_level given, mf_log_level *ret_level, mf_error *error);
 
 /* Writes logger->constant. False without memory. */
-bool mfi_encode_constant(mf_logger *logger, const char *service, const char *instance,
-                         const char *role);
+bool mfi_encoder_constant(mf_logger *logger, const char *service, const char *instance,
+                          const char *role);
 /* Write one record as a line of at most MFI_LINE_MAX_BYTES, without a newline. Writer only. */
-void mfi_encode_json(mfi_buf *to, mf_logger *logger, const mfi_record *record);
-void mfi_encode_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record);
+void mfi_encoder_json(mfi_buf *to, mf_logger *logger, const mfi_record *record);
+void mfi_encoder_human(mfi_buf *to, const mf_logger *logger, const mfi_record *record);
 
 /* Writes whole lines, each with its newline. False if a part could not be written. */
 bool mfi_sink_write(const mfi_sink *sink, const char *lines, size_t size);

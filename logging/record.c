@@ -21,7 +21,7 @@
 #define KEY_COPIED 255u /* in place of the length of a static key */
 #define KEY_MAX 128u    /* bytes of a copied key; longer ones are cut */
 
-int32_t mfi_thread_id(void)
+int32_t mfi_log_thread_id(void)
 {
     static _Thread_local int32_t own;
     static _Thread_local uint64_t own_generation;
@@ -54,7 +54,7 @@ mfi_record *mfi_log_start(mf_logger *logger, mf_log_level level, const char *eve
 {
     mfi_log_head(on_stack, logger, level, event);
     on_stack->wall_ns = mfi_wall_ns();
-    on_stack->tid = mfi_thread_id();
+    on_stack->tid = mfi_log_thread_id();
     return on_stack;
 }
 

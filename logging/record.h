@@ -107,7 +107,7 @@ static inline bool mfi_log_wanted(const mf_logger *logger, mf_log_level level, c
 }
 
 /* The kernel's id of the calling thread. */
-int32_t mfi_thread_id(void);
+int32_t mfi_log_thread_id(void);
 
 /* Begins an empty record without time and thread. */
 void mfi_log_head(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event);

@@ -56,9 +56,9 @@ static void add_line(mf_logger *logger, mf_log_format format, mfi_buf *lines,
 {
     size_t start = lines->size;
     if (format == MF_LOG_JSON) {
-        mfi_encode_json(lines, logger, record);
+        mfi_encoder_json(lines, logger, record);
     } else {
-        mfi_encode_human(lines, logger, record);
+        mfi_encoder_human(lines, logger, record);
     }
     mfi_buf_append_byte(lines, '\0'); /* functions get a NUL; then it becomes the newline */
     if (lines->failed) {

@@ -22,7 +22,7 @@ struct mfi_heap_arena {
     size_t used;   /* guarded by mutex; bytes */
 };
 
-mfi_heap_arena *mfi_heap_arena_create(void)
+mfi_heap_arena *mfi_arena_heap_create(void)
 {
     mfi_heap_arena *heap = calloc(1, sizeof *heap);
     if (heap != NULL) {
@@ -31,7 +31,7 @@ mfi_heap_arena *mfi_heap_arena_create(void)
     return heap;
 }
 
-void mfi_heap_arena_destroy(mfi_heap_arena *heap)
+void mfi_arena_heap_destroy(mfi_heap_arena *heap)
 {
     if (heap == NULL) {
         return;
@@ -79,12 +79,12 @@ static void *heap_allocate(void *self, size_t size)
     return memory;
 }
 
-mfi_arena mfi_heap_arena_as(mfi_heap_arena *heap)
+mfi_arena mfi_arena_heap_as(mfi_heap_arena *heap)
 {
     return (mfi_arena){.allocate = heap_allocate, .self = heap};
 }
 
-size_t mfi_heap_arena_used(mfi_heap_arena *heap)
+size_t mfi_arena_heap_used(mfi_heap_arena *heap)
 {
     mfi_mutex_lock(&heap->mutex);
     size_t used = heap->used;

@@ -14,10 +14,10 @@ typedef struct mfi_arena {
 typedef struct mfi_heap_arena mfi_heap_arena;
 
 /* The default: chunks from the heap. NULL without memory. */
-mfi_heap_arena *mfi_heap_arena_create(void);
-void mfi_heap_arena_destroy(mfi_heap_arena *heap);
-mfi_arena mfi_heap_arena_as(mfi_heap_arena *heap);
+mfi_heap_arena *mfi_arena_heap_create(void);
+void mfi_arena_heap_destroy(mfi_heap_arena *heap);
+mfi_arena mfi_arena_heap_as(mfi_heap_arena *heap);
 /* Bytes handed out since the start. */
-size_t mfi_heap_arena_used(mfi_heap_arena *heap);
+size_t mfi_arena_heap_used(mfi_heap_arena *heap);
 
 #endif

@@ -86,7 +86,7 @@ static void append_count(body *to, const mf_family *family, const char *suffix,
     char *at = room_for_line(to, family, series);
     if (at != NULL) {
         at = put_sample(at, family, suffix, series, more);
-        end_line(to, mfi_put_u64(at, count));
+        end_line(to, mfi_str_put_u64(at, count));
     }
 }
 

@@ -323,14 +323,14 @@ mf_status mf_metrics_create(mf_metrics **ret_metrics, const mf_metrics_options *
     if (ret_metrics == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_metrics is NULL");
     }
-    mfi_heap_arena *heap = mfi_heap_arena_create();
+    mfi_heap_arena *heap = mfi_arena_heap_create();
     if (heap == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a set of metrics");
     }
-    mf_status status = mfi_metric_set_create_in(ret_metrics, options, mfi_heap_arena_as(heap),
+    mf_status status = mfi_metric_set_create_in(ret_metrics, options, mfi_arena_heap_as(heap),
                                                 mfi_clock_system(), error);
     if (status != MF_OK) {
-        mfi_heap_arena_destroy(heap);
+        mfi_arena_heap_destroy(heap);
         return status;
     }
     (*ret_metrics)->heap = heap;
@@ -355,6 +355,6 @@ void mf_metrics_destroy(mf_metrics *metrics)
     mfi_mutex_fini(&metrics->mutex);
     mfi_mutex_fini(&metrics->collecting);
     mfi_mutex_fini(&metrics->cells);
-    mfi_heap_arena_destroy(metrics->heap);
+    mfi_arena_heap_destroy(metrics->heap);
     free(metrics);
 }

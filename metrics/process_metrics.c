@@ -119,7 +119,7 @@ static void collect(void *user_data)
     }
 }
 
-mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error)
+mf_status mfi_metrics_add_process(mf_metrics *metrics, mf_error *error)
 {
     process_families *families = mfi_metric_set_keep(metrics, sizeof *families);
     if (families == NULL) {

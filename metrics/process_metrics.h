@@ -6,6 +6,6 @@
 #include <multifrost/metrics.h>
 
 /* Adds the families. A value that this system does not offer is left out. */
-mf_status mfi_process_metrics_add(mf_metrics *metrics, mf_error *error);
+mf_status mfi_metrics_add_process(mf_metrics *metrics, mf_error *error);
 
 #endif

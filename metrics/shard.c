@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-_Thread_local unsigned mfi_thread_shard;
+_Thread_local unsigned mfi_shard_of_thread;
 
 static _Atomic(uint32_t) owned; /* a bit for each shard that has an owner */
 static pthread_key_t end_of_thread;
@@ -11,7 +11,7 @@ static bool has_key; /* without a key no thread owns a shard, because none could
 
 static uint32_t own_bit(void)
 {
-    unsigned own = mfi_thread_shard;
+    unsigned own = mfi_shard_of_thread;
     return own != 0 && own - 1 != MFI_SHARED_SHARD ? UINT32_C(1) << (own - 1) : 0;
 }
 
@@ -20,7 +20,7 @@ static void give_back(void *value)
 {
     (void)value;
     uint32_t bit = own_bit();
-    mfi_thread_shard = MFI_SHARED_SHARD + 1;
+    mfi_shard_of_thread = MFI_SHARED_SHARD + 1;
     atomic_fetch_and_explicit(&owned, ~bit, memory_order_release);
 }
 
@@ -60,7 +60,7 @@ unsigned mfi_shard_take(void)
             index = candidate;
         }
     }
-    mfi_thread_shard = index + 1;
+    mfi_shard_of_thread = index + 1;
     if (index != MFI_SHARED_SHARD && pthread_setspecific(end_of_thread, &owned) != 0) {
         give_back(NULL);
         index = MFI_SHARED_SHARD;

@@ -16,12 +16,12 @@
 #define MFI_SHARED_SHARD (MFI_SHARDS - 1u)
 
 /* The calling thread's shard plus 1; 0: it has none yet. */
-extern _Thread_local unsigned mfi_thread_shard;
+extern _Thread_local unsigned mfi_shard_of_thread;
 unsigned mfi_shard_take(void);
 
 static inline unsigned mfi_shard_index(void)
 {
-    unsigned own = mfi_thread_shard;
+    unsigned own = mfi_shard_of_thread;
     return __builtin_expect(own != 0, 1) ? own - 1 : mfi_shard_take();
 }
 

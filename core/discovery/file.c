@@ -292,7 +292,7 @@ void mfi_registry_text_add(mfi_buf *text, const char *id, uint16_t port, int64_t
     mfi_process_mark(pid, mark);
     separate(text);
     mfi_buf_append_byte(text, '"');
-    mfi_json_append_escaped(text, id, strlen(id));
+    mfi_str_append_json(text, id, strlen(id));
     mfi_buf_printf(text,
                    "\": {\n    \"port\": %u,\n    \"pid\": %lld,\n    \"started\": \"%s\",\n"
                    "    \"start_time\": \"%s\",\n    \"" MARK_FIELD "\": \"%s\"\n  }",

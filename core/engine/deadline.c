@@ -6,19 +6,19 @@
 
 static _Thread_local uint64_t current = MFI_NEVER;
 
-uint64_t mfi_deadline_current(void)
+uint64_t mfi_running_deadline(void)
 {
     return current;
 }
 
-uint64_t mfi_deadline_enter(uint64_t deadline_ns)
+uint64_t mfi_running_enter(uint64_t deadline_ns)
 {
     uint64_t before = current;
     current = deadline_ns;
     return before;
 }
 
-void mfi_deadline_leave(uint64_t before_ns)
+void mfi_running_leave(uint64_t before_ns)
 {
     current = before_ns;
 }

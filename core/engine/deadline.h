@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 /* Deadline of the calling thread, in monotonic nanoseconds; MFI_NEVER if there is none. */
-uint64_t mfi_deadline_current(void);
+uint64_t mfi_running_deadline(void);
 /* Sets the calling thread's deadline and returns the previous one. Calls nest: the same thread
- * passes the previous deadline to mfi_deadline_leave. */
-uint64_t mfi_deadline_enter(uint64_t deadline_ns);
-void mfi_deadline_leave(uint64_t before_ns);
+ * passes the previous deadline to mfi_running_leave. */
+uint64_t mfi_running_enter(uint64_t deadline_ns);
+void mfi_running_leave(uint64_t before_ns);
 
 #endif

@@ -48,7 +48,7 @@ static void add_target(mfi_record *record, bool is_server, const char *name, con
     }
 }
 
-void mfi_log_target(mfi_record *record, const mfi_target *target)
+void mfi_logged_target(mfi_record *record, const mfi_target *target)
 {
     add_target(record, target->is_server, target->name, target->worker);
 }
@@ -254,7 +254,7 @@ static bool note_client(const mfi_client_span *span, mf_log_level level, const c
     return leave_note(span->target->observer->logger, level, &seen);
 }
 
-void mfi_log_client_begin(const mfi_client_span *span)
+void mfi_logged_client_begin(const mfi_client_span *span)
 {
     mfi_record on_stack;
     mf_logger *logger = span->target->observer->logger;
@@ -269,7 +269,7 @@ void mfi_log_client_begin(const mfi_client_span *span)
     (void)mfi_log_commit(&on_stack);
 }
 
-void mfi_log_client_end(const mfi_client_span *span, const mf_error *error)
+void mfi_logged_client_end(const mfi_client_span *span, const mf_error *error)
 {
     mfi_record on_stack;
     mf_logger *logger = span->target->observer->logger;
@@ -286,8 +286,8 @@ void mfi_log_client_end(const mfi_client_span *span, const mf_error *error)
     (void)mfi_log_commit(&on_stack);
 }
 
-void mfi_log_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
-                   uint64_t wait_ms)
+void mfi_logged_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+                      uint64_t wait_ms)
 {
     mfi_record on_stack;
     mfi_record *record =
@@ -353,7 +353,7 @@ static bool note_server(const mfi_server_span *span, mf_log_level level, const c
     return leave_note(span->target->observer->logger, level, &seen);
 }
 
-void mfi_log_server_begin(const mfi_server_span *span)
+void mfi_logged_server_begin(const mfi_server_span *span)
 {
     mfi_record on_stack;
     mf_logger *logger = span->target->observer->logger;
@@ -368,7 +368,7 @@ void mfi_log_server_begin(const mfi_server_span *span)
     (void)mfi_log_commit(&on_stack);
 }
 
-void mfi_log_server_end(const mfi_server_span *span, const mf_error *error)
+void mfi_logged_server_end(const mfi_server_span *span, const mf_error *error)
 {
     mfi_record on_stack;
     mf_logger *logger = span->target->observer->logger;

@@ -10,7 +10,7 @@
 
 /* ---- Circuit ---- */
 
-void mfi_log_circuit(const mfi_target *target, const mfi_circuit_event *event)
+void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event)
 {
     mfi_record on_stack;
     bool opens = event->to == MFI_CIRCUIT_OPEN;
@@ -24,7 +24,7 @@ void mfi_log_circuit(const mfi_target *target, const mfi_circuit_event *event)
         return;
     }
     mfi_record_message(record, "Circuit of %s: %s", mfi_circuit_name(target), to);
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     if (event->correlation_id != NULL) {
         mfi_record_str(record, "correlation_id", event->correlation_id);
         mfi_record_str(record, "trace_id", event->trace_id);
@@ -56,7 +56,7 @@ static void log_process_event(const mfi_target *target, mf_log_level level, cons
     }
     mfi_record_message(record, "Worker %s %s%s%s", target->worker, message,
                        event->text != NULL ? ": " : "", event->text != NULL ? event->text : "");
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     if (event->what == MFI_PROCESS_READY) {
         mfi_record_ms(record, "duration_ms", event->duration_ns);
     }
@@ -91,7 +91,7 @@ static void log_process_event(const mfi_target *target, mf_log_level level, cons
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_process(const mfi_target *target, const mfi_process_event *event)
+void mfi_logged_process(const mfi_target *target, const mfi_process_event *event)
 {
     bool clean = event->expected || (event->exit_known && event->exit_code == 0);
     switch (event->what) {
@@ -135,7 +135,7 @@ static const struct {
     [MFI_SERVICE_LOST] = {"service_lost", "Lost", MF_LOG_WARN},
 };
 
-void mfi_log_service(const mfi_target *target, const mfi_service_event *event)
+void mfi_logged_service(const mfi_target *target, const mfi_service_event *event)
 {
     mfi_record on_stack;
     mfi_record *record = mfi_log_begin(target->observer->logger, service_words[event->what].level,
@@ -146,7 +146,7 @@ void mfi_log_service(const mfi_target *target, const mfi_service_event *event)
     mfi_record_message(record, "%s service %s%s%s", service_words[event->what].message,
                        event->service_id, event->text != NULL ? ": " : "",
                        event->text != NULL ? event->text : "");
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     if (event->what == MFI_SERVICE_LOST) {
         mfi_record_str(record, "reason", event->text);
     }
@@ -168,7 +168,7 @@ void mfi_log_service(const mfi_target *target, const mfi_service_event *event)
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_drain(const mfi_target *target, const mfi_drain_event *event)
+void mfi_logged_drain(const mfi_target *target, const mfi_drain_event *event)
 {
     mfi_record on_stack;
     mf_log_level level = !event->begins && event->calls_left > 0 ? MF_LOG_WARN : MF_LOG_INFO;
@@ -181,7 +181,7 @@ void mfi_log_drain(const mfi_target *target, const mfi_drain_event *event)
                        : event->calls_left == 0 ? "Drained"
                                                 : "Still busy, in spite of draining:",
                        target->worker != NULL ? target->worker : target->name);
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     if (!event->begins) {
         mfi_record_ms(record, "duration_ms", event->duration_ns);
     }
@@ -203,7 +203,7 @@ static void log_heartbeat(const mfi_target *target, mf_log_level level, const ch
         return;
     }
     mfi_record_message_pair(record, message, target->name);
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     mfi_record_str(record, "request_id", event->request_id);
     if (event->what == MFI_HEARTBEAT_ANSWERED) {
         mfi_record_ms(record, "duration_ms", event->rtt_ns);
@@ -216,7 +216,7 @@ static void log_heartbeat(const mfi_target *target, mf_log_level level, const ch
     (void)mfi_log_commit(record);
 }
 
-void mfi_log_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event)
+void mfi_logged_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event)
 {
     switch (event->what) {
     case MFI_HEARTBEAT_SENT:
@@ -254,7 +254,7 @@ static void log_transport(const mfi_target *target, mf_log_level level, const ch
     }
     mfi_record_message(record, "%s%s%s", message, event->text != NULL ? ": " : "",
                        event->text != NULL ? event->text : "");
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     mfi_record_str(record, "reason", transport_reason(event));
     if (event->bytes != 0) {
         mfi_record_object_begin(record, "fields");
@@ -274,7 +274,7 @@ static bool overflow_is_due(mfi_observer *observer)
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
-void mfi_log_transport(const mfi_target *target, const mfi_transport_event *event)
+void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *event)
 {
     switch (event->what) {
     case MFI_TRANSPORT_CONNECTED:
@@ -304,7 +304,8 @@ void mfi_log_transport(const mfi_target *target, const mfi_transport_event *even
     }
 }
 
-void mfi_log_output_line(const mfi_target *target, bool is_stderr, const char *text, size_t length)
+void mfi_logged_output_line(const mfi_target *target, bool is_stderr, const char *text,
+                            size_t length)
 {
     mfi_record on_stack;
     mfi_record *record =
@@ -314,7 +315,7 @@ void mfi_log_output_line(const mfi_target *target, bool is_stderr, const char *t
         return;
     }
     mfi_record_message_strn(record, text, length);
-    mfi_log_target(record, target);
+    mfi_logged_target(record, target);
     mfi_record_object_begin(record, "fields");
     mfi_record_str(record, "stream", is_stderr ? "stderr" : "stdout");
     mfi_record_object_end(record);
@@ -323,8 +324,8 @@ void mfi_log_output_line(const mfi_target *target, bool is_stderr, const char *t
 
 /* ---- Health ---- */
 
-void mfi_log_health(const mfi_observer *observer, const char *check, mf_health from, mf_health to,
-                    const char *output)
+void mfi_logged_health(const mfi_observer *observer, const char *check, mf_health from,
+                       mf_health to, const char *output)
 {
     static const char *const words[] = {"pass", "warn", "fail"};
     static const mf_log_level levels[] = {MF_LOG_INFO, MF_LOG_WARN, MF_LOG_ERROR};

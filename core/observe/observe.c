@@ -40,7 +40,7 @@ void mfi_observer_destroy(mfi_observer *observer)
 void mfi_observe_client_begin(const mfi_client_span *span)
 {
     mfi_measure_begin(span->target, span->function);
-    mfi_log_client_begin(span);
+    mfi_logged_client_begin(span);
 }
 
 void mfi_observe_client_attempt(const mfi_client_span *span)
@@ -56,7 +56,7 @@ void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason)
 void mfi_observe_client_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms)
 {
-    mfi_log_retry(span, status, error, wait_ms);
+    mfi_logged_retry(span, status, error, wait_ms);
 }
 
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason)
@@ -67,19 +67,19 @@ void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression 
 void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error)
 {
     mfi_measure_client_end(span);
-    mfi_log_client_end(span, error);
+    mfi_logged_client_end(span, error);
 }
 
 void mfi_observe_server_begin(const mfi_server_span *span)
 {
     mfi_measure_begin(span->target, span->function);
-    mfi_log_server_begin(span);
+    mfi_logged_server_begin(span);
 }
 
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error)
 {
     mfi_measure_server_end(span);
-    mfi_log_server_end(span, error);
+    mfi_logged_server_end(span, error);
 }
 
 void mfi_observe_server_expired(mfi_target *target, mfi_expiry stage)
@@ -97,35 +97,35 @@ void mfi_observe_server_unknown(mfi_target *target)
 void mfi_observe_circuit_changed(mfi_target *target, const mfi_circuit_event *event)
 {
     mfi_measure_circuit(target, event);
-    mfi_log_circuit(target, event);
+    mfi_logged_circuit(target, event);
 }
 
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
 {
     mfi_measure_process(target, event);
-    mfi_log_process(target, event);
+    mfi_logged_process(target, event);
 }
 
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event)
 {
-    mfi_log_service(target, event);
+    mfi_logged_service(target, event);
 }
 
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event)
 {
-    mfi_log_drain(target, event);
+    mfi_logged_drain(target, event);
 }
 
 void mfi_observe_heartbeat_seen(mfi_target *target, const mfi_heartbeat_event *event)
 {
     mfi_measure_heartbeat(target, event);
-    mfi_log_heartbeat(target, event);
+    mfi_logged_heartbeat(target, event);
 }
 
 void mfi_observe_transport_event(mfi_target *target, const mfi_transport_event *event)
 {
     mfi_measure_transport(target, event);
-    mfi_log_transport(target, event);
+    mfi_logged_transport(target, event);
 }
 
 void mfi_observe_traffic(mfi_target *target, mfi_direction direction, mfi_traffic type,
@@ -136,7 +136,7 @@ void mfi_observe_traffic(mfi_target *target, mfi_direction direction, mfi_traffi
 
 void mfi_observe_output_line(mfi_target *target, bool is_stderr, const char *text, size_t length)
 {
-    mfi_log_output_line(target, is_stderr, text, length);
+    mfi_logged_output_line(target, is_stderr, text, length);
 }
 
 void mfi_observe_registry(mfi_observer *observer, mfi_registry_op op, mfi_registry_result result,
@@ -153,5 +153,5 @@ void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns)
 void mfi_observe_health_changed(mfi_observer *observer, const char *check, mf_health from,
                                 mf_health to, const char *output)
 {
-    mfi_log_health(observer, check, from, to, output);
+    mfi_logged_health(observer, check, from, to, output);
 }

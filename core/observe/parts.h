@@ -149,23 +149,24 @@ bool mfi_span_wire_ns(const mfi_client_span *span, uint64_t *ret_ns);
 
 /* ---- log.c ---- */
 struct mfi_record;
-void mfi_log_target(struct mfi_record *record, const mfi_target *target);
-void mfi_log_client_begin(const mfi_client_span *span);
-void mfi_log_client_end(const mfi_client_span *span, const mf_error *error);
-void mfi_log_server_begin(const mfi_server_span *span);
-void mfi_log_server_end(const mfi_server_span *span, const mf_error *error);
-void mfi_log_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
-                   uint64_t wait_ms);
+void mfi_logged_target(struct mfi_record *record, const mfi_target *target);
+void mfi_logged_client_begin(const mfi_client_span *span);
+void mfi_logged_client_end(const mfi_client_span *span, const mf_error *error);
+void mfi_logged_server_begin(const mfi_server_span *span);
+void mfi_logged_server_end(const mfi_server_span *span, const mf_error *error);
+void mfi_logged_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+                      uint64_t wait_ms);
 
 /* ---- log_events.c ---- */
-void mfi_log_circuit(const mfi_target *target, const mfi_circuit_event *event);
-void mfi_log_process(const mfi_target *target, const mfi_process_event *event);
-void mfi_log_service(const mfi_target *target, const mfi_service_event *event);
-void mfi_log_drain(const mfi_target *target, const mfi_drain_event *event);
-void mfi_log_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event);
-void mfi_log_transport(const mfi_target *target, const mfi_transport_event *event);
-void mfi_log_output_line(const mfi_target *target, bool is_stderr, const char *text, size_t length);
-void mfi_log_health(const mfi_observer *observer, const char *check, mf_health from, mf_health to,
-                    const char *output);
+void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event);
+void mfi_logged_process(const mfi_target *target, const mfi_process_event *event);
+void mfi_logged_service(const mfi_target *target, const mfi_service_event *event);
+void mfi_logged_drain(const mfi_target *target, const mfi_drain_event *event);
+void mfi_logged_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event);
+void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *event);
+void mfi_logged_output_line(const mfi_target *target, bool is_stderr, const char *text,
+                            size_t length);
+void mfi_logged_health(const mfi_observer *observer, const char *check, mf_health from,
+                       mf_health to, const char *output);
 
 #endif

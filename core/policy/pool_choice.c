@@ -18,7 +18,7 @@ static uint32_t find(const mfi_candidate *candidates, mfi_fitness fitness, uint3
     return i;
 }
 
-uint32_t mfi_pool_choose(const mfi_candidate *candidates, uint32_t count, uint64_t random)
+uint32_t mfi_choice_pick(const mfi_candidate *candidates, uint32_t count, uint64_t random)
 {
     mfi_fitness best = MFI_FIT_NOT;
     uint32_t fit = 0;

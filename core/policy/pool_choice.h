@@ -23,6 +23,6 @@ typedef struct mfi_candidate {
 #define MFI_NOBODY UINT32_MAX
 
 /* Index of the chosen candidate; MFI_NOBODY if no candidate is fit. random: 64 random bits. */
-uint32_t mfi_pool_choose(const mfi_candidate *candidates, uint32_t count, uint64_t random);
+uint32_t mfi_choice_pick(const mfi_candidate *candidates, uint32_t count, uint64_t random);
 
 #endif

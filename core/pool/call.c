@@ -72,7 +72,7 @@ static mfi_pool_member *enter_one(mf_pool *pool, tried_set *tried, mfi_fitness *
             candidates[i].fitness = was_tried ? MFI_FIT_NOT : mfi_pool_fitness(member);
             candidates[i].load = mfi_member_calls_open(member->parent);
         }
-        uint32_t chosen = mfi_pool_choose(candidates, pool->size, mfi_random_fast());
+        uint32_t chosen = mfi_choice_pick(candidates, pool->size, mfi_random_fast());
         if (chosen == MFI_NOBODY) {
             return NULL;
         }
@@ -144,8 +144,8 @@ static void share_trace(pool_call *call)
     const mf_context *current = mfi_context_current();
     if (call->options.traceparent == NULL && (current == NULL || current->trace_id[0] == '\0')) {
         char trace_id[33], span_id[17];
-        mfi_trace_id_new(trace_id);
-        mfi_span_id_new(span_id);
+        mfi_trace_new_id(trace_id);
+        mfi_trace_new_span_id(span_id);
         mfi_traceparent_format(call->traceparent, trace_id, span_id, 2); /* random trace id */
         call->options.traceparent = call->traceparent;
     }

@@ -79,7 +79,7 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
                                     runtime->instance, space, error);
     }
     if (status == MF_OK) {
-        status = mfi_process_metrics_add(runtime->metrics, error);
+        status = mfi_metrics_add_process(runtime->metrics, error);
     }
     if (status == MF_OK) {
         status = mfi_observer_create(&runtime->observer, runtime->logger,

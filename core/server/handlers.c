@@ -52,11 +52,11 @@ void mfi_handlers_fini(mfi_handlers *handlers)
 /* ---- Handler threads ---- */
 
 /* Waits for a call; NULL when the thread must end. */
-static mfi_call_in *next_call(mfi_handlers *handlers)
+static mfi_incoming *next_call(mfi_handlers *handlers)
 {
     mfi_mutex_lock(&handlers->mutex);
-    mfi_call_in *call = NULL;
-    while ((call = mfi_call_in_pop(&handlers->calls)) == NULL && !handlers->ending) {
+    mfi_incoming *call = NULL;
+    while ((call = mfi_incoming_pop(&handlers->calls)) == NULL && !handlers->ending) {
         handlers->idle++;
         mfi_cond_wait(&handlers->cond, &handlers->mutex);
         handlers->idle--;
@@ -70,7 +70,7 @@ static void *run(void *argument)
     mfi_handler_thread *thread = argument;
     mfi_handlers *handlers = thread->handlers;
     mfi_driver *driver = &handlers->serving->channel->driver;
-    for (mfi_call_in *call = NULL; (call = next_call(handlers)) != NULL;) {
+    for (mfi_incoming *call = NULL; (call = next_call(handlers)) != NULL;) {
         mfi_child_state_unqueue(handlers->state, call->message.size);
         mfi_serve_call(thread, call);
         (void)mfi_driver_kick(driver);
@@ -125,7 +125,7 @@ void mfi_handlers_end(mfi_handlers *handlers)
     handlers->ending = true;
     mfi_mutex_unlock(&handlers->mutex);
     mfi_cond_broadcast(&handlers->cond);
-    for (mfi_call_in *call = NULL; (call = mfi_call_in_pop(&calls)) != NULL;) {
+    for (mfi_incoming *call = NULL; (call = mfi_incoming_pop(&calls)) != NULL;) {
         mfi_child_state_unqueue(handlers->state, call->message.size);
         mfi_serve_cancel(handlers->serving, call);
     }

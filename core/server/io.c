@@ -96,7 +96,7 @@ static void refuse_call(mfi_server_io *io, const mfi_route *route, const mfi_env
 
 /* Role held, so that no other thread adds a call. A single call always fits, because
  * max_message_bytes is not larger than the bound. */
-static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
+static bool has_room(const mfi_server_io *io, const mfi_incoming *call)
 {
     uint64_t waiting = (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) +
                        atomic_load_explicit(&io->state->deferred, memory_order_relaxed);
@@ -107,7 +107,7 @@ static bool has_room(const mfi_server_io *io, const mfi_call_in *call)
 }
 
 /* Queues the call, and makes a new one for the next message. */
-static void queue_call(mfi_server_io *io, mfi_call_in *call)
+static void queue_call(mfi_server_io *io, mfi_incoming *call)
 {
     const mfi_envelope *envelope = &call->envelope;
     if (!can_answer(envelope)) {
@@ -115,7 +115,7 @@ static void queue_call(mfi_server_io *io, mfi_call_in *call)
                             "a call without an id that can be answered", call->message.size);
         return;
     }
-    mfi_call_in *spare = has_room(io, call) ? mfi_call_in_make() : NULL;
+    mfi_incoming *spare = has_room(io, call) ? mfi_incoming_make() : NULL;
     if (spare == NULL) {
         refuse_call(io, &call->route, envelope);
         return;
@@ -128,9 +128,9 @@ static void queue_call(mfi_server_io *io, mfi_call_in *call)
     mfi_child_state_queue(io->state, call->message.size);
 }
 
-static mfi_call_in *next_call(mfi_server_io *io)
+static mfi_incoming *next_call(mfi_server_io *io)
 {
-    mfi_call_in *call = mfi_call_in_pop(&io->calls);
+    mfi_incoming *call = mfi_incoming_pop(&io->calls);
     if (call != NULL) {
         mfi_child_state_unqueue(io->state, call->message.size);
     }
@@ -158,7 +158,7 @@ static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope
     }
 }
 
-static void take_message(mfi_server_io *io, mfi_call_in *in)
+static void take_message(mfi_server_io *io, mfi_incoming *in)
 {
     static const mfi_traffic traffics[] = {
         MFI_TRAFFIC_OTHER,  MFI_TRAFFIC_CALL,      MFI_TRAFFIC_RESPONSE,
@@ -203,7 +203,7 @@ static bool receive_all(mfi_server_io *io)
     size_t bytes = 0;
     mfi_transport *transport = io->channel.transport;
     for (int i = 0; i < BURST_MESSAGES && bytes < BURST_BYTES; i++) {
-        mfi_call_in *in = io->spare;
+        mfi_incoming *in = io->spare;
         mfi_io got = transport->ops->receive(transport, &in->route, &in->message);
         if (got == MFI_IO_MALFORMED) {
             mfi_channel_dropped(&io->channel, MFI_DROP_DECODE_ERROR,
@@ -237,11 +237,11 @@ static bool has_more(void *self)
 static void cancel_queued(mfi_server_io *io)
 {
     mfi_chain taken = {.first = atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel)};
-    for (mfi_call_in *call = NULL; (call = mfi_call_in_pop(&taken)) != NULL;) {
+    for (mfi_incoming *call = NULL; (call = mfi_incoming_pop(&taken)) != NULL;) {
         mfi_child_state_unqueue(io->state, call->message.size);
         mfi_serve_cancel(io->serving, call);
     }
-    for (mfi_call_in *call = NULL; (call = next_call(io)) != NULL;) {
+    for (mfi_incoming *call = NULL; (call = next_call(io)) != NULL;) {
         mfi_serve_cancel(io->serving, call);
     }
 }
@@ -332,7 +332,7 @@ mf_status mfi_server_io_init(mfi_server_io *io, const mfi_server_io_options *opt
         return status;
     }
     io->has_driver = true;
-    io->spare = mfi_call_in_make();
+    io->spare = mfi_incoming_make();
     return io->spare != NULL ? MF_OK : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
 }
 
@@ -342,8 +342,8 @@ void mfi_server_io_drop_all(mfi_server_io *io)
         mfi_out_free(out);
     }
     mfi_peers_clear(&io->peers);
-    for (mfi_call_in *call = NULL; (call = next_call(io)) != NULL;) {
-        mfi_call_in_free(call);
+    for (mfi_incoming *call = NULL; (call = next_call(io)) != NULL;) {
+        mfi_incoming_free(call);
     }
 }
 
@@ -353,5 +353,5 @@ void mfi_server_io_fini(mfi_server_io *io)
         mfi_server_io_drop_all(io);
         mfi_driver_fini(&io->channel.driver);
     }
-    mfi_call_in_free(io->spare);
+    mfi_incoming_free(io->spare);
 }

@@ -25,8 +25,8 @@ typedef struct mfi_server_io {
     bool has_driver; /* channel.driver is initialised */
 
     /* Role held. */
-    mfi_chain calls;    /* calls that wait */
-    mfi_call_in *spare; /* the next message is received into it */
+    mfi_chain calls;     /* calls that wait */
+    mfi_incoming *spare; /* the next message is received into it */
     /* Written by the run thread while a handler runs: calls that it has taken and not begun. The
      * thread that exchanges the pointer for NULL owns these calls. */
     _Atomic(mfi_chain_node *) taken;

@@ -13,14 +13,14 @@
 
 /* ---- Calls ---- */
 
-static mfi_cache calls = MFI_CACHE_INIT(mfi_call_in, NULL);
+static mfi_cache calls = MFI_CACHE_INIT(mfi_incoming, NULL);
 
-mfi_call_in *mfi_call_in_make(void)
+mfi_incoming *mfi_incoming_make(void)
 {
     return mfi_cache_get(&calls);
 }
 
-void mfi_call_in_free(mfi_call_in *call)
+void mfi_incoming_free(mfi_incoming *call)
 {
     if (call != NULL) {
         mfi_message_release(&call->message);

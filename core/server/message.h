@@ -24,30 +24,30 @@ struct mfi_handler;
 /* ---- Calls that were received ---- */
 
 /* A received message. A call stays here until its handler has run. */
-typedef struct mfi_call_in {
+typedef struct mfi_incoming {
     mfi_chain_node node; /* first member; in the chain of waiting calls */
     mfi_route route;
     mfi_message message;
     mfi_envelope envelope;       /* views into message */
     struct mfi_handler *handler; /* NULL: no function has that name */
     uint64_t received_ns;
-} mfi_call_in;
+} mfi_incoming;
 
 /* NULL without memory. */
-mfi_call_in *mfi_call_in_make(void);
+mfi_incoming *mfi_incoming_make(void);
 /* Frees the message too. NULL is a no-op. */
-void mfi_call_in_free(mfi_call_in *call);
+void mfi_incoming_free(mfi_incoming *call);
 
 /* The call that a node of a chain belongs to; NULL gives NULL. */
-static inline mfi_call_in *mfi_call_in_of(mfi_chain_node *node)
+static inline mfi_incoming *mfi_incoming_of(mfi_chain_node *node)
 {
-    return MFI_CONTAINER_OR_NULL(node, mfi_call_in, node);
+    return MFI_CONTAINER_OR_NULL(node, mfi_incoming, node);
 }
 
 /* Takes the oldest call out of a chain; NULL if the chain is empty. */
-static inline mfi_call_in *mfi_call_in_pop(mfi_chain *calls)
+static inline mfi_incoming *mfi_incoming_pop(mfi_chain *calls)
 {
-    return mfi_call_in_of(mfi_chain_pop_front(calls));
+    return mfi_incoming_of(mfi_chain_pop_front(calls));
 }
 
 /* ---- The channel ---- */

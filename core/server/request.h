@@ -18,7 +18,7 @@ typedef struct mfi_request_trees {
 
 struct mf_request {
     mfi_request_trees *trees; /* the thread's */
-    const mfi_call_in *call;
+    const mfi_incoming *call;
     const char *name; /* of the function */
     const mf_context *context;
     char function[MFI_NAME_MAX_BYTES + 1];    /* the name, if it is not registered */

@@ -207,7 +207,7 @@ static void serve_some(mf_child *child, mfi_chain *calls)
     mfi_server_io *io = &child->io;
     mfi_child_state *state = &child->state;
     do {
-        mfi_call_in *call = mfi_call_in_pop(calls);
+        mfi_incoming *call = mfi_incoming_pop(calls);
         mfi_child_state_unqueue(state, call->message.size);
         atomic_store_explicit(&io->taken, calls->first, memory_order_release);
         now = mfi_serve_call(&child->handlers.threads[0], call);
@@ -216,7 +216,7 @@ static void serve_some(mf_child *child, mfi_chain *calls)
             calls->first = NULL; /* that was the last call, or the rest is cancelled */
         }
     } while (calls->first != NULL && now - began < BATCH_NS &&
-             mfi_serve_expected_ns(mfi_call_in_of(calls->first)) < BATCH_NS &&
+             mfi_serve_expected_ns(mfi_incoming_of(calls->first)) < BATCH_NS &&
              !atomic_load_explicit(&state->stopping, memory_order_relaxed));
 }
 

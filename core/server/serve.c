@@ -29,15 +29,16 @@ static void copy_text(char *to, size_t size, mfi_text text)
 
 /* Fills the context from the call's metadata. Missing ids are made, so that every log line can be
  * joined. The context is empty before. */
-static void fill_context(mf_context *context, const mfi_call_in *call, const mfi_metadata *metadata)
+static void fill_context(mf_context *context, const mfi_incoming *call,
+                         const mfi_metadata *metadata)
 {
     if (metadata->traceparent.data == NULL ||
         !mfi_traceparent_parse(metadata->traceparent.data, metadata->traceparent.size,
                                context->trace_id, context->parent_span_id, &context->trace_flags)) {
-        mfi_trace_id_new(context->trace_id);
+        mfi_trace_new_id(context->trace_id);
         context->trace_flags = 2;
     }
-    mfi_span_id_new(context->span_id);
+    mfi_trace_new_span_id(context->span_id);
     if (metadata->correlation_id.data != NULL) {
         copy_text(context->correlation_id, sizeof context->correlation_id,
                   metadata->correlation_id);
@@ -52,7 +53,7 @@ static void fill_context(mf_context *context, const mfi_call_in *call, const mfi
 /* Returns the caller's deadline; MFI_NEVER if the caller sent none. function holds the span's name
  * if it is not registered. */
 static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
-                          const mfi_call_in *call, uint64_t now_ns,
+                          const mfi_incoming *call, uint64_t now_ns,
                           char function[MFI_NAME_MAX_BYTES + 1])
 {
     mfi_metadata metadata;
@@ -137,9 +138,9 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
 {
     mfi_context_scope scope;
     mfi_context_enter(&scope, request->context);
-    uint64_t deadline_before = mfi_deadline_enter(request->deadline_ns);
+    uint64_t deadline_before = mfi_running_enter(request->deadline_ns);
     mf_status status = handler->run(request, reply, handler->user_data);
-    mfi_deadline_leave(deadline_before);
+    mfi_running_leave(deadline_before);
     mfi_context_leave(&scope);
     if (status == MF_OK || reply->deferred != 0) {
         return status;
@@ -152,7 +153,7 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
     return MF_ERR_REMOTE;
 }
 
-uint64_t mfi_serve_expected_ns(const mfi_call_in *call)
+uint64_t mfi_serve_expected_ns(const mfi_incoming *call)
 {
     if (call->handler == NULL) {
         return 0;
@@ -161,7 +162,7 @@ uint64_t mfi_serve_expected_ns(const mfi_call_in *call)
     return last != 0 ? last : UINT64_MAX;
 }
 
-uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call)
+uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
 {
     mfi_server_span span;
     mfi_handler *handler = NULL;
@@ -174,7 +175,7 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call)
     if (!mfi_reply_init(&reply, channel, &call->route, call->envelope.id, &span, now)) {
         mfi_channel_dropped(channel, MFI_DROP_HWM, "no memory for an answer", 0);
         mfi_reply_fini(&reply);
-        mfi_call_in_free(call);
+        mfi_incoming_free(call);
         return now;
     }
     reply.deferrals = serving->deferrals;
@@ -204,11 +205,11 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call)
     }
     mfi_tree_trim(&thread->trees.args, KEPT_TREE_BYTES);
     mfi_tree_trim(&thread->trees.metadata, KEPT_TREE_BYTES);
-    mfi_call_in_free(call);
+    mfi_incoming_free(call);
     return now;
 }
 
-void mfi_serve_cancel(const mfi_serving *serving, mfi_call_in *call)
+void mfi_serve_cancel(const mfi_serving *serving, mfi_incoming *call)
 {
     mfi_server_span span;
     mf_reply reply;
@@ -219,5 +220,5 @@ void mfi_serve_cancel(const mfi_serving *serving, mfi_call_in *call)
     mfi_observe_server_begin(&span);
     (void)mf_reply_error(&reply, "CancelledError", "the worker is stopping");
     mfi_reply_finish(&reply, MF_ERR_CANCELLED);
-    mfi_call_in_free(call);
+    mfi_incoming_free(call);
 }

@@ -32,10 +32,10 @@ typedef struct mfi_handler_thread {
 
 /* Runs one call and frees it. Then the answer is in the driver's queue, unless it was deferred.
  * Role not held. Returns the time at the handler's end, in monotonic nanoseconds. */
-uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_call_in *call);
+uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call);
 /* Duration of the last run of the call's handler; UINT64_MAX if it never ran. */
-uint64_t mfi_serve_expected_ns(const mfi_call_in *call);
+uint64_t mfi_serve_expected_ns(const mfi_incoming *call);
 /* Answers a call that the worker has no time left for, and frees the call. */
-void mfi_serve_cancel(const mfi_serving *serving, mfi_call_in *call);
+void mfi_serve_cancel(const mfi_serving *serving, mfi_incoming *call);
 
 #endif

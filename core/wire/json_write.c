@@ -57,7 +57,7 @@ static mf_status write_str(const json_walk *walk, const mf_value *value)
         return refuse(walk, value, "that is not UTF-8");
     }
     mfi_buf_append_byte(walk->to, '"');
-    mfi_json_append_escaped(walk->to, value->as.str, value->length);
+    mfi_str_append_json(walk->to, value->as.str, value->length);
     mfi_buf_append_byte(walk->to, '"');
     return MF_OK;
 }
@@ -94,7 +94,7 @@ static mf_status open_container(json_walk *walk, const mf_value *value, bool is_
 {
     if (walk->open == MFI_DEPTH_MAX) {
         mfi_path path;
-        return mfi_fail_depth(path_of(walk, &path), walk->error);
+        return mfi_limits_fail_depth(path_of(walk, &path), walk->error);
     }
     mfi_buf_append_byte(walk->to, is_map ? '{' : '[');
     walk->frames[++walk->open] = (frame){.items = value->as.items,

@@ -47,11 +47,11 @@ extern const mfi_limits mfi_limits_default;
 
 /* Errors about a limit, with the same words for sending and receiving: path of the value, its size,
  * and the option's name. All return MF_ERR_LIMIT. */
-mf_status mfi_fail_string_bytes(const mfi_limits *limits, const char *path, mf_type type,
-                                uint64_t size, mf_error *error);
-mf_status mfi_fail_items(const mfi_limits *limits, const char *path, mf_type type, uint64_t count,
-                         mf_error *error);
-mf_status mfi_fail_depth(const char *path, mf_error *error);
+mf_status mfi_limits_fail_string_bytes(const mfi_limits *limits, const char *path, mf_type type,
+                                       uint64_t size, mf_error *error);
+mf_status mfi_limits_fail_items(const mfi_limits *limits, const char *path, mf_type type,
+                                uint64_t count, mf_error *error);
+mf_status mfi_limits_fail_depth(const char *path, mf_error *error);
 
 /* Picks a size or count from an option: 0 gives the preset. MF_ERR_INVALID_ARGUMENT names an option
  * that is out of range. */

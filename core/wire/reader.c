@@ -46,13 +46,14 @@ static mf_status no_fit(const mfi_reader *reader, const mf_value *value, mf_erro
     const mfi_limits *limits = limits_of(reader);
     if (value->type == MF_TYPE_ARRAY || value->type == MF_TYPE_MAP) {
         return error == NULL ? MF_ERR_LIMIT
-                             : mfi_fail_items(limits, path_of(reader, &path), (mf_type)value->type,
-                                              value->length, error);
+                             : mfi_limits_fail_items(limits, path_of(reader, &path),
+                                                     (mf_type)value->type, value->length, error);
     }
     if (value->length > limits->string_bytes) {
-        return error == NULL ? MF_ERR_LIMIT
-                             : mfi_fail_string_bytes(limits, path_of(reader, &path),
-                                                     (mf_type)value->type, value->length, error);
+        return error == NULL
+                   ? MF_ERR_LIMIT
+                   : mfi_limits_fail_string_bytes(limits, path_of(reader, &path),
+                                                  (mf_type)value->type, value->length, error);
     }
     return malformed(reader, "a str that is not UTF-8", error);
 }
@@ -91,7 +92,8 @@ mf_status mfi_reader_skip(mfi_reader *reader, uint32_t depth, mfi_extent *extent
     mf_status status = mfi_reader_next(reader, &value, error);
     if (status == MF_OK) { /* the header fits, so the fault is a container too deep */
         mfi_path path;
-        status = error == NULL ? MF_ERR_LIMIT : mfi_fail_depth(path_of(reader, &path), error);
+        status =
+            error == NULL ? MF_ERR_LIMIT : mfi_limits_fail_depth(path_of(reader, &path), error);
     }
     return status;
 }

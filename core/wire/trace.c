@@ -41,7 +41,7 @@ static bool is_version(const char *text, size_t length)
            text[2] == '-' && (length == 55 || text[55] == '-');
 }
 
-void mfi_span_id_new(char to[17])
+void mfi_trace_new_span_id(char to[17])
 {
     uint64_t number = 0;
     do {
@@ -52,10 +52,10 @@ void mfi_span_id_new(char to[17])
     to[16] = '\0';
 }
 
-void mfi_trace_id_new(char to[33])
+void mfi_trace_new_id(char to[33])
 {
-    mfi_span_id_new(to);
-    mfi_span_id_new(to + 16);
+    mfi_trace_new_span_id(to);
+    mfi_trace_new_span_id(to + 16);
 }
 
 bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], char span_id[17],

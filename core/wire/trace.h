@@ -13,8 +13,8 @@
 bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], char span_id[17],
                            uint8_t *ret_flags);
 /* Write new ids, never all zero. */
-void mfi_trace_id_new(char to[33]);
-void mfi_span_id_new(char to[17]);
+void mfi_trace_new_id(char to[33]);
+void mfi_trace_new_span_id(char to[17]);
 
 void mfi_traceparent_format(char to[MFI_TRACEPARENT_TEXT], const char *trace_id,
                             const char *span_id, uint8_t flags);

@@ -91,8 +91,8 @@ static mf_status check_bytes(const tree_walk *walk, const mf_value *value)
     mfi_path path;
     return value->length <= walk->limits->string_bytes
                ? MF_OK
-               : mfi_fail_string_bytes(walk->limits, path_of(walk, &path), (mf_type)value->type,
-                                       value->length, walk->error);
+               : mfi_limits_fail_string_bytes(walk->limits, path_of(walk, &path),
+                                              (mf_type)value->type, value->length, walk->error);
 }
 
 /* Packs a str or bin as a str; U+FFFD replaces malformed bytes. */
@@ -218,11 +218,11 @@ static mf_status open_container(tree_walk *walk, const mf_value *value, bool is_
 {
     mfi_path path;
     if (value->length > walk->limits->items) {
-        return mfi_fail_items(walk->limits, path_of(walk, &path), (mf_type)value->type,
-                              value->length, walk->error);
+        return mfi_limits_fail_items(walk->limits, path_of(walk, &path), (mf_type)value->type,
+                                     value->length, walk->error);
     }
     if (walk->depth + walk->open + 1 > MFI_DEPTH_MAX) {
-        return mfi_fail_depth(path_of(walk, &path), walk->error);
+        return mfi_limits_fail_depth(path_of(walk, &path), walk->error);
     }
     if (is_map) {
         (void)msgpack_pack_map(walk->packer, value->length);

@@ -77,7 +77,7 @@ bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_clien
     span->received_ns = 0;
     span->has_server_times = false;
     span->response_bytes = 0;
-    mfi_span_id_new(span->context.span_id);
+    mfi_trace_new_span_id(span->context.span_id);
     *ret_wait_ns = verdict.wait_ns;
     return true;
 }

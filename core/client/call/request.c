@@ -60,7 +60,7 @@ static mf_status check_options(const mf_call_options *options, mf_error *error)
 /* A call that a handler makes must end before the handler's own call does. */
 static void set_deadline(mfi_call_request *request)
 {
-    uint64_t inherited = mfi_deadline_current();
+    uint64_t inherited = mfi_running_deadline();
     request->start_ns = mfi_monotonic_ns();
     request->deadline_ns = mfi_deadline_after_ms(request->start_ns, request->timeout_ms);
     request->inherits = inherited < request->deadline_ns;
@@ -121,10 +121,10 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
         memcpy(context->parent_span_id, current->span_id, sizeof context->parent_span_id);
         context->trace_flags = current->trace_flags;
     } else {
-        mfi_trace_id_new(context->trace_id);
+        mfi_trace_new_id(context->trace_id);
         context->trace_flags = 2; /* random trace id */
     }
-    mfi_span_id_new(context->span_id);
+    mfi_trace_new_span_id(context->span_id);
     const char *correlation_id = request->options.correlation_id;
     if (correlation_id == NULL) {
         correlation_id = current != NULL && current->correlation_id[0] != '\0'

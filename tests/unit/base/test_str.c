@@ -60,7 +60,7 @@ static void test_json_escapes(void)
 {
     mfi_buf buf;
     mfi_buf_init(&buf, 0);
-    mfi_json_append_escaped(&buf, "a\"\\\n\x01\x7f\xc2\x85\xff", 9);
+    mfi_str_append_json(&buf, "a\"\\\n\x01\x7f\xc2\x85\xff", 9);
     mfi_buf_append_byte(&buf, 0);
     mf_check_str((const char *)buf.data, "a\\\"\\\\\\n\\u0001\\u007f\\u0085\xef\xbf\xbd");
     mfi_buf_fini(&buf);
@@ -152,11 +152,11 @@ static void test_digits(void)
     char text[32];
     char expected[32];
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-        *mfi_put_u64(text, values[i]) = '\0';
+        *mfi_str_put_u64(text, values[i]) = '\0';
         (void)snprintf(expected, sizeof expected, "%llu", (unsigned long long)values[i]);
         mf_check_str(text, expected);
     }
-    *mfi_put_padded(text, 42, 5) = '\0';
+    *mfi_str_put_padded(text, 42, 5) = '\0';
     mf_check_str(text, "00042");
 }
 

@@ -8,26 +8,26 @@
 
 static void test_nests(void)
 {
-    mf_check(mfi_deadline_current() == MFI_NEVER);
-    uint64_t none = mfi_deadline_enter(20);
+    mf_check(mfi_running_deadline() == MFI_NEVER);
+    uint64_t none = mfi_running_enter(20);
     mf_check(none == MFI_NEVER);
-    mf_check_int(mfi_deadline_current(), 20);
-    uint64_t outer = mfi_deadline_enter(10);
+    mf_check_int(mfi_running_deadline(), 20);
+    uint64_t outer = mfi_running_enter(10);
     mf_check_int(outer, 20);
-    mf_check_int(mfi_deadline_current(), 10);
-    mfi_deadline_leave(outer);
-    mf_check_int(mfi_deadline_current(), 20);
-    mfi_deadline_leave(none);
-    mf_check(mfi_deadline_current() == MFI_NEVER);
+    mf_check_int(mfi_running_deadline(), 10);
+    mfi_running_leave(outer);
+    mf_check_int(mfi_running_deadline(), 20);
+    mfi_running_leave(none);
+    mf_check(mfi_running_deadline() == MFI_NEVER);
 }
 
 static void *enter_another(void *data)
 {
     uint64_t *seen = data;
-    seen[0] = mfi_deadline_current();
-    uint64_t before = mfi_deadline_enter(7);
-    seen[1] = mfi_deadline_current();
-    mfi_deadline_leave(before);
+    seen[0] = mfi_running_deadline();
+    uint64_t before = mfi_running_enter(7);
+    seen[1] = mfi_running_deadline();
+    mfi_running_leave(before);
     return NULL;
 }
 
@@ -35,13 +35,13 @@ static void test_each_thread_has_its_own(void)
 {
     pthread_t thread;
     uint64_t seen[2] = {0, 0};
-    uint64_t before = mfi_deadline_enter(20);
+    uint64_t before = mfi_running_enter(20);
     mf_check_int(pthread_create(&thread, NULL, enter_another, seen), 0);
     pthread_join(thread, NULL);
     mf_check(seen[0] == MFI_NEVER);
     mf_check_int(seen[1], 7);
-    mf_check_int(mfi_deadline_current(), 20);
-    mfi_deadline_leave(before);
+    mf_check_int(mfi_running_deadline(), 20);
+    mfi_running_leave(before);
 }
 
 static const mf_test tests[] = {

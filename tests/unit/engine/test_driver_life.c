@@ -245,7 +245,8 @@ static void test_look_at_a_parked_socket(void)
     int before = atomic_load(&at.engine_bursts);
     atomic_store(&at.busy, 2);
     mf_check(rig_look(&at));
-    mf_check_int(atomic_load(&at.engine_bursts) - before, 3); /* all of it, at once */
+    mf_check_int(atomic_load(&at.busy), 0); /* all of it, at once */
+    mf_check(atomic_load(&at.engine_bursts) - before >= 3); /* and the turn of the open, perhaps */
     mf_check_int(rig_role(&at), MFI_ROLE_PARKED);
     rig_fini(&at);
 }

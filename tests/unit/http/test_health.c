@@ -127,9 +127,9 @@ static void test_first_evaluation(void)
     add_row(all, "disk", NULL, MF_HEALTH_WARN, "")->component_type = NULL;
     uint64_t before = mfi_wall_ns();
     uint64_t before_ns = mfi_monotonic_ns();
-    mf_check_int(mfi_health_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+    mf_check_int(mfi_evaluation_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
     mf_check_int(all->visits, 1);
-    mfi_check *checks = mfi_health_copy(&health, &count, &wall_ns, &age_ns);
+    mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
     uint64_t passed_ns = mfi_monotonic_ns() - before_ns;
     mf_check(wall_ns >= before && wall_ns <= mfi_wall_ns());
     mf_check(age_ns <= passed_ns);
@@ -153,7 +153,7 @@ static void test_first_evaluation(void)
     check_gauges(all, "math:workers", "001");
     check_gauges(all, "process", "100");
     check_gauges(all, "disk", "010");
-    mfi_health_stop(&health);
+    mfi_evaluation_stop(&health);
     close_program(all);
 }
 
@@ -166,7 +166,7 @@ static void test_changes_are_told(void)
     uint64_t wall_ns = 0, age_ns = 0;
     mf_health_row *row = add_row(all, "math", "workers", MF_HEALTH_PASS, NULL);
     add_row(all, "process", "", MF_HEALTH_PASS, NULL);
-    mf_check_int(mfi_health_start(&health, &all->probe, 1, NULL), MF_OK);
+    mf_check_int(mfi_evaluation_start(&health, &all->probe, 1, NULL), MF_OK);
     mf_check_str(all->told, "");
     static const struct {
         mf_health status;
@@ -181,7 +181,7 @@ static void test_changes_are_told(void)
         row->output = steps[i].output;
         mfi_mutex_unlock(&all->mutex);
         wait_until_told(all);
-        mfi_check *checks = mfi_health_copy(&health, &count, &wall_ns, &age_ns);
+        mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
         mf_check(checks != NULL && count == 2 && checks[0].status == steps[i].status);
         free(checks);
         check_gauges(all, "math:workers", steps[i].gauges);
@@ -189,7 +189,7 @@ static void test_changes_are_told(void)
         mf_check_str(all->told, steps[i].told);
         mfi_mutex_unlock(&all->mutex);
     }
-    mfi_health_stop(&health);
+    mfi_evaluation_stop(&health);
     mf_check_str(all->told, "math:workers 2>0 (none)|");
     close_program(all);
 }
@@ -201,7 +201,7 @@ static void test_gone_checks_have_no_status(void)
     mfi_health health;
     mf_health_row *stays = add_row(all, "math", "workers", MF_HEALTH_PASS, NULL);
     add_row(all, "gone", "", MF_HEALTH_FAIL, "x");
-    mf_check_int(mfi_health_start(&health, &all->probe, 1, NULL), MF_OK);
+    mf_check_int(mfi_evaluation_start(&health, &all->probe, 1, NULL), MF_OK);
     check_gauges(all, "gone", "001");
     wait_until_told(all); /* of what failed from the start */
     mfi_mutex_lock(&all->mutex);
@@ -209,7 +209,7 @@ static void test_gone_checks_have_no_status(void)
     stays->status = MF_HEALTH_WARN; /* which tells when the evaluation was done */
     mfi_mutex_unlock(&all->mutex);
     wait_until_told(all);
-    mfi_health_stop(&health);
+    mfi_evaluation_stop(&health);
     check_gauges(all, "gone", "000");
     check_gauges(all, "math:workers", "010");
     close_program(all);
@@ -232,8 +232,8 @@ static void test_bounds(void)
         add_row(all, "many", "", MF_HEALTH_PASS, NULL);
     }
     all->probe.health_changed = NULL; /* nobody wants to know */
-    mf_check_int(mfi_health_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
-    mfi_check *checks = mfi_health_copy(&health, &count, &wall_ns, &age_ns);
+    mf_check_int(mfi_evaluation_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+    mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
     mf_check_int(count, 1024);
     if (mf_check(checks != NULL)) {
         mf_check_int(strlen(checks[0].name), MFI_CHECK_NAME_MAX - 2);
@@ -244,7 +244,7 @@ static void test_bounds(void)
         mf_check_str(checks[1023].name, "many");
     }
     free(checks);
-    mfi_health_stop(&health);
+    mfi_evaluation_stop(&health);
     close_program(all);
 }
 
@@ -254,12 +254,12 @@ static void test_second_one_is_refused(void)
     program *all = open_program();
     mfi_health first, second;
     mf_error error = MF_ERROR_INIT;
-    mf_check_int(mfi_health_start(&first, &all->probe, NEVER_MS, NULL), MF_OK);
-    mf_check_int(mfi_health_start(&second, &all->probe, NEVER_MS, &error), MF_ERR_EXISTS);
+    mf_check_int(mfi_evaluation_start(&first, &all->probe, NEVER_MS, NULL), MF_OK);
+    mf_check_int(mfi_evaluation_start(&second, &all->probe, NEVER_MS, &error), MF_ERR_EXISTS);
     mf_check_contains(error.message, "multifrost_health_check_status");
     mf_check_int(all->visits, 1);
-    mfi_health_stop(&second);
-    mfi_health_stop(&first);
+    mfi_evaluation_stop(&second);
+    mfi_evaluation_stop(&first);
     close_program(all);
 }
 

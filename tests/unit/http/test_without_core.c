@@ -80,7 +80,7 @@ static bool program_start(program *all)
         !mf_check(mf_metrics_create(&all->metrics, NULL, NULL) == MF_OK) ||
         !mf_check(mf_logger_create(&all->logger, NULL, NULL) == MF_OK) ||
         !mf_check(mf_log_add_callback(all->logger, on_line, all, MF_LOG_JSON, NULL) == MF_OK) ||
-        !mf_check(mfi_process_metrics_add(all->metrics, NULL) == MF_OK) ||
+        !mf_check(mfi_metrics_add_process(all->metrics, NULL) == MF_OK) ||
         !mf_check(mf_metrics_add(all->metrics, &jobs, &family, NULL) == MF_OK) ||
         !mf_check(mfi_health_checks_add(all->checks, &check, NULL) == MF_OK)) {
         return false;

@@ -6,7 +6,7 @@
 void bare_logger_init(mf_logger *logger)
 {
     memset(logger, 0, sizeof *logger);
-    mf_check(mfi_encode_constant(logger, "s", "i", "parent"));
+    mf_check(mfi_encoder_constant(logger, "s", "i", "parent"));
 }
 
 void bare_logger_fini(mf_logger *logger)
@@ -36,7 +36,7 @@ char *json_of(mf_logger *logger, const mfi_record *record)
 {
     mfi_buf line;
     mfi_buf_init(&line, 0);
-    mfi_encode_json(&line, logger, record);
+    mfi_encoder_json(&line, logger, record);
     return as_text(&line);
 }
 
@@ -44,6 +44,6 @@ char *human_of(mf_logger *logger, const mfi_record *record)
 {
     mfi_buf line;
     mfi_buf_init(&line, 0);
-    mfi_encode_human(&line, logger, record);
+    mfi_encoder_human(&line, logger, record);
     return as_text(&line);
 }

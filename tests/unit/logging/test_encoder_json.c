@@ -127,7 +127,7 @@ static void test_every_byte_is_escaped_as_in_general(void)
             char *line = json_of(&logger, &record);
             mfi_buf_init(&wanted, 0);
             mfi_buf_append_str(&wanted, ",\"k\":\"");
-            mfi_json_append_escaped(&wanted, text, 20);
+            mfi_str_append_json(&wanted, text, 20);
             mfi_buf_append(&wanted, "\"}", 3); /* and its end */
             const char *found = strstr(line, ",\"k\":\"");
             wrong += found == NULL || strcmp(found, (const char *)wanted.data) != 0;
@@ -145,7 +145,7 @@ static void test_foreign_texts_break_nothing(void)
     mfi_record record;
     mf_log_field field = mf_log_field_int("a\"\n", 1);
     memset(&logger, 0, sizeof logger);
-    mf_check(mfi_encode_constant(&logger, "s\"1", "i\n", "\\"));
+    mf_check(mfi_encoder_constant(&logger, "s\"1", "i\n", "\\"));
     fixed_record(&record, &logger, MF_LOG_INFO, "e");
     mfi_record_user_field(&record, &field);
     char *line = json_of(&logger, &record);
@@ -245,7 +245,7 @@ static void test_without_memory(void)
     fixed_record(&record, &logger, MF_LOG_INFO, "e");
     mfi_buf_init(&line, 0);
     mf_alloc_fail_at(0);
-    mfi_encode_json(&line, &logger, &record);
+    mfi_encoder_json(&line, &logger, &record);
     mf_check(mf_alloc_stop());
     mf_check(line.failed && line.size == 0);
     mfi_buf_fini(&line);
@@ -253,7 +253,7 @@ static void test_without_memory(void)
     mf_logger other;
     memset(&other, 0, sizeof other);
     mf_alloc_fail_at(0);
-    mf_check(!mfi_encode_constant(&other, "s", "i", "r"));
+    mf_check(!mfi_encoder_constant(&other, "s", "i", "r"));
     mf_check(mf_alloc_stop());
     mfi_buf_fini(&other.constant);
 }

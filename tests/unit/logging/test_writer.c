@@ -173,7 +173,7 @@ static void test_notes_are_expanded(void)
     flush(logger);
     (void)mfi_format_rfc3339(after, sizeof after, mfi_wall_ns() + 2 * MFI_NS_PER_MS, 6);
     char wanted[64];
-    (void)snprintf(wanted, sizeof wanted, "\"tid\":%d,\"number\":42}", (int)mfi_thread_id());
+    (void)snprintf(wanted, sizeof wanted, "\"tid\":%d,\"number\":42}", (int)mfi_log_thread_id());
     mf_check_contains(json.lines[0], "\"event\":\"noted\",\"message\":\"note 21\",\"seq\":1,");
     mf_check_contains(json.lines[1], "\"event\":\"noted\",\"message\":\"note 42\",\"seq\":2,");
     mf_check_contains(json.lines[1], wanted);

@@ -22,11 +22,11 @@ static bool is_zero(const unsigned char *memory, size_t size)
 
 static void test_pieces_are_whole_lines(void)
 {
-    mfi_heap_arena *heap = mfi_heap_arena_create();
-    mfi_arena arena = mfi_heap_arena_as(heap);
+    mfi_heap_arena *heap = mfi_arena_heap_create();
+    mfi_arena arena = mfi_arena_heap_as(heap);
     static const size_t sizes[] = {1, 63, 64, 65, 1000, 128};
     size_t used = 0;
-    mf_check_int(mfi_heap_arena_used(heap), 0);
+    mf_check_int(mfi_arena_heap_used(heap), 0);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         unsigned char *piece = arena.allocate(arena.self, sizes[i]);
         if (!mf_check(piece != NULL)) {
@@ -35,17 +35,17 @@ static void test_pieces_are_whole_lines(void)
         used += (sizes[i] + LINE - 1) / LINE * LINE;
         mf_check_int((uintptr_t)piece % LINE, 0);
         mf_check(is_zero(piece, sizes[i]));
-        mf_check_int(mfi_heap_arena_used(heap), used);
+        mf_check_int(mfi_arena_heap_used(heap), used);
         memset(piece, 0xff, sizes[i]); /* the next one must not lie here */
     }
-    mfi_heap_arena_destroy(heap);
+    mfi_arena_heap_destroy(heap);
 }
 
 /* What does not fit into the rest of a chunk begins another one, however large it is. */
 static void test_chunks_follow(void)
 {
-    mfi_heap_arena *heap = mfi_heap_arena_create();
-    mfi_arena arena = mfi_heap_arena_as(heap);
+    mfi_heap_arena *heap = mfi_arena_heap_create();
+    mfi_arena arena = mfi_arena_heap_as(heap);
     static const size_t sizes[] = {CHUNK - LINE, LINE,          CHUNK / 2, CHUNK / 2 + LINE,
                                    CHUNK,        4 * CHUNK + 1, LINE};
     size_t used = 0;
@@ -59,21 +59,21 @@ static void test_chunks_follow(void)
         memset(piece, 0xff, sizes[i]);
         used += (sizes[i] + LINE - 1) / LINE * LINE;
     }
-    mf_check_int(mfi_heap_arena_used(heap), used);
-    mfi_heap_arena_destroy(heap);
+    mf_check_int(mfi_arena_heap_used(heap), used);
+    mfi_arena_heap_destroy(heap);
 }
 
 /* More than the system has is refused, and the next piece is given as before. */
 static void test_refuses_what_is_not_there(void)
 {
-    mfi_heap_arena *heap = mfi_heap_arena_create();
-    mfi_arena arena = mfi_heap_arena_as(heap);
+    mfi_heap_arena *heap = mfi_arena_heap_create();
+    mfi_arena arena = mfi_arena_heap_as(heap);
     mf_check(arena.allocate(arena.self, SIZE_MAX / 4) == NULL);
-    mf_check_int(mfi_heap_arena_used(heap), 0);
+    mf_check_int(mfi_arena_heap_used(heap), 0);
     mf_check(arena.allocate(arena.self, 1) != NULL);
-    mf_check_int(mfi_heap_arena_used(heap), LINE);
-    mfi_heap_arena_destroy(heap);
-    mfi_heap_arena_destroy(NULL);
+    mf_check_int(mfi_arena_heap_used(heap), LINE);
+    mfi_arena_heap_destroy(heap);
+    mfi_arena_heap_destroy(NULL);
 }
 
 #define THREADS 4
@@ -100,10 +100,10 @@ static void test_threads_get_their_own(void)
 {
     static taker takers[THREADS];
     pthread_t threads[THREADS];
-    mfi_heap_arena *heap = mfi_heap_arena_create();
+    mfi_heap_arena *heap = mfi_arena_heap_create();
     int wrong = 0;
     for (int i = 0; i < THREADS; i++) {
-        takers[i].arena = mfi_heap_arena_as(heap);
+        takers[i].arena = mfi_arena_heap_as(heap);
         takers[i].mark = (unsigned char)(i + 1);
         pthread_create(&threads[i], NULL, take_pieces, &takers[i]);
     }
@@ -118,8 +118,8 @@ static void test_threads_get_their_own(void)
         }
     }
     mf_check_int(wrong, 0);
-    mf_check_int(mfi_heap_arena_used(heap), THREADS * PIECES * LINE);
-    mfi_heap_arena_destroy(heap);
+    mf_check_int(mfi_arena_heap_used(heap), THREADS * PIECES * LINE);
+    mfi_arena_heap_destroy(heap);
 }
 
 static const mf_test tests[] = {

@@ -11,12 +11,12 @@ static void test_unknown_labels_fold(void)
 {
     static const char *const labels[] = {"function"};
     mf_metrics *metrics = NULL;
-    mfi_heap_arena *heap = mfi_heap_arena_create();
+    mfi_heap_arena *heap = mfi_arena_heap_create();
     char *text = NULL;
     size_t sizes[2];
     size_t used[2];
     mf_check_int(
-        mfi_metric_set_create_in(&metrics, NULL, mfi_heap_arena_as(heap), mfi_clock_system(), NULL),
+        mfi_metric_set_create_in(&metrics, NULL, mfi_arena_heap_as(heap), mfi_clock_system(), NULL),
         MF_OK);
     mf_family *family = add_family(metrics, MF_METRIC_HISTOGRAM, "calls_seconds", labels, 1, 32);
     for (int round = 0; round < 2; round++) {
@@ -30,12 +30,12 @@ static void test_unknown_labels_fold(void)
                      MF_OK);
         mf_check_contains(text, "function=\"_OTHER\"");
         free(text);
-        used[round] = mfi_heap_arena_used(heap);
+        used[round] = mfi_arena_heap_used(heap);
     }
     mf_check_int(used[1], used[0]);
     mf_check(sizes[1] < sizes[0] + 200); /* only digits of counts grow */
     mf_metrics_destroy(metrics);
-    mfi_heap_arena_destroy(heap);
+    mfi_arena_heap_destroy(heap);
 }
 
 /* ---- Finding and making ---- */

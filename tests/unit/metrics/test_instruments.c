@@ -274,9 +274,9 @@ static void *allocate_some(void *self, size_t size)
 
 static void test_values_without_memory(void)
 {
-    mfi_heap_arena *heap = mfi_heap_arena_create();
+    mfi_heap_arena *heap = mfi_arena_heap_create();
     for (int left = 0; left < 3; left++) {
-        short_memory memory = {mfi_heap_arena_as(heap), left};
+        short_memory memory = {mfi_arena_heap_as(heap), left};
         mf_histogram histogram = {.layout = mfi_layout_of(MF_SCALE_DURATION),
                                   .arena = {.allocate = allocate_some, .self = &memory}};
         mfi_cells cells = {0};
@@ -287,21 +287,21 @@ static void test_values_without_memory(void)
         mf_check_int(cells.over, left == 1 ? 1 : 0);
         mf_check(cells.sum == (left > 0 ? 0.25 : 0));
     }
-    mfi_heap_arena_destroy(heap);
+    mfi_arena_heap_destroy(heap);
 }
 
 /* Who comes second uses what the first one made. */
 static void test_made_once(void)
 {
-    mfi_heap_arena *heap = mfi_heap_arena_create();
-    mfi_arena arena = mfi_heap_arena_as(heap);
+    mfi_heap_arena *heap = mfi_arena_heap_create();
+    mfi_arena arena = mfi_arena_heap_as(heap);
     _Atomic(void *) place = NULL;
     void *first = mfi_make_on_use(&arena, &place, 64);
     mf_check(first != NULL && place == first);
     mf_check(mfi_make_on_use(&arena, &place, 64) == first);
     mf_check(mfi_made_on_use(&arena, &place, 64) == first);
     mf_check(place == first);
-    mfi_heap_arena_destroy(heap);
+    mfi_arena_heap_destroy(heap);
 }
 
 static const mf_test tests[] = {

@@ -32,7 +32,7 @@ static mf_metrics *metrics_make(void)
 {
     mf_metrics *metrics = NULL;
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_process_metrics_add(metrics, NULL), MF_OK);
+    mf_check_int(mfi_metrics_add_process(metrics, NULL), MF_OK);
     return metrics;
 }
 
@@ -77,7 +77,7 @@ static void test_others_are_plausible(void)
 static void test_added_once(void)
 {
     mf_metrics *metrics = metrics_make();
-    mf_check_int(mfi_process_metrics_add(metrics, NULL), MF_ERR_EXISTS);
+    mf_check_int(mfi_metrics_add_process(metrics, NULL), MF_ERR_EXISTS);
     mf_metrics_destroy(metrics);
 }
 

@@ -10,11 +10,11 @@ static void test_window_forgets(void)
 {
     mfi_fake_clock clock;
     mf_metrics *metrics = NULL;
-    mfi_heap_arena *heap = mfi_heap_arena_create();
+    mfi_heap_arena *heap = mfi_arena_heap_create();
     mf_distribution read = MF_DISTRIBUTION_INIT;
     mfi_fake_clock_init(&clock, 1000 * MFI_NS_PER_S);
     mf_check_int(
-        mfi_metric_set_create_in(&metrics, NULL, mfi_heap_arena_as(heap), &clock.clock, NULL),
+        mfi_metric_set_create_in(&metrics, NULL, mfi_arena_heap_as(heap), &clock.clock, NULL),
         MF_OK);
     mf_family *family = add_family(metrics, MF_METRIC_WINDOW, "recent_seconds", NULL, 0, 0);
     mf_window *window = mf_family_window(family, NULL);
@@ -36,7 +36,7 @@ static void test_window_forgets(void)
     mf_check(fabs(read.p999 / 0.003 - 1) < 0.011);
     mf_check_int(read.count, 3);
     mf_metrics_destroy(metrics);
-    mfi_heap_arena_destroy(heap);
+    mfi_arena_heap_destroy(heap);
 }
 
 /* ---- A window by hand ---- */
@@ -49,11 +49,11 @@ typedef struct by_hand {
 
 static void open_window(by_hand *at, uint64_t start_ns)
 {
-    *at = (by_hand){.heap = mfi_heap_arena_create()};
+    *at = (by_hand){.heap = mfi_arena_heap_create()};
     mfi_fake_clock_init(&at->clock, start_ns);
     at->window.clock = &at->clock.clock;
     at->window.layout = mfi_layout_of(MF_SCALE_DURATION);
-    at->window.arena = mfi_heap_arena_as(at->heap);
+    at->window.arena = mfi_arena_heap_as(at->heap);
 }
 
 static mfi_cells merged(const by_hand *at, uint64_t *ret_total)
@@ -78,7 +78,7 @@ static void test_slots_are_kept_for_twelve_more(void)
     mf_check_int(merged(&at, &total).count, 0);
     mf_check_int(total, 1);
     mf_check(merged(&at, &total).sum == 1e-6);
-    mfi_heap_arena_destroy(at.heap);
+    mfi_arena_heap_destroy(at.heap);
 }
 
 /* A slot that comes around again begins empty, with all of its cells. */
@@ -100,7 +100,7 @@ static void test_slots_begin_empty(void)
         mf_check_int(total, 3 * (round + 1));
         mfi_fake_clock_advance(&at.clock, MFI_WINDOW_SLOT_NS);
     }
-    mfi_heap_arena_destroy(at.heap);
+    mfi_arena_heap_destroy(at.heap);
 }
 
 /* A clock that was read before the reader's: the value is in the future, and not shown yet. */
@@ -114,7 +114,7 @@ static void test_future_is_not_shown(void)
     mf_check_int(total, 1);
     mfi_fake_clock_advance(&at.clock, 6 * MFI_NS_PER_S);
     mf_check_int(merged(&at, &total).count, 1);
-    mfi_heap_arena_destroy(at.heap);
+    mfi_arena_heap_destroy(at.heap);
 }
 
 static void test_shards_are_summed(void)
@@ -131,7 +131,7 @@ static void test_shards_are_summed(void)
     double middle =
         mfi_layout_middle(at.window.layout, mfi_layout_index_integer(at.window.layout, 2000000));
     mf_check(read.p50 == middle && read.p999 == middle);
-    mfi_heap_arena_destroy(at.heap);
+    mfi_arena_heap_destroy(at.heap);
 }
 
 static void *give_nothing(void *self, size_t size)
@@ -162,7 +162,7 @@ static void test_without_memory(void)
     mf_check_int(cells.over, 1);
     mf_check_int(cells.count, 2);
     mf_check_int(total, 2);
-    mfi_heap_arena_destroy(at.heap);
+    mfi_arena_heap_destroy(at.heap);
 }
 
 static const mf_test tests[] = {

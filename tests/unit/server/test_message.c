@@ -13,33 +13,33 @@ static void release(mfi_message *message)
 
 static void test_call_gives_its_message_back_once(void)
 {
-    mfi_call_in *call = mfi_call_in_make();
+    mfi_incoming *call = mfi_incoming_make();
     released = 0;
     call->message.release = release;
-    mfi_call_in_free(call);
+    mfi_incoming_free(call);
     mf_check_int(released, 1);
-    call = mfi_call_in_make(); /* from the cache, as a rule the same one */
+    call = mfi_incoming_make(); /* from the cache, as a rule the same one */
     mf_check(call->message.release == NULL);
-    mfi_call_in_free(call);
-    mfi_call_in_free(NULL);
+    mfi_incoming_free(call);
+    mfi_incoming_free(NULL);
     mf_check_int(released, 1);
 }
 
 static void test_calls_leave_a_chain_in_their_order(void)
 {
     mfi_chain chain = {0};
-    mfi_call_in *calls[3];
+    mfi_incoming *calls[3];
     for (int i = 0; i < 3; i++) {
-        calls[i] = mfi_call_in_make();
+        calls[i] = mfi_incoming_make();
         mfi_chain_push_back(&chain, &calls[i]->node);
     }
-    mf_check(mfi_call_in_of(chain.first) == calls[0]);
+    mf_check(mfi_incoming_of(chain.first) == calls[0]);
     for (int i = 0; i < 3; i++) {
-        mf_check(mfi_call_in_pop(&chain) == calls[i]);
-        mfi_call_in_free(calls[i]);
+        mf_check(mfi_incoming_pop(&chain) == calls[i]);
+        mfi_incoming_free(calls[i]);
     }
-    mf_check(mfi_call_in_pop(&chain) == NULL);
-    mf_check(mfi_call_in_of(NULL) == NULL);
+    mf_check(mfi_incoming_pop(&chain) == NULL);
+    mf_check(mfi_incoming_of(NULL) == NULL);
 }
 
 static void test_out_has_its_route_and_nothing_of_the_one_before(void)

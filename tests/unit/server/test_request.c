@@ -8,7 +8,7 @@
 
 typedef struct made {
     mfi_buf buf;
-    mfi_call_in call;
+    mfi_incoming call;
     mfi_request_trees trees;
     mf_request request;
 } made;

@@ -20,11 +20,11 @@
 static mf_status tell_deadline(mf_request *request, mf_reply *reply, void *user_data)
 {
     (void)user_data;
-    uint64_t before_ns = mfi_remaining_ns(mfi_deadline_current(), mfi_monotonic_ns());
+    uint64_t before_ns = mfi_remaining_ns(mfi_running_deadline(), mfi_monotonic_ns());
     int64_t left = mf_request_deadline_ms(request);
-    uint64_t after_ns = mfi_remaining_ns(mfi_deadline_current(), mfi_monotonic_ns());
+    uint64_t after_ns = mfi_remaining_ns(mfi_running_deadline(), mfi_monotonic_ns());
     if (left == MF_TIMEOUT_INFINITE) {
-        return mf_reply_value(reply, mfi_deadline_current() == MFI_NEVER ? -1 : -2);
+        return mf_reply_value(reply, mfi_running_deadline() == MFI_NEVER ? -1 : -2);
     }
     /* What calls made here are bounded by is the same. */
     bool agrees =
@@ -53,7 +53,7 @@ static void test_deadline_is_seen_and_expired_calls_are_refused(void)
     answer_free(&answer);
     peer_call(&peer, "late", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", 0));
     peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
-    mf_check(mfi_deadline_current() == MFI_NEVER);
+    mf_check(mfi_running_deadline() == MFI_NEVER);
     peer_close(&peer);
     worker_end(&worker);
 }
@@ -72,7 +72,7 @@ static mf_status outlast_deadline(mf_request *request, mf_reply *reply, void *us
 {
     (void)request;
     (void)user_data;
-    while (mfi_monotonic_ns() <= mfi_deadline_current()) {
+    while (mfi_monotonic_ns() <= mfi_running_deadline()) {
         (void)poll(NULL, 0, 1);
     }
     return mf_reply_value(reply, 7);

@@ -58,9 +58,9 @@ static void test_new_ids_are_valid(void)
     char other[33];
     char span[17];
     char text[MFI_TRACEPARENT_TEXT];
-    mfi_trace_id_new(trace);
-    mfi_trace_id_new(other);
-    mfi_span_id_new(span);
+    mfi_trace_new_id(trace);
+    mfi_trace_new_id(other);
+    mfi_trace_new_span_id(span);
     mfi_traceparent_format(text, trace, span, 1);
     mf_check(parses(text));
     mf_check(strcmp(trace, other) != 0);
