@@ -99,12 +99,15 @@ static void reopen_driver(void *data)
 typedef struct look {
     rig *at;
     bool open;
+    int bursts;
 } look;
 
 static void look_now(void *data)
 {
     look *request = data;
+    int before = atomic_load(&request->at->engine_bursts);
     request->open = mfi_driver_look(&request->at->driver);
+    request->bursts = atomic_load(&request->at->engine_bursts) - before;
 }
 
 static void fire_tick(void *data)
@@ -138,10 +141,11 @@ void rig_reopen(rig *at)
     mfi_loop_call(at->loop, reopen_driver, at);
 }
 
-bool rig_look(rig *at)
+bool rig_look(rig *at, int *ret_bursts)
 {
     look request = {.at = at};
     mfi_loop_call(at->loop, look_now, &request);
+    *ret_bursts = request.bursts;
     return request.open;
 }
 

@@ -41,7 +41,7 @@ void rig_open(rig *at);
 void rig_pause(rig *at);
 void rig_close(rig *at);
 void rig_reopen(rig *at);
-bool rig_look(rig *at);
+bool rig_look(rig *at, int *ret_bursts); /* how many bursts it made itself */
 /* Runs what the driver's tick runs. */
 void rig_tick(rig *at);
 /* All tasks that were posted before have run, and those that these have posted. */
