@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "http/json.h"
 #include "http/pages.h"
 
 #define STUCK_NS (10 * MFI_NS_PER_S) /* an older evaluation means that a check hangs */
@@ -50,25 +51,23 @@ static mf_health worst(const mfi_check *checks, size_t count)
 
 /* ---- Bodies ---- */
 
-static void add_check(cJSON *all, const mfi_check *check, const char *time)
+static void add_check(mfi_json all, const mfi_check *check, uint64_t wall_ns)
 {
-    cJSON *list = cJSON_AddArrayToObject(all, check->name);
-    cJSON *one = cJSON_CreateObject();
+    mfi_json one = mfi_json_entry(mfi_json_array(all, check->name));
     bool has_number = check->has_number && isfinite(check->number); /* JSON has no other */
-    (void)cJSON_AddItemToArray(list, one);
-    (void)cJSON_AddStringToObject(one, "componentType", check->component_type);
-    (void)cJSON_AddStringToObject(one, "status", words[check->status]);
+    mfi_json_text(one, "componentType", check->component_type);
+    mfi_json_text(one, "status", words[check->status]);
     if (check->text[0] != '\0') {
-        (void)cJSON_AddStringToObject(one, "observedValue", check->text);
+        mfi_json_text(one, "observedValue", check->text);
     } else if (has_number) {
-        (void)cJSON_AddNumberToObject(one, "observedValue", check->number);
+        mfi_json_number(one, "observedValue", check->number);
     }
     if (check->unit[0] != '\0' && (has_number || check->text[0] != '\0')) {
-        (void)cJSON_AddStringToObject(one, "observedUnit", check->unit);
+        mfi_json_text(one, "observedUnit", check->unit);
     }
-    (void)cJSON_AddStringToObject(one, "time", time);
+    mfi_json_time(one, "time", wall_ns);
     if (check->status != MF_HEALTH_PASS && check->output[0] != '\0') {
-        (void)cJSON_AddStringToObject(one, "output", check->output);
+        mfi_json_text(one, "output", check->output);
     }
 }
 
@@ -87,28 +86,25 @@ static const char *describe(const mfi_check *checks, size_t count)
 static void json_body(const mfi_page_request *request, mfi_page *page, const mfi_check *checks,
                       size_t count, uint64_t wall_ns)
 {
-    char time[40];
+    bool failed = false;
     const mf_probe_info *info = &request->probe->info;
-    cJSON *body = cJSON_CreateObject();
-    (void)mfi_format_rfc3339(time, sizeof time, wall_ns, 3);
-    (void)cJSON_AddStringToObject(body, "status", words[worst(checks, count)]);
-    (void)cJSON_AddStringToObject(body, "version", "1");
-    (void)cJSON_AddStringToObject(
-        body, "releaseId",
-        info->version != NULL && info->version[0] != '\0' ? info->version : MF_VERSION_STRING);
-    (void)cJSON_AddStringToObject(body, "serviceId", info->service);
-    (void)cJSON_AddStringToObject(body, "description", describe(checks, count));
-    cJSON *all = cJSON_AddObjectToObject(body, "checks");
+    mfi_json body = mfi_json_part((mfi_json){.failed = &failed}, cJSON_CreateObject());
+    mfi_json_text(body, "status", words[worst(checks, count)]);
+    mfi_json_text(body, "version", "1");
+    mfi_json_text(body, "releaseId",
+                  info->version != NULL && info->version[0] != '\0' ? info->version
+                                                                    : MF_VERSION_STRING);
+    mfi_json_text(body, "serviceId", info->service);
+    mfi_json_text(body, "description", describe(checks, count));
+    mfi_json all = mfi_json_object(body, "checks");
     for (size_t i = 0; i < count; i++) {
-        add_check(all, &checks[i], time);
+        add_check(all, &checks[i], wall_ns);
     }
-    cJSON *links = cJSON_AddObjectToObject(body, "links");
-    (void)cJSON_AddStringToObject(links, "circuits", "/circuits");
-    (void)cJSON_AddStringToObject(links, "metrics", "/metrics");
-    page->body = cJSON_PrintUnformatted(body);
-    page->size = page->body != NULL ? strlen(page->body) : 0;
-    (void)mfi_str_copy(page->type, sizeof page->type, "application/health+json");
-    cJSON_Delete(body);
+    mfi_json links = mfi_json_object(body, "links");
+    mfi_json_text(links, "circuits", "/circuits");
+    mfi_json_text(links, "metrics", "/metrics");
+    mfi_json_print(body, page, "application/health+json");
+    cJSON_Delete(body.item);
 }
 
 static void text_body(mfi_page *page, const mfi_check *checks, size_t count)

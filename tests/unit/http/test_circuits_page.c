@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
+#include "mf_alloc.h"
 #include "page_support.h"
 
 /* What the probe of a test shows. */
@@ -222,11 +225,40 @@ static void test_first_of_two(void)
     check_page(mfi_page_circuits, &request, 200, "application/json", CLOSED("add"));
 }
 
+static void test_without_memory(void)
+{
+    mf_circuit_row rows[] = {closed_row("add"), open_row()};
+    shown all = {rows, 2};
+    mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    cJSON_Hooks hooks = {.malloc_fn = mf_alloc_malloc, .free_fn = free};
+    bool reached = true;
+    long failed = 0;
+    request.rest = "math \"2\"";
+    cJSON_InitHooks(&hooks);
+    for (long n = 0; reached; n++) {
+        mfi_page page = {.code = 200, .age_ms = -1};
+        mf_alloc_fail_at(n);
+        mfi_page_circuits(&request, &page);
+        reached = mf_alloc_stop();
+        bool whole = page.body != NULL && page.code == 200;
+        failed += !whole;
+        char *text = body_of(&page);
+        if (whole) { /* never a page with a part left out */
+            mf_check_str(text, OPEN);
+        }
+        free(text);
+    }
+    cJSON_InitHooks(NULL);
+    mf_check(failed > 0);
+}
+
 static const mf_test tests[] = {
     {"circuits__one_in_full", test_one_circuit},
     {"circuits__absent_values_are_left_out", test_absent_values_are_left_out},
     {"circuits__list_of_all", test_list},
     {"circuits__unknown_targets_are_named", test_unknown_targets},
     {"circuits__first_of_two_with_one_name", test_first_of_two},
+    {"circuits__page_is_whole_or_none_without_memory", test_without_memory},
 };
 MF_TEST_MAIN(tests)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include <multifrost/version.h>
 
 #include "base/clock.h"
@@ -300,11 +302,13 @@ static void test_without_memory(void)
     mfi_check checks[3];
     memcpy(checks, three, sizeof three);
     mfi_health health = evaluated(checks, 3);
-    static const page_fn pages[] = {mfi_page_health, mfi_page_healthz};
+    static const page_fn pages[] = {mfi_page_health, mfi_page_healthz, mfi_page_health};
+    cJSON_Hooks hooks = {.malloc_fn = mf_alloc_malloc, .free_fn = free};
     static const char *const wanted[] = {
         "[+]math:workers warn: one \"of two\" is down\n[+]math:circuit ok: not shown\n"
         "[+]process ok\nwarn\n",
-        "ok\n"};
+        "ok\n", BODY("warn", DOWN, WORKERS "," CIRCUIT "," PROCESS)};
+    cJSON_InitHooks(&hooks);
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         mfi_page_request request = request_for(&health);
         bool reached = true;
@@ -325,6 +329,7 @@ static void test_without_memory(void)
         }
         mf_check(failed > 0);
     }
+    cJSON_InitHooks(NULL);
     mfi_mutex_fini(&health.mutex);
 }
 

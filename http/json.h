@@ -1,0 +1,78 @@
+/* A page's JSON under construction. What does not get its memory is remembered, so that no page
+ * goes out with a part left out. */
+#ifndef MFI_HTTP_JSON_H
+#define MFI_HTTP_JSON_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "http/pages.h"
+
+/* An object or an array, and the flag of the whole page. item is NULL where there was no memory;
+ * everything that is added to it fails as well. */
+typedef struct mfi_json {
+    cJSON *item;
+    bool *failed;
+} mfi_json;
+
+/* item was added to another one, or NULL. */
+static inline mfi_json mfi_json_part(mfi_json of, cJSON *item)
+{
+    *of.failed |= item == NULL;
+    return (mfi_json){.item = item, .failed = of.failed};
+}
+
+/* NULL adds nothing. */
+static inline void mfi_json_text(mfi_json to, const char *name, const char *text)
+{
+    if (text != NULL) {
+        (void)mfi_json_part(to, cJSON_AddStringToObject(to.item, name, text));
+    }
+}
+
+static inline void mfi_json_number(mfi_json to, const char *name, double number)
+{
+    (void)mfi_json_part(to, cJSON_AddNumberToObject(to.item, name, number));
+}
+
+static inline void mfi_json_time(mfi_json to, const char *name, uint64_t wall_ns)
+{
+    char time[40];
+    (void)mfi_format_rfc3339(time, sizeof time, wall_ns, 3);
+    mfi_json_text(to, name, time);
+}
+
+static inline mfi_json mfi_json_object(mfi_json to, const char *name)
+{
+    return mfi_json_part(to, cJSON_AddObjectToObject(to.item, name));
+}
+
+static inline mfi_json mfi_json_array(mfi_json to, const char *name)
+{
+    return mfi_json_part(to, cJSON_AddArrayToObject(to.item, name));
+}
+
+/* One more object of an array. */
+static inline mfi_json mfi_json_entry(mfi_json array)
+{
+    cJSON *entry = cJSON_CreateObject();
+    if (entry != NULL && !cJSON_AddItemToArray(array.item, entry)) {
+        cJSON_Delete(entry);
+        entry = NULL;
+    }
+    return mfi_json_part(array, entry);
+}
+
+/* The body of the page: none if anything failed. */
+static inline void mfi_json_print(mfi_json all, mfi_page *page, const char *type)
+{
+    page->body = *all.failed ? NULL : cJSON_PrintUnformatted(all.item);
+    page->size = page->body != NULL ? strlen(page->body) : 0;
+    (void)mfi_str_copy(page->type, sizeof page->type, type);
+}
+
+#endif
