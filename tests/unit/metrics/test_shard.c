@@ -154,7 +154,7 @@ static void test_fork_gives_back_those_of_the_others(void)
     pid_t child = fork();
     if (child == 0) {
         bool kept = mfi_shard_index() == mine;
-        mfi_thread_shard = 0;
+        mfi_shard_of_thread = 0;
         unsigned other = mfi_shard_index();
         _exit(kept && other < MFI_SHARED_SHARD && other != mine ? 0 : 1);
     }
