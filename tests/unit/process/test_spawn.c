@@ -114,13 +114,14 @@ static void test_exit_text(void)
     mf_check_str(cut, "was kil");
 }
 
-/* Where the program ignores SIGCHLD, nobody can know. */
+/* Where the program ignores SIGCHLD, nobody can know. The worker ends only when it is watched. */
 static void test_ignored_children(void)
 {
     mfi_process process;
     void (*before)(int) = signal(SIGCHLD, SIG_IGN);
-    spawn_script(&process, "exit 3");
-    mf_check(wait_readable(process.exit_fd));
+    spawn_script(&process, "trap 'exit 3' TERM; echo ready; sleep 1000 & wait");
+    check_line(&process, "ready");
+    mfi_process_signal(&process, SIGTERM);
     mfi_exit ended = await_exit(&process);
     (void)signal(SIGCHLD, before);
     mf_check(!ended.known);
