@@ -15,7 +15,12 @@
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 /* The same for a pointer that may be NULL; the result is NULL then. */
 #define MFI_CONTAINER_OR_NULL(pointer, type, member)                                               \
-    ((pointer) != NULL ? MFI_CONTAINER(pointer, type, member) : NULL)
+    ((type *)mfi_container_or_null((pointer), offsetof(type, member)))
+
+static inline void *mfi_container_or_null(void *pointer, size_t offset)
+{
+    return pointer != NULL ? (char *)pointer - offset : NULL;
+}
 
 /* ---- Both directions ---- */
 
