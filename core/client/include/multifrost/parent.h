@@ -61,7 +61,7 @@ typedef struct mf_parent_options {
     int64_t discovery_timeout_ms;  /**< Connect mode: for the first start; default 5,000. */
     int64_t discovery_poll_ms;     /**< Default 100; changes of the file are seen at once. */
     int64_t stop_timeout_ms;       /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
-                                        2,000. */
+                                        2,000. See mf_parent_stop(). */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
     int32_t heartbeat_misses;      /**< In a row, to open the circuit; default 3. */
@@ -103,7 +103,11 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
 
 /**
  * Starts the worker, or finds the service, and waits until it has answered a first heartbeat.
- * @return MF_OK; MF_ERR_START_FAILED (absent program, worker that ends at once: how is named);
+ *
+ * No other parent waits for this start, however slow. The program may ignore SIGCHLD, and wait for
+ * any child: ends of workers are seen all the same.
+ * @return MF_OK; MF_ERR_START_FAILED (absent program or working directory, worker that ends at
+ *         once: how is named);
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
  *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port; MF_ERR_PROTOCOL or MF_ERR_IO
  *         for a registry file that cannot be read; MF_ERR_LIMIT when descriptors (RLIMIT_NOFILE) or
@@ -126,11 +130,13 @@ MF_API MF_NODISCARD mf_status mf_parent_start_async(mf_parent *parent, mf_start_
 
 /**
  * Refuses new calls, fails those in flight with MF_ERR_CANCELLED, and ends the worker: SHUTDOWN,
- * then SIGTERM, then SIGKILL to all that is left of it. A stopped parent stays stopped.
+ * then SIGTERM, then SIGKILL to all that is left of it, also in other sessions. What cannot be
+ * ended or found is not waited for: mf_parent_last_exit() says so. A stopped parent stays stopped.
  * @return MF_OK, also when it is not running; MF_ERR_FORKED; MF_ERR_WOULD_DEADLOCK on the engine
  *         thread.
  * @par Threads  Thread-safe.
- * @par Blocking At most stop_timeout_ms and a little.
+ * @par Blocking At most stop_timeout_ms and 2 s, which only a worker that cannot be killed or a
+ *      helper multifrost-exec that hangs takes.
  */
 MF_API mf_status mf_parent_stop(mf_parent *parent, mf_error *error);
 
