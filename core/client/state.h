@@ -15,7 +15,7 @@
 #include "core/observe/targets.h"
 #include "core/policy/circuit.h"
 #include "core/policy/restart.h"
-#include "core/process/spawn.h"
+#include "core/process/exits.h"
 #include "core/transport/transport.h"
 
 #define MFI_EXIT_TEXT_MAX 256

@@ -238,7 +238,8 @@ static int wait_for_events(mfi_loop *loop)
     if (!loop->whole_ms) {
         count = epoll_pwait2(loop->epoll_fd, loop->batch, BATCH,
                              left == MFI_NEVER ? NULL : &timeout, NULL);
-        loop->whole_ms = count < 0 && errno == ENOSYS; /* before Linux 5.11 */
+        /* Before Linux 5.11; and where a filter of system calls does not know it. */
+        loop->whole_ms = count < 0 && (errno == ENOSYS || errno == EPERM);
     }
     if (loop->whole_ms) {
         count = epoll_wait(loop->epoll_fd, loop->batch, BATCH, mfi_poll_timeout_ms(left, 0));

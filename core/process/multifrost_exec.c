@@ -1,21 +1,23 @@
-/* multifrost-exec: runs one worker, so that nothing of it outlives its parent.
+/* multifrost-exec: runs one worker so that nothing of it outlives its parent, and so that its end
+ * is known whatever the parent's program does with signals and waits.
  *
- *     multifrost-exec DEATH_FD STATUS_FD PROGRAM [ARGUMENT...]
+ *     multifrost-exec PARENT_PID DEATH_FD STATUS_FD DIRECTORY PROGRAM [ARGUMENT...]
  *
- * The helper becomes a child subreaper and starts the program in a process group of its own. Then
- * it waits for three things: the program's end, a signal to pass on, and the end of the pipe
- * DEATH_FD. Only the parent holds that pipe's write end, so the pipe ends when the parent has
- * ended, in whatever way. Then the helper ends the group and every orphan that it adopted: SIGTERM,
- * a short time, SIGKILL. The helper exits as the program did: with the same status, or by the same
- * signal.
+ * The helper becomes a child subreaper, starts the program in a process group of its own, in
+ * DIRECTORY unless that is empty, and waits for: the program's end, a signal to pass on, and the
+ * end of the parent. The parent has ended when its pidfd says so, or when the pipe DEATH_FD closes,
+ * whose write end the parent holds. The pipe alone would not do: a child that the parent forked
+ * holds that end too. When the parent has ended, the helper ends the group and every orphan that it
+ * adopted: SIGTERM, a moment, SIGKILL. The helper exits as the program did: with the same status,
+ * or by the same signal.
  *
- * On STATUS_FD the helper writes one record, {pid, errno}: errno is 0 if the program was started,
- * else the reason. PR_SET_PDEATHSIG alone is not enough, because it fires when the forking thread
- * ends, and does not reach grandchildren. */
+ * The records of core/process/exec_record.h go to STATUS_FD. PR_SET_PDEATHSIG alone would not do
+ * for the worker: it fires when the thread that forked ends, and does not reach grandchildren. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,153 +25,226 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/process/descendants.h"
 #include "core/process/exec_record.h"
 
-#define GRACE_MS 300          /* between SIGTERM and SIGKILL; chosen, not measured */
-#define EXIT_USAGE 64         /* EX_USAGE of sysexits.h */
-#define EXIT_CANNOT_START 127 /* as a shell's */
+#define GRACE_MS 300
+#define ORPHANED_CLEAR_MS 10000 /* the parent is gone: nobody waits for this process */
+#define CLEAR_TICK_MS 20
+#define EXIT_USAGE 64
+#define EXIT_CANNOT_START 127
+#define PARENT_CHANGED (SIGRTMIN + 1)
 
 static const int passed_on[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCONT, SIGQUIT};
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+typedef struct helper {
+    pid_t parent;       /* that was given */
+    pid_t first_parent; /* as the kernel said first; 0 in another pid namespace */
+    int parent_fd;      /* pidfd of the parent; -1: none */
+    int death_fd, status_fd, signal_fd;
+    const char *directory; /* "": the own */
+    char **argv;
+    pid_t worker;
+    bool reaped; /* the worker was waited for, and its pid may be a stranger's */
+    int wait_status;
+    struct rusage usage;
+} helper;
 
-static void report(int status_fd, pid_t pid, int error_number)
+static void report(int status_fd, const mfi_exec_record *record)
 {
-    mfi_exec_record record = {.pid = pid, .error_number = error_number};
     ssize_t written = 0;
     do {
-        written = write(status_fd, &record, sizeof record);
+        written = write(status_fd, record, sizeof *record);
     } while (written < 0 && errno == EINTR);
 }
 
-/* Runs in the forked child. exec closes the write end `exec_fd` when it succeeds. */
-static void become_worker(char **argv, int exec_fd, pid_t helper)
+static void report_failure(int status_fd, mfi_exec_step step, int error_number)
 {
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)setpgid(0, 0);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* for the case that the helper itself is killed */
-    if (getppid() != helper) {
-        _Exit(EXIT_CANNOT_START);
-    }
+    report(status_fd,
+           &(mfi_exec_record){.what = MFI_EXEC_FAILED, .step = step, .error_number = error_number});
+}
+
+/* ---- Start ---- */
+
+/* Nothing of what the parent's program does with signals is inherited: an ignored SIGCHLD would
+ * hide the worker's end. A parent that has gone must not end this process by SIGPIPE. */
+static void reset_signals(const sigset_t *blocked)
+{
     for (int number = 1; number < NSIG; number++) {
         (void)signal(number, SIG_DFL);
     }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigprocmask(SIG_SETMASK, blocked, NULL);
+}
+
+/* In the forked child. `exec_fd` closes by itself when exec succeeds. */
+static void become_worker(const helper *self, int exec_fd, pid_t helper_pid)
+{
+    sigset_t none;
+    mfi_exec_step step = MFI_EXEC_STEP_DIRECTORY;
+    (void)sigemptyset(&none);
+    (void)setpgid(0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* if the helper itself is killed */
+    if (getppid() != helper_pid) {
+        _Exit(EXIT_CANNOT_START);
+    }
+    /* Before the exec, so that the parent reads it before the worker can connect. */
+    report(self->status_fd, &(mfi_exec_record){.what = MFI_EXEC_FORKED, .pid = getpid()});
+    (void)signal(SIGPIPE, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)execvp(argv[0], argv);
-    int reason = errno;
-    ssize_t written = write(exec_fd, &reason, sizeof reason);
-    (void)written;
+    if (self->directory[0] == '\0' || chdir(self->directory) == 0) {
+        step = MFI_EXEC_STEP_PROGRAM;
+        (void)execvp(self->argv[0], self->argv);
+    }
+    report_failure(exec_fd, step, errno);
     _Exit(EXIT_CANNOT_START);
 }
 
-/* Starts the program. Returns 0 and its pid, or the errno of the failure. */
-static int start_worker(char **argv, pid_t *ret_pid)
+/* Starts the program and reports how that went. */
+static bool start_worker(helper *self)
 {
     int ends[2];
-    int reason = 0;
+    mfi_exec_record failure = {0};
     if (pipe2(ends, O_CLOEXEC) != 0) {
-        return errno;
+        report_failure(self->status_fd, MFI_EXEC_STEP_HELPER, errno);
+        return false;
     }
-    pid_t helper = getpid();
+    pid_t own = getpid();
     pid_t pid = fork();
     if (pid < 0) {
-        reason = errno;
+        report_failure(self->status_fd, MFI_EXEC_STEP_HELPER, errno);
     } else if (pid == 0) {
-        become_worker(argv, ends[1], helper);
+        become_worker(self, ends[1], own);
     }
     (void)close(ends[1]);
     if (pid > 0) {
         (void)setpgid(pid, pid); /* in both processes, so that it is done whichever runs first */
         ssize_t got = 0;
         do {
-            got = read(ends[0], &reason, sizeof reason);
+            got = read(ends[0], &failure, sizeof failure);
         } while (got < 0 && errno == EINTR);
-        if (got == (ssize_t)sizeof reason) {
+        if (got == (ssize_t)sizeof failure) {
             (void)waitpid(pid, NULL, 0);
+            report(self->status_fd, &failure);
         } else {
-            reason = 0;
-            *ret_pid = pid;
+            self->worker = pid;
+            report(self->status_fd, &(mfi_exec_record){.what = MFI_EXEC_STARTED, .pid = pid});
         }
     }
     (void)close(ends[0]);
-    return reason;
+    return self->worker != 0;
 }
 
-/* Sends a signal to every child that is left, adopted orphans included. Linux lists them in one
- * file. Every child may lead a session of its own. */
-static void signal_children(int number)
+/* ---- End ---- */
+
+/* Waits for the worker, which has ended. What else is in its group dies first, as long as the
+ * worker's pid keeps the group's number from strangers. */
+static void take_worker(helper *self, bool kills)
 {
-    FILE *list = fopen("/proc/thread-self/children", "re");
-    int pid = 0;
-    while (list != NULL && fscanf(list, "%d", &pid) == 1) { /* NOLINT: the kernel's own digits */
-        (void)kill(pid, number);
+    pid_t got = 0;
+    if (kills) {
+        (void)kill(-self->worker, SIGKILL);
     }
-    if (list != NULL) {
-        (void)fclose(list);
-    }
+    do {
+        got = wait4(self->worker, &self->wait_status, 0, &self->usage);
+    } while (got < 0 && errno == EINTR);
+    self->reaped = true;
 }
 
-/* Reaps the children that have ended. True if the worker is one of them: its status is in
- * *ret_status. */
-static int reap(pid_t worker, int *ret_status, int *ret_any_left)
+/* Waits for all children that have ended; the worker among them only if asked. False if no child is
+ * left. */
+static bool reap(helper *self, bool also_worker, bool kills)
 {
-    int found = 0;
     for (;;) {
-        int status = 0;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
-        if (pid == worker) {
-            *ret_status = status;
-            found = 1;
+        siginfo_t info = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+            return errno == EINTR;
         }
-        if (pid == 0 || (pid < 0 && errno != EINTR)) {
-            *ret_any_left = pid == 0;
-            return found;
+        if (info.si_pid == 0) {
+            return true;
+        }
+        if (info.si_pid != self->worker || self->reaped) {
+            (void)waitpid(info.si_pid, NULL, 0);
+        } else if (also_worker) {
+            take_worker(self, kills);
+        } else {
+            return true;
         }
     }
 }
 
-/* Ends all children that are left. If polite, SIGTERM comes first and GRACE_MS passes; then
- * SIGKILL. Orphans appear while their parents die, so SIGKILL is sent until no child is left. */
-static void end_all(pid_t worker, int *ret_status, int signal_fd, int polite)
+static bool any_left_kindly(void *data)
 {
-    int left = 1;
-    int64_t deadline = now_ms() + (polite ? GRACE_MS : 0);
-    if (polite) {
-        (void)kill(-worker, SIGTERM);
-        (void)kill(-worker, SIGCONT);
-        signal_children(SIGTERM);
-    }
-    for (;;) {
-        (void)reap(worker, ret_status, &left);
-        if (!left) {
-            return;
-        }
-        int64_t wait_ms = deadline - now_ms();
-        if (wait_ms <= 0) {
-            (void)kill(-worker, SIGKILL);
-            signal_children(SIGKILL);
-            wait_ms = 20; /* a newly adopted child may have been missing in the list */
-        }
-        struct pollfd wakes = {.fd = signal_fd, .events = POLLIN};
-        if (poll(&wakes, 1, (int)wait_ms) > 0) {
-            struct signalfd_siginfo info;
-            ssize_t got = read(signal_fd, &info, sizeof info);
-            (void)got;
-        }
+    return reap(data, true, false);
+}
+
+static bool any_left(void *data)
+{
+    return reap(data, true, true);
+}
+
+static void wait_for_signal(const helper *self, int64_t wait_ms)
+{
+    struct pollfd wakes = {.fd = self->signal_fd, .events = POLLIN};
+    if (wait_ms > 0 && poll(&wakes, 1, (int)wait_ms) > 0) {
+        struct signalfd_siginfo info;
+        ssize_t got = read(self->signal_fd, &info, sizeof info);
+        (void)got;
     }
 }
 
-/* Exits as the worker did. */
+/* Asks everything that is left to end, and waits a moment for that. */
+static void end_kindly(helper *self)
+{
+    int64_t deadline = mfi_descendants_now_ms() + GRACE_MS;
+    (void)kill(-self->worker, SIGTERM);
+    (void)kill(-self->worker, SIGCONT);
+    mfi_descendants_signal(SIGTERM, self->worker, deadline, any_left_kindly, self);
+    while (any_left_kindly(self) && mfi_descendants_now_ms() < deadline) {
+        wait_for_signal(self, deadline - mfi_descendants_now_ms());
+    }
+}
+
+/* Kills everything that is left. Orphans appear while their parents die, so the killing goes on
+ * until there are no children, or until the time is over: a process may be beyond reach. True if
+ * there are no children. */
+static bool end_all(helper *self, int64_t most_ms)
+{
+    int64_t deadline = mfi_descendants_now_ms() + most_ms;
+    do {
+        if (!self->reaped) {
+            (void)kill(-self->worker, SIGKILL);
+        }
+        mfi_descendants_signal(SIGKILL, self->worker, deadline, any_left, self);
+        if (!any_left(self)) {
+            return true;
+        }
+        wait_for_signal(self, CLEAR_TICK_MS);
+    } while (any_left(self) && mfi_descendants_now_ms() < deadline);
+    return !any_left(self);
+}
+
+static int64_t microseconds(const struct timeval *span)
+{
+    return (int64_t)span->tv_sec * 1000000 + span->tv_usec;
+}
+
+static void report_end(const helper *self, bool cleared)
+{
+    report(self->status_fd, &(mfi_exec_record){.what = MFI_EXEC_ENDED,
+                                               .pid = self->worker,
+                                               .wait_status = self->wait_status,
+                                               .left = cleared ? 0 : 1,
+                                               .user_us = microseconds(&self->usage.ru_utime),
+                                               .system_us = microseconds(&self->usage.ru_stime),
+                                               .max_rss_kib = self->usage.ru_maxrss});
+}
+
+/* Leaves as the worker did. */
 static int leave_like(int status)
 {
     if (WIFEXITED(status)) {
@@ -185,61 +260,110 @@ static int leave_like(int status)
     return 128 + WTERMSIG(status);
 }
 
-/* Waits until the worker has ended or the parent is gone. */
-static int supervise(pid_t worker, int death_fd, int signal_fd)
+/* ---- The parent ---- */
+
+/* False if the parent has gone already. The kernel's pidfd where there is one. Else
+ * PR_SET_PDEATHSIG wakes this process, also when only the thread that started it has ended; then
+ * the parent's pid tells the two apart. */
+static bool watch_parent(helper *self)
 {
-    int status = 0;
-    int left = 1;
+    self->parent_fd = -1;
+    self->first_parent = getppid();
+    (void)prctl(PR_SET_PDEATHSIG, PARENT_CHANGED);
+    if (self->first_parent == 0) {
+        return true; /* of another pid namespace: its pid means nothing here */
+    }
+    self->parent_fd = (int)syscall(SYS_pidfd_open, self->parent, 0);
+    return self->parent_fd >= 0 || kill(self->parent, 0) == 0 || errno != ESRCH;
+}
+
+static bool parent_has_gone(const helper *self, const struct pollfd *death,
+                            const struct pollfd *parent)
+{
+    return (death->revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 || parent->revents != 0 ||
+           (self->parent_fd < 0 && getppid() != self->first_parent);
+}
+
+static void pass_on(const helper *self, const struct signalfd_siginfo *info)
+{
+    if (info->ssi_signo == (uint32_t)MFI_EXEC_KILL) {
+        (void)kill(-self->worker, SIGKILL);
+    } else if (info->ssi_signo == SIGCONT && info->ssi_pid == (uint32_t)self->parent) {
+        return; /* the parent continues this process alone */
+    } else if (info->ssi_signo != SIGCHLD && info->ssi_signo != (uint32_t)PARENT_CHANGED) {
+        (void)kill(-self->worker, (int)info->ssi_signo);
+    }
+}
+
+static bool worker_ended(helper *self)
+{
+    siginfo_t info = {0};
+    (void)reap(self, false, false);
+    return waitid(P_PID, (id_t)self->worker, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == self->worker;
+}
+
+/* Until the worker has ended or the parent is gone. */
+static void supervise(helper *self)
+{
     for (;;) {
-        struct pollfd wakes[2] = {{.fd = signal_fd, .events = POLLIN},
-                                  {.fd = death_fd, .events = POLLIN}};
-        (void)poll(wakes, 2, -1);
+        struct pollfd wakes[3] = {{.fd = self->signal_fd, .events = POLLIN},
+                                  {.fd = self->death_fd, .events = POLLIN},
+                                  {.fd = self->parent_fd, .events = POLLIN}};
+        (void)poll(wakes, 3, -1);
         struct signalfd_siginfo info;
-        while (read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-            if (info.ssi_signo == (uint32_t)MFI_EXEC_KILL) {
-                (void)kill(-worker, SIGKILL);
-            } else if (info.ssi_signo != SIGCHLD) {
-                (void)kill(-worker, (int)info.ssi_signo);
-            }
+        while (read(self->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+            pass_on(self, &info);
         }
-        if (reap(worker, &status, &left)) {
-            end_all(worker, &status, signal_fd, 0);
-            return status;
+        if (worker_ended(self)) {
+            take_worker(self, true);
+            report_end(self, end_all(self, MFI_EXEC_CLEAR_MS));
+            return;
         }
-        if ((wakes[1].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
-            end_all(worker, &status, signal_fd, 1);
-            return status;
+        if (parent_has_gone(self, &wakes[1], &wakes[2])) {
+            end_kindly(self);
+            report_end(self, end_all(self, ORPHANED_CLEAR_MS));
+            return;
         }
     }
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 4) {
-        (void)fputs("usage: multifrost-exec DEATH_FD STATUS_FD PROGRAM [ARGUMENT...]\n", stderr);
+    if (argc < 6) {
+        (void)fputs("usage: multifrost-exec PARENT_PID DEATH_FD STATUS_FD DIRECTORY PROGRAM "
+                    "[ARGUMENT...]\n",
+                    stderr);
         return EXIT_USAGE;
     }
-    int death_fd = (int)strtol(argv[1], NULL, 10);
-    int status_fd = (int)strtol(argv[2], NULL, 10);
+    helper self = {.parent = (pid_t)strtol(argv[1], NULL, 10),
+                   .death_fd = (int)strtol(argv[2], NULL, 10),
+                   .status_fd = (int)strtol(argv[3], NULL, 10),
+                   .directory = argv[4],
+                   .argv = argv + 5};
     sigset_t signals;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigaddset(&signals, MFI_EXEC_KILL);
+    (void)sigaddset(&signals, PARENT_CHANGED);
     for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++) {
         (void)sigaddset(&signals, passed_on[i]);
     }
-    (void)signal(SIGCHLD,
-                 SIG_DFL); /* a program that ignores it hands that on, and none would come */
-    (void)sigprocmask(SIG_SETMASK, &signals, NULL);
-    (void)fcntl(death_fd, F_SETFD, FD_CLOEXEC);
-    (void)fcntl(status_fd, F_SETFD, FD_CLOEXEC);
+    reset_signals(&signals);
+    (void)fcntl(self.death_fd, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(self.status_fd, F_SETFD, FD_CLOEXEC);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    pid_t worker = 0;
-    int reason = signal_fd < 0 ? errno : start_worker(argv + 3, &worker);
-    report(status_fd, worker, reason); /* the pipe's end now means the end of this process */
-    if (reason != 0) {
+    if (!watch_parent(&self)) {
         return EXIT_CANNOT_START;
     }
-    return leave_like(supervise(worker, death_fd, signal_fd));
+    self.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (self.signal_fd < 0) {
+        report_failure(self.status_fd, MFI_EXEC_STEP_HELPER, errno);
+        return EXIT_CANNOT_START;
+    }
+    if (!start_worker(&self)) {
+        return EXIT_CANNOT_START;
+    }
+    supervise(&self);
+    return leave_like(self.wait_status);
 }

@@ -1,5 +1,6 @@
-/* Starts a worker through multifrost-exec, signals it and reaps it. It exists so that no other file
- * handles pids, pipes of a process, or its environment. */
+/* Starts multifrost-exec with the pipes and the environment that it needs. It exists apart from
+ * exits.c, because a start needs no state of its own and waits for nobody: a helper that is slow,
+ * or stuck, must hold up nobody but its own worker. */
 #include "core/process/spawn.h"
 
 #include <dlfcn.h>
@@ -7,31 +8,23 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/process/exec_record.h"
-
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
-#define START_WAIT_MS 5000 /* for the helper's record, which takes milliseconds */
 
 extern char **environ;
 
 void mfi_process_init(mfi_process *process)
 {
-    *process =
-        (mfi_process){.pidfd = -1, .exit_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
+    *process = (mfi_process){
+        .pidfd = -1, .status_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .death_fd = -1};
 }
 
 static void close_fd(int *fd)
@@ -44,11 +37,8 @@ static void close_fd(int *fd)
 
 void mfi_process_close(mfi_process *process)
 {
-    if (process->exit_fd != process->pidfd) {
-        close_fd(&process->exit_fd);
-    }
     close_fd(&process->pidfd);
-    process->exit_fd = -1;
+    close_fd(&process->status_fd);
     close_fd(&process->stdout_fd);
     close_fd(&process->stderr_fd);
     close_fd(&process->death_fd);
@@ -167,7 +157,8 @@ static mf_status open_pipes(pipes *all, mf_error *error)
     if (pipe2(all->out, O_CLOEXEC) != 0 || pipe2(all->err, O_CLOEXEC) != 0 ||
         pipe2(all->death, O_CLOEXEC) != 0 || pipe2(all->status, O_CLOEXEC) != 0 ||
         fcntl(all->out[0], F_SETFL, O_NONBLOCK) != 0 ||
-        fcntl(all->err[0], F_SETFL, O_NONBLOCK) != 0) {
+        fcntl(all->err[0], F_SETFL, O_NONBLOCK) != 0 ||
+        fcntl(all->status[0], F_SETFL, O_NONBLOCK) != 0) {
         mf_status status =
             mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot make pipes for a worker");
         close_pipes(all);
@@ -179,7 +170,7 @@ static mf_status open_pipes(pipes *all, mf_error *error)
 /* Two descriptors must stay open across the exec, under known numbers. A dup2 of a descriptor onto
  * itself, as a file action, clears its close-on-exec flag. */
 static int spawn_helper(const char *helper, char **argv, char **envp, const pipes *all,
-                        const char *directory, pid_t *ret_pid)
+                        pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -199,9 +190,6 @@ static int spawn_helper(const char *helper, char **argv, char **envp, const pipe
         result |= posix_spawn_file_actions_adddup2(&actions, all->err[1], 2);
         result |= posix_spawn_file_actions_adddup2(&actions, all->death[0], all->death[0]);
         result |= posix_spawn_file_actions_adddup2(&actions, all->status[1], all->status[1]);
-        if (directory != NULL) {
-            result |= posix_spawn_file_actions_addchdir_np(&actions, directory);
-        }
         if (result == 0) {
             result = posix_spawn(ret_pid, helper, &actions, &attributes, argv, envp);
         }
@@ -211,53 +199,40 @@ static int spawn_helper(const char *helper, char **argv, char **envp, const pipe
     return result;
 }
 
-/* Waits for the helper's record. The pipe ends if the helper dies. */
-static mf_status read_record(int fd, const mfi_spawn_options *options, pid_t *ret_pid,
-                             mf_error *error)
-{
-    mfi_exec_record record = {0};
-    struct pollfd wake = {.fd = fd, .events = POLLIN};
-    int ready = 0;
-    do {
-        ready = poll(&wake, 1, START_WAIT_MS);
-    } while (ready < 0 && errno == EINTR);
-    if (ready <= 0 || read(fd, &record, sizeof record) != (ssize_t)sizeof record) {
-        return mfi_fail(error, MF_ERR_START_FAILED,
-                        "cannot start '%s': the helper multifrost-exec did not report",
-                        options->program);
-    }
-    if (record.error_number != 0) {
-        return mfi_fail_errno(error, MF_ERR_START_FAILED, record.error_number, "cannot start '%s'",
-                              options->program);
-    }
-    *ret_pid = record.pid;
-    return MF_OK;
-}
+/* The numbers that the helper is told, as texts. */
+typedef struct numbers {
+    char parent[16], death[16], status[16];
+} numbers;
 
-static char **make_arguments(const char *helper, const mfi_spawn_options *options, char *death,
-                             char *status)
+static char **make_arguments(const char *helper, const mfi_spawn_options *options, const pipes *all,
+                             numbers *texts)
 {
     size_t count = 0;
     while (options->args != NULL && options->args[count] != NULL) {
         count++;
     }
-    char **argv = calloc(count + 5, sizeof *argv);
+    (void)mfi_str_format(texts->parent, sizeof texts->parent, "%d", (int)getpid());
+    (void)mfi_str_format(texts->death, sizeof texts->death, "%d", all->death[0]);
+    (void)mfi_str_format(texts->status, sizeof texts->status, "%d", all->status[1]);
+    char **argv = calloc(count + 7, sizeof *argv);
     if (argv != NULL) {
+        const char *directory = options->working_directory;
         /* posix_spawn writes to none of these. */
         argv[0] = (char *)(uintptr_t)helper;
-        argv[1] = death;
-        argv[2] = status;
-        argv[3] = (char *)(uintptr_t)options->program;
+        argv[1] = texts->parent;
+        argv[2] = texts->death;
+        argv[3] = texts->status;
+        argv[4] = (char *)(uintptr_t)(directory != NULL ? directory : "");
+        argv[5] = (char *)(uintptr_t)options->program;
         for (size_t i = 0; i < count; i++) {
-            argv[4 + i] = (char *)(uintptr_t)options->args[i];
+            argv[6 + i] = (char *)(uintptr_t)options->args[i];
         }
     }
     return argv;
 }
 
-/* The helper runs: moves the parent's ends of the pipes to the process. */
-static mf_status adopt(mfi_process *process, pipes *all, pid_t helper_pid,
-                       const mfi_spawn_options *options, mf_error *error)
+/* The helper runs: takes over what the parent keeps. The process can do without a pidfd. */
+static void adopt(mfi_process *process, pipes *all, pid_t helper_pid)
 {
     mfi_process_init(process);
     process->helper_pid = helper_pid;
@@ -265,120 +240,41 @@ static mf_status adopt(mfi_process *process, pipes *all, pid_t helper_pid,
     process->stdout_fd = all->out[0];
     process->stderr_fd = all->err[0];
     process->death_fd = all->death[1];
-    all->out[0] = all->err[0] = all->death[1] = -1;
-    close_fd(&all->status[1]); /* closed, so that the pipe ends with the helper */
-    if (process->pidfd < 0 && errno != ENOSYS) {
-        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch '%s'", options->program);
-    }
-    mf_status status = read_record(all->status[0], options, &process->pid, error);
-    process->exit_fd = process->pidfd;
-    if (process->pidfd < 0) { /* the helper holds the other end until it ends */
-        process->exit_fd = all->status[0];
-        all->status[0] = -1;
-    }
-    return status;
+    process->status_fd = all->status[0];
+    all->out[0] = all->err[0] = all->death[1] = all->status[0] = -1;
 }
 
 mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *options,
                             mf_error *error)
 {
-    char death[16];
-    char status_text[16];
+    char helper[PATH_MAX];
+    numbers texts;
     pipes all;
     pid_t helper_pid = 0;
-    mf_status status = MF_OK;
-    char helper[PATH_MAX];
     if (!find_helper(helper, options, error)) {
         return MF_ERR_START_FAILED;
     }
-    status = open_pipes(&all, error);
+    mf_status status = open_pipes(&all, error);
     if (status != MF_OK) {
         return status;
     }
-    (void)mfi_str_format(death, sizeof death, "%d", all.death[0]);
-    (void)mfi_str_format(status_text, sizeof status_text, "%d", all.status[1]);
-    char **argv = make_arguments(helper, options, death, status_text);
+    char **argv = make_arguments(helper, options, &all, &texts);
     char **envp = make_environment(options->env);
     if (argv == NULL || envp == NULL) {
         status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory to start '%s'", options->program);
         goto out;
     }
-    int result = spawn_helper(helper, argv, envp, &all, options->working_directory, &helper_pid);
+    int result = spawn_helper(helper, argv, envp, &all, &helper_pid);
     if (result != 0) {
-        status = mfi_fail_errno(error, MF_ERR_START_FAILED, result, "cannot start '%s'",
-                                options->program);
+        status = mfi_fail_errno(error, MF_ERR_START_FAILED, result,
+                                "cannot start '%s': the helper %s cannot be run", options->program,
+                                helper);
         goto out;
     }
-    mfi_process process;
-    status = adopt(&process, &all, helper_pid, options, error);
-    if (status == MF_OK) {
-        *ret_process = process;
-    } else {
-        mfi_process_close(&process); /* the end of the death pipe ends whatever runs */
-        (void)waitpid(helper_pid, NULL, 0);
-    }
+    adopt(ret_process, &all, helper_pid);
 out:
     free(argv);
     free(envp);
     close_pipes(&all);
     return status;
-}
-
-/* ---- Signals and the end ---- */
-
-void mfi_process_signal(const mfi_process *process, int signal_number)
-{
-    if (process->pidfd >= 0) {
-        (void)syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0);
-    } else if (process->exit_fd >= 0) { /* not reaped yet, so the pid is still the helper's */
-        (void)kill(process->helper_pid, signal_number);
-    }
-}
-
-void mfi_process_kill(mfi_process *process)
-{
-    mfi_process_signal(process, MFI_EXEC_KILL);
-    close_fd(&process->death_fd);
-}
-
-bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit)
-{
-    siginfo_t info = {0};
-    *ret_exit = (mfi_exit){.known = false, .code = -1, .signal = 0};
-    if (process->exit_fd < 0) {
-        return true;
-    }
-    bool by_fd = process->pidfd >= 0;
-    int result = 0;
-    do {
-        result =
-            waitid(by_fd ? (idtype_t)P_PIDFD : P_PID,
-                   (id_t)(by_fd ? process->pidfd : process->helper_pid), &info, WEXITED | WNOHANG);
-    } while (result != 0 && errno == EINTR);
-    if (result != 0) {
-        return true; /* ECHILD: the program ignores SIGCHLD, so the status is lost */
-    }
-    if (info.si_pid == 0) {
-        return false;
-    }
-    ret_exit->known = true;
-    if (info.si_code == CLD_EXITED) {
-        ret_exit->code = info.si_status;
-    } else {
-        ret_exit->signal = info.si_status;
-    }
-    return true;
-}
-
-size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended)
-{
-    if (!ended->known) {
-        return mfi_str_copy(to, size, "ended for a reason that is not known");
-    }
-    if (ended->signal != 0) {
-        const char *name = sigabbrev_np(ended->signal);
-        return mfi_str_format(to, size, "was killed by signal %d (SIG%s)", ended->signal,
-                              name != NULL ? name : "?");
-    }
-    return mfi_str_format(to, size, "exited with status %d", ended->code);
 }

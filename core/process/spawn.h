@@ -1,9 +1,10 @@
-/* Starts, signals and reaps one worker process, through the helper multifrost-exec.
+/* Starting one worker process, through the helper multifrost-exec. core/process/exits.h signals it
+ * and sees its end.
  *
- * The helper puts the worker into a process group of its own. When `death_fd` is closed, for
- * whatever reason, the helper ends that group and every orphan of it. The helper's exit status is
- * the worker's. No SIGCHLD handler is installed, and only our own pids are waited for. One thread
- * at a time. */
+ * The helper puts the worker into its own process group and ends that group, and every orphan of
+ * it, when the parent has ended in whatever way. Starting waits for nobody: what becomes of the
+ * worker is read from `status_fd`. No SIGCHLD handler is installed, and only our own pids are
+ * waited for. One thread at a time. */
 #ifndef MFI_PROCESS_SPAWN_H
 #define MFI_PROCESS_SPAWN_H
 
@@ -12,6 +13,8 @@
 #include <sys/types.h>
 
 #include <multifrost/error.h>
+
+#include "core/process/exec_record.h"
 
 typedef struct mfi_spawn_options {
     const char *program;     /* searched in PATH; no shell */
@@ -25,36 +28,25 @@ typedef struct mfi_spawn_options {
 
 typedef struct mfi_process {
     pid_t helper_pid;
-    pid_t pid;     /* the worker's */
-    int pidfd;     /* of the helper; -1 where there are no pidfds (before Linux 5.3, valgrind) */
-    int exit_fd;   /* readable or at its end when all has ended; the pidfd if there is one */
-    int stdout_fd; /* read end, non-blocking; so is stderr_fd */
+    pid_t pid;     /* the worker's own; 0: not known yet, or none */
+    int pidfd;     /* of the helper; -1 where the system gives none (before Linux 5.3, seccomp) */
+    int status_fd; /* read end, non-blocking: what the helper reports; at its end the helper ends */
+    int stdout_fd; /* read ends, non-blocking */
     int stderr_fd;
-    int death_fd; /* closing it ends the worker and all its descendants */
+    int death_fd;           /* closing it ends the worker and all its descendants */
+    mfi_exec_record failed; /* FAILED, or nothing yet */
+    mfi_exec_record ended;  /* ENDED, or nothing yet */
+    bool started;           /* the worker has become the program */
 } mfi_process;
 
 /* Sets every descriptor to -1, and no pids, as mfi_process_close needs it. */
 void mfi_process_init(mfi_process *process);
 
-/* MF_OK; MF_ERR_START_FAILED naming the program and the reason; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY.
- * Waits until the worker's exec has succeeded or failed (milliseconds). */
+/* Starts the helper, which starts the worker. MF_OK: the outcome will come by status_fd.
+ * MF_ERR_START_FAILED naming the helper and why it cannot be run; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY.
+ */
 mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *options,
                             mf_error *error);
-
-/* Sends a signal such as SIGTERM to the worker's group, through the helper. */
-void mfi_process_signal(const mfi_process *process, int signal_number);
-/* Ends everything now: SIGKILL to the worker, then the helper ends the rest. */
-void mfi_process_kill(mfi_process *process);
-
-typedef struct mfi_exit {
-    bool known; /* false where the program ignores SIGCHLD */
-    int code;   /* -1 if a signal ended it */
-    int signal; /* 0 if none */
-} mfi_exit;
-/* True if the process has ended. Does not wait. */
-bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit);
-/* Writes "exited with status 3" or "was killed by signal 9 (SIGKILL)". Returns the length. */
-size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended);
 
 /* Closes all descriptors. */
 void mfi_process_close(mfi_process *process);

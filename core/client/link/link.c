@@ -172,6 +172,9 @@ static void serve(mfi_link *link, mfi_life_phase before)
     mfi_state_set_exit_text(state, "");
     mfi_timer_cancel(state->loop, &link->start_timer);
     mfi_heartbeat_start(link->heartbeat);
+    if (link->ops->owns_process) {
+        link->ops->ready(link->peer);
+    }
     observe(link,
             &(mfi_process_event){.what = MFI_PROCESS_READY,
                                  .pid = atomic_load_explicit(&state->pid, memory_order_relaxed),

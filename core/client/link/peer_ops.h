@@ -14,6 +14,8 @@ typedef struct mfi_peer_ops {
     /* Makes or finds a peer and opens the transport. On MF_OK *ret_event is the event that follows:
      * PEER, NOT_FOUND, or ABORT for a peer that must be ended at once. */
     mf_status (*begin)(void *self, mfi_life_event *ret_event, mf_error *error);
+    /* The peer has answered for the first time, which is to be reported next. */
+    void (*ready)(void *self); /* only if it owns a process */
     /* Asks the peer to end; by_message: by a message first. Later the link gets ENDED or OVER_*. */
     void (*end)(void *self, bool by_message);
     void (*kill)(void *self); /* only if it owns a process */

@@ -17,7 +17,13 @@
 /* Reads of one stream in one turn. The rest waits for the next turn, so that a worker that prints
  * much cannot hold the engine. */
 #define READS_PER_TURN 16
-#define UNWATCHED_LOOK_NS (5 * MFI_NS_PER_MS) /* between checks of a process without pidfd */
+/* Between two looks for the end of a helper that cannot be watched: at first, and at last. */
+#define FIRST_LOOK_NS (MFI_NS_PER_MS / 16)
+#define LAST_LOOK_NS (5 * MFI_NS_PER_MS)
+/* What a helper may take to act on a kill, and after that to be killed itself. Their sum is what
+ * parent.h promises beyond stop_timeout_ms. */
+#define KILL_MS 1000
+#define FORCE_MS 1000
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {
@@ -98,7 +104,7 @@ static mf_status watch(mfi_spawned *spawned, mf_error *error)
 {
     const mfi_process *process = &spawned->process;
     mf_status status = mfi_source_add(spawned->state->loop, &spawned->process_source,
-                                      process->exit_fd, EPOLLIN, error);
+                                      process->status_fd, EPOLLIN, error);
     if (status == MF_OK) {
         status = mfi_source_add(spawned->state->loop, &spawned->streams[0].source,
                                 process->stdout_fd, EPOLLIN, error);
@@ -120,9 +126,8 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     if (status != MF_OK) {
         return status;
     }
-    int64_t pid = spawned->process.pid;
-    atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
-    observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = pid});
+    spawned->reported = false;
+    spawned->stop_step = 0;
     status = watch(spawned, error);
     *ret_event = status == MF_OK ? MFI_LIFE_ON_PEER : MFI_LIFE_ON_ABORT;
     if (status != MF_OK) { /* the start fails when the process has ended */
@@ -130,6 +135,24 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
         spawned->link->failure = status;
     }
     return MF_OK;
+}
+
+static void report_start(mfi_spawned *spawned)
+{
+    int64_t pid = spawned->process.pid;
+    if (!spawned->reported && pid > 0) {
+        spawned->reported = true;
+        atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
+        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = pid});
+    }
+}
+
+/* The worker may answer before the helper has reported its start. Its pid was reported before. */
+static void ready(void *self)
+{
+    mfi_spawned *spawned = self;
+    (void)mfi_process_read(&spawned->process, NULL);
+    report_start(spawned);
 }
 
 /* ---- Exit ---- */
@@ -154,21 +177,43 @@ static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, const char 
     return mfi_link_lost(spawned->link, why, MFI_RESTART_HEARTBEAT);
 }
 
+/* Why a start failed that nobody ended: the helper's reason, or how the worker ended. */
+static mfi_restart_reason start_error(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
+                                      mf_error *error)
+{
+    const mfi_parent_settings *settings = &spawned->state->settings;
+    if (spawned->process.failed.what != 0) {
+        (void)mfi_process_failure(&spawned->process, settings->program, settings->working_directory,
+                                  error);
+        return MFI_RESTART_START_TIMEOUT;
+    }
+    if (!spawned->reported) {
+        (void)mfi_fail(error, MF_ERR_START_FAILED,
+                       "cannot start '%s': the helper multifrost-exec did not report: it %s",
+                       settings->program, text);
+        return MFI_RESTART_START_TIMEOUT;
+    }
+    (void)mfi_fail(error, MF_ERR_START_FAILED, "worker '%s' ended before it was ready: it %s",
+                   settings->worker, text);
+    return reason_of(ended);
+}
+
 /* A process that was not ready yet is not lost. Its start has failed. */
 static void start_ended(mfi_spawned *spawned, const mfi_exit *ended, const char *text, bool by_us)
 {
     char why[MFI_EXIT_TEXT_MAX];
     mf_error error;
+    mfi_restart_reason reason = MFI_RESTART_START_TIMEOUT;
     mfi_error_clear(&error);
     if (by_us) {
         mfi_state_copy_exit_text(spawned->state, why);
-        (void)mfi_fail(&error, spawned->link->failure, "%s", why);
+        bool silent = !spawned->reported && spawned->link->failure == MF_ERR_START_TIMEOUT;
+        (void)mfi_fail(&error, spawned->link->failure, "%s%s", why,
+                       silent ? ": the helper multifrost-exec did not report" : "");
     } else {
-        (void)mfi_fail(&error, MF_ERR_START_FAILED, "worker '%s' ended before it was ready: it %s",
-                       spawned->state->settings.worker, text);
+        reason = start_error(spawned, ended, text, &error);
     }
-    mfi_link_start_failed(spawned->link, &error,
-                          by_us ? MFI_RESTART_START_TIMEOUT : reason_of(ended));
+    mfi_link_start_failed(spawned->link, &error, reason);
 }
 
 static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
@@ -177,6 +222,22 @@ static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
     state->last_exit = *ended;
     (void)mfi_str_copy(state->last_exit_text, sizeof state->last_exit_text, text);
     mfi_mutex_unlock(&state->mutex);
+}
+
+/* The process was there, so its end is told. */
+static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
+                         bool expected, uint64_t calls)
+{
+    if (spawned->reported) {
+        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_EXITED,
+                                              .pid = spawned->process.pid,
+                                              .expected = expected,
+                                              .exit_known = ended->known,
+                                              .exit_code = ended->code,
+                                              .signal = ended->signal,
+                                              .text = text,
+                                              .pending_failed = calls});
+    }
 }
 
 static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
@@ -188,18 +249,14 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
     bool asked = phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING;
     bool crash = !aborted && !asked && phase != MFI_LIFE_STARTING;
     (void)mfi_exit_text(text, sizeof text, ended);
-    note_exit(spawned->state, ended, text);
+    report_start(spawned);
+    if (spawned->reported) {
+        note_exit(spawned->state, ended, text);
+    }
     if (crash) {
         loss = crashed(spawned, ended, text);
     }
-    observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_EXITED,
-                                          .pid = spawned->process.pid,
-                                          .expected = aborted || asked,
-                                          .exit_known = ended->known,
-                                          .exit_code = ended->code,
-                                          .signal = ended->signal,
-                                          .text = text,
-                                          .pending_failed = loss.calls});
+    observe_exit(spawned, ended, text, aborted || asked, loss.calls);
     if (crash) {
         mfi_link_close_lost(spawned->link, &loss);
     } else if (asked) {
@@ -209,13 +266,43 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
     }
 }
 
-static void on_process(mfi_source *source, uint32_t events)
+/* The end is near, or cannot be watched: the process is looked at until it has ended. */
+static void look_later(mfi_spawned *spawned)
 {
-    (void)events;
-    mfi_spawned *spawned = MFI_CONTAINER(source, mfi_spawned, process_source);
+    mfi_loop *loop = spawned->state->loop;
+    (void)mfi_timer_set(loop, &spawned->look_timer, mfi_loop_now(loop) + spawned->look_wait_ns);
+    spawned->look_wait_ns *= spawned->look_wait_ns < LAST_LOOK_NS ? 2 : 1;
+}
+
+static void look_for_exit(mfi_spawned *spawned)
+{
     mfi_exit ended;
     if (mfi_process_reap(&spawned->process, &ended)) {
         process_exited(spawned, &ended);
+    } else {
+        look_later(spawned);
+    }
+}
+
+static void on_look_timer(mfi_timer *timer)
+{
+    look_for_exit(MFI_CONTAINER(timer, mfi_spawned, look_timer));
+}
+
+/* A report of the helper. After its last one, or at the end of the pipe, the helper ends within an
+ * instant. Only the program's waits tell when, so the pipe is watched no more. */
+static void on_process(mfi_source *source, uint32_t events)
+{
+    mfi_spawned *spawned = MFI_CONTAINER(source, mfi_spawned, process_source);
+    bool at_end = false;
+    (void)events;
+    mfi_process_stage stage = mfi_process_read(&spawned->process, &at_end);
+    if (stage != MFI_STAGE_STARTING && stage != MFI_STAGE_FAILED) {
+        report_start(spawned);
+    }
+    if (at_end || stage == MFI_STAGE_ENDED) {
+        mfi_source_remove(spawned->state->loop, source);
+        look_for_exit(spawned);
     }
 }
 
@@ -246,64 +333,78 @@ static void send_shutdown(mfi_calls *calls)
     mfi_call_submit_async(calls, slot, NULL);
 }
 
-/* The next step of ending follows after half of the stop timeout. */
-static void set_stop_timer(mfi_spawned *spawned)
+static void set_stop_timer(mfi_spawned *spawned, int64_t wait_ms)
 {
     mfi_loop *loop = spawned->state->loop;
-    int64_t half_ms = spawned->state->settings.stop_timeout_ms / 2;
     (void)mfi_timer_set(loop, &spawned->stop_timer,
-                        mfi_deadline_after_ms(mfi_loop_now(loop), half_ms));
+                        mfi_deadline_after_ms(mfi_loop_now(loop), wait_ms));
 }
 
-/* The exit cannot be watched, so the process is checked every 5 ms. */
-static void look_for_exit(mfi_spawned *spawned)
+/* Each step of ending has its time, also the last ones: a helper may be stopped or stuck. */
+typedef enum stop_step {
+    STEP_MESSAGE,
+    STEP_TERM,
+    STEP_KILL,
+    STEP_FORCE,
+    STEP_GIVE_UP,
+} stop_step;
+
+static void take_step(mfi_spawned *spawned, stop_step step)
 {
-    mfi_loop *loop = spawned->state->loop;
-    (void)mfi_timer_set(loop, &spawned->stop_timer, mfi_loop_now(loop) + UNWATCHED_LOOK_NS);
-    on_process(&spawned->process_source, 0); /* cancels the timer if the process has ended */
+    int64_t half_ms = spawned->state->settings.stop_timeout_ms / 2;
+    spawned->stop_step = step;
+    switch (step) {
+    case STEP_MESSAGE:
+        send_shutdown(spawned->link->calls);
+        set_stop_timer(spawned, half_ms);
+        break;
+    case STEP_TERM:
+        mfi_process_wake(&spawned->process);
+        mfi_process_signal(&spawned->process, SIGTERM);
+        set_stop_timer(spawned, half_ms);
+        break;
+    case STEP_KILL:
+        mfi_process_kill(&spawned->process);
+        set_stop_timer(spawned, KILL_MS);
+        break;
+    case STEP_FORCE:
+        mfi_process_force(&spawned->process);
+        set_stop_timer(spawned, FORCE_MS);
+        break;
+    case STEP_GIVE_UP: {
+        mfi_exit unknown = mfi_exit_given_up();
+        process_exited(spawned, &unknown);
+        break;
+    }
+    }
 }
 
 static void on_stop_timer(mfi_timer *timer)
 {
     mfi_spawned *spawned = MFI_CONTAINER(timer, mfi_spawned, stop_timer);
-    if (spawned->process_source.fd < 0) {
-        look_for_exit(spawned);
-        return;
-    }
-    spawned->stop_step++;
-    if (spawned->stop_step == 1) {
-        mfi_process_signal(&spawned->process, SIGTERM);
-        set_stop_timer(spawned);
-    } else {
-        mfi_process_kill(&spawned->process);
-    }
+    take_step(spawned, (stop_step)(spawned->stop_step + 1));
 }
 
 static void kill_process(void *self)
 {
     mfi_spawned *spawned = self;
-    mfi_process_kill(&spawned->process);
-    if (spawned->process_source.fd < 0) {
-        look_for_exit(spawned);
+    take_step(spawned, STEP_KILL);
+    if (spawned->process_source.fd < 0) { /* it could not be watched */
+        look_later(spawned);
     }
 }
 
 static void end(void *self, bool by_message)
 {
-    mfi_spawned *spawned = self;
-    spawned->stop_step = by_message ? 0 : 1;
-    if (by_message) {
-        send_shutdown(spawned->link->calls);
-    } else {
-        mfi_process_signal(&spawned->process, SIGTERM);
-    }
-    set_stop_timer(spawned);
+    take_step(self, by_message ? STEP_MESSAGE : STEP_TERM);
 }
 
 static void close_process(void *self)
 {
     mfi_spawned *spawned = self;
     mfi_timer_cancel(spawned->state->loop, &spawned->stop_timer);
+    mfi_timer_cancel(spawned->state->loop, &spawned->look_timer);
+    spawned->look_wait_ns = FIRST_LOOK_NS;
     mfi_source_remove(spawned->state->loop, &spawned->process_source);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];
@@ -315,15 +416,19 @@ static void close_process(void *self)
     mfi_process_close(&spawned->process);
 }
 
-/* The end of the connection means nothing: the link waits for the process's exit. */
+/* The end of the connection means nothing by itself: the link waits for the process's exit. A
+ * helper that was stopped is continued, so that it can report one. */
 static void check(void *self, bool disconnected)
 {
-    (void)self;
-    (void)disconnected;
+    const mfi_spawned *spawned = self;
+    if (disconnected && spawned->process_source.fd >= 0) {
+        mfi_process_wake(&spawned->process);
+    }
 }
 
 const mfi_peer_ops mfi_spawned_ops = {.owns_process = true,
                                       .begin = begin,
+                                      .ready = ready,
                                       .end = end,
                                       .kill = kill_process,
                                       .close = close_process,
@@ -335,6 +440,8 @@ void mfi_spawned_init(mfi_spawned *spawned, mfi_link *link, mfi_state *state)
     spawned->state = state;
     mfi_process_init(&spawned->process);
     mfi_timer_init(&spawned->stop_timer, on_stop_timer);
+    mfi_timer_init(&spawned->look_timer, on_look_timer);
+    spawned->look_wait_ns = FIRST_LOOK_NS;
     mfi_source_init(&spawned->process_source, on_process);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];

@@ -5,7 +5,7 @@
 
 #include "base/lines.h"
 #include "core/client/link/link.h"
-#include "core/process/spawn.h"
+#include "core/process/exits.h"
 
 /* One output stream of the process: a pipe that is always read. */
 typedef struct mfi_stream {
@@ -19,10 +19,13 @@ typedef struct mfi_spawned {
     mfi_link *link;
     mfi_state *state;
     mfi_process process;
-    mfi_source process_source; /* fd -1: the exit cannot be watched */
+    mfi_source process_source; /* the helper's reports; fd -1: not watched */
     mfi_stream streams[2];
-    mfi_timer stop_timer; /* the next step of ending the process */
-    int stop_step;        /* number of signals sent to end the process */
+    bool reported;         /* that the worker was started */
+    mfi_timer stop_timer;  /* the next step of ending the process */
+    int stop_step;         /* number of steps taken to end the process */
+    mfi_timer look_timer;  /* the next look for an end that is near, or cannot be watched */
+    uint64_t look_wait_ns; /* before that look */
 } mfi_spawned;
 
 extern const mfi_peer_ops mfi_spawned_ops; /* of an mfi_spawned */

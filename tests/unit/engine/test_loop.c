@@ -1,12 +1,15 @@
 /* The engine's loop delivers no event to a source that was removed after the event was fetched. */
 #include "core/engine/loop.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "mf_refuse.h"
 #include "mf_test.h"
 
 /* Two descriptors. When the first is readable, the second becomes so, and is then removed: by a
@@ -112,6 +115,23 @@ static void test_removed_by_another_source(void)
     check_removed_does_not_fire(true);
 }
 
+/* ---- What the system refuses ---- */
+
+static void deliver_events(void *unused)
+{
+    (void)unused;
+    check_removed_does_not_fire(false);
+}
+
+static void test_events_without_the_newest_wait(void)
+{
+    static const long calls[] = {SYS_epoll_pwait2};
+    const int reasons[] = {ENOSYS, EPERM};
+    for (int i = 0; i < 2; i++) {
+        (void)mf_test_refusing(calls, 1, reasons[i], deliver_events, NULL);
+    }
+}
+
 /* ---- Tasks that take long ---- */
 
 #define SLOW_TASKS 50
@@ -176,6 +196,7 @@ static void test_slow_tasks_do_not_hold_timers_up(void)
 }
 
 static const mf_test tests[] = {
+    {"loop__delivers_events_without_epoll_pwait2", test_events_without_the_newest_wait},
     {"loop__slow_tasks_do_not_hold_timers_up", test_slow_tasks_do_not_hold_timers_up},
     {"loop__source_removed_by_a_task_does_not_fire", test_removed_by_a_task},
     {"loop__source_removed_by_another_one_does_not_fire", test_removed_by_another_source},

@@ -68,7 +68,7 @@ typedef struct mf_parent_options {
     int64_t discovery_timeout_ms;  /**< Connect mode: for the first start; default 5,000. */
     int64_t discovery_poll_ms;     /**< Default 100; a change of the file is seen at once. */
     int64_t stop_timeout_ms;       /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
-                                        2,000. */
+                                        2,000. See mf_parent_stop(). */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
     int32_t heartbeat_misses;      /**< Misses in a row that open the circuit; default 3. */
@@ -113,13 +113,14 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
 
 /**
  * Starts the worker, or finds the service, and waits until it has answered a first heartbeat. A
- * failed start leaves no process behind.
+ * failed start leaves no process behind. No other parent waits for this start. The program may
+ * ignore SIGCHLD, and may wait for any child: the end of a worker is seen all the same.
  *
  * @param parent Borrowed; not NULL.
  * @param error  NULL, or filled on failure.
  * @return MF_OK;
- *         MF_ERR_START_FAILED (the program is missing, or the worker ended at once; the text says
- *         how);
+ *         MF_ERR_START_FAILED (the program or the working directory is absent, or the worker ended
+ *         at once; the text says how);
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
  *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port;
  *         MF_ERR_PROTOCOL or MF_ERR_IO (the registry's file cannot be read);
@@ -158,14 +159,17 @@ MF_API MF_NODISCARD mf_status mf_parent_start_async(mf_parent *parent, mf_start_
 
 /**
  * Refuses new calls, ends calls in flight with MF_ERR_CANCELLED, and ends the worker: SHUTDOWN,
- * then SIGTERM, then SIGKILL to every process of it. A stopped parent cannot be started again.
+ * then SIGTERM, then SIGKILL to every process of it, also in other sessions. A process that cannot
+ * be ended or found is not waited for: mf_parent_last_exit() says so. A stopped parent cannot be
+ * started again.
  *
  * @param parent Borrowed; not NULL.
  * @param error  NULL, or filled on failure.
  * @return MF_OK, also if the parent does not run; MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED;
  *         MF_ERR_WOULD_DEADLOCK on the engine thread.
  * @par Threads  Thread-safe.
- * @par Blocking At most stop_timeout_ms and a little.
+ * @par Blocking At most stop_timeout_ms and 2 s, which only a worker that cannot be killed or a
+ *      helper multifrost-exec that hangs takes.
  */
 MF_API mf_status mf_parent_stop(mf_parent *parent, mf_error *error);
 

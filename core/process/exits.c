@@ -1,0 +1,199 @@
+/* Reads what multifrost-exec reports of its worker, signals both, and sees their end. It exists so
+ * that the end of a worker is known whatever the program does: one that ignores SIGCHLD, or waits
+ * for any child, takes the helper's exit status away, so the worker's comes by a pipe. */
+#include "core/process/exits.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+/* ---- Reports ---- */
+
+static void take(mfi_process *process, const mfi_exec_record *record)
+{
+    switch (record->what) {
+    case MFI_EXEC_FORKED:
+        process->pid = record->pid;
+        break;
+    case MFI_EXEC_STARTED:
+        process->started = true;
+        break;
+    case MFI_EXEC_FAILED:
+        process->failed = *record;
+        process->pid = 0; /* the helper has waited for it */
+        break;
+    case MFI_EXEC_ENDED:
+        process->ended = *record;
+        process->pid = record->pid;
+        break;
+    default:
+        break;
+    }
+}
+
+mfi_process_stage mfi_process_read(mfi_process *process, bool *ret_at_end)
+{
+    mfi_exec_record record;
+    ssize_t got = 0;
+    do {
+        got = read(process->status_fd, &record, sizeof record);
+        if (got == (ssize_t)sizeof record) { /* the helper writes it whole or not at all */
+            take(process, &record);
+        }
+    } while (got == (ssize_t)sizeof record || (got < 0 && errno == EINTR));
+    if (ret_at_end != NULL) {
+        *ret_at_end = got >= 0 || errno != EAGAIN;
+    }
+    return process->ended.what != 0    ? MFI_STAGE_ENDED
+           : process->failed.what != 0 ? MFI_STAGE_FAILED
+           : process->started          ? MFI_STAGE_STARTED
+                                       : MFI_STAGE_STARTING;
+}
+
+mf_status mfi_process_failure(const mfi_process *process, const char *program,
+                              const char *directory, mf_error *error)
+{
+    int reason = process->failed.error_number;
+    if (process->failed.step == MFI_EXEC_STEP_DIRECTORY) {
+        return mfi_fail_errno(error, MF_ERR_START_FAILED, reason,
+                              "cannot start '%s': the working directory '%s' cannot be used",
+                              program, directory != NULL ? directory : "");
+    }
+    if (process->failed.step == MFI_EXEC_STEP_HELPER) {
+        return mfi_fail_errno(error, MF_ERR_START_FAILED, reason,
+                              "cannot start '%s': the helper multifrost-exec failed", program);
+    }
+    return mfi_fail_errno(error, MF_ERR_START_FAILED, reason, "cannot start '%s'", program);
+}
+
+/* ---- Signals ---- */
+
+/* The status pipe is at its end when the helper has ended. Another part of the program may have
+ * waited for the helper then, so its pid may be a stranger's. */
+static bool helper_runs(const mfi_process *process)
+{
+    struct pollfd status = {.fd = process->status_fd, .events = 0};
+    return process->helper_pid > 0 && poll(&status, 1, 0) == 0;
+}
+
+void mfi_process_signal(const mfi_process *process, int signal_number)
+{
+    if (process->pidfd >= 0 &&
+        syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0) == 0) {
+        return;
+    }
+    if (helper_runs(process)) {
+        (void)kill(process->helper_pid, signal_number);
+    }
+}
+
+void mfi_process_wake(const mfi_process *process)
+{
+    mfi_process_signal(process, SIGCONT);
+}
+
+void mfi_process_kill(const mfi_process *process)
+{
+    mfi_process_wake(process);
+    mfi_process_signal(process, MFI_EXEC_KILL);
+}
+
+/* As long as the helper runs and has not reported the end, it has not waited for the worker, so the
+ * worker's pid and group are still the worker's. */
+void mfi_process_force(mfi_process *process)
+{
+    mfi_process_stage stage = mfi_process_read(process, NULL);
+    if (process->pid > 0 && stage != MFI_STAGE_ENDED && helper_runs(process)) {
+        (void)kill(-process->pid, SIGKILL);
+        (void)kill(process->pid, SIGKILL);
+    }
+    mfi_process_signal(process, SIGKILL);
+}
+
+/* ---- The end ---- */
+
+static mfi_exit exit_of(int wait_status)
+{
+    bool exited = WIFEXITED(wait_status);
+    return (mfi_exit){.known = true,
+                      .code = exited ? WEXITSTATUS(wait_status) : -1,
+                      .signal = exited ? 0 : WTERMSIG(wait_status)};
+}
+
+/* True if the helper has gone. *ret_exit is its own, if that is known: where it could not report,
+ * it was killed, and its worker was killed with it. */
+static bool wait_for_helper(const mfi_process *process, mfi_exit *ret_exit)
+{
+    siginfo_t info = {0};
+    int result = -1;
+    do {
+        errno = EINVAL;
+        result = process->pidfd < 0
+                     ? -1
+                     : waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
+        if (result != 0 && errno == EINVAL) { /* no pidfd, or before Linux 5.4 */
+            result = waitid(P_PID, (id_t)process->helper_pid, &info, WEXITED | WNOHANG);
+        }
+    } while (result != 0 && errno == EINTR);
+    *ret_exit = (mfi_exit){.code = -1};
+    if (result == 0 && info.si_pid == 0) {
+        return false;
+    }
+    if (result == 0) { /* else the program ignores SIGCHLD, or has waited for the helper itself */
+        ret_exit->known = true;
+        ret_exit->code = info.si_code == CLD_EXITED ? info.si_status : -1;
+        ret_exit->signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+    }
+    return true;
+}
+
+bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit)
+{
+    *ret_exit = (mfi_exit){.code = -1};
+    if (process->helper_pid > 0 && !wait_for_helper(process, ret_exit)) {
+        return false;
+    }
+    if (process->status_fd >= 0 && mfi_process_read(process, NULL) == MFI_STAGE_ENDED) {
+        const mfi_exec_record *ended = &process->ended;
+        *ret_exit = exit_of(ended->wait_status);
+        ret_exit->left = ended->left != 0;
+        ret_exit->user_us = ended->user_us;
+        ret_exit->system_us = ended->system_us;
+        ret_exit->max_rss_kib = ended->max_rss_kib;
+    }
+    process->helper_pid = 0;
+    return true;
+}
+
+mfi_exit mfi_exit_given_up(void)
+{
+    return (mfi_exit){.code = -1, .left = true};
+}
+
+size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended)
+{
+    const char *left = ended->left ? ", and left processes that could not be ended" : "";
+    if (!ended->known) {
+        return mfi_str_format(to, size, "%s%s",
+                              ended->left ? "could not be seen to end"
+                                          : "ended for a reason that is not known",
+                              left);
+    }
+    if (ended->signal != 0) {
+        const char *name = sigabbrev_np(ended->signal);
+        return mfi_str_format(to, size, "was killed by signal %d (SIG%s)%s", ended->signal,
+                              name != NULL ? name : "?", left);
+    }
+    return mfi_str_format(to, size, "exited with status %d%s", ended->code, left);
+}
