@@ -33,7 +33,10 @@ static void add_reason(cJSON *to, const mf_circuit_row *row)
     cJSON *reason = cJSON_AddObjectToObject(to, "reason");
     add_text(reason, "rule", row->rule);
     add_number(reason, "observed", row->observed);
-    add_number(reason, "threshold", row->threshold);
+    if (row->threshold > 0) {
+        add_number(reason, "threshold", row->threshold);
+    }
+    add_text(reason, "text", row->reason_text);
     add_text(reason, "first_error", row->first_error);
     add_text(reason, "correlation_id", row->correlation_id);
     add_text(reason, "trace_id", row->trace_id);
@@ -124,6 +127,10 @@ static void add_worker(cJSON *to, const mf_circuit_worker *worker)
         add_number(object, "heartbeat_rtt_seconds", worker->heartbeat_rtt_seconds);
     }
     add_number(object, "heartbeat_misses", (double)worker->heartbeat_misses);
+    if (worker->says_busy) {
+        add_number(object, "running_handler_seconds", worker->handler_seconds);
+        add_number(object, "queue_length", (double)worker->handler_queue);
+    }
 }
 
 static cJSON *circuit_json(const mf_circuit_row *row)

@@ -18,7 +18,8 @@
 typedef struct mfi_circuit_event {
     mfi_circuit_state from, to;
     mfi_circuit_cause cause;
-    double observed, threshold;            /* opening: of its rule */
+    double observed, threshold;            /* opening: of its rule; threshold 0: it has none */
+    const char *detail;                    /* opening: the same in words */
     mf_status status;                      /* of the call that tipped it; MF_OK if none did */
     const char *correlation_id, *trace_id; /* or NULL */
     uint64_t retry_in_ms;                  /* opening: cool-down */
@@ -44,8 +45,9 @@ typedef struct mfi_process_event {
     int signal;              /* 0 if none */
     const char *text;        /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
     uint64_t pending_failed; /* calls that the exit ended */
+    /* MFI_PROCESS_RESTART; MFI_PROCESS_EXITED: why the parent ended it, if it did. */
+    mfi_restart_reason reason;
     /* MFI_PROCESS_RESTART and MFI_PROCESS_GAVE_UP. */
-    mfi_restart_reason reason; /* MFI_PROCESS_RESTART alone */
     uint64_t restart_in_ms;
     uint32_t restart_attempt;    /* in a row */
     uint32_t restarts_in_period; /* this one included */
@@ -80,14 +82,18 @@ typedef struct mfi_drain_event {
 typedef enum mfi_heartbeat_what {
     MFI_HEARTBEAT_SENT,     /* heartbeat_sent (debug) */
     MFI_HEARTBEAT_ANSWERED, /* heartbeat_received (debug) */
-    MFI_HEARTBEAT_MISSED,   /* heartbeat_missed (warn) */
+    MFI_HEARTBEAT_LATE,     /* no answer in time, but another message: heartbeat_missed (debug) */
+    MFI_HEARTBEAT_MISSED,   /* no message at all: heartbeat_missed (warn) */
+    MFI_HEARTBEAT_BUSY,     /* the same, at the limit; the peer may work: heartbeat_missed (warn) */
+    MFI_HEARTBEAT_FROZEN,   /* at the limit: heartbeat_missed, first heartbeat_timeout (error) */
 } mfi_heartbeat_what;
 
 typedef struct mfi_heartbeat_event {
     mfi_heartbeat_what what;
     uint64_t rtt_ns; /* answered */
     uint32_t consecutive_misses;
-    uint32_t max_misses; /* reached by a miss: heartbeat_timeout (error) too */
+    uint32_t max_misses;
+    bool first; /* of MFI_HEARTBEAT_FROZEN in a row */
     const char *request_id;
 } mfi_heartbeat_event;
 

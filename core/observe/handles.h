@@ -2,6 +2,7 @@
 #ifndef MFI_OBSERVE_HANDLES_H
 #define MFI_OBSERVE_HANDLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/observe/span.h"
@@ -17,7 +18,10 @@ typedef struct mfi_client_gauges {
     double oldest_call_age_seconds;
     uint64_t queue_depth, queue_capacity;
     uint64_t concurrency_limit;
-    uint32_t heartbeat_misses;      /* since the last answer */
+    bool ready, frozen;             /* the worker runs; and is frozen */
+    bool says_busy;                 /* the worker's heartbeat answers carry handler_seconds */
+    double handler_seconds;         /* how long a handler has run, 0 if none runs */
+    uint32_t heartbeat_misses;      /* in a row */
     uint64_t heartbeat_last_ns;     /* wall clock of the last answer, 0 if there was none */
     double restart_backoff_seconds; /* until the next start, 0 unless it waits for one */
     uint64_t restart_budget;        /* restarts that are left in the present period */
@@ -37,6 +41,7 @@ typedef struct mfi_client_options {
 /* What the gauges of a worker show. */
 typedef struct mfi_server_gauges {
     uint64_t handlers_busy, handlers; /* running now, and how many can */
+    double handler_seconds;           /* how long one of them has run; 0 if none runs */
 } mfi_server_gauges;
 typedef void (*mfi_server_gauges_fn)(mfi_server_gauges *ret_gauges, void *user_data);
 

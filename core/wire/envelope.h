@@ -82,6 +82,9 @@ typedef struct mfi_metadata {
     int64_t deadline_ms_left; /* what the caller still waits; 0 or less: it has given up */
     uint32_t attempt;         /* 1 unless the caller said more */
     mfi_slice hb_timestamp;   /* to be echoed as it came */
+    bool says_busy;           /* a heartbeat answer with busy_ms */
+    uint64_t busy_ms;         /* how long the running handler has run; 0: none runs */
+    uint64_t queue_length;    /* calls that wait behind it; 0 if absent */
 } mfi_metadata;
 /* Of anything, also nothing; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);

@@ -7,6 +7,7 @@
  * has the outcome.
  *
  *   slots.c    the table of attempts, found by the ids of their messages
+ *   signs.c    what is seen of the peer beside the outcome of single calls
  *   io.c       the driver's burst: messages out and in
  *   endings.c  deadlines, deliveries, and the end of many calls at once
  *   result.c   the result of a call
@@ -22,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/mpsc.h"
+#include "core/client/calls/signs.h"
 #include "core/client/calls/slots.h"
 #include "core/client/state.h"
 #include "core/engine/driver.h"
@@ -59,6 +61,7 @@ typedef struct mfi_calls {
     _Atomic(uint32_t) drain_news;      /* futex of threads that wait for the last call */
     _Atomic(uint64_t) drain_since_ns;  /* when draining began */
     mfi_retry_budget retry_budget;
+    mfi_signs signs;
 
     /* On their way to the engine thread. */
     mfi_mpsc delivered;   /* attempts of asynchronous calls */
@@ -112,8 +115,12 @@ void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state
 uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
 /* The same, but only for attempts that were sent; calls that wait in the queue stay there. */
 uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
+/* Claims an attempt that ends without an answer, which the peer may still owe. */
+bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state);
 /* Number of calls that were sent and are not delivered. */
 uint32_t mfi_calls_sent(mfi_calls *calls);
+/* True if a call was sent and is not answered, also one that was given up. */
+bool mfi_calls_owed(mfi_calls *calls);
 /* When the oldest active call began, in monotonic nanoseconds; MFI_NEVER if there is none. */
 uint64_t mfi_calls_oldest(mfi_calls *calls);
 /* Wakes the threads that wait for the last call of a draining parent. */

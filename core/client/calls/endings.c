@@ -54,6 +54,22 @@ static void sweep_soon(mfi_calls *calls)
     }
 }
 
+bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state)
+{
+    uint64_t sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
+    bool owed = sent_ns != 0 &&
+                atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
+    /* Counted before the claim, so that no heartbeat and no late answer comes in between. */
+    if (owed) {
+        mfi_signs_give_up(&calls->signs, sent_ns);
+    }
+    bool claimed = mfi_slot_claim(slot, state);
+    if (owed && !claimed) {
+        mfi_signs_late(&calls->signs); /* the call was answered after all */
+    }
+    return claimed;
+}
+
 /* ---- All at once ---- */
 
 typedef struct fail_all {
@@ -123,6 +139,12 @@ uint32_t mfi_calls_sent(mfi_calls *calls)
     return count;
 }
 
+bool mfi_calls_owed(mfi_calls *calls)
+{
+    return atomic_load_explicit(&calls->signs.given_up, memory_order_relaxed) != 0 ||
+           mfi_calls_sent(calls) != 0;
+}
+
 /* ---- Deadlines of asynchronous calls, and far ones ----
  *
  * A waiting caller times a near deadline itself. The engine thread times far deadlines, and those
@@ -156,7 +178,7 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     if (deadline > at->now_ns) {
         at->earliest_ns = deadline < at->earliest_ns ? deadline : at->earliest_ns;
-    } else if (mfi_slot_claim(slot, state)) {
+    } else if (mfi_calls_give_up(at->calls, slot, state)) {
         slot->status = MF_ERR_TIMEOUT;
         at->ended_waiting = at->ended_waiting || waits;
         mfi_calls_deliver(at->calls, slot, state);
@@ -224,7 +246,7 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot)
     if (waited == MFI_WAIT_DONE) {
         return;
     }
-    if (mfi_slot_claim(slot, state)) {
+    if (mfi_calls_give_up(calls, slot, state)) {
         slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
         sweep_soon(calls);
     } else {

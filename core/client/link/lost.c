@@ -87,15 +87,15 @@ static void close_over(mfi_link *link, bool again)
     mfi_link_step(link, again ? MFI_LIFE_ON_OVER_AGAIN : MFI_LIFE_ON_OVER_LAST);
 }
 
-mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reason)
+mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause)
 {
     mfi_state *state = link->state;
-    mfi_loss loss = {0};
+    mfi_loss loss = {.reason = cause->reason};
     mfi_state_set_exit_text(state, why);
     mfi_mutex_lock(&state->mutex);
     (void)mfi_str_copy(state->last_exit_text, sizeof state->last_exit_text, why);
     mfi_mutex_unlock(&state->mutex);
-    loss.again = decide(link, why, reason);
+    loss.again = decide(link, why, cause->restart);
     /* The peer may have answered before it went, so its answers are read. Queued calls are kept for
      * the next peer. */
     atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
@@ -104,12 +104,21 @@ mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reaso
     return loss;
 }
 
+mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why)
+{
+    mfi_unfit cause = {.restart = MFI_RESTART_NONE,
+                       .reason = {.rule = MFI_RULE_DISCONNECTED, .status = MF_ERR_WORKER_EXITED}};
+    (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text, "the service %s", why);
+    return mfi_link_lost(link, why, &cause);
+}
+
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
 {
-    const mfi_exit *ended = &link->state->last_exit;
-    mfi_circuit_trip(&link->state->circuit, MFI_RULE_EXIT,
-                     (double)(ended->signal != 0 ? ended->signal : ended->code), 0,
-                     MF_ERR_WORKER_EXITED, loss->oldest.correlation_id, loss->oldest.trace_id);
+    mfi_circuit_reason reason = loss->reason;
+    (void)mfi_str_copy(reason.correlation_id, sizeof reason.correlation_id,
+                       loss->oldest.correlation_id);
+    (void)mfi_str_copy(reason.trace_id, sizeof reason.trace_id, loss->oldest.trace_id);
+    mfi_circuit_trip(&link->state->circuit, &reason);
     report_decision(link);
     close_over(link, loss->again);
 }

@@ -22,6 +22,7 @@ typedef struct mfi_spawned {
     mfi_source process_source; /* fd -1: the exit cannot be watched */
     mfi_stream streams[2];
     mfi_timer stop_timer; /* the next step of ending the process */
+    mfi_timer cut_timer;  /* ends the wait for a worker that has lost its connection */
     int stop_step;        /* number of signals sent to end the process */
 } mfi_spawned;
 

@@ -57,14 +57,18 @@ typedef struct mf_parent_options {
     bool critical;                 /**< An open circuit makes /readyz fail. */
     int64_t call_timeout_ms;       /**< Default 30,000. */
     int64_t start_timeout_ms; /**< From spawn or discovery to the first answered heartbeat; default
-                                   10,000. */
+                                   10,000. In connect mode a service that has completed ZeroMQ's
+                                   handshake and is silent for heartbeat_timeout_ms is ready too. */
     int64_t discovery_timeout_ms;  /**< Connect mode: for the first start; default 5,000. */
     int64_t discovery_poll_ms;     /**< Default 100; changes of the file are seen at once. */
     int64_t stop_timeout_ms;       /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
                                         2,000. */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
-    int32_t heartbeat_misses;      /**< In a row, to open the circuit; default 3. */
+    int32_t heartbeat_misses;      /**< In a row and without any other message, to count as frozen
+                                        and to open the circuit; default 3. A worker that owes an
+                                        answer may work instead, unless its heartbeat answers say
+                                        `busy_ms` or its process is stopped. */
     int32_t max_in_flight;         /**< Calls open at a time; default 4,096, at most 65,528. */
     int64_t max_message_bytes;     /**< Either way; at least 1024, default and most 67,108,864. */
     int32_t circuit_failures;      /**< In a row, to open the circuit; default max_restart_attempts,
@@ -88,6 +92,10 @@ typedef struct mf_parent_options {
     int64_t max_items;        /**< Of one array or map, either way; at least 16, default 100,000. */
     mf_output_fn on_output;   /**< Called for each line beside its log record; or NULL. */
     void *user_data;          /**< For on_output. */
+    int64_t handler_timeout_ms; /**< A worker whose handler has run longer is replaced; looked at
+                                     with each heartbeat, for workers whose heartbeat answers say
+                                     `busy_ms`, as those of this library do. Needs program,
+                                     auto_restart and heartbeats. Default 0: none. */
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 
@@ -102,7 +110,8 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
                                                const mf_parent_options *options, mf_error *error);
 
 /**
- * Starts the worker, or finds the service, and waits until it has answered a first heartbeat.
+ * Starts the worker, or finds the service, and waits until it has answered a first heartbeat, or,
+ * if the service is busy, has accepted the connection.
  * @return MF_OK; MF_ERR_START_FAILED (absent program, worker that ends at once: how is named);
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
  *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port; MF_ERR_PROTOCOL or MF_ERR_IO
@@ -180,6 +189,10 @@ typedef struct mf_parent_stats {
     int32_t last_exit_code;    /**< Of the last ended worker; -1 if none or by a signal. */
     int32_t last_exit_signal;  /**< 0 if none. */
     uint64_t retries;          /**< Attempts beyond the first. */
+    bool frozen; /**< The worker was silent for heartbeat_misses heartbeats, and does not work. */
+    bool says_busy;         /**< The worker's heartbeat answers carry the next two figures. */
+    uint64_t handler_ms;    /**< At the last answer: how long a handler had run; 0 if none ran. */
+    uint64_t handler_queue; /**< At the last answer: calls that waited for a handler. */
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT MF_DETAIL_INIT(mf_parent_stats)
 /** Reads the figures. @return MF_OK or MF_ERR_INVALID_ARGUMENT. @par Threads Thread-safe. */
