@@ -400,6 +400,7 @@ void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason)
         circuit->reason = *reason;
         circuit->by_calls = false;
         circuit->heartbeats_ok = 0;
+        circuit->tripped_ns = mfi_clock_monotonic(circuit->clock);
         if (state != MFI_CIRCUIT_OPEN) {
             open_locked(circuit, reason->rule, &step);
         }
@@ -413,7 +414,7 @@ static bool is_between(const mfi_circuit *circuit)
     return state == MFI_CIRCUIT_OPEN || state == MFI_CIRCUIT_HALF_OPEN;
 }
 
-void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, bool in_time)
+void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, uint64_t sent_ns)
 {
     if (!is_between(circuit)) {
         return;
@@ -422,7 +423,7 @@ void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, bool in_time)
     begin_step(circuit, &step);
     /* A heartbeat proves that the peer lives. It proves nothing about calls that fail. */
     if (is_between(circuit) && !circuit->by_calls) {
-        circuit->heartbeats_ok += in_time ? 1 : 0;
+        circuit->heartbeats_ok += sent_ns >= circuit->tripped_ns ? 1 : 0;
         if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN) {
             change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
         }

@@ -103,7 +103,8 @@ typedef struct mfi_circuit {
     uint64_t probe_until_ns[MFI_CIRCUIT_PROBES_MAX]; /* 0: slot free */
     uint32_t probes_ok, probes_failed;
     bool by_calls;          /* calls opened the circuit, or opened it again */
-    uint32_t heartbeats_ok; /* answered in a row since the circuit opened */
+    uint32_t heartbeats_ok; /* sent since tripped_ns, and answered in a row */
+    uint64_t tripped_ns;    /* when the circuit opened, or had a reason to */
     mfi_circuit_history history[MFI_CIRCUIT_HISTORY]; /* oldest first */
     uint32_t history_count;
 } mfi_circuit;
@@ -126,9 +127,9 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
 /* Opens the circuit for another reason. While it is open, the reason is replaced and the cool-down
  * continues. */
 void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason);
-/* The peer answered a heartbeat. A circuit that the peer opened becomes half-open; `in_time`: and
- * is closed by the last of several in a row. */
-void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, bool in_time);
+/* The peer answered a heartbeat that was sent at that time; 0: it came too late to count. A circuit
+ * that the peer opened becomes half-open. Those that were sent since it opened are its probes. */
+void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, uint64_t sent_ns);
 /* The time of a heartbeat was over: the row of answered ones ends. */
 void mfi_circuit_heartbeat_missed(mfi_circuit *circuit);
 /* Ends a cool-down and expires probes whose time has passed. */

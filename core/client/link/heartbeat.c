@@ -51,7 +51,7 @@ static uint64_t note_answer(mfi_heartbeat *heartbeat, mfi_slot *slot)
                                                      .rtt_ns = rtt,
                                                      .max_misses = state->settings.heartbeat_misses,
                                                      .request_id = slot->id});
-    mfi_circuit_heartbeat_answered(&state->circuit, true);
+    mfi_circuit_heartbeat_answered(&state->circuit, sent);
     return rtt;
 }
 
@@ -147,7 +147,7 @@ static void on_late(mfi_task *task)
     mfi_heartbeat *heartbeat = MFI_CONTAINER(task, mfi_heartbeat, late_task);
     atomic_store_explicit(&heartbeat->last_ns, mfi_wall_ns(), memory_order_relaxed);
     if (heartbeat->counts_misses) {
-        mfi_circuit_heartbeat_answered(&heartbeat->calls->state->circuit, false);
+        mfi_circuit_heartbeat_answered(&heartbeat->calls->state->circuit, 0);
         tell_answered(heartbeat);
     }
 }

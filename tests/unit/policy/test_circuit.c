@@ -153,15 +153,15 @@ static void test_answered_heartbeats_close_it(void)
         setup(&at);
         mfi_circuit_trip(&at.circuit, reasons[i]);
         check_state(&at, "open");
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
         check_state(&at, "half_open");
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
         mfi_circuit_heartbeat_missed(&at.circuit); /* the row begins again */
-        mfi_circuit_heartbeat_answered(&at.circuit, false);
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, 0);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
         check_state(&at, "half_open");
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
         check_state(&at, "closed");
         mfi_circuit_fini(&at.circuit);
     }
@@ -174,18 +174,33 @@ static void test_heartbeats_do_not_close_what_calls_opened(void)
     setup(&at);
     open_it(&at);
     for (int i = 0; i < 4; i++) {
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
     }
     check_state(&at, "open");
     mfi_circuit_fini(&at.circuit);
     setup(&at);
     mfi_circuit_trip(&at.circuit, &ended);
-    mfi_circuit_heartbeat_answered(&at.circuit, true);
+    mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
     (void)call(&at, MF_ERR_TIMEOUT); /* a probe */
     for (int i = 0; i < 4; i++) {
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
     }
     check_state(&at, "open");
+    mfi_circuit_fini(&at.circuit);
+}
+
+/* A peer that was stopped answers at once all that was sent to it meanwhile. */
+static void test_old_heartbeats_do_not_close_it(void)
+{
+    fixture at;
+    setup(&at);
+    uint64_t before = at.clock.now_ns;
+    pass(&at, 1);
+    mfi_circuit_trip(&at.circuit, &frozen);
+    for (int i = 0; i < 4; i++) {
+        mfi_circuit_heartbeat_answered(&at.circuit, before);
+    }
+    check_state(&at, "half_open");
     mfi_circuit_fini(&at.circuit);
 }
 
@@ -199,7 +214,7 @@ static void test_closed_it_has_no_reason(void)
     mf_check_int(snapshot.reason.rule, MFI_RULE_EXIT);
     mf_check_str(snapshot.reason.text, "exit code 3");
     for (int i = 0; i < 3; i++) {
-        mfi_circuit_heartbeat_answered(&at.circuit, true);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
     }
     mfi_circuit_read(&at.circuit, &snapshot);
     mf_check_int(snapshot.state, MFI_CIRCUIT_CLOSED);
@@ -240,6 +255,7 @@ static const mf_test tests[] = {
     {"circuit__answered_heartbeats_close_it", test_answered_heartbeats_close_it},
     {"circuit__heartbeats_do_not_close_what_calls_opened",
      test_heartbeats_do_not_close_what_calls_opened},
+    {"circuit__old_heartbeats_do_not_close_it", test_old_heartbeats_do_not_close_it},
     {"circuit__closed_it_has_no_reason", test_closed_it_has_no_reason},
     {"circuit__refusals_say_what_is_so", test_refusals_say_what_is_so},
 };
