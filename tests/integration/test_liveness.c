@@ -20,6 +20,7 @@ typedef struct scene {
     pthread_mutex_t mutex;
     char log[65536];
     char state[32], rule[32], reason[256], worker[32]; /* of the circuit */
+    char opened_by[32];                                /* of its first state change */
     double handler_seconds;
     char output[512]; /* of the health checks that did not pass */
 } scene;
@@ -45,6 +46,8 @@ static void take_circuit(const mf_circuit_row *row, void *user_data)
                    row->reason_text != NULL ? row->reason_text : "");
     (void)snprintf(at->worker, sizeof at->worker, "%s", row->worker.state);
     at->handler_seconds = row->worker.handler_seconds;
+    (void)snprintf(at->opened_by, sizeof at->opened_by, "%s",
+                   row->transition_count > 0 ? row->transitions[0].reason : "");
 }
 
 static void take_health(const mf_health_row *row, void *user_data)
@@ -237,6 +240,44 @@ static void test_a_killed_worker_is_told_in_words(void)
     end(&at);
 }
 
+static void *call_long(void *data)
+{
+    mf_status status = mf_call(data, "sleep_ms", MF_ARGS(TOO_LONG_MS), NULL, NULL);
+    mf_check_int(status, MF_ERR_WORKER_EXITED);
+    return NULL;
+}
+
+static bool all_are_sent(void *parent)
+{
+    return stats_of(parent).handler_queue == 7;
+}
+
+/* Eight threads have calls that fail because the worker is killed, and one failure would open the
+ * circuit. It opens because of the exit all the same. */
+static void test_the_cause_comes_before_its_consequence(void)
+{
+    enum { CALLERS = 8 };
+    scene at;
+    pthread_t threads[CALLERS];
+    mf_parent_options options = quick();
+    options.circuit_failures = 1;
+    options.call_timeout_ms = TOO_LONG_MS;
+    begin(&at, &options);
+    for (int i = 0; i < CALLERS; i++) {
+        mf_check_int(pthread_create(&threads[i], NULL, call_long, at.parent), 0);
+    }
+    mf_check(mf_test_until(all_are_sent, at.parent, MF_TEST_PATIENCE_MS));
+    kill_worker(at.parent);
+    for (int i = 0; i < CALLERS; i++) {
+        mf_check_int(pthread_join(threads[i], NULL), 0);
+    }
+    look(&at);
+    mf_check_str(at.opened_by, "process_exit");
+    mf_check_str(at.rule, "process_exit");
+    check_log_lacks(&at, "consecutive_failures");
+    end(&at);
+}
+
 /* Nobody calls, and the circuit closes: the target is well again. */
 static void test_an_idle_target_heals(void)
 {
@@ -332,6 +373,7 @@ static const mf_test tests[] = {
     {"frozen__is_replaced_during_a_call", test_a_frozen_worker_is_replaced_during_a_call},
     {"frozen__is_shown_where_it_stays", test_a_frozen_worker_that_stays_is_shown},
     {"ended__is_told_in_words", test_a_killed_worker_is_told_in_words},
+    {"ended__the_cause_comes_before_its_consequence", test_the_cause_comes_before_its_consequence},
     {"ended__an_idle_target_heals", test_an_idle_target_heals},
     {"busy__a_running_handler_is_seen", test_a_running_handler_is_seen},
     {"busy__a_handler_that_overruns_is_ended", test_a_handler_that_overruns_is_ended},

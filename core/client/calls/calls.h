@@ -110,11 +110,20 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot);
  * *ret_state (may be NULL) gets the state with which the attempt can be claimed, before the attempt
  * can be delivered. */
 void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state);
-/* Claims every active attempt and delivers it with status. Returns the number of user calls;
- * *ret_oldest (may be NULL) gets the ids of the oldest of them. */
-uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
-/* The same, but only for attempts that were sent; calls that wait in the queue stay there. */
-uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
+/* Many attempts that end at once: claimed, so that nothing else ends them, and not delivered yet.
+ */
+typedef struct mfi_claimed {
+    mfi_slot *sync, *async;
+    uint32_t calls;    /* number of user calls among them */
+    mf_context oldest; /* the ids of the oldest of these; empty if there is none */
+} mfi_claimed;
+/* Engine thread: claims every active attempt with status; sent_only: calls that wait in the queue
+ * stay there. To be delivered in the same turn. */
+void mfi_calls_claim(mfi_calls *calls, mf_status status, bool sent_only, mfi_claimed *ret_claimed);
+void mfi_calls_deliver_claimed(mfi_calls *calls, const mfi_claimed *claimed);
+/* Both in one: for every active attempt, or only for those that were sent. */
+void mfi_calls_fail_all(mfi_calls *calls, mf_status status);
+void mfi_calls_fail_sent(mfi_calls *calls, mf_status status);
 /* Claims an attempt that ends without an answer, which the peer may still owe. */
 bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state);
 /* Number of calls that were sent and are not delivered. */

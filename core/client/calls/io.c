@@ -163,16 +163,16 @@ void mfi_calls_sweep_queue(mfi_calls *calls)
     for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->driver.queue)) != NULL;) {
         mfi_slot *slot = MFI_CONTAINER(node, mfi_slot, out_node);
         if (mfi_slot_is_active(atomic_load_explicit(&slot->state, memory_order_acquire))) {
-            slot->sweep_next = NULL;
+            slot->list_next = NULL;
             *end = slot;
-            end = &slot->sweep_next;
+            end = &slot->list_next;
         } else {
             mfi_slot_release(&calls->slots, slot);
         }
     }
     while (first != NULL) {
         mfi_slot *slot = first;
-        first = slot->sweep_next;
+        first = slot->list_next;
         mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
     }
 }

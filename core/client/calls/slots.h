@@ -41,7 +41,7 @@ struct mfi_slot {
     _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
     _Atomic(uint32_t) holders;     /* the queue, and the thread that reads the outcome */
     _Atomic(uint32_t) next_free;
-    struct mfi_slot *sweep_next; /* used while the queue is swept */
+    struct mfi_slot *list_next; /* engine thread: while the queue is swept, or many calls end */
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */

@@ -106,7 +106,7 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     if (still_there) {
         link->wait_ns = mfi_deadline_after_ms(0, found->state->settings.discovery_poll_ms);
     }
-    observe_lost(found, why, loss.calls);
+    observe_lost(found, why, loss.claimed.calls);
     if (link->was_ready) {
         mfi_link_close_lost(link, &loss);
     } else {

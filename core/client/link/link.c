@@ -199,7 +199,7 @@ static void wait_for_next(mfi_link *link, mfi_life_phase before)
     uint64_t at = mfi_loop_now(link->state->loop) + link->wait_ns;
     (void)before;
     if (link->state->settings.fail_fast) { /* calls that were made before this state was visible */
-        (void)mfi_calls_fail_all(link->calls, MF_ERR_NOT_RUNNING, NULL);
+        mfi_calls_fail_all(link->calls, MF_ERR_NOT_RUNNING);
     }
     set_restart_at(link->state, at);
     (void)mfi_timer_set(link->state->loop, &link->wait_timer, at);
@@ -232,7 +232,7 @@ static void cancel(mfi_link *link, mfi_life_phase before)
         mfi_state_set_exit_text(link->state, "it was stopped before it was ready");
     }
     mfi_state_set(link->state, MF_PARENT_STOPPING);
-    (void)mfi_calls_fail_all(link->calls, MF_ERR_CANCELLED, NULL);
+    mfi_calls_fail_all(link->calls, MF_ERR_CANCELLED);
     mfi_retries_end(link->calls);
 }
 
@@ -268,7 +268,7 @@ static void on_paused(void *self)
         calls->transport->ops->close(calls->transport);
         calls->transport = NULL;
     }
-    (void)mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED, NULL);
+    mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED);
     mfi_link_step(link, MFI_LIFE_ON_PAUSED);
 }
 

@@ -69,18 +69,18 @@ mf_status mfi_link_watch(mfi_link *link, mf_error *error);
 void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason);
 /* The consequences of the loss of a peer. */
 typedef struct mfi_loss {
-    bool again;        /* another start follows */
-    uint32_t calls;    /* number of calls that ended because of it */
-    mf_context oldest; /* the ids of the oldest of these calls; empty if there is none */
+    bool again;          /* another start follows */
+    mfi_claimed claimed; /* the calls that end because of it */
     mfi_circuit_reason reason;
 } mfi_loss;
-/* A peer that was ready is gone: ends the calls that were sent, and decides whether another start
+/* A peer that was ready is gone: claims the calls that were sent, and decides whether another start
  * follows. why is a text such as "was killed by signal 9 (SIGKILL)". The caller then reports the
  * loss, and calls mfi_link_close_lost. */
 mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause);
 /* The same, for a connection that has ended; whether the process has, is not known. */
 mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why);
-/* After mfi_link_lost: opens the circuit, reports the decision, and closes. */
+/* After mfi_link_lost: opens the circuit, delivers the calls, reports the decision, and closes. The
+ * circuit opens first, so that it tells the cause and not the calls that failed because of it. */
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss);
 /* Ends all calls. The status of a sent call says that it may have run. */
 void mfi_link_fail_calls(mfi_link *link, mf_status status);

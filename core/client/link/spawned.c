@@ -233,7 +233,7 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
                                  .signal = ended->signal,
                                  .text = killed ? why : text,
                                  .reason = killed ? spawned->link->unfit.restart : MFI_RESTART_NONE,
-                                 .pending_failed = loss.calls});
+                                 .pending_failed = loss.claimed.calls});
     if (crash) {
         mfi_link_close_lost(spawned->link, &loss);
     } else if (asked) {
