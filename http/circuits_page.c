@@ -13,7 +13,10 @@ static void add_reason(mfi_json to, const mf_circuit_row *row)
     mfi_json reason = mfi_json_object(to, "reason");
     mfi_json_text(reason, "rule", row->rule);
     mfi_json_number(reason, "observed", row->observed);
-    mfi_json_number(reason, "threshold", row->threshold);
+    if (row->threshold > 0) {
+        mfi_json_number(reason, "threshold", row->threshold);
+    }
+    mfi_json_text(reason, "text", row->reason_text);
     mfi_json_text(reason, "first_error", row->first_error);
     mfi_json_text(reason, "correlation_id", row->correlation_id);
     mfi_json_text(reason, "trace_id", row->trace_id);
@@ -108,6 +111,10 @@ static void add_worker(mfi_json to, const mf_circuit_worker *worker)
         mfi_json_number(object, "heartbeat_rtt_seconds", worker->heartbeat_rtt_seconds);
     }
     mfi_json_number(object, "heartbeat_misses", (double)worker->heartbeat_misses);
+    if (worker->says_busy) {
+        mfi_json_number(object, "running_handler_seconds", worker->handler_seconds);
+        mfi_json_number(object, "queue_length", (double)worker->handler_queue);
+    }
 }
 
 static void add_circuit(mfi_json circuit, const mf_circuit_row *row)

@@ -90,6 +90,7 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
         {"restart_stable_ms", from->restart_stable_ms, 10000, false, &to->restart.stable_ms},
         {"circuit_open_ms", from->circuit_open_ms, 1000, false, &to->circuit.open_ms},
         {"circuit_open_max_ms", from->circuit_open_max_ms, 30000, false, &to->circuit.open_max_ms},
+        {"handler_timeout_ms", from->handler_timeout_ms, 0, false, &to->handler_timeout_ms},
     };
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         mf_status status = pick_ms(times[i].name, times[i].given, times[i].preset,
@@ -97,6 +98,11 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
         if (status != MF_OK) {
             return status;
         }
+    }
+    if (to->handler_timeout_ms != 0 && (from->program == NULL || !from->auto_restart ||
+                                        to->heartbeat_interval_ms == MF_DISABLED)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "handler_timeout_ms needs program, auto_restart and heartbeats");
     }
     return MF_OK;
 }

@@ -29,6 +29,7 @@ typedef struct mfi_parent_settings {
     int64_t discovery_timeout_ms, discovery_poll_ms;
     int64_t heartbeat_interval_ms, heartbeat_timeout_ms;
     uint32_t heartbeat_misses;
+    int64_t handler_timeout_ms; /* 0: none */
     uint32_t max_in_flight;
     size_t max_message_bytes;
     mfi_limits limits;

@@ -184,6 +184,7 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
     if (opens) {
         event.observed = reason->observed;
         event.threshold = reason->threshold;
+        event.detail = reason->text;
         event.status = reason->status;
         event.correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
         event.trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
@@ -250,8 +251,12 @@ static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
         .restart_budget = budget,
         .pool_state = pool_state(parent),
         .calls_in_flight = open,
-        .heartbeat_misses =
-            atomic_load_explicit(&parent->heartbeat.misses_in_row, memory_order_relaxed),
+        .ready = mfi_state_get(&parent->state) == MF_PARENT_READY,
+        .frozen = mfi_parent_is_frozen(parent),
+        .says_busy = atomic_load_explicit(&parent->calls.signs.says_busy, memory_order_relaxed),
+        .handler_seconds =
+            (double)atomic_load_explicit(&parent->calls.signs.busy_ms, memory_order_relaxed) / 1000,
+        .heartbeat_misses = mfi_heartbeat_misses(&parent->heartbeat),
         .heartbeat_last_ns = atomic_load_explicit(&parent->heartbeat.last_ns, memory_order_relaxed),
         .queue_capacity = parent->state.settings.max_in_flight,
         .concurrency_limit = parent->state.settings.max_in_flight};

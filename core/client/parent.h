@@ -32,6 +32,13 @@ struct mf_parent {
 mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *options, bool is_member,
                           uint32_t index, mf_error *error);
 
+/* Any thread: the worker runs, and is frozen. */
+static inline bool mfi_parent_is_frozen(const mf_parent *parent)
+{
+    return mfi_state_get(&parent->state) == MF_PARENT_READY &&
+           mfi_heartbeat_is_frozen(&parent->heartbeat);
+}
+
 /* probe.c: what mf_probe shows of a parent. */
 void mfi_parent_component_init(mf_parent *parent);
 /* probe.c: writes for people why the parent is not ready, and what happens next. */

@@ -58,13 +58,20 @@ static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *use
         row.gates |= state == MF_PARENT_CREATED || state == MF_PARENT_STARTING ? MF_GATE_STARTUP
                                                                                : MF_GATE_NONE;
         mfi_parent_explain(parent, output, sizeof output);
+    } else if (mfi_parent_is_frozen(parent)) {
+        row.status = MF_HEALTH_WARN;
+        row.output = output;
+        (void)mfi_str_format(output, sizeof output,
+                             "worker %s is frozen: it answered none of %u heartbeats in a row",
+                             parent->state.settings.worker,
+                             (unsigned)mfi_heartbeat_misses(&parent->heartbeat));
     }
     visit(&row, user_data);
 }
 
 static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
 {
-    char output[160];
+    char output[MFI_CIRCUIT_TEXT_MAX + 160];
     mfi_circuit_snapshot circuit;
     mfi_circuit_read(&parent->state.circuit, &circuit);
     mf_health_row row = {.struct_size = sizeof row,
@@ -80,11 +87,11 @@ static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, vo
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
         (void)mfi_str_format(
-            output, sizeof output, "circuit %s is %s by rule %s (%g of %g)",
+            output, sizeof output, "circuit %s is %s by rule %s (%s)",
             mfi_state_circuit_name(&parent->state), mfi_circuit_state_word(circuit.state),
             circuit.reason.rule != MFI_CAUSE_NONE ? mfi_circuit_cause_word(circuit.reason.rule)
                                                   : "none",
-            circuit.reason.observed, circuit.reason.threshold);
+            circuit.reason.text);
     }
     visit(&row, user_data);
 }
@@ -142,6 +149,7 @@ static void fill_reason(mf_circuit_row *row, const mfi_circuit_reason *reason)
     row->first_error = reason->status != MF_OK ? mf_err_status(reason->status) : NULL;
     row->correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
     row->trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
+    row->reason_text = reason->text[0] != '\0' ? reason->text : NULL;
 }
 
 static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
@@ -167,7 +175,7 @@ static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit,
     (void)mf_parent_last_exit(parent, last_exit, size);
     row->worker = (mf_circuit_worker){
         .name = parent->state.settings.worker,
-        .state = states[mfi_state_get(&parent->state)],
+        .state = stats.frozen ? "frozen" : states[mfi_state_get(&parent->state)],
         .pid = mf_parent_pid(parent),
         .restarts = stats.restarts,
         .restarts_in_period = stats.restarts_in_period,
@@ -178,7 +186,10 @@ static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit,
         .last_exit_code = stats.last_exit_code,
         .last_exit_signal = stats.last_exit_signal,
         .heartbeat_rtt_seconds = seconds(stats.heartbeat_rtt_ns),
-        .heartbeat_misses = stats.heartbeat_misses};
+        .heartbeat_misses = stats.heartbeat_misses,
+        .says_busy = stats.says_busy,
+        .handler_seconds = (double)stats.handler_ms / 1000,
+        .handler_queue = stats.handler_queue};
 }
 
 static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data)

@@ -90,6 +90,10 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf
     stats.heartbeat_misses = load(&parent->heartbeat.misses);
     stats.late_replies = load(&parent->calls.late_replies);
     stats.retries = load(&parent->calls.retries_made);
+    stats.frozen = mfi_parent_is_frozen(parent);
+    stats.says_busy = atomic_load_explicit(&parent->calls.signs.says_busy, memory_order_relaxed);
+    stats.handler_ms = load(&parent->calls.signs.busy_ms);
+    stats.handler_queue = load(&parent->calls.signs.queue_length);
     read_restarts(parent, &stats);
     memcpy(ret_stats, &stats, stats.struct_size);
     return MF_OK;

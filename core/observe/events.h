@@ -18,7 +18,8 @@
 typedef struct mfi_circuit_event {
     mfi_circuit_state from, to;
     mfi_circuit_cause cause;
-    double observed, threshold; /* when opening: of the rule */
+    double observed, threshold; /* when opening: of the rule; threshold 0: the rule has none */
+    const char *detail;         /* when opening: the same in words */
     /* Of the call that opened the circuit; MF_OK if no call did. */
     mf_status status;
     const char *correlation_id, *trace_id; /* or NULL */
@@ -45,8 +46,9 @@ typedef struct mfi_process_event {
     int signal;              /* 0 if no signal did */
     const char *text;        /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
     uint64_t pending_failed; /* calls that the exit ended */
+    /* MFI_PROCESS_RESTART; MFI_PROCESS_EXITED: why the parent ended it, if it did. */
+    mfi_restart_reason reason;
     /* MFI_PROCESS_RESTART and MFI_PROCESS_GAVE_UP. */
-    mfi_restart_reason reason; /* MFI_PROCESS_RESTART alone */
     uint64_t restart_in_ms;
     uint32_t restart_attempt;    /* number of restarts in a row */
     uint32_t restarts_in_period; /* this one included */
@@ -81,7 +83,10 @@ typedef struct mfi_drain_event {
 typedef enum mfi_heartbeat_what {
     MFI_HEARTBEAT_SENT,     /* heartbeat_sent (debug) */
     MFI_HEARTBEAT_ANSWERED, /* heartbeat_received (debug) */
-    MFI_HEARTBEAT_MISSED,   /* heartbeat_missed (warn) */
+    MFI_HEARTBEAT_LATE,     /* no answer in time, but another message: heartbeat_missed (debug) */
+    MFI_HEARTBEAT_MISSED,   /* no message at all: heartbeat_missed (warn) */
+    MFI_HEARTBEAT_BUSY,     /* the same, at the limit; the peer may work: heartbeat_missed (warn) */
+    MFI_HEARTBEAT_FROZEN,   /* at the limit: heartbeat_missed, first heartbeat_timeout (error) */
 } mfi_heartbeat_what;
 
 typedef struct mfi_heartbeat_event {
@@ -89,6 +94,7 @@ typedef struct mfi_heartbeat_event {
     uint64_t rtt_ns; /* of an answered heartbeat */
     uint32_t consecutive_misses;
     uint32_t max_misses; /* if a miss reaches it: heartbeat_timeout (error) too */
+    bool first;          /* of MFI_HEARTBEAT_FROZEN in a row */
     const char *request_id;
 } mfi_heartbeat_event;
 

@@ -66,6 +66,8 @@
       "Calls to functions not registered")                                                         \
     X(server_threads, GAUGE, "server_threads", "", L("worker", "state"), 64,                       \
       "Handler threads busy or idle")                                                              \
+    X(server_running_age, GAUGE, "server_running_handler_age_seconds", "seconds", L("worker"),     \
+      CAP_WORKERS, "Age of the handler that has run longest, 0 if none runs")                      \
     X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", L("worker"), 64,               \
       "Thread-seconds spent in handlers")                                                          \
     X(messages, COUNTER, "transport_messages_total", "", L("target", "direction", "type"), 512,    \

@@ -3,6 +3,7 @@
 #ifndef MFI_OBSERVE_HANDLES_H
 #define MFI_OBSERVE_HANDLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/observe/span.h"
@@ -18,6 +19,9 @@ typedef struct mfi_client_gauges {
     double oldest_call_age_seconds;
     uint64_t queue_depth, queue_capacity;
     uint64_t concurrency_limit;
+    bool ready, frozen;             /* the worker runs; the worker is frozen */
+    bool says_busy;                 /* the worker's heartbeat answers carry handler_seconds */
+    double handler_seconds;         /* how long a handler has run; 0 if none runs */
     uint32_t heartbeat_misses;      /* heartbeats missed since the last answer */
     uint64_t heartbeat_last_ns;     /* wall clock of the last answer; 0: no answer yet */
     double restart_backoff_seconds; /* until the next start; 0 unless one is waited for */
@@ -38,6 +42,7 @@ typedef struct mfi_client_options {
 /* Values of a worker's gauges. */
 typedef struct mfi_server_gauges {
     uint64_t handlers_busy, handlers; /* running handlers, and how many can run */
+    double handler_seconds;           /* how long one of them has run; 0 if none runs */
 } mfi_server_gauges;
 typedef void (*mfi_server_gauges_fn)(mfi_server_gauges *ret_gauges, void *user_data);
 

@@ -37,7 +37,10 @@ void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event
                        event->status != MF_OK ? mf_err_status(event->status) : NULL);
         mfi_record_object_begin(record, "fields");
         mfi_record_float(record, "observed", event->observed);
-        mfi_record_float(record, "threshold", event->threshold);
+        if (event->threshold > 0) {
+            mfi_record_float(record, "threshold", event->threshold);
+        }
+        mfi_record_str(record, "detail", event->detail);
         mfi_record_uint(record, "retry_in_ms", event->retry_in_ms);
         mfi_record_object_end(record);
     }
@@ -105,7 +108,9 @@ void mfi_logged_process(const mfi_target *target, const mfi_process_event *event
         log_process_event(target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit", "ended",
                           event);
         if (!event->expected) {
-            log_process_event(target, MF_LOG_ERROR, "worker_crash", "ended by itself", event);
+            log_process_event(target, MF_LOG_ERROR, "worker_crash",
+                              event->reason != MFI_RESTART_NONE ? "is lost" : "ended by itself",
+                              event);
         }
         break;
     case MFI_PROCESS_FAILED:
@@ -207,7 +212,7 @@ static void log_heartbeat(const mfi_target *target, mf_log_level level, const ch
     mfi_record_str(record, "request_id", event->request_id);
     if (event->what == MFI_HEARTBEAT_ANSWERED) {
         mfi_record_ms(record, "duration_ms", event->rtt_ns);
-    } else if (event->what == MFI_HEARTBEAT_MISSED) {
+    } else if (event->what != MFI_HEARTBEAT_SENT) {
         mfi_record_object_begin(record, "fields");
         mfi_record_uint(record, "consecutive_misses", event->consecutive_misses);
         mfi_record_uint(record, "max_allowed", event->max_misses);
@@ -225,9 +230,20 @@ void mfi_logged_heartbeat(const mfi_target *target, const mfi_heartbeat_event *e
     case MFI_HEARTBEAT_ANSWERED:
         log_heartbeat(target, MF_LOG_DEBUG, "heartbeat_received", "Heartbeat answered by", event);
         break;
+    case MFI_HEARTBEAT_LATE:
+        log_heartbeat(target, MF_LOG_DEBUG, "heartbeat_missed",
+                      "Heartbeat is late, other messages came from", event);
+        break;
     case MFI_HEARTBEAT_MISSED:
         log_heartbeat(target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by", event);
-        if (event->consecutive_misses == event->max_misses) {
+        break;
+    case MFI_HEARTBEAT_BUSY:
+        log_heartbeat(target, MF_LOG_WARN, "heartbeat_missed",
+                      "Heartbeat missed, but an answer is owed, by", event);
+        break;
+    case MFI_HEARTBEAT_FROZEN:
+        log_heartbeat(target, MF_LOG_WARN, "heartbeat_missed", "Heartbeat missed by", event);
+        if (event->first) {
             log_heartbeat(target, MF_LOG_ERROR, "heartbeat_timeout", "No heartbeat from", event);
         }
         break;

@@ -200,11 +200,14 @@ void mfi_measure_heartbeat(const mfi_target *target, const mfi_heartbeat_event *
     }
     switch (event->what) {
     case MFI_HEARTBEAT_SENT:
+    case MFI_HEARTBEAT_LATE:
         break;
     case MFI_HEARTBEAT_ANSWERED:
         mf_histogram_record_ns(target->heartbeat_rtt, event->rtt_ns);
         break;
     case MFI_HEARTBEAT_MISSED:
+    case MFI_HEARTBEAT_BUSY:
+    case MFI_HEARTBEAT_FROZEN:
         mf_counter_add(target->heartbeat_missed, 1);
         break;
     }

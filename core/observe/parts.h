@@ -30,6 +30,7 @@ typedef struct mfi_families {
     mf_family *queue_depth, *queue_capacity, *concurrency_limit, *request_size, *response_size;
     mf_family *server_started, *server_calls, *server_duration, *server_queue_wait;
     mf_family *server_in_flight, *server_unknown, *server_threads, *server_busy;
+    mf_family *server_running_age;
     mf_family *messages, *bytes, *send_blocked, *dropped, *connections, *disconnects;
     mf_family *heartbeat_rtt, *heartbeat_missed, *heartbeat_consecutive, *heartbeat_last;
     mf_family *circuit_state, *circuit_transitions, *circuit_since;
@@ -92,6 +93,7 @@ struct mfi_target {
     mf_counter *messages[MFI_DIRECTION_COUNT][MFI_TRAFFIC_COUNT], *bytes[MFI_DIRECTION_COUNT];
     mf_counter *send_blocked, *disconnects[MFI_DISCONNECT_COUNT];
     mf_gauge *connections, *in_flight;
+    mf_gauge *running_age; /* client: NULL until the worker says it */
     /* Client. */
     mf_window *window;
     mf_histogram *phases[MFI_CALL_PHASE_COUNT];
@@ -104,6 +106,7 @@ struct mfi_target {
     mf_gauge *up, *exit_code, *exit_signal, *pid;
     mf_gauge *circuit_states[MFI_CIRCUIT_STATE_COUNT], *circuit_since, *circuit_probe;
     mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_COUNT];
+    bool shown_frozen; /* `up` is 0 because of it; guarded by the observer's mutex */
     /* Server. */
     mf_histogram *queue_wait;
     mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;

@@ -167,6 +167,7 @@ static void make_server(mfi_target *target)
     target->in_flight = gauge1(families->server_in_flight, target->name);
     target->unknown = counter1(families->server_unknown, target->name);
     target->busy = counter1(families->server_busy, target->name);
+    target->running_age = gauge1(families->server_running_age, target->name);
     for (size_t i = 0; i < MFI_EXPIRY_COUNT; i++) {
         names[1] = mfi_expiry_word((mfi_expiry)i);
         target->expired[i] = mf_family_counter(families->server_expired, names);
@@ -213,11 +214,22 @@ static void show_server(const mfi_target *target, const mfi_server_gauges *gauge
     mf_gauge_set(target->in_flight, (double)gauges->handlers_busy);
     mf_gauge_set(target->threads[MFI_THREAD_BUSY], (double)gauges->handlers_busy);
     mf_gauge_set(target->threads[MFI_THREAD_IDLE], (double)idle);
+    mf_gauge_set(target->running_age, gauges->handler_seconds);
 }
 
 /* Shows the gauges that every worker has for itself. */
-static void show_worker(const mfi_target *target, const mfi_client_gauges *gauges)
+static void show_worker(mfi_target *target, const mfi_client_gauges *gauges)
 {
+    if (gauges->says_busy && target->running_age == NULL) { /* made on first sight */
+        target->running_age = gauge1(target->observer->families.server_running_age, target->worker);
+    }
+    if (target->running_age != NULL) {
+        mf_gauge_set(target->running_age, gauges->handler_seconds);
+    }
+    if (gauges->frozen || target->shown_frozen) {
+        mf_gauge_set(target->up, gauges->ready && !gauges->frozen ? 1 : 0);
+        target->shown_frozen = gauges->frozen;
+    }
     mf_gauge_set(target->restart_backoff, gauges->restart_backoff_seconds);
     mf_gauge_set(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
 }
@@ -289,6 +301,8 @@ static mfi_target *collect_servers_locked(mfi_target *first)
         target->server_gauges(&gauges, target->user_data);
         sum.handlers_busy += gauges.handlers_busy;
         sum.handlers += gauges.handlers;
+        sum.handler_seconds = gauges.handler_seconds > sum.handler_seconds ? gauges.handler_seconds
+                                                                           : sum.handler_seconds;
     }
     show_server(first, &sum);
     return target;

@@ -12,6 +12,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/policy/backoff.h"
+#include "core/policy/refusal.h"
 #include "core/words/statuses.h"
 
 /* Changes that happened under the lock and are reported outside it. One step makes two at most: the
@@ -94,6 +95,7 @@ static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circui
         circuit->failures = 0;
         circuit->open_in_row = 0;
         circuit->probe_at_ns = 0;
+        circuit->reason = (mfi_circuit_reason){.rule = MFI_CAUSE_NONE}; /* kept in the history */
     }
     circuit->counts = (mfi_circuit_counts){0};
     atomic_store_explicit(&circuit->fast_ok, 0, memory_order_relaxed);
@@ -126,19 +128,19 @@ static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step
     circuit->probe_at_ns = mfi_clock_monotonic(circuit->clock) + cool_down_ns;
     circuit->open_in_row++;
     circuit->trips++;
+    circuit->heartbeats_ok = 0;
+    circuit->by_calls =
+        why == MFI_RULE_FAILURES || why == MFI_CAUSE_PROBE_FAILED || why == MFI_CAUSE_PROBE_EXPIRED;
     atomic_store_explicit(&circuit->refused, 0, memory_order_relaxed);
     change_locked(circuit, MFI_CIRCUIT_OPEN, why, step);
     step->changes[step->count - 1].cool_down_ms = cool_down_ns / MFI_NS_PER_MS;
 }
 
-static void set_reason_locked(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
-                              double threshold, mf_status status, const char *correlation_id,
-                              const char *trace_id)
+/* The call that opens the circuit, or opens it again. */
+static void set_call_locked(mfi_circuit *circuit, mf_status status, const char *correlation_id,
+                            const char *trace_id)
 {
     mfi_circuit_reason *reason = &circuit->reason;
-    reason->rule = rule;
-    reason->observed = observed;
-    reason->threshold = threshold;
     reason->status = status;
     (void)mfi_str_copy(reason->correlation_id, sizeof reason->correlation_id,
                        correlation_id != NULL ? correlation_id : "");
@@ -206,15 +208,20 @@ uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit)
 
 /* ---- Calls ---- */
 
-static mf_status refuse(mfi_circuit *circuit, const mfi_circuit_reason *reason, mf_error *error)
+/* What the refusal of a call says. */
+static void read_refusal_locked(const mfi_circuit *circuit, mfi_circuit_refusal *to)
 {
-    atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
-    if (reason->rule == MFI_CAUSE_NONE || reason->rule == MFI_RULE_FAILURES) {
-        return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
-                        "Circuit breaker open after %.0f consecutive failures", reason->observed);
+    uint64_t now = mfi_clock_monotonic(circuit->clock);
+    to->state = state_of(load_word(circuit));
+    to->reason = circuit->reason;
+    to->permitted = circuit->config.probes;
+    to->probes = circuit->probes_ok;
+    to->wait_ns = 0;
+    for (uint32_t i = 0; i < circuit->config.probes; i++) {
+        uint64_t left = mfi_remaining_ns(circuit->probe_until_ns[i], now);
+        to->probes += circuit->probe_until_ns[i] != 0;
+        to->wait_ns = left > to->wait_ns ? left : to->wait_ns;
     }
-    return mfi_fail(error, MF_ERR_CIRCUIT_OPEN, "Circuit breaker open by rule %s",
-                    mfi_circuit_cause_word(reason->rule));
 }
 
 /* Index of a free probe slot, or -1. A probe that has succeeded still counts, so that at most
@@ -257,9 +264,14 @@ mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket
         ret_ticket->probe = take_probe_locked(circuit);
         admitted = ret_ticket->probe >= 0;
     }
-    mfi_circuit_reason reason = circuit->reason;
+    mfi_circuit_refusal why;
+    read_refusal_locked(circuit, &why);
     end_step(circuit, &step);
-    return admitted ? MF_OK : refuse(circuit, &reason, error);
+    if (admitted) {
+        return MF_OK;
+    }
+    atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
+    return mfi_circuit_refuse(&why, error);
 }
 
 typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_verdict;
@@ -308,6 +320,16 @@ static void count_failure(mfi_circuit_counts *counts, mf_status status)
     counts->protocol_error += counted == MFI_STATUS_PROTOCOL_ERROR;
 }
 
+static void fail_locked(mfi_circuit *circuit)
+{
+    mfi_circuit_reason *reason = &circuit->reason;
+    *reason = (mfi_circuit_reason){.rule = MFI_RULE_FAILURES,
+                                   .observed = (double)circuit->failures,
+                                   .threshold = (double)circuit->config.consecutive_failures};
+    (void)mfi_str_format(reason->text, sizeof reason->text, "%u consecutive failures",
+                         (unsigned)circuit->failures);
+}
+
 static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict verdict,
                                change_step *step)
 {
@@ -352,18 +374,15 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
     if (current && state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
         if (verdict == VERDICT_FAILED) {
             /* The rule is kept, because the same fault persists. */
-            mfi_circuit_reason *reason = &circuit->reason;
-            set_reason_locked(circuit, reason->rule, reason->observed, reason->threshold, status,
-                              correlation_id, trace_id);
+            set_call_locked(circuit, status, correlation_id, trace_id);
         }
         probe_ended_locked(circuit, ticket.probe, verdict, &step);
     } else if (current && state_of(word) == MFI_CIRCUIT_CLOSED && verdict != VERDICT_EXCLUDED) {
         circuit->failures = verdict == VERDICT_FAILED ? circuit->failures + 1 : 0;
         store_word_locked(circuit, ticket.generation, MFI_CIRCUIT_CLOSED);
         if (circuit->failures >= circuit->config.consecutive_failures) {
-            set_reason_locked(circuit, MFI_RULE_FAILURES, (double)circuit->failures,
-                              (double)circuit->config.consecutive_failures, status, correlation_id,
-                              trace_id);
+            fail_locked(circuit);
+            set_call_locked(circuit, status, correlation_id, trace_id);
             open_locked(circuit, MFI_RULE_FAILURES, &step);
         }
     }
@@ -372,35 +391,54 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
 
 /* ---- Other rules ---- */
 
-void mfi_circuit_trip(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
-                      double threshold, mf_status status, const char *correlation_id,
-                      const char *trace_id)
+void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason)
 {
     change_step step;
     begin_step(circuit, &step);
     mfi_circuit_state state = state_of(load_word(circuit));
     if (state != MFI_CIRCUIT_DISABLED) {
-        set_reason_locked(circuit, rule, observed, threshold, status, correlation_id, trace_id);
+        circuit->reason = *reason;
+        circuit->by_calls = false;
+        circuit->heartbeats_ok = 0;
+        circuit->tripped_ns = mfi_clock_monotonic(circuit->clock);
         if (state != MFI_CIRCUIT_OPEN) {
-            open_locked(circuit, rule, &step);
+            open_locked(circuit, reason->rule, &step);
         }
     }
     end_step(circuit, &step);
 }
 
-void mfi_circuit_heartbeat_answered(mfi_circuit *circuit)
+static bool is_between(const mfi_circuit *circuit)
 {
-    if (state_of(load_word(circuit)) != MFI_CIRCUIT_OPEN) {
+    mfi_circuit_state state = state_of(load_word(circuit));
+    return state == MFI_CIRCUIT_OPEN || state == MFI_CIRCUIT_HALF_OPEN;
+}
+
+void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, uint64_t sent_ns)
+{
+    if (!is_between(circuit)) {
         return;
     }
     change_step step;
     begin_step(circuit, &step);
     /* A heartbeat proves that the peer lives. It proves nothing about calls that fail. */
-    bool by_failures = circuit->reason.rule == MFI_RULE_FAILURES;
-    if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN && !by_failures) {
-        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
+    if (is_between(circuit) && !circuit->by_calls) {
+        circuit->heartbeats_ok += sent_ns >= circuit->tripped_ns ? 1 : 0;
+        if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN) {
+            change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
+        }
+        if (circuit->heartbeats_ok >= circuit->config.probes) {
+            change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
+        }
     }
     end_step(circuit, &step);
+}
+
+void mfi_circuit_heartbeat_missed(mfi_circuit *circuit)
+{
+    mfi_mutex_lock(&circuit->mutex);
+    circuit->heartbeats_ok = 0;
+    mfi_mutex_unlock(&circuit->mutex);
 }
 
 /* ---- Reading ---- */

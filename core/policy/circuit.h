@@ -1,12 +1,16 @@
 /* The circuit breaker: a state machine fed by the outcomes of calls and heartbeats. Pure but for
  * its mutexes: clock and random numbers are passed in; it logs nothing and sets no timer.
  *
- *   closed     all calls pass. Opens on `consecutive_failures` failures in a row, on missed
- *              heartbeats, or on the worker's exit (the last two through mfi_circuit_trip).
+ *   closed     all calls pass. Opens on `consecutive_failures` failures in a row, or because of
+ *              the peer (frozen, ended, overdue, disconnected), through mfi_circuit_trip.
  *   open       no call passes until the cool-down is over (exponential, jittered, capped) or a
  *              heartbeat is answered.
  *   half_open  a few probes pass. All must succeed to close; one failure opens again. A probe that
  *              does not report in time frees its slot and counts as failed.
+ *
+ * A circuit that the peer opened heals without calls: an answered heartbeat makes it half-open, and
+ * as many answered in a row as there are probes close it. A circuit that calls opened, failed
+ * probes among them, is closed by probes alone.
  *
  * Thread-safe. Calls on a closed circuit without failures take no lock. */
 #ifndef MFI_POLICY_CIRCUIT_H
@@ -49,11 +53,14 @@ typedef struct mfi_circuit_counts {
     uint64_t timeout, unavailable, worker_crashed, protocol_error; /* parts of failed */
 } mfi_circuit_counts;
 
-/* Why the circuit opened last. */
+#define MFI_CIRCUIT_TEXT_MAX 192
+
+/* Why the circuit is not closed. */
 typedef struct mfi_circuit_reason {
-    mfi_circuit_cause rule; /* MFI_CAUSE_NONE if the circuit never opened */
-    double observed, threshold;
-    mf_status status; /* of the call that opened the circuit; MF_OK if no call did */
+    mfi_circuit_cause rule;          /* MFI_CAUSE_NONE if the circuit is closed */
+    double observed, threshold;      /* threshold 0: the rule has none */
+    char text[MFI_CIRCUIT_TEXT_MAX]; /* what was observed, for people: "exit code 3" */
+    mf_status status;                /* of the call that opened the circuit; MF_OK if no call did */
     char correlation_id[MF_CORRELATION_ID_MAX];
     char trace_id[MF_TRACE_ID_MAX];
 } mfi_circuit_reason;
@@ -95,6 +102,9 @@ typedef struct mfi_circuit {
     mfi_circuit_reason reason;
     uint64_t probe_until_ns[MFI_CIRCUIT_PROBES_MAX]; /* 0: slot free */
     uint32_t probes_ok, probes_failed;
+    bool by_calls;          /* calls opened the circuit, or opened it again */
+    uint32_t heartbeats_ok; /* sent since tripped_ns, and answered in a row */
+    uint64_t tripped_ns;    /* when the circuit opened, or had a reason to */
     mfi_circuit_history history[MFI_CIRCUIT_HISTORY]; /* oldest first */
     uint32_t history_count;
 } mfi_circuit;
@@ -114,14 +124,14 @@ mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket
  * counts. The ids (NULL: none) are kept if this call opens the circuit. */
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
                         const char *correlation_id, const char *trace_id);
-/* Opens the circuit by another rule. While it is open, the reason is replaced and the cool-down
+/* Opens the circuit for another reason. While it is open, the reason is replaced and the cool-down
  * continues. */
-void mfi_circuit_trip(mfi_circuit *circuit, mfi_circuit_cause rule, double observed,
-                      double threshold, mf_status status, const char *correlation_id,
-                      const char *trace_id);
-/* The peer answered. A circuit that opened because of heartbeats or an exit becomes half-open at
- * once. */
-void mfi_circuit_heartbeat_answered(mfi_circuit *circuit);
+void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason);
+/* The peer answered a heartbeat that was sent at that time; 0: it came too late to count. A circuit
+ * that the peer opened becomes half-open. Those that were sent since it opened are its probes. */
+void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, uint64_t sent_ns);
+/* The time of a heartbeat was over: the row of answered ones ends. */
+void mfi_circuit_heartbeat_missed(mfi_circuit *circuit);
 /* Ends a cool-down and expires probes whose time has passed. */
 void mfi_circuit_tick(mfi_circuit *circuit);
 /* When mfi_circuit_tick must run next, in monotonic nanoseconds; MFI_NEVER if never. */

@@ -3,8 +3,8 @@
  * clock.
  *
  * Spawn mode and connect mode share the table. LOOKING, LEAVES and PEER_GONE belong to connect
- * mode. Connect mode ends no process, so the phases in which a peer is being ended last only an
- * instant there. */
+ * mode; FROZEN, OVERDUE and CUT_OFF, which end a process, to spawn mode. Connect mode ends no
+ * process, so the phases in which a peer is being ended last only an instant there. */
 #include "core/policy/life.h"
 
 #define BIT(event) (UINT32_C(1) << MFI_LIFE_ON_##event)
@@ -35,6 +35,8 @@ static const mfi_life_transition transitions[] = {
     ON(STARTING, STOP, STOPPING, DO(CANCEL) | DO(END)),
 
     ON(RUNNING, FROZEN, KILLING, DO(KILL)),
+    ON(RUNNING, OVERDUE, KILLING, DO(KILL)),
+    ON(RUNNING, CUT_OFF, KILLING, DO(KILL)),
     ON(RUNNING, LEAVES, HOLDING, DO(HOLD)),
     ON(RUNNING, OVER_AGAIN, CLOSING_AGAIN, DO(CLOSE)),
     ON(RUNNING, OVER_LAST, CLOSING_LAST, DO(CLOSE)),
@@ -105,7 +107,9 @@ static const mfi_life_transition transitions[] = {
 #define LATE_NEWS (BIT(READY) | BIT(DRAINED))
 /* Only the begin of a start, the peer, the drivers and the program bring these events. */
 #define OF_BEGIN (BIT(PEER) | BIT(NOT_FOUND) | BIT(PORT_BUSY))
-#define OF_PEER (BIT(FROZEN) | BIT(LEAVES) | BIT(PEER_GONE) | BIT(ENDED))
+/* What makes the link end a peer that was ready. */
+#define UNFIT (BIT(FROZEN) | BIT(OVERDUE) | BIT(CUT_OFF))
+#define OF_PEER (UNFIT | BIT(LEAVES) | BIT(PEER_GONE) | BIT(ENDED))
 #define OF_DRIVER (BIT(PAUSED) | BIT(CLOSED))
 #define OVER (BIT(OVER_AGAIN) | BIT(OVER_LAST))
 
@@ -123,16 +127,16 @@ static const struct {
     [MFI_LIFE_RUNNING] = {LATE_NEWS, OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) |
                                          BIT(PEER_GONE) | BIT(ENDED) | BIT(BARRIER) | BIT(DUE)},
     [MFI_LIFE_HOLDING] = {BIT(READY) | BIT(RESTART), OF_BEGIN | OF_DRIVER | BIT(START) |
-                                                         BIT(ABORT) | BIT(FROZEN) | BIT(LEAVES) |
+                                                         BIT(ABORT) | UNFIT | BIT(LEAVES) |
                                                          BIT(ENDED) | BIT(OVER_LAST) | BIT(DUE)},
     [MFI_LIFE_HOLDING_GONE] = {BIT(READY) | BIT(RESTART) | BIT(PEER_GONE),
-                               OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | BIT(FROZEN) |
+                               OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | UNFIT |
                                    BIT(LEAVES) | BIT(ENDED) | BIT(DUE)},
     [MFI_LIFE_DRAINING] = {BIT(READY) | BIT(RESTART),
-                           OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) | BIT(FROZEN) |
-                               BIT(LEAVES) | BIT(ENDED) | BIT(OVER_LAST) | BIT(BARRIER) | BIT(DUE)},
+                           OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) | UNFIT | BIT(LEAVES) |
+                               BIT(ENDED) | BIT(OVER_LAST) | BIT(BARRIER) | BIT(DUE)},
     [MFI_LIFE_REPLACING] = {LATE_NEWS | BIT(BARRIER), OF_BEGIN | OF_DRIVER | OVER | BIT(START) |
-                                                          BIT(ABORT) | BIT(FROZEN) | BIT(LEAVES) |
+                                                          BIT(ABORT) | UNFIT | BIT(LEAVES) |
                                                           BIT(PEER_GONE) | BIT(DUE)},
     [MFI_LIFE_ABORTING] = {LATE_NEWS, OF_BEGIN | OF_PEER | OF_DRIVER | BIT(START) | BIT(ABORT) |
                                           BIT(BARRIER) | BIT(DUE)},
@@ -145,7 +149,7 @@ static const struct {
                                                BIT(ABORT) | BIT(OVER_LAST) | BIT(BARRIER) |
                                                BIT(DUE)},
     [MFI_LIFE_STOPPING] = {LATE_NEWS | BIT(BARRIER) | BIT(STOP),
-                           OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | BIT(FROZEN) |
+                           OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | UNFIT |
                                BIT(LEAVES) | BIT(PEER_GONE) | BIT(RESTART) | BIT(DUE)},
     [MFI_LIFE_CLOSING_AGAIN] = {LATE_NEWS | BIT(START),
                                 OF_BEGIN | OF_PEER | OVER | BIT(ABORT) | BIT(BARRIER) | BIT(DUE)},

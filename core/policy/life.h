@@ -23,7 +23,7 @@
     X(REPLACING, "the peer is being ended; another one follows")                                   \
     X(ABORTING, "the peer is being ended: its start failed")                                       \
     X(ABORTING_AGAIN, "the same; a restart was asked for meanwhile")                               \
-    X(KILLING, "the peer is being ended: it is frozen")                                            \
+    X(KILLING, "the peer is being ended: it is frozen, overdue or cut off")                        \
     X(KILLING_AGAIN, "the same; a restart was asked for meanwhile")                                \
     X(STOPPING, "the peer is being ended by a stop")                                               \
     X(CLOSING_AGAIN, "the transport is being closed; another start follows")                       \
@@ -39,9 +39,11 @@
     X(PEER, "there is a peer: spawned, or connected to")                                           \
     X(NOT_FOUND, "no service has that name yet")                                                   \
     X(PORT_BUSY, "the port of the peer before is still in use")                                    \
-    X(READY, "a heartbeat was answered")                                                           \
+    X(READY, "a heartbeat was answered, or a busy service has shaken hands")                       \
     X(ABORT, "the start took too long, or its process cannot be watched")                          \
-    X(FROZEN, "heartbeats were not answered for long enough")                                      \
+    X(FROZEN, "the peer was silent for long enough, and does not work")                            \
+    X(OVERDUE, "a handler has run longer than it may")                                             \
+    X(CUT_OFF, "the worker has closed its connection, and its process goes on")                    \
     X(LEAVES, "the service gave up its name and still answers")                                    \
     X(PEER_GONE, "the service closed its last connection")                                         \
     X(OVER_AGAIN, "the peer is lost or its start failed; another start follows")                   \

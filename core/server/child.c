@@ -42,6 +42,9 @@ static void read_gauges(mfi_server_gauges *ret_gauges, void *user_data)
     uint64_t since = 0;
     *ret_gauges = (mfi_server_gauges){.handlers_busy = mfi_child_state_busy(&child->state, &since),
                                       .handlers = child->settings.threads};
+    if (since != 0) {
+        ret_gauges->handler_seconds = (double)(mfi_monotonic_ns() - since) / (double)MFI_NS_PER_S;
+    }
 }
 
 /* ---- Creation ---- */

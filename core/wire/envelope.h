@@ -83,6 +83,9 @@ typedef struct mfi_metadata {
     int64_t deadline_ms_left; /* how long the caller still waits; 0 or less: it has given up */
     uint32_t attempt;         /* 1 if absent */
     mfi_slice hb_timestamp;   /* the answer repeats these bytes */
+    bool says_busy;           /* a heartbeat answer with busy_ms */
+    uint64_t busy_ms;         /* how long the running handler has run; 0 if none runs */
+    uint64_t queue_length;    /* calls that wait behind it; 0 if absent */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);

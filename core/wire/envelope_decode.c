@@ -246,6 +246,10 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
         metadata->has_deadline = mf_value_get_int64(value, &metadata->deadline_ms_left) == MF_OK;
     } else if (text_is(key, "attempt")) {
         metadata->attempt = attempt_of(value);
+    } else if (text_is(key, "busy_ms")) {
+        metadata->says_busy = mf_value_get_uint64(value, &metadata->busy_ms) == MF_OK;
+    } else if (text_is(key, "queue_length")) {
+        (void)!mf_value_get_uint64(value, &metadata->queue_length);
     } else if (text_is(key, "hb_timestamp")) {
         metadata->hb_timestamp = bytes;
     }

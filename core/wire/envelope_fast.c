@@ -245,11 +245,11 @@ static inline const uint8_t *take_integer(const uint8_t *at, const uint8_t *end,
     return at;
 }
 
-static inline const uint8_t *take_us(const uint8_t *at, const uint8_t *end, uint64_t *ret_us)
+static inline const uint8_t *take_count(const uint8_t *at, const uint8_t *end, uint64_t *ret_count)
 {
     int64_t number = 0;
     at = take_integer(at, end, &number);
-    *ret_us = (uint64_t)number;
+    *ret_count = (uint64_t)number;
     return number >= 0 ? at : NULL;
 }
 
@@ -257,7 +257,7 @@ static inline const uint8_t *take_attempt(const uint8_t *at, const uint8_t *end,
                                           uint32_t *ret_attempt)
 {
     uint64_t number = 0;
-    at = take_us(at, end, &number);
+    at = take_count(at, end, &number);
     *ret_attempt = number >= 1 && number <= UINT16_MAX ? (uint32_t)number : 1;
     return at;
 }
@@ -304,11 +304,11 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     }
     if (length == 15 && IS(key, "server_queue_us")) {
         times->queue = true;
-        return take_us(BEHIND(key, "server_queue_us"), end, &to->server_queue_us);
+        return take_count(BEHIND(key, "server_queue_us"), end, &to->server_queue_us);
     }
     if (length == 17 && IS(key, "server_handler_us")) {
         times->handler = true;
-        return take_us(BEHIND(key, "server_handler_us"), end, &to->server_handler_us);
+        return take_count(BEHIND(key, "server_handler_us"), end, &to->server_handler_us);
     }
     if (length == 17 && IS(key, "parent_request_id")) {
         return take_id(BEHIND(key, "parent_request_id"), end, &to->parent_request_id);
@@ -318,6 +318,13 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     }
     if (length == 7 && IS(key, "attempt")) {
         return take_attempt(BEHIND(key, "attempt"), end, &to->attempt);
+    }
+    if (length == 7 && IS(key, "busy_ms")) {
+        to->says_busy = true;
+        return take_count(BEHIND(key, "busy_ms"), end, &to->busy_ms);
+    }
+    if (length == 12 && IS(key, "queue_length")) {
+        return take_count(BEHIND(key, "queue_length"), end, &to->queue_length);
     }
     return pass_value(key + length, end);
 }

@@ -25,7 +25,9 @@ static inline const char *mfi_circuit_state_word(mfi_circuit_state state)
 #define MFI_CIRCUIT_RULES(X)                                                                       \
     X(MFI_RULE_FAILURES, "consecutive_failures")                                                   \
     X(MFI_RULE_HEARTBEAT, "heartbeat")                                                             \
-    X(MFI_RULE_EXIT, "process_exit")
+    X(MFI_RULE_EXIT, "process_exit")                                                               \
+    X(MFI_RULE_HANDLER_TIMEOUT, "handler_timeout")                                                 \
+    X(MFI_RULE_DISCONNECTED, "disconnected")
 
 /* Why a circuit changed its state: a rule, or a later event. */
 #define MFI_CIRCUIT_CAUSES(X)                                                                      \

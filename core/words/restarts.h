@@ -9,6 +9,8 @@
     X(MFI_RESTART_EXIT_ERROR, "exit_error")                                                        \
     X(MFI_RESTART_SIGNAL, "signal")                                                                \
     X(MFI_RESTART_HEARTBEAT, "heartbeat")                                                          \
+    X(MFI_RESTART_HANDLER_TIMEOUT, "handler_timeout")                                              \
+    X(MFI_RESTART_DISCONNECTED, "disconnected")                                                    \
     X(MFI_RESTART_START_TIMEOUT, "start_timeout")                                                  \
     X(MFI_RESTART_MANUAL, "manual")
 

@@ -2,10 +2,12 @@
  *
  *     call TAG FUNCTION NAMESPACE TIMEOUT_MS HEX  ->  ok TAG HEX | err TAG KIND HEX
  *     rtt                                         ->  rtt MILLISECONDS | rtt none
+ *     stats                       ->  stats STATE RESTARTS CIRCUIT TRIPS frozen|- HEX
  *     quit
  *
  * With --output it also writes what the worker prints ("output stdout|stderr HEX"); with --restart
- * it restarts a worker that has ended; with --patient a worker has 10 minutes to stop. */
+ * it restarts a worker that has ended; with --patient a worker has 10 minutes to stop. --heartbeat MS
+ * is the interval and the timeout of heartbeats, --start MS the timeout of a start. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +153,26 @@ static void print_rtt(mf_parent *parent)
     pthread_mutex_unlock(&output);
 }
 
+static void print_stats(mf_parent *parent)
+{
+    static const char *const states[] = {"created", "starting", "ready",     "stopping",
+                                         "stopped", "failed",   "restarting"};
+    char last_exit[256] = "";
+    mf_parent_stats stats = MF_PARENT_STATS_INIT;
+    mf_status status = mf_parent_read_stats(parent, &stats, NULL);
+    (void)mf_parent_last_exit(parent, last_exit, sizeof last_exit);
+    if (status == MF_OK) {
+        pthread_mutex_lock(&output);
+        printf("stats %s %llu %s %llu %s ", states[mf_parent_get_state(parent)],
+               (unsigned long long)stats.restarts, mf_parent_circuit_state(parent),
+               (unsigned long long)stats.circuit_trips, stats.frozen ? "frozen" : "-");
+        print_hex(last_exit, strlen(last_exit));
+        printf("\n");
+        fflush(stdout);
+        pthread_mutex_unlock(&output);
+    }
+}
+
 static void serve(mf_parent *parent)
 {
     char *line = NULL;
@@ -162,6 +184,8 @@ static void serve(mf_parent *parent)
             make_call(parent, line + 5);
         } else if (strcmp(line, "rtt") == 0) {
             print_rtt(parent);
+        } else if (strcmp(line, "stats") == 0) {
+            print_stats(parent);
         } else if (strcmp(line, "quit") == 0) {
             break;
         }
@@ -202,6 +226,11 @@ static bool read_arguments(int argc, char **argv, mf_parent_options *options, co
             options->auto_restart = true;
         } else if (strcmp(argv[at], "--patient") == 0) {
             options->stop_timeout_ms = 600000;
+        } else if (strcmp(argv[at], "--heartbeat") == 0 && at + 1 < argc) {
+            options->heartbeat_interval_ms = strtoll(argv[++at], NULL, 10);
+            options->heartbeat_timeout_ms = options->heartbeat_interval_ms;
+        } else if (strcmp(argv[at], "--start") == 0 && at + 1 < argc) {
+            options->start_timeout_ms = strtoll(argv[++at], NULL, 10);
         } else {
             return false;
         }
@@ -222,12 +251,10 @@ int main(int argc, char **argv)
         fprintf(
             stderr,
             "usage: conformance_parent spawn EXECUTABLE SCRIPT [--output] [--restart] [--patient]\n"
-            "       conformance_parent connect SERVICE_ID [--output] [--patient]\n");
+            "       conformance_parent connect SERVICE_ID [--output] [--patient]\n"
+            "       both: [--heartbeat MS] [--start MS]\n");
         return 2;
     }
-    /* A peer with one thread answers none while a function runs, however long a busy machine takes.
-     */
-    options.heartbeat_timeout_ms = 60000;
     mf_status status = mf_parent_create(&parent, &options, &error);
     if (status == MF_OK) {
         status = mf_parent_start(parent, &error);

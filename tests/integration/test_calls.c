@@ -255,7 +255,7 @@ static void test_too_many_calls(void)
 
 static bool is_not_open(void *data)
 {
-    return strcmp(mf_parent_circuit_state(data), "half_open") == 0;
+    return strcmp(mf_parent_circuit_state(data), "open") != 0;
 }
 
 static void test_stopped_worker_opens_the_circuit(void)

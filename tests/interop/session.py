@@ -126,7 +126,7 @@ class Caller:
             self.answers[words[1]] = words
         elif line.startswith("[") or words[0] == "output":
             self.outputs.append(line)
-        elif words[0] in ("ready", "rtt", "heartbeats", "healthy", "pid", "shutdown", "exited"):
+        elif words[0] in ("ready", "rtt", "heartbeats", "healthy", "pid", "shutdown", "exited", "stats"):
             self.lines.append(words)
         else:
             self.noise.append(line)

@@ -196,7 +196,7 @@ static void look_for_cancelled(mfi_calls *calls)
         }
         if (retry->slot == NULL) {
             end_cancelled(retry);
-        } else if (mfi_slot_claim(retry->slot, retry->slot_state)) {
+        } else if (mfi_calls_give_up(calls, retry->slot, retry->slot_state)) {
             retry->slot->status = MF_ERR_CANCELLED;
             mfi_calls_sweep_soon(calls, retry->slot);
             mfi_calls_deliver(calls, retry->slot, retry->slot_state);
@@ -352,7 +352,7 @@ void mfi_call_cancel(mfi_calls *calls, const mfi_call_handle *handle)
     if (handle->retry != NULL) {
         atomic_store_explicit(&handle->retry->cancelled, true, memory_order_release);
         (void)mfi_loop_post(calls->state->loop, &calls->retry_task);
-    } else if (handle->slot != NULL && mfi_slot_claim(handle->slot, handle->state)) {
+    } else if (handle->slot != NULL && mfi_calls_give_up(calls, handle->slot, handle->state)) {
         handle->slot->status = MF_ERR_CANCELLED;
         mfi_calls_sweep_soon(calls, handle->slot);
         mfi_calls_deliver(calls, handle->slot, handle->state);

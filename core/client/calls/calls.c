@@ -13,6 +13,7 @@
 mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
 {
     calls->state = state;
+    calls->signs.loop = state->loop;
     mfi_retry_budget_init(&calls->retry_budget);
     mfi_calls_init_io(calls);
     mfi_calls_init_endings(calls);

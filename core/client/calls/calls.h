@@ -7,6 +7,7 @@
  * has the outcome.
  *
  *   slots.c    the table of attempts, found by the ids of their messages
+ *   signs.c    what is seen of the peer beside the outcome of single calls
  *   io.c       the driver's burst: messages out and in
  *   endings.c  deadlines, deliveries, and the end of many calls at once
  *   result.c   the result of a call
@@ -22,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/mpsc.h"
+#include "core/client/calls/signs.h"
 #include "core/client/calls/slots.h"
 #include "core/client/state.h"
 #include "core/engine/driver.h"
@@ -61,6 +63,7 @@ typedef struct mfi_calls {
     _Atomic(uint32_t) drain_news;      /* futex of threads that wait for the last call */
     _Atomic(uint64_t) drain_since_ns;  /* when draining began */
     mfi_retry_budget retry_budget;
+    mfi_signs signs;
 
     /* On their way to the engine thread. */
     mfi_mpsc delivered;   /* attempts of asynchronous calls */
@@ -111,17 +114,30 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot);
  * *ret_state (may be NULL) gets the state with which the attempt can be claimed, before the attempt
  * can be delivered. */
 void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state);
-/* Claims every active attempt and delivers it with status. Returns the number of user calls;
- * *ret_oldest (may be NULL) gets the ids of the oldest of them. */
-uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
-/* The same, but only for attempts that were sent; calls that wait in the queue stay there. */
-uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
+/* Many attempts that end at once: claimed, so that nothing else ends them, and not delivered yet.
+ */
+typedef struct mfi_claimed {
+    mfi_slot *sync, *async;
+    uint32_t calls;    /* number of user calls among them */
+    mf_context oldest; /* the ids of the oldest of these; empty if there is none */
+} mfi_claimed;
+/* Engine thread: claims every active attempt with status; sent_only: calls that wait in the queue
+ * stay there. To be delivered in the same turn. */
+void mfi_calls_claim(mfi_calls *calls, mf_status status, bool sent_only, mfi_claimed *ret_claimed);
+void mfi_calls_deliver_claimed(mfi_calls *calls, const mfi_claimed *claimed);
+/* Both in one: for every active attempt, or only for those that were sent. */
+void mfi_calls_fail_all(mfi_calls *calls, mf_status status);
+void mfi_calls_fail_sent(mfi_calls *calls, mf_status status);
+/* Claims an attempt that ends without an answer, which the peer may still owe. */
+bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state);
 /* The attempt was claimed by a deadline or a cancellation: if it still stands in the queue, it
  * leaves the queue soon, also while the queue cannot move, so that its slot is free again. Before
  * the attempt is delivered. */
 void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot);
 /* Number of calls that were sent and are not delivered. */
 uint32_t mfi_calls_sent(mfi_calls *calls);
+/* True if a call was sent and is not answered, also one that was given up. */
+bool mfi_calls_owed(mfi_calls *calls);
 /* When the oldest active call began, in monotonic nanoseconds; MFI_NEVER if there is none. */
 uint64_t mfi_calls_oldest(mfi_calls *calls);
 /* Wakes the threads that wait for the last call of a draining parent. */

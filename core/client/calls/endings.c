@@ -58,56 +58,91 @@ void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot)
     }
 }
 
+bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state)
+{
+    uint64_t sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
+    bool owed = sent_ns != 0 &&
+                atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
+    /* Counted before the claim, so that no heartbeat and no late answer comes in between. */
+    if (owed) {
+        mfi_signs_give_up(&calls->signs, sent_ns);
+    }
+    bool claimed = mfi_slot_claim(slot, state);
+    if (owed && !claimed) {
+        mfi_signs_late(&calls->signs); /* the call was answered after all */
+    }
+    return claimed;
+}
+
 /* ---- All at once ---- */
 
-typedef struct fail_all {
-    mfi_calls *calls;
+typedef struct claim_all {
+    mfi_claimed *claimed;
     mf_status status;
     bool sent_only;
-    uint32_t count;
     uint64_t oldest_ns;
-    mf_context *oldest; /* gets the ids of the oldest call; or NULL */
-} fail_all;
+} claim_all;
 
-static void fail_one(mfi_slot *slot, uint64_t state, void *user_data)
+static void claim_one(mfi_slot *slot, uint64_t state, void *user_data)
 {
-    fail_all *all = user_data;
+    claim_all *all = user_data;
+    mfi_claimed *claimed = all->claimed;
     bool is_call = atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
     bool waits = is_call && atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) == 0;
     if ((all->sent_only && waits) || !mfi_slot_claim(slot, state)) {
         return;
     }
     if (is_call) {
-        all->count++;
-        if (all->oldest != NULL && slot->span->start_ns < all->oldest_ns) {
+        claimed->calls++;
+        if (slot->span->start_ns < all->oldest_ns) {
             all->oldest_ns = slot->span->start_ns;
-            *all->oldest = slot->span->context;
+            claimed->oldest = slot->span->context;
         }
     }
     slot->status = all->status;
-    mfi_calls_deliver(all->calls, slot, state);
+    mfi_slot **list = (state & 3u) == MFI_SLOT_SYNC ? &claimed->sync : &claimed->async;
+    slot->list_next = *list;
+    *list = slot;
 }
 
-static uint32_t fail(mfi_calls *calls, mf_status status, bool sent_only, mf_context *ret_oldest)
+void mfi_calls_claim(mfi_calls *calls, mf_status status, bool sent_only, mfi_claimed *ret_claimed)
 {
-    fail_all all = {.calls = calls,
-                    .status = status,
-                    .sent_only = sent_only,
-                    .oldest_ns = MFI_NEVER,
-                    .oldest = ret_oldest};
-    mfi_slots_visit(&calls->slots, fail_one, &all);
+    *ret_claimed = (mfi_claimed){.calls = 0};
+    claim_all all = {
+        .claimed = ret_claimed, .status = status, .sent_only = sent_only, .oldest_ns = MFI_NEVER};
+    mfi_slots_visit(&calls->slots, claim_one, &all);
+}
+
+static void deliver_list(mfi_calls *calls, mfi_slot *first, mfi_slot_phase phase)
+{
+    for (mfi_slot *next = NULL; first != NULL; first = next) {
+        next = first->list_next; /* a delivered slot may be used again at once */
+        mfi_calls_deliver(calls, first, phase);
+    }
+}
+
+void mfi_calls_deliver_claimed(mfi_calls *calls, const mfi_claimed *claimed)
+{
+    deliver_list(calls, claimed->sync, MFI_SLOT_SYNC);
+    deliver_list(calls, claimed->async, MFI_SLOT_ASYNC);
     mfi_driver_wake(&calls->driver); /* a thread whose call was ended may drive, and sleep */
-    return all.count;
 }
 
-uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest)
+static void fail(mfi_calls *calls, mf_status status, bool sent_only)
 {
-    return fail(calls, status, false, ret_oldest);
+    mfi_claimed claimed;
+    mfi_calls_claim(calls, status, sent_only, &claimed);
+    mfi_calls_deliver_claimed(calls, &claimed);
 }
 
-uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest)
+void mfi_calls_fail_all(mfi_calls *calls, mf_status status)
 {
-    return fail(calls, status, true, ret_oldest);
+    fail(calls, status, false);
+}
+
+void mfi_calls_fail_sent(mfi_calls *calls, mf_status status)
+{
+    fail(calls, status, true);
 }
 
 static void count_sent(mfi_slot *slot, uint64_t state, void *user_data)
@@ -125,6 +160,12 @@ uint32_t mfi_calls_sent(mfi_calls *calls)
     uint32_t count = 0;
     mfi_slots_visit(&calls->slots, count_sent, &count);
     return count;
+}
+
+bool mfi_calls_owed(mfi_calls *calls)
+{
+    return atomic_load_explicit(&calls->signs.given_up, memory_order_relaxed) != 0 ||
+           mfi_calls_sent(calls) != 0;
 }
 
 /* ---- Deadlines of asynchronous calls, and far ones ----
@@ -160,7 +201,7 @@ static void check_deadline(mfi_slot *slot, uint64_t state, void *user_data)
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     if (deadline > at->now_ns) {
         at->earliest_ns = deadline < at->earliest_ns ? deadline : at->earliest_ns;
-    } else if (mfi_slot_claim(slot, state)) {
+    } else if (mfi_calls_give_up(at->calls, slot, state)) {
         slot->status = MF_ERR_TIMEOUT;
         at->ended_waiting = at->ended_waiting || waits;
         mfi_calls_sweep_soon(at->calls, slot); /* before another thread may read the outcome */
@@ -228,7 +269,7 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot)
     if (waited == MFI_WAIT_DONE) {
         return;
     }
-    if (mfi_slot_claim(slot, state)) {
+    if (mfi_calls_give_up(calls, slot, state)) {
         slot->status = waited == MFI_WAIT_DEADLINE ? MF_ERR_TIMEOUT : MF_ERR_NOT_RUNNING;
         mfi_calls_sweep_soon(calls, slot);
     } else {

@@ -232,6 +232,21 @@ static void keep_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_slot
                    &calls->state->settings.limits);
 }
 
+/* An answer that no attempt waits for any more. */
+static void take_late_answer(mfi_calls *calls, const mfi_envelope *envelope)
+{
+    if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
+        mfi_metadata metadata;
+        mfi_metadata_read(envelope->metadata, &metadata);
+        mfi_signs_beat(&calls->signs, &metadata, true);
+    } else {
+        mfi_signs_late(&calls->signs);
+    }
+    atomic_fetch_add_explicit(&calls->late_replies, 1, memory_order_relaxed);
+    mfi_observe_transport_event(calls->state->observed,
+                                &(mfi_transport_event){.what = MFI_TRANSPORT_LATE_REPLY});
+}
+
 /* Finds the call of an answer, and ends it. */
 static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
 {
@@ -241,20 +256,22 @@ static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
         slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
                          MFI_TRAFFIC_HEARTBEAT) == (envelope->type == MFI_MESSAGE_HEARTBEAT);
     if (!fits || !mfi_slot_claim(slot, state)) {
-        atomic_fetch_add_explicit(&calls->late_replies, 1, memory_order_relaxed);
-        mfi_observe_transport_event(calls->state->observed,
-                                    &(mfi_transport_event){.what = MFI_TRANSPORT_LATE_REPLY});
+        take_late_answer(calls, envelope);
         return;
     }
     mfi_metadata metadata;
     mfi_metadata_read(envelope->metadata, &metadata);
-    slot->span->received_ns = message_ns(calls);
+    slot->span->received_ns = calls->burst_ns; /* read for this message */
     slot->span->response_bytes = (uint32_t)mfi_result_message(calls->spare)->size;
     slot->span->has_server_times = metadata.has_server_times;
     slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
     slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
-    if (envelope->type != MFI_MESSAGE_HEARTBEAT) {
+    if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
+        mfi_signs_beat(&calls->signs, &metadata, false);
+    } else {
+        mfi_signs_answered(&calls->signs,
+                           atomic_load_explicit(&slot->sent_ns, memory_order_relaxed));
         keep_answer(calls, envelope, slot);
     }
     deliver(calls, slot, state);
@@ -325,6 +342,7 @@ static void take_message(mfi_calls *calls, const mfi_message *message)
     mfi_reject reject = MFI_REJECT_NONE;
     mf_error error; /* its fields are set one by one, because it has kilobytes */
     mfi_error_clear(&error);
+    mfi_signs_heard(&calls->signs, message_ns(calls));
     if (message->size > calls->state->settings.max_message_bytes) {
         drop(calls, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes", message->size);
         return;

@@ -43,6 +43,7 @@ struct mfi_slot {
     _Atomic(uint32_t) holders;     /* the queue, and the thread that reads the outcome */
     _Atomic(uint32_t) next_free;
     mfi_chain_node front_node; /* in mfi_calls.front */
+    struct mfi_slot *list_next; /* engine thread: while many calls end */
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */

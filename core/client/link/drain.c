@@ -77,7 +77,7 @@ void mfi_link_settle(mfi_link *link)
         mfi_link_step(link, MFI_LIFE_ON_DRAINED);
         return;
     }
-    mfi_loss loss = mfi_link_lost(link, "closed the connection", MFI_RESTART_NONE);
+    mfi_loss loss = mfi_link_lost_connection(link, "closed the connection");
     mfi_link_close_lost(link, &loss);
 }
 

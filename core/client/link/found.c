@@ -98,7 +98,7 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     mfi_loss loss = {0};
     found->lost_ns = mfi_loop_now(found->state->loop);
     if (link->was_ready) {
-        loss = mfi_link_lost(link, why, MFI_RESTART_NONE);
+        loss = mfi_link_lost_connection(link, why);
     } else { /* the first start continues to look for it */
         mfi_state_set_exit_text(found->state, why);
         link->wait_ns = 0;
@@ -106,7 +106,7 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     if (still_there) {
         link->wait_ns = mfi_deadline_after_ms(0, found->state->settings.discovery_poll_ms);
     }
-    observe_lost(found, why, loss.calls);
+    observe_lost(found, why, loss.claimed.calls);
     if (link->was_ready) {
         mfi_link_close_lost(link, &loss);
     } else {

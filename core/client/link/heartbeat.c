@@ -1,6 +1,6 @@
 /* Heartbeats: periodic ones, which show that a peer no longer answers, and those that the program
- * asks for. It exists apart from the link, and calls it by two callbacks, so that heartbeats can be
- * tested alone. */
+ * asks for. It exists apart from the link, and calls it by callbacks, so that heartbeats can be
+ * tested alone. Whether silence means anything is decided by core/policy/liveness.h. */
 #include "core/client/link/heartbeat.h"
 
 #include "base/error.h"
@@ -46,35 +46,85 @@ static uint64_t note_answer(mfi_heartbeat *heartbeat, mfi_slot *slot)
     uint64_t sent = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
     uint64_t rtt = slot->span->received_ns - sent;
     atomic_store_explicit(&heartbeat->rtt_ns, rtt, memory_order_relaxed);
-    atomic_store_explicit(&heartbeat->misses_in_row, 0, memory_order_relaxed);
     atomic_store_explicit(&heartbeat->last_ns, mfi_wall_ns(), memory_order_relaxed);
     observe(heartbeat->calls, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_ANSWERED,
                                                      .rtt_ns = rtt,
                                                      .max_misses = state->settings.heartbeat_misses,
                                                      .request_id = slot->id});
-    mfi_circuit_heartbeat_answered(&state->circuit);
+    mfi_circuit_heartbeat_answered(&state->circuit, sent);
     return rtt;
 }
 
-static void note_miss(mfi_heartbeat *heartbeat, const mfi_slot *slot)
+static void observe_silence(const mfi_heartbeat *heartbeat, const mfi_slot *slot,
+                            mfi_verdict verdict, bool was_frozen)
 {
-    mfi_state *state = heartbeat->calls->state;
-    uint32_t most = state->settings.heartbeat_misses;
-    uint32_t in_row =
-        atomic_fetch_add_explicit(&heartbeat->misses_in_row, 1, memory_order_relaxed) + 1;
-    atomic_fetch_add_explicit(&heartbeat->misses, 1, memory_order_relaxed);
-    observe(heartbeat->calls, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_MISSED,
-                                                     .consecutive_misses = in_row,
-                                                     .max_misses = most,
-                                                     .request_id = slot->id});
-    if (in_row >= most) {
-        mfi_circuit_trip(&state->circuit, MFI_RULE_HEARTBEAT, (double)in_row, (double)most,
-                         MF_ERR_TIMEOUT, NULL, NULL);
-        heartbeat->silent(heartbeat, in_row);
+    static const mfi_heartbeat_what what[] = {[MFI_VERDICT_ALIVE] = MFI_HEARTBEAT_LATE,
+                                              [MFI_VERDICT_MISSED] = MFI_HEARTBEAT_MISSED,
+                                              [MFI_VERDICT_BUSY] = MFI_HEARTBEAT_BUSY,
+                                              [MFI_VERDICT_FROZEN] = MFI_HEARTBEAT_FROZEN};
+    observe(heartbeat->calls,
+            &(mfi_heartbeat_event){.what = what[verdict],
+                                   .consecutive_misses = heartbeat->liveness.misses,
+                                   .max_misses = heartbeat->liveness.limit,
+                                   .first = !was_frozen,
+                                   .request_id = slot->id});
+}
+
+/* The time of a heartbeat is over. */
+static void note_silence(mfi_heartbeat *heartbeat, const mfi_slot *slot)
+{
+    mfi_calls *calls = heartbeat->calls;
+    mfi_liveness *liveness = &heartbeat->liveness;
+    uint64_t sent = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
+    uint64_t began = atomic_load_explicit(&slot->started_ns, memory_order_relaxed);
+    bool was_frozen = liveness->frozen;
+    mfi_silence silence = {.sent_ns = sent != 0 && sent != MFI_NEVER ? sent : began,
+                           .now_ns = mfi_loop_now(calls->state->loop),
+                           .heard_ns = mfi_signs_heard_ns(&calls->signs),
+                           .owes = mfi_calls_owed(calls),
+                           .says_busy =
+                               atomic_load_explicit(&calls->signs.says_busy, memory_order_relaxed),
+                           .stopped = heartbeat->is_stopped(heartbeat)};
+    mfi_verdict verdict = mfi_liveness_missed(liveness, &silence);
+    atomic_store_explicit(&heartbeat->misses_in_row, liveness->misses, memory_order_relaxed);
+    atomic_store_explicit(&heartbeat->missed_ns, liveness->missed_ns, memory_order_relaxed);
+    atomic_store_explicit(&heartbeat->frozen, liveness->frozen, memory_order_relaxed);
+    mfi_circuit_heartbeat_missed(&calls->state->circuit);
+    if (verdict != MFI_VERDICT_ALIVE) {
+        atomic_fetch_add_explicit(&heartbeat->misses, 1, memory_order_relaxed);
+    }
+    observe_silence(heartbeat, slot, verdict, was_frozen);
+    if (verdict == MFI_VERDICT_FROZEN) {
+        heartbeat->froze(heartbeat, liveness->misses);
     }
 }
 
+uint32_t mfi_heartbeat_misses(const mfi_heartbeat *heartbeat)
+{
+    uint64_t missed = atomic_load_explicit(&heartbeat->missed_ns, memory_order_relaxed);
+    return mfi_signs_heard_ns(&heartbeat->calls->signs) > missed
+               ? 0
+               : atomic_load_explicit(&heartbeat->misses_in_row, memory_order_relaxed);
+}
+
+bool mfi_heartbeat_is_frozen(const mfi_heartbeat *heartbeat)
+{
+    return atomic_load_explicit(&heartbeat->frozen, memory_order_relaxed) &&
+           mfi_heartbeat_misses(heartbeat) > 0;
+}
+
 /* ---- Periodic ---- */
+
+static void tell_answered(mfi_heartbeat *heartbeat)
+{
+    const mfi_calls *calls = heartbeat->calls;
+    int64_t most_ms = calls->state->settings.handler_timeout_ms;
+    uint64_t busy_ms = atomic_load_explicit(&calls->signs.busy_ms, memory_order_relaxed);
+    heartbeat->answered(heartbeat);
+    if (most_ms != 0 && busy_ms > (uint64_t)most_ms) {
+        heartbeat->overdue(heartbeat, busy_ms);
+    }
+}
 
 static void on_delivered(void *calls, mfi_slot *slot)
 {
@@ -82,9 +132,23 @@ static void on_delivered(void *calls, mfi_slot *slot)
     (void)calls;
     if (slot->status == MF_OK) {
         (void)note_answer(heartbeat, slot);
-        heartbeat->answered(heartbeat);
-    } else if (slot->status == MF_ERR_TIMEOUT && heartbeat->counts_misses) {
-        note_miss(heartbeat, slot);
+        tell_answered(heartbeat);
+    } else if (slot->status == MF_ERR_TIMEOUT && heartbeat->counts_misses &&
+               atomic_load_explicit(&slot->started_ns, memory_order_relaxed) >=
+                   heartbeat->began_ns) {
+        note_silence(heartbeat, slot);
+    }
+}
+
+/* An answer that came when its time was over. It proves that the peer lives, but has no round trip.
+ */
+static void on_late(mfi_task *task)
+{
+    mfi_heartbeat *heartbeat = MFI_CONTAINER(task, mfi_heartbeat, late_task);
+    atomic_store_explicit(&heartbeat->last_ns, mfi_wall_ns(), memory_order_relaxed);
+    if (heartbeat->counts_misses) {
+        mfi_circuit_heartbeat_answered(&heartbeat->calls->state->circuit, 0);
+        tell_answered(heartbeat);
     }
 }
 
@@ -118,6 +182,10 @@ static void on_timer(mfi_timer *timer)
 void mfi_heartbeat_start(mfi_heartbeat *heartbeat)
 {
     heartbeat->counts_misses = true;
+    heartbeat->began_ns = mfi_monotonic_ns();
+    mfi_liveness_init(&heartbeat->liveness, heartbeat->calls->state->settings.heartbeat_misses);
+    atomic_store_explicit(&heartbeat->misses_in_row, 0, memory_order_relaxed);
+    atomic_store_explicit(&heartbeat->frozen, false, memory_order_relaxed);
     if (heartbeat->calls->state->settings.heartbeat_interval_ms != MF_DISABLED) {
         set_timer(heartbeat);
     }
@@ -133,6 +201,8 @@ void mfi_heartbeat_init(mfi_heartbeat *heartbeat, mfi_calls *calls)
 {
     heartbeat->calls = calls;
     mfi_timer_init(&heartbeat->timer, on_timer);
+    mfi_task_init(&heartbeat->late_task, on_late);
+    calls->signs.late_task = &heartbeat->late_task;
 }
 
 /* ---- On demand ---- */

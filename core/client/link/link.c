@@ -46,6 +46,17 @@ void mfi_link_cancel_timers(mfi_link *link)
 
 /* ---- Events of the transport ---- */
 
+/* Connect mode: a service that has shaken hands is there. One that works for long answers no
+ * heartbeat in time, so it is ready without, when it has had the time of one. */
+static void accept_soon(mfi_link *link)
+{
+    const mfi_parent_settings *settings = &link->state->settings;
+    uint64_t now = mfi_loop_now(link->state->loop);
+    uint64_t at = mfi_deadline_after_ms(now, settings->heartbeat_timeout_ms);
+    uint64_t end = mfi_deadline_after_ms(link->began_ns, settings->start_timeout_ms);
+    (void)mfi_timer_set(link->state->loop, &link->start_timer, at < end ? at : end);
+}
+
 static bool note_connected(mfi_link *link)
 {
     link->connections++;
@@ -55,6 +66,9 @@ static bool note_connected(mfi_link *link)
                                                               : MFI_TRANSPORT_CONNECTED};
     link->was_connected = true;
     mfi_observe_transport_event(link->state->observed, &seen);
+    if (!link->ops->owns_process && link->phase == MFI_LIFE_STARTING) {
+        accept_soon(link);
+    }
     return false;
 }
 
@@ -138,6 +152,7 @@ static void begin(mfi_link *link, mfi_life_phase before)
     link->ready_ns = 0;
     link->failure = MF_OK;
     set_restart_at(link->state, 0);
+    mfi_signs_begin(&link->calls->signs);
     mfi_calls_sweep_queue(link->calls);
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, &error);
     if (status == MF_OK) {
@@ -187,7 +202,7 @@ static void wait_for_next(mfi_link *link, mfi_life_phase before)
     uint64_t at = mfi_loop_now(link->state->loop) + link->wait_ns;
     (void)before;
     if (link->state->settings.fail_fast) { /* calls that were made before this state was visible */
-        (void)mfi_calls_fail_all(link->calls, MF_ERR_NOT_RUNNING, NULL);
+        mfi_calls_fail_all(link->calls, MF_ERR_NOT_RUNNING);
     }
     set_restart_at(link->state, at);
     (void)mfi_timer_set(link->state->loop, &link->wait_timer, at);
@@ -220,7 +235,7 @@ static void cancel(mfi_link *link, mfi_life_phase before)
         mfi_state_set_exit_text(link->state, "it was stopped before it was ready");
     }
     mfi_state_set(link->state, MF_PARENT_STOPPING);
-    (void)mfi_calls_fail_all(link->calls, MF_ERR_CANCELLED, NULL);
+    mfi_calls_fail_all(link->calls, MF_ERR_CANCELLED);
     mfi_retries_end(link->calls);
 }
 
@@ -256,7 +271,7 @@ static void on_paused(void *self)
         calls->transport->ops->close(calls->transport);
         calls->transport = NULL;
     }
-    (void)mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED, NULL);
+    mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED);
     mfi_link_step(link, MFI_LIFE_ON_PAUSED);
 }
 
@@ -383,6 +398,10 @@ static void on_start_timeout(mfi_timer *timer)
     mfi_link *link = MFI_CONTAINER(timer, mfi_link, start_timer);
     const mfi_parent_settings *settings = &link->state->settings;
     mf_error error;
+    if (!link->ops->owns_process && link->connections > 0) {
+        mfi_link_step(link, MFI_LIFE_ON_READY);
+        return;
+    }
     mfi_error_clear(&error);
     (void)mfi_fail(&error, MF_ERR_START_TIMEOUT, "worker '%s' %s within %lld ms", settings->worker,
                    link->connections > 0 ? "connected but answered no heartbeat"
@@ -405,20 +424,6 @@ static void on_answered(mfi_heartbeat *heartbeat)
 {
     mfi_link *link = heartbeat->owner;
     mfi_link_step(link, MFI_LIFE_ON_READY);
-}
-
-static void on_silent(mfi_heartbeat *heartbeat, uint32_t misses)
-{
-    mfi_link *link = heartbeat->owner;
-    char why[MFI_EXIT_TEXT_MAX];
-    if (!link->ops->owns_process) {
-        link->ops->check(link->peer, false);
-    } else if (link->state->settings.auto_restart && link->phase == MFI_LIFE_RUNNING) {
-        (void)mfi_str_format(why, sizeof why, "answered none of %u heartbeats in a row",
-                             (unsigned)misses);
-        mfi_state_set_exit_text(link->state, why);
-        mfi_link_step(link, MFI_LIFE_ON_FROZEN);
-    }
 }
 
 mf_status mfi_link_restart(mfi_link *link, mf_error *error)
@@ -449,11 +454,11 @@ void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
     link->peer = peer;
     heartbeat->owner = link;
     heartbeat->answered = on_answered;
-    heartbeat->silent = on_silent;
     mfi_task_init(&link->start_task, on_start);
     mfi_task_init(&link->stop_task, on_stop);
     mfi_timer_init(&link->start_timer, on_start_timeout);
     mfi_timer_init(&link->wait_timer, on_due);
     mfi_source_init(&link->monitor_source, on_monitor);
     mfi_link_init_drain(link);
+    mfi_link_init_unfit(link);
 }

@@ -6,6 +6,7 @@
  *   lost.c       the end of calls after a loss, and the decision about another start
  *   drain.c      restarts that wait for calls in flight
  *   heartbeat.c  whether the peer answers
+ *   unfit.c      peers that run, but are of no use any more
  *   spawned.c    spawn mode: the process, its output, its exit
  *   found.c      connect mode: a service that is found by its name */
 #ifndef MFI_CLIENT_LINK_LINK_H
@@ -15,6 +16,12 @@
 #include "core/client/link/heartbeat.h"
 #include "core/client/link/peer_ops.h"
 #include "core/policy/life.h"
+
+/* Why a peer that was ready is lost. */
+typedef struct mfi_unfit {
+    mfi_restart_reason restart;
+    mfi_circuit_reason reason; /* without a call */
+} mfi_unfit;
 
 typedef struct mfi_link {
     mfi_state *state;
@@ -30,6 +37,7 @@ typedef struct mfi_link {
     mfi_timer drain_timer; /* ends draining that takes too long */
     mfi_source monitor_source;
 
+    mfi_unfit unfit;            /* why the peer is being ended, in the phases KILLING */
     bool was_ready;             /* since creation */
     uint64_t wait_ns;           /* before the next start */
     mf_status failure;          /* of the present start; MF_OK: no failure */
@@ -61,18 +69,27 @@ mf_status mfi_link_watch(mfi_link *link, mf_error *error);
 void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason);
 /* The consequences of the loss of a peer. */
 typedef struct mfi_loss {
-    bool again;        /* another start follows */
-    uint32_t calls;    /* number of calls that ended because of it */
-    mf_context oldest; /* the ids of the oldest of these calls; empty if there is none */
+    bool again;          /* another start follows */
+    mfi_claimed claimed; /* the calls that end because of it */
+    mfi_circuit_reason reason;
 } mfi_loss;
-/* A peer that was ready is gone: ends the calls that were sent, and decides whether another start
+/* A peer that was ready is gone: claims the calls that were sent, and decides whether another start
  * follows. why is a text such as "was killed by signal 9 (SIGKILL)". The caller then reports the
  * loss, and calls mfi_link_close_lost. */
-mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reason);
-/* After mfi_link_lost: opens the circuit, reports the decision, and closes. */
+mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause);
+/* The same, for a connection that has ended; whether the process has, is not known. */
+mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why);
+/* After mfi_link_lost: opens the circuit, delivers the calls, reports the decision, and closes. The
+ * circuit opens first, so that it tells the cause and not the calls that failed because of it. */
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss);
 /* Ends all calls. The status of a sent call says that it may have run. */
 void mfi_link_fail_calls(mfi_link *link, mf_status status);
+
+/* ---- unfit.c ---- */
+
+/* The worker has closed its connection, and its process goes on. */
+void mfi_link_cut_off(mfi_link *link);
+void mfi_link_init_unfit(mfi_link *link);
 
 /* ---- drain.c: actions of the table ---- */
 

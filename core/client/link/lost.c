@@ -65,21 +65,19 @@ static void report_decision(mfi_link *link)
     }
 }
 
-/* From here on new calls wait or are refused. Calls in flight end at once. */
-static uint32_t end_calls(mfi_link *link, bool again, mf_status status, mf_context *ret_oldest)
+/* From here on new calls wait or are refused. Calls in flight are claimed. */
+static void claim_calls(mfi_link *link, bool again, mf_status status, mfi_claimed *ret_claimed)
 {
     mfi_state_set(link->state, again ? MF_PARENT_RESTARTING : MF_PARENT_FAILED);
-    return again && !link->state->settings.fail_fast
-               ? mfi_calls_fail_sent(link->calls, status, ret_oldest)
-               : mfi_calls_fail_all(link->calls, status, ret_oldest);
+    mfi_calls_claim(link->calls, status, again && !link->state->settings.fail_fast, ret_claimed);
 }
 
 void mfi_link_fail_calls(mfi_link *link, mf_status status)
 {
     if (status == MF_ERR_NOT_RUNNING) {
-        (void)mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED, NULL);
+        mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED);
     }
-    (void)mfi_calls_fail_all(link->calls, status, NULL);
+    mfi_calls_fail_all(link->calls, status);
 }
 
 static void close_over(mfi_link *link, bool again)
@@ -87,29 +85,39 @@ static void close_over(mfi_link *link, bool again)
     mfi_link_step(link, again ? MFI_LIFE_ON_OVER_AGAIN : MFI_LIFE_ON_OVER_LAST);
 }
 
-mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reason)
+mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause)
 {
     mfi_state *state = link->state;
-    mfi_loss loss = {0};
+    mfi_loss loss = {.reason = cause->reason};
     mfi_state_set_exit_text(state, why);
     mfi_mutex_lock(&state->mutex);
     (void)mfi_str_copy(state->last_exit_text, sizeof state->last_exit_text, why);
     mfi_mutex_unlock(&state->mutex);
-    loss.again = decide(link, why, reason);
+    loss.again = decide(link, why, cause->restart);
     /* The peer may have answered before it went, so its answers are read. Queued calls are kept for
      * the next peer. */
     atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
     (void)mfi_driver_look(&link->calls->driver);
-    loss.calls = end_calls(link, loss.again, MF_ERR_WORKER_EXITED, &loss.oldest);
+    claim_calls(link, loss.again, MF_ERR_WORKER_EXITED, &loss.claimed);
     return loss;
+}
+
+mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why)
+{
+    mfi_unfit cause = {.restart = MFI_RESTART_NONE,
+                       .reason = {.rule = MFI_RULE_DISCONNECTED, .status = MF_ERR_WORKER_EXITED}};
+    (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text, "the service %s", why);
+    return mfi_link_lost(link, why, &cause);
 }
 
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
 {
-    const mfi_exit *ended = &link->state->last_exit;
-    mfi_circuit_trip(&link->state->circuit, MFI_RULE_EXIT,
-                     (double)(ended->signal != 0 ? ended->signal : ended->code), 0,
-                     MF_ERR_WORKER_EXITED, loss->oldest.correlation_id, loss->oldest.trace_id);
+    mfi_circuit_reason reason = loss->reason;
+    (void)mfi_str_copy(reason.correlation_id, sizeof reason.correlation_id,
+                       loss->claimed.oldest.correlation_id);
+    (void)mfi_str_copy(reason.trace_id, sizeof reason.trace_id, loss->claimed.oldest.trace_id);
+    mfi_circuit_trip(&link->state->circuit, &reason);
+    mfi_calls_deliver_claimed(link->calls, &loss->claimed);
     report_decision(link);
     close_over(link, loss->again);
 }
@@ -126,8 +134,10 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
         observe(link, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
     }
     if (again) {
-        (void)mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED, NULL);
-        (void)end_calls(link, again, MF_ERR_NOT_RUNNING, NULL);
+        mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED);
+        mfi_claimed claimed;
+        claim_calls(link, again, MF_ERR_NOT_RUNNING, &claimed);
+        mfi_calls_deliver_claimed(link->calls, &claimed);
     } else {
         mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
     }

@@ -19,6 +19,8 @@ typedef struct mfi_peer_ops {
     /* Asks the peer to end; by_message: by a message first. Later the link gets ENDED or OVER_*. */
     void (*end)(void *self, bool by_message);
     void (*kill)(void *self); /* only if it owns a process */
+    /* Only if it owns a process: whether the system keeps the process from running. */
+    bool (*is_stopped)(void *self);
     /* The connection is given up: frees what belongs to the peer. */
     void (*close)(void *self);
     /* Checks whether the peer has changed. disconnected: its last connection has ended. */

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/client/output.h"
+#include "core/process/stopped.h"
 
 #define READ_BYTES 16384
 /* Reads of one stream in one turn. The rest waits for the next turn, so that a worker that prints
@@ -24,6 +25,8 @@
  * parent.h promises beyond stop_timeout_ms. */
 #define KILL_MS 1000
 #define FORCE_MS 1000
+/* From the end of a worker's connection until it counts as cut off; a judgement. */
+#define CUT_OFF_NS MFI_NS_PER_S
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {
@@ -164,17 +167,44 @@ static mfi_restart_reason reason_of(const mfi_exit *ended)
                               : MFI_RESTART_EXIT_ERROR;
 }
 
-/* The process ended by itself, or the link ended it because it was frozen. */
-static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, const char *text)
+/* What a process that ended by itself says to the circuit: "killed by signal 9 (SIGKILL)", or "exit
+ * code 3". */
+static mfi_unfit cause_of(const mfi_exit *ended)
 {
-    char why[MFI_EXIT_TEXT_MAX];
-    mfi_life_phase phase = spawned->link->phase;
-    if (phase != MFI_LIFE_KILLING && phase != MFI_LIFE_KILLING_AGAIN) {
-        return mfi_link_lost(spawned->link, text, reason_of(ended));
+    int number = ended->signal != 0 ? ended->signal : ended->code;
+    mfi_unfit cause = {.restart = reason_of(ended),
+                       .reason = {.rule = MFI_RULE_EXIT,
+                                  .observed = (double)number,
+                                  .status = MF_ERR_WORKER_EXITED}};
+    if (ended->known && ended->signal == 0) {
+        (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text, "exit code %d", number);
+    } else {
+        char text[MFI_EXIT_TEXT_MAX];
+        (void)mfi_exit_text(text, sizeof text, ended);
+        bool was = strncmp(text, "was ", 4) == 0;
+        (void)mfi_str_copy(cause.reason.text, sizeof cause.reason.text, was ? text + 4 : text);
     }
-    /* The exit itself says nothing about the reason. */
-    mfi_state_copy_exit_text(spawned->state, why);
-    return mfi_link_lost(spawned->link, why, MFI_RESTART_HEARTBEAT);
+    return cause;
+}
+
+static bool is_killed(const mfi_spawned *spawned)
+{
+    mfi_life_phase phase = spawned->link->phase;
+    return phase == MFI_LIFE_KILLING || phase == MFI_LIFE_KILLING_AGAIN;
+}
+
+/* The process ended by itself, or the link ended it: then the exit says nothing, and the cause was
+ * told before. why gets the cause in words. */
+static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, char why[MFI_EXIT_TEXT_MAX])
+{
+    mfi_unfit cause = spawned->link->unfit;
+    if (is_killed(spawned)) {
+        mfi_state_copy_exit_text(spawned->state, why);
+    } else {
+        cause = cause_of(ended);
+        (void)mfi_exit_text(why, MFI_EXIT_TEXT_MAX, ended);
+    }
+    return mfi_link_lost(spawned->link, why, &cause);
 }
 
 /* Why a start failed that nobody ended: the helper's reason, or how the worker ended. */
@@ -224,9 +254,9 @@ static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
     mfi_mutex_unlock(&state->mutex);
 }
 
-/* The process was there, so its end is told. */
+/* A process that was there: its end is logged and counted. why is NULL unless the link killed it. */
 static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
-                         bool expected, uint64_t calls)
+                         const char *why, bool expected, uint64_t calls)
 {
     if (spawned->reported) {
         observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_EXITED,
@@ -235,7 +265,9 @@ static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char
                                               .exit_known = ended->known,
                                               .exit_code = ended->code,
                                               .signal = ended->signal,
-                                              .text = text,
+                                              .text = why != NULL ? why : text,
+                                              .reason = why != NULL ? spawned->link->unfit.restart
+                                                                    : MFI_RESTART_NONE,
                                               .pending_failed = calls});
     }
 }
@@ -243,8 +275,10 @@ static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char
 static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
 {
     char text[MFI_EXIT_TEXT_MAX];
+    char why[MFI_EXIT_TEXT_MAX];
     mfi_loss loss = {0};
     mfi_life_phase phase = spawned->link->phase;
+    bool killed = is_killed(spawned);
     bool aborted = phase == MFI_LIFE_ABORTING || phase == MFI_LIFE_ABORTING_AGAIN;
     bool asked = phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING;
     bool crash = !aborted && !asked && phase != MFI_LIFE_STARTING;
@@ -254,9 +288,10 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
         note_exit(spawned->state, ended, text);
     }
     if (crash) {
-        loss = crashed(spawned, ended, text);
+        loss = crashed(spawned, ended, why);
     }
-    observe_exit(spawned, ended, text, aborted || asked, loss.calls);
+    observe_exit(spawned, ended, text, killed && crash ? why : NULL, aborted || asked,
+                 loss.claimed.calls);
     if (crash) {
         mfi_link_close_lost(spawned->link, &loss);
     } else if (asked) {
@@ -405,6 +440,7 @@ static void close_process(void *self)
     mfi_timer_cancel(spawned->state->loop, &spawned->stop_timer);
     mfi_timer_cancel(spawned->state->loop, &spawned->look_timer);
     spawned->look_wait_ns = FIRST_LOOK_NS;
+    mfi_timer_cancel(spawned->state->loop, &spawned->cut_timer);
     mfi_source_remove(spawned->state->loop, &spawned->process_source);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];
@@ -416,13 +452,32 @@ static void close_process(void *self)
     mfi_process_close(&spawned->process);
 }
 
-/* The end of the connection means nothing by itself: the link waits for the process's exit. A
- * helper that was stopped is continued, so that it can report one. */
-static void check(void *self, bool disconnected)
+static bool is_stopped(void *self)
 {
     const mfi_spawned *spawned = self;
+    return mfi_process_is_stopped(spawned->process.pid);
+}
+
+/* A process that ends closes its connection first, and libzmq connects again after 100 ms. A worker
+ * that does neither within the bound can be called no more. A helper that was stopped is continued,
+ * so that it can report an exit. */
+static void check(void *self, bool disconnected)
+{
+    mfi_spawned *spawned = self;
+    mfi_loop *loop = spawned->state->loop;
     if (disconnected && spawned->process_source.fd >= 0) {
         mfi_process_wake(&spawned->process);
+    }
+    if (disconnected && spawned->link->phase == MFI_LIFE_RUNNING) {
+        (void)mfi_timer_set(loop, &spawned->cut_timer, mfi_loop_now(loop) + CUT_OFF_NS);
+    }
+}
+
+static void on_cut_timer(mfi_timer *timer)
+{
+    mfi_spawned *spawned = MFI_CONTAINER(timer, mfi_spawned, cut_timer);
+    if (spawned->link->phase == MFI_LIFE_RUNNING && spawned->link->connections == 0) {
+        mfi_link_cut_off(spawned->link);
     }
 }
 
@@ -431,6 +486,7 @@ const mfi_peer_ops mfi_spawned_ops = {.owns_process = true,
                                       .ready = ready,
                                       .end = end,
                                       .kill = kill_process,
+                                      .is_stopped = is_stopped,
                                       .close = close_process,
                                       .check = check};
 
@@ -442,6 +498,7 @@ void mfi_spawned_init(mfi_spawned *spawned, mfi_link *link, mfi_state *state)
     mfi_timer_init(&spawned->stop_timer, on_stop_timer);
     mfi_timer_init(&spawned->look_timer, on_look_timer);
     spawned->look_wait_ns = FIRST_LOOK_NS;
+    mfi_timer_init(&spawned->cut_timer, on_cut_timer);
     mfi_source_init(&spawned->process_source, on_process);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];

@@ -23,6 +23,7 @@ typedef struct mfi_spawned {
     mfi_stream streams[2];
     bool reported;         /* that the worker was started */
     mfi_timer stop_timer;  /* the next step of ending the process */
+    mfi_timer cut_timer;   /* ends the wait for a worker that has lost its connection */
     int stop_step;         /* number of steps taken to end the process */
     mfi_timer look_timer;  /* the next look for an end that is near, or cannot be watched */
     uint64_t look_wait_ns; /* before that look */

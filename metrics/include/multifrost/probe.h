@@ -89,7 +89,8 @@ typedef struct mf_circuit_window {
 /** The worker or service behind a circuit. */
 typedef struct mf_circuit_worker {
     const char *name;  /**< "math-0"; NULL: the row describes no worker. */
-    const char *state; /**< created, starting, ready, restarting, stopping, stopped, failed. */
+    const char *state; /**< created, starting, ready, frozen, restarting, stopping, stopped,
+                            failed. */
     int64_t pid;       /**< 0 if no process runs. */
     uint64_t restarts;
     uint32_t restarts_in_period;
@@ -100,6 +101,9 @@ typedef struct mf_circuit_worker {
     int32_t last_exit_signal;     /**< 0 if no signal ended a process. */
     double heartbeat_rtt_seconds; /**< Of the last answered heartbeat; 0 if there is none. */
     uint64_t heartbeat_misses;
+    bool says_busy;         /**< The next two are known, as of the last heartbeat. */
+    double handler_seconds; /**< How long a handler has run; 0 if none runs. */
+    uint64_t handler_queue; /**< Calls that wait for a handler. */
 } mf_circuit_worker;
 
 #define MF_CIRCUIT_TRANSITIONS_MAX 8 /**< State changes in one row: the last ones. */
@@ -112,9 +116,9 @@ typedef struct mf_circuit_row {
     uint64_t since_wall_ns;
     double since_seconds;
     uint64_t generation;
-    const char *rule; /**< The rule that opened the circuit last, or NULL. */
+    const char *rule; /**< The rule that opened the circuit; NULL if it is closed. */
     double observed;
-    double threshold;
+    double threshold;                      /**< 0 if the rule has none. */
     const char *first_error;               /**< Status of the call that opened it, or NULL. */
     const char *correlation_id, *trace_id; /**< Of the call that opened it, or NULL. */
     uint64_t next_probe_wall_ns;           /**< 0 unless open. */
@@ -130,6 +134,7 @@ typedef struct mf_circuit_row {
     size_t transition_count;
     mf_circuit_transition transitions[MF_CIRCUIT_TRANSITIONS_MAX]; /**< Oldest first. */
     mf_circuit_worker worker;
+    const char *reason_text; /**< What was observed, for people ("exit code 3"); or NULL. */
 } mf_circuit_row;
 
 /** Receives one health check. The row is borrowed until the return. */

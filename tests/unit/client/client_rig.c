@@ -78,6 +78,11 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     return mfi_link_watch(rig->link, error);
 }
 
+static void ready(void *self)
+{
+    atomic_fetch_add(&((client_rig *)self)->readies, 1);
+}
+
 static void end(void *self, bool by_message)
 {
     client_rig *rig = self;
@@ -91,6 +96,11 @@ static void end(void *self, bool by_message)
 static void kill_peer(void *self)
 {
     atomic_fetch_add(&((client_rig *)self)->kills, 1);
+}
+
+static bool is_stopped(void *self)
+{
+    return atomic_load(&((client_rig *)self)->stopped) != 0;
 }
 
 static void close_peer(void *self)
@@ -138,8 +148,10 @@ void rig_init(client_rig *rig, const mf_parent_options *options, bool owns)
     mf_check_str(error.message, "");
     rig->ops = (mfi_peer_ops){.owns_process = owns,
                               .begin = begin,
+                              .ready = ready,
                               .end = end,
                               .kill = kill_peer,
+                              .is_stopped = is_stopped,
                               .close = close_peer,
                               .check = check};
     rig->link = &rig->parent->link;
@@ -252,8 +264,9 @@ static void exit_on_engine(void *data)
         mfi_link_step(link, MFI_LIFE_ON_ENDED);
     } else {
         bool killed = phase == MFI_LIFE_KILLING || phase == MFI_LIFE_KILLING_AGAIN;
-        mfi_loss loss = mfi_link_lost(link, killed ? why : at->why,
-                                      killed ? MFI_RESTART_HEARTBEAT : MFI_RESTART_EXIT_ERROR);
+        mfi_unfit cause = {.restart = MFI_RESTART_EXIT_ERROR, .reason = {.rule = MFI_RULE_EXIT}};
+        mfi_loss loss =
+            mfi_link_lost(link, killed ? why : at->why, killed ? &link->unfit : &cause);
         mfi_link_close_lost(link, &loss);
     }
 }

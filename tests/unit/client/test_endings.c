@@ -79,8 +79,11 @@ static void fail_calls(void *data)
 {
     fail_order *at = data;
     mfi_calls *calls = &at->rig->parent->calls;
-    at->count = at->sent_only ? mfi_calls_fail_sent(calls, MF_ERR_CANCELLED, &at->oldest)
-                              : mfi_calls_fail_all(calls, MF_ERR_CANCELLED, &at->oldest);
+    mfi_claimed claimed;
+    mfi_calls_claim(calls, MF_ERR_CANCELLED, at->sent_only, &claimed);
+    at->count = claimed.calls;
+    at->oldest = claimed.oldest;
+    mfi_calls_deliver_claimed(calls, &claimed);
 }
 
 static void call_named(client_rig *rig, const char *correlation_id, rig_outcome *outcome)

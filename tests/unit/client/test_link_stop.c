@@ -222,7 +222,8 @@ static void test_killing_again(void)
 static void close_and_stop(void *data)
 {
     client_rig *rig = data;
-    mfi_loss loss = mfi_link_lost(rig->link, "exited with status 1", MFI_RESTART_EXIT_ERROR);
+    mfi_unfit cause = {.restart = MFI_RESTART_EXIT_ERROR, .reason = {.rule = MFI_RULE_EXIT}};
+    mfi_loss loss = mfi_link_lost(rig->link, "exited with status 1", &cause);
     mfi_link_close_lost(rig->link, &loss);
     mf_check_int(rig->link->phase, MFI_LIFE_CLOSING_AGAIN);
     mfi_link_step(rig->link, MFI_LIFE_ON_STOP);

@@ -137,14 +137,114 @@ static void test_only_so_many_probes_and_none_is_stuck(void)
     mfi_circuit_fini(&at.circuit);
 }
 
-static void test_heartbeat(void)
+static const mfi_circuit_reason frozen = {.rule = MFI_RULE_HEARTBEAT,
+                                          .observed = 3,
+                                          .threshold = 3,
+                                          .text = "3 heartbeats of 3 unanswered",
+                                          .status = MF_ERR_TIMEOUT};
+static const mfi_circuit_reason ended = {
+    .rule = MFI_RULE_EXIT, .observed = 3, .text = "exit code 3", .status = MF_ERR_WORKER_EXITED};
+
+/* A worker that ended and came back heals without a call: each answered heartbeat is a probe. */
+static void test_answered_heartbeats_close_it(void)
+{
+    static const mfi_circuit_reason *const reasons[] = {&frozen, &ended};
+    for (size_t i = 0; i < 2; i++) {
+        fixture at;
+        setup(&at);
+        mfi_circuit_trip(&at.circuit, reasons[i]);
+        check_state(&at, "open");
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+        check_state(&at, "half_open");
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+        mfi_circuit_heartbeat_missed(&at.circuit); /* the row begins again */
+        mfi_circuit_heartbeat_answered(&at.circuit, 0);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+        check_state(&at, "half_open");
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+        check_state(&at, "closed");
+        mfi_circuit_fini(&at.circuit);
+    }
+}
+
+/* A heartbeat says nothing about the calls that failed. */
+static void test_heartbeats_do_not_close_what_calls_opened(void)
 {
     fixture at;
     setup(&at);
-    mfi_circuit_trip(&at.circuit, MFI_RULE_HEARTBEAT, 3, 3, MF_ERR_TIMEOUT, NULL, NULL);
+    open_it(&at);
+    for (int i = 0; i < 4; i++) {
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+    }
     check_state(&at, "open");
-    mfi_circuit_heartbeat_answered(&at.circuit);
+    mfi_circuit_fini(&at.circuit);
+    setup(&at);
+    mfi_circuit_trip(&at.circuit, &ended);
+    mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+    (void)call(&at, MF_ERR_TIMEOUT); /* a probe */
+    for (int i = 0; i < 4; i++) {
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+    }
+    check_state(&at, "open");
+    mfi_circuit_fini(&at.circuit);
+}
+
+/* A peer that was stopped answers at once all that was sent to it meanwhile. */
+static void test_old_heartbeats_do_not_close_it(void)
+{
+    fixture at;
+    setup(&at);
+    uint64_t before = at.clock.now_ns;
+    pass(&at, 1);
+    mfi_circuit_trip(&at.circuit, &frozen);
+    for (int i = 0; i < 4; i++) {
+        mfi_circuit_heartbeat_answered(&at.circuit, before);
+    }
     check_state(&at, "half_open");
+    mfi_circuit_fini(&at.circuit);
+}
+
+static void test_closed_it_has_no_reason(void)
+{
+    fixture at;
+    mfi_circuit_snapshot snapshot;
+    setup(&at);
+    mfi_circuit_trip(&at.circuit, &ended);
+    mfi_circuit_read(&at.circuit, &snapshot);
+    mf_check_int(snapshot.reason.rule, MFI_RULE_EXIT);
+    mf_check_str(snapshot.reason.text, "exit code 3");
+    for (int i = 0; i < 3; i++) {
+        mfi_circuit_heartbeat_answered(&at.circuit, at.clock.now_ns);
+    }
+    mfi_circuit_read(&at.circuit, &snapshot);
+    mf_check_int(snapshot.state, MFI_CIRCUIT_CLOSED);
+    mf_check_int(snapshot.reason.rule, MFI_CAUSE_NONE);
+    mf_check_int(snapshot.history_count, 3);
+    mf_check_int(snapshot.history[0].why, MFI_RULE_EXIT);
+    mf_check_int(snapshot.history[2].why, MFI_CAUSE_HEARTBEAT_ANSWERED);
+    mfi_circuit_fini(&at.circuit);
+}
+
+static void test_refusals_say_what_is_so(void)
+{
+    fixture at;
+    mfi_circuit_ticket ticket;
+    mf_error error = MF_ERROR_INIT;
+    setup(&at);
+    mfi_circuit_trip(&at.circuit, &frozen);
+    mf_check_int(mfi_circuit_admit(&at.circuit, &ticket, &error), MF_ERR_CIRCUIT_OPEN);
+    mf_check_str(error.message,
+                 "Circuit breaker open by rule heartbeat: 3 heartbeats of 3 unanswered");
+    pass(&at, 1000);
+    for (int i = 0; i < 3; i++) {
+        mf_check_int(mfi_circuit_admit(&at.circuit, &ticket, NULL), MF_OK);
+        pass(&at, 1000);
+    }
+    mf_check_int(mfi_circuit_admit(&at.circuit, &ticket, &error), MF_ERR_CIRCUIT_OPEN);
+    mf_check_str(error.message,
+                 "Circuit breaker half-open (3 heartbeats of 3 unanswered): 3 of 3 probes are "
+                 "taken; more calls pass when these have ended, in 4.0 s at the latest");
     mfi_circuit_fini(&at.circuit);
 }
 
@@ -153,6 +253,11 @@ static const mf_test tests[] = {
     {"circuit__probes_close_it", test_probes_close_it},
     {"circuit__failed_probe_doubles_the_cool_down", test_failed_probe_doubles_the_cool_down},
     {"circuit__only_so_many_probes_and_none_is_stuck", test_only_so_many_probes_and_none_is_stuck},
-    {"circuit__heartbeat_opens_and_half_opens_it", test_heartbeat},
+    {"circuit__answered_heartbeats_close_it", test_answered_heartbeats_close_it},
+    {"circuit__heartbeats_do_not_close_what_calls_opened",
+     test_heartbeats_do_not_close_what_calls_opened},
+    {"circuit__old_heartbeats_do_not_close_it", test_old_heartbeats_do_not_close_it},
+    {"circuit__closed_it_has_no_reason", test_closed_it_has_no_reason},
+    {"circuit__refusals_say_what_is_so", test_refusals_say_what_is_so},
 };
 MF_TEST_MAIN(tests)

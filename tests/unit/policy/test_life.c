@@ -230,10 +230,12 @@ static void test_a_peer_that_is_lost(void)
          "OVER_AGAIN>CLOSING_AGAIN PAUSED>WAITING STOP>CLOSING_STOP!CANCEL,CLOSE" IS_STOPPED);
 }
 
-static void test_a_peer_that_is_frozen(void)
+static void test_a_peer_that_is_ended(void)
 {
     live(STARTS "FROZEN>KILLING!KILL OVER_AGAIN>CLOSING_AGAIN!CLOSE" COMES_BACK);
     live(STARTS "FROZEN>KILLING OVER_LAST>CLOSING_LAST!CLOSE" IS_GONE);
+    live(STARTS "OVERDUE>KILLING!KILL OVER_AGAIN>CLOSING_AGAIN!CLOSE" COMES_BACK);
+    live(STARTS "CUT_OFF>KILLING!KILL OVER_LAST>CLOSING_LAST!CLOSE" IS_GONE);
     live(STARTS "FROZEN>KILLING RESTART>KILLING_AGAIN!COUNT,HURRY RESTART>KILLING_AGAIN!HURRY "
                 "OVER_AGAIN>CLOSING_AGAIN!CLOSE" COMES_BACK);
     live(STARTS "FROZEN>KILLING STOP>STOPPING!CANCEL,END ENDED>CLOSING_STOP" IS_STOPPED);
@@ -283,7 +285,7 @@ static void test_every_transition_is_walked(void)
     test_starts_that_fail();
     test_a_service_that_is_looked_for();
     test_a_peer_that_is_lost();
-    test_a_peer_that_is_frozen();
+    test_a_peer_that_is_ended();
     test_a_restart_waits_for_calls();
     test_a_restart_during_an_end();
     test_a_service_that_gives_its_name_up();
@@ -336,7 +338,7 @@ static const mf_test tests[] = {
     {"life__starts_that_fail", test_starts_that_fail},
     {"life__a_service_that_is_looked_for", test_a_service_that_is_looked_for},
     {"life__a_peer_that_is_lost", test_a_peer_that_is_lost},
-    {"life__a_peer_that_is_frozen", test_a_peer_that_is_frozen},
+    {"life__a_peer_that_is_frozen_overdue_or_cut_off", test_a_peer_that_is_ended},
     {"life__a_restart_waits_for_calls", test_a_restart_waits_for_calls},
     {"life__a_restart_during_an_end", test_a_restart_during_an_end},
     {"life__a_service_that_gives_its_name_up", test_a_service_that_gives_its_name_up},

@@ -74,8 +74,8 @@ static void test_a_member_that_is_out_is_not_fit(void)
 
 static void trip(mf_pool *pool, uint32_t index)
 {
-    mfi_circuit_trip(&idle_member(pool, index)->state.circuit, MFI_RULE_HEARTBEAT, 3, 3, MF_OK,
-                     NULL, NULL);
+    mfi_circuit_reason reason = {.rule = MFI_RULE_HEARTBEAT, .observed = 3, .threshold = 3};
+    mfi_circuit_trip(&idle_member(pool, index)->state.circuit, &reason);
 }
 
 static void test_an_open_circuit_refuses(void)

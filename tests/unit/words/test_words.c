@@ -76,7 +76,8 @@ static void test_words_of_messages(void)
 static void test_words_of_workers(void)
 {
     CHECK_SET(mfi_restart_word, mfi_restart_reason, MFI_RESTART_NONE + 1, MFI_RESTART_COUNT,
-              "exit_ok", "exit_error", "signal", "heartbeat", "start_timeout", "manual");
+              "exit_ok", "exit_error", "signal", "heartbeat", "handler_timeout", "disconnected",
+              "start_timeout", "manual");
     mf_check(mfi_restart_word(MFI_RESTART_NONE) == NULL);
     CHECK_SET(mfi_drain_word, mfi_drain_reason, 0, MFI_DRAIN_COUNT, "rolling_restart", "asked_for");
     CHECK_SET(mfi_pool_word, mfi_pool_state, MFI_POOL_NONE + 1, MFI_POOL_COUNT, "ready", "starting",
@@ -85,8 +86,9 @@ static void test_words_of_workers(void)
     CHECK_SET(mfi_circuit_state_word, mfi_circuit_state, 0, MFI_CIRCUIT_STATE_COUNT, "closed",
               "open", "half_open", "forced_open", "disabled");
     CHECK_SET(mfi_circuit_cause_word, mfi_circuit_cause, MFI_CAUSE_NONE + 1, MFI_CAUSE_COUNT,
-              "consecutive_failures", "heartbeat", "process_exit", "cool_down",
-              "heartbeat_answered", "probes_passed", "probe_failed", "probe_expired");
+              "consecutive_failures", "heartbeat", "process_exit", "handler_timeout",
+              "disconnected", "cool_down", "heartbeat_answered", "probes_passed", "probe_failed",
+              "probe_expired");
     mf_check(mfi_circuit_cause_word(MFI_CAUSE_NONE) == NULL);
 }
 

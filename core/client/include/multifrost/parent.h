@@ -64,14 +64,18 @@ typedef struct mf_parent_options {
     bool critical;                  /**< An open circuit makes /readyz fail. */
     int64_t call_timeout_ms;        /**< Default 30,000. */
     int64_t start_timeout_ms; /**< From spawn or discovery to the first answered heartbeat; default
-                                   10,000. */
+                                   10,000. In connect mode a service that has completed ZeroMQ's
+                                   handshake and is silent for heartbeat_timeout_ms is ready too. */
     int64_t discovery_timeout_ms;  /**< Connect mode: for the first start; default 5,000. */
     int64_t discovery_poll_ms;     /**< Default 100; a change of the file is seen at once. */
     int64_t stop_timeout_ms;       /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
                                         2,000. See mf_parent_stop(). */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
-    int32_t heartbeat_misses;      /**< Misses in a row that open the circuit; default 3. */
+    int32_t heartbeat_misses;      /**< Misses in a row, without any other message, after which a
+                                        worker counts as frozen and the circuit opens; default 3. A
+                                        worker that owes an answer may work instead, unless its
+                                        heartbeat answers say `busy_ms` or its process is stopped. */
     int32_t max_in_flight;         /**< Calls open at one time; default 4,096, at most 65,528. */
     int64_t max_message_bytes;     /**< Both ways; at least 1,024; default and most 67,108,864. */
     int32_t circuit_failures;      /**< Failures in a row that open the circuit; default
@@ -95,6 +99,10 @@ typedef struct mf_parent_options {
     int64_t max_items;        /**< Of one array or map, both ways; at least 16; default 100,000. */
     mf_output_fn on_output;   /**< Called for every line, which is also logged; or NULL. */
     void *user_data;          /**< For on_output. */
+    int64_t handler_timeout_ms; /**< A worker whose handler has run longer is replaced; looked at
+                                     with each heartbeat, for workers whose heartbeat answers say
+                                     `busy_ms`, as those of this library do. Needs program,
+                                     auto_restart and heartbeats. Default 0: none. */
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 
@@ -112,9 +120,10 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
                                                const mf_parent_options *options, mf_error *error);
 
 /**
- * Starts the worker, or finds the service, and waits until it has answered a first heartbeat. A
- * failed start leaves no process behind. No other parent waits for this start. The program may
- * ignore SIGCHLD, and may wait for any child: the end of a worker is seen all the same.
+ * Starts the worker, or finds the service, and waits until it has answered a first heartbeat, or,
+ * if the service is busy, has accepted the connection. A failed start leaves no process behind. No
+ * other parent waits for this start. The program may ignore SIGCHLD, and may wait for any child:
+ * the end of a worker is seen all the same.
  *
  * @param parent Borrowed; not NULL.
  * @param error  NULL, or filled on failure.
@@ -241,6 +250,10 @@ typedef struct mf_parent_stats {
         last_exit_code; /**< Of the worker that ended last; -1 for a signal, or if none ended. */
     int32_t last_exit_signal; /**< 0 if none. */
     uint64_t retries;         /**< Attempts beyond the first. */
+    bool frozen; /**< The worker was silent for heartbeat_misses heartbeats, and does not work. */
+    bool says_busy;         /**< The worker's heartbeat answers carry the next two figures. */
+    uint64_t handler_ms;    /**< At the last answer: how long a handler had run; 0 if none ran. */
+    uint64_t handler_queue; /**< At the last answer: calls that waited for a handler. */
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT MF_DETAIL_INIT(mf_parent_stats)
 /**

@@ -75,6 +75,19 @@ class Worker extends Child {
     return count;
   }
 
+  // Nothing else runs meanwhile.
+  block_ms(ms) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    return ms;
+  }
+
+  // Closes the connection, and goes on doing nothing.
+  hang_up() {
+    this.router.close();
+    setInterval(() => {}, 1000);
+    return new Promise(() => {});
+  }
+
   nothing() {}
 
   _secret(a, b) {

@@ -60,6 +60,15 @@ class Worker(Child):
                 block = block[os.write(1, block) :]
         return count
 
+    def block_ms(self, ms):
+        return self.sleep_ms(ms)
+
+    def hang_up(self):
+        """Closes the connection, and goes on doing nothing."""
+        self.router.close(0)
+        while True:
+            time.sleep(1)
+
     def nothing(self):
         return None
 

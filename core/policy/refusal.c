@@ -1,0 +1,24 @@
+/* The texts of refused calls. They exist apart from the circuit breaker because they are for
+ * people: the text of the rule that counts failures is the one that peers in other languages use.
+ */
+#include "core/policy/refusal.h"
+
+#include "base/error.h"
+
+mf_status mfi_circuit_refuse(const mfi_circuit_refusal *refusal, mf_error *error)
+{
+    const mfi_circuit_reason *reason = &refusal->reason;
+    if (refusal->state == MFI_CIRCUIT_HALF_OPEN) {
+        return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
+                        "Circuit breaker half-open (%s): %u of %u probes are taken; more calls "
+                        "pass when these have ended, in %.1f s at the latest",
+                        reason->text, (unsigned)refusal->probes, (unsigned)refusal->permitted,
+                        (double)refusal->wait_ns / (double)MFI_NS_PER_S);
+    }
+    if (reason->rule == MFI_CAUSE_NONE || reason->rule == MFI_RULE_FAILURES) {
+        return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
+                        "Circuit breaker open after %.0f consecutive failures", reason->observed);
+    }
+    return mfi_fail(error, MF_ERR_CIRCUIT_OPEN, "Circuit breaker open by rule %s: %s",
+                    mfi_circuit_cause_word(reason->rule), reason->text);
+}
