@@ -265,8 +265,7 @@ static void exit_on_engine(void *data)
     } else {
         bool killed = phase == MFI_LIFE_KILLING || phase == MFI_LIFE_KILLING_AGAIN;
         mfi_unfit cause = {.restart = MFI_RESTART_EXIT_ERROR, .reason = {.rule = MFI_RULE_EXIT}};
-        mfi_loss loss =
-            mfi_link_lost(link, killed ? why : at->why, killed ? &link->unfit : &cause);
+        mfi_loss loss = mfi_link_lost(link, killed ? why : at->why, killed ? &link->unfit : &cause);
         mfi_link_close_lost(link, &loss);
     }
 }

@@ -137,7 +137,7 @@ static void test_no_slot(void)
 static bool has_answers(void *data)
 {
     const client_rig *rig = data;
-    return atomic_load(&rig->parent->heartbeat.misses_in_row) == 0 &&
+    return mfi_heartbeat_misses(&rig->parent->heartbeat) == 0 &&
            atomic_load(&rig->parent->heartbeat.misses) > 0;
 }
 
@@ -163,61 +163,6 @@ static void test_answer_ends_a_row(void)
     rig_fini(&rig);
 }
 
-/* Also those heartbeats have ended that were under way. */
-static bool nothing_is_open(void *data)
-{
-    const client_rig *rig = data;
-    return atomic_load(&rig->parent->calls.async_open) == 0;
-}
-
-/* A process that answers none is killed, and another one is started. */
-static void test_frozen_process(void)
-{
-    client_rig rig;
-    char text[128];
-    init_ready(&rig, true, true, 5, 2);
-    mf_check(rig_until(&rig.kills, 1));
-    mf_check_int(rig_phase(&rig), MFI_LIFE_KILLING);
-    mf_check(missed(&rig) >= 2);
-    mf_check_int(atomic_load(&rig.ends), 0);
-    mf_check_str(mf_parent_circuit_state(rig.parent), "open");
-    uint64_t before = missed(&rig);
-    mf_check(mf_test_until(nothing_is_open, &rig, MF_TEST_PATIENCE_MS));
-    mf_check_int(missed(&rig), before); /* who is being ended misses nothing */
-    rig_exit(&rig, "was killed by signal 9 (SIGKILL)");
-    (void)mf_parent_last_exit(rig.parent, text, sizeof text);
-    mf_check_str(text, "answered none of 2 heartbeats in a row");
-    mf_check(rig_until(&rig.begins, 2));
-    rig_fini(&rig);
-}
-
-static bool circuit_is_open(void *data)
-{
-    const client_rig *rig = data;
-    return strcmp(mf_parent_circuit_state(rig->parent), "open") == 0;
-}
-
-static void test_frozen_without_restarts(void)
-{
-    client_rig rig;
-    init_ready(&rig, true, false, 5, 2);
-    mf_check(mf_test_until(circuit_is_open, &rig, MF_TEST_PATIENCE_MS));
-    mf_check_int(rig_phase(&rig), MFI_LIFE_RUNNING);
-    mf_check_int(atomic_load(&rig.kills), 0);
-    rig_fini(&rig);
-}
-
-/* A service is not killed: whether it is still there is looked up. */
-static void test_silent_service(void)
-{
-    client_rig rig;
-    init_ready(&rig, false, true, 5, 2);
-    mf_check(rig_until(&rig.checks, 1));
-    mf_check_int(atomic_load(&rig.disconnects), 0);
-    mf_check_int(atomic_load(&rig.kills), 0);
-    rig_fini(&rig);
-}
-
 static const mf_test tests[] = {
     {"heartbeat__asked_and_answered", test_asked_and_answered},
     {"heartbeat__asked_and_not_answered", test_asked_and_not_answered},
@@ -225,8 +170,5 @@ static const mf_test tests[] = {
     {"heartbeat__peer_ends_meanwhile", test_peer_ends_meanwhile},
     {"heartbeat__no_slot_is_left", test_no_slot},
     {"heartbeat__answer_ends_a_row_of_misses", test_answer_ends_a_row},
-    {"heartbeat__frozen_process_is_killed", test_frozen_process},
-    {"heartbeat__frozen_process_without_restarts", test_frozen_without_restarts},
-    {"heartbeat__silent_service_is_looked_up", test_silent_service},
 };
 MF_TEST_MAIN(tests)

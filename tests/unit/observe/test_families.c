@@ -51,6 +51,7 @@ static const char *const catalogue[] = {
     "server_calls_total counter worker,function,status 3168",
     "server_expired_calls_total counter worker,stage 64",
     "server_queue_wait_seconds histogram worker 64",
+    "server_running_handler_age_seconds gauge worker 32",
     "server_threads gauge worker,state 64",
     "server_unknown_function_total counter worker 64",
     "transport_bytes_total counter target,direction 64",

@@ -250,13 +250,16 @@ static void test_heartbeats(void)
     mfi_observe_heartbeat_seen(at.client, &event);
     check_logged(&at, "warn heartbeat_missed|Heartbeat missed by math|" MATH
                       ",\"fields\":{\"consecutive_misses\":1,\"max_allowed\":2}}");
+    event.what = MFI_HEARTBEAT_FROZEN;
+    event.first = true;
     event.consecutive_misses = 2;
     mfi_observe_heartbeat_seen(at.client, &event);
     check_logged(&at, "warn heartbeat_missed|Heartbeat missed by math|" MATH
                       ",\"fields\":{\"consecutive_misses\":2,\"max_allowed\":2}}\n"
                       "error heartbeat_timeout|No heartbeat from math|" MATH
                       ",\"fields\":{\"consecutive_misses\":2,\"max_allowed\":2}}");
-    event.consecutive_misses = 3; /* the timeout was told */
+    event.first = false; /* the timeout was logged */
+    event.consecutive_misses = 3;
     mfi_observe_heartbeat_seen(at.client, &event);
     check_logged(&at, "warn heartbeat_missed|Heartbeat missed by math|" MATH
                       ",\"fields\":{\"consecutive_misses\":3,\"max_allowed\":2}}");

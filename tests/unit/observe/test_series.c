@@ -186,8 +186,10 @@ static const char *const client_series[] = {
     "worker_pid{target=\"math\",worker=\"math-0\"} 0",
     "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"} 0",
     "worker_restart_budget_remaining{target=\"math\"} 0",
+    "worker_restarts_total{target=\"math\",reason=\"disconnected\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"exit_error\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"exit_ok\"} 0",
+    "worker_restarts_total{target=\"math\",reason=\"handler_timeout\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"heartbeat\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"manual\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"signal\"} 0",
@@ -205,6 +207,7 @@ static const char *const server_series[] = {
     "server_expired_calls_total{worker=\"serve\",stage=\"at_reply\"} 0",
     "server_expired_calls_total{worker=\"serve\",stage=\"before_start\"} 0",
     "server_queue_wait_seconds_count{worker=\"serve\"} 0",
+    "server_running_handler_age_seconds{worker=\"serve\"} 0",
     "server_threads{worker=\"serve\",state=\"busy\"} 0",
     "server_threads{worker=\"serve\",state=\"idle\"} 0",
     "server_unknown_function_total{worker=\"serve\"} 0",
@@ -420,6 +423,7 @@ static void test_gone_targets_show_nothing_present(void)
         "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"}",
         "circuit_next_probe_timestamp_seconds{target=\"math\"}",
         "server_calls_in_flight{worker=\"serve\"}",
+        "server_running_handler_age_seconds{worker=\"serve\"}",
         "server_threads{worker=\"serve\",state=\"busy\"}",
         "server_threads{worker=\"serve\",state=\"idle\"}"};
     for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
