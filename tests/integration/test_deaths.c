@@ -19,7 +19,7 @@
 
 #define STOP_MS 1000
 /* What parent.h promises beyond stop_timeout_ms, and what a busy machine may add to it. */
-#define PROMISE_MS 2000
+#define PROMISE_MS 3000
 #define BUSY_MS 15000
 /* A process that takes no SIGTERM, in a session of its own, beside the worker. */
 #define LEAVE "setsid sh -c 'trap \"\" TERM; exec sleep 1000' & "

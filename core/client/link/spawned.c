@@ -22,7 +22,7 @@
 #define LAST_LOOK_NS (5 * MFI_NS_PER_MS)
 /* What a helper may take to act on a kill, and after that to be killed itself. Their sum is what
  * parent.h promises beyond stop_timeout_ms. */
-#define KILL_MS 1000
+#define KILL_MS 2000
 #define FORCE_MS 1000
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
