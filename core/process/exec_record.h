@@ -10,7 +10,7 @@
 #define MFI_EXEC_KILL SIGRTMIN
 
 /* How long the helper waits at most for the ends of the processes that a dead worker left. */
-#define MFI_EXEC_CLEAR_MS 500
+#define MFI_EXEC_CLEAR_MS 1500
 
 typedef enum mfi_exec_what {
     MFI_EXEC_FORKED = 1, /* the worker's process is there, and has not become the program yet */

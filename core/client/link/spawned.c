@@ -23,7 +23,7 @@
 #define LAST_LOOK_NS (5 * MFI_NS_PER_MS)
 /* What a helper may take to act on a kill, and after that to be killed itself. Their sum is what
  * parent.h promises beyond stop_timeout_ms. */
-#define KILL_MS 1000
+#define KILL_MS 2000
 #define FORCE_MS 1000
 /* From the end of a worker's connection until it counts as cut off; a judgement. */
 #define CUT_OFF_NS MFI_NS_PER_S
@@ -254,7 +254,8 @@ static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
     mfi_mutex_unlock(&state->mutex);
 }
 
-/* A process that was there: its end is logged and counted. why is NULL unless the link killed it. */
+/* A process that was there: its end is logged and counted. why is NULL unless the link killed it.
+ */
 static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
                          const char *why, bool expected, uint64_t calls)
 {

@@ -177,7 +177,7 @@ MF_API MF_NODISCARD mf_status mf_parent_start_async(mf_parent *parent, mf_start_
  * @return MF_OK, also if the parent does not run; MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED;
  *         MF_ERR_WOULD_DEADLOCK on the engine thread.
  * @par Threads  Thread-safe.
- * @par Blocking At most stop_timeout_ms and 2 s, which only a worker that cannot be killed or a
+ * @par Blocking At most stop_timeout_ms and 3 s, which only a worker that cannot be killed or a
  *      helper multifrost-exec that hangs takes.
  */
 MF_API mf_status mf_parent_stop(mf_parent *parent, mf_error *error);
