@@ -319,6 +319,9 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     if (length == 7 && IS(key, "attempt")) {
         return take_attempt(BEHIND(key, "attempt"), end, &to->attempt);
     }
+    if (length == 8 && IS(key, "handlers")) {
+        return take_us(BEHIND(key, "handlers"), end, &to->handlers);
+    }
     return pass_value(key + length, end);
 }
 

@@ -42,7 +42,6 @@ core/client/link/lost.c
 core/client/link/spawned.c
 core/client/member.c
 core/client/options.c
-core/client/output.c
 core/client/parent.c
 core/client/probe.c
 core/client/state.c

@@ -239,7 +239,8 @@ static void test_metadata_is_read(void)
     read_metadata(&buf,
                   MF_MAP("tenant", MF_ARRAY(1), "correlation_id", "a:b", "parent_request_id", "p-1",
                          "traceparent", "00-x", "server_queue_us", 13, "server_handler_us", 345.0,
-                         "deadline_ms_left", -128, "attempt", 65535, "hb_timestamp", 1.5),
+                         "deadline_ms_left", -128, "attempt", 65535, "hb_timestamp", 1.5,
+                         "handlers", 4),
                   &metadata);
     mf_check(text_is(metadata.correlation_id, "a:b") && !metadata.correlation_id_invalid);
     mf_check(text_is(metadata.parent_request_id, "p-1"));
@@ -250,6 +251,7 @@ static void test_metadata_is_read(void)
     mf_check_int(metadata.deadline_ms_left, -128);
     mf_check_int(metadata.attempt, 65535);
     mf_check_int(metadata.hb_timestamp.size, 9);
+    mf_check_int(metadata.handlers, 4);
     mfi_buf_fini(&buf);
 }
 
@@ -259,13 +261,14 @@ static void test_metadata_that_is_invalid_is_absent(void)
     mfi_metadata metadata;
     read_metadata(&buf,
                   MF_MAP("correlation_id", "two words", "parent_request_id", 5, "server_queue_us",
-                         13, "deadline_ms_left", "soon", "attempt", 65536),
+                         13, "deadline_ms_left", "soon", "attempt", 65536, "handlers", -1),
                   &metadata);
     mf_check(metadata.correlation_id.data == NULL && metadata.correlation_id_invalid);
     mf_check(metadata.parent_request_id.data == NULL);
     mf_check(!metadata.has_server_times); /* one of the two is missing */
     mf_check(!metadata.has_deadline);
     mf_check_int(metadata.attempt, 1);
+    mf_check_int(metadata.handlers, 0);
     mfi_buf_fini(&buf);
     read_metadata(&buf, MF_MAP("correlation_id", mf_nil(), "attempt", 0), &metadata);
     mf_check(metadata.correlation_id.data == NULL && !metadata.correlation_id_invalid);
