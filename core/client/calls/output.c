@@ -195,7 +195,7 @@ static void on_line(void *self, const char *text, size_t length)
     const mfi_output_stream *stream = self;
     if (length > 0) {
         stream->output->printed = true;
-        (void)show(stream->output, stream->is_stderr, text, length, &stream->output->origin);
+        (void)show(stream->output, stream->is_stderr, text, length, &stream->origin);
     }
 }
 
@@ -210,8 +210,8 @@ static bool read_stream(mfi_output_stream *stream, bool all)
         }
         ssize_t got = read(stream->fd, bytes, sizeof bytes);
         if (got > 0) {
-            find_origin(output, &output->origin);
-            output->origin.is_likely = output->origin.is_likely || !output->was_emptied;
+            find_origin(output, &stream->origin);
+            stream->origin.is_likely = stream->origin.is_likely || !output->was_emptied;
             mfi_lines_feed(&stream->lines, bytes, (size_t)got);
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             stream->fd = -1;

@@ -31,7 +31,8 @@ typedef struct mfi_output_stream {
     mfi_output *output;
     mfi_lines lines;
     bool is_stderr;
-    int fd; /* -1: there is no process, or its stream has ended */
+    int fd;            /* -1: there is no process, or its stream has ended */
+    mfi_origin origin; /* of the bytes that were read last */
 } mfi_output_stream;
 
 struct mfi_output {
@@ -52,7 +53,6 @@ struct mfi_output {
 
     mfi_mutex mutex;
     mfi_output_stream streams[2]; /* stdout, stderr; guarded by mutex, as is the rest */
-    mfi_origin origin;            /* of the bytes that were read last */
     bool was_emptied;             /* while talkative: no answered call has left a line */
     bool printed;                 /* the present round has shown a line */
     uint64_t printed_ns;          /* when a line was last shown */
