@@ -3,7 +3,7 @@
  *
  *   options.h  settings: defaults, checks, copies         state.h   what all parts share
  *   calls/     calls in flight, and the driver's burst    call/     the ways to make a call
- *   link/      the connection's life, in both modes       output.h  what the worker printed
+ *   link/      the connection's life, in both modes
  *   parent.c, stats.c, probe.c, member.c                  the whole */
 #ifndef MFI_CLIENT_PARENT_H
 #define MFI_CLIENT_PARENT_H

@@ -117,6 +117,17 @@ typedef struct mfi_transport_event {
     size_t bytes;                     /* of the dropped message */
 } mfi_transport_event;
 
+/* A line that a worker printed. */
+typedef struct mfi_output_event {
+    bool is_stderr;
+    const char *text;
+    size_t length;
+    const char *correlation_id, *trace_id; /* of the call that printed it; NULL or "": not known */
+    bool is_likely;                        /* the call may be another one */
+    bool counts_open;                      /* open_calls says why the call is not known */
+    uint32_t open_calls;
+} mfi_output_event;
+
 /* Wait for the lock of the registry, for an operation that takes no lock. */
 #define MFI_NO_LOCK UINT64_MAX
 

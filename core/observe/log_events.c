@@ -320,20 +320,27 @@ void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *e
     }
 }
 
-void mfi_logged_output_line(const mfi_target *target, bool is_stderr, const char *text,
-                            size_t length)
+void mfi_logged_output_line(const mfi_target *target, const mfi_output_event *event)
 {
     mfi_record on_stack;
     mfi_record *record =
-        mfi_log_begin(target->observer->logger, is_stderr ? MF_LOG_WARN : MF_LOG_INFO,
+        mfi_log_begin(target->observer->logger, event->is_stderr ? MF_LOG_WARN : MF_LOG_INFO,
                       "worker_output", &on_stack);
+    bool has_call = event->correlation_id != NULL && event->correlation_id[0] != '\0';
+    bool has_trace = event->trace_id != NULL && event->trace_id[0] != '\0';
     if (record == NULL) {
         return;
     }
-    mfi_record_message_strn(record, text, length);
+    mfi_record_message_strn(record, event->text, event->length);
     mfi_logged_target(record, target);
+    mfi_record_str(record, "correlation_id", has_call ? event->correlation_id : NULL);
+    mfi_record_str(record, "trace_id", has_trace ? event->trace_id : NULL);
     mfi_record_object_begin(record, "fields");
-    mfi_record_str(record, "stream", is_stderr ? "stderr" : "stdout");
+    mfi_record_str(record, "stream", event->is_stderr ? "stderr" : "stdout");
+    mfi_record_str(record, "correlation", has_call && event->is_likely ? "likely" : NULL);
+    if (event->counts_open) {
+        mfi_record_uint(record, "open_calls", event->open_calls);
+    }
     mfi_record_object_end(record);
     (void)mfi_log_commit(record);
 }

@@ -134,9 +134,9 @@ void mfi_observe_traffic(mfi_target *target, mfi_direction direction, mfi_traffi
     mfi_measure_traffic(target, direction, type, bytes);
 }
 
-void mfi_observe_output_line(mfi_target *target, bool is_stderr, const char *text, size_t length)
+void mfi_observe_output_line(mfi_target *target, const mfi_output_event *event)
 {
-    mfi_logged_output_line(target, is_stderr, text, length);
+    mfi_logged_output_line(target, event);
 }
 
 void mfi_observe_registry(mfi_observer *observer, mfi_registry_op op, mfi_registry_result result,

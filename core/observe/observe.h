@@ -73,7 +73,7 @@ void mfi_observe_traffic(mfi_target *target, mfi_direction direction, mfi_traffi
                          size_t bytes);
 /* A line that a worker printed: logs a worker_output record (info for stdout, warn for stderr). The
  * record says if the line was cut. */
-void mfi_observe_output_line(mfi_target *target, bool is_stderr, const char *text, size_t length);
+void mfi_observe_output_line(mfi_target *target, const mfi_output_event *event);
 
 /* One operation on the service registry. */
 void mfi_observe_registry(mfi_observer *observer, mfi_registry_op op, mfi_registry_result result,

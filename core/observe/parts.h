@@ -167,8 +167,7 @@ void mfi_logged_service(const mfi_target *target, const mfi_service_event *event
 void mfi_logged_drain(const mfi_target *target, const mfi_drain_event *event);
 void mfi_logged_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event);
 void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *event);
-void mfi_logged_output_line(const mfi_target *target, bool is_stderr, const char *text,
-                            size_t length);
+void mfi_logged_output_line(const mfi_target *target, const mfi_output_event *event);
 void mfi_logged_health(const mfi_observer *observer, const char *check, mf_health from,
                        mf_health to, const char *output);
 

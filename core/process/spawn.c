@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/process/private.h"
 
 extern char **environ;
 
@@ -58,15 +59,17 @@ static bool same_name(const char *a, const char *b)
     return length == name_length(b) && strncmp(a, b, length) == 0;
 }
 
-/* Variables of the service manager are for this process alone. */
+/* Variables of the service manager, and of this process's own parent, are for this process alone.
+ */
 static bool is_private(const char *entry)
 {
-    return strncmp(entry, "NOTIFY_SOCKET=", 14) == 0 || strncmp(entry, "WATCHDOG_", 9) == 0;
+    return strncmp(entry, "NOTIFY_SOCKET=", 14) == 0 || strncmp(entry, "WATCHDOG_", 9) == 0 ||
+           mfi_private_is(entry);
 }
 
-/* Copies the environment, with the entries of `over` in place of those of the same name. Borrows
- * all texts; NULL without memory. */
-static char **make_environment(const char *const *over)
+/* Copies the environment, with the entries of `over` in place of those of the same name, and the
+ * entry that names the worker's pipes. Borrows all texts; NULL without memory. */
+static char **make_environment(const char *const *over, char *pipes)
 {
     size_t own = 0;
     size_t more = 0;
@@ -76,7 +79,7 @@ static char **make_environment(const char *const *over)
     while (over != NULL && over[more] != NULL) {
         more++;
     }
-    char **all = calloc(own + more + 1, sizeof *all);
+    char **all = calloc(own + more + 2, sizeof *all);
     size_t count = 0;
     for (size_t i = 0; all != NULL && i < own; i++) {
         bool replaced = is_private(environ[i]);
@@ -89,6 +92,9 @@ static char **make_environment(const char *const *over)
     }
     for (size_t j = 0; all != NULL && j < more; j++) {
         all[count++] = (char *)(uintptr_t)over[j]; /* posix_spawn does not write to it */
+    }
+    if (all != NULL) {
+        all[count] = pipes;
     }
     return all;
 }
@@ -249,6 +255,7 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
 {
     char helper[PATH_MAX];
     numbers texts;
+    char names[MFI_PRIVATE_PIPES_MAX];
     pipes all;
     pid_t helper_pid = 0;
     if (!find_helper(helper, options, error)) {
@@ -259,7 +266,8 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
         return status;
     }
     char **argv = make_arguments(helper, options, &all, &texts);
-    char **envp = make_environment(options->env);
+    mfi_private_name_pipes(names, all.out[1], all.err[1]);
+    char **envp = make_environment(options->env, names);
     if (argv == NULL || envp == NULL) {
         status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory to start '%s'", options->program);
         goto out;

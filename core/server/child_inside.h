@@ -1,6 +1,7 @@
 /* struct mf_child: the parts of a worker, put together.
  *
  *   message.c    messages, and the channel to the wire
+ *   output.c     what the process prints, caught and forwarded
  *   functions.c  the functions by their names
  *   state.c      whether the worker stops, what waits, what runs
  *   request.c    a call as its handler sees it
@@ -10,7 +11,6 @@
  *   peers.c      the peers, and what waits for them
  *   handlers.c   the threads that run handlers
  *   io.c         the driver's burst: messages in and out, heartbeats answered at once
- *   output.c     what the process prints, caught and forwarded
  *   announce.c   the entry in the service registry, where no parent spawned the worker
  *   watch.c      the parent process and the connection, as the engine thread sees them
  *   options.c    options, checked and copied
@@ -59,7 +59,7 @@ struct mf_child {
     mfi_deferrals *deferrals;
     mfi_handlers handlers;
     mfi_announcement announcement;
-    mfi_captures captures;
+    mfi_forwarding forwarding;
     mfi_watch watch;
     _Atomic(uint32_t) closed; /* futex: set when the transport is closed */
     bool ran;

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "core/discovery/file.h"
 #include "core/observe/build_info.h"
+#include "core/process/private.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
@@ -105,12 +106,13 @@ static mf_status take_service(mfi_child_settings *settings, const mf_child_optio
     return MF_OK;
 }
 
-/* Spawn mode if the environment has the parent's port; else service mode. */
+/* Spawn mode if the environment has the parent's port; else service mode. The variables are for
+ * this one child: what it starts, and a second child of the process, find none. */
 static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options *from,
                            mf_error *error)
 {
     int64_t port = 0;
-    const char *text = getenv("COMLINK_ZMQ_PORT"); /* NOLINT: read once, before any thread */
+    const char *text = getenv(MFI_PRIVATE_PORT); /* NOLINT: read once, before any thread */
     if (text != NULL && text[0] != '\0') {
         if (!mfi_parse_int(text, 1024, 65535, &port)) {
             return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
@@ -119,7 +121,9 @@ static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options 
                             text);
         }
         settings->port = (uint16_t)port;
+        settings->forwards_output = !from->no_output_capture;
         name_worker(settings, mfi_build_program());
+        mfi_private_take();
         return MF_OK;
     }
     if (from->service_id == NULL || from->service_id[0] == '\0') {
@@ -127,6 +131,8 @@ static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options 
                         "FATAL: Need COMLINK_ZMQ_PORT (set by the parent that spawns a worker) or "
                         "a service_id");
     }
+    settings->forwards_output = from->forward_output && !from->no_output_capture;
+    mfi_private_take();
     return take_service(settings, from, error);
 }
 
@@ -141,7 +147,6 @@ mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_o
         return status;
     }
     settings->no_signals = from->no_signals;
-    settings->no_output_capture = from->no_output_capture;
     settings->on_stop = from->on_stop;
     settings->user_data = from->user_data;
     settings->namespace_name =

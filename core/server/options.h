@@ -24,7 +24,8 @@ typedef struct mfi_child_settings {
     size_t max_message_bytes;
     mfi_limits limits;
     int64_t deferred_timeout_ms;
-    bool no_signals, no_output_capture;
+    bool no_signals;
+    bool forwards_output; /* to the peers, in messages */
     void (*on_stop)(void *user_data);
     void *user_data;
     char name[MFI_CHILD_NAME_MAX + 1]; /* in metrics and health */

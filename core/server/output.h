@@ -1,27 +1,41 @@
-/* Captures what the process prints, and sends it to the parents. Engine thread. */
+/* Captures what the process prints, and sends it to the parents of its children.
+ *
+ * There is one capture for the process, however many children it has: descriptors 1 and 2 lead into
+ * pipes from the first child that forwards until the last one has stopped. */
 #ifndef MFI_SERVER_OUTPUT_H
 #define MFI_SERVER_OUTPUT_H
 
-#include "base/lines.h"
-#include "core/engine/loop.h"
+#include <stdbool.h>
+
+#include <multifrost/context.h>
+
+#include "base/list.h"
 #include "core/server/message.h"
 
-/* One stream of the process while it is captured. All zero: never captured. */
-typedef struct mfi_capture {
-    mfi_source source;
-    mfi_lines lines;
-    mfi_channel *channel; /* NULL: never captured */
-    int fd;               /* 1 or 2 */
-    int saved;            /* what fd was before; -1: not captured */
-    int read_fd;
-} mfi_capture;
+/* A child that forwards what the process prints. All zero: it does not. */
+typedef struct mfi_forwarding {
+    mfi_list_node node;
+    mfi_channel *channel; /* NULL: not begun */
+} mfi_forwarding;
 
-typedef struct mfi_captures {
-    mfi_capture streams[2]; /* stdout, stderr */
-} mfi_captures;
+/* Starts to forward all lines to the peers of the channel. A stream that leads into a pipe which
+ * the parent reads is not captured; its lines get there without a message, and stdout is flushed
+ * after each line. */
+mf_status mfi_forwarding_start(mfi_forwarding *forwarding, mfi_channel *channel, mf_error *error);
+/* Queues what is still in the pipes. The last child restores the streams. Also for one that was
+ * never started. */
+void mfi_forwarding_stop(mfi_forwarding *forwarding);
 
-mf_status mfi_captures_start(mfi_captures *captures, mfi_channel *channel, mf_error *error);
-/* Restores the streams, and queues what is still in the pipes. */
-void mfi_captures_stop(mfi_captures *captures);
+/* A handler that runs. On the stack of its thread. */
+typedef struct mfi_printing {
+    mfi_list_node node;
+    const mf_context *context;
+    bool is_listed;
+} mfi_printing;
+
+/* Around each handler, on its thread: the lines that are read between the two carry the context's
+ * correlation id, unless several handlers run. Nothing happens where nothing is captured. */
+void mfi_printing_enter(mfi_printing *printing, const mf_context *context);
+void mfi_printing_leave(mfi_printing *printing);
 
 #endif

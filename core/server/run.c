@@ -113,17 +113,9 @@ static void start_on_engine(void *argument)
         at->status =
             mfi_driver_open(&channel->driver, transport->ops->readiness(transport), at->error);
     }
-    if (at->status == MF_OK && !child->settings.no_output_capture) {
-        at->status = mfi_captures_start(&child->captures, channel, at->error);
-    }
 }
 
 /* ---- End ---- */
-
-static void capture_stop_on_engine(void *argument)
-{
-    mfi_captures_stop(argument);
-}
 
 static void on_closed(void *data)
 {
@@ -145,6 +137,11 @@ static void close_on_engine(void *argument)
     mfi_driver_close(&child->io.channel.driver, on_closed, child);
 }
 
+static void let_tasks_run(void *argument)
+{
+    (void)argument;
+}
+
 static void finish(mf_child *child)
 {
     mfi_handlers_end(&child->handlers);
@@ -154,8 +151,9 @@ static void finish(mf_child *child)
     while (atomic_load_explicit(&child->closed, memory_order_acquire) == 0) {
         mfi_futex_wait(&child->closed, 0, MFI_NEVER);
     }
+    mfi_forwarding_stop(&child->forwarding);
     /* When this returns, the tasks that were posted before have run. */
-    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
+    mfi_loop_call(child->runtime->loop, let_tasks_run, NULL);
     mfi_server_io_drop_all(&child->io);
 }
 
@@ -192,7 +190,7 @@ static void drain(mf_child *child)
     /* Not all streams, because a stream is locked while a thread waits to read from it. */
     (void)fflush(stdout);
     (void)fflush(stderr);
-    mfi_loop_call(child->runtime->loop, capture_stop_on_engine, &child->captures);
+    mfi_forwarding_stop(&child->forwarding);
     flush_messages(child);
 }
 
@@ -286,6 +284,9 @@ mf_status mf_child_run(mf_child *child, mf_error *error)
     take_signals(child, &saved);
     start at = {.child = child, .error = error};
     mfi_loop_call(child->runtime->loop, start_on_engine, &at);
+    if (at.status == MF_OK && child->settings.forwards_output) {
+        at.status = mfi_forwarding_start(&child->forwarding, &child->io.channel, error);
+    }
     if (at.status == MF_OK) {
         at.status = mfi_handlers_start(&child->handlers, error);
     }

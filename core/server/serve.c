@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "core/engine/deadline.h"
 #include "core/server/deferred.h"
+#include "core/server/output.h"
 #include "core/server/reply.h"
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
@@ -137,9 +138,12 @@ static bool decode_args(mf_request *request, mf_reply *reply)
 static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf_reply *reply)
 {
     mfi_context_scope scope;
+    mfi_printing printing;
     mfi_context_enter(&scope, request->context);
     uint64_t deadline_before = mfi_running_enter(request->deadline_ns);
+    mfi_printing_enter(&printing, request->context);
     mf_status status = handler->run(request, reply, handler->user_data);
+    mfi_printing_leave(&printing);
     mfi_running_leave(deadline_before);
     mfi_context_leave(&scope);
     if (status == MF_OK || reply->deferred != 0) {

@@ -25,3 +25,12 @@ uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_
     *ret_since_ns = oldest;
     return busy;
 }
+
+uint32_t mfi_child_state_handlers(const mfi_child_state *state)
+{
+    uint32_t count = 0;
+    for (const mfi_chain_node *at = state->marks.first; at != NULL; at = at->next) {
+        count++;
+    }
+    return count;
+}

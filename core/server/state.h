@@ -30,6 +30,8 @@ typedef struct mfi_child_state {
 void mfi_child_state_stop(mfi_child_state *state);
 /* Any thread: the number of running handlers; *ret_since_ns: when the longest began (0: none). */
 uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns);
+/* Any thread: how many handlers can run at a time. */
+uint32_t mfi_child_state_handlers(const mfi_child_state *state);
 
 /* Role held: adds a waiting call of that many bytes. */
 static inline void mfi_child_state_queue(mfi_child_state *state, size_t bytes)

@@ -86,6 +86,7 @@ typedef struct mfi_metadata {
     bool says_busy;           /* a heartbeat answer with busy_ms */
     uint64_t busy_ms;         /* how long the running handler has run; 0 if none runs */
     uint64_t queue_length;    /* calls that wait behind it; 0 if absent */
+    uint64_t handlers;        /* how many calls the peer runs at a time; 0 if absent */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);
@@ -131,12 +132,13 @@ typedef struct mfi_heartbeat_answer {
     mfi_text id;
     mfi_slice args;         /* repeated if present, because JS parents need it */
     mfi_slice hb_timestamp; /* repeated if present; else the child's own time is sent */
-    uint64_t busy_ms, queue_length;
+    uint64_t busy_ms, queue_length, handlers;
 } mfi_heartbeat_answer;
 mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *answer,
                                       double timestamp, mf_error *error);
+/* correlation_id: of the call that printed the text; NULL or "": left out. */
 mf_status mfi_encode_output(mfi_buf *to, const char *id, bool is_stderr, mfi_text text,
-                            double timestamp, mf_error *error);
+                            const char *correlation_id, double timestamp, mf_error *error);
 mf_status mfi_encode_shutdown(mfi_buf *to, const char *id, double timestamp, mf_error *error);
 
 /* Splits a remote error text. "ValueError: text\nTraceback ...", as Python children send it, gives

@@ -252,6 +252,9 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
         (void)!mf_value_get_uint64(value, &metadata->queue_length);
     } else if (text_is(key, "hb_timestamp")) {
         metadata->hb_timestamp = bytes;
+    } else if (text_is(key, "handlers")) {
+        uint64_t handlers = 0;
+        metadata->handlers = mf_value_get_uint64(value, &handlers) == MF_OK ? handlers : 0;
     }
 }
 

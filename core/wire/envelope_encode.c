@@ -357,7 +357,7 @@ mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *a
             place = mfi_put_bytes(place, answer->args.data, answer->args.size);
         }
         place = MFI_PUT_WORD(place, "metadata");
-        place = mfi_put_map(place, 4);
+        place = mfi_put_map(place, 5);
         place = MFI_PUT_WORD(place, "hb_timestamp");
         place = has_time
                     ? mfi_put_bytes(place, answer->hb_timestamp.data, answer->hb_timestamp.size)
@@ -367,19 +367,29 @@ mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *a
         place = MFI_PUT_WORD(place, "busy_ms");
         place = mfi_put_uint(place, answer->busy_ms);
         place = MFI_PUT_WORD(place, "queue_length");
-        mfi_buf_advance(to, mfi_put_uint(place, answer->queue_length));
+        place = mfi_put_uint(place, answer->queue_length);
+        place = MFI_PUT_WORD(place, "handlers");
+        mfi_buf_advance(to, mfi_put_uint(place, answer->handlers));
     }
     return end(&at, MF_OK, error);
 }
 
 mf_status mfi_encode_output(mfi_buf *to, const char *id, bool is_stderr, mfi_text text,
-                            double timestamp, mf_error *error)
+                            const char *correlation_id, double timestamp, mf_error *error)
 {
     draft at = {.to = to, .start = to->size};
     mfi_text name = text_of(id);
-    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + name.size);
+    mfi_text call = text_of(correlation_id);
+    uint8_t *place = mfi_buf_room(to, FIELDS_MAX_BYTES + name.size + call.size);
     if (place != NULL) {
-        place = put_fields(place, name, is_stderr ? "stderr" : "stdout", 6, timestamp, 1);
+        place = put_fields(place, name, is_stderr ? "stderr" : "stdout", 6, timestamp,
+                           call.size > 0 ? 2 : 1);
+        if (call.size > 0) {
+            place = MFI_PUT_WORD(place, "metadata");
+            place = mfi_put_map(place, 1);
+            place = MFI_PUT_WORD(place, "correlation_id");
+            place = mfi_put_text(place, call.data, call.size);
+        }
         mfi_buf_advance(to, MFI_PUT_WORD(place, "output"));
     }
     append_clean(to, text, MFI_OUTPUT_MAX_BYTES);

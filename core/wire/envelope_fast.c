@@ -326,6 +326,9 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     if (length == 12 && IS(key, "queue_length")) {
         return take_count(BEHIND(key, "queue_length"), end, &to->queue_length);
     }
+    if (length == 8 && IS(key, "handlers")) {
+        return take_count(BEHIND(key, "handlers"), end, &to->handlers);
+    }
     return pass_value(key + length, end);
 }
 

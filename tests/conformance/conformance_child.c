@@ -145,8 +145,40 @@ static mf_status print_lines(mf_request *request, mf_reply *reply, void *user_da
     return mf_reply_value(reply, count);
 }
 
+/* The diagnosis of a program that aborts, as assert() and sanitizers print it. */
+static mf_status last_words(mf_request *request, mf_reply *reply, void *user_data)
+{
+    int64_t count;
+    (void)user_data;
+    (void)reply;
+    if (mf_request_unpack(request, &count) != MF_OK) {
+        return MF_ERR_TYPE;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        fprintf(stderr, "last words %lld of %lld\n", (long long)i + 1, (long long)count);
+    }
+    abort();
+}
+
+/* How many of the variables that a parent sets for its worker a program would inherit. */
+static mf_status inherited(mf_request *request, mf_reply *reply, void *user_data)
+{
+    static const char *const names[] = {"COMLINK_ZMQ_PORT", "COMLINK_WORKER_MODE",
+                                        "COMLINK_OUTPUT_PIPES"};
+    int64_t count = 0;
+    (void)request;
+    (void)user_data;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        count += getenv(names[i]) != NULL; /* NOLINT: nothing changes the environment */
+    }
+    return mf_reply_value(reply, count);
+}
+
 static void read_arguments(int argc, char **argv, mf_child_options *options)
 {
+    for (int i = 1; i < argc; i++) {
+        options->forward_output = options->forward_output || strcmp(argv[i], "--forward") == 0;
+    }
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--service") == 0) {
             options->service_id = argv[i + 1];
@@ -174,6 +206,8 @@ int main(int argc, char **argv)
         mf_child_handle(child, "sleep_ms", sleep_ms, NULL);
         mf_child_handle(child, "metadata", metadata, NULL);
         mf_child_handle(child, "print_lines", print_lines, NULL);
+        mf_child_handle(child, "last_words", last_words, NULL);
+        mf_child_handle(child, "inherited", inherited, NULL);
         mf_child_handle(child, "_secret", add, NULL);
         status = mf_child_run(child, &error);
     }

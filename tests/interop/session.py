@@ -240,8 +240,9 @@ class Session:
 
     def start_service(self):
         """Starts it and waits for its entry."""
+        forward = ["--forward"] if self.side == "child" else []
         self.service = subprocess.Popen(
-            [*self.worker, "--service", SERVICE, "--namespace", self.namespace],
+            [*self.worker, "--service", SERVICE, "--namespace", self.namespace, *forward],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -127,7 +127,8 @@ class ChildTest(unittest.TestCase):
 
     def test_output_is_forwarded(self):
         with Parent() as parent:
-            self.assertEqual(parent.call("print_lines", 3)["result"], 3)
+            answer = parent.call("print_lines", 3, metadata={"correlation_id": "abc"})
+            self.assertEqual(answer["result"], 3)
             parent.message("shutdown")
             self.assertEqual(parent.process.wait(10), 0)
             while len(parent.outputs) < 3:
@@ -135,7 +136,12 @@ class ChildTest(unittest.TestCase):
                 with self.assertRaises(TimeoutError):
                     parent.receive("nobody", 0.2)
             self.assertEqual({output["type"] for output in parent.outputs}, {"stdout"})
+            self.assertEqual({output["metadata"]["correlation_id"] for output in parent.outputs}, {"abc"})
             self.assertTrue(parent.outputs[0]["output"].startswith("line 0 "))
+
+    def test_private_variables_are_not_inherited(self):
+        with Parent(COMLINK_WORKER_MODE="1", COMLINK_OUTPUT_PIPES="1:2,3:4") as parent:
+            self.assertEqual(parent.call("inherited")["result"], 0)
 
     def test_ends(self):
         with Parent() as parent:

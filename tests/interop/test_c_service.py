@@ -25,8 +25,8 @@ class Connected(Parent):
     def __exit__(self, *_):
         self.dealer.close()
 
-    def receive_output(self, count):
-        deadline = time.monotonic() + 10
+    def receive_output(self, count, seconds=10):
+        deadline = time.monotonic() + seconds
         while len(self.outputs) < count and time.monotonic() < deadline:
             try:
                 self.receive("nobody", 0.1)
@@ -127,8 +127,28 @@ class ServiceTest(unittest.TestCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn("FATAL: Need COMLINK_ZMQ_PORT", result.stderr)
 
+    def test_output_is_its_own(self):
+        process, port = self.start()
+        with Connected(port) as parent:
+            self.assertEqual(parent.call("print_lines", 3)["result"], 3)
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=10)
+            self.assertEqual(len(out.splitlines()), 3)
+            self.assertTrue(out.startswith("line 0 "))
+            self.assertEqual(parent.receive_output(1, 0.5), [])
+
+    def test_last_words_are_on_its_own_stderr(self):
+        lines = []
+        for _ in range(20):
+            process, port = self.start()
+            with Connected(port) as parent:
+                parent.message("call", function="last_words", args=[10])
+                lines += process.communicate(timeout=20)[1].splitlines()
+            self.assertEqual(process.returncode, -signal.SIGABRT)
+        self.assertEqual(lines, [f"last words {i + 1} of 10" for i in range(10)] * 20)
+
     def test_output_goes_to_every_parent(self):
-        _, port = self.start()
+        _, port = self.start("--forward")
         with Connected(port) as first, Connected(port) as second:
             with Connected(port) as gone:
                 gone.call("ping")

@@ -15,6 +15,7 @@ mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
     calls->state = state;
     calls->signs.loop = state->loop;
     mfi_retry_budget_init(&calls->retry_budget);
+    mfi_output_init(&calls->output, state, &calls->slots);
     mfi_calls_init_io(calls);
     mfi_calls_init_endings(calls);
     calls->spare = mfi_result_new();
@@ -36,6 +37,7 @@ void mfi_calls_fini(mfi_calls *calls)
         mfi_calls_drop_queue(calls);
         mfi_driver_fini(&calls->driver);
     }
+    mfi_output_fini(&calls->output);
     mfi_slots_fini(&calls->slots);
     mf_result_destroy(calls->spare);
 }
@@ -53,6 +55,6 @@ mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *opti
 bool mfi_calls_are_settled(mfi_calls *calls)
 {
     return atomic_load_explicit(&calls->async_open, memory_order_acquire) == 0 &&
-           mfi_mpsc_empty(&calls->delivered) && mfi_mpsc_empty(&calls->outputs) &&
+           mfi_mpsc_empty(&calls->delivered) && mfi_output_is_settled(&calls->output) &&
            mfi_mpsc_empty(&calls->new_retries) && calls->retries.first == NULL;
 }

@@ -10,7 +10,7 @@
  *   signs.c    what is seen of the peer beside the outcome of single calls
  *   io.c       the driver's burst: messages out and in
  *   endings.c  deadlines, deliveries, and the end of many calls at once
- *   result.c   the result of a call
+ *   output.c   what the worker prints, and which call printed it
  *   result.c   what a call brings back */
 #ifndef MFI_CLIENT_CALLS_CALLS_H
 #define MFI_CLIENT_CALLS_CALLS_H
@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/mpsc.h"
+#include "core/client/calls/output.h"
 #include "core/client/calls/signs.h"
 #include "core/client/calls/slots.h"
 #include "core/client/state.h"
@@ -37,6 +38,7 @@ typedef struct mfi_calls {
     mfi_state *state;
     mfi_slots slots;
     mfi_driver driver;
+    mfi_output output;
     mfi_transport *transport; /* set by the engine thread while the driver is closed */
 
     /* Role held. */
@@ -52,24 +54,22 @@ typedef struct mfi_calls {
     _Atomic(uint32_t) async_open;
     /* User calls since creation; failed ones are among the finished. */
     _Atomic(uint64_t) finished, failed;
-    _Atomic(uint64_t) late_replies;    /* since creation */
-    _Atomic(uint64_t) retries_made;    /* since creation */
-    _Atomic(uint64_t) armed_ns;        /* deadline of deadline_timer, now or after rearm_task */
-    _Atomic(uint32_t) outputs_waiting; /* messages in outputs */
-    _Atomic(bool) sweeping;            /* the next burst sweeps the queue */
-    _Atomic(bool) holding;             /* calls stay in the queue; set before a barrier */
-    _Atomic(bool) watching;            /* finishing a call posts idle_task */
-    _Atomic(bool) draining;            /* finishing a call adds 1 to drain_news */
-    _Atomic(uint32_t) drain_news;      /* futex of threads that wait for the last call */
-    _Atomic(uint64_t) drain_since_ns;  /* when draining began */
+    _Atomic(uint64_t) late_replies;   /* since creation */
+    _Atomic(uint64_t) retries_made;   /* since creation */
+    _Atomic(uint64_t) armed_ns;       /* deadline of deadline_timer, now or after rearm_task */
+    _Atomic(bool) sweeping;           /* the next burst sweeps the queue */
+    _Atomic(bool) holding;            /* calls stay in the queue; set before a barrier */
+    _Atomic(bool) watching;           /* finishing a call posts idle_task */
+    _Atomic(bool) draining;           /* finishing a call adds 1 to drain_news */
+    _Atomic(uint32_t) drain_news;     /* futex of threads that wait for the last call */
+    _Atomic(uint64_t) drain_since_ns; /* when draining began */
     mfi_retry_budget retry_budget;
     mfi_signs signs;
 
     /* On their way to the engine thread. */
     mfi_mpsc delivered;   /* attempts of asynchronous calls */
-    mfi_mpsc outputs;     /* lines that the worker printed */
     mfi_mpsc new_retries; /* asynchronous calls with a retry policy */
-    mfi_task delivered_task, outputs_task, retry_task, rearm_task, sweep_task;
+    mfi_task delivered_task, retry_task, rearm_task, sweep_task;
     mfi_task *idle_task; /* the link's */
 
     /* The engine thread's own. */

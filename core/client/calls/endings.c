@@ -53,6 +53,7 @@ static void run_delivered(mfi_task *task)
 
 void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot)
 {
+    mfi_output_note_unanswered(&calls->output, slot);
     if (atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) == 0) {
         (void)mfi_loop_post(calls->state->loop, &calls->sweep_task);
     }

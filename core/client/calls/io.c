@@ -8,7 +8,6 @@
 #include "base/str.h"
 #include "core/client/calls/calls.h"
 #include "core/client/calls/result.h"
-#include "core/client/output.h"
 #include "core/wire/reject.h"
 
 /* Messages of one burst. After that the driver checks whether its own call is done, and whether
@@ -18,17 +17,6 @@
 #define BURST_BYTES ((size_t)256 * 1024)
 /* Messages of one burst that share a reading of the clock. Eight take a few microseconds. */
 #define MESSAGES_PER_READ 8
-/* Output messages that may wait for the engine thread. Beyond this, messages are dropped and
- * counted. */
-#define OUTPUTS_MAX 1024
-
-typedef struct output_message {
-    mfi_mpsc_node node; /* first member */
-    bool is_stderr;
-    size_t length;
-    char text[];
-} output_message;
-
 /* ---- Out ---- */
 
 static void drop(mfi_calls *calls, mfi_drop_reason reason, const char *text, size_t bytes)
@@ -251,11 +239,16 @@ static void take_late_answer(mfi_calls *calls, const mfi_envelope *envelope)
 static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
 {
     uint64_t state = 0;
+    bool is_beat = envelope->type == MFI_MESSAGE_HEARTBEAT;
+    mfi_output_before_answer(&calls->output);
     mfi_slot *slot = mfi_slots_find(&calls->slots, envelope->id.data, envelope->id.size, &state);
-    bool fits =
-        slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
-                         MFI_TRAFFIC_HEARTBEAT) == (envelope->type == MFI_MESSAGE_HEARTBEAT);
-    if (!fits || !mfi_slot_claim(slot, state)) {
+    bool fits = slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
+                                 MFI_TRAFFIC_HEARTBEAT) == is_beat;
+    bool is_claimed = fits && mfi_slot_claim(slot, state);
+    if (!is_beat) {
+        mfi_output_note_answered(&calls->output, is_claimed ? slot : NULL);
+    }
+    if (!is_claimed) {
         take_late_answer(calls, envelope);
         return;
     }
@@ -267,14 +260,24 @@ static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
     slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
     slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
-    if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
+    if (is_beat) {
         mfi_signs_beat(&calls->signs, &metadata, false);
+        atomic_store_explicit(&calls->output.handlers, (uint32_t)metadata.handlers,
+                              memory_order_relaxed);
     } else {
         mfi_signs_answered(&calls->signs,
                            atomic_load_explicit(&slot->sent_ns, memory_order_relaxed));
         keep_answer(calls, envelope, slot);
     }
     deliver(calls, slot, state);
+}
+
+static bool refused_is_claimed(mfi_calls *calls, mfi_slot *slot, uint64_t state)
+{
+    mfi_output_before_answer(&calls->output);
+    bool is_claimed = mfi_slot_claim(slot, state);
+    mfi_output_note_answered(&calls->output, is_claimed ? slot : NULL);
+    return is_claimed;
 }
 
 /* An answer that is malformed but names its call: the call ends now, not at its deadline. */
@@ -291,48 +294,18 @@ static void refuse_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_re
                   : NULL;
     if (slot != NULL &&
         atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL &&
-        mfi_slot_claim(slot, state)) {
+        refused_is_claimed(calls, slot, state)) {
         slot->status = status == MF_ERR_LIMIT ? MF_ERR_LIMIT : MF_ERR_PROTOCOL;
         (void)mfi_str_copy(slot->refusal, sizeof slot->refusal, why);
         deliver(calls, slot, state);
     }
 }
 
-/* Lines that a worker printed are shown by the engine thread, whichever thread drives. */
 static void take_output(mfi_calls *calls, const mfi_envelope *envelope)
 {
-    if (envelope->output.size == 0 || envelope->id.size == 0) {
-        return;
-    }
-    output_message *output = NULL;
-    if (atomic_load_explicit(&calls->outputs_waiting, memory_order_relaxed) < OUTPUTS_MAX) {
-        output = malloc(sizeof *output + envelope->output.size);
-    }
-    if (output == NULL) {
+    if (envelope->output.size != 0 && envelope->id.size != 0 &&
+        !mfi_output_message(&calls->output, envelope)) {
         drop(calls, MFI_DROP_HWM, "too much worker output is waiting", envelope->output.size);
-        return;
-    }
-    output->is_stderr = envelope->type == MFI_MESSAGE_STDERR;
-    output->length = envelope->output.size;
-    memcpy(output->text, envelope->output.data, envelope->output.size);
-    atomic_fetch_add_explicit(&calls->outputs_waiting, 1, memory_order_relaxed);
-    mfi_mpsc_push(&calls->outputs, &output->node);
-    (void)mfi_loop_post(calls->state->loop, &calls->outputs_task);
-}
-
-static void run_outputs(mfi_task *task)
-{
-    mfi_calls *calls = MFI_CONTAINER(task, mfi_calls, outputs_task);
-    mfi_turn turn = mfi_turn_begin(calls->state->loop);
-    for (mfi_mpsc_node *node = NULL; (node = mfi_mpsc_pop(&calls->outputs)) != NULL;) {
-        output_message *output = (output_message *)(void *)node;
-        atomic_fetch_sub_explicit(&calls->outputs_waiting, 1, memory_order_relaxed);
-        mfi_output_show(calls->state, output->is_stderr, output->text, output->length);
-        free(output);
-        if (mfi_turn_is_over(&turn)) { /* a worker may print without end */
-            (void)mfi_loop_post(calls->state->loop, task);
-            return;
-        }
     }
 }
 
@@ -442,7 +415,5 @@ const mfi_driver_ops mfi_calls_driver_ops = {
 
 void mfi_calls_init_io(mfi_calls *calls)
 {
-    mfi_mpsc_init(&calls->outputs);
-    mfi_task_init(&calls->outputs_task, run_outputs);
     mfi_task_init(&calls->sweep_task, sweep);
 }

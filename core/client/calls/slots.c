@@ -4,6 +4,7 @@
  * allocation. */
 #include "core/client/calls/slots.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -147,9 +148,31 @@ void mfi_slot_activate(mfi_slot *slot, mfi_slot_phase phase)
 
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state)
 {
-    return mfi_slot_is_active(state) &&
-           atomic_compare_exchange_strong_explicit(&slot->state, &state, state | MFI_SLOT_CLAIMED,
-                                                   memory_order_acq_rel, memory_order_relaxed);
+    /* seq_cst here and in pin: either the pinning thread sees the claim, or this one the pin. */
+    if (!mfi_slot_is_active(state) ||
+        !atomic_compare_exchange_strong_explicit(&slot->state, &state, state | MFI_SLOT_CLAIMED,
+                                                 memory_order_seq_cst, memory_order_relaxed)) {
+        return false;
+    }
+    while (atomic_load_explicit(&slot->pins, memory_order_seq_cst) != 0) {
+        (void)sched_yield();
+    }
+    return true;
+}
+
+bool mfi_slot_pin(mfi_slot *slot, uint64_t state)
+{
+    atomic_fetch_add_explicit(&slot->pins, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&slot->state, memory_order_seq_cst) == state) {
+        return true;
+    }
+    mfi_slot_unpin(slot);
+    return false;
+}
+
+void mfi_slot_unpin(mfi_slot *slot)
+{
+    atomic_fetch_sub_explicit(&slot->pins, 1, memory_order_release);
 }
 
 void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot)

@@ -42,7 +42,8 @@ struct mfi_slot {
     _Atomic(uint64_t) deadline_ns; /* relaxed, behind state */
     _Atomic(uint32_t) holders;     /* the queue, and the thread that reads the outcome */
     _Atomic(uint32_t) next_free;
-    mfi_chain_node front_node; /* in mfi_calls.front */
+    _Atomic(uint32_t) pins;     /* threads that read the span of the active attempt */
+    mfi_chain_node front_node;  /* in mfi_calls.front */
     struct mfi_slot *list_next; /* engine thread: while many calls end */
     uint32_t index;
     _Atomic(uint32_t) traffic;    /* mfi_traffic; relaxed, behind state */
@@ -101,8 +102,13 @@ static inline bool mfi_slot_is_active(uint64_t state)
 /* The active slot that this id was issued for, and its state for the claim; NULL if there is none.
  */
 mfi_slot *mfi_slots_find(mfi_slots *slots, const char *id, size_t length, uint64_t *ret_state);
-/* True for exactly one thread: that thread writes the outcome. */
+/* True for exactly one thread: that thread writes the outcome. It waits until no thread reads the
+ * span any more. */
 bool mfi_slot_claim(mfi_slot *slot, uint64_t state);
+/* Any thread: keeps the attempt's span until unpin, which must follow within a copy of some bytes.
+ * False if the attempt was claimed meanwhile. */
+bool mfi_slot_pin(mfi_slot *slot, uint64_t state);
+void mfi_slot_unpin(mfi_slot *slot);
 
 /* ---- Sent or not ----
  *

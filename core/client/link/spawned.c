@@ -2,7 +2,6 @@
  * know nothing of processes: what happens to the process becomes an event of the link. */
 #include "core/client/link/spawned.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +10,9 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/client/output.h"
+#include "core/process/private.h"
 #include "core/process/stopped.h"
 
-#define READ_BYTES 16384
-/* Reads of one stream in one turn. The rest waits for the next turn, so that a worker that prints
- * much cannot hold the engine. */
-#define READS_PER_TURN 16
 /* Between two looks for the end of a helper that cannot be watched: at first, and at last. */
 #define FIRST_LOOK_NS (MFI_NS_PER_MS / 16)
 #define LAST_LOOK_NS (5 * MFI_NS_PER_MS)
@@ -35,33 +30,14 @@ static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 
 /* ---- Output ---- */
 
-static void on_line(void *self, const char *text, size_t length)
-{
-    mfi_stream *stream = self;
-    mfi_output_show(stream->state, stream->is_stderr, text, length);
-}
-
-/* Reads the waiting output. The descriptor of a stream that has ended is closed with the process.
- */
-static void drain_stream(mfi_stream *stream, int reads)
-{
-    char bytes[READ_BYTES];
-    for (int i = 0; i < reads && stream->source.fd >= 0; i++) {
-        ssize_t got = read(stream->source.fd, bytes, sizeof bytes);
-        if (got > 0) {
-            mfi_lines_feed(&stream->lines, bytes, (size_t)got);
-        } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-            mfi_source_remove(stream->state->loop, &stream->source);
-        } else if (errno == EAGAIN) {
-            return;
-        }
-    }
-}
-
+/* The descriptor of a stream that has ended is closed with the process. */
 static void on_stream(mfi_source *source, uint32_t events)
 {
+    mfi_stream *stream = MFI_CONTAINER(source, mfi_stream, source);
     (void)events;
-    drain_stream(MFI_CONTAINER(source, mfi_stream, source), READS_PER_TURN);
+    if (!mfi_output_read(stream->output, stream->is_stderr)) {
+        mfi_source_remove(stream->output->state->loop, source);
+    }
 }
 
 /* ---- Start ---- */
@@ -80,7 +56,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     const mfi_parent_settings *settings = &spawned->state->settings;
     char port[64];
     const char *colon = strrchr(spawned->link->calls->transport->endpoint, ':');
-    (void)mfi_str_format(port, sizeof port, "COMLINK_ZMQ_PORT=%s", colon != NULL ? colon + 1 : "");
+    (void)mfi_str_format(port, sizeof port, MFI_PRIVATE_PORT "=%s", colon != NULL ? colon + 1 : "");
     size_t count = 0;
     while (settings->env[count] != NULL) {
         count++;
@@ -89,11 +65,14 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     if (env == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the worker's environment");
     }
-    for (size_t i = 0; i < count; i++) {
-        env[i] = settings->env[i];
+    count = 0;
+    for (size_t i = 0; settings->env[i] != NULL; i++) {
+        if (!mfi_private_is(settings->env[i])) {
+            env[count++] = settings->env[i];
+        }
     }
     env[count] = port;
-    env[count + 1] = "COMLINK_WORKER_MODE=1";
+    env[count + 1] = MFI_PRIVATE_MODE "=1";
     mfi_spawn_options options = {.program = settings->program,
                                  .args = (const char *const *)settings->args,
                                  .env = env,
@@ -131,6 +110,8 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     }
     spawned->reported = false;
     spawned->stop_step = 0;
+    mfi_output_open(&spawned->link->calls->output, spawned->process.stdout_fd,
+                    spawned->process.stderr_fd);
     status = watch(spawned, error);
     *ret_event = status == MF_OK ? MFI_LIFE_ON_PEER : MFI_LIFE_ON_ABORT;
     if (status != MF_OK) { /* the start fails when the process has ended */
@@ -284,6 +265,7 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
     bool asked = phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING;
     bool crash = !aborted && !asked && phase != MFI_LIFE_STARTING;
     (void)mfi_exit_text(text, sizeof text, ended);
+    mfi_output_exited(&spawned->link->calls->output);
     report_start(spawned);
     if (spawned->reported) {
         note_exit(spawned->state, ended, text);
@@ -443,12 +425,9 @@ static void close_process(void *self)
     spawned->look_wait_ns = FIRST_LOOK_NS;
     mfi_timer_cancel(spawned->state->loop, &spawned->cut_timer);
     mfi_source_remove(spawned->state->loop, &spawned->process_source);
+    mfi_output_close(&spawned->link->calls->output);
     for (int i = 0; i < 2; i++) {
-        mfi_stream *stream = &spawned->streams[i];
-        /* The pipe holds 64 KiB at most, and no process writes to it any more. */
-        drain_stream(stream, READS_PER_TURN);
-        mfi_lines_end(&stream->lines);
-        mfi_source_remove(spawned->state->loop, &stream->source);
+        mfi_source_remove(spawned->state->loop, &spawned->streams[i].source);
     }
     mfi_process_close(&spawned->process);
 }
@@ -503,9 +482,8 @@ void mfi_spawned_init(mfi_spawned *spawned, mfi_link *link, mfi_state *state)
     mfi_source_init(&spawned->process_source, on_process);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];
-        stream->state = state;
+        stream->output = &link->calls->output;
         stream->is_stderr = i == 1;
         mfi_source_init(&stream->source, on_stream);
-        mfi_lines_init(&stream->lines, MFI_OUTPUT_MAX_BYTES, on_line, stream);
     }
 }

@@ -3,16 +3,14 @@
 #ifndef MFI_CLIENT_LINK_SPAWNED_H
 #define MFI_CLIENT_LINK_SPAWNED_H
 
-#include "base/lines.h"
 #include "core/client/link/link.h"
 #include "core/process/exits.h"
 
 /* One output stream of the process: a pipe that is always read. */
 typedef struct mfi_stream {
     mfi_source source;
-    mfi_lines lines;
     bool is_stderr;
-    mfi_state *state;
+    mfi_output *output;
 } mfi_stream;
 
 typedef struct mfi_spawned {

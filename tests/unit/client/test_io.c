@@ -259,7 +259,8 @@ static void send_output(client_rig *rig, const rig_message *to, bool is_stderr, 
     mfi_buf bytes;
     mfi_buf_init(&bytes, 0);
     mf_check_int(
-        mfi_encode_output(&bytes, "id", is_stderr, (mfi_text){text, strlen(text)}, 1, NULL), MF_OK);
+        mfi_encode_output(&bytes, "id", is_stderr, (mfi_text){text, strlen(text)}, NULL, 1, NULL),
+        MF_OK);
     rig_send(rig, to, &bytes);
 }
 

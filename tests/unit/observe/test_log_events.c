@@ -349,14 +349,37 @@ static void test_overflow_does_not_fill_the_log(void)
 
 /* ---- Output and health ---- */
 
+static void print(const fixture *at, mfi_output_event event)
+{
+    mfi_observe_output_line(at->client, &event);
+}
+
 static void test_output(void)
 {
     fixture at;
     setup(&at);
-    mfi_observe_output_line(at.client, false, "hello\nmore", 5);
+    print(&at, (mfi_output_event){.text = "hello\nmore", .length = 5});
     check_logged(&at, "info worker_output|hello|" MATH ",\"fields\":{\"stream\":\"stdout\"}}");
-    mfi_observe_output_line(at.client, true, "oh \x1b", 4);
+    print(&at, (mfi_output_event){.is_stderr = true, .text = "oh \x1b", .length = 4});
     check_logged(&at, "warn worker_output|oh \\u001b|" MATH ",\"fields\":{\"stream\":\"stderr\"}}");
+    print(&at,
+          (mfi_output_event){.text = "x", .length = 1, .correlation_id = "c-1", .trace_id = "t-1"});
+    check_logged(&at,
+                 "info worker_output|x|" MATH ",\"correlation_id\":\"c-1\",\"trace_id\":\"t-1\","
+                 "\"fields\":{\"stream\":\"stdout\"}}");
+    print(&at,
+          (mfi_output_event){.text = "x", .length = 1, .correlation_id = "c-1", .is_likely = true});
+    check_logged(&at, "info worker_output|x|" MATH ",\"correlation_id\":\"c-1\","
+                      "\"fields\":{\"stream\":\"stdout\",\"correlation\":\"likely\"}}");
+    print(&at, (mfi_output_event){.text = "x",
+                                  .length = 1,
+                                  .correlation_id = "",
+                                  .trace_id = "",
+                                  .is_likely = true,
+                                  .counts_open = true,
+                                  .open_calls = 2});
+    check_logged(&at, "info worker_output|x|" MATH
+                      ",\"fields\":{\"stream\":\"stdout\",\"open_calls\":2}}");
     teardown(&at);
 }
 
@@ -405,7 +428,7 @@ static void test_level(void)
     mfi_observe_service_changed(at.client, &lost);
     mfi_observe_drain(at.client, &drain);
     mfi_observe_transport_event(at.client, &transport);
-    mfi_observe_output_line(at.client, true, "x", 1);
+    print(&at, (mfi_output_event){.is_stderr = true, .text = "x", .length = 1});
     mfi_observe_health_changed(at.observer, "x", MF_HEALTH_PASS, MF_HEALTH_FAIL, "y");
     check_logged(&at, "");
     teardown(&at);

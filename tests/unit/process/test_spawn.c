@@ -115,18 +115,21 @@ static void test_environment(void)
     mfi_process process;
     const char *const args[] = {"-c",
                                 "echo \"$SPAWN_KEPT|$SPAWN_OVER|$SPAWN_OVERDUE|$SPAWN_NEW|"
-                                "$NOTIFY_SOCKET|$WATCHDOG_USEC\"",
+                                "$NOTIFY_SOCKET|$WATCHDOG_USEC|$COMLINK_ZMQ_PORT|"
+                                "$COMLINK_WORKER_MODE\"",
                                 NULL};
-    const char *const env[] = {"SPAWN_OVER=after", "SPAWN_NEW=a=b", NULL};
+    const char *const env[] = {"SPAWN_OVER=after", "SPAWN_NEW=a=b", "COMLINK_ZMQ_PORT=5001", NULL};
     mfi_spawn_options options = {.program = "/bin/sh", .args = args, .env = env};
     (void)setenv("SPAWN_KEPT", "kept", 1);
     (void)setenv("SPAWN_OVER", "before", 1);
     (void)setenv("SPAWN_OVERDUE", "longer name", 1);
     (void)setenv("NOTIFY_SOCKET", "/private", 1);
     (void)setenv("WATCHDOG_USEC", "1", 1);
+    (void)setenv("COMLINK_ZMQ_PORT", "5000", 1); /* of our own parent, as the next one */
+    (void)setenv("COMLINK_WORKER_MODE", "1", 1);
     mf_check_int(spawn_with(&process, &options), MF_OK);
     read_text(process.stdout_fd, false, out, sizeof out);
-    mf_check_str(out, "kept|after|longer name|a=b||");
+    mf_check_str(out, "kept|after|longer name|a=b|||5001|");
     check_exit(&process, 0);
 }
 

@@ -59,7 +59,8 @@ static void test_defaults_are_those_of_the_header(void)
     mf_check_int(settings.limits.string_bytes, 10485760);
     mf_check_int(settings.limits.items, 100000);
     mf_check_int(settings.deferred_timeout_ms, 30000);
-    mf_check(!settings.no_signals && !settings.no_output_capture);
+    mf_check(!settings.no_signals);
+    mf_check(!settings.forwards_output); /* a journal gets what a service prints */
     mfi_child_settings_fini(&settings);
 }
 
@@ -117,11 +118,57 @@ static void test_parents_port_means_spawn_mode(void)
     mfi_child_settings_fini(&settings);
 }
 
+static void check_forwards(const mf_child_options *options, const char *port, bool wanted)
+{
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    (void)setenv("COMLINK_ZMQ_PORT", port, 1);
+    mf_check_int(mfi_child_settings_init(&settings, options, &error), MF_OK);
+    mf_check_int(settings.forwards_output, wanted);
+    mfi_child_settings_fini(&settings);
+}
+
+static void test_output_is_forwarded_to_a_parent_or_where_asked_for(void)
+{
+    mf_child_options options = {.service_id = "x"};
+    check_forwards(&options, "5000", true);
+    check_forwards(&options, "", false);
+    options.forward_output = true;
+    check_forwards(&options, "", true);
+    options.no_output_capture = true;
+    check_forwards(&options, "", false);
+    check_forwards(&options, "5000", false);
+}
+
+static void test_private_variables_are_for_one_child(void)
+{
+    static const char *const names[] = {"COMLINK_ZMQ_PORT", "COMLINK_WORKER_MODE",
+                                        "COMLINK_OUTPUT_PIPES"};
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    const mf_child_options options = {0};
+    for (int i = 0; i < 3; i++) {
+        (void)setenv(names[i], i == 0 ? "5000" : "1", 1);
+    }
+    mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_OK);
+    for (int i = 0; i < 3; i++) {
+        mf_check(getenv(names[i]) == NULL);
+    }
+    mfi_child_settings_fini(&settings);
+    settings = (mfi_child_settings){0};
+    mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_ERR_NOT_FOUND);
+    mf_check_contains(error.message, "FATAL: Need COMLINK_ZMQ_PORT");
+    mfi_child_settings_fini(&settings);
+}
+
 static const mf_test tests[] = {
     {"options__are_named_when_they_are_wrong", test_options_are_named_when_they_are_wrong},
     {"options__defaults_are_those_of_the_header", test_defaults_are_those_of_the_header},
     {"options__texts_are_copied", test_texts_are_copied},
     {"options__parents_port_means_spawn_mode", test_parents_port_means_spawn_mode},
+    {"options__output_is_forwarded_to_a_parent_or_where_asked_for",
+     test_output_is_forwarded_to_a_parent_or_where_asked_for},
+    {"options__private_variables_are_for_one_child", test_private_variables_are_for_one_child},
 };
 
 MF_TEST_MAIN(tests)

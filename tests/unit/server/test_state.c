@@ -31,6 +31,7 @@ static void test_busy_is_the_number_and_the_oldest(void)
         mfi_chain_push_back(&state.marks, &marks[i].node);
     }
     mf_check_int(mfi_child_state_busy(&state, &since), 0);
+    mf_check_int(mfi_child_state_handlers(&state), 3);
     atomic_store(&marks[1].since_ns, 500);
     mf_check_int(mfi_child_state_busy(&state, &since), 1);
     mf_check_int(since, 500);

@@ -167,7 +167,7 @@ static void pack_answer(msgpack_packer *to, const packed_message *of)
         (void)msgpack_pack_array(to, 0);
     }
     pack_word(to, "metadata");
-    (void)msgpack_pack_map(to, 4);
+    (void)msgpack_pack_map(to, 5);
     pack_word(to, "hb_timestamp");
     if (of->answer.hb_timestamp.data != NULL) {
         pack_word(to, "hi");
@@ -180,6 +180,8 @@ static void pack_answer(msgpack_packer *to, const packed_message *of)
     (void)msgpack_pack_uint64(to, of->answer.busy_ms);
     pack_word(to, "queue_length");
     (void)msgpack_pack_uint64(to, of->answer.queue_length);
+    pack_word(to, "handlers");
+    (void)msgpack_pack_uint64(to, of->answer.handlers);
 }
 
 void packed_write(msgpack_packer *to, const packed_message *of)
@@ -213,7 +215,14 @@ void packed_write(msgpack_packer *to, const packed_message *of)
         pack_answer(to, of);
         return;
     case OUTPUT:
-        pack_head(to, 5, id, of->is_stderr ? "stderr" : "stdout", now);
+        pack_head(to, is_set(of->call.correlation_id) ? 6 : 5, id,
+                  of->is_stderr ? "stderr" : "stdout", now);
+        if (is_set(of->call.correlation_id)) {
+            pack_word(to, "metadata");
+            (void)msgpack_pack_map(to, 1);
+            pack_word(to, "correlation_id");
+            pack_word(to, of->call.correlation_id);
+        }
         pack_word(to, "output");
         pack_text(to, of->text.data, of->text.size);
         return;

@@ -29,8 +29,9 @@ static bool same_metadata(const mfi_metadata *a, const mfi_metadata *b)
            a->has_server_times == b->has_server_times && a->server_queue_us == b->server_queue_us &&
            a->server_handler_us == b->server_handler_us && a->has_deadline == b->has_deadline &&
            a->deadline_ms_left == b->deadline_ms_left && a->attempt == b->attempt &&
-           same_slice(a->hb_timestamp, b->hb_timestamp) && a->says_busy == b->says_busy &&
-           a->busy_ms == b->busy_ms && a->queue_length == b->queue_length;
+           a->handlers == b->handlers && same_slice(a->hb_timestamp, b->hb_timestamp) &&
+           a->says_busy == b->says_busy && a->busy_ms == b->busy_ms &&
+           a->queue_length == b->queue_length;
 }
 
 static const char *metadata_differs(mfi_slice bytes)

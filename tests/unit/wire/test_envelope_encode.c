@@ -118,7 +118,8 @@ static mf_status encode(mfi_buf *to, const packed_message *of)
     case ANSWER:
         return mfi_encode_heartbeat_answer(to, &of->answer, now, NULL);
     case OUTPUT:
-        return mfi_encode_output(to, of->call.id, of->is_stderr, of->text, now, NULL);
+        return mfi_encode_output(to, of->call.id, of->is_stderr, of->text, of->call.correlation_id,
+                                 now, NULL);
     case SHUTDOWN:
     case KINDS:
         break;
@@ -172,7 +173,8 @@ static void any_message(packed_message *to)
                   .more = any(3) == 0 ? &metadata : NULL},
         .answer = {.id = any_text(SHORT),
                    .busy_ms = (uint64_t)any_integer(),
-                   .queue_length = any(100)},
+                   .queue_length = any(100),
+                   .handlers = any(300)},
         .is_stderr = any(2) == 0};
     to->answer.args = any(2) == 0 ? (mfi_slice){no_args, sizeof no_args} : to->answer.args;
     to->answer.hb_timestamp = any(2) == 0 ? (mfi_slice){hi, sizeof hi} : to->answer.hb_timestamp;

@@ -140,14 +140,16 @@ static void test_metadata_keys(void)
     static const char *const keys[] = {
         "correlation_id",    "parent_request_id",  "traceparent", "server_queue_us",
         "server_handler_us", "deadline_ms_left",   "attempt",     "hb_timestamp",
-        "timestamp_sent",    "timestamp_received", "tenant",      "seventeen_letters"};
+        "timestamp_sent",    "timestamp_received", "tenant",      "seventeen_letters",
+        "handlers"};
     test_keys(keys, sizeof keys / sizeof keys[0], check_metadata);
 }
 
 /* What the two have in common was looked at; this is what they say. */
 static void test_metadata_is_read(void)
 {
-    static const char bytes[] = "\x86\xaf"
+    static const char bytes[] = "\x87\xa8"
+                                "handlers\x04\xaf"
                                 "server_queue_us\x0c\xb1"
                                 "server_handler_us\xcd\x01\x59\xb0"
                                 "deadline_ms_left\xd0\x80\xa7"
@@ -163,6 +165,7 @@ static void test_metadata_is_read(void)
     mf_check_int(metadata.server_handler_us, 345);
     mf_check_int(metadata.deadline_ms_left, -128);
     mf_check_int(metadata.attempt, 1);
+    mf_check_int(metadata.handlers, 4);
     mf_check(metadata.correlation_id.size == 3 && !metadata.correlation_id_invalid);
     mf_check(!mfi_metadata_read_fast((mfi_slice){NULL, 0}, &metadata));
 }

@@ -29,7 +29,7 @@ typedef struct mf_child_options {
                                      COMLINK_ZMQ_PORT is set. */
     const char *namespace_name; /**< Calls for another namespace are ignored; default "default". */
     bool no_signals;            /**< SIGTERM and SIGINT are left unchanged. */
-    bool no_output_capture;     /**< stdout and stderr are left unchanged. */
+    bool no_output_capture;     /**< stdout and stderr are left unchanged in any case. */
     int32_t max_queued;         /**< Waiting calls, and deferred answers that are not given yet;
                                      default 10,000. Further calls are refused
                                      ("ServerOverloaded"). */
@@ -47,13 +47,19 @@ typedef struct mf_child_options {
     int64_t max_queued_bytes; /**< Of the waiting calls: further calls are refused. And of all
                                  messages that peers do not accept: further messages are dropped. At
                                  least max_message_bytes; default 268,435,456. */
+    bool forward_output; /**< Service mode: what the process prints is sent to its callers, and no
+                            longer goes where stdout and stderr lead (a journal, the log of a
+                            container). What was printed and not yet sent is lost when the process
+                            crashes: most often its last lines. Default: it is not sent. */
 } mf_child_options;
 #define MF_CHILD_OPTIONS_INIT MF_DETAIL_INIT(mf_child_options)
 
 /**
  * Makes a worker. If the environment has COMLINK_ZMQ_PORT, the worker connects to the parent at
  * that port (spawn mode). Else it binds a port of its own and registers as service_id (service
- * mode).
+ * mode). The variables that the parent set (COMLINK_ZMQ_PORT, COMLINK_WORKER_MODE,
+ * COMLINK_OUTPUT_PIPES) are removed from the environment: programs that the worker starts do not
+ * inherit them, and a second child of the process finds no port.
  *
  * @param ret_child Not NULL. On MF_OK a child for mf_child_destroy(); untouched on failure.
  * @param options   NULL for defaults. Copied.
@@ -62,7 +68,7 @@ typedef struct mf_child_options {
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option, or the port that is not 1024 to 65535;
  *         MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT and service_id; MF_ERR_NO_MEMORY;
  *         MF_ERR_SYSTEM; MF_ERR_FORKED; errors of mf_runtime_create().
- * @par Threads Thread-safe.
+ * @par Threads Thread-safe, except that no other thread may use the environment meanwhile.
  */
 MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
                                               mf_error *error);
@@ -105,8 +111,13 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
  * SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process.
  *
  * A worker that seems to be an orphan from the beginning (its parent process is of another session)
- * ends if its connection is not accepted within ten seconds. While the worker runs, every line that
- * the process prints to stdout and stderr is sent to its parents as a message.
+ * ends if its connection is not accepted within ten seconds.
+ *
+ * In spawn mode, what the process prints reaches the parent. A parent of this library reads the
+ * pipes to which stdout and stderr lead, so that nothing is lost when the worker crashes; stdout is
+ * flushed after each line. For all other parents, stdout and stderr are captured while the worker
+ * runs, and every line is sent as a message with the correlation id of the call that printed it.
+ * In service mode they are left unchanged, unless forward_output is set.
  *
  * @param child Borrowed; not NULL.
  * @param error NULL, or filled on failure.
