@@ -41,7 +41,6 @@ core/client/link/found.c
 core/client/link/lost.c
 core/client/link/spawned.c
 core/client/member.c
-core/client/options.c
 core/client/output.c
 core/client/parent.c
 core/client/probe.c

@@ -111,11 +111,17 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot);
  * *ret_state (may be NULL) gets the state with which the attempt can be claimed, before the attempt
  * can be delivered. */
 void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state);
+/* The oldest calls that ended together. */
+typedef struct mfi_ended_calls {
+    mf_context oldest; /* the ids of the oldest call; empty if there is none */
+    uint32_t named;    /* entries of `list`, the oldest first */
+    mfi_open_call list[MFI_OPEN_CALLS_MAX];
+} mfi_ended_calls;
 /* Claims every active attempt and delivers it with status. Returns the number of user calls;
- * *ret_oldest (may be NULL) gets the ids of the oldest of them. */
-uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
+ * *ret_ended (may be NULL) names the oldest of them. */
+uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mfi_ended_calls *ret_ended);
 /* The same, but only for attempts that were sent; calls that wait in the queue stay there. */
-uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest);
+uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mfi_ended_calls *ret_ended);
 /* The attempt was claimed by a deadline or a cancellation: if it still stands in the queue, it
  * leaves the queue soon, also while the queue cannot move, so that its slot is free again. Before
  * the attempt is delivered. */

@@ -3,6 +3,10 @@
  * run on the engine thread, outside the driver's role. */
 #include "core/client/calls/calls.h"
 
+#include <string.h>
+
+#include "base/str.h"
+
 /* The engine thread times the deadlines of waiting calls beyond this. */
 #define FAR_NS MFI_NS_PER_S
 
@@ -65,9 +69,34 @@ typedef struct fail_all {
     mf_status status;
     bool sent_only;
     uint32_t count;
-    uint64_t oldest_ns;
-    mf_context *oldest; /* gets the ids of the oldest call; or NULL */
+    uint64_t now_ns;
+    mfi_ended_calls *ended; /* or NULL */
 } fail_all;
+
+/* Puts a claimed call into its place in the list, or leaves a call out that is younger than all in
+ * a full list. */
+static void name_call(const fail_all *all, const mfi_client_span *span)
+{
+    mfi_ended_calls *ended = all->ended;
+    uint64_t age = all->now_ns > span->start_ns ? all->now_ns - span->start_ns : 0;
+    uint32_t place = ended->named;
+    while (place > 0 && ended->list[place - 1].age_ns < age) {
+        place--;
+    }
+    if (place == MFI_OPEN_CALLS_MAX) {
+        return;
+    }
+    ended->named += ended->named < MFI_OPEN_CALLS_MAX ? 1 : 0;
+    mfi_open_call *call = &ended->list[place];
+    memmove(call + 1, call, (ended->named - 1 - place) * sizeof *call);
+    (void)mfi_str_copy(call->function, sizeof call->function, span->function_name);
+    (void)mfi_str_copy(call->correlation_id, sizeof call->correlation_id,
+                       span->context.correlation_id);
+    call->age_ns = age;
+    if (place == 0) {
+        ended->oldest = span->context;
+    }
+}
 
 static void fail_one(mfi_slot *slot, uint64_t state, void *user_data)
 {
@@ -79,35 +108,34 @@ static void fail_one(mfi_slot *slot, uint64_t state, void *user_data)
     }
     if (is_call) {
         all->count++;
-        if (all->oldest != NULL && slot->span->start_ns < all->oldest_ns) {
-            all->oldest_ns = slot->span->start_ns;
-            *all->oldest = slot->span->context;
+        if (all->ended != NULL) {
+            name_call(all, slot->span);
         }
     }
     slot->status = all->status;
     mfi_calls_deliver(all->calls, slot, state);
 }
 
-static uint32_t fail(mfi_calls *calls, mf_status status, bool sent_only, mf_context *ret_oldest)
+static uint32_t fail(mfi_calls *calls, mf_status status, bool sent_only, mfi_ended_calls *ret_ended)
 {
     fail_all all = {.calls = calls,
                     .status = status,
                     .sent_only = sent_only,
-                    .oldest_ns = MFI_NEVER,
-                    .oldest = ret_oldest};
+                    .now_ns = mfi_monotonic_ns(),
+                    .ended = ret_ended};
     mfi_slots_visit(&calls->slots, fail_one, &all);
     mfi_driver_wake(&calls->driver); /* a thread whose call was ended may drive, and sleep */
     return all.count;
 }
 
-uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mf_context *ret_oldest)
+uint32_t mfi_calls_fail_all(mfi_calls *calls, mf_status status, mfi_ended_calls *ret_ended)
 {
-    return fail(calls, status, false, ret_oldest);
+    return fail(calls, status, false, ret_ended);
 }
 
-uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mf_context *ret_oldest)
+uint32_t mfi_calls_fail_sent(mfi_calls *calls, mf_status status, mfi_ended_calls *ret_ended)
 {
-    return fail(calls, status, true, ret_oldest);
+    return fail(calls, status, true, ret_ended);
 }
 
 static void count_sent(mfi_slot *slot, uint64_t state, void *user_data)

@@ -34,6 +34,7 @@ typedef struct mfi_link {
     uint64_t wait_ns;           /* before the next start */
     mf_status failure;          /* of the present start; MF_OK: no failure */
     mfi_process_event decision; /* of the restart policy, until it is reported */
+    mfi_remains remains;        /* for the decision */
     uint64_t began_ns;          /* when this start began */
     uint64_t ready_ns;          /* when the peer became ready; 0: not yet */
     uint64_t look_until_ns;     /* end of the search for a service, after which the start fails */
@@ -61,14 +62,16 @@ mf_status mfi_link_watch(mfi_link *link, mf_error *error);
 void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason);
 /* The consequences of the loss of a peer. */
 typedef struct mfi_loss {
-    bool again;        /* another start follows */
-    uint32_t calls;    /* number of calls that ended because of it */
-    mf_context oldest; /* the ids of the oldest of these calls; empty if there is none */
+    bool again;            /* another start follows */
+    uint32_t calls;        /* number of calls that ended because of it */
+    mfi_ended_calls ended; /* the oldest of these calls */
 } mfi_loss;
 /* A peer that was ready is gone: ends the calls that were sent, and decides whether another start
  * follows. why is a text such as "was killed by signal 9 (SIGKILL)". The caller then reports the
  * loss, and calls mfi_link_close_lost. */
 mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reason);
+/* What the peer printed last. Valid until it prints again. */
+mfi_remains mfi_link_remains(const mfi_link *link);
 /* After mfi_link_lost: opens the circuit, reports the decision, and closes. */
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss);
 /* Ends all calls. The status of a sent call says that it may have run. */

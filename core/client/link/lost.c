@@ -5,9 +5,21 @@
 #include "base/str.h"
 #include "core/client/link/link.h"
 
+/* Most bytes of the last lines in a record, which holds 2 KiB in all. */
+#define STDERR_BYTES 640
+#define STDOUT_BYTES 320
+
 static void observe(const mfi_link *link, const mfi_process_event *event)
 {
     mfi_observe_process_changed(link->state->observed, event);
+}
+
+mfi_remains mfi_link_remains(const mfi_link *link)
+{
+    mfi_remains remains = {0};
+    remains.out_size = mfi_tail_last(&link->state->tails[0], STDOUT_BYTES, &remains.out);
+    remains.err_size = mfi_tail_last(&link->state->tails[1], STDERR_BYTES, &remains.err);
+    return remains;
 }
 
 /* Spawn mode: asks the restart policy. Its answer is kept in `decision`, because it is reported
@@ -31,10 +43,17 @@ static bool ask_policy(mfi_link *link, const char *why, mfi_restart_reason reaso
                             .restarts_in_period = decision.in_period,
                             .restarts_allowed = state->settings.restart.max_attempts};
     link->wait_ns = decision.wait_ns;
+    if (link->ready_ns != 0) { /* the text of a failed start has the last lines already */
+        link->remains = mfi_link_remains(link);
+        link->decision.remains = &link->remains;
+    }
     if (!decision.again) {
         long long seconds = state->settings.restart.period_ms / 1000;
         (void)mfi_str_format(text, sizeof text, "was given up after %u restarts in %lld s: it %s",
                              (unsigned)decision.in_period, seconds, why);
+        if (link->ready_ns != 0) {
+            mfi_tail_explain(&state->tails[1], "stderr", text, sizeof text);
+        }
         mfi_state_set_exit_text(state, text);
         link->failure = link->failure != MF_OK ? link->failure : MF_ERR_WORKER_EXITED;
     }
@@ -66,12 +85,12 @@ static void report_decision(mfi_link *link)
 }
 
 /* From here on new calls wait or are refused. Calls in flight end at once. */
-static uint32_t end_calls(mfi_link *link, bool again, mf_status status, mf_context *ret_oldest)
+static uint32_t end_calls(mfi_link *link, bool again, mf_status status, mfi_ended_calls *ret_ended)
 {
     mfi_state_set(link->state, again ? MF_PARENT_RESTARTING : MF_PARENT_FAILED);
     return again && !link->state->settings.fail_fast
-               ? mfi_calls_fail_sent(link->calls, status, ret_oldest)
-               : mfi_calls_fail_all(link->calls, status, ret_oldest);
+               ? mfi_calls_fail_sent(link->calls, status, ret_ended)
+               : mfi_calls_fail_all(link->calls, status, ret_ended);
 }
 
 void mfi_link_fail_calls(mfi_link *link, mf_status status)
@@ -100,7 +119,7 @@ mfi_loss mfi_link_lost(mfi_link *link, const char *why, mfi_restart_reason reaso
      * the next peer. */
     atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
     (void)mfi_driver_look(&link->calls->driver);
-    loss.calls = end_calls(link, loss.again, MF_ERR_WORKER_EXITED, &loss.oldest);
+    loss.calls = end_calls(link, loss.again, MF_ERR_WORKER_EXITED, &loss.ended);
     return loss;
 }
 
@@ -109,7 +128,8 @@ void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
     const mfi_exit *ended = &link->state->last_exit;
     mfi_circuit_trip(&link->state->circuit, MFI_RULE_EXIT,
                      (double)(ended->signal != 0 ? ended->signal : ended->code), 0,
-                     MF_ERR_WORKER_EXITED, loss->oldest.correlation_id, loss->oldest.trace_id);
+                     MF_ERR_WORKER_EXITED, loss->ended.oldest.correlation_id,
+                     loss->ended.oldest.trace_id);
     report_decision(link);
     close_over(link, loss->again);
 }

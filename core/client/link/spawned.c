@@ -91,6 +91,11 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
                                  .working_directory = settings->working_directory};
     mf_status status = mfi_process_spawn(&spawned->process, &options, error);
     free(env);
+    if (status == MF_ERR_START_FAILED && options.working_directory != NULL &&
+        access(options.working_directory, X_OK) != 0) {
+        return mfi_fail_errno(error, status, errno, "cannot start '%s' in working_directory '%s'",
+                              settings->program, options.working_directory);
+    }
     return status;
 }
 
@@ -114,6 +119,8 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
 {
     mfi_spawned *spawned = self;
     mf_status status = open_transport(spawned, error);
+    mfi_tail_clear(&spawned->state->tails[0]);
+    mfi_tail_clear(&spawned->state->tails[1]);
     if (status == MF_OK) {
         status = spawn(spawned, error);
     }
@@ -167,6 +174,7 @@ static void start_ended(mfi_spawned *spawned, const mfi_exit *ended, const char 
         (void)mfi_fail(&error, MF_ERR_START_FAILED, "worker '%s' ended before it was ready: it %s",
                        spawned->state->settings.worker, text);
     }
+    mfi_tail_explain(&spawned->state->tails[1], "stderr", error.message, MFI_EXPLAINED_MAX);
     mfi_link_start_failed(spawned->link, &error,
                           by_us ? MFI_RESTART_START_TIMEOUT : reason_of(ended));
 }
@@ -179,10 +187,22 @@ static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
     mfi_mutex_unlock(&state->mutex);
 }
 
+/* Reads what the process printed last, which its end is explained with. */
+static void read_rest(mfi_spawned *spawned)
+{
+    for (int i = 0; i < 2; i++) {
+        /* The pipe holds 64 KiB at most, and no process writes to it any more. */
+        drain_stream(&spawned->streams[i], READS_PER_TURN);
+        mfi_lines_end(&spawned->streams[i].lines);
+    }
+}
+
 static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
 {
     char text[MFI_EXIT_TEXT_MAX];
     mfi_loss loss = {0};
+    mfi_remains remains = {0};
+    read_rest(spawned);
     mfi_life_phase phase = spawned->link->phase;
     bool aborted = phase == MFI_LIFE_ABORTING || phase == MFI_LIFE_ABORTING_AGAIN;
     bool asked = phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING;
@@ -191,6 +211,9 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
     note_exit(spawned->state, ended, text);
     if (crash) {
         loss = crashed(spawned, ended, text);
+        remains = mfi_link_remains(spawned->link);
+        remains.calls = loss.ended.list;
+        remains.named = loss.ended.named;
     }
     observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_EXITED,
                                           .pid = spawned->process.pid,
@@ -199,7 +222,8 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
                                           .exit_code = ended->code,
                                           .signal = ended->signal,
                                           .text = text,
-                                          .pending_failed = loss.calls});
+                                          .pending_failed = loss.calls,
+                                          .remains = crash ? &remains : NULL});
     if (crash) {
         mfi_link_close_lost(spawned->link, &loss);
     } else if (asked) {
@@ -305,12 +329,9 @@ static void close_process(void *self)
     mfi_spawned *spawned = self;
     mfi_timer_cancel(spawned->state->loop, &spawned->stop_timer);
     mfi_source_remove(spawned->state->loop, &spawned->process_source);
+    read_rest(spawned);
     for (int i = 0; i < 2; i++) {
-        mfi_stream *stream = &spawned->streams[i];
-        /* The pipe holds 64 KiB at most, and no process writes to it any more. */
-        drain_stream(stream, READS_PER_TURN);
-        mfi_lines_end(&stream->lines);
-        mfi_source_remove(spawned->state->loop, &stream->source);
+        mfi_source_remove(spawned->state->loop, &spawned->streams[i].source);
     }
     mfi_process_close(&spawned->process);
 }
