@@ -23,7 +23,14 @@
 #define WAIT_MS 1000                  /* for the writer, another flush, or a descriptor */
 
 static _Atomic(mf_logger *) listed[MFI_CRASH_LOGGERS_MAX];
-static _Atomic(int32_t) flushing; /* id of the thread that flushes; 0: no thread does */
+/* Process and thread that flush; 0: no thread does. A forked process inherits the mark of another
+ * process, and ignores it. */
+static _Atomic(uint64_t) flushing;
+
+static bool is_own(uint64_t mark)
+{
+    return mark >> 32 == (uint32_t)getpid();
+}
 
 static void pause_ms(void)
 {
@@ -54,9 +61,8 @@ void mfi_crash_unlist(mf_logger *logger)
         mf_logger *own = logger;
         (void)atomic_compare_exchange_strong(&listed[i], &own, NULL);
     }
-    /* Either the flush sees the table without this logger, or the flush is seen here. The wait is
-     * bounded, because a forked process inherits the mark of a flush that it does not have. */
-    for (int i = 0; i < WAIT_MS && atomic_load(&flushing) != 0; i++) {
+    /* Either the flush sees the table without this logger, or the flush is seen here. */
+    while (is_own(atomic_load(&flushing))) {
         pause_ms();
     }
 }
@@ -177,12 +183,13 @@ static size_t flush_one(mf_logger *logger, int fd, int32_t thread)
 /* False if this thread crashed inside of its own flush, or another flush does not end. */
 static bool begin_flush(int32_t thread)
 {
+    uint64_t mark = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)thread;
     for (int i = 0; i < WAIT_MS; i++) {
-        int32_t other = 0;
-        if (atomic_compare_exchange_strong(&flushing, &other, thread)) {
+        uint64_t other = atomic_load(&flushing);
+        if (!is_own(other) && atomic_compare_exchange_strong(&flushing, &other, mark)) {
             return true;
         }
-        if (other == thread) {
+        if (other == mark) {
             return false;
         }
         pause_ms();

@@ -84,7 +84,7 @@ typedef struct mf_error {
     char message[MF_ERROR_MESSAGE_MAX];            /**< What went wrong, naming the culprit. For a
                                                         remote error: all lines of the remote text
                                                         before its traceback, with control
-                                                        characters as escapes ("\\x1b"). */
+                                                        characters as escapes ("\x1b"). */
     char remote_type[MF_ERROR_TYPE_MAX];           /**< Remote errors: class such as "ValueError",
                                                         empty if the peer named none. */
     char remote_traceback[MF_ERROR_TRACEBACK_MAX]; /**< Remote errors: the lines from the first one

@@ -86,15 +86,18 @@ static size_t times(const found *at, const char *text)
     return count;
 }
 
+/* The messages of one thread are there in their order, and no others of that event. */
 static void check_each_once(const found *at, const char *event, int count)
 {
     char text[64];
-    int missing = 0;
-    for (int i = 1; i <= count; i++) {
+    const char *from = at->text;
+    for (int i = 1; i <= count && from != NULL; i++) {
         (void)snprintf(text, sizeof text, "\"%s-%d.\"", event, i);
-        missing += times(at, text) == 1 ? 0 : 1;
+        from = strstr(from, text);
     }
-    mf_check_int(missing, 0);
+    mf_check(from != NULL);
+    (void)snprintf(text, sizeof text, "\"event\":\"%s\"", event);
+    mf_check_int(times(at, text), count);
 }
 
 /* ---- Crashes ---- */
