@@ -161,7 +161,7 @@ static void test_crash_names_open_calls_and_last_lines(void)
 {
     const char *args[4];
     char path[400];
-    char id[16];
+    char id[32];
     uint64_t rtt_ns = 0;
     mf_future *futures[CALLS];
     mf_parent_options options = shell("echo a warning >&2; exec \"$0\" \"$@\"", args);
