@@ -157,7 +157,12 @@ void mfi_ring_commit(mfi_ring *ring, uint64_t ticket)
 
 void *mfi_ring_peek(mfi_ring *ring)
 {
-    uint64_t position = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+    return mfi_ring_peek_at(ring, 0);
+}
+
+void *mfi_ring_peek_at(mfi_ring *ring, size_t behind)
+{
+    uint64_t position = atomic_load_explicit(&ring->popped, memory_order_relaxed) + behind;
     return sequence_at(ring, position) == position + 1 ? cell_at(ring, position)->bytes : NULL;
 }
 

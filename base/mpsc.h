@@ -46,6 +46,8 @@ void mfi_ring_commit(mfi_ring *ring, uint64_t ticket);
 /* The oldest committed cell, or NULL; valid until mfi_ring_pop(). Consumer only. */
 void *mfi_ring_peek(mfi_ring *ring);
 void mfi_ring_pop(mfi_ring *ring);
+/* The committed cell `behind` cells behind the oldest one, or NULL. Consumer only. */
+void *mfi_ring_peek_at(mfi_ring *ring, size_t behind);
 size_t mfi_ring_capacity(const mfi_ring *ring);
 /* Number of cells claimed since the start. */
 uint64_t mfi_ring_claimed(const mfi_ring *ring);

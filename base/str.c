@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/hex.h"
 
@@ -126,16 +125,58 @@ size_t mfi_str_format(char *to, size_t size, const char *format, ...)
     return cut;
 }
 
-/* ---- JSON ---- */
-
 /* Whether the sequence is a control character of U+0080 to U+009F. */
 static bool is_c1(const unsigned char *text, size_t step)
 {
     return step == 2 && text[0] == 0xc2 && text[1] < 0xa0;
 }
 
+/* Writes the visible form of the sequence of `step` bytes at text (0: malformed), at most
+ * VISIBLE_LONGEST bytes. Returns their number. */
+enum { VISIBLE_LONGEST = 4 };
+static size_t put_visible(char *to, const unsigned char *text, size_t step)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char c = is_c1(text, step) ? text[1] : text[0];
+    bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || is_c1(text, step);
+    if (step == 0) {
+        memcpy(to, "\xef\xbf\xbd", 3);
+        return 3;
+    }
+    if (control) {
+        const char escape[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
+        memcpy(to, escape, sizeof escape);
+        return sizeof escape;
+    }
+    memcpy(to, text, step);
+    return step;
+}
+
+size_t mfi_str_copy_visible(char *to, size_t size, const char *text, size_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t used = 0;
+    for (size_t at = 0; at < length;) {
+        char visible[VISIBLE_LONGEST];
+        size_t step = sequence_length(bytes + at, length - at);
+        bool line_end = bytes[at] == '\r' && at + 1 < length && bytes[at + 1] == '\n';
+        size_t more = line_end ? 0 : put_visible(visible, bytes + at, step);
+        if (used + more >= size) {
+            break;
+        }
+        memcpy(to + used, visible, more);
+        used += more;
+        at += step > 0 ? step : 1;
+    }
+    to[used] = '\0';
+    return used;
+}
+
+/* ---- JSON ---- */
+
 static void append_escape(mfi_buf *buf, unsigned c)
 {
+    static const char digits[] = "0123456789abcdef";
     static const char named[] = "b\bf\fn\nr\rt\t\"\"\\\\";
     for (size_t i = 0; i + 1 < sizeof named; i += 2) {
         if ((unsigned char)named[i + 1] == c) {
@@ -144,7 +185,8 @@ static void append_escape(mfi_buf *buf, unsigned c)
             return;
         }
     }
-    mfi_buf_printf(buf, "\\u%04x", c);
+    const char code[] = {'\\', 'u', '0', '0', digits[c >> 4 & 15], digits[c & 15]};
+    mfi_buf_append(buf, code, sizeof code);
 }
 
 void mfi_str_append_json(mfi_buf *buf, const char *text, size_t length)
@@ -273,24 +315,34 @@ size_t mfi_format_double(char *to, size_t size, double value, bool keep_point)
     return mfi_str_copy_n(to, size, text, length);
 }
 
+/* The civil date of a day since 1970-01-01, counted in years that begin with March, so that a leap
+ * day is the last of its year. gmtime_r() takes a lock, which a signal handler must not. */
+static void put_date(char *to, uint64_t days)
+{
+    const uint64_t era_days = 146097; /* of 400 years */
+    uint64_t since = days + 719468;   /* since 0000-03-01 */
+    uint64_t era = since / era_days;
+    uint64_t day = since % era_days;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    uint64_t of_year = day - (365 * year + year / 4 - year / 100);
+    uint64_t march = (5 * of_year + 2) / 153; /* months since March */
+    uint64_t month = march < 10 ? march + 3 : march - 9;
+    (void)mfi_str_put_padded(to, era * 400 + year + (month <= 2 ? 1 : 0), 4);
+    (void)mfi_str_put_padded(to + 5, month, 2);
+    (void)mfi_str_put_padded(to + 8, of_year - (153 * march + 2) / 5 + 1, 2);
+}
+
 size_t mfi_format_rfc3339(char *to, size_t size, uint64_t wall_ns, int decimals)
 {
-    time_t seconds = (time_t)(wall_ns / UINT64_C(1000000000));
-    uint64_t fraction = wall_ns % UINT64_C(1000000000);
-    struct tm parts;
-    if (gmtime_r(&seconds, &parts) == NULL) {
-        memset(&parts, 0, sizeof parts);
-    }
-    size_t length =
-        mfi_str_format(to, size, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
-                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
-    for (int i = decimals; i < 9; i++) {
-        fraction /= 10;
-    }
-    if (decimals > 0) {
-        length += mfi_str_format(to + length, size - length, ".%0*llu", decimals,
-                                 (unsigned long long)fraction);
-    }
+    char text[] = "0000-00-00T00:00:00.000000000";
+    uint64_t seconds = wall_ns / UINT64_C(1000000000);
+    put_date(text, seconds / 86400);
+    (void)mfi_str_put_padded(text + 11, seconds / 3600 % 24, 2);
+    (void)mfi_str_put_padded(text + 14, seconds / 60 % 60, 2);
+    (void)mfi_str_put_padded(text + 17, seconds % 60, 2);
+    (void)mfi_str_put_padded(text + 20, wall_ns % UINT64_C(1000000000), 9);
+    size_t most = decimals > 0 ? 20 + (size_t)decimals : 19; /* bytes before the Z */
+    size_t length = mfi_str_copy_n(to, size, text, most);
     return length + mfi_str_copy(to + length, size - length, "Z");
 }
 

@@ -16,6 +16,10 @@
  * written without the NUL. */
 size_t mfi_str_copy(char *to, size_t size, const char *text);
 size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length);
+/* The same, for a text of a stranger that a terminal may show: newlines and tabs stay, "\r\n"
+ * becomes a newline, every other control character becomes an escape ("\x1b"), and U+FFFD replaces
+ * malformed UTF-8. Cut between characters and escapes. */
+size_t mfi_str_copy_visible(char *to, size_t size, const char *text, size_t length);
 /* As snprintf(), but always terminates, cuts between characters and returns the bytes written. */
 size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
 

@@ -323,7 +323,7 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
                                                   (uint32_t)options->log_sample_thereafter);
     }
     bool sampled = (options->log_sample_first != 0) == (logger->gate.sampler != NULL);
-    if (!encoded || !sampled || logger->ring == NULL) {
+    if (!encoded || !sampled || logger->ring == NULL || !mfi_crash_list(logger)) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a logger");
     }
     return MF_OK;
@@ -331,6 +331,7 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
 
 static void logger_free(mf_logger *logger)
 {
+    mfi_crash_unlist(logger);
     for (size_t i = 0; i < logger->sink_count; i++) {
         if (logger->sinks[i].fd >= 0) {
             (void)close(logger->sinks[i].fd);
@@ -342,6 +343,7 @@ static void logger_free(mf_logger *logger)
     mfi_mutex_fini(&logger->flush_mutex);
     mfi_cond_fini(&logger->flushed);
     mfi_buf_fini(&logger->constant);
+    mfi_buf_fini(&logger->crash_line);
     free(logger);
 }
 

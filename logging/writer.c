@@ -1,6 +1,7 @@
 /* The thread that takes records out of the ring, encodes them and writes them: see logger.c. */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -84,15 +85,32 @@ static void add_record(mf_logger *logger, line_batch *batch, const mfi_record *r
     atomic_fetch_add_explicit(&logger->records[record->level], 1, memory_order_relaxed);
 }
 
-static void add_note(mf_logger *logger, line_batch *batch, const mfi_record *note)
+const mfi_record *mfi_log_read(mf_logger *logger, const mfi_record *cell, mfi_record *made)
 {
-    mfi_record made;
-    mfi_log_head(&made, logger, (mf_log_level)note->level, note->event);
-    made.wall_ns = note->wall_ns + logger->wall_ahead_ns;
-    made.tid = note->tid;
-    made.seq = note->seq;
-    note->expand(&made, note->data);
-    add_record(logger, batch, &made);
+    if (cell->expand == NULL) {
+        return cell;
+    }
+    mfi_log_head(made, logger, (mf_log_level)cell->level, cell->event);
+    made->wall_ns = cell->wall_ns + logger->wall_ahead_ns;
+    made->tid = cell->tid;
+    made->seq = cell->seq;
+    cell->expand(made, cell->data);
+    return made;
+}
+
+void mfi_log_make_drops(mf_logger *logger, uint64_t count, mfi_record *ret_record)
+{
+    static const char message[] = "Log records were dropped";
+    mfi_log_head(ret_record, logger, MF_LOG_WARN, "log_dropped");
+    ret_record->wall_ns = mfi_wall_ns();
+    ret_record->tid = (int32_t)syscall(SYS_gettid);
+    mfi_record_message_strn(ret_record, message, sizeof message - 1);
+    mfi_record_str(ret_record, "reason", "ring_full");
+    mfi_record_uint(ret_record, "count", count);
+    mfi_record_uint(ret_record, "first_seq", logger->seq + 1);
+    mfi_record_uint(ret_record, "last_seq", logger->seq + count);
+    logger->seq += count;
+    ret_record->seq = ++logger->seq;
 }
 
 /* Declares the records that found the ring full since the last declaration. */
@@ -100,18 +118,10 @@ static void declare_drops(mf_logger *logger, line_batch *batch)
 {
     mfi_record on_stack;
     uint64_t count = atomic_exchange_explicit(&logger->refused, 0, memory_order_relaxed);
-    if (count == 0) {
-        return;
+    if (count != 0) {
+        mfi_log_make_drops(logger, count, &on_stack);
+        add_record(logger, batch, &on_stack);
     }
-    mfi_record *record = mfi_log_start(logger, MF_LOG_WARN, "log_dropped", &on_stack);
-    mfi_record_message(record, "Log records were dropped");
-    mfi_record_str(record, "reason", "ring_full");
-    mfi_record_uint(record, "count", count);
-    mfi_record_uint(record, "first_seq", logger->seq + 1);
-    mfi_record_uint(record, "last_seq", logger->seq + count);
-    logger->seq += count;
-    record->seq = ++logger->seq;
-    add_record(logger, batch, record);
 }
 
 /* Logs how many records sampling left out. Those have no numbers, so there is no gap to declare. */
@@ -143,12 +153,9 @@ static uint64_t drain(mf_logger *logger, line_batch *batch)
     }
     logger->wall_ahead_ns = mfi_wall_ns() - mfi_monotonic_ns();
     while ((record = mfi_ring_peek(logger->ring)) != NULL) {
+        mfi_record made;
         record->seq = ++logger->seq;
-        if (record->expand != NULL) {
-            add_note(logger, batch, record);
-        } else {
-            add_record(logger, batch, record);
-        }
+        add_record(logger, batch, mfi_log_read(logger, record, &made));
         mfi_ring_pop(logger->ring);
         taken++;
         if (batch->lines[0].size + batch->lines[1].size >= BATCH_BYTES) {
@@ -157,6 +164,46 @@ static uint64_t drain(mf_logger *logger, line_batch *batch)
     }
     write_batch(logger, batch);
     return taken;
+}
+
+/* ---- The reader's turn ----
+ *
+ * The writer takes records only in a turn. mf_log_crash_flush() waits for the end of the turn, and
+ * then keeps the writer out until it has written the rest itself: see crash.c. */
+
+static void begin_turn(mf_logger *logger)
+{
+    const struct timespec while_crashing = {.tv_nsec = 1000000};
+    /* acquire: what the flush wrote to the reader's members is seen */
+    while ((atomic_fetch_or_explicit(&logger->reader, MFI_READER_WRITER, memory_order_acq_rel) &
+            MFI_READER_CRASH) != 0) {
+        (void)atomic_fetch_and_explicit(&logger->reader, ~(uint32_t)MFI_READER_WRITER,
+                                        memory_order_acq_rel);
+        (void)nanosleep(&while_crashing, NULL);
+    }
+}
+
+/* Returns the number of records that a flush took before this turn. */
+static uint64_t end_turn(mf_logger *logger)
+{
+    (void)atomic_fetch_and_explicit(&logger->reader, ~(uint32_t)MFI_READER_WRITER,
+                                    memory_order_acq_rel);
+    return atomic_exchange_explicit(&logger->crash_taken, 0, memory_order_relaxed);
+}
+
+static uint64_t drain_in_turn(mf_logger *logger, line_batch *batch)
+{
+    begin_turn(logger);
+    uint64_t taken = drain(logger, batch);
+    return taken + end_turn(logger);
+}
+
+static void write_last(mf_logger *logger, line_batch *batch)
+{
+    begin_turn(logger);
+    sum_up(logger, batch);
+    write_batch(logger, batch);
+    (void)end_turn(logger);
 }
 
 static void wake_flushers(mf_logger *logger, uint64_t taken)
@@ -197,19 +244,19 @@ void *mfi_log_writer(void *argument)
     mf_logger *logger = argument;
     uint64_t active_ns = 0; /* when the ring last had records */
     line_batch batch = {.records = 0};
+    atomic_store_explicit(&logger->writer_tid, mfi_log_thread_id(), memory_order_relaxed);
     mfi_buf_init(&batch.lines[0], 0);
     mfi_buf_init(&batch.lines[1], 0);
     logger->summary_ns = mfi_monotonic_ns() + logger->summary_period_ns;
     for (;;) {
-        uint64_t taken = drain(logger, &batch);
+        uint64_t taken = drain_in_turn(logger, &batch);
         if (taken > 0) {
             wake_flushers(logger, taken);
             active_ns = mfi_monotonic_ns();
             nap(logger);
         } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&
                    mfi_ring_used(logger->ring) == 0) {
-            sum_up(logger, &batch);
-            write_batch(logger, &batch);
+            write_last(logger, &batch);
             break;
         } else if (mfi_monotonic_ns() - active_ns < ACTIVE_NS) {
             nap(logger);

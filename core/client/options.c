@@ -12,6 +12,7 @@
 #include "core/wire/limits.h"
 
 #define TARGET_MAX 64
+#define PORT_LEAST 1024
 
 char **mfi_strings_copy(const char *const *list, const char *last)
 {
@@ -215,18 +216,73 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
     return MF_OK;
 }
 
+static bool has_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+static bool has_strings(const char *const *list)
+{
+    return list != NULL && list[0] != NULL;
+}
+
+/* Refuses the first option that was given and that only the other mode reads. max_restart_attempts
+ * is none of them, because it is the default of circuit_failures. */
+static mf_status check_mode(const mf_parent_options *from, bool connects, mf_error *error)
+{
+    const struct {
+        const char *name;
+        bool of_connect_mode, given;
+    } options[] = {
+        {"args", false, has_strings(from->args)},
+        {"env", false, has_strings(from->env)},
+        {"working_directory", false, has_text(from->working_directory)},
+        {"port", false, from->port != 0},
+        {"auto_restart", false, from->auto_restart},
+        {"restart_period_ms", false, from->restart_period_ms != 0},
+        {"restart_backoff_ms", false, from->restart_backoff_ms != 0},
+        {"restart_backoff_max_ms", false, from->restart_backoff_max_ms != 0},
+        {"restart_stable_ms", false, from->restart_stable_ms != 0},
+        {"registry_directory", true, has_text(from->registry_directory)},
+        {"discovery_timeout_ms", true, from->discovery_timeout_ms != 0},
+        {"discovery_poll_ms", true, from->discovery_poll_ms != 0},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (options[i].given && options[i].of_connect_mode != connects) {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                            connects
+                                ? "%s is an option of program, and means nothing with service_id"
+                                : "%s is an option of service_id, and means nothing with "
+                                  "program",
+                            options[i].name);
+        }
+    }
+    if (from->port != 0 && from->port < PORT_LEAST) { /* a worker refuses such a port */
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "port must be %d to 65535, or 0 for a free one, not %u", PORT_LEAST,
+                        (unsigned)from->port);
+    }
+    return MF_OK;
+}
+
+/* An empty text counts as none. */
+static mf_status pick_mode(mf_parent_options *from, mf_error *error)
+{
+    from->program = has_text(from->program) ? from->program : NULL;
+    from->service_id = has_text(from->service_id) ? from->service_id : NULL;
+    if ((from->program != NULL) == (from->service_id != NULL)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        from->program != NULL ? "program and service_id exclude each other"
+                                              : "program or service_id is missing");
+    }
+    return check_mode(from, from->service_id != NULL, error);
+}
+
 static mf_status check_names(const mf_parent_options *from, mf_error *error)
 {
     struct in_addr address;
     static const char *const words[] = {"namespace_name", "client_name", "service_id"};
     const char *names[] = {from->namespace_name, from->client_name, from->service_id};
-    bool spawns = from->program != NULL && from->program[0] != '\0';
-    bool connects = from->service_id != NULL && from->service_id[0] != '\0';
-    if (spawns == connects) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        spawns ? "program and service_id exclude each other"
-                               : "program or service_id is missing");
-    }
     for (size_t i = 0; i < 3; i++) {
         if (names[i] != NULL && (strlen(names[i]) > MFI_NAME_MAX_BYTES ||
                                  !mfi_utf8_valid(names[i], strlen(names[i])))) {
@@ -255,7 +311,7 @@ static char *copy_or(const char *text, const char *preset)
 static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *from, mf_error *error)
 {
     to->program = copy_or(from->program, NULL);
-    to->service_id = copy_or(from->program == NULL ? from->service_id : NULL, NULL);
+    to->service_id = copy_or(from->service_id, NULL);
     to->registry_directory = copy_or(from->registry_directory, NULL);
     to->args = mfi_strings_copy(from->args, "--worker");
     to->env = mfi_strings_copy(from->env, NULL);
@@ -278,6 +334,9 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
     mf_parent_options from;
     mf_status status =
         mfi_options_copy(&from, sizeof from, sizeof from, options, "mf_parent_options", error);
+    if (status == MF_OK) {
+        status = pick_mode(&from, error);
+    }
     if (status == MF_OK) {
         status = check_names(&from, error);
     }

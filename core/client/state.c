@@ -52,6 +52,90 @@ void mfi_state_copy_exit_text(mfi_state *state, char *to)
     mfi_mutex_unlock(&state->mutex);
 }
 
+void mfi_state_note_lost(mfi_state *state, const char *why, int64_t pid)
+{
+    mfi_mutex_lock(&state->mutex);
+    (void)mfi_str_copy(state->exit_text, sizeof state->exit_text, why);
+    if (state->lost_wall_ns == 0) {
+        state->lost_wall_ns = mfi_wall_ns();
+        (void)mfi_str_format(state->lost_peer, sizeof state->lost_peer, "pid %lld at %s",
+                             (long long)pid, state->endpoint);
+    }
+    mfi_mutex_unlock(&state->mutex);
+}
+
+void mfi_state_forget_exit(mfi_state *state)
+{
+    mfi_mutex_lock(&state->mutex);
+    state->exit_text[0] = '\0';
+    state->lost_wall_ns = 0;
+    mfi_mutex_unlock(&state->mutex);
+}
+
+void mfi_state_clear_tails(mfi_state *state)
+{
+    mfi_mutex_lock(&state->mutex);
+    mfi_tail_clear(&state->tails[0]);
+    mfi_tail_clear(&state->tails[1]);
+    mfi_mutex_unlock(&state->mutex);
+}
+
+void mfi_state_keep_line(mfi_state *state, bool is_stderr, const char *text, size_t length)
+{
+    mfi_mutex_lock(&state->mutex);
+    mfi_tail_add(&state->tails[is_stderr ? 1 : 0], text, length);
+    mfi_mutex_unlock(&state->mutex);
+}
+
+size_t mfi_state_copy_tail(mfi_state *state, bool is_stderr, size_t most, char *to)
+{
+    const char *text = NULL;
+    mfi_mutex_lock(&state->mutex);
+    size_t size = mfi_tail_last(&state->tails[is_stderr ? 1 : 0], most, &text);
+    memcpy(to, text, size);
+    mfi_mutex_unlock(&state->mutex);
+    to[size] = '\0';
+    return size;
+}
+
+void mfi_state_explain(mfi_state *state, char *to, size_t size)
+{
+    mfi_mutex_lock(&state->mutex);
+    mfi_tail_explain(&state->tails[1], "stderr", to, size);
+    mfi_mutex_unlock(&state->mutex);
+}
+
+mf_status mfi_state_exited(mfi_state *state, const char *function, mf_error *error)
+{
+    char reason[MFI_EXIT_TEXT_MAX];
+    const mfi_parent_settings *settings = &state->settings;
+    mfi_state_copy_exit_text(state, reason);
+    if (mfi_state_connects(state)) {
+        return mfi_fail(error, MF_ERR_WORKER_EXITED,
+                        "service '%s' vanished during the call of '%s': it %s",
+                        settings->service_id, function, reason);
+    }
+    return mfi_fail(error, MF_ERR_WORKER_EXITED, "worker '%s' %s during the call of '%s'",
+                    settings->worker, reason, function);
+}
+
+/* True if the service is lost. Then the error says what was lost, and since when. */
+static bool explain_lost(mfi_state *state, mf_error *error)
+{
+    char since[40];
+    mfi_mutex_lock(&state->mutex);
+    bool is_lost = mfi_state_connects(state) && state->lost_wall_ns != 0;
+    if (is_lost) {
+        (void)mfi_format_rfc3339(since, sizeof since, state->lost_wall_ns, 3);
+        (void)mfi_fail(error, MF_ERR_NOT_RUNNING,
+                       "'%s' has no service: '%s' (%s) vanished at %s and is looked for: it %s",
+                       state->settings.target, state->settings.service_id, state->lost_peer, since,
+                       state->exit_text);
+    }
+    mfi_mutex_unlock(&state->mutex);
+    return is_lost;
+}
+
 mf_status mfi_state_not_running(mfi_state *state, mf_error *error)
 {
     char reason[MFI_EXIT_TEXT_MAX];
@@ -63,6 +147,9 @@ mf_status mfi_state_not_running(mfi_state *state, mf_error *error)
     }
     if (value == MF_PARENT_STOPPING || value == MF_PARENT_STOPPED) {
         return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is not running: it was stopped", target);
+    }
+    if (explain_lost(state, error)) {
+        return MF_ERR_NOT_RUNNING;
     }
     mfi_state_copy_exit_text(state, reason);
     return mfi_fail(error, MF_ERR_NOT_RUNNING, "'%s' is %s: its worker %s", target,

@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "core/client/options.h"
+#include "core/client/tail.h"
 #include "core/engine/loop.h"
 #include "core/observe/targets.h"
 #include "core/policy/circuit.h"
@@ -18,7 +19,8 @@
 #include "core/process/exits.h"
 #include "core/transport/transport.h"
 
-#define MFI_EXIT_TEXT_MAX 256
+#define MFI_EXIT_TEXT_MAX 960 /* with the last lines that the worker printed */
+#define MFI_EXPLAINED_MAX 820 /* of a failed start, so that other texts can name it in full */
 
 typedef struct mfi_state {
     mf_runtime *runtime;
@@ -38,6 +40,9 @@ typedef struct mfi_state {
     mfi_exit last_exit;                /* of the process that ended last */
     /* The same in words; also for a service that was lost. */
     char last_exit_text[MFI_EXIT_TEXT_MAX];
+    uint64_t lost_wall_ns; /* connect mode: when the service was lost; 0: it is not lost */
+    char lost_peer[MFI_ENDPOINT_MAX + 32]; /* "pid 12 at tcp://127.0.0.1:40001" */
+    mfi_tail tails[2];                     /* of stdout and stderr of this start */
     mfi_restart restart;
     uint64_t restarts;      /* since creation */
     uint64_t restart_at_ns; /* time of the next start; 0: no start is waited for */
@@ -58,6 +63,20 @@ mf_parent_state mfi_state_wait_while(mfi_state *state, mf_parent_state a, mf_par
 /* MF_ERR_NOT_RUNNING with the reason. */
 mf_status mfi_state_not_running(mfi_state *state, mf_error *error);
 void mfi_state_set_exit_text(mfi_state *state, const char *text);
+/* Connect mode: the service of that pid is lost; `why` becomes the exit text. */
+void mfi_state_note_lost(mfi_state *state, const char *why, int64_t pid);
+/* The peer is ready: nothing explains its absence any more. */
+void mfi_state_forget_exit(mfi_state *state);
+/* MF_ERR_WORKER_EXITED: the peer ended during a call of that function. */
+mf_status mfi_state_exited(mfi_state *state, const char *function, mf_error *error);
+/* The last lines that the worker printed since the start. Any thread. */
+void mfi_state_clear_tails(mfi_state *state);
+void mfi_state_keep_line(mfi_state *state, bool is_stderr, const char *text, size_t length);
+/* Copies the last whole lines of at most `most` bytes, with a NUL; to has MFI_TAIL_BYTES + 1 bytes.
+ * Returns the length. */
+size_t mfi_state_copy_tail(mfi_state *state, bool is_stderr, size_t most, char *to);
+/* Appends the last lines of stderr to the text in `to`, as mfi_tail_explain() does. */
+void mfi_state_explain(mfi_state *state, char *to, size_t size);
 /* Copies the exit text; to has MFI_EXIT_TEXT_MAX bytes. */
 void mfi_state_copy_exit_text(mfi_state *state, char *to);
 /* Sets the new state, and the outcome of the start for the threads that wait for it. The user's

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <multifrost/context.h>
 #include <multifrost/error.h>
 
 #include "core/words/circuits.h"
@@ -26,6 +27,23 @@ typedef struct mfi_circuit_event {
     uint64_t retry_in_ms;                  /* when opening: the cool-down */
 } mfi_circuit_event;
 
+/* A call that the end of its worker ended. */
+typedef struct mfi_open_call {
+    char function[64]; /* cut */
+    char correlation_id[MF_CORRELATION_ID_MAX];
+    uint64_t age_ns;
+} mfi_open_call;
+
+/* What a worker that ended by itself leaves behind. */
+#define MFI_OPEN_CALLS_MAX 8
+typedef struct mfi_remains {
+    const mfi_open_call *calls; /* those that are named, the oldest first */
+    uint32_t named;             /* at most MFI_OPEN_CALLS_MAX of pending_failed */
+    /* The last lines of both streams, with newlines between them. */
+    const char *out, *err;
+    size_t out_size, err_size;
+} mfi_remains;
+
 typedef enum mfi_process_what {
     MFI_PROCESS_SPAWNED, /* process_spawn */
     MFI_PROCESS_READY,   /* worker_start; duration_ns counts from the spawn */
@@ -42,10 +60,11 @@ typedef struct mfi_process_event {
     uint64_t duration_ns;
     bool expected; /* the program asked for the exit */
     bool exit_known;
-    int exit_code;           /* -1 if a signal ended it */
-    int signal;              /* 0 if no signal did */
-    const char *text;        /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
-    uint64_t pending_failed; /* calls that the exit ended */
+    int exit_code;              /* -1 if a signal ended it */
+    int signal;                 /* 0 if no signal did */
+    const char *text;           /* "killed by signal 9 (SIGKILL)", or the reason of a failure */
+    uint64_t pending_failed;    /* calls that the exit ended */
+    const mfi_remains *remains; /* for worker_crash; for worker_restart its last lines; or NULL */
     /* MFI_PROCESS_RESTART; MFI_PROCESS_EXITED: why the parent ended it, if it did. */
     mfi_restart_reason reason;
     /* MFI_PROCESS_RESTART and MFI_PROCESS_GAVE_UP. */

@@ -3,10 +3,14 @@
  * these events are rare, and none of them leaves a note. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/str.h"
 #include "core/observe/parts.h"
 #include "logging/record.h"
 
 #define OVERFLOW_EVERY_NS MFI_NS_PER_S
+#define OPEN_CALLS_BYTES                                                                           \
+    640 /* of the text that names open calls; the record holds 2 KiB in all                        \
+         */
 
 /* ---- Circuit ---- */
 
@@ -49,6 +53,49 @@ void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event
 
 /* ---- Processes ---- */
 
+/* "add id=6f1d age_ms=12; mul age_ms=3". Ids are left out if the logger has no_correlation_ids. */
+static void add_open_calls(mfi_record *record, const mfi_remains *remains, uint64_t total)
+{
+    char text[OPEN_CALLS_BYTES];
+    size_t used = 0;
+    uint32_t named = 0;
+    bool has_ids = !mfi_log_gate_of(record->logger)->no_correlation_ids;
+    for (; named < remains->named; named++) {
+        const mfi_open_call *call = &remains->calls[named];
+        char one[sizeof call->function + sizeof call->correlation_id + 40];
+        bool has_id = has_ids && call->correlation_id[0] != '\0';
+        size_t size =
+            mfi_str_format(one, sizeof one, "%s%s%s%s age_ms=%llu", named > 0 ? "; " : "",
+                           call->function, has_id ? " id=" : "", has_id ? call->correlation_id : "",
+                           (unsigned long long)(call->age_ns / MFI_NS_PER_MS));
+        if (used + size >= sizeof text) {
+            break;
+        }
+        memcpy(text + used, one, size);
+        used += size;
+    }
+    if (named > 0) {
+        mfi_record_strn(record, "open_calls", text, used);
+    }
+    if (total > named) {
+        mfi_record_uint(record, "more_calls", total - named);
+    }
+}
+
+static void add_remains(mfi_record *record, const mfi_process_event *event)
+{
+    const mfi_remains *remains = event->remains;
+    if (event->what == MFI_PROCESS_EXITED) {
+        add_open_calls(record, remains, event->pending_failed);
+    }
+    if (remains->err_size > 0) {
+        mfi_record_strn(record, "stderr", remains->err, remains->err_size);
+    }
+    if (remains->out_size > 0) {
+        mfi_record_strn(record, "stdout", remains->out, remains->out_size);
+    }
+}
+
 static void log_process_event(const mfi_target *target, mf_log_level level, const char *name,
                               const char *message, const mfi_process_event *event)
 {
@@ -90,13 +137,28 @@ static void log_process_event(const mfi_target *target, mf_log_level level, cons
     if (event->pending_failed != 0) {
         mfi_record_uint(record, "pending_failed", event->pending_failed);
     }
+    if (event->remains != NULL) {
+        add_remains(record, event);
+    }
     mfi_record_object_end(record);
     (void)mfi_log_commit(record);
 }
 
-void mfi_logged_process(const mfi_target *target, const mfi_process_event *event)
+/* worker_crash alone has what the worker left behind. */
+static void log_exit(const mfi_target *target, const mfi_process_event *event)
 {
     bool clean = event->expected || (event->exit_known && event->exit_code == 0);
+    mfi_process_event plain = *event;
+    plain.remains = NULL;
+    log_process_event(target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit", "ended", &plain);
+    if (!event->expected) {
+        log_process_event(target, MF_LOG_ERROR, "worker_crash",
+                          event->reason != MFI_RESTART_NONE ? "is lost" : "ended by itself", event);
+    }
+}
+
+void mfi_logged_process(const mfi_target *target, const mfi_process_event *event)
+{
     switch (event->what) {
     case MFI_PROCESS_SPAWNED:
         log_process_event(target, MF_LOG_INFO, "process_spawn", "spawned", event);
@@ -105,13 +167,7 @@ void mfi_logged_process(const mfi_target *target, const mfi_process_event *event
         log_process_event(target, MF_LOG_INFO, "worker_start", "is ready", event);
         break;
     case MFI_PROCESS_EXITED:
-        log_process_event(target, clean ? MF_LOG_INFO : MF_LOG_WARN, "process_exit", "ended",
-                          event);
-        if (!event->expected) {
-            log_process_event(target, MF_LOG_ERROR, "worker_crash",
-                              event->reason != MFI_RESTART_NONE ? "is lost" : "ended by itself",
-                              event);
-        }
+        log_exit(target, event);
         break;
     case MFI_PROCESS_FAILED:
         log_process_event(target, MF_LOG_ERROR, "worker_stop", "did not start", event);

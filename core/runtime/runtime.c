@@ -100,6 +100,12 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     if (status != MF_OK) {
         return status;
     }
+    if (from.role != NULL && strcmp(from.role, "parent") != 0 && strcmp(from.role, "child") != 0) {
+        char role[32];
+        (void)mfi_str_copy_visible(role, sizeof role, from.role, strlen(from.role));
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "role must be parent or child, not '%s'",
+                        role);
+    }
     mf_runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a runtime");

@@ -142,8 +142,10 @@ mf_status mfi_encode_output(mfi_buf *to, const char *id, bool is_stderr, mfi_tex
 mf_status mfi_encode_shutdown(mfi_buf *to, const char *id, double timestamp, mf_error *error);
 
 /* Splits a remote error text. "ValueError: text\nTraceback ...", as Python children send it, gives
- * type, message and traceback; any other text is the message. The code is MF_ERR_REMOTE, or
- * MF_ERR_FUNCTION_NOT_FOUND if the text is one that peers use for that. */
+ * type, message and traceback. A traceback is found by its own first line, in the form of Python,
+ * JavaScript, Go, Rust or the JVM; all lines before it are the message. Control characters other
+ * than newlines and tabs become escapes. The code is MF_ERR_REMOTE, or MF_ERR_FUNCTION_NOT_FOUND if
+ * the text is one that peers use for that. */
 void mfi_remote_error_split(mfi_text text, mf_error *ret_error);
 
 #endif

@@ -187,10 +187,11 @@ mf_status mfi_envelope_decode_general(const void *bytes, size_t size, const mfi_
         return mfi_fail(error, MF_ERR_PROTOCOL, "app is not '%s'", MFI_APP);
     }
     if (!type_known) {
+        char word[33];
         *ret_reject = MFI_REJECT_UNKNOWN_TYPE;
-        return mfi_fail(error, MF_ERR_PROTOCOL, "type '%.*s' is unknown",
-                        (int)(at.type.size < 32 ? at.type.size : 32),
-                        at.type.data != NULL ? at.type.data : "");
+        (void)mfi_str_copy_visible(word, sizeof word, at.type.data != NULL ? at.type.data : "",
+                                   at.type.size);
+        return mfi_fail(error, MF_ERR_PROTOCOL, "type '%s' is unknown", word);
     }
     return status;
 }
@@ -317,6 +318,48 @@ static size_t type_length(mfi_text line)
     return fits ? length : 0;
 }
 
+/* Whether a traceback of one of the peers' languages begins with this line. */
+static bool begins_traceback(mfi_text line)
+{
+    static const char *const first_lines[] = {
+        "Traceback (most recent call last)", /* Python */
+        "    at ",                           /* JavaScript */
+        "\tat ",                             /* of the JVM */
+        "stack backtrace:",                  /* Rust */
+    };
+    static const char go[] = "goroutine ";
+    for (size_t i = 0; i < sizeof first_lines / sizeof first_lines[0]; i++) {
+        if (begins_with(line, first_lines[i])) {
+            return true;
+        }
+    }
+    size_t at = sizeof go - 1; /* "goroutine 7 [running]:" */
+    return begins_with(line, go) && at < line.size && line.data[at] >= '0' &&
+           line.data[at] <= '9' && contains(line, " [");
+}
+
+/* Where the traceback begins: behind the message, so never in the first line. Else the text's end.
+ */
+static size_t find_traceback(mfi_text text)
+{
+    const char *end = text.data + text.size;
+    const char *newline = memchr(text.data, '\n', text.size);
+    while (newline != NULL) {
+        const char *line = newline + 1;
+        newline = memchr(line, '\n', (size_t)(end - line));
+        size_t length = (size_t)((newline != NULL ? newline : end) - line);
+        if (begins_traceback((mfi_text){line, length})) {
+            return (size_t)(line - text.data);
+        }
+    }
+    return text.size;
+}
+
+static bool is_line_end(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
 void mfi_remote_error_split(mfi_text text, mf_error *ret_error)
 {
     mfi_error_clear(ret_error);
@@ -324,20 +367,18 @@ void mfi_remote_error_split(mfi_text text, mf_error *ret_error)
     if (text.data == NULL || text.size == 0) {
         return;
     }
-    const char *newline = memchr(text.data, '\n', text.size);
-    bool has_traceback =
-        newline != NULL &&
-        begins_with((mfi_text){newline + 1, text.size - (size_t)(newline + 1 - text.data)},
-                    "Traceback");
-    mfi_text line = {text.data, has_traceback ? (size_t)(newline - text.data) : text.size};
-    (void)mfi_str_copy_n(ret_error->message, sizeof ret_error->message, line.data, line.size);
-    if (has_traceback) {
-        (void)mfi_str_copy_n(ret_error->remote_traceback, sizeof ret_error->remote_traceback,
-                             newline + 1, text.size - line.size - 1);
+    size_t traceback = find_traceback(text);
+    mfi_text message = {text.data, traceback};
+    while (traceback < text.size && message.size > 0 && is_line_end(text.data[message.size - 1])) {
+        message.size--;
     }
-    (void)mfi_str_copy_n(ret_error->remote_type, sizeof ret_error->remote_type, line.data,
-                         type_length(line));
-    if (says_not_found(line)) {
+    (void)mfi_str_copy_visible(ret_error->message, sizeof ret_error->message, message.data,
+                               message.size);
+    (void)mfi_str_copy_visible(ret_error->remote_traceback, sizeof ret_error->remote_traceback,
+                               text.data + traceback, text.size - traceback);
+    (void)mfi_str_copy_n(ret_error->remote_type, sizeof ret_error->remote_type, message.data,
+                         type_length(message));
+    if (says_not_found(message)) {
         ret_error->code = MF_ERR_FUNCTION_NOT_FOUND;
     }
 }

@@ -13,6 +13,7 @@
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "parents.h"
 
 /* A home of its own for each test, and the registry's directory in it. */
 typedef struct home {
@@ -249,6 +250,57 @@ static void test_stopped_service_finishes_its_calls(void)
     restart_service(SIGTERM, 300);
 }
 
+/* A call in flight and calls that are made meanwhile name the service, what was lost and when. */
+static void check_vanished(bool fail_fast)
+{
+    home at = new_home();
+    char place[128], endpoint[64];
+    uint64_t rtt_ns = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_future *running = NULL;
+    mf_parent *parent = NULL;
+    mf_call_options call = MF_CALL_OPTIONS_INIT;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    pid_t service = start_service(&at, "math");
+    options.service_id = "math";
+    options.target = "sums";
+    options.registry_directory = at.registry;
+    options.discovery_timeout_ms = 20000; /* a service is on its way */
+    options.fail_fast = fail_fast;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    (void)mf_parent_endpoint(parent, endpoint, sizeof endpoint);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(600000), NULL, &running, &error),
+                 MF_OK);
+    mf_check_int(mf_parent_heartbeat(parent, 20000, &rtt_ns, NULL), MF_OK); /* it has begun */
+    end_service(service, SIGKILL);
+    mf_check_int(mf_future_wait(running, 20000, NULL, &error), MF_ERR_WORKER_EXITED);
+    mf_check_contains(error.message, "service 'math' vanished during the call of 'sleep_ms': it ");
+    mf_future_destroy(running);
+    call.timeout_ms = 100;
+    mf_check_int(mf_call_with(parent, "add", MF_ARGS(1, 2), &call, NULL, &error),
+                 fail_fast ? MF_ERR_NOT_RUNNING : MF_ERR_TIMEOUT);
+    if (!fail_fast) {
+        mf_check_contains(error.message, "Function 'add' timed out after 100 ms, not sent: ");
+    }
+    (void)snprintf(place, sizeof place,
+                   "'sums' has no service: 'math' (pid %d at %s) vanished at 2", (int)service,
+                   endpoint);
+    mf_check_contains(error.message, place);
+    mf_check_contains(error.message, "Z and is looked for: it ");
+    service = start_service(&at, "math");
+    mf_check(!fail_fast || mf_test_until(is_ready, parent, 20000));
+    check_add(parent);
+    mf_parent_destroy(parent);
+    end_service(service, SIGTERM);
+}
+
+static void test_calls_say_that_the_service_vanished(void)
+{
+    check_vanished(true);
+    check_vanished(false);
+}
+
 static void test_name_is_taken(void)
 {
     home at = new_home();
@@ -274,6 +326,7 @@ static const mf_test tests[] = {
     {"service__killed_is_found_again_on_another_port", test_killed_service_is_found_again},
     {"service__killed_ends_its_calls", test_killed_service_ends_its_calls},
     {"service__stopped_finishes_its_calls", test_stopped_service_finishes_its_calls},
+    {"service__calls_say_that_it_vanished", test_calls_say_that_the_service_vanished},
     {"service__a_name_is_taken_once", test_name_is_taken},
 };
 

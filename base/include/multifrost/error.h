@@ -82,11 +82,13 @@ typedef struct mf_error {
     size_t struct_size;                            /**< Set by MF_ERROR_INIT. */
     mf_status code;                                /**< The code that the function returned. */
     char message[MF_ERROR_MESSAGE_MAX];            /**< What went wrong, naming the culprit. For a
-                                                        remote error: the remote text as received,
-                                                        without its traceback. */
+                                                        remote error: all lines of the remote text
+                                                        before its traceback, with control
+                                                        characters as escapes ("\x1b"). */
     char remote_type[MF_ERROR_TYPE_MAX];           /**< Remote errors: class such as "ValueError",
                                                         empty if the peer named none. */
-    char remote_traceback[MF_ERROR_TRACEBACK_MAX]; /**< Remote errors: traceback lines, or "". */
+    char remote_traceback[MF_ERROR_TRACEBACK_MAX]; /**< Remote errors: the lines from the first one
+                                                        of a traceback on, or "". */
 } mf_error;
 
 /** Initial value of an mf_error. */

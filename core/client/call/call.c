@@ -86,9 +86,19 @@ bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_clien
 
 static void describe(mfi_calls *calls, const mfi_slot *slot, mf_status status, mf_error *error)
 {
-    char reason[MFI_EXIT_TEXT_MAX];
     const mfi_client_span *span = slot->span;
-    if (status == MF_ERR_TIMEOUT && slot->attempt_timeout_ms != 0) {
+    bool is_looking = span->sent_ns == 0 && mfi_state_connects(calls->state) &&
+                      mfi_state_get(calls->state) == MF_PARENT_RESTARTING;
+    if (status == MF_ERR_TIMEOUT && is_looking) {
+        mf_error why;
+        mfi_error_clear(&why);
+        (void)mfi_state_not_running(calls->state, &why);
+        (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms, not sent: %s",
+                       span->function_name,
+                       (long long)(slot->attempt_timeout_ms != 0 ? slot->attempt_timeout_ms
+                                                                 : span->deadline_ms),
+                       why.message);
+    } else if (status == MF_ERR_TIMEOUT && slot->attempt_timeout_ms != 0) {
         (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms (attempt %u)",
                        span->function_name, (long long)slot->attempt_timeout_ms,
                        (unsigned)span->attempt);
@@ -96,9 +106,7 @@ static void describe(mfi_calls *calls, const mfi_slot *slot, mf_status status, m
         (void)mfi_fail(error, status, "Function '%s' timed out after %lld ms", span->function_name,
                        (long long)span->deadline_ms);
     } else if (status == MF_ERR_WORKER_EXITED) {
-        mfi_state_copy_exit_text(calls->state, reason);
-        (void)mfi_fail(error, status, "worker '%s' %s during the call of '%s'",
-                       calls->state->settings.worker, reason, span->function_name);
+        (void)mfi_state_exited(calls->state, span->function_name, error);
     } else if (status == MF_ERR_NOT_RUNNING) {
         (void)mfi_state_not_running(calls->state, error);
     } else if (status == MF_ERR_NO_MEMORY) {

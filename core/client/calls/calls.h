@@ -114,12 +114,18 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot);
  * *ret_state (may be NULL) gets the state with which the attempt can be claimed, before the attempt
  * can be delivered. */
 void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state);
+/* The oldest calls that ended together. */
+typedef struct mfi_ended_calls {
+    mf_context oldest; /* the ids of the oldest call; empty if there is none */
+    uint32_t named;    /* entries of `list`, the oldest first */
+    mfi_open_call list[MFI_OPEN_CALLS_MAX];
+} mfi_ended_calls;
 /* Many attempts that end at once: claimed, so that nothing else ends them, and not delivered yet.
  */
 typedef struct mfi_claimed {
     mfi_slot *sync, *async;
-    uint32_t calls;    /* number of user calls among them */
-    mf_context oldest; /* the ids of the oldest of these; empty if there is none */
+    uint32_t calls; /* number of user calls among them */
+    mfi_ended_calls ended;
 } mfi_claimed;
 /* Engine thread: claims every active attempt with status; sent_only: calls that wait in the queue
  * stay there. To be delivered in the same turn. */

@@ -3,6 +3,10 @@
  * run on the engine thread, outside the driver's role. */
 #include "core/client/calls/calls.h"
 
+#include <string.h>
+
+#include "base/str.h"
+
 /* The engine thread times the deadlines of waiting calls beyond this. */
 #define FAR_NS MFI_NS_PER_S
 
@@ -81,8 +85,33 @@ typedef struct claim_all {
     mfi_claimed *claimed;
     mf_status status;
     bool sent_only;
-    uint64_t oldest_ns;
+    uint64_t now_ns;
 } claim_all;
+
+/* Puts a claimed call into its place in the list, or leaves a call out that is younger than all in
+ * a full list. */
+static void name_call(const claim_all *all, const mfi_client_span *span)
+{
+    mfi_ended_calls *ended = &all->claimed->ended;
+    uint64_t age = all->now_ns > span->start_ns ? all->now_ns - span->start_ns : 0;
+    uint32_t place = ended->named;
+    while (place > 0 && ended->list[place - 1].age_ns < age) {
+        place--;
+    }
+    if (place == MFI_OPEN_CALLS_MAX) {
+        return;
+    }
+    ended->named += ended->named < MFI_OPEN_CALLS_MAX ? 1 : 0;
+    mfi_open_call *call = &ended->list[place];
+    memmove(call + 1, call, (ended->named - 1 - place) * sizeof *call);
+    (void)mfi_str_copy(call->function, sizeof call->function, span->function_name);
+    (void)mfi_str_copy(call->correlation_id, sizeof call->correlation_id,
+                       span->context.correlation_id);
+    call->age_ns = age;
+    if (place == 0) {
+        ended->oldest = span->context;
+    }
+}
 
 static void claim_one(mfi_slot *slot, uint64_t state, void *user_data)
 {
@@ -95,10 +124,7 @@ static void claim_one(mfi_slot *slot, uint64_t state, void *user_data)
     }
     if (is_call) {
         claimed->calls++;
-        if (slot->span->start_ns < all->oldest_ns) {
-            all->oldest_ns = slot->span->start_ns;
-            claimed->oldest = slot->span->context;
-        }
+        name_call(all, slot->span);
     }
     slot->status = all->status;
     mfi_slot **list = (state & 3u) == MFI_SLOT_SYNC ? &claimed->sync : &claimed->async;
@@ -109,8 +135,10 @@ static void claim_one(mfi_slot *slot, uint64_t state, void *user_data)
 void mfi_calls_claim(mfi_calls *calls, mf_status status, bool sent_only, mfi_claimed *ret_claimed)
 {
     *ret_claimed = (mfi_claimed){.calls = 0};
-    claim_all all = {
-        .claimed = ret_claimed, .status = status, .sent_only = sent_only, .oldest_ns = MFI_NEVER};
+    claim_all all = {.claimed = ret_claimed,
+                     .status = status,
+                     .sent_only = sent_only,
+                     .now_ns = mfi_monotonic_ns()};
     mfi_slots_visit(&calls->slots, claim_one, &all);
 }
 

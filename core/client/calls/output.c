@@ -154,6 +154,7 @@ static bool keep_for_program(mfi_output *output, bool is_stderr, const char *tex
 static bool show(mfi_output *output, bool is_stderr, const char *text, size_t length,
                  const mfi_origin *origin)
 {
+    mfi_state_keep_line(output->state, is_stderr, text, length);
     mfi_observe_output_line(output->state->observed,
                             &(mfi_output_event){.is_stderr = is_stderr,
                                                 .text = text,

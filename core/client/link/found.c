@@ -97,10 +97,10 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     mfi_link *link = found->link;
     mfi_loss loss = {0};
     found->lost_ns = mfi_loop_now(found->state->loop);
+    mfi_state_note_lost(found->state, why, found->service.pid);
     if (link->was_ready) {
         loss = mfi_link_lost_connection(link, why);
     } else { /* the first start continues to look for it */
-        mfi_state_set_exit_text(found->state, why);
         link->wait_ns = 0;
     }
     if (still_there) {
@@ -118,7 +118,7 @@ static void lost(mfi_found *found, const char *why, bool still_there)
 static void leaving(mfi_found *found, const char *why)
 {
     found->lost_ns = mfi_loop_now(found->state->loop);
-    mfi_state_set_exit_text(found->state, why);
+    mfi_state_note_lost(found->state, why, found->service.pid);
     observe_lost(found, why, 0);
     mfi_link_step(found->link, MFI_LIFE_ON_LEAVES);
 }

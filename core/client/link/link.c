@@ -184,7 +184,7 @@ static void serve(mfi_link *link, mfi_life_phase before)
     (void)before;
     link->ready_ns = now;
     link->was_ready = true;
-    mfi_state_set_exit_text(state, "");
+    mfi_state_forget_exit(state);
     mfi_timer_cancel(state->loop, &link->start_timer);
     mfi_heartbeat_start(link->heartbeat);
     if (link->ops->owns_process) {

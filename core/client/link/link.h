@@ -42,12 +42,15 @@ typedef struct mfi_link {
     uint64_t wait_ns;           /* before the next start */
     mf_status failure;          /* of the present start; MF_OK: no failure */
     mfi_process_event decision; /* of the restart policy, until it is reported */
-    uint64_t began_ns;          /* when this start began */
-    uint64_t ready_ns;          /* when the peer became ready; 0: not yet */
-    uint64_t look_until_ns;     /* end of the search for a service, after which the start fails */
-    uint64_t port_until_ns;     /* end of the wait for a port; 0: no wait */
-    uint32_t connections;       /* number of open connections */
-    bool was_connected;         /* since creation */
+    mfi_remains remains;        /* for the decision */
+    /* What the peer printed last to stdout and stderr. */
+    char last_words[2][MFI_TAIL_BYTES + 1];
+    uint64_t began_ns;      /* when this start began */
+    uint64_t ready_ns;      /* when the peer became ready; 0: not yet */
+    uint64_t look_until_ns; /* end of the search for a service, after which the start fails */
+    uint64_t port_until_ns; /* end of the wait for a port; 0: no wait */
+    uint32_t connections;   /* number of open connections */
+    bool was_connected;     /* since creation */
 } mfi_link;
 
 void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
@@ -79,6 +82,8 @@ typedef struct mfi_loss {
 mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause);
 /* The same, for a connection that has ended; whether the process has, is not known. */
 mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why);
+/* What the peer printed last. Valid until the next call. */
+mfi_remains mfi_link_remains(mfi_link *link);
 /* After mfi_link_lost: opens the circuit, delivers the calls, reports the decision, and closes. The
  * circuit opens first, so that it tells the cause and not the calls that failed because of it. */
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss);

@@ -5,9 +5,22 @@
 #include "base/str.h"
 #include "core/client/link/link.h"
 
+/* Most bytes of the last lines in a record, which holds 2 KiB in all. */
+#define STDERR_BYTES 640
+#define STDOUT_BYTES 320
+
 static void observe(const mfi_link *link, const mfi_process_event *event)
 {
     mfi_observe_process_changed(link->state->observed, event);
+}
+
+mfi_remains mfi_link_remains(mfi_link *link)
+{
+    char *out = link->last_words[0];
+    char *err = link->last_words[1];
+    size_t out_size = mfi_state_copy_tail(link->state, false, STDOUT_BYTES, out);
+    size_t err_size = mfi_state_copy_tail(link->state, true, STDERR_BYTES, err);
+    return (mfi_remains){.out = out, .err = err, .out_size = out_size, .err_size = err_size};
 }
 
 /* Spawn mode: asks the restart policy. Its answer is kept in `decision`, because it is reported
@@ -31,10 +44,17 @@ static bool ask_policy(mfi_link *link, const char *why, mfi_restart_reason reaso
                             .restarts_in_period = decision.in_period,
                             .restarts_allowed = state->settings.restart.max_attempts};
     link->wait_ns = decision.wait_ns;
+    if (link->ready_ns != 0) { /* the text of a failed start has the last lines already */
+        link->remains = mfi_link_remains(link);
+        link->decision.remains = &link->remains;
+    }
     if (!decision.again) {
         long long seconds = state->settings.restart.period_ms / 1000;
         (void)mfi_str_format(text, sizeof text, "was given up after %u restarts in %lld s: it %s",
                              (unsigned)decision.in_period, seconds, why);
+        if (link->ready_ns != 0) {
+            mfi_state_explain(state, text, sizeof text);
+        }
         mfi_state_set_exit_text(state, text);
         link->failure = link->failure != MF_OK ? link->failure : MF_ERR_WORKER_EXITED;
     }
@@ -114,8 +134,9 @@ void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
 {
     mfi_circuit_reason reason = loss->reason;
     (void)mfi_str_copy(reason.correlation_id, sizeof reason.correlation_id,
-                       loss->claimed.oldest.correlation_id);
-    (void)mfi_str_copy(reason.trace_id, sizeof reason.trace_id, loss->claimed.oldest.trace_id);
+                       loss->claimed.ended.oldest.correlation_id);
+    (void)mfi_str_copy(reason.trace_id, sizeof reason.trace_id,
+                       loss->claimed.ended.oldest.trace_id);
     mfi_circuit_trip(&link->state->circuit, &reason);
     mfi_calls_deliver_claimed(link->calls, &loss->claimed);
     report_decision(link);

@@ -102,6 +102,7 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
 {
     mfi_spawned *spawned = self;
     mf_status status = open_transport(spawned, error);
+    mfi_state_clear_tails(spawned->state);
     if (status == MF_OK) {
         status = spawn(spawned, error);
     }
@@ -224,6 +225,7 @@ static void start_ended(mfi_spawned *spawned, const mfi_exit *ended, const char 
     } else {
         reason = start_error(spawned, ended, text, &error);
     }
+    mfi_state_explain(spawned->state, error.message, MFI_EXPLAINED_MAX);
     mfi_link_start_failed(spawned->link, &error, reason);
 }
 
@@ -236,21 +238,29 @@ static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
 }
 
 /* A process that was there: its end is logged and counted. why is NULL unless the link killed it.
- */
+ * loss is NULL unless the end was a crash. */
 static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
-                         const char *why, bool expected, uint64_t calls)
+                         const char *why, bool expected, const mfi_loss *loss)
 {
+    mfi_remains remains = {0};
+    if (loss != NULL) {
+        remains = mfi_link_remains(spawned->link);
+        remains.calls = loss->claimed.ended.list;
+        remains.named = loss->claimed.ended.named;
+    }
     if (spawned->reported) {
-        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_EXITED,
-                                              .pid = spawned->process.pid,
-                                              .expected = expected,
-                                              .exit_known = ended->known,
-                                              .exit_code = ended->code,
-                                              .signal = ended->signal,
-                                              .text = why != NULL ? why : text,
-                                              .reason = why != NULL ? spawned->link->unfit.restart
-                                                                    : MFI_RESTART_NONE,
-                                              .pending_failed = calls});
+        observe(spawned,
+                &(mfi_process_event){.what = MFI_PROCESS_EXITED,
+                                     .pid = spawned->process.pid,
+                                     .expected = expected,
+                                     .exit_known = ended->known,
+                                     .exit_code = ended->code,
+                                     .signal = ended->signal,
+                                     .text = why != NULL ? why : text,
+                                     .reason = why != NULL ? spawned->link->unfit.restart
+                                                           : MFI_RESTART_NONE,
+                                     .pending_failed = loss != NULL ? loss->claimed.calls : 0,
+                                     .remains = loss != NULL ? &remains : NULL});
     }
 }
 
@@ -274,7 +284,7 @@ static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
         loss = crashed(spawned, ended, why);
     }
     observe_exit(spawned, ended, text, killed && crash ? why : NULL, aborted || asked,
-                 loss.claimed.calls);
+                 crash ? &loss : NULL);
     if (crash) {
         mfi_link_close_lost(spawned->link, &loss);
     } else if (asked) {

@@ -150,6 +150,39 @@ MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level 
  */
 MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
 
+/**
+ * Writes the records that still wait in the rings, for the program's own handler of a fatal signal.
+ *
+ * The log writer is another thread, so that the last records before an abort() would be lost. This
+ * function writes them, of every logger of the process (of the first 64, if there are more), as
+ * JSON lines with their numbers:
+ *
+ *     static void on_fatal(int signal_number)
+ *     {
+ *         (void)mf_log_crash_flush(log_fd);
+ *         (void)raise(signal_number);
+ *     }
+ *     ...
+ *     struct sigaction fatal = {.sa_handler = on_fatal, .sa_flags = SA_RESETHAND | SA_NODEFER};
+ *     (void)sigaction(SIGSEGV, &fatal, NULL);
+ *     (void)sigaction(SIGABRT, &fatal, NULL);
+ *
+ * A record is written either here or to the sinks, so log_fd may be a descriptor of the log file,
+ * opened with O_APPEND. Two exceptions: records behind one that a thread was just adding are
+ * written to both if the program goes on; and if the log writer does not come out of a sink,
+ * because it crashed in a function or a pipe is full, then the records that it has in its hands are
+ * not seen here, and the others are written to both if it goes on.
+ *
+ * @param fd Descriptor that is open already. A handler must not open files by other means than
+ *           open().
+ * @return Number of records written.
+ * @par Threads  Thread-safe and async-signal-safe: takes no lock, allocates nothing, keeps errno.
+ * Not to be called by a sink.
+ * @par Blocking For each logger at most 1 s for the log writer; then until the lines are written. A
+ *               descriptor with O_NONBLOCK that stays full for 1 s is given up.
+ */
+MF_API size_t mf_log_crash_flush(int fd);
+
 /** Totals since the start. */
 typedef struct mf_log_stats {
     size_t struct_size;  /**< Set by MF_LOG_STATS_INIT. */

@@ -115,7 +115,31 @@ static void test_ring_refuses_beyond_its_bound(void)
     mfi_ring_destroy(ring);
 }
 
+static void test_cells_behind_the_oldest_are_seen(void)
+{
+    uint64_t tickets[3];
+    int *cells[3];
+    mfi_ring *ring = mfi_ring_create(4, sizeof(int));
+    for (int i = 0; i < 3; i++) {
+        cells[i] = mfi_ring_claim(ring, 4, &tickets[i]);
+        *cells[i] = i;
+    }
+    mfi_ring_commit(ring, tickets[0]);
+    mfi_ring_commit(ring, tickets[2]); /* the second cell is still being filled */
+    mf_check(mfi_ring_peek(ring) == cells[0] && mfi_ring_peek_at(ring, 0) == cells[0]);
+    mf_check(mfi_ring_peek_at(ring, 1) == NULL);
+    mf_check(mfi_ring_peek_at(ring, 2) == cells[2]);
+    mf_check(mfi_ring_peek_at(ring, 3) == NULL);
+    mfi_ring_pop(ring);
+    mf_check(mfi_ring_peek_at(ring, 0) == NULL);
+    mf_check(mfi_ring_peek_at(ring, 1) == cells[2]);
+    mfi_ring_commit(ring, tickets[1]);
+    mf_check(mfi_ring_peek(ring) == cells[1]);
+    mfi_ring_destroy(ring);
+}
+
 static const mf_test tests[] = {
+    {"ring__cells_behind_the_oldest_are_seen", test_cells_behind_the_oldest_are_seen},
     {"queue__loses_nothing_and_keeps_order", test_queue_loses_nothing_and_keeps_order},
     {"ring__loses_nothing_and_keeps_order", test_ring_loses_nothing_and_keeps_order},
     {"ring__refuses_beyond_its_bound", test_ring_refuses_beyond_its_bound},

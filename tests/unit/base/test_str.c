@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -230,7 +231,36 @@ static void test_every_code_has_its_words(void)
     mf_check_str(mf_err_name((mf_status)9999), "unknown");
 }
 
+static void test_dates_are_those_of_the_c_library(void)
+{
+    for (int64_t day = 0; day < 366 * 500; day += day % 59 == 0 ? 1 : 17) {
+        char expected[40];
+        char text[40];
+        struct tm parts;
+        time_t seconds = (time_t)(day * 86400 + day % 86400);
+        uint64_t wall_ns = (uint64_t)seconds * UINT64_C(1000000000);
+        mf_check(gmtime_r(&seconds, &parts) != NULL);
+        (void)strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%SZ", &parts);
+        (void)mfi_format_rfc3339(text, sizeof text, wall_ns, 0);
+        mf_check_str(text, expected);
+    }
+}
+
+static void test_visible_text_is_cut_between_escapes(void)
+{
+    char text[9];
+    mf_check_int(mfi_str_copy_visible(text, sizeof text, "a\x1b[m\n\tb", 7), 8);
+    mf_check_str(text, "a\\x1b[m\n");
+    mf_check_int(mfi_str_copy_visible(text, sizeof text, "123456\x1b", 7), 6);
+    mf_check_str(text, "123456");
+    mf_check_int(mfi_str_copy_visible(text, sizeof text, "123456\xe2\x82\xac", 9), 6);
+    mf_check_int(mfi_str_copy_visible(text, sizeof text, "", 0), 0);
+    mf_check_str(text, "");
+}
+
 static const mf_test tests[] = {
+    {"times__dates_are_those_of_the_c_library", test_dates_are_those_of_the_c_library},
+    {"text__visible_text_is_cut_between_escapes", test_visible_text_is_cut_between_escapes},
     {"utf8__malformed_is_found_and_never_cut", test_utf8},
     {"text__each_byte_counts_at_each_length", test_each_byte_counts},
     {"correlation_id__has_its_characters_and_no_others", test_correlation_ids},

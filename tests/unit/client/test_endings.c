@@ -82,7 +82,7 @@ static void fail_calls(void *data)
     mfi_claimed claimed;
     mfi_calls_claim(calls, MF_ERR_CANCELLED, at->sent_only, &claimed);
     at->count = claimed.calls;
-    at->oldest = claimed.oldest;
+    at->oldest = claimed.ended.oldest;
     mfi_calls_deliver_claimed(calls, &claimed);
 }
 

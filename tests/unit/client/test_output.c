@@ -56,6 +56,7 @@ static void init_as(output_test *at, bool spawned)
     if (!spawned) {
         options.program = NULL;
         options.service_id = "math";
+        options.restart_backoff_ms = 0; /* of the other mode */
     }
     rig_init(&at->rig, &options, spawned);
     at->output = &at->rig.parent->calls.output;

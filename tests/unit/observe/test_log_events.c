@@ -180,6 +180,64 @@ static void test_processes(void)
     teardown(&at);
 }
 
+static void test_crash_names_what_was_open(void)
+{
+    fixture at;
+    mfi_open_call calls[MFI_OPEN_CALLS_MAX] = {
+        {.function = "add", .correlation_id = "c-1", .age_ns = 12900000},
+        {.function = "mul", .age_ns = 3000000}};
+    mfi_remains remains = {.calls = calls,
+                           .named = 2,
+                           .out = "out\nmore",
+                           .err = "E: no",
+                           .out_size = 3,
+                           .err_size = 5};
+    mfi_process_event event = {.what = MFI_PROCESS_EXITED,
+                               .exit_known = true,
+                               .exit_code = 3,
+                               .text = "exited with status 3",
+                               .pending_failed = 5,
+                               .remains = &remains};
+    setup(&at);
+    mfi_observe_process_changed(at.client, &event);
+    check_logged(&at, "warn process_exit|Worker math-0 ended: exited with status 3|" MATH
+                      ",\"exit_code\":3,\"reason\":\"exited with status 3\","
+                      "\"fields\":{\"pending_failed\":5}}\n"
+                      "error worker_crash|Worker math-0 ended by itself: exited with status 3|" MATH
+                      ",\"exit_code\":3,\"reason\":\"exited with status 3\","
+                      "\"fields\":{\"pending_failed\":5,"
+                      "\"open_calls\":\"add id=c-1 age_ms=12; mul age_ms=3\",\"more_calls\":3,"
+                      "\"stderr\":\"E: no\",\"stdout\":\"out\"}}");
+    event = (mfi_process_event){.what = MFI_PROCESS_RESTART, .text = "ended", .remains = &remains};
+    mfi_observe_process_changed(at.client, &event);
+    check_logged(&at, "warn worker_restart|Worker math-0 will start again: ended|" MATH
+                      ",\"reason\":\"ended\",\"restart_in_ms\":0,\"restarts_in_period\":0,"
+                      "\"fields\":{\"attempt\":0,\"stderr\":\"E: no\",\"stdout\":\"out\"}}");
+    teardown(&at);
+}
+
+/* Names and ids of any length: those that fit are named, the others are counted. */
+static void test_crash_with_long_names(void)
+{
+    fixture at;
+    mfi_open_call calls[MFI_OPEN_CALLS_MAX];
+    mfi_remains remains = {.calls = calls, .named = MFI_OPEN_CALLS_MAX};
+    mfi_process_event event = {
+        .what = MFI_PROCESS_EXITED, .pending_failed = 9, .remains = &remains};
+    for (size_t i = 0; i < MFI_OPEN_CALLS_MAX; i++) {
+        memset(&calls[i], 'x', sizeof calls[i]);
+        calls[i].function[sizeof calls[i].function - 1] = '\0';
+        calls[i].correlation_id[sizeof calls[i].correlation_id - 1] = '\0';
+        calls[i].age_ns = 0;
+    }
+    setup(&at);
+    mfi_observe_process_changed(at.client, &event);
+    mf_check(mf_log_flush(at.logger, MF_TEST_PATIENCE_MS));
+    mf_check_contains(at.all, "x age_ms=0; xxx");
+    mf_check_contains(at.all, "x age_ms=0\",\"more_calls\":6}}");
+    teardown(&at);
+}
+
 /* ---- Services ---- */
 
 static void test_services(void)
@@ -435,6 +493,8 @@ static void test_level(void)
 }
 
 static const mf_test tests[] = {
+    {"crash__names_what_was_open", test_crash_names_what_was_open},
+    {"crash__with_long_names", test_crash_with_long_names},
     {"log_events__circuit", test_circuit},
     {"log_events__processes", test_processes},
     {"log_events__services", test_services},

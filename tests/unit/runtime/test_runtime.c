@@ -232,7 +232,28 @@ static void test_without_memory(void)
     mf_check(refused > 10);
 }
 
+static void test_roles(void)
+{
+    static const char *const wrong[] = {"", "server", "Parent", "child\x1b[m"};
+    static const char *const right[] = {"parent", "child"};
+    mf_runtime *runtime = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        options.role = wrong[i];
+        mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_ERR_INVALID_ARGUMENT);
+        mf_check_contains(error.message, "role must be parent or child, not '");
+        mf_check(strchr(error.message, '\x1b') == NULL);
+    }
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        options.role = right[i];
+        mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+        mf_runtime_destroy(runtime);
+    }
+}
+
 static const mf_test tests[] = {
+    {"runtime__roles", test_roles},
     {"runtime__last_reference_ends_it", test_last_reference_ends_it},
     {"runtime__private_one_for_each_user", test_private_one},
     {"runtime__forked_process_must_not_use_it", test_fork},

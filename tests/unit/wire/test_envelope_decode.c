@@ -1,4 +1,5 @@
 /* Messages to envelopes: sound ones, and what is left of those with a fault. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -317,6 +318,43 @@ static void test_remote_errors_are_taken_apart(void)
     mf_check_str(error.message, "");
 }
 
+/* The first line of a traceback is found by its own form, behind a message of any number of lines.
+ */
+static void test_a_message_of_several_lines_keeps_them(void)
+{
+    static const char *const tracebacks[] = {
+        "Traceback (most recent call last):\n  File \"w.py\", line 1\nValueError: a",
+        "    at add (/srv/w.js:3:11)\n    at run (/srv/w.js:9:1)",
+        "goroutine 7 [running]:\nmain.add(...)", "stack backtrace:\n   0: rust_begin_unwind",
+        "\tat com.example.Worker.add(Worker.java:7)"};
+    mf_error error;
+    char text[512];
+    for (size_t i = 0; i < sizeof tracebacks / sizeof tracebacks[0]; i++) {
+        (void)snprintf(text, sizeof text, "ValueError: a\n  b\nc\n\n%s", tracebacks[i]);
+        split(text, &error);
+        mf_check_str(error.message, "ValueError: a\n  b\nc");
+        mf_check_str(error.remote_type, "ValueError");
+        mf_check_str(error.remote_traceback, tracebacks[i]);
+    }
+    split("a\nTraceback of my trip\ngoroutine seven [x]\n  at home", &error);
+    mf_check_str(error.message, "a\nTraceback of my trip\ngoroutine seven [x]\n  at home");
+    mf_check_str(error.remote_traceback, "");
+    split("Traceback (most recent call last):\nValueError: a", &error); /* no message before it */
+    mf_check_str(error.message, "Traceback (most recent call last):\nValueError: a");
+}
+
+static void test_remote_text_has_no_control_characters(void)
+{
+    mf_error error;
+    split("E: \x1b[2Jred\a\r\n\tend\x7f \xc2\x9b"
+          "1m\rx \xff"
+          "\r\nTraceback (most recent call last):\r\n  \x1b]0;title\a",
+          &error);
+    mf_check_str(error.message, "E: \\x1b[2Jred\\x07\n\tend\\x7f \\x9b1m\\x0dx \xef\xbf\xbd");
+    mf_check_str(error.remote_traceback,
+                 "Traceback (most recent call last):\n  \\x1b]0;title\\x07");
+}
+
 static void test_words_of_peers_for_a_missing_function(void)
 {
     static const char *const texts[] = {
@@ -341,6 +379,9 @@ static const mf_test tests[] = {
     {"metadata__is_read", test_metadata_is_read},
     {"metadata__that_is_invalid_is_absent", test_metadata_that_is_invalid_is_absent},
     {"remote_error__is_taken_apart", test_remote_errors_are_taken_apart},
+    {"remote_error__a_message_of_several_lines_keeps_them",
+     test_a_message_of_several_lines_keeps_them},
+    {"remote_error__has_no_control_characters", test_remote_text_has_no_control_characters},
     {"remote_error__words_of_peers_for_a_missing_function",
      test_words_of_peers_for_a_missing_function},
 };

@@ -42,7 +42,8 @@ typedef enum mf_parent_state {
  */
 typedef void (*mf_output_fn)(const char *line, size_t length, bool is_stderr, void *user_data);
 
-/** Set by MF_PARENT_OPTIONS_INIT; zero means the default. Texts and lists are copied. */
+/** Set by MF_PARENT_OPTIONS_INIT; zero means the default. Texts and lists are copied. An option of
+ * the other mode is refused. */
 typedef struct mf_parent_options {
     size_t struct_size;
     mf_runtime *runtime;    /**< NULL: a private one, silent, destroyed with the parent. */
@@ -50,9 +51,11 @@ typedef struct mf_parent_options {
                                  base name of the script or program, without its suffix. */
     const char *program;    /**< Spawn mode: searched in PATH as a shell does; no shell is run. */
     const char *service_id; /**< Connect mode, instead of program: name in the service registry. */
-    const char *registry_directory; /**< Where services.json is; default "$HOME/.multifrost". */
-    const char *const *args;        /**< Arguments after the program, NULL-terminated, or NULL.
-                                         "--worker" is added after them. */
+    const char *registry_directory; /**< Connect mode: where services.json is; default
+                                         "$HOME/.multifrost". */
+    const char *const *args;        /**< Spawn mode, as are env, working_directory, port,
+                                         auto_restart and restart_*: arguments after the program,
+                                         NULL-terminated, or NULL. "--worker" is added after them. */
     const char *const *env;         /**< "NAME=value", added to this process's environment;
                                          NULL-terminated, or NULL. */
     const char *working_directory;  /**< Default: this process's. */
@@ -60,7 +63,8 @@ typedef struct mf_parent_options {
     const char *client_name;        /**< Sent with calls; default none. */
     const char *bind_address;       /**< IPv4 address to bind, or in connect mode to connect to;
                                          default "127.0.0.1". */
-    uint16_t port;                  /**< Default 0: a free port is chosen at every start. */
+    uint16_t port;                  /**< 1,024 to 65,535, as workers demand; default 0: a free port
+                                         is chosen at every start. */
     bool critical;                  /**< An open circuit makes /readyz fail. */
     int64_t call_timeout_ms;        /**< Default 30,000. */
     int64_t start_timeout_ms; /**< From spawn or discovery to the first answered heartbeat; default
@@ -112,8 +116,9 @@ typedef struct mf_parent_options {
  * @param ret_parent Not NULL. On MF_OK a parent for mf_parent_destroy(); untouched on failure.
  * @param options    Not NULL. Copied.
  * @param error      NULL, or filled on failure.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM;
- *         MF_ERR_FORKED; errors of mf_runtime_create() if options->runtime is NULL.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option that is wrong or of the other mode;
+ *         MF_ERR_NO_MEMORY; MF_ERR_SYSTEM; MF_ERR_FORKED; errors of mf_runtime_create() if
+ * options->runtime is NULL.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
@@ -129,7 +134,7 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
  * @param error  NULL, or filled on failure.
  * @return MF_OK;
  *         MF_ERR_START_FAILED (the program or the working directory is absent, or the worker ended
- *         at once; the text says how);
+ *         at once; the text says how, and quotes the last lines of its stderr);
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
  *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port;
  *         MF_ERR_PROTOCOL or MF_ERR_IO (the registry's file cannot be read);

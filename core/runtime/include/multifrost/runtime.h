@@ -33,7 +33,7 @@ typedef struct mf_runtime_options {
     const char *service_version; /**< Default "". */
     const char *service_namespace; /**< Default "". */
     const char *instance;          /**< Default: host name and pid. */
-    const char *role;              /**< "parent" (default) or "child". */
+    const char *role;              /**< "parent" (default) or "child"; others are refused. */
     mf_log_level log_level;        /**< Default: COMLINK_LOG_LEVEL, else info. */
     const char *log_file;          /**< JSON lines are appended to it; default: no log. */
     bool no_metrics;               /**< Calls are not measured. */
