@@ -42,6 +42,8 @@ typedef struct mfi_remains {
     /* The last lines of both streams, with newlines between them. */
     const char *out, *err;
     size_t out_size, err_size;
+    int64_t user_us, system_us; /* processor time of the process and its children */
+    int64_t max_rss_kib;        /* most memory at one time; 0: what the process used is not known */
 } mfi_remains;
 
 typedef enum mfi_process_what {

@@ -88,6 +88,11 @@ static void add_remains(mfi_record *record, const mfi_process_event *event)
     if (event->what == MFI_PROCESS_EXITED) {
         add_open_calls(record, remains, event->pending_failed);
     }
+    if (remains->max_rss_kib > 0) {
+        mfi_record_int(record, "cpu_user_ms", remains->user_us / 1000);
+        mfi_record_int(record, "cpu_system_ms", remains->system_us / 1000);
+        mfi_record_int(record, "max_rss_kib", remains->max_rss_kib);
+    }
     if (remains->err_size > 0) {
         mfi_record_strn(record, "stderr", remains->err, remains->err_size);
     }

@@ -6,8 +6,8 @@
  *     quit
  *
  * With --output it also writes what the worker prints ("output stdout|stderr HEX"); with --restart
- * it restarts a worker that has ended; with --patient a worker has 10 minutes to stop. --heartbeat MS
- * is the interval and the timeout of heartbeats, --start MS the timeout of a start. */
+ * it restarts a worker that has ended; with --patient a worker has 10 minutes to stop. --heartbeat
+ * MS is the interval and the timeout of heartbeats, --start MS the timeout of a start. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -195,6 +195,8 @@ static void test_crash_names_open_calls_and_last_lines(void)
     mf_check(strstr(crashes, "call-8") == NULL);
     mf_check_contains(crashes, "\"pending_failed\":10");
     mf_check_contains(crashes, "\"more_calls\":2");
+    mf_check_contains(crashes, "\"cpu_user_ms\":");
+    mf_check_contains(crashes, "\"max_rss_kib\":");
     mf_check_contains(crashes, "\"stderr\":\"a warning\"");
     mf_check_contains(crashes, "\"stdout\":\"line 0 of a worker");
     free(crashes);

@@ -7,7 +7,8 @@
  *   drain.c      restarts that wait for calls in flight
  *   heartbeat.c  whether the peer answers
  *   unfit.c      peers that run, but are of no use any more
- *   spawned.c    spawn mode: the process, its output, its exit
+ *   spawned.c    spawn mode: the process, from its start until it has ended
+ *   exited.c     spawn mode: what the end of the process means
  *   found.c      connect mode: a service that is found by its name */
 #ifndef MFI_CLIENT_LINK_LINK_H
 #define MFI_CLIENT_LINK_LINK_H

@@ -23,11 +23,6 @@
 /* From the end of a worker's connection until it counts as cut off; a judgement. */
 #define CUT_OFF_NS MFI_NS_PER_S
 
-static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
-{
-    mfi_observe_process_changed(spawned->state->observed, event);
-}
-
 /* ---- Output ---- */
 
 /* The descriptor of a stream that has ended is closed with the process. */
@@ -122,177 +117,14 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     return MF_OK;
 }
 
-static void report_start(mfi_spawned *spawned)
-{
-    int64_t pid = spawned->process.pid;
-    if (!spawned->reported && pid > 0) {
-        spawned->reported = true;
-        atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
-        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = pid});
-    }
-}
-
-/* The worker may answer before the helper has reported its start. Its pid was reported before. */
 static void ready(void *self)
 {
     mfi_spawned *spawned = self;
     (void)mfi_process_read(&spawned->process, NULL);
-    report_start(spawned);
+    mfi_spawned_report_start(spawned);
 }
 
 /* ---- Exit ---- */
-
-static mfi_restart_reason reason_of(const mfi_exit *ended)
-{
-    return ended->signal != 0 ? MFI_RESTART_SIGNAL
-           : ended->code == 0 ? MFI_RESTART_EXIT_OK
-                              : MFI_RESTART_EXIT_ERROR;
-}
-
-/* What a process that ended by itself says to the circuit: "killed by signal 9 (SIGKILL)", or "exit
- * code 3". */
-static mfi_unfit cause_of(const mfi_exit *ended)
-{
-    int number = ended->signal != 0 ? ended->signal : ended->code;
-    mfi_unfit cause = {.restart = reason_of(ended),
-                       .reason = {.rule = MFI_RULE_EXIT,
-                                  .observed = (double)number,
-                                  .status = MF_ERR_WORKER_EXITED}};
-    if (ended->known && ended->signal == 0) {
-        (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text, "exit code %d", number);
-    } else {
-        char text[MFI_EXIT_TEXT_MAX];
-        (void)mfi_exit_text(text, sizeof text, ended);
-        bool was = strncmp(text, "was ", 4) == 0;
-        (void)mfi_str_copy(cause.reason.text, sizeof cause.reason.text, was ? text + 4 : text);
-    }
-    return cause;
-}
-
-static bool is_killed(const mfi_spawned *spawned)
-{
-    mfi_life_phase phase = spawned->link->phase;
-    return phase == MFI_LIFE_KILLING || phase == MFI_LIFE_KILLING_AGAIN;
-}
-
-/* The process ended by itself, or the link ended it: then the exit says nothing, and the cause was
- * told before. why gets the cause in words. */
-static mfi_loss crashed(mfi_spawned *spawned, const mfi_exit *ended, char why[MFI_EXIT_TEXT_MAX])
-{
-    mfi_unfit cause = spawned->link->unfit;
-    if (is_killed(spawned)) {
-        mfi_state_copy_exit_text(spawned->state, why);
-    } else {
-        cause = cause_of(ended);
-        (void)mfi_exit_text(why, MFI_EXIT_TEXT_MAX, ended);
-    }
-    return mfi_link_lost(spawned->link, why, &cause);
-}
-
-/* Why a start failed that nobody ended: the helper's reason, or how the worker ended. */
-static mfi_restart_reason start_error(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
-                                      mf_error *error)
-{
-    const mfi_parent_settings *settings = &spawned->state->settings;
-    if (spawned->process.failed.what != 0) {
-        (void)mfi_process_failure(&spawned->process, settings->program, settings->working_directory,
-                                  error);
-        return MFI_RESTART_START_TIMEOUT;
-    }
-    if (!spawned->reported) {
-        (void)mfi_fail(error, MF_ERR_START_FAILED,
-                       "cannot start '%s': the helper multifrost-exec did not report: it %s",
-                       settings->program, text);
-        return MFI_RESTART_START_TIMEOUT;
-    }
-    (void)mfi_fail(error, MF_ERR_START_FAILED, "worker '%s' ended before it was ready: it %s",
-                   settings->worker, text);
-    return reason_of(ended);
-}
-
-/* A process that was not ready yet is not lost. Its start has failed. */
-static void start_ended(mfi_spawned *spawned, const mfi_exit *ended, const char *text, bool by_us)
-{
-    char why[MFI_EXIT_TEXT_MAX];
-    mf_error error;
-    mfi_restart_reason reason = MFI_RESTART_START_TIMEOUT;
-    mfi_error_clear(&error);
-    if (by_us) {
-        mfi_state_copy_exit_text(spawned->state, why);
-        bool silent = !spawned->reported && spawned->link->failure == MF_ERR_START_TIMEOUT;
-        (void)mfi_fail(&error, spawned->link->failure, "%s%s", why,
-                       silent ? ": the helper multifrost-exec did not report" : "");
-    } else {
-        reason = start_error(spawned, ended, text, &error);
-    }
-    mfi_state_explain(spawned->state, error.message, MFI_EXPLAINED_MAX);
-    mfi_link_start_failed(spawned->link, &error, reason);
-}
-
-static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
-{
-    mfi_mutex_lock(&state->mutex);
-    state->last_exit = *ended;
-    (void)mfi_str_copy(state->last_exit_text, sizeof state->last_exit_text, text);
-    mfi_mutex_unlock(&state->mutex);
-}
-
-/* A process that was there: its end is logged and counted. why is NULL unless the link killed it.
- * loss is NULL unless the end was a crash. */
-static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
-                         const char *why, bool expected, const mfi_loss *loss)
-{
-    mfi_remains remains = {0};
-    if (loss != NULL) {
-        remains = mfi_link_remains(spawned->link);
-        remains.calls = loss->claimed.ended.list;
-        remains.named = loss->claimed.ended.named;
-    }
-    if (spawned->reported) {
-        observe(spawned,
-                &(mfi_process_event){.what = MFI_PROCESS_EXITED,
-                                     .pid = spawned->process.pid,
-                                     .expected = expected,
-                                     .exit_known = ended->known,
-                                     .exit_code = ended->code,
-                                     .signal = ended->signal,
-                                     .text = why != NULL ? why : text,
-                                     .reason = why != NULL ? spawned->link->unfit.restart
-                                                           : MFI_RESTART_NONE,
-                                     .pending_failed = loss != NULL ? loss->claimed.calls : 0,
-                                     .remains = loss != NULL ? &remains : NULL});
-    }
-}
-
-static void process_exited(mfi_spawned *spawned, const mfi_exit *ended)
-{
-    char text[MFI_EXIT_TEXT_MAX];
-    char why[MFI_EXIT_TEXT_MAX];
-    mfi_loss loss = {0};
-    mfi_life_phase phase = spawned->link->phase;
-    bool killed = is_killed(spawned);
-    bool aborted = phase == MFI_LIFE_ABORTING || phase == MFI_LIFE_ABORTING_AGAIN;
-    bool asked = phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING;
-    bool crash = !aborted && !asked && phase != MFI_LIFE_STARTING;
-    (void)mfi_exit_text(text, sizeof text, ended);
-    mfi_output_exited(&spawned->link->calls->output);
-    report_start(spawned);
-    if (spawned->reported) {
-        note_exit(spawned->state, ended, text);
-    }
-    if (crash) {
-        loss = crashed(spawned, ended, why);
-    }
-    observe_exit(spawned, ended, text, killed && crash ? why : NULL, aborted || asked,
-                 crash ? &loss : NULL);
-    if (crash) {
-        mfi_link_close_lost(spawned->link, &loss);
-    } else if (asked) {
-        mfi_link_step(spawned->link, MFI_LIFE_ON_ENDED);
-    } else {
-        start_ended(spawned, ended, text, aborted);
-    }
-}
 
 /* The end is near, or cannot be watched: the process is looked at until it has ended. */
 static void look_later(mfi_spawned *spawned)
@@ -306,7 +138,7 @@ static void look_for_exit(mfi_spawned *spawned)
 {
     mfi_exit ended;
     if (mfi_process_reap(&spawned->process, &ended)) {
-        process_exited(spawned, &ended);
+        mfi_spawned_exited(spawned, &ended);
     } else {
         look_later(spawned);
     }
@@ -326,7 +158,7 @@ static void on_process(mfi_source *source, uint32_t events)
     (void)events;
     mfi_process_stage stage = mfi_process_read(&spawned->process, &at_end);
     if (stage != MFI_STAGE_STARTING && stage != MFI_STAGE_FAILED) {
-        report_start(spawned);
+        mfi_spawned_report_start(spawned);
     }
     if (at_end || stage == MFI_STAGE_ENDED) {
         mfi_source_remove(spawned->state->loop, source);
@@ -401,7 +233,7 @@ static void take_step(mfi_spawned *spawned, stop_step step)
         break;
     case STEP_GIVE_UP: {
         mfi_exit unknown = mfi_exit_given_up();
-        process_exited(spawned, &unknown);
+        mfi_spawned_exited(spawned, &unknown);
         break;
     }
     }

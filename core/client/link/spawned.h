@@ -30,4 +30,11 @@ typedef struct mfi_spawned {
 extern const mfi_peer_ops mfi_spawned_ops; /* of an mfi_spawned */
 void mfi_spawned_init(mfi_spawned *spawned, mfi_link *link, mfi_state *state);
 
+/* ---- exited.c ---- */
+
+/* Reports the spawn, once, when the pid is known. */
+void mfi_spawned_report_start(mfi_spawned *spawned);
+/* The process has ended: reports it and passes it to the link. */
+void mfi_spawned_exited(mfi_spawned *spawned, const mfi_exit *ended);
+
 #endif

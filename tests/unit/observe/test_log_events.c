@@ -191,7 +191,10 @@ static void test_crash_names_what_was_open(void)
                            .out = "out\nmore",
                            .err = "E: no",
                            .out_size = 3,
-                           .err_size = 5};
+                           .err_size = 5,
+                           .user_us = 1500999,
+                           .system_us = 20000,
+                           .max_rss_kib = 4096};
     mfi_process_event event = {.what = MFI_PROCESS_EXITED,
                                .exit_known = true,
                                .exit_code = 3,
@@ -207,7 +210,9 @@ static void test_crash_names_what_was_open(void)
                       ",\"exit_code\":3,\"reason\":\"exited with status 3\","
                       "\"fields\":{\"pending_failed\":5,"
                       "\"open_calls\":\"add id=c-1 age_ms=12; mul age_ms=3\",\"more_calls\":3,"
+                      "\"cpu_user_ms\":1500,\"cpu_system_ms\":20,\"max_rss_kib\":4096,"
                       "\"stderr\":\"E: no\",\"stdout\":\"out\"}}");
+    remains.max_rss_kib = 0; /* the last lines alone */
     event = (mfi_process_event){.what = MFI_PROCESS_RESTART, .text = "ended", .remains = &remains};
     mfi_observe_process_changed(at.client, &event);
     check_logged(&at, "warn worker_restart|Worker math-0 will start again: ended|" MATH
