@@ -145,7 +145,8 @@ static mf_status print_lines(mf_request *request, mf_reply *reply, void *user_da
     return mf_reply_value(reply, count);
 }
 
-/* The diagnosis of a program that aborts, as assert() and sanitizers print it. */
+/* The diagnosis of a program that aborts, as assert() and sanitizers print it. The last line has no
+ * end. */
 static mf_status last_words(mf_request *request, mf_reply *reply, void *user_data)
 {
     int64_t count;
@@ -155,7 +156,8 @@ static mf_status last_words(mf_request *request, mf_reply *reply, void *user_dat
         return MF_ERR_TYPE;
     }
     for (int64_t i = 0; i < count; i++) {
-        fprintf(stderr, "last words %lld of %lld\n", (long long)i + 1, (long long)count);
+        fprintf(stderr, "%slast words %lld of %lld", i > 0 ? "\n" : "", (long long)i + 1,
+                (long long)count);
     }
     abort();
 }

@@ -14,6 +14,7 @@ typedef struct last_words {
     char ids[DEATHS][64]; /* correlation ids of the calls, in their order */
     _Atomic(int) calls;
     int lines, of_their_call, in_order;
+    int deaths, late; /* late: exits that were logged before the last line */
 } last_words;
 
 /* The log writer's thread, until the flush. */
@@ -23,6 +24,10 @@ static void read_record(mf_log_level level, const char *line, size_t length, voi
     char wanted[128];
     (void)level;
     (void)length;
+    if (strstr(line, "\"event\":\"process_exit\"") != NULL && at->deaths < DEATHS) {
+        at->deaths++;
+        at->late += at->lines != at->deaths * WORDS;
+    }
     if (strstr(line, "\"worker_output\"") == NULL || strstr(line, "\"last words ") == NULL) {
         return;
     }
@@ -61,11 +66,13 @@ static void test_last_words_of_a_crash(void)
         mf_check_int(mf_call_with(parent, "last_words", MF_ARGS(WORDS), &with, NULL, &error),
                      MF_ERR_WORKER_EXITED);
     }
+    mf_parent_destroy(parent); /* the last exit is logged after its call has ended */
     mf_check(mf_log_flush(mf_runtime_logger(runtime), MF_TEST_PATIENCE_MS));
-    mf_parent_destroy(parent);
     mf_check_int(at.lines, DEATHS * WORDS);
     mf_check_int(at.of_their_call, DEATHS * WORDS);
     mf_check_int(at.in_order, DEATHS * WORDS);
+    mf_check_int(at.deaths, DEATHS);
+    mf_check_int(at.late, 0);
     mf_runtime_destroy(runtime);
 }
 
