@@ -140,8 +140,9 @@ static size_t put_visible(char *to, const unsigned char *text, size_t step)
     unsigned char c = is_c1(text, step) ? text[1] : text[0];
     bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || is_c1(text, step);
     if (step == 0) {
-        memcpy(to, "\xef\xbf\xbd", 3);
-        return 3;
+        const char replacement[] = {'\xef', '\xbf', '\xbd'};
+        memcpy(to, replacement, sizeof replacement);
+        return sizeof replacement;
     }
     if (control) {
         const char escape[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};

@@ -29,7 +29,7 @@ static char *lines_of(const char *path, const char *event)
     char *all = calloc(1, 64 * sizeof line);
     FILE *file = fopen(path, "re");
     mf_check(file != NULL && all != NULL);
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    while (file != NULL && all != NULL && fgets(line, sizeof line, file) != NULL) {
         (void)strncat(all, strstr(line, event) != NULL ? line : "", sizeof line);
     }
     if (file != NULL) {

@@ -44,7 +44,7 @@ static void test_long_lines_make_room(void)
     mfi_tail tail;
     char line[3000];
     mfi_tail_clear(&tail);
-    for (char c = 'a'; c <= 'z'; c++) {
+    for (int c = 'a'; c <= 'z'; c++) {
         memset(line, c, sizeof line);
         mfi_tail_add(&tail, line, sizeof line);
         mf_check(tail.size <= MFI_TAIL_BYTES && tail.text[tail.size] == '\0');
