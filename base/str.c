@@ -145,9 +145,11 @@ static size_t put_visible(char *to, const unsigned char *text, size_t step)
         return sizeof replacement;
     }
     if (control) {
-        const char escape[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
-        memcpy(to, escape, sizeof escape);
-        return sizeof escape;
+        to[0] = '\\';
+        to[1] = 'x';
+        to[2] = digits[c >> 4];
+        to[3] = digits[c & 15];
+        return 4;
     }
     memcpy(to, text, step);
     return step;

@@ -394,8 +394,10 @@ void mfi_logged_output_line(const mfi_target *target, const mfi_output_event *ev
     }
     mfi_record_message_strn(record, event->text, event->length);
     mfi_logged_target(record, target);
-    mfi_record_str(record, "correlation_id", has_call ? event->correlation_id : NULL);
-    mfi_record_str(record, "trace_id", has_trace ? event->trace_id : NULL);
+    if (!mfi_log_gate_of(record->logger)->no_correlation_ids) {
+        mfi_record_str(record, "correlation_id", has_call ? event->correlation_id : NULL);
+        mfi_record_str(record, "trace_id", has_trace ? event->trace_id : NULL);
+    }
     mfi_record_object_begin(record, "fields");
     mfi_record_str(record, "stream", event->is_stderr ? "stderr" : "stdout");
     mfi_record_str(record, "correlation", has_call && event->is_likely ? "likely" : NULL);

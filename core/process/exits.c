@@ -79,12 +79,14 @@ mf_status mfi_process_failure(const mfi_process *process, const char *program,
 
 /* ---- Signals ---- */
 
-/* The status pipe is at its end when the helper has ended. Another part of the program may have
- * waited for the helper then, so its pid may be a stranger's. */
+/* The status pipe is at its end, and the pidfd readable, when the helper has ended. Another part of
+ * the program may have waited for the helper then, so its pid may be a stranger's. The pipe alone
+ * does not tell, because a fork of the program may hold its other end. */
 static bool helper_runs(const mfi_process *process)
 {
-    struct pollfd status = {.fd = process->status_fd, .events = 0};
-    return process->helper_pid > 0 && poll(&status, 1, 0) == 0;
+    struct pollfd signs[] = {{.fd = process->status_fd, .events = 0},
+                             {.fd = process->pidfd, .events = POLLIN}};
+    return process->helper_pid > 0 && poll(signs, 2, 0) == 0;
 }
 
 void mfi_process_signal(const mfi_process *process, int signal_number)
@@ -185,10 +187,9 @@ size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended)
 {
     const char *left = ended->left ? ", and left processes that could not be ended" : "";
     if (!ended->known) {
-        return mfi_str_format(to, size, "%s%s",
+        return mfi_str_format(to, size, "%s",
                               ended->left ? "could not be seen to end"
-                                          : "ended for a reason that is not known",
-                              left);
+                                          : "ended for a reason that is not known");
     }
     if (ended->signal != 0) {
         const char *name = sigabbrev_np(ended->signal);

@@ -280,14 +280,14 @@ mf_status mfi_forwarding_start(mfi_forwarding *forwarding, mfi_channel *channel,
 static void end_capture(void)
 {
     uint64_t one = 1;
-    mfi_lines_end(&capture.streams[0].lines);
-    mfi_lines_end(&capture.streams[1].lines);
     mfi_mutex_unlock(&capture.mutex); /* the thread may wait for it */
     if (atomic_exchange_explicit(&capture.is_active, false, memory_order_relaxed)) {
         (void)!write(capture.wake_fd, &one, sizeof one);
         (void)pthread_join(capture.thread, NULL);
     }
     mfi_mutex_lock(&capture.mutex);
+    mfi_lines_end(&capture.streams[0].lines); /* no thread adds to them any more */
+    mfi_lines_end(&capture.streams[1].lines);
     close_streams();
 }
 

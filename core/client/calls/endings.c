@@ -57,7 +57,6 @@ static void run_delivered(mfi_task *task)
 
 void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot)
 {
-    mfi_output_note_unanswered(&calls->output, slot);
     if (atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) == 0) {
         (void)mfi_loop_post(calls->state->loop, &calls->sweep_task);
     }
@@ -71,10 +70,12 @@ bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state)
     /* Counted before the claim, so that no heartbeat and no late answer comes in between. */
     if (owed) {
         mfi_signs_give_up(&calls->signs, sent_ns);
+        mfi_output_note_unanswered(&calls->output, slot);
     }
     bool claimed = mfi_slot_claim(slot, state);
     if (owed && !claimed) {
         mfi_signs_late(&calls->signs); /* the call was answered after all */
+        mfi_output_note_answered(&calls->output, NULL);
     }
     return claimed;
 }

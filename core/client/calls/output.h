@@ -87,7 +87,7 @@ static inline void mfi_output_before_answer(mfi_output *output)
 /* A message with text that the worker printed. False if the text was not kept for on_output,
  * because too much waits. */
 bool mfi_output_message(mfi_output *output, const mfi_envelope *envelope);
-/* The attempt was claimed, and no answer to it was read. */
+/* The attempt is about to be claimed, and no answer to it was read. */
 void mfi_output_note_unanswered(mfi_output *output, const mfi_slot *slot);
 /* For mfi_output_note_answered(). */
 void mfi_output_forget_unanswered(mfi_output *output, uint64_t sent_ns);

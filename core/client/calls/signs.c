@@ -14,8 +14,12 @@ void mfi_signs_begin(mfi_signs *signs)
 
 void mfi_signs_forgive(mfi_signs *signs, uint64_t sent_ns)
 {
-    if (sent_ns > atomic_load_explicit(&signs->given_up_ns, memory_order_relaxed)) {
-        atomic_store_explicit(&signs->given_up, 0, memory_order_relaxed);
+    /* The count is read first: a call that is given up meanwhile raises its time before the count,
+     * so either its time is seen here or the count has changed, and stays. */
+    uint32_t count = atomic_load_explicit(&signs->given_up, memory_order_acquire);
+    if (count > 0 && sent_ns > atomic_load_explicit(&signs->given_up_ns, memory_order_relaxed)) {
+        (void)atomic_compare_exchange_strong_explicit(&signs->given_up, &count, 0,
+                                                      memory_order_relaxed, memory_order_relaxed);
     }
 }
 
@@ -26,7 +30,7 @@ void mfi_signs_give_up(mfi_signs *signs, uint64_t sent_ns)
            !atomic_compare_exchange_weak_explicit(&signs->given_up_ns, &last, sent_ns,
                                                   memory_order_relaxed, memory_order_relaxed)) {
     }
-    atomic_fetch_add_explicit(&signs->given_up, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&signs->given_up, 1, memory_order_release);
 }
 
 void mfi_signs_late(mfi_signs *signs)

@@ -22,7 +22,6 @@ void mfi_spawned_report_start(mfi_spawned *spawned)
     }
 }
 
-/* The worker may answer before the helper has reported its start. Its pid was reported before. */
 /* ---- Reasons ---- */
 
 static mfi_restart_reason reason_of(const mfi_exit *ended)

@@ -99,18 +99,25 @@ static void note_silence(mfi_heartbeat *heartbeat, const mfi_slot *slot)
     }
 }
 
+/* The liveness as other threads see it. */
+static mfi_liveness seen(const mfi_heartbeat *heartbeat)
+{
+    return (mfi_liveness){
+        .misses = atomic_load_explicit(&heartbeat->misses_in_row, memory_order_relaxed),
+        .missed_ns = atomic_load_explicit(&heartbeat->missed_ns, memory_order_relaxed),
+        .frozen = atomic_load_explicit(&heartbeat->frozen, memory_order_relaxed)};
+}
+
 uint32_t mfi_heartbeat_misses(const mfi_heartbeat *heartbeat)
 {
-    uint64_t missed = atomic_load_explicit(&heartbeat->missed_ns, memory_order_relaxed);
-    return mfi_signs_heard_ns(&heartbeat->calls->signs) > missed
-               ? 0
-               : atomic_load_explicit(&heartbeat->misses_in_row, memory_order_relaxed);
+    mfi_liveness liveness = seen(heartbeat);
+    return mfi_liveness_misses(&liveness, mfi_signs_heard_ns(&heartbeat->calls->signs));
 }
 
 bool mfi_heartbeat_is_frozen(const mfi_heartbeat *heartbeat)
 {
-    return atomic_load_explicit(&heartbeat->frozen, memory_order_relaxed) &&
-           mfi_heartbeat_misses(heartbeat) > 0;
+    mfi_liveness liveness = seen(heartbeat);
+    return mfi_liveness_is_frozen(&liveness, mfi_signs_heard_ns(&heartbeat->calls->signs));
 }
 
 /* ---- Periodic ---- */

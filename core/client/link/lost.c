@@ -44,7 +44,8 @@ static bool ask_policy(mfi_link *link, const char *why, mfi_restart_reason reaso
                             .restarts_in_period = decision.in_period,
                             .restarts_allowed = state->settings.restart.max_attempts};
     link->wait_ns = decision.wait_ns;
-    if (link->ready_ns != 0) { /* the text of a failed start has the last lines already */
+    /* The text of a failed start, and of a parent that gives up, has the last lines already. */
+    if (link->ready_ns != 0 && decision.again) {
         link->remains = mfi_link_remains(link);
         link->decision.remains = &link->remains;
     }

@@ -20,8 +20,9 @@
  * parent.h promises beyond stop_timeout_ms. */
 #define KILL_MS 2000
 #define FORCE_MS 1000
-/* From the end of a worker's connection until it counts as cut off; a judgement. */
-#define CUT_OFF_NS MFI_NS_PER_S
+/* From the end of a worker's connection until it counts as cut off: longer than the helper takes to
+ * report an exit, so that an exit is never told as a lost connection. */
+#define CUT_OFF_NS ((MFI_EXEC_CLEAR_MS + 500) * MFI_NS_PER_MS)
 
 /* ---- Output ---- */
 
@@ -117,6 +118,7 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     return MF_OK;
 }
 
+/* The worker may answer before the helper has reported its start. Its pid was reported before. */
 static void ready(void *self)
 {
     mfi_spawned *spawned = self;
@@ -160,7 +162,7 @@ static void on_process(mfi_source *source, uint32_t events)
     if (stage != MFI_STAGE_STARTING && stage != MFI_STAGE_FAILED) {
         mfi_spawned_report_start(spawned);
     }
-    if (at_end || stage == MFI_STAGE_ENDED) {
+    if (at_end || stage == MFI_STAGE_ENDED || stage == MFI_STAGE_FAILED) {
         mfi_source_remove(spawned->state->loop, source);
         look_for_exit(spawned);
     }
@@ -232,8 +234,11 @@ static void take_step(mfi_spawned *spawned, stop_step step)
         set_stop_timer(spawned, FORCE_MS);
         break;
     case STEP_GIVE_UP: {
-        mfi_exit unknown = mfi_exit_given_up();
-        mfi_spawned_exited(spawned, &unknown);
+        mfi_exit ended;
+        if (!mfi_process_reap(&spawned->process, &ended)) {
+            ended = mfi_exit_given_up();
+        }
+        mfi_spawned_exited(spawned, &ended);
         break;
     }
     }

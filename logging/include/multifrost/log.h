@@ -177,7 +177,8 @@ MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
  *           open().
  * @return Number of records written.
  * @par Threads  Thread-safe and async-signal-safe: takes no lock, allocates nothing, keeps errno.
- * Not to be called by a sink.
+ * Not to be called by a sink. A record with a number that needs more than 15 digits is formatted by
+ * snprintf(), which POSIX does not list as async-signal-safe.
  * @par Blocking For each logger at most 1 s for the log writer; then until the lines are written. A
  *               descriptor with O_NONBLOCK that stays full for 1 s is given up.
  */
