@@ -288,6 +288,7 @@ static mf_status init_parts(mf_parent *parent, mf_error *error)
     mfi_link_init(&parent->link, &parent->calls, &parent->heartbeat,
                   connects ? &mfi_found_ops : &mfi_spawned_ops,
                   connects ? (void *)&parent->found : (void *)&parent->spawned);
+    mfi_link_init_unfit(&parent->link);
     mfi_spawned_init(&parent->spawned, &parent->link, state);
     if (status == MF_OK) {
         status = mfi_found_init(&parent->found, &parent->link, state, error);

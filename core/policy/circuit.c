@@ -12,7 +12,6 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/policy/backoff.h"
-#include "core/policy/refusal.h"
 #include "core/words/statuses.h"
 
 /* Changes that happened under the lock and are reported outside it. One step makes two at most: the

@@ -21,11 +21,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <multifrost/context.h>
 #include <multifrost/error.h>
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "core/policy/refusal.h"
 #include "core/words/circuits.h"
 
 typedef struct mfi_circuit_config {
@@ -52,18 +52,6 @@ typedef struct mfi_circuit_counts {
     uint64_t calls, ok, failed, excluded;
     uint64_t timeout, unavailable, worker_crashed, protocol_error; /* parts of failed */
 } mfi_circuit_counts;
-
-#define MFI_CIRCUIT_TEXT_MAX 192
-
-/* Why the circuit is not closed. */
-typedef struct mfi_circuit_reason {
-    mfi_circuit_cause rule;          /* MFI_CAUSE_NONE if the circuit is closed */
-    double observed, threshold;      /* threshold 0: the rule has none */
-    char text[MFI_CIRCUIT_TEXT_MAX]; /* what was observed, for people: "exit code 3" */
-    mf_status status;                /* of the call that opened the circuit; MF_OK if no call did */
-    char correlation_id[MF_CORRELATION_ID_MAX];
-    char trace_id[MF_TRACE_ID_MAX];
-} mfi_circuit_reason;
 
 typedef struct mfi_circuit_change {
     mfi_circuit_state from, to;

@@ -3,6 +3,7 @@
  */
 #include "core/policy/refusal.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 mf_status mfi_circuit_refuse(const mfi_circuit_refusal *refusal, mf_error *error)

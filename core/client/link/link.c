@@ -460,5 +460,4 @@ void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
     mfi_timer_init(&link->wait_timer, on_due);
     mfi_source_init(&link->monitor_source, on_monitor);
     mfi_link_init_drain(link);
-    mfi_link_init_unfit(link);
 }

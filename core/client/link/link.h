@@ -95,6 +95,7 @@ void mfi_link_fail_calls(mfi_link *link, mf_status status);
 
 /* The worker has closed its connection, and its process goes on. */
 void mfi_link_cut_off(mfi_link *link);
+/* After mfi_link_init(). */
 void mfi_link_init_unfit(mfi_link *link);
 
 /* ---- drain.c: actions of the table ---- */

@@ -1,6 +1,7 @@
 /* The texts of calls that a circuit breaker refuses. */
 #include "core/policy/refusal.h"
 
+#include "base/clock.h"
 #include "mf_test.h"
 
 static void check_text(const mfi_circuit_refusal *refusal, const char *wanted)
