@@ -46,7 +46,7 @@ static void test_options_are_named_when_they_are_wrong(void)
 
 static void test_number_of_services_is_bounded(void)
 {
-    static char names[MF_POOL_WORKERS_MAX + 1][8];
+    static char names[MF_POOL_WORKERS_MAX + 1][16];
     const char *ids[MF_POOL_WORKERS_MAX + 2] = {NULL};
     for (int i = 0; i <= MF_POOL_WORKERS_MAX; i++) {
         (void)snprintf(names[i], sizeof names[i], "s%d", i);
