@@ -33,7 +33,7 @@
     X(oldest_age, GAUGE, "client_oldest_call_age_seconds", "seconds", L("target"), 64,             \
       "Age of the oldest open call, 0 if none")                                                    \
     X(attempts, COUNTER, "client_attempts_total", "", L("target", "kind"), 64,                     \
-      "Attempts sent: first, retry")                                                        \
+      "Attempts sent: first, retry")                                                               \
     X(refused, COUNTER, "client_refused_total", "", L("target", "reason"), 64,                     \
       "Calls refused before sending")                                                              \
     X(retries_suppressed, COUNTER, "client_retries_suppressed_total", "", L("target", "reason"),   \
