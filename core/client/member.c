@@ -54,7 +54,10 @@ mf_status mfi_member_refuse(mf_parent *parent, const char *function, mf_args arg
 
 void mfi_member_stop_begin(mf_parent *parent)
 {
-    if (mfi_state_get(&parent->state) != MF_PARENT_CREATED) {
+    /* The link of a parent that was stopped before any start has not begun. It would begin to end
+     * now, and no thread would wait for that. */
+    mf_parent_state state = mfi_state_get(&parent->state);
+    if (state != MF_PARENT_CREATED && state != MF_PARENT_STOPPED) {
         (void)mfi_loop_post(parent->state.loop, &parent->link.stop_task);
     }
 }

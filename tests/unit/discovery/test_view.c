@@ -54,6 +54,19 @@ static void join(watcher *at)
     mfi_loop_call(at->runtime->loop, join_on_engine, at);
 }
 
+static void join_to_leave_on_engine(void *argument)
+{
+    watcher *at = argument;
+    at->leaves = true;
+    mfi_view_join(at->view, &at->subscriber);
+}
+
+/* From the next change on it leaves when it is told. */
+static void join_to_leave(watcher *at)
+{
+    mfi_loop_call(at->runtime->loop, join_to_leave_on_engine, at);
+}
+
 static void leave_on_engine(void *argument)
 {
     watcher *at = argument;
@@ -79,6 +92,19 @@ static void change_registry(void)
 {
     write_text("new", "{}");
     mf_check_int(rename(path_of("new"), path_of(MFI_REGISTRY_FILE)), 0);
+}
+
+static void check_alone_on_engine(void *argument)
+{
+    const watcher *at = argument;
+    mf_check_int(at->view->users, 1);
+    mf_check(at->view->subscribers.first == &at->subscriber.node);
+    mf_check(at->view->subscribers.last == &at->subscriber.node);
+}
+
+static void check_alone(watcher *at)
+{
+    mfi_loop_call(at->runtime->loop, check_alone_on_engine, at);
 }
 
 static void nothing(void *argument)
@@ -211,16 +237,13 @@ static void test_a_subscriber_may_leave_while_it_is_told(void)
     write_text(MFI_REGISTRY_FILE, "{}");
     take(&first, runtime);
     take(&second, runtime);
-    first.leaves = true;
-    join(&first);
+    join_to_leave(&first);
     join(&second);
     change_registry();
     wait_for_change(&first);
     wait_for_change(&second);
-    mf_check_int(second.view->users, 1);
-    mf_check(second.view->subscribers.first == &second.subscriber.node);
-    mf_check(second.view->subscribers.last == &second.subscriber.node);
-    second.leaves = true;
+    check_alone(&second);
+    join_to_leave(&second);
     change_registry();
     wait_for_change(&second);
     mfi_loop_call(runtime->loop, nothing, NULL); /* the telling has ended */

@@ -46,7 +46,7 @@ static void test_options_are_named_when_they_are_wrong(void)
 
 static void test_number_of_services_is_bounded(void)
 {
-    static char names[MF_POOL_WORKERS_MAX + 1][8];
+    static char names[MF_POOL_WORKERS_MAX + 1][16];
     const char *ids[MF_POOL_WORKERS_MAX + 2] = {NULL};
     for (int i = 0; i <= MF_POOL_WORKERS_MAX; i++) {
         (void)snprintf(names[i], sizeof names[i], "s%d", i);
@@ -146,6 +146,27 @@ static void test_a_start_that_fails_stops_all_members(void)
     check_start_fails(1); /* both have to fail */
 }
 
+static void check_ended_without_a_link(void *argument)
+{
+    mf_pool *pool = argument;
+    for (uint32_t i = 0; i < pool->size; i++) {
+        mf_check_int(idle_member(pool, i)->link.phase, MFI_LIFE_NEW);
+        mf_check_int(mfi_member_state(idle_member(pool, i)), MF_PARENT_STOPPED);
+    }
+}
+
+/* There is nothing to end, so that the engine thread begins nothing that a destruction would have
+ * to wait for. */
+static void test_a_second_stop_begins_nothing(void)
+{
+    mf_pool *pool = idle_pool(2, 0);
+    mf_check_int(mf_pool_stop(pool, NULL), MF_OK);
+    mf_check_int(mf_pool_stop(pool, NULL), MF_OK);
+    /* Runs behind what the stops have posted. */
+    mfi_loop_call(pool->runtime->loop, check_ended_without_a_link, pool);
+    mf_pool_destroy(pool);
+}
+
 static void test_a_pool_that_was_stopped_does_not_start(void)
 {
     mf_error error = MF_ERROR_INIT;
@@ -194,6 +215,7 @@ static const mf_test tests[] = {
     {"pool__members_have_numbers_and_one_target", test_members_have_numbers_and_one_target},
     {"pool__zero_means_the_default", test_zero_means_the_default},
     {"pool__a_start_that_fails_stops_all_members", test_a_start_that_fails_stops_all_members},
+    {"pool__a_second_stop_begins_nothing", test_a_second_stop_begins_nothing},
     {"pool__that_was_stopped_does_not_start", test_a_pool_that_was_stopped_does_not_start},
     {"pool__engine_thread_does_not_wait", test_the_engine_thread_does_not_wait},
 };
