@@ -12,6 +12,22 @@
     640 /* of the text that names open calls; the record holds 2 KiB in all                        \
          */
 
+static bool shows_ids(const mfi_record *record)
+{
+    return !mfi_log_gate_of(record->logger)->no_correlation_ids;
+}
+
+/* NULL and "" are left out. */
+static void add_ids(mfi_record *record, const char *correlation_id, const char *trace_id)
+{
+    if (shows_ids(record) && correlation_id != NULL && correlation_id[0] != '\0') {
+        mfi_record_str(record, "correlation_id", correlation_id);
+    }
+    if (shows_ids(record) && trace_id != NULL && trace_id[0] != '\0') {
+        mfi_record_str(record, "trace_id", trace_id);
+    }
+}
+
 /* ---- Circuit ---- */
 
 void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event)
@@ -29,10 +45,7 @@ void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event
     }
     mfi_record_message(record, "Circuit of %s: %s", mfi_circuit_name(target), to);
     mfi_logged_target(record, target);
-    if (event->correlation_id != NULL) {
-        mfi_record_str(record, "correlation_id", event->correlation_id);
-        mfi_record_str(record, "trace_id", event->trace_id);
-    }
+    add_ids(record, event->correlation_id, event->trace_id);
     mfi_record_str(record, "from", mfi_circuit_state_word(event->from));
     mfi_record_str(record, "to", to);
     mfi_record_str(record, "reason", mfi_circuit_cause_word(event->cause));
@@ -59,7 +72,7 @@ static void add_open_calls(mfi_record *record, const mfi_remains *remains, uint6
     char text[OPEN_CALLS_BYTES];
     size_t used = 0;
     uint32_t named = 0;
-    bool has_ids = !mfi_log_gate_of(record->logger)->no_correlation_ids;
+    bool has_ids = shows_ids(record);
     for (; named < remains->named; named++) {
         const mfi_open_call *call = &remains->calls[named];
         char one[sizeof call->function + sizeof call->correlation_id + 40];
@@ -270,7 +283,9 @@ static void log_heartbeat(const mfi_target *target, mf_log_level level, const ch
     }
     mfi_record_message_pair(record, message, target->name);
     mfi_logged_target(record, target);
-    mfi_record_str(record, "request_id", event->request_id);
+    if (shows_ids(record)) {
+        mfi_record_str(record, "request_id", event->request_id);
+    }
     if (event->what == MFI_HEARTBEAT_ANSWERED) {
         mfi_record_ms(record, "duration_ms", event->rtt_ns);
     } else if (event->what != MFI_HEARTBEAT_SENT) {
@@ -388,16 +403,12 @@ void mfi_logged_output_line(const mfi_target *target, const mfi_output_event *ev
         mfi_log_begin(target->observer->logger, event->is_stderr ? MF_LOG_WARN : MF_LOG_INFO,
                       "worker_output", &on_stack);
     bool has_call = event->correlation_id != NULL && event->correlation_id[0] != '\0';
-    bool has_trace = event->trace_id != NULL && event->trace_id[0] != '\0';
     if (record == NULL) {
         return;
     }
     mfi_record_message_strn(record, event->text, event->length);
     mfi_logged_target(record, target);
-    if (!mfi_log_gate_of(record->logger)->no_correlation_ids) {
-        mfi_record_str(record, "correlation_id", has_call ? event->correlation_id : NULL);
-        mfi_record_str(record, "trace_id", has_trace ? event->trace_id : NULL);
-    }
+    add_ids(record, event->correlation_id, event->trace_id);
     mfi_record_object_begin(record, "fields");
     mfi_record_str(record, "stream", event->is_stderr ? "stderr" : "stdout");
     mfi_record_str(record, "correlation", has_call && event->is_likely ? "likely" : NULL);

@@ -37,18 +37,23 @@ static void keep_line(mf_log_level level, const char *line, size_t length, void 
                    at->lines++ > 0 ? "\n" : "", word, event, message, rest);
 }
 
-static void setup_at(fixture *at, mf_log_level level)
+static void setup_with(fixture *at, mf_log_options options)
 {
-    mf_log_options options = MF_LOG_OPTIONS_INIT;
     mfi_client_options client = {.target = "math", .worker = "math-0", .circuit = "math/0"};
     mfi_server_options server = {.worker = "serve"};
-    options.level = level;
     *at = (fixture){.lines = 0};
     mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
     mf_check_int(mf_log_add_callback(at->logger, keep_line, at, MF_LOG_JSON, NULL), MF_OK);
     mf_check_int(mfi_observer_create(&at->observer, at->logger, NULL, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
     mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
+}
+
+static void setup_at(fixture *at, mf_log_level level)
+{
+    mf_log_options options = MF_LOG_OPTIONS_INIT;
+    options.level = level;
+    setup_with(at, options);
 }
 
 static void setup(fixture *at)
@@ -497,7 +502,38 @@ static void test_level(void)
     teardown(&at);
 }
 
+/* A program that asked for no ids gets none, in whatever record. */
+static void test_without_ids(void)
+{
+    fixture at;
+    mf_log_options options = MF_LOG_OPTIONS_INIT;
+    mfi_open_call call = {.function = "add", .correlation_id = "c-1"};
+    mfi_remains remains = {.calls = &call, .named = 1};
+    options.level = MF_LOG_DEBUG;
+    options.no_correlation_ids = true;
+    setup_with(&at, options);
+    print(&at,
+          (mfi_output_event){.text = "x", .length = 1, .correlation_id = "c-1", .trace_id = "c-2"});
+    mfi_observe_circuit_changed(at.client, &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED,
+                                                                .to = MFI_CIRCUIT_OPEN,
+                                                                .correlation_id = "c-1",
+                                                                .trace_id = "c-2"});
+    mfi_observe_heartbeat_seen(
+        at.client, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_SENT, .request_id = "c-3"});
+    mfi_observe_process_changed(
+        at.client,
+        &(mfi_process_event){.what = MFI_PROCESS_EXITED, .pending_failed = 1, .remains = &remains});
+    mf_check(mf_log_flush(at.logger, MF_TEST_PATIENCE_MS));
+    mf_check_contains(at.all, "worker_output");
+    mf_check_contains(at.all, "circuit_open");
+    mf_check_contains(at.all, "heartbeat_sent");
+    mf_check_contains(at.all, "\"open_calls\":\"add age_ms=0\"");
+    mf_check(strstr(at.all, "c-") == NULL);
+    teardown(&at);
+}
+
 static const mf_test tests[] = {
+    {"log_events__without_ids_where_none_are_wanted", test_without_ids},
     {"crash__names_what_was_open", test_crash_names_what_was_open},
     {"crash__with_long_names", test_crash_with_long_names},
     {"log_events__circuit", test_circuit},
