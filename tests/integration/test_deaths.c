@@ -274,7 +274,7 @@ static void test_stop_with_a_stuck_helper(void)
 {
     mf_parent_options options = silent_options();
     for (int by_stop = 0; by_stop < 2; by_stop++) {
-        use_helper(mf_test_build_path("tests/stuck_helper"));
+        use_helper(mf_test_build_path("tests/unit/process/stuck_helper"));
         mf_parent *parent = start(&options);
         use_helper(NULL);
         pid_t worker = (pid_t)mf_parent_pid(parent);
