@@ -179,7 +179,8 @@ static void reach_stopped_helper(stop *at)
 
 static void reach_stuck_helper(stop *at)
 {
-    mf_check_int(setenv("MULTIFROST_EXEC", mf_test_build_path("tests/unit/process/stuck_helper"), 1), 0);
+    mf_check_int(
+        setenv("MULTIFROST_EXEC", mf_test_build_path("tests/unit/process/stuck_helper"), 1), 0);
     start_quiet(at);
     mf_check_int(unsetenv("MULTIFROST_EXEC"), 0);
 }
