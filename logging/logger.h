@@ -39,7 +39,7 @@ struct mf_logger {
     _Atomic(uint32_t) sleeping;    /* futex of the writer: 1 while it sleeps or is about to */
     _Atomic(uint32_t) nap;         /* futex of the writer while it waits for more records */
     bool asymmetric;               /* membarrier works: see wake_writer() */
-    _Atomic(uint32_t) reader;      /* MFI_READER_ bits: who takes records out of the ring */
+    _Atomic(uint32_t) reader;      /* MFI_READER_ bits: the thread that takes records */
     _Atomic(int32_t) writer_tid;   /* the kernel's id of the writer; 0 before it runs */
     _Atomic(uint64_t) crash_taken; /* records that mf_log_crash_flush() took, not in `done` yet */
     mfi_buf crash_line;            /* allocated ahead, because a signal handler cannot */

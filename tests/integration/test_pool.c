@@ -80,7 +80,7 @@ static void kill_member(mf_pool *pool, uint32_t index)
     mf_check(mf_test_until(is_down, member, 20000));
 }
 
-/* ---- Who gets a call ---- */
+/* ---- The member that gets a call ---- */
 
 static void test_spreads_calls(void)
 {

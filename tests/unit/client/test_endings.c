@@ -1,4 +1,5 @@
-/* How calls end without an answer: by their deadlines, or many at once; and who is told. */
+/* How calls end without an answer: by their deadlines, or many at once; and what their callers get.
+ */
 #include <string.h>
 
 #include "client_rig.h"
@@ -186,7 +187,7 @@ static void test_waiting_thread_is_woken(void)
     rig_fini(&rig);
 }
 
-/* ---- Who is told ---- */
+/* ---- What callers get ---- */
 
 /* Only while somebody drains: each call that ends is news. */
 static void test_drain_news(void)

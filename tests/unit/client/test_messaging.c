@@ -78,7 +78,7 @@ static both start(int threads)
     mf_check_int(pthread_create(&at.thread, NULL, run_child, at.child), 0);
     options.runtime = at.runtime;
     options.service_id = "math";
-    options.heartbeat_interval_ms = MF_DISABLED; /* nothing wakes who drives by chance */
+    options.heartbeat_interval_ms = MF_DISABLED; /* nothing wakes the driver by chance */
     options.registry_directory = folder;
     mf_check_int(mf_parent_create(&at.parent, &options, &error), MF_OK);
     mf_check_int(mf_parent_start(at.parent, &error), MF_OK);

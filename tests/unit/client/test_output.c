@@ -179,7 +179,7 @@ static void test_the_one_open_call_printed_it(void)
     look(&at);
     print(&at, true, "second\n");
     look(&at);
-    check_record(&at, "first", "c-1", ERR LIKELY); /* who knows how long it stood there */
+    check_record(&at, "first", "c-1", ERR LIKELY); /* it may have stood there for long */
     check_record(&at, "second", "c-1", ERR);
     mf_check(strstr(at.records[1], "\"trace_id\":\"") != NULL);
     answer(&at, &call);

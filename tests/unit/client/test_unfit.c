@@ -43,7 +43,7 @@ static void test_frozen_process(void)
     mf_check_str(mf_parent_circuit_state(rig.parent), "open");
     uint64_t before = missed(&rig);
     mf_check(mf_test_until(nothing_is_open, &rig, MF_TEST_PATIENCE_MS));
-    mf_check_int(missed(&rig), before); /* who is being ended misses nothing */
+    mf_check_int(missed(&rig), before); /* a peer that is being ended misses nothing */
     rig_exit(&rig, "was killed by signal 9 (SIGKILL)");
     (void)mf_parent_last_exit(rig.parent, text, sizeof text);
     mf_check_str(text, "was frozen (answered none of 2 heartbeats in a row) and was ended "

@@ -187,7 +187,7 @@ static mfi_registry_dir open_dir(void)
     return dir;
 }
 
-/* Somebody who ends with all locks in his hands. */
+/* A process that ends while it holds all locks. */
 static void leave_locks(void)
 {
     pid_t pid = fork();

@@ -379,7 +379,7 @@ static void test_kick_wakes_who_drives(void)
     rig_fini(&at);
 }
 
-/* Who comes second lets the one that drives send its message. */
+/* The thread that drives sends the message of a second thread. */
 static void test_second_caller_wakes_who_drives(void)
 {
     rig at;

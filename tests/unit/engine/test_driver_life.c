@@ -110,7 +110,7 @@ static void test_pause_waits_for_the_burst_of_the_caller(void)
     rig_fini(&at);
 }
 
-/* Who comes while a pause is under way does not take the role in front of it. */
+/* A thread that comes during a pause does not take the role in front of it. */
 static void pause_and_wait(void *data)
 {
     rig *at = data;

@@ -290,7 +290,7 @@ static void test_values_without_memory(void)
     mfi_arena_heap_destroy(heap);
 }
 
-/* Who comes second uses what the first one made. */
+/* The second caller uses what the first caller made. */
 static void test_made_once(void)
 {
     mfi_heap_arena *heap = mfi_arena_heap_create();

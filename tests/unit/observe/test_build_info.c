@@ -1,4 +1,4 @@
-/* Who is speaking: two info metrics, and the default names. */
+/* The two info metrics, and the default names. */
 #include "core/observe/build_info.h"
 
 #include <errno.h>

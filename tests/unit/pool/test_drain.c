@@ -1,4 +1,4 @@
-/* Members that are taken out and put back: who waits for whom, and what each is told. */
+/* Members that are taken out and put back: the waits, and the outcome of each. */
 #include <pthread.h>
 
 #include "idle_pool.h"

@@ -320,7 +320,7 @@ void expect_events(end *at, mfi_peer_event event, unsigned count)
 
 static int raw_socket(void)
 {
-    /* Little is kept for who does not read. */
+    /* Little is kept for a peer that does not read. */
     int bytes = 65536;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     mf_check(fd >= 0);

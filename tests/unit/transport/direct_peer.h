@@ -53,8 +53,8 @@ void exchange(end *parent, end *child, uint32_t number, size_t size);
 void expect_events(end *at, mfi_peer_event event, unsigned count);
 bool wait_for_count(end *at, size_t count); /* of messages that nobody took */
 void drop_messages(end *at);
-bool is_quiet(const end *at); /* nothing wakes who drives it */
-/* Drives all ends until nothing wakes who drives that one; false if something does for ever. */
+bool is_quiet(const end *at); /* nothing wakes the driver of this end */
+/* Drives all ends until nothing wakes the driver of that one; false if something does for ever. */
 bool gets_quiet(end *at);
 
 /* The kernel keeps but little for the connections that this process has by now, whatever the

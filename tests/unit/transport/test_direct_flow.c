@@ -98,7 +98,7 @@ static void test_a_parent_connects_again(void)
     messaging->destroy(messaging);
 }
 
-/* ---- Who does not read ---- */
+/* ---- Peers that do not read ---- */
 
 typedef struct trio {
     end child, deaf, other; /* two parents */
@@ -329,7 +329,7 @@ static void test_it_arrives_although_the_kernel_had_all_of_it(void)
 
 #define LEFT 4 /* messages, of a MiB */
 
-/* A child that was closed with more left for a parent, who does not read yet, than the kernel
+/* A child that was closed with more left for a parent that does not read yet, than the kernel
  * takes. */
 static void leave_some(end *parent, mfi_messaging *of_parent, mfi_messaging *of_child,
                        int64_t linger_ms)

@@ -85,7 +85,7 @@ static void test_who_closes_within_the_handshake_is_forgotten(void)
     few_close(&at);
 }
 
-/* Who waits for events alone hears of them. */
+/* A thread that waits for events alone gets them. */
 static void test_events_have_a_descriptor(void)
 {
     few at;
@@ -179,7 +179,7 @@ static void test_a_libzmq_socket_of_another_type(void)
     few_close(&at);
 }
 
-/* ---- Who floods ---- */
+/* ---- Peers that flood ---- */
 
 #define FLOODERS 20
 #define FLOOD_BYTES ((size_t)9 * 100000)
@@ -258,7 +258,7 @@ static size_t count_pongs(int fd, size_t most)
     return count;
 }
 
-/* Who asks without reading does not get all answers, and takes no memory. */
+/* A peer that asks without reading does not get all answers, and takes no memory. */
 static void test_pongs_that_nobody_reads_take_no_memory(void)
 {
     static const size_t most = (ASKED_MOST + NARROW_BYTES) / PONG_BYTES;
