@@ -67,9 +67,26 @@ static void look(scene *at)
     probe->visit_health(probe->self, take_health, at);
 }
 
+typedef struct log_part {
+    scene *at;
+    const char *text;
+} log_part;
+
+static bool log_has(void *data)
+{
+    const log_part *part = data;
+    mf_check(mf_log_flush(mf_runtime_logger(part->at->runtime), MF_TEST_PATIENCE_MS));
+    pthread_mutex_lock(&part->at->mutex);
+    bool found = strstr(part->at->log, part->text) != NULL;
+    pthread_mutex_unlock(&part->at->mutex);
+    return found;
+}
+
+/* A change of state is seen a moment before it is logged. */
 static void check_log_has(scene *at, const char *part)
 {
-    mf_check(mf_log_flush(mf_runtime_logger(at->runtime), MF_TEST_PATIENCE_MS));
+    log_part wanted = {at, part};
+    (void)mf_test_until(log_has, &wanted, MF_TEST_PATIENCE_MS);
     pthread_mutex_lock(&at->mutex);
     mf_check_contains(at->log, part);
     pthread_mutex_unlock(&at->mutex);
@@ -155,6 +172,7 @@ static void test_a_frozen_worker_is_told_as_frozen(void)
     begin(&at, &options);
     stop_worker(at.parent);
     mf_check(mf_test_until(is_restarting, at.parent, MF_TEST_PATIENCE_MS));
+    check_log_has(&at, "\"event\":\"worker_restart\""); /* the last of what is reported */
     mf_check(mf_parent_last_exit(at.parent, text, sizeof text) > 0);
     mf_check_contains(text, "was frozen (answered none of 2 heartbeats in a row");
     mf_check_contains(text, "was ended by its parent");
@@ -345,6 +363,7 @@ static void test_a_handler_that_overruns_is_ended(void)
     look(&at);
     mf_check_str(at.rule, "handler_timeout");
     mf_check_contains(at.reason, "of 0.2 s");
+    check_log_has(&at, "\"event\":\"worker_restart\"");
     check_log_lacks(&at, "ended by itself");
     check_metric(&at,
                  "multifrost_worker_restarts_total{target=\"math\",reason=\"handler_timeout\"} 1");
