@@ -11,8 +11,7 @@
 #include "core/process/descriptors.h"
 #include "core/server/child_inside.h"
 
-#define QUEUE_MESSAGES 10000 /* in every direction: ten times ZeroMQ's default */
-#define LINGER_MS 1000       /* as the protocol's Python child */
+#define LINGER_MS 1000 /* as the protocol's Python child */
 /* The longest time for which short handlers run before their answers are sent together. */
 #define BATCH_NS (5 * MFI_NS_PER_US)
 /* At the end, queued messages are sent for one second at most, in rounds of 50 ms. Chosen, not
@@ -82,7 +81,7 @@ static mf_status open_transport(mf_child *child, mf_error *error)
                                      .address = binds ? settings->bind_address : "127.0.0.1",
                                      .port = settings->port,
                                      .max_message_bytes = settings->max_message_bytes,
-                                     .queue_messages = QUEUE_MESSAGES,
+                                     .queue_messages = MFI_QUEUE_MESSAGES,
                                      .linger_ms = LINGER_MS};
     mfi_messaging *messaging = child->runtime->messaging;
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, error);

@@ -17,6 +17,8 @@
 #include "core/transport/message.h"
 
 #define MFI_ENDPOINT_MAX 64
+/* What parents and children allow in each queue: ten times ZeroMQ's default. */
+#define MFI_QUEUE_MESSAGES 10000
 
 typedef enum mfi_io {
     MFI_IO_DONE,

@@ -6,7 +6,6 @@
 #include "core/client/calls/result.h"
 #include "core/runtime/runtime.h"
 
-#define QUEUE_MESSAGES 10000 /* in every direction: ten times ZeroMQ's default */
 #define LINGER_MS 500 /* the time in which a closed transport may send the rest; a judgement */
 #define IDLE_TICK_NS (20 * MFI_NS_PER_MS) /* docs/threads.md, IDLE */
 
@@ -47,7 +46,7 @@ mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *opti
 {
     mfi_messaging *messaging = calls->state->runtime->messaging;
     options->max_message_bytes = calls->state->settings.max_message_bytes;
-    options->queue_messages = QUEUE_MESSAGES;
+    options->queue_messages = MFI_QUEUE_MESSAGES;
     options->linger_ms = LINGER_MS;
     return messaging->open(messaging, &calls->transport, options, error);
 }
