@@ -14,7 +14,7 @@ mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
     calls->state = state;
     calls->signs.loop = state->loop;
     mfi_retry_budget_init(&calls->retry_budget);
-    mfi_output_init(&calls->output, state, &calls->slots);
+    mfi_output_init(&calls->output, state, &calls->slots, &calls->signs);
     mfi_calls_init_io(calls);
     mfi_calls_init_endings(calls);
     calls->spare = mfi_result_new();

@@ -65,17 +65,15 @@ void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot)
 bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state)
 {
     uint64_t sent_ns = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
-    bool owed = sent_ns != 0 &&
+    bool owed = sent_ns != 0 && sent_ns != MFI_NEVER && /* NEVER: the outcome was read already */
                 atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
     /* Counted before the claim, so that no heartbeat and no late answer comes in between. */
     if (owed) {
         mfi_signs_give_up(&calls->signs, sent_ns);
-        mfi_output_note_unanswered(&calls->output, slot);
     }
     bool claimed = mfi_slot_claim(slot, state);
     if (owed && !claimed) {
         mfi_signs_late(&calls->signs); /* the call was answered after all */
-        mfi_output_note_answered(&calls->output, NULL);
     }
     return claimed;
 }

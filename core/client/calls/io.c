@@ -245,9 +245,6 @@ static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
     bool fits = slot != NULL && (atomic_load_explicit(&slot->traffic, memory_order_relaxed) ==
                                  MFI_TRAFFIC_HEARTBEAT) == is_beat;
     bool is_claimed = fits && mfi_slot_claim(slot, state);
-    if (!is_beat) {
-        mfi_output_note_answered(&calls->output, is_claimed ? slot : NULL);
-    }
     if (!is_claimed) {
         take_late_answer(calls, envelope);
         return;
@@ -262,8 +259,6 @@ static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
     if (is_beat) {
         mfi_signs_beat(&calls->signs, &metadata, false);
-        atomic_store_explicit(&calls->output.handlers, (uint32_t)metadata.handlers,
-                              memory_order_relaxed);
     } else {
         mfi_signs_answered(&calls->signs,
                            atomic_load_explicit(&slot->sent_ns, memory_order_relaxed));
@@ -276,7 +271,12 @@ static bool refused_is_claimed(mfi_calls *calls, mfi_slot *slot, uint64_t state)
 {
     mfi_output_before_answer(&calls->output);
     bool is_claimed = mfi_slot_claim(slot, state);
-    mfi_output_note_answered(&calls->output, is_claimed ? slot : NULL);
+    if (is_claimed) {
+        mfi_signs_answered(&calls->signs,
+                           atomic_load_explicit(&slot->sent_ns, memory_order_relaxed));
+    } else {
+        mfi_signs_late(&calls->signs);
+    }
     return is_claimed;
 }
 

@@ -76,12 +76,11 @@ static bool copy_ids(const open_calls *open, mfi_origin *to)
     return true;
 }
 
-/* The call that the peer runs now. A peer that does not say how many calls it runs at a time is
- * taken for one that runs them in their order, as all older peers do. */
+/* The call that the peer runs now. */
 static void find_origin(const mfi_output *output, mfi_origin *to)
 {
-    uint32_t gone = atomic_load_explicit(&output->unanswered, memory_order_relaxed);
-    bool in_order = atomic_load_explicit(&output->handlers, memory_order_relaxed) <= 1;
+    uint32_t gone = atomic_load_explicit(&output->signs->given_up, memory_order_relaxed);
+    bool in_order = mfi_signs_in_order(output->signs);
     open_calls open = {0};
     *to = (mfi_origin){.counts_open = true};
     for (int i = 0; i < LOOKS_FOR_A_CALL; i++) {
@@ -98,37 +97,6 @@ static void find_origin(const mfi_output *output, mfi_origin *to)
         }
     }
     to->open_calls = open.count + gone;
-}
-
-void mfi_output_note_unanswered(mfi_output *output, const mfi_slot *slot)
-{
-    uint64_t sent = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed);
-    if (sent == 0 || sent == MFI_NEVER ||
-        atomic_load_explicit(&slot->traffic, memory_order_relaxed) != MFI_TRAFFIC_CALL) {
-        return;
-    }
-    uint64_t last = atomic_load_explicit(&output->unanswered_ns, memory_order_relaxed);
-    while (last < sent &&
-           !atomic_compare_exchange_weak_explicit(&output->unanswered_ns, &last, sent,
-                                                  memory_order_relaxed, memory_order_relaxed)) {
-    }
-    atomic_fetch_add_explicit(&output->unanswered, 1, memory_order_relaxed);
-}
-
-/* A late answer ends one of them. A peer that runs calls in their order has ended all that were
- * sent before a call that it answers. */
-void mfi_output_forget_unanswered(mfi_output *output, uint64_t sent_ns)
-{
-    uint32_t gone = atomic_load_explicit(&output->unanswered, memory_order_relaxed);
-    bool all = atomic_load_explicit(&output->handlers, memory_order_relaxed) <= 1 &&
-               sent_ns > atomic_load_explicit(&output->unanswered_ns, memory_order_relaxed);
-    if (sent_ns != 0 && !all) {
-        return;
-    }
-    while (gone > 0 &&
-           !atomic_compare_exchange_weak_explicit(&output->unanswered, &gone, all ? 0 : gone - 1,
-                                                  memory_order_relaxed, memory_order_relaxed)) {
-    }
 }
 
 /* ---- To the log, and to the program ---- */
@@ -297,9 +265,6 @@ void mfi_output_open(mfi_output *output, int stdout_fd, int stderr_fd)
     output->streams[0].fd = stdout_fd;
     output->streams[1].fd = stderr_fd;
     mfi_mutex_unlock(&output->mutex);
-    atomic_store_explicit(&output->handlers, 0, memory_order_relaxed);
-    atomic_store_explicit(&output->unanswered, 0, memory_order_relaxed);
-    atomic_store_explicit(&output->unanswered_ns, 0, memory_order_relaxed);
 }
 
 /* ---- Messages ---- */
@@ -357,10 +322,11 @@ bool mfi_output_is_settled(mfi_output *output)
     return mfi_mpsc_empty(&output->queue);
 }
 
-void mfi_output_init(mfi_output *output, mfi_state *state, mfi_slots *slots)
+void mfi_output_init(mfi_output *output, mfi_state *state, mfi_slots *slots, const mfi_signs *signs)
 {
     output->state = state;
     output->slots = slots;
+    output->signs = signs;
     mfi_mutex_init(&output->mutex);
     mfi_mpsc_init(&output->queue);
     mfi_task_init(&output->task, run_callbacks);

@@ -10,6 +10,7 @@
 #include "base/lines.h"
 #include "base/mpsc.h"
 #include "base/mutex.h"
+#include "core/client/calls/signs.h"
 #include "core/client/calls/slots.h"
 #include "core/client/state.h"
 #include "core/engine/loop.h"
@@ -38,13 +39,10 @@ typedef struct mfi_output_stream {
 struct mfi_output {
     mfi_state *state;
     mfi_slots *slots;
+    const mfi_signs *signs;
     /* From a line until one second without one. Meanwhile the thread that takes an answer empties
      * the pipes before the answered call ends, so that no line of that call is left. */
     _Atomic(bool) talkative;
-    _Atomic(uint32_t) handlers; /* how many calls the peer runs at a time; 0: it does not say */
-    /* Calls that the peer may still run, though they ended here without an answer. */
-    _Atomic(uint32_t) unanswered;
-    _Atomic(uint64_t) unanswered_ns; /* when the last of them was sent */
 
     /* Lines on their way to the program's on_output. */
     _Atomic(uint32_t) waiting;
@@ -58,8 +56,9 @@ struct mfi_output {
     uint64_t printed_ns;          /* when a line was last shown */
 };
 
-/* state and slots are borrowed. */
-void mfi_output_init(mfi_output *output, mfi_state *state, mfi_slots *slots);
+/* All are borrowed. */
+void mfi_output_init(mfi_output *output, mfi_state *state, mfi_slots *slots,
+                     const mfi_signs *signs);
 void mfi_output_fini(mfi_output *output);
 
 /* ---- Pipes: engine thread ---- */
@@ -87,18 +86,6 @@ static inline void mfi_output_before_answer(mfi_output *output)
 /* A message with text that the worker printed. False if the text was not kept for on_output,
  * because too much waits. */
 bool mfi_output_message(mfi_output *output, const mfi_envelope *envelope);
-/* The attempt is about to be claimed, and no answer to it was read. */
-void mfi_output_note_unanswered(mfi_output *output, const mfi_slot *slot);
-/* For mfi_output_note_answered(). */
-void mfi_output_forget_unanswered(mfi_output *output, uint64_t sent_ns);
-/* An answer was read. slot NULL: no call waits for it. */
-static inline void mfi_output_note_answered(mfi_output *output, const mfi_slot *slot)
-{
-    if (atomic_load_explicit(&output->unanswered, memory_order_relaxed) != 0) {
-        mfi_output_forget_unanswered(
-            output, slot != NULL ? atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) : 0);
-    }
-}
 /* Nothing is on its way to on_output. */
 bool mfi_output_is_settled(mfi_output *output);
 

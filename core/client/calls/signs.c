@@ -1,5 +1,6 @@
 /* Signs of life of a peer. They exist apart from the calls, because a call that was given up leaves
- * its slot, while the peer may still work on it: then silence is no sign of a frozen peer. */
+ * its slot, while the peer may still work on it: then silence is no sign of a frozen peer, and what
+ * the peer prints may belong to that call. */
 #include "core/client/calls/signs.h"
 
 void mfi_signs_begin(mfi_signs *signs)
@@ -7,9 +8,16 @@ void mfi_signs_begin(mfi_signs *signs)
     atomic_store_explicit(&signs->heard_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->given_up, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->given_up_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&signs->handlers, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->says_busy, false, memory_order_relaxed);
     atomic_store_explicit(&signs->busy_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->queue_length, 0, memory_order_relaxed);
+}
+
+void mfi_signs_forgive_counted(mfi_signs *signs, uint32_t count)
+{
+    (void)atomic_compare_exchange_strong_explicit(&signs->given_up, &count, 0, memory_order_relaxed,
+                                                  memory_order_relaxed);
 }
 
 void mfi_signs_forgive(mfi_signs *signs, uint64_t sent_ns)
@@ -17,9 +25,9 @@ void mfi_signs_forgive(mfi_signs *signs, uint64_t sent_ns)
     /* The count is read first: a call that is given up meanwhile raises its time before the count,
      * so either its time is seen here or the count has changed, and stays. */
     uint32_t count = atomic_load_explicit(&signs->given_up, memory_order_acquire);
-    if (count > 0 && sent_ns > atomic_load_explicit(&signs->given_up_ns, memory_order_relaxed)) {
-        (void)atomic_compare_exchange_strong_explicit(&signs->given_up, &count, 0,
-                                                      memory_order_relaxed, memory_order_relaxed);
+    if (count > 0 && mfi_signs_in_order(signs) &&
+        sent_ns > atomic_load_explicit(&signs->given_up_ns, memory_order_relaxed)) {
+        mfi_signs_forgive_counted(signs, count);
     }
 }
 
@@ -44,6 +52,7 @@ void mfi_signs_late(mfi_signs *signs)
 
 void mfi_signs_beat(mfi_signs *signs, const mfi_metadata *metadata, bool late)
 {
+    atomic_store_explicit(&signs->handlers, (uint32_t)metadata->handlers, memory_order_relaxed);
     if (metadata->says_busy) {
         atomic_store_explicit(&signs->says_busy, true, memory_order_relaxed);
         atomic_store_explicit(&signs->busy_ms, metadata->busy_ms, memory_order_relaxed);

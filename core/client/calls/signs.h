@@ -14,10 +14,12 @@
 /* All words are relaxed: each of them is a reading of its own. */
 typedef struct mfi_signs {
     _Atomic(uint64_t) heard_ns; /* when the last message came; 0: none came */
-    /* Calls that were sent and were given up (timed out, cancelled), until the peer answers a call
-     * that was sent later, or sends as many answers that no call waits for. */
+    /* Calls that were sent and were given up (timed out, cancelled): the peer may still run them,
+     * and print. They count until the peer sends as many answers that no call waits for, or, if it
+     * runs calls in their order, until it answers a call that was sent later. */
     _Atomic(uint32_t) given_up;
     _Atomic(uint64_t) given_up_ns; /* when the last of them was sent */
+    _Atomic(uint32_t) handlers;    /* calls that the peer runs at a time; 0: it does not say */
     _Atomic(bool) says_busy;       /* a heartbeat answer carried `busy_ms` */
     _Atomic(uint64_t) busy_ms;     /* in the last heartbeat answer; 0: no handler runs */
     _Atomic(uint64_t) queue_length;
@@ -37,9 +39,19 @@ static inline uint64_t mfi_signs_heard_ns(const mfi_signs *signs)
     return atomic_load_explicit(&signs->heard_ns, memory_order_relaxed);
 }
 
+/* A peer that does not say how many calls it runs at a time is taken for one that runs them in
+ * their order, as all older peers do. */
+static inline bool mfi_signs_in_order(const mfi_signs *signs)
+{
+    return atomic_load_explicit(&signs->handlers, memory_order_relaxed) <= 1;
+}
+
+/* For mfi_signs_answered(). */
 void mfi_signs_forgive(mfi_signs *signs, uint64_t sent_ns);
-/* A call was answered that was sent at that time: the peer answers in order, so earlier calls that
- * were given up are done with. */
+/* For mfi_signs_forgive(): the calls are done with that were counted when the count was read.
+ * Nothing changes if another one has been given up since. */
+void mfi_signs_forgive_counted(mfi_signs *signs, uint32_t count);
+/* A call was answered that was sent at that time. */
 static inline void mfi_signs_answered(mfi_signs *signs, uint64_t sent_ns)
 {
     if (atomic_load_explicit(&signs->given_up, memory_order_relaxed) != 0) {

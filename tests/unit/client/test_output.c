@@ -290,7 +290,7 @@ static void test_a_peer_with_several_handlers_may_run_any(void)
     open_call second;
     init(&at);
     talk(&at);
-    atomic_store(&at.output->handlers, 2);
+    atomic_store(&at.rig.parent->calls.signs.handlers, 2);
     begin(&at, &first, "c-1");
     begin(&at, &second, "c-2");
     print(&at, false, "of one\n");
@@ -320,7 +320,7 @@ static void test_a_heartbeat_says_how_many_handlers_there_are(void)
     rig_message message;
     mfi_buf bytes;
     init(&at);
-    mf_check_int(atomic_load(&at.output->handlers), 0);
+    mf_check_int(atomic_load(&at.rig.parent->calls.signs.handlers), 0);
     rig_request request = {.rig = &at.rig};
     mf_check_int(pthread_create(&request.thread, NULL, beat, &request), 0);
     rig_take(&at.rig, &message, MFI_MESSAGE_HEARTBEAT, NULL);
@@ -330,7 +330,7 @@ static void test_a_heartbeat_says_how_many_handlers_there_are(void)
     rig_send(&at.rig, &message, &bytes);
     rig_drop(&message);
     mf_check_int(rig_request_end(&request), MF_OK);
-    mf_check_int(atomic_load(&at.output->handlers), 7);
+    mf_check_int(atomic_load(&at.rig.parent->calls.signs.handlers), 7);
     fini(&at);
 }
 
@@ -373,10 +373,10 @@ static void test_a_later_answer_clears_it(void)
     talk(&at);
     begin_for(&at, &late, "c-1", 1);
     mf_check_int(rig_await(&late.outcome), MF_ERR_TIMEOUT);
-    mf_check_int(atomic_load(&at.output->unanswered), 1);
+    mf_check_int(atomic_load(&at.rig.parent->calls.signs.given_up), 1);
     begin(&at, &next, "c-2");
     answer(&at, &next);
-    mf_check_int(atomic_load(&at.output->unanswered), 0);
+    mf_check_int(atomic_load(&at.rig.parent->calls.signs.given_up), 0);
     rig_drop(&late.message);
     check_record(&at, "hello", "", OUT ",\"open_calls\":0");
     fini(&at);

@@ -19,6 +19,32 @@ static void test_a_later_answer_clears_earlier_calls(void)
     mf_check_int(given_up(&signs), 0);
 }
 
+/* Between the look at the count and its end, another call is given up. */
+static void test_a_call_that_is_given_up_meanwhile_still_counts(void)
+{
+    static mfi_signs signs;
+    mfi_signs_give_up(&signs, 100);
+    uint32_t seen = given_up(&signs);
+    mfi_signs_give_up(&signs, 110);
+    mfi_signs_forgive_counted(&signs, seen);
+    mf_check_int(given_up(&signs), 2);
+    mfi_signs_forgive_counted(&signs, 2);
+    mf_check_int(given_up(&signs), 0);
+}
+
+/* Another handler may still run an earlier call. */
+static void test_a_later_answer_of_several_handlers_clears_nothing(void)
+{
+    static mfi_signs signs;
+    static const mfi_metadata says = {.handlers = 2};
+    mfi_signs_beat(&signs, &says, false);
+    mfi_signs_give_up(&signs, 100);
+    mfi_signs_answered(&signs, 101);
+    mf_check_int(given_up(&signs), 1);
+    mfi_signs_late(&signs);
+    mf_check_int(given_up(&signs), 0);
+}
+
 static void test_late_answers_are_answers(void)
 {
     static mfi_signs signs;
@@ -54,6 +80,10 @@ static void test_busy_is_said_once_and_forgotten_with_the_peer(void)
 
 static const mf_test tests[] = {
     {"signs__a_later_answer_clears_earlier_calls", test_a_later_answer_clears_earlier_calls},
+    {"signs__a_call_that_is_given_up_meanwhile_still_counts",
+     test_a_call_that_is_given_up_meanwhile_still_counts},
+    {"signs__a_later_answer_of_several_handlers_clears_nothing",
+     test_a_later_answer_of_several_handlers_clears_nothing},
     {"signs__late_answers_are_answers", test_late_answers_are_answers},
     {"signs__busy_is_said_once_and_forgotten_with_the_peer",
      test_busy_is_said_once_and_forgotten_with_the_peer},
