@@ -38,6 +38,15 @@ static char *lines_of(const char *path, const char *event)
     return all;
 }
 
+static int count_lines(const char *text)
+{
+    int count = 0;
+    for (; *text != '\0'; text++) {
+        count += *text == '\n' ? 1 : 0;
+    }
+    return count;
+}
+
 /* A worker that is a shell: $0 is the worker of the conformance tests. */
 static mf_parent_options shell(const char *script, const char **args)
 {
@@ -80,15 +89,22 @@ static void test_failed_start_says_what_the_program_said(void)
 static void test_late_start_says_what_the_program_said(void)
 {
     const char *args[4];
+    char path[400];
     mf_error error = MF_ERROR_INIT;
     mf_parent *parent = NULL;
     mf_parent_options options = shell("echo waiting for a database >&2; sleep 600", args);
     options.start_timeout_ms = 1000;
+    options.runtime = logging_to("late", path, sizeof path);
     mf_check_int(mf_parent_create(&parent, &options, NULL), MF_OK);
     mf_check_int(mf_parent_start(parent, &error), MF_ERR_START_TIMEOUT);
     mf_check_contains(error.message, "did not connect within 1000 ms");
     mf_check_contains(error.message, "; stderr: waiting for a database");
     mf_parent_destroy(parent);
+    mf_runtime_destroy(options.runtime);
+    char *stops = lines_of(path, "\"event\":\"worker_stop\"");
+    mf_check_contains(stops, "did not connect within 1000 ms; stderr: waiting for a database");
+    mf_check_int(count_lines(stops), 1);
+    free(stops);
 }
 
 static bool is_given_up(void *parent)

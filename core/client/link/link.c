@@ -413,7 +413,6 @@ static void on_start_timeout(mfi_timer *timer)
     }
     mfi_state_set_exit_text(link->state, error.message);
     link->failure = MF_ERR_START_TIMEOUT;
-    observe(link, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error.message});
     if (!link->was_ready) {
         mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
     }

@@ -78,12 +78,15 @@ static bool decide(mfi_link *link, const char *why, mfi_restart_reason reason)
     return settings->auto_restart && ask_policy(link, why, reason);
 }
 
-static void report_decision(mfi_link *link)
+/* False if the policy was not asked. */
+static bool report_decision(mfi_link *link)
 {
-    if (link->decision.text != NULL) {
+    bool was_asked = link->decision.text != NULL;
+    if (was_asked) {
         observe(link, &link->decision);
         link->decision = (mfi_process_event){0};
     }
+    return was_asked;
 }
 
 /* From here on new calls wait or are refused. Calls in flight are claimed. */
@@ -140,7 +143,7 @@ void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
                        loss->claimed.ended.oldest.trace_id);
     mfi_circuit_trip(&link->state->circuit, &reason);
     mfi_calls_deliver_claimed(link->calls, &loss->claimed);
-    report_decision(link);
+    (void)report_decision(link);
     close_over(link, loss->again);
 }
 
@@ -149,10 +152,12 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
     bool again = false;
     link->failure = error->code;
     mfi_state_set_exit_text(link->state, error->message);
-    if (link->was_ready) {
+    bool is_replaced = mfi_life_is_replacing(link->phase);
+    if (link->was_ready || is_replaced) {
         again = decide(link, error->message, reason);
-        report_decision(link);
-    } else {
+    }
+    /* One record for each process that did not become ready: that of the decision, or this one. */
+    if (!report_decision(link) && (!again || is_replaced)) {
         observe(link, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
     }
     if (again) {

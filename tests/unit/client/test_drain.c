@@ -234,6 +234,33 @@ static void test_given_up_comes_back(void)
     rig_fini(&rig);
 }
 
+/* No start has ever succeeded, and the peer of the present one is being ended. */
+static void test_restart_of_a_start_that_is_ended(void)
+{
+    client_rig rig;
+    rig_outcome started;
+    rig_request first;
+    rig_request second;
+    mf_parent_options options;
+    rig_options(&options);
+    rig_init(&rig, &options, true);
+    atomic_store(&rig.begin_status, MF_ERR_START_FAILED);
+    rig_start_async(&rig, &started);
+    mf_check_int(rig_await(&started), MF_ERR_START_FAILED);
+    atomic_store(&rig.begin_status, MF_OK);
+    atomic_store(&rig.begin_event, MFI_LIFE_ON_ABORT);
+    rig_restart_begin(&rig, &first);
+    mf_check(rig_until_phase(&rig, MFI_LIFE_ABORTING));
+    rig_restart_begin(&rig, &second);
+    mf_check(rig_until_phase(&rig, MFI_LIFE_ABORTING_AGAIN));
+    atomic_store(&rig.begin_event, MFI_LIFE_ON_PEER);
+    rig_exit(&rig, "was killed");
+    check_ready_again(&rig, &second);
+    mf_check_int(rig_request_end(&first), MF_OK);
+    mf_check_int(atomic_load(&rig.begins), 3);
+    rig_fini(&rig);
+}
+
 /* A restart ends the wait for the next start. */
 static void test_wait_is_cut_short(void)
 {
@@ -254,6 +281,7 @@ static void test_wait_is_cut_short(void)
 }
 
 static const mf_test tests[] = {
+    {"drain__restart_of_a_start_that_is_ended", test_restart_of_a_start_that_is_ended},
     {"drain__calls_are_held_and_waited_for", test_calls_are_held_and_waited_for},
     {"drain__nothing_to_wait_for", test_nothing_to_wait_for},
     {"drain__too_late_calls_are_given_up", test_too_late},
