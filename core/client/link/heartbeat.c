@@ -95,7 +95,7 @@ static void note_silence(mfi_heartbeat *heartbeat, const mfi_slot *slot)
     }
     observe_silence(heartbeat, slot, verdict, was_frozen);
     if (verdict == MFI_VERDICT_FROZEN) {
-        heartbeat->froze(heartbeat, liveness->misses);
+        heartbeat->froze(heartbeat, liveness->misses, silence.stopped);
     }
 }
 

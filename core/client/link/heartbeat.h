@@ -11,10 +11,11 @@ typedef struct mfi_heartbeat {
     mfi_calls *calls;
     /* All run on the engine thread. `answered`: a periodic heartbeat was answered, in time or late.
      * `froze`: the peer was silent for `misses` periodic heartbeats in a row, which is the limit
-     * or more, and does not work. `overdue`: a handler has run for `busy_ms`, and may not.
-     * `is_stopped`: asks whether the peer's process is known to be stopped. */
+     * or more, and does not work; `stopped`: its process is known to be stopped. `overdue`: a
+     * handler has run for `busy_ms`, and may not. `is_stopped`: asks whether the peer's process is
+     * known to be stopped. */
     void (*answered)(struct mfi_heartbeat *heartbeat);
-    void (*froze)(struct mfi_heartbeat *heartbeat, uint32_t misses);
+    void (*froze)(struct mfi_heartbeat *heartbeat, uint32_t misses, bool stopped);
     void (*overdue)(struct mfi_heartbeat *heartbeat, uint64_t busy_ms);
     bool (*is_stopped)(struct mfi_heartbeat *heartbeat);
 

@@ -30,7 +30,7 @@ static bool is_stopped(mfi_heartbeat *heartbeat)
     return link->ops->owns_process && link->ops->is_stopped(link->peer);
 }
 
-static void on_frozen(mfi_heartbeat *heartbeat, uint32_t misses)
+static void on_frozen(mfi_heartbeat *heartbeat, uint32_t misses, bool by_system)
 {
     mfi_link *link = heartbeat->owner;
     char text[MFI_EXIT_TEXT_MAX];
@@ -40,7 +40,7 @@ static void on_frozen(mfi_heartbeat *heartbeat, uint32_t misses)
                                   .observed = (double)misses,
                                   .threshold = (double)most,
                                   .status = MF_ERR_TIMEOUT}};
-    const char *stopped = is_stopped(heartbeat) ? ", its process is stopped" : "";
+    const char *stopped = by_system ? ", its process is stopped" : "";
     (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text,
                          "%u heartbeats of %u unanswered%s", (unsigned)misses, (unsigned)most,
                          stopped);

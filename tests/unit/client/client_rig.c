@@ -100,7 +100,7 @@ static void kill_peer(void *self)
 
 static bool is_stopped(void *self)
 {
-    return atomic_load(&((client_rig *)self)->stopped) != 0;
+    return atomic_fetch_sub(&((client_rig *)self)->stopped, 1) > 0;
 }
 
 static void close_peer(void *self)

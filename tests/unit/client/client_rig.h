@@ -29,7 +29,7 @@ typedef struct client_rig {
     _Atomic(int) begin_event;  /* mfi_life_event */
     /* How often the link has asked the peer for what. */
     _Atomic(int) begins, readies, ends, messages, kills, closes, checks, disconnects;
-    _Atomic(int) stopped; /* not 0: the process is stopped */
+    _Atomic(int) stopped; /* to so many questions the answer is that the process is stopped */
 } client_rig;
 
 /* owns: as of a process, whose end is brought about; else as of a service. */

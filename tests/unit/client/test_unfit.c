@@ -8,15 +8,21 @@ static uint64_t missed(client_rig *rig)
     return atomic_load(&rig->parent->heartbeat.misses);
 }
 
+static void frozen_options(mf_parent_options *options, bool restarts, int64_t interval_ms,
+                           int32_t misses)
+{
+    rig_options(options);
+    options->auto_restart = restarts;
+    options->heartbeat_interval_ms = interval_ms;
+    options->heartbeat_timeout_ms = 20;
+    options->heartbeat_misses = misses;
+}
+
 static void init_ready(client_rig *rig, bool owns, bool restarts, int64_t interval_ms,
                        int32_t misses)
 {
     mf_parent_options options;
-    rig_options(&options);
-    options.auto_restart = restarts;
-    options.heartbeat_interval_ms = interval_ms;
-    options.heartbeat_timeout_ms = 20;
-    options.heartbeat_misses = misses;
+    frozen_options(&options, restarts, interval_ms, misses);
     rig_init(rig, &options, owns);
     rig_start(rig);
 }
@@ -68,6 +74,26 @@ static void test_frozen_without_restarts(void)
     rig_fini(&rig);
 }
 
+/* A process that was continued right after the silence was judged: the text tells what was judged.
+ */
+static void test_stopped_process_is_asked_once(void)
+{
+    client_rig rig;
+    char text[128];
+    mf_parent_options options;
+    frozen_options(&options, true, 5, 1);
+    rig_init(&rig, &options, true);
+    atomic_store(&rig.stopped, 1);
+    rig_start(&rig);
+    mf_check(rig_until(&rig.kills, 1));
+    rig_exit(&rig, "was killed by signal 9 (SIGKILL)");
+    (void)mf_parent_last_exit(rig.parent, text, sizeof text);
+    mf_check_str(text,
+                 "was frozen (answered none of 1 heartbeats in a row, its process is stopped) "
+                 "and was ended by its parent");
+    rig_fini(&rig);
+}
+
 /* A service is not killed: whether it is still there is looked up. */
 static void test_silent_service(void)
 {
@@ -108,6 +134,7 @@ static void test_cut_off(void)
 
 static const mf_test tests[] = {
     {"unfit__frozen_process_is_killed", test_frozen_process},
+    {"unfit__stopped_process_is_asked_once", test_stopped_process_is_asked_once},
     {"unfit__frozen_process_without_restarts", test_frozen_without_restarts},
     {"unfit__silent_service_is_looked_up", test_silent_service},
     {"unfit__worker_without_a_connection_is_killed", test_cut_off},
