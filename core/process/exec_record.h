@@ -28,7 +28,7 @@ typedef enum mfi_exec_step {
 /* From the helper, over a pipe, each in one write. */
 typedef struct mfi_exec_record {
     int32_t what;         /* mfi_exec_what */
-    int32_t pid;          /* FORKED: of the worker */
+    int32_t pid;          /* FORKED, STARTED, ENDED: of the worker */
     int32_t step;         /* FAILED: mfi_exec_step */
     int32_t error_number; /* FAILED */
     int32_t wait_status;  /* ENDED: as waitpid() gives it */
