@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "base/str.h"
+#include "core/process/alive.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -181,6 +183,66 @@ bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit)
 mfi_exit mfi_exit_given_up(void)
 {
     return (mfi_exit){.code = -1, .left = true};
+}
+
+/* ---- Helpers that were given up ---- */
+
+#define LEFT_MAX 32 /* each may hold a pidfd; a helper that finds no place stays a zombie */
+
+typedef struct left_helper {
+    mfi_process process;             /* only the helper's pid and pidfd */
+    char mark[MFI_PROCESS_MARK_MAX]; /* "": not known */
+} left_helper;
+
+static mfi_mutex left_mutex = MFI_MUTEX_INIT;
+static left_helper left_helpers[LEFT_MAX]; /* guarded by left_mutex, as is the count */
+static size_t left_count;
+
+/* Without a pidfd, another part of the program may have waited for the helper long ago, and its pid
+ * may be that of another child. */
+static bool left_is_over(const left_helper *helper)
+{
+    mfi_exit unused;
+    char mark[MFI_PROCESS_MARK_MAX];
+    if (helper->process.pidfd < 0 && helper->mark[0] != '\0') {
+        mfi_process_mark(helper->process.helper_pid, mark);
+        if (strcmp(mark, helper->mark) != 0) {
+            return true;
+        }
+    }
+    return wait_for_helper(&helper->process, &unused);
+}
+
+void mfi_process_reap_left(void)
+{
+    if (!mfi_mutex_try_lock(&left_mutex)) { /* another thread looks, or looked when it forked */
+        return;
+    }
+    for (size_t i = 0; i < left_count;) {
+        if (left_is_over(&left_helpers[i])) {
+            mfi_process_close(&left_helpers[i].process);
+            left_helpers[i] = left_helpers[--left_count];
+        } else {
+            i++;
+        }
+    }
+    mfi_mutex_unlock(&left_mutex);
+}
+
+void mfi_process_leave(mfi_process *process)
+{
+    mfi_process_reap_left(); /* makes room */
+    mfi_mutex_lock(&left_mutex);
+    if (process->helper_pid > 0 && left_count < LEFT_MAX) {
+        left_helper *helper = &left_helpers[left_count++];
+        mfi_process_init(&helper->process);
+        helper->process.helper_pid = process->helper_pid;
+        helper->process.pidfd = process->pidfd;
+        mfi_process_mark(process->helper_pid, helper->mark);
+        process->pidfd = -1;
+    }
+    process->helper_pid = 0;
+    mfi_mutex_unlock(&left_mutex);
 }
 
 size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended)

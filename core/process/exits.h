@@ -44,6 +44,11 @@ typedef struct mfi_exit {
 bool mfi_process_reap(mfi_process *process, mfi_exit *ret_exit);
 /* The exit of a process whose end cannot be waited for any longer. */
 mfi_exit mfi_exit_given_up(void);
+/* Any thread. The process is given up: its helper, which is a child of the program, is kept in a
+ * list, so that it is no zombie for ever if it ends later. Takes the pidfd. */
+void mfi_process_leave(mfi_process *process);
+/* Any thread. Waits for those in the list that have ended. Each start does that too. */
+void mfi_process_reap_left(void);
 /* "exited with status 3", "was killed by signal 9 (SIGKILL)". Returns the length. */
 size_t mfi_exit_text(char *to, size_t size, const mfi_exit *ended);
 

@@ -24,6 +24,7 @@ static void on_late(void *user_data, uint64_t lag_ns)
 
 static void runtime_free(mf_runtime *runtime)
 {
+    mfi_runtime_forget_left(runtime);
     mfi_loop_destroy(runtime->loop);
     mfi_engine_probe_fini(runtime);
     mfi_observer_destroy(runtime->observer);

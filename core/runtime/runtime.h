@@ -13,6 +13,7 @@
 #include "core/observe/observe.h"
 
 typedef struct mfi_messaging mfi_messaging;
+typedef struct mfi_process mfi_process;
 
 /* A parent or child as the probe shows it. Registered while it lives. */
 typedef struct mfi_component {
@@ -41,6 +42,7 @@ struct mf_runtime {
     struct mfi_health_checks *checks; /* the program's; they have a mutex of their own */
     mfi_list views;                   /* guarded by mutex: the registry views of its parents */
     struct mfi_ping *ping;            /* probe.c: whether the engine's loop still turns */
+    mfi_list left;                    /* left.c: engine thread */
 };
 
 /* Takes a reference. runtime NULL: makes a private silent runtime instead. */
@@ -53,6 +55,12 @@ mf_status mfi_runtime_check(const mf_runtime *runtime, mf_error *error);
 
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component);
 void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component);
+
+/* left.c, engine thread: a spawned process was given up. Its helper is waited for when it ends, or
+ * at a later start. Takes the pidfd. */
+void mfi_runtime_leave_process(mf_runtime *runtime, mfi_process *process);
+/* left.c: before the loop is destroyed. */
+void mfi_runtime_forget_left(mf_runtime *runtime);
 
 /* probe.c: fills runtime->probe. */
 mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error);

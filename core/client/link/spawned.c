@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "core/process/private.h"
 #include "core/process/stopped.h"
+#include "core/runtime/runtime.h"
 
 /* Between two looks for the end of a helper that cannot be watched: at first, and at last. */
 #define FIRST_LOOK_NS (MFI_NS_PER_MS / 16)
@@ -83,6 +84,10 @@ static mf_status watch(mfi_spawned *spawned, mf_error *error)
     const mfi_process *process = &spawned->process;
     mf_status status = mfi_source_add(spawned->state->loop, &spawned->process_source,
                                       process->status_fd, EPOLLIN, error);
+    if (status == MF_OK && process->pidfd >= 0) {
+        status = mfi_source_add(spawned->state->loop, &spawned->helper_source, process->pidfd,
+                                EPOLLIN, error);
+    }
     if (status == MF_OK) {
         status = mfi_source_add(spawned->state->loop, &spawned->streams[0].source,
                                 process->stdout_fd, EPOLLIN, error);
@@ -168,6 +173,17 @@ static void on_process(mfi_source *source, uint32_t events)
     }
 }
 
+/* The helper has ended. The end of its pipe may tell the same, but not while a fork of the program
+ * holds the other end. */
+static void on_helper(mfi_source *source, uint32_t events)
+{
+    mfi_spawned *spawned = MFI_CONTAINER(source, mfi_spawned, helper_source);
+    (void)events;
+    mfi_source_remove(spawned->state->loop, source);
+    mfi_source_remove(spawned->state->loop, &spawned->process_source);
+    look_for_exit(spawned);
+}
+
 /* ---- End ---- */
 
 /* SHUTDOWN has no answer: its attempt ends with all others. */
@@ -211,6 +227,18 @@ typedef enum stop_step {
     STEP_GIVE_UP,
 } stop_step;
 
+/* The helper may have ended unseen, so there is one more look. */
+static void give_up(mfi_spawned *spawned)
+{
+    mfi_exit ended;
+    if (!mfi_process_reap(&spawned->process, &ended)) {
+        ended = mfi_exit_given_up();
+        mfi_source_remove(spawned->state->loop, &spawned->helper_source);
+        mfi_runtime_leave_process(spawned->state->runtime, &spawned->process);
+    }
+    mfi_spawned_exited(spawned, &ended);
+}
+
 static void take_step(mfi_spawned *spawned, stop_step step)
 {
     int64_t half_ms = spawned->state->settings.stop_timeout_ms / 2;
@@ -233,14 +261,9 @@ static void take_step(mfi_spawned *spawned, stop_step step)
         mfi_process_force(&spawned->process);
         set_stop_timer(spawned, FORCE_MS);
         break;
-    case STEP_GIVE_UP: {
-        mfi_exit ended;
-        if (!mfi_process_reap(&spawned->process, &ended)) {
-            ended = mfi_exit_given_up();
-        }
-        mfi_spawned_exited(spawned, &ended);
+    case STEP_GIVE_UP:
+        give_up(spawned);
         break;
-    }
     }
 }
 
@@ -272,6 +295,7 @@ static void close_process(void *self)
     spawned->look_wait_ns = FIRST_LOOK_NS;
     mfi_timer_cancel(spawned->state->loop, &spawned->cut_timer);
     mfi_source_remove(spawned->state->loop, &spawned->process_source);
+    mfi_source_remove(spawned->state->loop, &spawned->helper_source);
     mfi_output_close(&spawned->link->calls->output);
     for (int i = 0; i < 2; i++) {
         mfi_source_remove(spawned->state->loop, &spawned->streams[i].source);
@@ -327,6 +351,7 @@ void mfi_spawned_init(mfi_spawned *spawned, mfi_link *link, mfi_state *state)
     spawned->look_wait_ns = FIRST_LOOK_NS;
     mfi_timer_init(&spawned->cut_timer, on_cut_timer);
     mfi_source_init(&spawned->process_source, on_process);
+    mfi_source_init(&spawned->helper_source, on_helper);
     for (int i = 0; i < 2; i++) {
         mfi_stream *stream = &spawned->streams[i];
         stream->output = &link->calls->output;

@@ -18,6 +18,7 @@ typedef struct mfi_spawned {
     mfi_state *state;
     mfi_process process;
     mfi_source process_source; /* the helper's reports; fd -1: not watched */
+    mfi_source helper_source;  /* the helper's end; fd -1: not watched, or there is no pidfd */
     mfi_stream streams[2];
     bool reported;         /* that the worker was started */
     mfi_timer stop_timer;  /* the next step of ending the process */

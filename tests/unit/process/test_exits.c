@@ -340,6 +340,38 @@ static void test_wake_leaves_the_worker_alone(void)
     check_exits_with_3(&process);
 }
 
+static bool is_waited_for(pid_t pid)
+{
+    siginfo_t info;
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
+}
+
+static void leave_and_start_again(void *unused)
+{
+    (void)unused;
+    mfi_process process = start(FOREVER, mf_test_build_path("tests/unit/process/stuck_helper"));
+    mf_check(mf_test_until(has_started, &process, MF_TEST_PATIENCE_MS));
+    pid_t helper = process.helper_pid;
+    pid_t worker = process.pid;
+    mfi_process_leave(&process);
+    mf_check_int(process.pidfd, -1);
+    mf_check_int(process.helper_pid, 0); /* no signal reaches it any more */
+    mfi_process_close(&process);
+    mf_check_int(kill(helper, SIGKILL), 0);
+    mf_check_int(kill(worker, SIGKILL), 0);
+    check_dead(helper);
+    mf_check(!is_waited_for(helper));
+    process = start("exit 3", NULL);
+    mf_check(is_waited_for(helper));
+    check_exits_with_3(&process);
+}
+
+static void test_left_helper_is_waited_for_at_the_next_start(void)
+{
+    leave_and_start_again(NULL);
+    (void)mf_test_refusing(pidfd_calls, 1, EPERM, leave_and_start_again, NULL);
+}
+
 /* ---- Starts ---- */
 
 static bool has_failed(void *data)
@@ -423,6 +455,7 @@ static const mf_test tests[] = {
     {"force__ends_a_stuck_helper", test_force_ends_a_stuck_helper},
     {"kill__continues_a_stopped_helper", test_kill_continues_a_stopped_helper},
     {"wake__leaves_the_worker_alone", test_wake_leaves_the_worker_alone},
+    {"left__is_waited_for_at_the_next_start", test_left_helper_is_waited_for_at_the_next_start},
     {"failure__names_what_is_absent", test_failed_starts_name_what_is_absent},
     {"spawn__waits_for_nobody", test_spawn_waits_for_nobody},
 };
