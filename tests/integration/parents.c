@@ -67,7 +67,7 @@ static bool is_lost(void *data)
     return !is_ready(at->parent) || mf_parent_pid(at->parent) != at->pid;
 }
 
-static void send_signal(int64_t pid, int number)
+void send_signal(int64_t pid, int number)
 {
     mf_check(pid > 0);
     if (pid > 0) { /* 0 would be the test itself */

@@ -21,6 +21,8 @@ bool is_ready(void *parent);
 bool is_restarting(void *parent);
 /* The worker that ended is started again when the test asks for it, and not before. */
 void restart_by_hand_only(mf_parent_options *options);
+/* kill(), which fails the test if this is not the pid of one process. */
+void send_signal(int64_t pid, int number);
 /* Kills the worker, and waits until its parent has noticed. By then another may run already. */
 void kill_worker(mf_parent *parent);
 /* A stopped worker takes nothing and answers nothing until it is continued. Returns when all of its

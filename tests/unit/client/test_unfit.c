@@ -132,11 +132,34 @@ static void test_cut_off(void)
     rig_fini(&rig);
 }
 
+/* A worker that exits closes its connection first. Its helper may take MFI_EXEC_CLEAR_MS more to
+ * report the exit, and must have that time before the worker counts as cut off. */
+static void lose_connection(void *data)
+{
+    client_rig *rig = data;
+    mfi_spawned *spawned = &rig->parent->spawned;
+    uint64_t now = mfi_loop_now(rig->runtime->loop);
+    mfi_spawned_ops.check(spawned, true);
+    mf_check(mfi_timer_is_set(&spawned->cut_timer));
+    mf_check(spawned->cut_timer.entry.due > now + MFI_EXEC_CLEAR_MS * MFI_NS_PER_MS);
+    mfi_timer_cancel(rig->runtime->loop, &spawned->cut_timer);
+}
+
+static void test_exit_is_awaited(void)
+{
+    client_rig rig;
+    init_ready(&rig, true, true, MF_DISABLED, 3);
+    mfi_loop_call(rig.runtime->loop, lose_connection, &rig);
+    mf_check_int(rig_phase(&rig), MFI_LIFE_RUNNING);
+    rig_fini(&rig);
+}
+
 static const mf_test tests[] = {
     {"unfit__frozen_process_is_killed", test_frozen_process},
     {"unfit__stopped_process_is_asked_once", test_stopped_process_is_asked_once},
     {"unfit__frozen_process_without_restarts", test_frozen_without_restarts},
     {"unfit__silent_service_is_looked_up", test_silent_service},
+    {"unfit__lost_connection_waits_for_an_exit", test_exit_is_awaited},
     {"unfit__worker_without_a_connection_is_killed", test_cut_off},
 };
 MF_TEST_MAIN(tests)
