@@ -67,6 +67,30 @@ static void test_far_deadline(void)
     check_waiting_call(1050);
 }
 
+/* A thread that gives up a call too late, whose outcome another thread has read: later answers
+ * still end the count of the calls that are given up. */
+static void test_read_outcome_is_not_given_up(void)
+{
+    client_rig rig;
+    init(&rig);
+    mfi_calls *calls = &rig.parent->calls;
+    mfi_slot *slot = mfi_slots_acquire(&calls->slots);
+    atomic_store(&slot->traffic, MFI_TRAFFIC_CALL);
+    atomic_store(&slot->sent_ns, 0);
+    uint64_t state = mfi_slot_active_state(slot, MFI_SLOT_SYNC);
+    mfi_slot_activate(slot, MFI_SLOT_SYNC);
+    mf_check(mfi_slot_claim(slot, state));
+    mf_check_int(mfi_slot_end_send(slot), 0);
+    mf_check(!mfi_calls_give_up(calls, slot, state));
+    mf_check_int(atomic_load(&calls->signs.given_up), 0);
+    mfi_signs_give_up(&calls->signs, 100);
+    mfi_signs_answered(&calls->signs, 101);
+    mf_check_int(atomic_load(&calls->signs.given_up), 0);
+    mfi_slot_release(&calls->slots, slot);
+    mfi_slot_release(&calls->slots, slot);
+    rig_fini(&rig);
+}
+
 /* ---- All at once ---- */
 
 typedef struct fail_order {
@@ -214,6 +238,7 @@ static void test_drain_news(void)
 }
 
 static const mf_test tests[] = {
+    {"deadline__of_a_call_whose_outcome_was_read", test_read_outcome_is_not_given_up},
     {"endings__deadlines_of_asynchronous_calls", test_deadlines_of_asynchronous_calls},
     {"endings__near_deadline_of_a_waiting_call", test_near_deadline},
     {"endings__far_deadline_of_a_waiting_call", test_far_deadline},
