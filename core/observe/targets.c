@@ -232,20 +232,30 @@ double mfi_target_recent_p50(mfi_target *target)
     return recent.p50;
 }
 
+static uint64_t count_ended(const mfi_function *function, mfi_call_status status)
+{
+    const mf_counter *counter =
+        atomic_load_explicit(&function->ended[status], memory_order_acquire);
+    return counter != NULL ? mf_counter_value(counter) : 0;
+}
+
 static bool read_runs(const mfi_function *function, mfi_function_runs *ret_runs)
 {
     mfi_cells cells = {0};
     mf_distribution all = MF_DISTRIBUTION_INIT;
+    ret_runs->calls = 0;
+    for (size_t i = 0; i < MFI_STATUS_COUNT; i++) {
+        ret_runs->calls += count_ended(function, (mfi_call_status)i);
+    }
+    ret_runs->errors = ret_runs->calls - count_ended(function, MFI_STATUS_OK);
     mfi_histogram_merge(function->duration[MFI_OUTCOME_ERROR], &cells);
-    ret_runs->errors = cells.count;
     mfi_histogram_merge(function->duration[MFI_OUTCOME_OK], &cells);
     mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &all);
     ret_runs->name = function->name;
-    ret_runs->calls = all.count;
     ret_runs->p50 = all.p50;
     ret_runs->p95 = all.p95;
     ret_runs->p99 = all.p99;
-    return all.count != 0;
+    return ret_runs->calls != 0;
 }
 
 void mfi_target_visit_runs(mfi_target *target,

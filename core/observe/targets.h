@@ -32,12 +32,12 @@ void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution);
 /* Median of the last minute in seconds; NaN without calls. */
 double mfi_target_recent_p50(mfi_target *target);
 
-/* Server: the handler's runs of one function since the start. name NULL: all that share `_OTHER`.
+/* Server: the calls of one function since the start. name NULL: all that share `_OTHER`.
  */
 typedef struct mfi_function_runs {
     const char *name;
     uint64_t calls, errors;
-    double p50, p95, p99; /* seconds; NaN without calls */
+    double p50, p95, p99; /* of its handler, in seconds; NaN if no handler ran */
 } mfi_function_runs;
 /* Calls visit for every function that was called. Does nothing if nothing is measured. */
 void mfi_target_visit_runs(mfi_target *target,

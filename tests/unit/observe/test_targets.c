@@ -245,7 +245,7 @@ static void note_runs(const mfi_function_runs *runs, void *user_data)
     (void)snprintf(seen->text + length, sizeof seen->text - length, "%s %d %d|",
                    runs->name != NULL ? runs->name : "(other)", (int)runs->calls,
                    (int)runs->errors);
-    seen->p50 = runs->p50;
+    seen->p50 = runs->name != NULL ? runs->p50 : seen->p50; /* no handler ran for the others */
 }
 
 static void end_run(mfi_target *target, mfi_function *function, mf_status status)
@@ -258,6 +258,7 @@ static void end_run(mfi_target *target, mfi_function *function, mf_status status
                             .begun_ns = 2000,
                             .done_ns = 2000 + 4000000,
                             .end_ns = 2000 + 4000000,
+                            .has_run = status != MF_ERR_FUNCTION_NOT_FOUND,
                             .status = status};
     mfi_observe_server_begin(&span);
     mfi_observe_server_end(&span, NULL);
