@@ -217,6 +217,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
                           .probes_failed = circuit.probes_failed,
                           .consecutive_failures = circuit.failures,
                           .refused_since_open = circuit.refused,
+                          .config_window_calls = MFI_OUTCOMES_WINDOW,
                           .transition_count = circuit.history_count};
     fill_reason(&row, &circuit.reason);
     fill_config(&row, &parent->state.circuit.config);

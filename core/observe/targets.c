@@ -213,13 +213,33 @@ const char *mfi_function_name(const mfi_function *function)
 
 /* ---- Reading back ---- */
 
-void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
+static void read_latency(const mfi_cells *cells, mfi_latency *ret_latency)
 {
-    mfi_cells cells = {0};
+    mfi_cells_range range;
+    const mfi_layout *layout = mfi_layout_of(MF_SCALE_DURATION);
+    mfi_cells_range_of(cells, layout, &range);
+    *ret_latency = (mfi_latency){.count = cells->count,
+                                 .mean = range.mean,
+                                 .least = range.least,
+                                 .most = range.most,
+                                 .p50 = mfi_cells_quantile(cells, layout, 0.5),
+                                 .p95 = mfi_cells_quantile(cells, layout, 0.95),
+                                 .p99 = mfi_cells_quantile(cells, layout, 0.99)};
+}
+
+void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent)
+{
+    mfi_cells all = {0};
+    mfi_cells recent = {0};
+    uint64_t total = 0;
     if (target->measured) {
-        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &cells);
+        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &all);
     }
-    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
+    if (target->measured && target->window != NULL) {
+        mfi_window_merge(target->window, &recent, &total);
+    }
+    read_latency(&all, ret_all);
+    read_latency(&recent, ret_recent);
 }
 
 double mfi_target_recent_p50(mfi_target *target)
