@@ -3,7 +3,6 @@
 #include "base/str.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,65 +256,6 @@ char *mfi_str_put_u64(char *to, uint64_t value)
         more *= 10; /* 10^20 overflows, but that value is never compared */
     }
     return mfi_str_put_padded(to, value, width);
-}
-
-/* Whole numbers, and those of at most 9 decimals, as %.15g writes them; 0 for other numbers. Both
- * have at most 15 digits; among those, each double has one text and each text one double. */
-static size_t format_short(char *to, double value)
-{
-    double size = fabs(value);
-    char *at = to;
-    bool whole = size < 1e15 && trunc(size) == size && (value > 0 || !signbit(value) || size > 0);
-    bool decimal = !whole && size >= 1e-4 && size < 1e6;
-    uint64_t billionths = decimal ? (uint64_t)llround(size * 1e9) : 0;
-    if (!whole && (!decimal || (double)billionths / 1e9 != size)) {
-        return 0;
-    }
-    if (value < 0) {
-        *at++ = '-';
-    }
-    at = mfi_str_put_u64(at, whole ? (uint64_t)size : billionths / 1000000000);
-    if (decimal) {
-        *at++ = '.';
-        at = mfi_str_put_padded(at, billionths % 1000000000, 9);
-        while (at[-1] == '0') {
-            at--;
-        }
-    }
-    *at = '\0';
-    return (size_t)(at - to);
-}
-
-static size_t format_any(char *to, size_t size, double value)
-{
-    int length = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        length = snprintf(to, size, "%.*g", digits, value);
-        if (strtod(to, NULL) == value) {
-            break;
-        }
-    }
-    return (size_t)length;
-}
-
-size_t mfi_format_double(char *to, size_t size, double value, bool keep_point)
-{
-    if (isnan(value)) {
-        return mfi_str_copy(to, size, "NaN");
-    }
-    if (isinf(value)) {
-        return mfi_str_copy(to, size, value > 0 ? "+Inf" : "-Inf");
-    }
-    char text[40];
-    size_t length = format_short(text, value);
-    if (length == 0) {
-        length = format_any(text, sizeof text, value);
-    }
-    if (keep_point && strpbrk(text, ".e") == NULL && length + 2 < sizeof text) {
-        memcpy(text + length, ".0", 3);
-        length += 2;
-    }
-    return mfi_str_copy_n(to, size, text, length);
 }
 
 /* The civil date of a day since 1970-01-01, counted in years that begin with March, so that a leap

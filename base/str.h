@@ -80,9 +80,6 @@ void mfi_str_append_json(mfi_buf *buf, const char *text, size_t length);
 
 /* Reads a decimal integer within [least, most] from the whole text; no blanks, no plus sign. */
 bool mfi_parse_int(const char *text, int64_t least, int64_t most, int64_t *ret_value);
-/* Writes the shortest decimal text that reads back as the same double ("0.1"; "1.0", or "1" without
- * keep_point). NaN and infinities become "NaN", "+Inf", "-Inf". Returns the length. */
-size_t mfi_format_double(char *to, size_t size, double value, bool keep_point);
 /* Writes decimal digits without a NUL and returns their end. The padded form writes exactly `width`
  * digits with leading zeros; the value must have no more. */
 #define MFI_DIGITS_MAX 20 /* digits of UINT64_MAX */

@@ -187,7 +187,7 @@ static double observed_ns(mf_logger *silent, unsigned calls)
     for (unsigned i = 0; i < calls; i++) {
         span.end_ns++;
         mfi_observe_client_begin(&span);
-        mfi_observe_client_attempt(&span);
+        mfi_observe_client_attempt(span.target, MFI_ATTEMPT_FIRST, span.request_bytes);
         mfi_observe_traffic(target, MFI_DIRECTION_SENT, MFI_TRAFFIC_CALL, span.request_bytes);
         mfi_observe_traffic(target, MFI_DIRECTION_RECEIVED, MFI_TRAFFIC_RESPONSE,
                             span.response_bytes);

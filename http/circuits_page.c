@@ -58,6 +58,11 @@ static void add_config(mfi_json to, const mf_circuit_row *row)
     mfi_json config = mfi_json_object(to, "config");
     mfi_json_number(config, "consecutive_failures", row->config_consecutive_failures);
     mfi_json_number(config, "heartbeat_misses", row->config_heartbeat_misses);
+    if (row->config_window_calls != 0) {
+        char window[24];
+        (void)mfi_str_format(window, sizeof window, "count:%u", (unsigned)row->config_window_calls);
+        mfi_json_text(config, "window", window);
+    }
     mfi_json_number(config, "open_seconds", row->config_open_seconds);
     mfi_json_number(config, "open_max_seconds", row->config_open_max_seconds);
     mfi_json_number(config, "jitter", row->config_jitter);

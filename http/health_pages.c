@@ -7,6 +7,7 @@
 #include <multifrost/version.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "http/json.h"
 #include "http/pages.h"
@@ -144,8 +145,8 @@ static size_t add_stuck(mfi_check *checks, size_t count, uint64_t age_ns)
     (void)mfi_str_copy(stuck->name, sizeof stuck->name, "health:evaluation");
     (void)mfi_str_copy(stuck->component_type, sizeof stuck->component_type, "system");
     (void)mfi_str_format(stuck->output, sizeof stuck->output,
-                         "the health checks have not been evaluated for %.0f s",
-                         (double)age_ns / 1e9);
+                         "the health checks have not been evaluated for %s s",
+                         mfi_fixed_text((double)age_ns / 1e9, 0).text);
     stuck->status = MF_HEALTH_FAIL;
     stuck->gates = MF_GATE_LIVE;
     return count + 1;

@@ -3,12 +3,14 @@
 #ifndef MFI_HTTP_JSON_H
 #define MFI_HTTP_JSON_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "http/pages.h"
 
@@ -36,7 +38,10 @@ static inline void mfi_json_text(mfi_json to, const char *name, const char *text
 
 static inline void mfi_json_number(mfi_json to, const char *name, double number)
 {
-    (void)mfi_json_part(to, cJSON_AddNumberToObject(to.item, name, number));
+    char text[40]; /* not by cJSON, which writes up to 17 digits */
+    (void)mfi_format_measured(text, sizeof text, number);
+    (void)mfi_json_part(to, isfinite(number) ? cJSON_AddRawToObject(to.item, name, text)
+                                             : cJSON_AddNullToObject(to.item, name));
 }
 
 static inline void mfi_json_time(mfi_json to, const char *name, uint64_t wall_ns)

@@ -142,7 +142,8 @@ static void count_request(mf_http *http, const route *found, const mfi_page *pag
     (void)mfi_str_format(code, sizeof code, "%d", page->code);
     const char *labels[] = {found != NULL ? found->path : MF_METRIC_OTHER, code};
     mf_counter_add(mf_family_counter(http->requests, labels), 1);
-    if (found != NULL && found->page == mfi_page_metrics) {
+    bool is_answer = page->code == 200 && page->body != NULL;
+    if (is_answer && found != NULL && found->page == mfi_page_metrics) {
         const char *format = strncmp(page->type, "text/", 5) == 0 ? "text" : "om";
         mf_histogram_record_ns(mf_family_histogram(http->scrape_duration, &format), duration_ns);
         mf_gauge_set(mf_family_gauge(http->scrape_size, &format), (double)page->size);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "logging/logger.h"
 

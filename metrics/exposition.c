@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "metrics/labels.h"
 #include "metrics/metric_set.h"

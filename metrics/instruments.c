@@ -185,6 +185,22 @@ void mfi_cells_summarise(const mfi_cells *cells, const mfi_layout *layout,
     ret_distribution->p999 = mfi_cells_quantile(cells, layout, 0.999);
 }
 
+void mfi_cells_range_of(const mfi_cells *cells, const mfi_layout *layout,
+                        mfi_cells_range *ret_range)
+{
+    double count = (double)cells->count;
+    double sum = (double)cells->under * mfi_layout_middle(layout, -1) +
+                 (double)cells->over * mfi_layout_middle(layout, layout->cells);
+    for (int i = 0; i < layout->cells; i++) {
+        if (cells->cells[i] != 0) {
+            sum += (double)cells->cells[i] * mfi_layout_middle(layout, i);
+        }
+    }
+    ret_range->mean = cells->count != 0 ? sum / count : (double)NAN;
+    ret_range->least = mfi_cells_quantile(cells, layout, 0.5 / count); /* the first value */
+    ret_range->most = mfi_cells_quantile(cells, layout, 1);
+}
+
 static uint64_t octave_sum(const mfi_octave *octave)
 {
     uint64_t sum = 0;

@@ -77,6 +77,12 @@ typedef struct mfi_cells {
 /* Adds the histogram's cells to ret_cells, which begins zeroed. */
 void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells);
 double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, double q);
+/* Middles of the cells, so within 1.1 %; NaN when the count is 0. */
+typedef struct mfi_cells_range {
+    double mean, least, most;
+} mfi_cells_range;
+void mfi_cells_range_of(const mfi_cells *cells, const mfi_layout *layout,
+                        mfi_cells_range *ret_range);
 void mfi_cells_summarise(const mfi_cells *cells, const mfi_layout *layout,
                          mf_distribution *ret_distribution);
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/number.h"
 
 #define MANTISSA_BITS 52
 #define HIGHEST_BIT (UINT64_C(1) << 63)

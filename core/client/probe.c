@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/number.h"
 #include "base/str.h"
 #include "core/client/parent.h"
 
@@ -25,9 +26,10 @@ void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
         explained && parent->state.exit_text[0] != '\0' ? parent->state.exit_text : words[state];
     size_t length = mfi_str_format(to, size, "worker %s %s", parent->state.settings.worker, why);
     if (state == MF_PARENT_RESTARTING && parent->state.restart_at_ns > now) {
-        length +=
-            mfi_str_format(to + length, size - length, ", restart in %.1f s",
-                           (double)(parent->state.restart_at_ns - now) / (double)MFI_NS_PER_S);
+        length += mfi_str_format(
+            to + length, size - length, ", restart in %s s",
+            mfi_fixed_text((double)(parent->state.restart_at_ns - now) / (double)MFI_NS_PER_S, 1)
+                .text);
         if (parent->state.settings.restart.max_attempts != 0) {
             (void)mfi_str_format(to + length, size - length, " (%u of %u in %lld s)",
                                  (unsigned)mfi_restart_in_period(&parent->state.restart, now),
@@ -215,6 +217,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
                           .probes_failed = circuit.probes_failed,
                           .consecutive_failures = circuit.failures,
                           .refused_since_open = circuit.refused,
+                          .config_window_calls = MFI_OUTCOMES_WINDOW,
                           .transition_count = circuit.history_count};
     fill_reason(&row, &circuit.reason);
     fill_config(&row, &parent->state.circuit.config);

@@ -63,27 +63,43 @@ static void read_restarts(mf_parent *parent, mf_parent_stats *stats)
     mfi_mutex_unlock(&parent->state.mutex);
 }
 
+static void read_latency(mf_parent *parent, mf_parent_stats *stats)
+{
+    mfi_latency all;
+    mfi_latency recent;
+    mfi_target_read(parent->state.observed, &all, &recent);
+    stats->p50_ns = as_ns(all.p50);
+    stats->p95_ns = as_ns(all.p95);
+    stats->p99_ns = as_ns(all.p99);
+    stats->mean_ns = as_ns(all.mean);
+    stats->min_ns = as_ns(all.least);
+    stats->max_ns = as_ns(all.most);
+    stats->recent_calls = recent.count;
+    stats->recent_p50_ns = as_ns(recent.p50);
+    stats->recent_p95_ns = as_ns(recent.p95);
+    stats->recent_p99_ns = as_ns(recent.p99);
+    stats->recent_mean_ns = as_ns(recent.mean);
+    stats->recent_min_ns = as_ns(recent.least);
+    stats->recent_max_ns = as_ns(recent.most);
+}
+
 mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf_error *error)
 {
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
     mfi_circuit_snapshot circuit;
-    mf_distribution latency = MF_DISTRIBUTION_INIT;
     if (parent == NULL || ret_stats == NULL || ret_stats->struct_size < sizeof(size_t) ||
         ret_stats->struct_size > sizeof stats) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "parent must not be NULL, ret_stats set by MF_PARENT_STATS_INIT");
     }
     mfi_circuit_read(&parent->state.circuit, &circuit);
-    mfi_target_read(parent->state.observed, &latency);
     stats.struct_size = ret_stats->struct_size;
     stats.calls_failed = load(&parent->calls.failed);
     stats.calls_total = load(&parent->calls.finished);
     stats.success_ratio =
         stats.calls_total > 0 ? 1.0 - (double)stats.calls_failed / (double)stats.calls_total : 1.0;
     stats.calls_in_flight = atomic_load_explicit(&parent->calls.open, memory_order_relaxed);
-    stats.p50_ns = as_ns(latency.p50);
-    stats.p95_ns = as_ns(latency.p95);
-    stats.p99_ns = as_ns(latency.p99);
+    read_latency(parent, &stats);
     stats.circuit_trips = circuit.trips;
     stats.consecutive_failures = circuit.failures;
     stats.heartbeat_rtt_ns = load(&parent->heartbeat.rtt_ns);

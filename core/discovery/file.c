@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/number.h"
 #include "base/str.h"
 
 #define MARK_FIELD "process_start"
@@ -62,8 +63,11 @@ static cJSON *take_value(cursor *from)
 {
     const char *stop = from->at;
     skip_blanks(from);
+    mfi_plain_numbers plain;
+    mfi_plain_numbers_enter(&plain);
     cJSON *value =
         cJSON_ParseWithLengthOpts(from->at, (size_t)(from->end - from->at), &stop, false);
+    mfi_plain_numbers_leave(&plain);
     from->at = stop > from->at ? stop : from->at;
     return value;
 }

@@ -36,6 +36,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "core/process/alive.h"
 
@@ -311,8 +312,8 @@ static mf_status time_out(const mfi_registry_lock *lock, unsigned busy, mf_error
         }
         (void)close(fd);
     }
-    return mfi_fail(error, MF_ERR_TIMEOUT, "the lock '%s/%s' is held by %s (for %.1f s now)",
-                    lock->dir->path, names[busy], holder, age);
+    return mfi_fail(error, MF_ERR_TIMEOUT, "the lock '%s/%s' is held by %s (for %s s now)",
+                    lock->dir->path, names[busy], holder, mfi_fixed_text(age, 1).text);
 }
 
 /* The waits grow and vary, so that waiting processes do not all try again at the same moment. */

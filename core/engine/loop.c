@@ -48,7 +48,8 @@ struct mfi_loop {
     _Atomic(uint64_t) last_turn_ns;
     mfi_mpsc tasks;
     mfi_heap timers;
-    bool whole_ms; /* the system can wait only for whole milliseconds */
+    uint64_t lag_counted_ns; /* lag up to here was reported */
+    bool whole_ms;           /* the system can wait only for whole milliseconds */
     struct epoll_event batch[BATCH];
     int batch_next; /* next entry of the current batch to be delivered */
     int batch_count;
@@ -75,6 +76,21 @@ bool mfi_timer_set(mfi_loop *loop, mfi_timer *timer, uint64_t deadline_ns)
     return mfi_heap_set(&loop->timers, &timer->entry, deadline_ns);
 }
 
+/* A stall makes everything late that was due meanwhile. Each moment of it is reported once. */
+static void report_lag(mfi_loop *loop, uint64_t due_ns, uint64_t now_ns)
+{
+    uint64_t from = due_ns > loop->lag_counted_ns ? due_ns : loop->lag_counted_ns;
+    loop->lag_counted_ns = now_ns;
+    if (loop->late != NULL) {
+        loop->late(loop->user_data, mfi_remaining_ns(now_ns, from));
+    }
+}
+
+void mfi_loop_was_due(mfi_loop *loop, uint64_t due_ns)
+{
+    report_lag(loop, due_ns, mfi_clock_monotonic(loop->clock));
+}
+
 static void run_timers(mfi_loop *loop)
 {
     for (mfi_heap_entry *first; (first = mfi_heap_first(&loop->timers)) != NULL;) {
@@ -83,9 +99,7 @@ static void run_timers(mfi_loop *loop)
         if (first->due > now) {
             break;
         }
-        if (loop->late != NULL) {
-            loop->late(loop->user_data, now - first->due);
-        }
+        report_lag(loop, first->due, now);
         mfi_timer_cancel(loop, timer);
         timer->fire(timer);
     }

@@ -28,6 +28,8 @@ mf_status mfi_loop_create(mfi_loop **ret_loop, const mfi_clock *clock,
 void mfi_loop_destroy(mfi_loop *loop);
 bool mfi_loop_on_thread(const mfi_loop *loop);
 uint64_t mfi_loop_now(const mfi_loop *loop);
+/* Engine thread: reports how late something runs that was due then, beside the timers. */
+void mfi_loop_was_due(mfi_loop *loop, uint64_t due_ns);
 /* When the thread last began a turn, in monotonic nanoseconds; for liveness checks. Any thread. */
 uint64_t mfi_loop_last_turn_ns(const mfi_loop *loop);
 

@@ -33,9 +33,9 @@
     X(oldest_age, GAUGE, "client_oldest_call_age_seconds", "seconds", L("target"), 64,             \
       "Age of the oldest open call, 0 if none")                                                    \
     X(attempts, COUNTER, "client_attempts_total", "", L("target", "kind"), 64,                     \
-      "Attempts sent: first, retry")                                                               \
+      "Attempts handed to the transport: first, retry")                                            \
     X(refused, COUNTER, "client_refused_total", "", L("target", "reason"), 64,                     \
-      "Calls refused before sending")                                                              \
+      "Calls that ended because they were refused before sending")                                 \
     X(retries_suppressed, COUNTER, "client_retries_suppressed_total", "", L("target", "reason"),   \
       64, "Retries not sent: budget, deadline, not_idempotent, pushback, circuit")                 \
     X(late_replies, COUNTER, "client_late_replies_total", "", L("target"), 64,                     \
@@ -58,6 +58,10 @@
       L("function", "outcome"), 256, "Handler run time")                                           \
     X(server_queue_wait, HISTOGRAM, "server_queue_wait_seconds", "seconds", L("worker"), 64,       \
       "Time between receipt and handler start")                                                    \
+    X(server_queue_depth, GAUGE, "server_queue_depth", "", L("worker"), 64,                        \
+      "Calls that wait for a handler")                                                             \
+    X(server_queue_bytes, GAUGE, "server_queue_bytes", "bytes", L("worker"), 64,                   \
+      "Size of the calls that wait for a handler")                                                 \
     X(server_in_flight, GAUGE, "server_calls_in_flight", "", L("worker"), 64,                      \
       "Handlers running now")                                                                      \
     X(server_expired, COUNTER, "server_expired_calls_total", "", L("worker", "stage"), 64,         \

@@ -41,8 +41,9 @@ typedef struct mfi_client_options {
 
 /* Values of a worker's gauges. */
 typedef struct mfi_server_gauges {
-    uint64_t handlers_busy, handlers; /* running handlers, and how many can run */
-    double handler_seconds;           /* how long one of them has run; 0 if none runs */
+    uint64_t handlers_busy, handlers;  /* running handlers, and how many can run */
+    double handler_seconds;            /* how long one of them has run; 0 if none runs */
+    uint64_t queue_depth, queue_bytes; /* calls that wait for a handler, and their size */
 } mfi_server_gauges;
 typedef void (*mfi_server_gauges_fn)(mfi_server_gauges *ret_gauges, void *user_data);
 

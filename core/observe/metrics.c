@@ -33,14 +33,12 @@ void mfi_measure_begin(const mfi_target *target, const mfi_function *function)
     }
 }
 
-void mfi_measure_attempt(const mfi_client_span *span)
+void mfi_measure_attempt(const mfi_target *target, mfi_attempt_kind kind, size_t bytes)
 {
-    const mfi_target *target = span->target;
     if (target->measured) {
         unsigned shard = mfi_shard_index();
-        mfi_attempt_kind kind = span->attempt > 1 ? MFI_ATTEMPT_RETRY : MFI_ATTEMPT_FIRST;
         mfi_counter_add_at(target->attempts[kind], shard, 1);
-        mfi_histogram_record_at(target->request_size, shard, span->request_bytes);
+        mfi_histogram_record_at(target->request_size, shard, bytes);
     }
 }
 
@@ -90,13 +88,6 @@ static void measure_phases(const mfi_client_span *span, unsigned shard)
     }
 }
 
-/* A refused call is counted. Its duration is not observed, because it would pull the median to
- * zero. */
-static bool was_refused(mf_status status)
-{
-    return status == MF_ERR_CIRCUIT_OPEN || status == MF_ERR_TOO_MANY_CALLS;
-}
-
 void mfi_measure_client_end(const mfi_client_span *span)
 {
     mfi_target *target = span->target;
@@ -106,8 +97,8 @@ void mfi_measure_client_end(const mfi_client_span *span)
     unsigned shard = mfi_shard_index();
     uint64_t duration = span->end_ns - span->start_ns;
     mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
-    if (was_refused(span->status)) {
-        return;
+    if (span->is_refused) {
+        return; /* its duration would pull the median to zero */
     }
     mfi_histogram_record_at(duration_of(span->function, span->status), shard, duration);
     mfi_window_record_at(target->window, shard, duration, span->end_ns);
@@ -126,6 +117,9 @@ void mfi_measure_server_end(const mfi_server_span *span)
     unsigned shard = mfi_shard_index();
     uint64_t run = span->done_ns - span->begun_ns;
     mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
+    if (!span->has_run) {
+        return; /* expired, unknown, malformed or cancelled while it waited */
+    }
     mfi_counter_add_at(target->busy, shard,
                        span->released_ns != 0 ? span->released_ns - span->begun_ns : run);
     mfi_histogram_record_at(target->queue_wait, shard, span->begun_ns - span->received_ns);

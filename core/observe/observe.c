@@ -43,9 +43,9 @@ void mfi_observe_client_begin(const mfi_client_span *span)
     mfi_logged_client_begin(span);
 }
 
-void mfi_observe_client_attempt(const mfi_client_span *span)
+void mfi_observe_client_attempt(mfi_target *target, mfi_attempt_kind kind, size_t bytes)
 {
-    mfi_measure_attempt(span);
+    mfi_measure_attempt(target, kind, bytes);
 }
 
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason)

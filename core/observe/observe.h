@@ -35,10 +35,10 @@ void mfi_observer_destroy(mfi_observer *observer);
 
 /* The call begins: counts it as started, and logs `request_start` (debug). */
 void mfi_observe_client_begin(const mfi_client_span *span);
-/* One attempt was sent. */
-void mfi_observe_client_attempt(const mfi_client_span *span);
-/* The call was refused before anything was sent. This counts the reason; the call still has a begin
- * and an end. */
+/* The transport took one attempt, a message of that many bytes. */
+void mfi_observe_client_attempt(mfi_target *target, mfi_attempt_kind kind, size_t bytes);
+/* The call ends because it was refused, its last attempt before it was queued. This counts the
+ * reason; the call still has a begin and an end. */
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason);
 /* An attempt failed and another one follows after wait_ms: logs request_retry (warn). */
 void mfi_observe_client_retry(const mfi_client_span *span, mf_status status, const mf_error *error,

@@ -30,7 +30,7 @@ typedef struct mfi_families {
     mf_family *queue_depth, *queue_capacity, *concurrency_limit, *request_size, *response_size;
     mf_family *server_started, *server_calls, *server_duration, *server_queue_wait;
     mf_family *server_in_flight, *server_unknown, *server_threads, *server_busy;
-    mf_family *server_running_age;
+    mf_family *server_running_age, *server_queue_depth, *server_queue_bytes;
     mf_family *messages, *bytes, *send_blocked, *dropped, *connections, *disconnects;
     mf_family *heartbeat_rtt, *heartbeat_missed, *heartbeat_consecutive, *heartbeat_last;
     mf_family *circuit_state, *circuit_transitions, *circuit_since;
@@ -110,7 +110,7 @@ struct mfi_target {
     /* Server. */
     mf_histogram *queue_wait;
     mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;
-    mf_gauge *threads[MFI_THREAD_COUNT];
+    mf_gauge *threads[MFI_THREAD_COUNT], *waiting, *waiting_bytes;
 };
 
 /* ---- families.c ---- */
@@ -131,7 +131,7 @@ static inline const char *mfi_circuit_name(const mfi_target *target)
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);
-void mfi_measure_attempt(const mfi_client_span *span);
+void mfi_measure_attempt(const mfi_target *target, mfi_attempt_kind kind, size_t bytes);
 void mfi_measure_refused(const mfi_target *target, mfi_refusal reason);
 void mfi_measure_suppressed(const mfi_target *target, mfi_suppression reason);
 void mfi_measure_client_end(const mfi_client_span *span);

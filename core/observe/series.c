@@ -165,6 +165,8 @@ static void make_server(mfi_target *target)
     const char *names[2] = {target->name, NULL};
     target->queue_wait = histogram1(families->server_queue_wait, target->name);
     target->in_flight = gauge1(families->server_in_flight, target->name);
+    target->waiting = gauge1(families->server_queue_depth, target->name);
+    target->waiting_bytes = gauge1(families->server_queue_bytes, target->name);
     target->unknown = counter1(families->server_unknown, target->name);
     target->busy = counter1(families->server_busy, target->name);
     target->running_age = gauge1(families->server_running_age, target->name);
@@ -215,6 +217,8 @@ static void show_server(const mfi_target *target, const mfi_server_gauges *gauge
     mf_gauge_set(target->threads[MFI_THREAD_BUSY], (double)gauges->handlers_busy);
     mf_gauge_set(target->threads[MFI_THREAD_IDLE], (double)idle);
     mf_gauge_set(target->running_age, gauges->handler_seconds);
+    mf_gauge_set(target->waiting, (double)gauges->queue_depth);
+    mf_gauge_set(target->waiting_bytes, (double)gauges->queue_bytes);
 }
 
 /* Shows the gauges that every worker has for itself. */
@@ -301,6 +305,8 @@ static mfi_target *collect_servers_locked(mfi_target *first)
         target->server_gauges(&gauges, target->user_data);
         sum.handlers_busy += gauges.handlers_busy;
         sum.handlers += gauges.handlers;
+        sum.queue_depth += gauges.queue_depth;
+        sum.queue_bytes += gauges.queue_bytes;
         sum.handler_seconds = gauges.handler_seconds > sum.handler_seconds ? gauges.handler_seconds
                                                                            : sum.handler_seconds;
     }

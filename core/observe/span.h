@@ -33,6 +33,8 @@ typedef struct mfi_client_span {
     uint32_t response_bytes;
     uint16_t attempt; /* 1 for the first attempt */
     bool has_server_times;
+    bool is_refused;  /* the present attempt was refused before it was queued */
+    uint8_t refusal;  /* mfi_refusal; if is_refused */
     mf_status status; /* set at the end */
 } mfi_client_span;
 
@@ -51,6 +53,7 @@ typedef struct mfi_server_span {
     uint32_t request_bytes;
     uint32_t response_bytes;
     bool correlation_id_replaced; /* the caller's id was not valid */
+    bool has_run;                 /* a handler was started for the call */
     mf_status status;             /* at the end */
 } mfi_server_span;
 

@@ -213,13 +213,33 @@ const char *mfi_function_name(const mfi_function *function)
 
 /* ---- Reading back ---- */
 
-void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
+static void read_latency(const mfi_cells *cells, mfi_latency *ret_latency)
 {
-    mfi_cells cells = {0};
+    mfi_cells_range range;
+    const mfi_layout *layout = mfi_layout_of(MF_SCALE_DURATION);
+    mfi_cells_range_of(cells, layout, &range);
+    *ret_latency = (mfi_latency){.count = cells->count,
+                                 .mean = range.mean,
+                                 .least = range.least,
+                                 .most = range.most,
+                                 .p50 = mfi_cells_quantile(cells, layout, 0.5),
+                                 .p95 = mfi_cells_quantile(cells, layout, 0.95),
+                                 .p99 = mfi_cells_quantile(cells, layout, 0.99)};
+}
+
+void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent)
+{
+    mfi_cells all = {0};
+    mfi_cells recent = {0};
+    uint64_t total = 0;
     if (target->measured) {
-        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &cells);
+        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &all);
     }
-    mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
+    if (target->measured && target->window != NULL) {
+        mfi_window_merge(target->window, &recent, &total);
+    }
+    read_latency(&all, ret_all);
+    read_latency(&recent, ret_recent);
 }
 
 double mfi_target_recent_p50(mfi_target *target)
@@ -232,20 +252,30 @@ double mfi_target_recent_p50(mfi_target *target)
     return recent.p50;
 }
 
+static uint64_t count_ended(const mfi_function *function, mfi_call_status status)
+{
+    const mf_counter *counter =
+        atomic_load_explicit(&function->ended[status], memory_order_acquire);
+    return counter != NULL ? mf_counter_value(counter) : 0;
+}
+
 static bool read_runs(const mfi_function *function, mfi_function_runs *ret_runs)
 {
     mfi_cells cells = {0};
     mf_distribution all = MF_DISTRIBUTION_INIT;
+    ret_runs->calls = 0;
+    for (size_t i = 0; i < MFI_STATUS_COUNT; i++) {
+        ret_runs->calls += count_ended(function, (mfi_call_status)i);
+    }
+    ret_runs->errors = ret_runs->calls - count_ended(function, MFI_STATUS_OK);
     mfi_histogram_merge(function->duration[MFI_OUTCOME_ERROR], &cells);
-    ret_runs->errors = cells.count;
     mfi_histogram_merge(function->duration[MFI_OUTCOME_OK], &cells);
     mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &all);
     ret_runs->name = function->name;
-    ret_runs->calls = all.count;
     ret_runs->p50 = all.p50;
     ret_runs->p95 = all.p95;
     ret_runs->p99 = all.p99;
-    return all.count != 0;
+    return ret_runs->calls != 0;
 }
 
 void mfi_target_visit_runs(mfi_target *target,

@@ -27,17 +27,23 @@ bool mfi_target_prepare(mfi_target *target, const char *name);
 /* The kept name of a function that has series of its own; NULL for `_OTHER`. */
 const char *mfi_function_name(const mfi_function *function);
 
-/* Durations of all client calls of this target since its creation, merged over its functions. */
-void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution);
+/* Durations of client calls, in seconds; NaN where the count is 0. */
+typedef struct mfi_latency {
+    uint64_t count;
+    double mean, least, most, p50, p95, p99;
+} mfi_latency;
+/* All client calls of this target, merged over its functions: since its creation, and of the last
+ * minute. */
+void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent);
 /* Median of the last minute in seconds; NaN without calls. */
 double mfi_target_recent_p50(mfi_target *target);
 
-/* Server: the handler's runs of one function since the start. name NULL: all that share `_OTHER`.
+/* Server: the calls of one function since the start. name NULL: all that share `_OTHER`.
  */
 typedef struct mfi_function_runs {
     const char *name;
     uint64_t calls, errors;
-    double p50, p95, p99; /* seconds; NaN without calls */
+    double p50, p95, p99; /* of its handler, in seconds; NaN if no handler ran */
 } mfi_function_runs;
 /* Calls visit for every function that was called. Does nothing if nothing is measured. */
 void mfi_target_visit_runs(mfi_target *target,

@@ -96,19 +96,8 @@ static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circui
         circuit->probe_at_ns = 0;
         circuit->reason = (mfi_circuit_reason){.rule = MFI_CAUSE_NONE}; /* kept in the history */
     }
-    circuit->counts = (mfi_circuit_counts){0};
-    atomic_store_explicit(&circuit->fast_ok, 0, memory_order_relaxed);
     remember_locked(circuit, change);
     store_word_locked(circuit, generation_of(word) + 1, to);
-}
-
-static mfi_circuit_counts counts_locked(const mfi_circuit *circuit)
-{
-    mfi_circuit_counts counts = circuit->counts;
-    uint64_t fast = atomic_load_explicit(&circuit->fast_ok, memory_order_relaxed);
-    counts.ok += fast;
-    counts.calls += fast;
-    return counts;
 }
 
 static uint64_t cool_down_locked(const mfi_circuit *circuit)
@@ -123,7 +112,7 @@ static uint64_t cool_down_locked(const mfi_circuit *circuit)
 static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step *step)
 {
     uint64_t cool_down_ns = cool_down_locked(circuit);
-    circuit->counts_at_trip = counts_locked(circuit);
+    mfi_outcomes_read(&circuit->outcomes, &circuit->counts_at_trip);
     circuit->probe_at_ns = mfi_clock_monotonic(circuit->clock) + cool_down_ns;
     circuit->open_in_row++;
     circuit->trips++;
@@ -309,14 +298,14 @@ static call_verdict judge(const mfi_circuit *circuit, mf_status status)
     return VERDICT_EXCLUDED;
 }
 
-static void count_failure(mfi_circuit_counts *counts, mf_status status)
+static void count_locked(mfi_circuit *circuit, call_verdict verdict, mf_status status)
 {
-    mfi_call_status counted = status_of(status);
-    counts->failed++;
-    counts->timeout += counted == MFI_STATUS_TIMEOUT;
-    counts->unavailable += counted == MFI_STATUS_UNAVAILABLE;
-    counts->worker_crashed += counted == MFI_STATUS_WORKER_CRASHED;
-    counts->protocol_error += counted == MFI_STATUS_PROTOCOL_ERROR;
+    if (verdict == VERDICT_EXCLUDED) {
+        mfi_outcomes_exclude(&circuit->outcomes);
+    } else {
+        mfi_outcomes_add(&circuit->outcomes,
+                         verdict == VERDICT_OK ? MFI_STATUS_OK : status_of(status));
+    }
 }
 
 static void fail_locked(mfi_circuit *circuit)
@@ -356,19 +345,13 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
         return;
     }
     if (verdict == VERDICT_OK && state_of(word) == MFI_CIRCUIT_CLOSED && (word & 1) == 0) {
-        atomic_fetch_add_explicit(&circuit->fast_ok, 1, memory_order_relaxed);
+        mfi_outcomes_add(&circuit->outcomes, MFI_STATUS_OK);
         return;
     }
     change_step step;
     begin_step(circuit, &step);
     word = load_word(circuit);
-    mfi_circuit_counts *counts = &circuit->counts;
-    counts->calls++;
-    counts->ok += verdict == VERDICT_OK;
-    counts->excluded += verdict == VERDICT_EXCLUDED;
-    if (verdict == VERDICT_FAILED) {
-        count_failure(counts, status);
-    }
+    count_locked(circuit, verdict, status);
     bool current = generation_of(word) == ticket.generation;
     if (current && state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
         if (verdict == VERDICT_FAILED) {
@@ -456,13 +439,13 @@ void mfi_circuit_read(mfi_circuit *circuit, mfi_circuit_snapshot *ret_snapshot)
         .open_in_row = circuit->open_in_row,
         .trips = circuit->trips,
         .refused = atomic_load_explicit(&circuit->refused, memory_order_relaxed),
-        .counts = counts_locked(circuit),
         .counts_at_trip = circuit->counts_at_trip,
         .reason = circuit->reason,
         .probes_ok = circuit->probes_ok,
         .probes_failed = circuit->probes_failed,
         .history_count = circuit->history_count,
     };
+    mfi_outcomes_read(&circuit->outcomes, &ret_snapshot->counts);
     for (uint32_t i = 0; i < circuit->config.probes; i++) {
         ret_snapshot->probes_in_flight += circuit->probe_until_ns[i] != 0;
     }

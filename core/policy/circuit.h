@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "core/policy/outcomes.h"
 #include "core/policy/refusal.h"
 #include "core/words/circuits.h"
 
@@ -47,11 +48,6 @@ typedef struct mfi_circuit_ticket {
     uint64_t generation;
     int8_t probe; /* index of the probe's slot, or -1 */
 } mfi_circuit_ticket;
-
-typedef struct mfi_circuit_counts {
-    uint64_t calls, ok, failed, excluded;
-    uint64_t timeout, unavailable, worker_crashed, protocol_error; /* parts of failed */
-} mfi_circuit_counts;
 
 typedef struct mfi_circuit_change {
     mfi_circuit_state from, to;
@@ -77,7 +73,7 @@ typedef struct mfi_circuit {
     /* generation << 4 | state << 1 | failing: the fast paths read this word. Written under the
      * mutex. */
     _Atomic(uint64_t) word;
-    _Atomic(uint64_t) fast_ok; /* successes that took no lock, in this generation */
+    mfi_outcomes outcomes;     /* of the last calls; excluding takes the mutex */
     _Atomic(uint64_t) refused; /* calls refused since the circuit opened */
     mfi_mutex mutex;           /* guards what follows */
     mfi_mutex order;           /* held while `changed` runs; taken before mutex */
@@ -86,7 +82,7 @@ typedef struct mfi_circuit {
     uint32_t failures; /* in a row */
     uint32_t open_in_row;
     uint64_t trips;
-    mfi_circuit_counts counts, counts_at_trip;
+    mfi_circuit_counts counts_at_trip;
     mfi_circuit_reason reason;
     uint64_t probe_until_ns[MFI_CIRCUIT_PROBES_MAX]; /* 0: slot free */
     uint32_t probes_ok, probes_failed;
@@ -134,7 +130,7 @@ typedef struct mfi_circuit_snapshot {
     uint64_t probe_at_ns; /* 0 unless open */
     uint32_t failures, open_in_row;
     uint64_t trips, refused;
-    mfi_circuit_counts counts, counts_at_trip;
+    mfi_circuit_counts counts, counts_at_trip; /* the last calls, now and at the last trip */
     mfi_circuit_reason reason;
     uint32_t probes_in_flight, probes_ok, probes_failed;
     mfi_circuit_history history[MFI_CIRCUIT_HISTORY];

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/number.h"
 
 mf_status mfi_circuit_refuse(const mfi_circuit_refusal *refusal, mf_error *error)
 {
@@ -12,13 +13,14 @@ mf_status mfi_circuit_refuse(const mfi_circuit_refusal *refusal, mf_error *error
     if (refusal->state == MFI_CIRCUIT_HALF_OPEN) {
         return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
                         "Circuit breaker half-open (%s): %u of %u probes are taken; more calls "
-                        "pass when these have ended, in %.1f s at the latest",
+                        "pass when these have ended, in %s s at the latest",
                         reason->text, (unsigned)refusal->probes, (unsigned)refusal->permitted,
-                        (double)refusal->wait_ns / (double)MFI_NS_PER_S);
+                        mfi_fixed_text((double)refusal->wait_ns / (double)MFI_NS_PER_S, 1).text);
     }
     if (reason->rule == MFI_CAUSE_NONE || reason->rule == MFI_RULE_FAILURES) {
         return mfi_fail(error, MF_ERR_CIRCUIT_OPEN,
-                        "Circuit breaker open after %.0f consecutive failures", reason->observed);
+                        "Circuit breaker open after %s consecutive failures",
+                        mfi_fixed_text(reason->observed, 0).text);
     }
     return mfi_fail(error, MF_ERR_CIRCUIT_OPEN, "Circuit breaker open by rule %s: %s",
                     mfi_circuit_cause_word(reason->rule), reason->text);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "core/runtime/runtime.h"
 #include "metrics/health_checks.h"
@@ -24,10 +25,11 @@ struct mfi_ping {
 static void on_ping(mfi_task *task)
 {
     struct mfi_ping *ping = (struct mfi_ping *)(void *)task;
-    uint64_t lag = mfi_monotonic_ns() - atomic_load_explicit(&ping->sent_ns, memory_order_relaxed);
+    uint64_t sent = atomic_load_explicit(&ping->sent_ns, memory_order_relaxed);
+    uint64_t lag = mfi_monotonic_ns() - sent;
     atomic_store_explicit(&ping->lag_ns, lag, memory_order_relaxed);
     atomic_store_explicit(&ping->sent_ns, 0, memory_order_release);
-    mfi_observe_loop_lag(ping->runtime->observer, lag);
+    mfi_loop_was_due(ping->runtime->loop, sent);
 }
 
 static void visit_loop(mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
@@ -55,8 +57,8 @@ static void visit_loop(mf_runtime *runtime, mf_health_visit_fn visit, void *user
     if (lag > LIVE_TIMEOUT_NS) {
         row.status = MF_HEALTH_FAIL;
         row.output = output;
-        (void)mfi_str_format(output, sizeof output, "the engine has made no progress for %.0f s",
-                             row.observed_number);
+        (void)mfi_str_format(output, sizeof output, "the engine has made no progress for %s s",
+                             mfi_fixed_text(row.observed_number, 0).text);
     }
     visit(&row, user_data);
 }

@@ -40,8 +40,11 @@ static void read_gauges(mfi_server_gauges *ret_gauges, void *user_data)
 {
     const mf_child *child = user_data;
     uint64_t since = 0;
-    *ret_gauges = (mfi_server_gauges){.handlers_busy = mfi_child_state_busy(&child->state, &since),
-                                      .handlers = child->settings.threads};
+    *ret_gauges = (mfi_server_gauges){
+        .handlers_busy = mfi_child_state_busy(&child->state, &since),
+        .handlers = child->settings.threads,
+        .queue_depth = atomic_load_explicit(&child->state.queued, memory_order_relaxed),
+        .queue_bytes = atomic_load_explicit(&child->state.queued_bytes, memory_order_relaxed)};
     if (since != 0) {
         ret_gauges->handler_seconds = (double)(mfi_monotonic_ns() - since) / (double)MFI_NS_PER_S;
     }

@@ -142,6 +142,7 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
     mfi_context_enter(&scope, request->context);
     uint64_t deadline_before = mfi_running_enter(request->deadline_ns);
     mfi_printing_enter(&printing, request->context);
+    reply->span->has_run = true;
     mf_status status = handler->run(request, reply, handler->user_data);
     mfi_printing_leave(&printing);
     mfi_running_leave(deadline_before);

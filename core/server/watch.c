@@ -62,24 +62,53 @@ void mfi_watch_parent(mfi_watch *watch)
 
 /* ---- The connection ---- */
 
+static void note_connected(mfi_watch *watch)
+{
+    mfi_transport_event seen = {.text = watch->channel->transport->endpoint,
+                                .what = watch->was_connected ? MFI_TRANSPORT_RECONNECTED
+                                                             : MFI_TRANSPORT_CONNECTED};
+    watch->was_connected = true;
+    watch->connections++;
+    mfi_observe_transport_event(watch->channel->observed, &seen);
+}
+
+static void note_disconnected(mfi_watch *watch, mfi_disconnect_reason reason)
+{
+    bool was_up = reason != MFI_DISCONNECT_HANDSHAKE_FAILED && watch->connections > 0;
+    mfi_transport_event seen = {.text = watch->channel->transport->endpoint,
+                                .what = MFI_TRANSPORT_DISCONNECTED,
+                                .disconnect = was_up ? reason : MFI_DISCONNECT_HANDSHAKE_FAILED};
+    watch->connections -= was_up ? 1 : 0;
+    mfi_observe_transport_event(watch->channel->observed, &seen);
+}
+
+static void take_events(mfi_watch *watch)
+{
+    mfi_transport *transport = watch->channel->transport;
+    mfi_peer_event event = MFI_PEER_NONE;
+    while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
+        if (event == MFI_PEER_CONNECTED) {
+            note_connected(watch);
+        } else {
+            note_disconnected(watch, event == MFI_PEER_HANDSHAKE_FAILED
+                                         ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                                         : MFI_DISCONNECT_CLOSED);
+        }
+    }
+}
+
 static void on_monitor(mfi_source *source, uint32_t events)
 {
     (void)events;
-    mfi_watch *watch = MFI_CONTAINER(source, mfi_watch, monitor_source);
-    const mfi_channel *channel = watch->channel;
-    mfi_transport *transport = channel->transport;
-    mfi_peer_event event = MFI_PEER_NONE;
-    while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
-        mfi_transport_event seen = {.text = transport->endpoint};
-        if (event == MFI_PEER_CONNECTED) {
-            seen.what = watch->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
-            watch->was_connected = true;
-        } else {
-            seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
-                                                                 : MFI_DISCONNECT_CLOSED;
-        }
-        mfi_observe_transport_event(channel->observed, &seen);
+    take_events(MFI_CONTAINER(source, mfi_watch, monitor_source));
+}
+
+/* The transport is about to be closed, and its connections with it. */
+static void end_connections(mfi_watch *watch)
+{
+    take_events(watch);
+    while (watch->connections > 0) {
+        note_disconnected(watch, MFI_DISCONNECT_SHUTDOWN);
     }
 }
 
@@ -105,6 +134,9 @@ void mfi_watch_init(mfi_watch *watch, const mfi_channel *channel, mfi_child_stat
 void mfi_watch_end(mfi_watch *watch)
 {
     mfi_loop *loop = watch->channel->loop;
+    if (watch->monitor_source.fd >= 0) {
+        end_connections(watch);
+    }
     mfi_source_remove(loop, &watch->monitor_source);
     mfi_source_remove(loop, &watch->parent_source);
     mfi_timer_cancel(loop, &watch->orphan_timer);

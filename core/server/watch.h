@@ -15,6 +15,7 @@ typedef struct mfi_watch {
     mfi_timer orphan_timer; /* ends a worker that has no connection by then */
     int parent_fd;          /* pidfd of the parent process; -1: none */
     bool was_connected;
+    uint32_t connections; /* number of open connections */
 } mfi_watch;
 
 /* Any thread. Watches nothing yet. */

@@ -16,13 +16,14 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/transport/transport.h"
+#include "core/transport/zmq_events.h"
 
 #define ZERO_COPY_BYTES 2048 /* bytes of a payload; smaller ones are copied */
 #define SOCKETS_MOST 8192    /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
-    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
-     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
-     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |                    \
+     ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                               \
+     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
 typedef struct zmq_messaging {
     mfi_messaging base; /* first member */
@@ -37,6 +38,7 @@ typedef struct zmq_transport {
     int monitor_fd;
     bool is_router;
     bool binds;
+    mfi_zmq_events events;
 } zmq_transport;
 
 /* libzmq allows 1,023 sockets by default, and a parent has three, two of which are its monitor's.
@@ -222,23 +224,31 @@ static int transport_events_readiness(const mfi_transport *base)
     return ((const zmq_transport *)base)->monitor_fd;
 }
 
-static mfi_peer_event transport_next_event(mfi_transport *base)
+/* False if there is none. */
+static bool take_event(zmq_transport *transport, mfi_peer_event *ret_event)
 {
-    zmq_transport *transport = (zmq_transport *)base;
     zmq_msg_t frame;
     (void)zmq_msg_init(&frame);
-    mfi_peer_event event = MFI_PEER_NONE;
-    if (receive_frame(&frame, transport->monitor) >= 0) {
+    bool is_there = receive_frame(&frame, transport->monitor) >= 0;
+    if (is_there) {
         uint16_t number = 0; /* the first frame: event number, then a value */
-        if (zmq_msg_size(&frame) >= sizeof number) {
+        int32_t value = 0;
+        if (zmq_msg_size(&frame) >= sizeof number + sizeof value) {
             memcpy(&number, zmq_msg_data(&frame), sizeof number);
+            memcpy(&value, (const char *)zmq_msg_data(&frame) + sizeof number, sizeof value);
         }
-        event = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? MFI_PEER_CONNECTED
-                : number == ZMQ_EVENT_DISCONNECTED      ? MFI_PEER_DISCONNECTED
-                                                        : MFI_PEER_HANDSHAKE_FAILED;
+        *ret_event = mfi_zmq_events_read(&transport->events, number, value);
         discard_rest(&frame, transport->monitor);
     }
     (void)zmq_msg_close(&frame);
+    return is_there;
+}
+
+static mfi_peer_event transport_next_event(mfi_transport *base)
+{
+    mfi_peer_event event = MFI_PEER_NONE;
+    while (event == MFI_PEER_NONE && take_event((zmq_transport *)base, &event)) {
+    }
     return event;
 }
 

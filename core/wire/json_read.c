@@ -7,6 +7,7 @@
 #include <multifrost/json.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "core/wire/document.h"
 #include "core/wire/json_check.h"
 #include "core/wire/limits.h"
@@ -80,7 +81,10 @@ mf_status mf_value_from_json(const char *text, size_t length, mf_document **ret_
     mfi_packer_init(&to.packer, &buf);
     mf_status status = mfi_json_check(text, length, error);
     if (status == MF_OK) {
+        mfi_plain_numbers plain;
+        mfi_plain_numbers_enter(&plain);
         tree = cJSON_ParseWithLength(text, length);
+        mfi_plain_numbers_leave(&plain);
         status = tree != NULL ? pack_item(&to, tree)
                               : mfi_fail(error, MF_ERR_NO_MEMORY,
                                          "no memory for a JSON text of %zu bytes", length);

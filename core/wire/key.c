@@ -5,45 +5,49 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "base/number.h"
 #include "base/str.h"
 
-/* printf writes the locale's decimal point, which may have several bytes; this makes it ".". */
-static void use_plain_point(char *text)
+/* Digits as in "12.5" or "0.00125". */
+static void put_plain(char *to, const char *digits, int count, int exponent)
 {
-    char *to = text;
-    bool in_point = false;
-    for (const char *from = text; *from != '\0'; from++) {
-        bool plain = strchr("0123456789+-e", *from) != NULL;
-        if (plain) {
-            *to++ = *from;
-        } else if (!in_point) {
+    int whole = exponent + 1; /* digits before the point; may be negative */
+    if (whole <= 0) {
+        *to++ = '0';
+        *to++ = '.';
+    }
+    for (int i = whole; i < 0; i++) {
+        *to++ = '0';
+    }
+    for (int i = 0; i < count || i < whole + 1; i++) { /* "5.0" has a digit behind its point */
+        if (i == whole && i > 0) {
             *to++ = '.';
         }
-        in_point = !plain;
+        *to++ = i < count ? digits[i] : '0';
     }
     *to = '\0';
 }
 
 void mfi_double_text(double number, char to[MFI_KEY_TEXT])
 {
+    char digits[MFI_DOUBLE_DIGITS + 1];
+    int exponent = 0;
     if (!isfinite(number)) {
         const char *word = isnan(number) ? "nan" : number > 0 ? "inf" : "-inf";
         (void)mfi_str_copy(to, MFI_KEY_TEXT, word);
         return;
     }
-    int decimals = 0; /* 17 significant digits suffice for every double */
-    do {
-        (void)snprintf(to, MFI_KEY_TEXT, "%.*e", decimals, number);
-    } while (strtod(to, NULL) != number && ++decimals < 17);
-    long exponent = strtol(strchr(to, 'e') + 1, NULL, 10);
-    if (exponent >= -4 && exponent < 16) {
-        int places = decimals - (int)exponent;
-        (void)snprintf(to, MFI_KEY_TEXT, "%.*f", places > 1 ? places : 1, number);
+    int count = mfi_double_digits(number, 1, digits, &exponent);
+    if (signbit(number)) {
+        *to++ = '-';
     }
-    use_plain_point(to);
+    if (exponent >= -4 && exponent < 16) {
+        put_plain(to, digits, count, exponent);
+    } else {
+        (void)snprintf(to, MFI_KEY_TEXT - 1, "%c%s%se%c%02d", digits[0], count > 1 ? "." : "",
+                       digits + 1, exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+    }
 }
 
 bool mfi_key_text(const mf_value *key, char to[MFI_KEY_TEXT])

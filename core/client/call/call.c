@@ -10,6 +10,15 @@
 
 /* ---- The whole call ---- */
 
+/* The present attempt never comes into the queue. The refusal is counted when the call ends by it.
+ */
+static mf_status refuse(mfi_client_span *span, mfi_refusal reason, mf_status status)
+{
+    span->is_refused = true;
+    span->refusal = (uint8_t)reason;
+    return status;
+}
+
 mf_status mfi_call_open(mfi_calls *calls, const mfi_call_request *request, mfi_client_span *span,
                         mf_error *error)
 {
@@ -22,10 +31,10 @@ mf_status mfi_call_open(mfi_calls *calls, const mfi_call_request *request, mfi_c
     mfi_observe_client_begin(span);
     mfi_observe_transport_event(calls->state->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_QUEUE_FULL});
-    mfi_observe_client_refused(span, MFI_REFUSAL_QUEUE_FULL);
-    mf_status status =
+    mf_status status = refuse(
+        span, MFI_REFUSAL_QUEUE_FULL,
         mfi_fail(error, MF_ERR_TOO_MANY_CALLS, "'%s' has %u calls in flight (max_in_flight)",
-                 calls->state->settings.target, (unsigned)calls->state->settings.max_in_flight);
+                 calls->state->settings.target, (unsigned)calls->state->settings.max_in_flight));
     mfi_call_finish(calls, span, status, error);
     return status;
 }
@@ -39,6 +48,9 @@ void mfi_call_finish(mfi_calls *calls, mfi_client_span *span, mf_status status,
     }
     span->status = status;
     span->end_ns = mfi_monotonic_ns();
+    if (span->is_refused) {
+        mfi_observe_client_refused(span, (mfi_refusal)span->refusal);
+    }
     mfi_observe_client_end(span, status != MF_OK ? error : NULL);
     mfi_calls_count_finished(calls);
 }
@@ -76,6 +88,7 @@ bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_clien
     span->sent_ns = 0;
     span->received_ns = 0;
     span->has_server_times = false;
+    span->is_refused = false;
     span->response_bytes = 0;
     mfi_trace_new_span_id(span->context.span_id);
     *ret_wait_ns = verdict.wait_ns;
@@ -206,12 +219,6 @@ static mf_status encode(mfi_calls *calls, mfi_slot *slot, const mfi_call_request
     return status;
 }
 
-static mf_status refuse(const mfi_client_span *span, mfi_refusal reason, mf_status status)
-{
-    mfi_observe_client_refused(span, reason);
-    return status;
-}
-
 static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_client_span *span)
 {
     uint64_t deadline = request->deadline_ns;
@@ -222,6 +229,7 @@ static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_clien
         deadline = own < deadline ? own : deadline;
     }
     slot->span = span;
+    slot->kind = span->attempt > 1 ? MFI_ATTEMPT_RETRY : MFI_ATTEMPT_FIRST;
     memcpy(span->context.request_id, slot->id, sizeof span->context.request_id);
     atomic_store_explicit(&slot->traffic, MFI_TRAFFIC_CALL, memory_order_relaxed);
     atomic_store_explicit(&slot->started_ns, request->start_ns, memory_order_relaxed);
@@ -275,10 +283,8 @@ mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
         if (slot->admitted) {
             mfi_circuit_report(&calls->state->circuit, slot->ticket, status, NULL, NULL);
         }
-        return status;
     }
-    mfi_observe_client_attempt(span);
-    return MF_OK;
+    return status;
 }
 
 mf_status mfi_call_refuse(mfi_calls *calls, const char *function, mf_args args,

@@ -142,6 +142,8 @@ bool mfi_calls_give_up(mfi_calls *calls, mfi_slot *slot, uint64_t state);
 void mfi_calls_sweep_soon(mfi_calls *calls, const mfi_slot *slot);
 /* Number of calls that were sent and are not delivered. */
 uint32_t mfi_calls_sent(mfi_calls *calls);
+/* Any thread: number of calls that wait to be sent. */
+uint32_t mfi_calls_waiting(mfi_calls *calls);
 /* True if a call was sent and is not answered, also one that was given up. */
 bool mfi_calls_owed(mfi_calls *calls);
 /* When the oldest active call began, in monotonic nanoseconds; MFI_NEVER if there is none. */

@@ -173,21 +173,32 @@ void mfi_calls_fail_sent(mfi_calls *calls, mf_status status)
     fail(calls, status, true);
 }
 
-static void count_sent(mfi_slot *slot, uint64_t state, void *user_data)
+typedef struct active_calls {
+    uint32_t sent, waiting;
+} active_calls;
+
+static void count_active(mfi_slot *slot, uint64_t state, void *user_data)
 {
     (void)state;
-    uint32_t *count = user_data;
+    active_calls *count = user_data;
     bool is_call = atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL;
-    if (is_call && atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) != 0) {
-        (*count)++;
-    }
+    bool is_sent = atomic_load_explicit(&slot->sent_ns, memory_order_relaxed) != 0;
+    count->sent += is_call && is_sent ? 1 : 0;
+    count->waiting += is_call && !is_sent ? 1 : 0;
 }
 
 uint32_t mfi_calls_sent(mfi_calls *calls)
 {
-    uint32_t count = 0;
-    mfi_slots_visit(&calls->slots, count_sent, &count);
-    return count;
+    active_calls count = {0};
+    mfi_slots_visit(&calls->slots, count_active, &count);
+    return count.sent;
+}
+
+uint32_t mfi_calls_waiting(mfi_calls *calls)
+{
+    active_calls count = {0};
+    mfi_slots_visit(&calls->slots, count_active, &count);
+    return count.waiting;
 }
 
 bool mfi_calls_owed(mfi_calls *calls)

@@ -98,6 +98,9 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
     calls->stalled = NULL;
     if (io == MFI_IO_DONE) {
         mfi_observe_traffic(calls->state->observed, MFI_DIRECTION_SENT, traffic, bytes);
+        if (traffic == MFI_TRAFFIC_CALL) {
+            mfi_observe_client_attempt(calls->state->observed, slot->kind, bytes);
+        }
     } else {
         fail_unsent(calls, slot);
     }

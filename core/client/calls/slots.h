@@ -24,6 +24,7 @@
 #include "core/transport/transport.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
+#include "core/words/attempts.h"
 
 typedef enum mfi_slot_phase {
     MFI_SLOT_FREE = 0,
@@ -57,6 +58,7 @@ struct mfi_slot {
     void *user_data;                                   /* for callback */
     mfi_client_span *span;    /* of the call; valid until the attempt is delivered */
     mfi_client_span own_span; /* for an attempt that has no call's span */
+    mfi_attempt_kind kind;    /* of a call's attempt */
     mfi_circuit_ticket ticket;
     bool admitted;              /* the circuit gets a report with the ticket */
     int64_t attempt_timeout_ms; /* of the deadline; 0: the deadline is the call's */

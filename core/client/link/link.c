@@ -75,22 +75,21 @@ static bool note_connected(mfi_link *link)
 /* True if this was the last connection. */
 static bool note_disconnected(mfi_link *link, mfi_peer_event event)
 {
-    mfi_transport_event seen = {
-        .text = link->calls->transport->endpoint,
-        .what = MFI_TRANSPORT_DISCONNECTED,
-        .disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
-                      : mfi_life_is_stopped(link->phase) ? MFI_DISCONNECT_SHUTDOWN
-                                                         : MFI_DISCONNECT_CLOSED};
-    bool counts = event == MFI_PEER_DISCONNECTED && link->connections > 0;
-    link->connections -= counts ? 1 : 0;
+    bool was_up = event == MFI_PEER_DISCONNECTED && link->connections > 0;
+    mfi_transport_event seen = {.text = link->calls->transport->endpoint,
+                                .what = MFI_TRANSPORT_DISCONNECTED,
+                                .disconnect = !was_up ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                                              : mfi_life_is_stopped(link->phase)
+                                                  ? MFI_DISCONNECT_SHUTDOWN
+                                                  : MFI_DISCONNECT_CLOSED};
+    link->connections -= was_up ? 1 : 0;
     mfi_observe_transport_event(link->state->observed, &seen);
-    return counts && link->connections == 0;
+    return was_up && link->connections == 0;
 }
 
-static void on_monitor(mfi_source *source, uint32_t events)
+/* Takes what the transport reports. True if the last connection has ended. */
+static bool take_events(mfi_link *link)
 {
-    (void)events;
-    mfi_link *link = MFI_CONTAINER(source, mfi_link, monitor_source);
     mfi_transport *transport = link->calls->transport;
     mfi_peer_event event = MFI_PEER_NONE;
     bool lost = false;
@@ -99,7 +98,23 @@ static void on_monitor(mfi_source *source, uint32_t events)
             (event == MFI_PEER_CONNECTED ? note_connected(link) : note_disconnected(link, event)) ||
             lost;
     }
-    if (lost) {
+    return lost;
+}
+
+/* The transport is about to be closed, and its connections with it. */
+static void end_connections(mfi_link *link)
+{
+    (void)take_events(link);
+    while (link->connections > 0) {
+        (void)note_disconnected(link, MFI_PEER_DISCONNECTED);
+    }
+}
+
+static void on_monitor(mfi_source *source, uint32_t events)
+{
+    (void)events;
+    mfi_link *link = MFI_CONTAINER(source, mfi_link, monitor_source);
+    if (take_events(link)) {
         link->ops->check(link->peer, true);
     }
 }
@@ -268,6 +283,7 @@ static void on_paused(void *self)
     mfi_calls *calls = link->calls;
     mfi_source_remove(link->state->loop, &link->monitor_source);
     if (calls->transport != NULL) {
+        end_connections(link);
         calls->transport->ops->close(calls->transport);
         calls->transport = NULL;
     }

@@ -4,6 +4,7 @@
  *
  * In spawn mode such a process is ended, which brings the events of its exit. In connect mode the
  * parent has no process to end: the circuit opens, and the service is looked for again. */
+#include "base/number.h"
 #include "base/str.h"
 #include "core/client/link/link.h"
 
@@ -69,10 +70,12 @@ static void on_overdue(mfi_heartbeat *heartbeat, uint64_t busy_ms)
     if (link->phase != MFI_LIFE_RUNNING) {
         return;
     }
+    const mfi_number_text ran = mfi_fixed_text(seconds, 1);
+    const mfi_number_text most = mfi_fixed_text(limit, 1);
     (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text,
-                         "a handler has run for %.1f s of %.1f s", seconds, limit);
-    (void)mfi_str_format(text, sizeof text, "had a handler that ran for %.1f s of %.1f s", seconds,
-                         limit);
+                         "a handler has run for %s s of %s s", ran.text, most.text);
+    (void)mfi_str_format(text, sizeof text, "had a handler that ran for %s s of %s s", ran.text,
+                         most.text);
     trip(link, &cause);
     end_unfit(link, MFI_LIFE_ON_OVERDUE, &cause, text);
 }

@@ -80,9 +80,11 @@ typedef struct mf_circuit_transition {
     uint64_t at_wall_ns;
 } mf_circuit_transition;
 
-/** Calls by how they ended, since the last state change or at the last trip. */
+/** The last calls by how they ended, now or at the last trip. A change of state clears nothing. */
 typedef struct mf_circuit_window {
-    uint64_t calls, ok, failed, excluded;
+    uint64_t calls; /**< At most config_window_calls; the sum of ok and failed. */
+    uint64_t ok, failed;
+    uint64_t excluded; /**< Calls beside these, in the same stretch, that count neither way. */
     uint64_t timeout, unavailable, worker_crashed, protocol_error; /**< Parts of failed. */
 } mf_circuit_window;
 
@@ -134,7 +136,8 @@ typedef struct mf_circuit_row {
     size_t transition_count;
     mf_circuit_transition transitions[MF_CIRCUIT_TRANSITIONS_MAX]; /**< Oldest first. */
     mf_circuit_worker worker;
-    const char *reason_text; /**< What was observed, for people ("exit code 3"); or NULL. */
+    const char *reason_text;      /**< What was observed, for people ("exit code 3"); or NULL. */
+    uint32_t config_window_calls; /**< How many calls the window holds; 0: not told. */
 } mf_circuit_row;
 
 /** Receives one health check. The row is borrowed until the return. */

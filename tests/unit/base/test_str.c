@@ -69,72 +69,12 @@ static void test_json_escapes(void)
 
 static void test_numbers(void)
 {
-    char text[48];
     int64_t number = 0;
     mf_check(mfi_parse_int("65535", 0, 65535, &number) && number == 65535);
     mf_check(!mfi_parse_int("65536", 0, 65535, &number));
     mf_check(!mfi_parse_int("5555x", 0, 65535, &number));
     mf_check(!mfi_parse_int(" 5", 0, 65535, &number));
     mf_check(!mfi_parse_int("", 0, 65535, &number));
-    (void)mfi_format_double(text, sizeof text, 0.1, false);
-    mf_check_str(text, "0.1");
-    (void)mfi_format_double(text, sizeof text, 1, true);
-    mf_check_str(text, "1.0");
-    (void)mfi_format_double(text, sizeof text, (double)INFINITY, true);
-    mf_check_str(text, "+Inf");
-    (void)mfi_format_double(text, sizeof text, 1.0 / 3, false);
-    mf_check(strtod(text, NULL) == 1.0 / 3);
-}
-
-/* Shortest of 15 to 17 digits, the way that the C library finds it. */
-static void expect_double(double value)
-{
-    char text[48];
-    char expected[48];
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(expected, sizeof expected, "%.*g", digits, value);
-        if (strtod(expected, NULL) == value) {
-            break;
-        }
-    }
-    (void)mfi_format_double(text, sizeof text, value, false);
-    mf_check_str(text, expected);
-}
-
-static void test_doubles_as_printed(void)
-{
-    static const double edges[] = {0,
-                                   -0.0,
-                                   1e-4,
-                                   9.9999e-5,
-                                   0.0001234,
-                                   1e6,
-                                   999999.999999999,
-                                   1e15,
-                                   -1e15,
-                                   999999999999999.0,
-                                   1e-9,
-                                   0.1 + 0.2,
-                                   0.3,
-                                   1e300,
-                                   -0.25,
-                                   123456.789012345,
-                                   4503599627370496.5,
-                                   5e-324};
-    uint64_t state = 88172645463325252u;
-    for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
-        expect_double(edges[i]);
-        expect_double(-edges[i]);
-    }
-    for (int i = 0; i < 20000; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        expect_double((double)(state >> i % 64) / 1e9);
-        expect_double((double)(state >> i % 64));
-        expect_double((double)(state >> 11) * 0x1p-53);
-        expect_double((double)(state % 1000000) / 1000);
-    }
 }
 
 static void test_digits(void)
@@ -266,7 +206,6 @@ static const mf_test tests[] = {
     {"correlation_id__has_its_characters_and_no_others", test_correlation_ids},
     {"json__control_characters_are_escaped", test_json_escapes},
     {"numbers__are_read_strictly_and_written_shortest", test_numbers},
-    {"numbers__doubles_are_as_the_c_library_prints_them", test_doubles_as_printed},
     {"numbers__digits_fill_their_width", test_digits},
     {"times__saturate_and_format", test_times},
     {"uuid__is_version_4_and_reads_back", test_uuids},

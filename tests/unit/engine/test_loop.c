@@ -195,7 +195,84 @@ static void test_slow_tasks_do_not_hold_timers_up(void)
     mf_check(at.ran_before_timer < SLOW_TASKS / 2);
 }
 
+/* ---- Lag ---- */
+
+/* One stall, in which two timers and a posted task become due. */
+typedef struct stall {
+    mfi_loop *loop;
+    mfi_timer first, second;
+    mfi_task ping;
+    uint64_t posted_ns;
+    uint64_t now_ns; /* of the loop's clock */
+    int reports, long_ones;
+    _Atomic(bool) done;
+} stall;
+
+static stall *the_stall;
+
+static uint64_t stalled_clock(void *self)
+{
+    return ((const stall *)self)->now_ns;
+}
+
+static void count_lag(void *user_data, uint64_t lag_ns)
+{
+    stall *at = user_data;
+    at->reports++;
+    at->long_ones += lag_ns >= 50 * MFI_NS_PER_MS ? 1 : 0;
+}
+
+static void on_first_timer(mfi_timer *timer)
+{
+    (void)timer;
+}
+
+static void on_second_timer(mfi_timer *timer)
+{
+    (void)timer;
+    atomic_store(&the_stall->done, true);
+}
+
+static void on_late_ping(mfi_task *task)
+{
+    (void)task;
+    mfi_loop_was_due(the_stall->loop, the_stall->posted_ns);
+}
+
+static void stall_once(void *user_data)
+{
+    stall *at = user_data;
+    (void)mfi_timer_set(at->loop, &at->first, at->now_ns + 10 * MFI_NS_PER_MS);
+    (void)mfi_timer_set(at->loop, &at->second, at->now_ns + 20 * MFI_NS_PER_MS);
+    at->posted_ns = at->now_ns + 5 * MFI_NS_PER_MS;
+    (void)mfi_loop_post(at->loop, &at->ping);
+    at->now_ns += 300 * MFI_NS_PER_MS;
+}
+
+static bool stall_is_over(void *data)
+{
+    return atomic_load(&((stall *)data)->done);
+}
+
+static void test_a_stall_is_one_lag(void)
+{
+    static stall at;
+    the_stall = &at;
+    at.now_ns = MFI_NS_PER_S;
+    const mfi_clock clock = {.monotonic_ns = stalled_clock, .self = &at};
+    mf_check_int(mfi_loop_create(&at.loop, &clock, count_lag, &at, NULL), MF_OK);
+    mfi_timer_init(&at.first, on_first_timer);
+    mfi_timer_init(&at.second, on_second_timer);
+    mfi_task_init(&at.ping, on_late_ping);
+    mfi_loop_call(at.loop, stall_once, &at);
+    mf_check(mf_test_until(stall_is_over, &at, MF_TEST_PATIENCE_MS));
+    mfi_loop_destroy(at.loop);
+    mf_check_int(at.reports, 3);
+    mf_check_int(at.long_ones, 1);
+}
+
 static const mf_test tests[] = {
+    {"loop__a_stall_is_one_lag", test_a_stall_is_one_lag},
     {"loop__delivers_events_without_epoll_pwait2", test_events_without_the_newest_wait},
     {"loop__slow_tasks_do_not_hold_timers_up", test_slow_tasks_do_not_hold_timers_up},
     {"loop__source_removed_by_a_task_does_not_fire", test_removed_by_a_task},

@@ -37,7 +37,8 @@ static mf_circuit_row closed_row(const char *target)
                             .config_open_max_seconds = 300,
                             .config_jitter = 0.2,
                             .probes_permitted = 1,
-                            .probe_slot_seconds = 30};
+                            .probe_slot_seconds = 30,
+                            .config_window_calls = 50};
 }
 
 /* Everything that a row can say. */
@@ -89,7 +90,8 @@ static mf_circuit_row open_row(void)
 }
 
 #define CONFIG                                                                                     \
-    "\"config\":{\"consecutive_failures\":5,\"heartbeat_misses\":3,\"open_seconds\":10,"           \
+    "\"config\":{\"consecutive_failures\":5,\"heartbeat_misses\":3,\"window\":\"count:50\","       \
+    "\"open_seconds\":10,"                                                                         \
     "\"open_max_seconds\":300,\"jitter\":0.2,"                                                     \
     "\"counts\":[\"timeout\",\"unavailable\",\"worker_crashed\",\"protocol_error\"]}"
 

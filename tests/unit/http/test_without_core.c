@@ -1,6 +1,7 @@
 /* Metrics, logging, health checks and the endpoint serve a program that makes no calls. This one is
  * linked with the objects of base, metrics, logging and http, and with none of core. */
 #include <arpa/inet.h>
+#include <locale.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "metrics/health_checks.h"
 #include "metrics/process_metrics.h"
+#include "mf_locale.h"
 #include "mf_test.h"
 
 /* What a program has: its metrics, its checks, and the probe that shows them. */
@@ -104,7 +106,7 @@ static void program_end(program *all)
 }
 
 /* The whole answer, head and body. */
-static const char *get(const program *all, const char *path)
+static const char *ask(const program *all, const char *method, const char *path)
 {
     static char answer[64 * 1024];
     char request[256];
@@ -112,8 +114,9 @@ static const char *get(const program *all, const char *path)
                                   .sin_port = htons(mf_http_port(all->http))};
     size_t size = 0;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    int length =
+        snprintf(request, sizeof request,
+                 "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (mf_check(connect(fd, (struct sockaddr *)&address, sizeof address) == 0) &&
         mf_check(send(fd, request, (size_t)length, MSG_NOSIGNAL) == length)) {
@@ -127,6 +130,11 @@ static const char *get(const program *all, const char *path)
     return answer;
 }
 
+static const char *get(const program *all, const char *path)
+{
+    return ask(all, "GET", path);
+}
+
 static void test_metrics_are_served(void)
 {
     program all = {.http = NULL};
@@ -138,6 +146,54 @@ static void test_metrics_are_served(void)
         mf_check_contains(answer, "\nprocess_open_fds ");
     }
     program_end(&all);
+}
+
+/* A request that got no metrics is a request, and no scrape. */
+static void test_answered_scrapes_are_counted(void)
+{
+    static const char *const refused[] = {"POST", "PUT", "DELETE"};
+    program all = {.http = NULL};
+    if (program_start(&all)) {
+        for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+            mf_check_contains(ask(&all, refused[i], "/metrics"), "HTTP/1.1 405 ");
+        }
+        const char *before = get(&all, "/metrics");
+        mf_check_contains(before, "_http_requests_total{route=\"/metrics\",code=\"405\"} 3\n");
+        mf_check(strstr(before, "multifrost_scrape_duration_seconds_count{") == NULL);
+        mf_check(strstr(before, "multifrost_scrape_size_bytes{") == NULL);
+        mf_check_contains(ask(&all, "HEAD", "/metrics"), "HTTP/1.1 200 ");
+        mf_check_contains(get(&all, "/metrics"),
+                          "multifrost_scrape_duration_seconds_count{format=\"text\"} 2\n");
+    }
+    program_end(&all);
+}
+
+static void test_numbers_know_no_locale(void)
+{
+    char text[8];
+    mf_family *ratio = NULL;
+    program all = {.http = NULL};
+    mf_metric_options options = MF_METRIC_OPTIONS_INIT;
+    options.type = MF_METRIC_GAUGE;
+    options.name = "case_ratio";
+    options.help = "A ratio";
+    if (!mf_locale_enter(LC_ALL)) {
+        return; /* said so */
+    }
+    (void)snprintf(text, sizeof text, "%.1f", 0.5);
+    mf_check_str(text, "0,5");
+    if (program_start(&all)) {
+        mf_check_int(mf_metrics_add(all.metrics, &options, &ratio, NULL), MF_OK);
+        mf_gauge_set(mf_family_gauge(ratio, NULL), 1234567.891);
+        mf_check_contains(get(&all, "/metrics"), "\ncase_ratio 1234567.891\n");
+        mf_check_contains(get(&all, "/metrics"), "le=\"3.0517578125e-05\"");
+        mf_check_contains(get(&all, "/health"), "\"observedValue\":0.25");
+        MF_LOG(all.logger, MF_LOG_INFO, "job.done", "done", MF_FIELD("third", 1.0 / 3));
+        mf_check(mf_log_flush(all.logger, MF_TEST_PATIENCE_MS));
+        mf_check_contains(all.line, "\"third\":0.3333333333333333");
+    }
+    program_end(&all);
+    mf_locale_leave(LC_ALL);
 }
 
 static void test_health_is_served(void)
@@ -172,6 +228,8 @@ static void test_events_are_logged(void)
 
 static const mf_test tests[] = {
     {"without_core__metrics_are_served", test_metrics_are_served},
+    {"without_core__answered_scrapes_are_counted", test_answered_scrapes_are_counted},
+    {"without_core__numbers_know_no_locale", test_numbers_know_no_locale},
     {"without_core__health_is_served", test_health_is_served},
     {"without_core__events_are_logged", test_events_are_logged},
 };

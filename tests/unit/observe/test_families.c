@@ -50,6 +50,8 @@ static const char *const catalogue[] = {
     "server_calls_started_total counter worker,function 512",
     "server_calls_total counter worker,function,status 3168",
     "server_expired_calls_total counter worker,stage 64",
+    "server_queue_bytes gauge worker 64",
+    "server_queue_depth gauge worker 64",
     "server_queue_wait_seconds histogram worker 64",
     "server_running_handler_age_seconds gauge worker 32",
     "server_threads gauge worker,state 64",

@@ -206,6 +206,8 @@ static const char *const server_series[] = {
     "server_calls_started_total{worker=\"serve\",function=\"_OTHER\"} 0",
     "server_expired_calls_total{worker=\"serve\",stage=\"at_reply\"} 0",
     "server_expired_calls_total{worker=\"serve\",stage=\"before_start\"} 0",
+    "server_queue_bytes{worker=\"serve\"} 0",
+    "server_queue_depth{worker=\"serve\"} 0",
     "server_queue_wait_seconds_count{worker=\"serve\"} 0",
     "server_running_handler_age_seconds{worker=\"serve\"} 0",
     "server_threads{worker=\"serve\",state=\"busy\"} 0",
@@ -424,6 +426,8 @@ static void test_gone_targets_show_nothing_present(void)
         "circuit_next_probe_timestamp_seconds{target=\"math\"}",
         "server_calls_in_flight{worker=\"serve\"}",
         "server_running_handler_age_seconds{worker=\"serve\"}",
+        "server_queue_depth{worker=\"serve\"}",
+        "server_queue_bytes{worker=\"serve\"}",
         "server_threads{worker=\"serve\",state=\"busy\"}",
         "server_threads{worker=\"serve\",state=\"idle\"}"};
     for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {

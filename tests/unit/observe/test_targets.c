@@ -212,20 +212,27 @@ static bool near(double got, double wanted)
 static void test_reads_all_calls_of_a_target(void)
 {
     fixture at;
-    mf_distribution read = MF_DISTRIBUTION_INIT;
+    mfi_latency read;
+    mfi_latency recent;
     setup(&at, true);
     mfi_target *target = add_client(&at, "math", "math-0");
     mfi_target *other = add_client(&at, "other", "other-0");
-    mfi_target_read(target, &read);
+    mfi_target_read(target, &read, &recent);
     mf_check_int(read.count, 0);
+    mf_check_int(recent.count, 0);
+    mf_check(isnan(read.mean) && isnan(read.least) && isnan(recent.most) && isnan(recent.p99));
     mf_check(isnan(read.p50) && isnan(mfi_target_recent_p50(target)));
     end_call(target, "add", 1000000, MF_OK);
     end_call(target, "add", 1000000, MF_OK);
     end_call(target, "sub", 2000000, MF_ERR_REMOTE);
     end_call(other, "add", 50000000, MF_OK);
-    mfi_target_read(target, &read);
+    mfi_target_read(target, &read, &recent);
     mf_check_int(read.count, 3);
-    mf_check(near(read.sum, 0.004) && near(read.p50, 0.001) && near(read.p99, 0.002));
+    mf_check(near(read.mean, 0.004 / 3) && near(read.p50, 0.001) && near(read.p99, 0.002));
+    mf_check(near(read.least, 0.001) && near(read.most, 0.002));
+    mf_check_int(recent.count, 3);
+    mf_check(near(recent.mean, 0.004 / 3) && near(recent.p50, 0.001) && near(recent.p95, 0.002));
+    mf_check(near(recent.least, 0.001) && near(recent.most, 0.002));
     mf_check(near(mfi_target_recent_p50(target), 0.001));
     mf_check(near(mfi_target_recent_p50(other), 0.05));
     mfi_target_destroy(target);
@@ -245,7 +252,7 @@ static void note_runs(const mfi_function_runs *runs, void *user_data)
     (void)snprintf(seen->text + length, sizeof seen->text - length, "%s %d %d|",
                    runs->name != NULL ? runs->name : "(other)", (int)runs->calls,
                    (int)runs->errors);
-    seen->p50 = runs->p50;
+    seen->p50 = runs->name != NULL ? runs->p50 : seen->p50; /* no handler ran for the others */
 }
 
 static void end_run(mfi_target *target, mfi_function *function, mf_status status)
@@ -258,6 +265,7 @@ static void end_run(mfi_target *target, mfi_function *function, mf_status status
                             .begun_ns = 2000,
                             .done_ns = 2000 + 4000000,
                             .end_ns = 2000 + 4000000,
+                            .has_run = status != MF_ERR_FUNCTION_NOT_FOUND,
                             .status = status};
     mfi_observe_server_begin(&span);
     mfi_observe_server_end(&span, NULL);
@@ -289,14 +297,16 @@ static void test_without_metrics(void)
 {
     fixture at;
     runs_seen seen = {.p50 = 0};
-    mf_distribution read = MF_DISTRIBUTION_INIT;
+    mfi_latency read;
+    mfi_latency recent;
     setup(&at, false);
     mfi_target *client = add_client(&at, "math", "math-0");
     mfi_target *server = add_server(&at, "serve");
     end_call(client, "add", 1000, MF_OK);
     end_run(server, mfi_target_function(server, "add", 3), MF_OK);
-    mfi_target_read(client, &read);
+    mfi_target_read(client, &read, &recent);
     mf_check_int(read.count, 0);
+    mf_check_int(recent.count, 0);
     mf_check(isnan(mfi_target_recent_p50(client)) && isnan(mfi_target_recent_p50(server)));
     mfi_target_visit_runs(server, note_runs, &seen);
     mf_check_str(seen.text, "");

@@ -80,6 +80,7 @@ static mf_document *run(made *at, const char *name, const char *counted_as, mf_s
     mf_check(mfi_reply_init(&reply, &at->base.channel, &route, (mfi_text){"id", 2}, &span,
                             span.received_ns));
     mfi_observe_server_begin(&span);
+    span.has_run = true;
     mf_check_int(handler->run(NULL, &reply, handler->user_data), MF_OK);
     mfi_reply_finish(&reply, status);
     mfi_out *out = mfi_channel_pop(&at->base.channel);

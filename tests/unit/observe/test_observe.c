@@ -1,0 +1,301 @@
+/* Every family of the catalogue moves when the engine reports, and what must not be observed leaves
+ * no trace but its count. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/observe/observe.h"
+#include "core/observe/parts.h"
+#include "metrics/metric_set.h"
+#include "mf_test.h"
+
+typedef struct fixture {
+    mf_logger *logger;
+    mf_metrics *metrics;
+    mfi_observer *observer;
+    mfi_target *client, *server;
+    mfi_client_gauges client_gauges;
+    mfi_server_gauges server_gauges;
+} fixture;
+
+static void show_client(mfi_client_gauges *ret_gauges, void *user_data)
+{
+    *ret_gauges = ((const fixture *)user_data)->client_gauges;
+}
+
+static void show_server(mfi_server_gauges *ret_gauges, void *user_data)
+{
+    *ret_gauges = ((const fixture *)user_data)->server_gauges;
+}
+
+static void setup(fixture *at)
+{
+    const mfi_client_options client = {
+        .target = "math", .worker = "math-0", .gauges = show_client, .user_data = at};
+    const mfi_server_options server = {.worker = "serve", .gauges = show_server, .user_data = at};
+    mf_log_options options = MF_LOG_OPTIONS_INIT;
+    *at = (fixture){.logger = NULL};
+    mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
+    mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
+    mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
+    at->client_gauges.pool_state = MFI_POOL_READY;
+}
+
+static void teardown(fixture *at)
+{
+    mfi_target_destroy(at->client);
+    mfi_target_destroy(at->server);
+    mfi_observer_destroy(at->observer);
+    mf_metrics_destroy(at->metrics);
+    mf_logger_destroy(at->logger);
+}
+
+static char *render(const fixture *at)
+{
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(at->metrics, MF_METRICS_PROMETHEUS_TEXT, &text, &size, NULL),
+                 MF_OK);
+    return text;
+}
+
+static mfi_client_span client_span(const fixture *at)
+{
+    uint64_t now = mfi_monotonic_ns();
+    return (mfi_client_span){.target = at->client,
+                             .function = mfi_target_function(at->client, "add", 3),
+                             .function_name = "add",
+                             .start_ns = now - 4000,
+                             .sent_ns = now - 3000,
+                             .received_ns = now - 1000,
+                             .end_ns = now,
+                             .server_queue_ns = 300,
+                             .server_handler_ns = 400,
+                             .has_server_times = true,
+                             .request_bytes = 100,
+                             .response_bytes = 200,
+                             .attempt = 1};
+}
+
+static mfi_server_span server_span(const fixture *at)
+{
+    uint64_t now = mfi_monotonic_ns();
+    return (mfi_server_span){.target = at->server,
+                             .function = mfi_target_function(at->server, "add", 3),
+                             .function_name = "add",
+                             .received_ns = now - 3000,
+                             .begun_ns = now - 2000,
+                             .done_ns = now,
+                             .end_ns = now,
+                             .has_run = true};
+}
+
+/* ---- Everything that the engine can report ---- */
+
+static void report_calls(fixture *at)
+{
+    mfi_client_span client = client_span(at);
+    mfi_server_span server = server_span(at);
+    mfi_observe_client_begin(&client);
+    mfi_observe_client_attempt(at->client, MFI_ATTEMPT_FIRST, 100);
+    mfi_observe_client_suppressed(&client, MFI_SUPPRESSED_BY_BUDGET);
+    mfi_observe_client_end(&client, NULL);
+    mfi_observe_client_refused(&client, MFI_REFUSAL_DRAINING);
+    mfi_observe_server_begin(&server);
+    mfi_observe_server_end(&server, NULL);
+    mfi_observe_server_expired(at->server, MFI_EXPIRED_AT_REPLY);
+    mfi_observe_server_unknown(at->server);
+    mfi_observe_traffic(at->client, MFI_DIRECTION_SENT, MFI_TRAFFIC_CALL, 100);
+}
+
+static void report_events(fixture *at)
+{
+    static const mfi_transport_what transports[] = {
+        MFI_TRANSPORT_CONNECTED,    MFI_TRANSPORT_EXTRA_CONNECTION, MFI_TRANSPORT_DISCONNECTED,
+        MFI_TRANSPORT_SEND_BLOCKED, MFI_TRANSPORT_DROPPED,          MFI_TRANSPORT_LATE_REPLY};
+    static const mfi_process_what processes[] = {MFI_PROCESS_READY, MFI_PROCESS_EXITED,
+                                                 MFI_PROCESS_RESTART, MFI_PROCESS_SPAWNED,
+                                                 MFI_PROCESS_READY};
+    for (size_t i = 0; i < sizeof transports / sizeof transports[0]; i++) {
+        mfi_observe_transport_event(at->client, &(mfi_transport_event){.what = transports[i]});
+    }
+    for (size_t i = 0; i < sizeof processes / sizeof processes[0]; i++) {
+        mfi_observe_process_changed(at->client, &(mfi_process_event){.what = processes[i],
+                                                                     .pid = 4711,
+                                                                     .exit_known = true,
+                                                                     .exit_code = 3,
+                                                                     .signal = 9,
+                                                                     .reason = MFI_RESTART_SIGNAL});
+    }
+    mfi_observe_heartbeat_seen(
+        at->client, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_ANSWERED, .rtt_ns = 1000});
+    mfi_observe_heartbeat_seen(at->client, &(mfi_heartbeat_event){.what = MFI_HEARTBEAT_MISSED});
+    mfi_observe_circuit_changed(at->client, &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED,
+                                                                 .to = MFI_CIRCUIT_OPEN,
+                                                                 .cause = MFI_RULE_FAILURES});
+    mfi_observe_registry(at->observer, MFI_REGISTRY_OP_LIST, MFI_REGISTRY_RESULT_OK, 1000);
+    mfi_observe_loop_lag(at->observer, 1000);
+}
+
+static void show_gauges(fixture *at)
+{
+    at->client_gauges = (mfi_client_gauges){.calls_in_flight = 3,
+                                            .oldest_call_age_seconds = 1.5,
+                                            .queue_depth = 4,
+                                            .queue_capacity = 100,
+                                            .concurrency_limit = 50,
+                                            .heartbeat_misses = 2,
+                                            .heartbeat_last_ns = 7 * MFI_NS_PER_S,
+                                            .restart_backoff_seconds = 0.5,
+                                            .restart_budget = 5,
+                                            .next_probe_ns = 9 * MFI_NS_PER_S,
+                                            .pool_state = MFI_POOL_DRAINING};
+    at->server_gauges = (mfi_server_gauges){.handlers_busy = 3,
+                                            .handlers = 8,
+                                            .handler_seconds = 2,
+                                            .queue_depth = 5,
+                                            .queue_bytes = 600};
+}
+
+/* ---- Every family ---- */
+
+/* Families that nothing here moves, and why. */
+static const char *const excepted[] = {
+    "multifrost_log_dropped_total",   /* the log's own count: nothing is dropped */
+    "multifrost_log_ring_used_ratio", /* the ring is empty when it is read */
+    "multifrost_log_bytes_total",     /* the log's own count: there is no sink */
+    "multifrost_log_records_total",   /* the same */
+    "multifrost_series",              /* the set's own count of series */
+    "multifrost_series_limit",        /* a setting of each family */
+    "multifrost_series_folded_total", /* the set's own count: nothing is folded */
+};
+#define EXCEPTED_OF_CATALOGUE 4
+
+typedef struct comparison {
+    const char *before, *after;
+    size_t families;
+} comparison;
+
+static size_t samples_of(const char *text, const char *name, char *to, size_t size)
+{
+    size_t used = 0;
+    size_t length = strlen(name);
+    to[0] = '\0';
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        size_t line_size = end != NULL ? (size_t)(end - line) + 1 : strlen(line);
+        bool is_sample = strncmp(line, name, length) == 0 && strchr("{ _", line[length]) != NULL &&
+                         used + line_size < size;
+        if (is_sample) {
+            memcpy(to + used, line, line_size);
+            used += line_size;
+            to[used] = '\0';
+        }
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return used;
+}
+
+static void check_moved(mf_family *family, void *user_data)
+{
+    static char before[256 * 1024], after[256 * 1024];
+    comparison *at = user_data;
+    for (size_t i = 0; i < sizeof excepted / sizeof excepted[0]; i++) {
+        if (strcmp(family->name, excepted[i]) == 0) {
+            return;
+        }
+    }
+    (void)samples_of(at->before, family->name, before, sizeof before);
+    (void)samples_of(at->after, family->name, after, sizeof after);
+    mf_check_str(strcmp(before, after) != 0 ? "" : family->name, "");
+    at->families++;
+}
+
+static void test_every_family_moves(void)
+{
+    fixture at;
+    setup(&at);
+    char *before = render(&at);
+    report_calls(&at);
+    report_events(&at);
+    show_gauges(&at);
+    char *after = render(&at);
+    comparison both = {.before = before, .after = after};
+    mfi_metric_set_visit(at.metrics, check_moved, &both);
+    mf_check_int(both.families, sizeof(mfi_families) / sizeof(mf_family *) - EXCEPTED_OF_CATALOGUE);
+    free(before);
+    free(after);
+    teardown(&at);
+}
+
+/* ---- What is not observed ---- */
+
+static void check_has(const fixture *at, const char *sample)
+{
+    char line[200];
+    char *text = render(at);
+    (void)mfi_str_format(line, sizeof line, "\nmultifrost_%s\n", sample);
+    mf_check_contains(text, line);
+    free(text);
+}
+
+static void test_refusals_are_no_latencies(void)
+{
+    static const mf_status statuses[] = {MF_ERR_CIRCUIT_OPEN, MF_ERR_TOO_MANY_CALLS,
+                                         MF_ERR_NOT_RUNNING, MF_ERR_NOT_RUNNING};
+    fixture at;
+    setup(&at);
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        mfi_client_span span = client_span(&at);
+        span.status = statuses[i];
+        span.is_refused = true;
+        span.refusal = (uint8_t)i;
+        mfi_observe_client_begin(&span);
+        mfi_observe_client_end(&span, NULL);
+    }
+    check_has(&at, "client_calls_started_total{target=\"math\",function=\"add\"} 4");
+    check_has(&at, "client_calls_total{target=\"math\",function=\"add\",status=\"unavailable\"} 2");
+    check_has(&at, "client_call_duration_seconds_count{target=\"math\",function=\"add\","
+                   "outcome=\"error\"} 0");
+    check_has(&at, "client_call_latency_window_seconds_count{target=\"math\"} 0");
+    check_has(&at, "client_call_phase_seconds_count{target=\"math\",phase=\"send_wait\"} 0");
+    check_has(&at, "client_response_size_bytes_count{target=\"math\"} 0");
+    /* A call that was sent and lost its worker is one. */
+    mfi_client_span sent = client_span(&at);
+    sent.status = MF_ERR_NOT_RUNNING;
+    mfi_observe_client_end(&sent, NULL);
+    check_has(&at, "client_call_latency_window_seconds_count{target=\"math\"} 1");
+    teardown(&at);
+}
+
+static void test_handlers_that_did_not_run_took_no_time(void)
+{
+    static const mf_status statuses[] = {MF_ERR_TIMEOUT, MF_ERR_FUNCTION_NOT_FOUND,
+                                         MF_ERR_INVALID_ARGUMENT, MF_ERR_CANCELLED};
+    fixture at;
+    setup(&at);
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        mfi_server_span span = server_span(&at);
+        span.status = statuses[i];
+        span.has_run = false;
+        mfi_observe_server_begin(&span);
+        mfi_observe_server_end(&span, NULL);
+    }
+    check_has(&at, "server_calls_started_total{worker=\"serve\",function=\"add\"} 4");
+    check_has(&at, "server_calls_total{worker=\"serve\",function=\"add\",status=\"timeout\"} 1");
+    check_has(&at, "server_call_duration_seconds_count{function=\"add\",outcome=\"error\"} 0");
+    check_has(&at, "server_queue_wait_seconds_count{worker=\"serve\"} 0");
+    check_has(&at, "server_busy_seconds_total{worker=\"serve\"} 0");
+    teardown(&at);
+}
+
+static const mf_test tests[] = {
+    {"observe__every_family_moves", test_every_family_moves},
+    {"observe__refusals_are_no_latencies", test_refusals_are_no_latencies},
+    {"observe__handlers_that_did_not_run_took_no_time",
+     test_handlers_that_did_not_run_took_no_time},
+};
+MF_TEST_MAIN(tests)
