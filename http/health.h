@@ -24,6 +24,7 @@ typedef struct mfi_check {
     bool has_number;
     double number;
     char text[64], unit[16], output[512];
+    mf_gauge *gauges[3]; /* of the first row of a name: held for each status; or NULL */
 } mfi_check;
 
 typedef struct mfi_health {

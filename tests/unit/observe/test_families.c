@@ -120,7 +120,7 @@ static void test_catalogue(void)
     mfi_observer *observer = NULL;
     mf_check_int(mf_logger_create(&logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&observer, logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&observer, logger, metrics, 64, NULL), MF_OK);
     mfi_metric_set_visit(metrics, list_family, &all);
     check_lines(all.text, catalogue, sizeof catalogue / sizeof catalogue[0]);
     /* Each field has a family of its own, and there are no others. */
@@ -170,7 +170,7 @@ static void test_log_is_counted(void)
     mf_check_int(mf_log_add_callback(logger, no_line, &bytes, MF_LOG_JSON, NULL), MF_OK);
     mf_check_int(mf_log_add_file(logger, "/dev/full", MF_LOG_JSON, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&observer, logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&observer, logger, metrics, 64, NULL), MF_OK);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < round; i++) {
             mf_log_event(logger, MF_LOG_WARN, "e", "m", NULL, 0);
@@ -204,7 +204,7 @@ static void test_series_of_the_observer(void)
     mfi_observer *observer = NULL;
     mf_check_int(mf_logger_create(&logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&observer, logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&observer, logger, metrics, 64, NULL), MF_OK);
     char *text = render(metrics);
     mf_check_contains(text,
                       "\nmultifrost_transport_dropped_messages_total{reason=\"oversize\"} 0\n");
@@ -236,8 +236,8 @@ static void test_one_observer_for_a_set(void)
     mf_error error = MF_ERROR_INIT;
     mf_check_int(mf_logger_create(&logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&first, logger, metrics, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&second, logger, metrics, &error), MF_ERR_EXISTS);
+    mf_check_int(mfi_observer_create(&first, logger, metrics, 64, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&second, logger, metrics, 64, &error), MF_ERR_EXISTS);
     mf_check_contains(error.message, "multifrost_client_calls_started_total");
     mf_check(second == NULL);
     free(render(metrics));
@@ -258,7 +258,7 @@ static void test_without_memory(void)
         mfi_observer *observer = NULL;
         mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
         mf_alloc_fail_at(n);
-        mf_status status = mfi_observer_create(&observer, logger, metrics, NULL);
+        mf_status status = mfi_observer_create(&observer, logger, metrics, 64, NULL);
         reached = mf_alloc_stop();
         mf_check(status == MF_OK || (reached && status == MF_ERR_NO_MEMORY));
         mf_check((status == MF_OK) == (observer != NULL));

@@ -39,12 +39,12 @@ static void keep_line(mf_log_level level, const char *line, size_t length, void 
 
 static void setup_with(fixture *at, mf_log_options options)
 {
-    mfi_client_options client = {.target = "math", .worker = "math-0", .circuit = "math/0"};
+    mfi_client_options client = {.target = "math", .worker = "math-0"};
     mfi_server_options server = {.worker = "serve"};
     *at = (fixture){.lines = 0};
     mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
     mf_check_int(mf_log_add_callback(at->logger, keep_line, at, MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, NULL, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, NULL, 64, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
     mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
 }

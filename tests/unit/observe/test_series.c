@@ -22,7 +22,7 @@ static void setup(fixture *at)
     *at = (fixture){.text = NULL};
     mf_check_int(mf_logger_create(&at->logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
 }
 
 static void teardown(fixture *at)
@@ -60,7 +60,6 @@ static mfi_target *add_client(const fixture *at, const char *name, const char *w
     mfi_target *target = NULL;
     mfi_client_options options = {.target = name,
                                   .worker = worker,
-                                  .circuit = circuit,
                                   .gauges = show_client,
                                   .user_data = gauges};
     mf_check_int(mfi_target_create_client(&target, at->observer, &options, NULL), MF_OK);

@@ -38,7 +38,7 @@ static void setup(fixture *at, bool measured)
     if (measured) {
         mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
     }
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
 }
 
 static void teardown(fixture *at)
@@ -311,7 +311,7 @@ static void test_without_memory(void)
 {
     fixture at;
     mfi_client_options options = {
-        .target = "math", .worker = "math-0", .circuit = "c", .gauges = show_client};
+        .target = "math", .worker = "math-0", .gauges = show_client};
     setup(&at, false);
     mfi_target *target = NULL;
     mf_error error = MF_ERROR_INIT;
