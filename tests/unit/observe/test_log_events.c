@@ -96,7 +96,7 @@ static void test_circuit(void)
                                .retry_in_ms = 10000};
     setup(&at);
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "warn circuit_open|Circuit of math/0: open|" MATH
+    check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
                       ",\"correlation_id\":\"c\",\"trace_id\":\"t\",\"from\":\"closed\","
                       "\"to\":\"open\",\"reason\":\"consecutive_failures\",\"status\":\"timeout\","
                       "\"fields\":{\"observed\":5,\"threshold\":4.5,\"retry_in_ms\":10000}}");
@@ -104,18 +104,18 @@ static void test_circuit(void)
     event.correlation_id = event.trace_id = NULL;
     event.cause = (mfi_circuit_cause)MFI_RULE_HEARTBEAT;
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "warn circuit_open|Circuit of math/0: open|" MATH
+    check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
                       ",\"from\":\"closed\",\"to\":\"open\",\"reason\":\"heartbeat\","
                       "\"fields\":{\"observed\":5,\"threshold\":4.5,\"retry_in_ms\":10000}}");
     event = (mfi_circuit_event){
         .from = MFI_CIRCUIT_OPEN, .to = MFI_CIRCUIT_HALF_OPEN, .cause = MFI_CAUSE_COOL_DOWN};
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "info circuit_half_open|Circuit of math/0: half_open|" MATH
+    check_logged(&at, "info circuit_half_open|Circuit of math-0: half_open|" MATH
                       ",\"from\":\"open\",\"to\":\"half_open\",\"reason\":\"cool_down\"}");
     event = (mfi_circuit_event){
         .from = MFI_CIRCUIT_HALF_OPEN, .to = MFI_CIRCUIT_CLOSED, .cause = MFI_CAUSE_PROBES_PASSED};
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "info circuit_close|Circuit of math/0: closed|" MATH
+    check_logged(&at, "info circuit_close|Circuit of math-0: closed|" MATH
                       ",\"from\":\"half_open\",\"to\":\"closed\",\"reason\":\"probes_passed\"}");
     teardown(&at);
 }

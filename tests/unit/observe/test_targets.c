@@ -310,8 +310,7 @@ static void test_without_metrics(void)
 static void test_without_memory(void)
 {
     fixture at;
-    mfi_client_options options = {
-        .target = "math", .worker = "math-0", .gauges = show_client};
+    mfi_client_options options = {.target = "math", .worker = "math-0", .gauges = show_client};
     setup(&at, false);
     mfi_target *target = NULL;
     mf_error error = MF_ERROR_INIT;
