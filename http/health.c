@@ -26,18 +26,22 @@ static void copy_or_empty(char *to, size_t size, const char *text)
 }
 
 /* A name is a key of JSON, a line of text and the value of a label; only one colon stands in it. */
-static void name_check(mfi_check *check, const char *component, const char *measurement)
+static void clean(char *to, size_t size, const char *text)
 {
-    char parts[2][MFI_CHECK_NAME_MAX / 2];
-    (void)mfi_str_copy_visible(parts[0], sizeof parts[0], component, strlen(component));
-    (void)mfi_str_copy_visible(parts[1], sizeof parts[1], measurement, strlen(measurement));
-    for (size_t i = 0; i < 2; i++) {
-        for (char *c = strpbrk(parts[i], ":\n\t"); c != NULL; c = strpbrk(c, ":\n\t")) {
-            *c = '_';
-        }
+    (void)mfi_str_copy_visible(to, size, text, strlen(text));
+    for (char *c = strpbrk(to, ":\n\t"); c != NULL; c = strpbrk(c, ":\n\t")) {
+        *c = '_';
     }
-    (void)mfi_str_format(check->name, sizeof check->name, "%s%s%s", parts[0],
-                         parts[1][0] != '\0' ? ":" : "", parts[1]);
+}
+
+static void name_check(mfi_check *check, const mf_health_row *row)
+{
+    char component[MFI_CHECK_COMPONENT_MAX];
+    char measurement[MFI_CHECK_MEASUREMENT_MAX];
+    clean(component, sizeof component, row->component);
+    clean(measurement, sizeof measurement, row->measurement != NULL ? row->measurement : "");
+    (void)mfi_str_format(check->name, sizeof check->name, "%s%s%s", component,
+                         measurement[0] != '\0' ? ":" : "", measurement);
 }
 
 static void take_row(const mf_health_row *row, void *user_data)
@@ -51,7 +55,7 @@ static void take_row(const mf_health_row *row, void *user_data)
     at->checks = grown;
     mfi_check *check = &grown[at->count++];
     memset(check, 0, sizeof *check);
-    name_check(check, row->component, row->measurement != NULL ? row->measurement : "");
+    name_check(check, row);
     copy_or_empty(check->component_type, sizeof check->component_type, row->component_type);
     copy_or_empty(check->text, sizeof check->text, row->observed_text);
     copy_or_empty(check->unit, sizeof check->unit, row->observed_unit);
@@ -84,16 +88,25 @@ static const mfi_check *worst_of(const mfi_check *checks, size_t count, const mf
     return worst;
 }
 
-/* The gauges of a check are held as long as the check is there. */
-static void set_gauges(const mfi_health *health, mfi_check *first, mf_health status,
-                       const mfi_check *past)
+/* The gauges of a check are held as long as the check is there: the first row of its name has them.
+ */
+static void show_gauges(const mfi_health *health, const evaluation *now, const mfi_check *before,
+                        size_t before_count)
 {
-    for (int i = 0; i < 3; i++) {
-        const char *labels[] = {first->name, words[i]};
-        first->gauges[i] =
-            past != NULL ? past->gauges[i] : mfi_family_hold_gauge(health->family, labels);
-        if (first->gauges[i] != NULL) {
-            mf_gauge_set(first->gauges[i], (int)status == i ? 1 : 0);
+    for (size_t i = 0; i < now->count; i++) {
+        mfi_check *first = &now->checks[i];
+        if (find(now->checks, i, first->name) != NULL) {
+            continue;
+        }
+        const mfi_check *past = find(before, before_count, first->name);
+        mf_health status = worst_of(now->checks, now->count, first)->status;
+        for (int j = 0; j < 3; j++) {
+            const char *labels[] = {first->name, words[j]};
+            first->gauges[j] =
+                past != NULL ? past->gauges[j] : mfi_family_hold_gauge(health->family, labels);
+            if (first->gauges[j] != NULL) {
+                mf_gauge_set(first->gauges[j], (int)status == j ? 1 : 0);
+            }
         }
     }
 }
@@ -112,7 +125,7 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
 {
     const mf_probe *probe = health->probe;
     for (size_t i = 0; i < now->count; i++) {
-        mfi_check *first = &now->checks[i];
+        const mfi_check *first = &now->checks[i];
         if (find(now->checks, i, first->name) != NULL) {
             continue; /* reported with the first row of that name */
         }
@@ -120,15 +133,9 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
         const mfi_check *past = find(before, before_count, first->name);
         mf_health from =
             past != NULL ? worst_of(before, before_count, past)->status : MF_HEALTH_PASS;
-        set_gauges(health, first, worst->status, past);
         if (from != worst->status && probe->health_changed != NULL) {
             probe->health_changed(probe->self, worst->name, from, worst->status,
                                   worst->output[0] != '\0' ? worst->output : NULL);
-        }
-    }
-    for (size_t i = 0; i < before_count; i++) {
-        if (find(now->checks, now->count, before[i].name) == NULL) {
-            drop_gauges(health, &before[i]);
         }
     }
 }
@@ -142,7 +149,8 @@ static void evaluate(mfi_health *health)
     health->probe->visit_health(health->probe->self, take_row, &now);
     /* Only this thread replaces the checks, so it reads them without the mutex. */
     mfi_check *before = health->checks;
-    report_changes(health, &now, before, health->count);
+    size_t before_count = health->count;
+    show_gauges(health, &now, before, before_count);
     mfi_mutex_lock(&health->mutex);
     health->checks = now.checks;
     health->count = now.count;
@@ -150,6 +158,12 @@ static void evaluate(mfi_health *health)
     health->evaluated_wall_ns = mfi_wall_ns();
     health->begun_ns = 0;
     mfi_mutex_unlock(&health->mutex);
+    for (size_t i = 0; i < before_count; i++) {
+        if (find(now.checks, now.count, before[i].name) == NULL) {
+            drop_gauges(health, &before[i]);
+        }
+    }
+    report_changes(health, &now, before, before_count);
     free(before);
 }
 

@@ -14,7 +14,9 @@
 
 #include "base/mutex.h"
 
-#define MFI_CHECK_NAME_MAX 132
+#define MFI_CHECK_COMPONENT_MAX 100
+#define MFI_CHECK_MEASUREMENT_MAX 66
+#define MFI_CHECK_NAME_MAX (MFI_CHECK_COMPONENT_MAX + MFI_CHECK_MEASUREMENT_MAX)
 
 typedef struct mfi_check {
     char name[MFI_CHECK_NAME_MAX]; /* "component:measurement" */

@@ -213,10 +213,10 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
     return MF_OK;
 }
 
-mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t slot, mf_error *error)
+mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t number, mf_error *error)
 {
     char worker[TARGET_MAX + 16];
-    (void)mfi_str_format(worker, sizeof worker, "%s-%u", settings->target, (unsigned)slot);
+    (void)mfi_str_format(worker, sizeof worker, "%s-%u", settings->target, (unsigned)number);
     settings->worker = strdup(worker);
     return settings->worker != NULL
                ? MF_OK

@@ -42,8 +42,8 @@ typedef struct mfi_parent_settings {
  * released with _fini, also after a failure. */
 mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_parent_options *options,
                                    mf_runtime **ret_runtime, mf_error *error);
-/* Names the worker after its slot: the target and a number. */
-mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t slot, mf_error *error);
+/* Names the worker after its target and its number. */
+mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t number, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
 
 /* Copies a list of strings that ends with NULL, and adds `last` (NULL: nothing). NULL without

@@ -39,7 +39,7 @@ typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_d
 
 typedef struct mfi_client_options {
     const char *target; /* its name; several parents may share it */
-    const char *worker; /* name of its slot, such as "math-0": no other parent has it */
+    const char *worker; /* its name, such as "math-0": no other parent has it */
     mfi_client_gauges_fn gauges;
     void *user_data; /* passed to gauges */
 } mfi_client_options;

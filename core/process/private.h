@@ -11,7 +11,7 @@
 
 #define MFI_PRIVATE_PORT "COMLINK_ZMQ_PORT"
 #define MFI_PRIVATE_MODE "COMLINK_WORKER_MODE"
-/* The name of the worker's slot, such as "math-0": at both ends the value of the label `worker`. */
+/* The name of the worker, such as "math-0": at both ends the value of the label `worker`. */
 #define MFI_PRIVATE_WORKER "COMLINK_WORKER_NAME"
 /* Device and inode of the pipes for stdout and stderr: "dev:ino,dev:ino", decimal. */
 #define MFI_PRIVATE_PIPES "COMLINK_OUTPUT_PIPES"

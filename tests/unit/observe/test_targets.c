@@ -314,7 +314,7 @@ static void test_without_memory(void)
     setup(&at, false);
     mfi_target *target = NULL;
     mf_error error = MF_ERROR_INIT;
-    for (long n = 0; n < 4; n++) { /* itself and three names */
+    for (long n = 0; n < 3; n++) { /* itself and two names */
         mf_alloc_fail_at(n);
         mf_check_int(mfi_target_create_client(&target, at.observer, &options, &error),
                      MF_ERR_NO_MEMORY);
