@@ -244,7 +244,7 @@ const char *mfi_function_name(const mfi_function *function)
 void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
 {
     mfi_cells cells = {0};
-    if (target->measured) {
+    if (target->measured && target->owner->counted) { /* else the series are not its own */
         mfi_family_merge(target->observer->families.call_duration, 0, target->label, &cells);
     }
     mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), ret_distribution);
@@ -253,7 +253,7 @@ void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution)
 double mfi_target_recent_p50(mfi_target *target)
 {
     mf_distribution recent = MF_DISTRIBUTION_INIT;
-    if (!target->measured || target->window == NULL) {
+    if (!target->measured || !target->owner->counted || target->window == NULL) {
         return (double)NAN;
     }
     mf_window_read(target->window, &recent);

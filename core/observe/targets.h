@@ -27,7 +27,8 @@ bool mfi_target_prepare(mfi_target *target, const char *name);
 /* The kept name of a function that has series of its own; NULL for `_OTHER`. */
 const char *mfi_function_name(const mfi_function *function);
 
-/* Durations of all client calls of this target since its creation, merged over its functions. */
+/* Durations of all client calls of this target since its creation, merged over its functions. None
+ * for a target that has no counters of its own. */
 void mfi_target_read(mfi_target *target, mf_distribution *ret_distribution);
 /* Median of the last minute in seconds; NaN without calls. */
 double mfi_target_recent_p50(mfi_target *target);
