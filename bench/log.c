@@ -57,7 +57,7 @@ static ours ours_make(const char *path)
     options.instance = "bench-1";
     if (mf_logger_create(&self.logger, &options, &error) != MF_OK ||
         (path != NULL && mf_log_add_file(self.logger, path, MF_LOG_JSON, &error) != MF_OK) ||
-        mfi_observer_create(&self.observer, self.logger, NULL, &error) != MF_OK ||
+        mfi_observer_create(&self.observer, self.logger, NULL, 64, &error) != MF_OK ||
         mfi_target_create_client(&self.target, self.observer, &target, &error) != MF_OK) {
         bench_die("%s", error.message);
     }
@@ -178,7 +178,7 @@ static double observed_ns(mf_logger *silent, unsigned calls)
     const mfi_client_options options = {
         .target = "math", .worker = "math-0", .gauges = show_nothing};
     if (mf_metrics_create(&metrics, NULL, NULL) != MF_OK ||
-        mfi_observer_create(&observer, silent, metrics, NULL) != MF_OK ||
+        mfi_observer_create(&observer, silent, metrics, 64, NULL) != MF_OK ||
         mfi_target_create_client(&target, observer, &options, NULL) != MF_OK) {
         bench_die("no memory");
     }

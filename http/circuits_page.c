@@ -1,4 +1,5 @@
-/* Makes the pages /circuits and /circuits/<target>. Absent values are left out, never null. */
+/* Makes the pages /circuits, /circuits/<target> and /circuits/<worker>. Absent values are left out,
+ * never null. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -153,19 +154,34 @@ static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
 }
 
 typedef struct selection {
-    const char *target; /* "" for all */
+    const char *asked; /* "" for all */
     mfi_json list, one;
-    bool found; /* one is what was asked for */
+    bool is_target, is_worker; /* what was asked for */
 } selection;
+
+static bool is_worker(const selection *at, const mf_circuit_row *row)
+{
+    return row->worker.name != NULL && strcmp(at->asked, row->worker.name) == 0;
+}
+
+/* A target's name comes before a worker's. */
+static void look_for(const mf_circuit_row *row, void *user_data)
+{
+    selection *at = user_data;
+    at->is_target = at->is_target || strcmp(at->asked, row->target) == 0;
+    at->is_worker = at->is_worker || is_worker(at, row);
+}
 
 static void take_circuit(const mf_circuit_row *row, void *user_data)
 {
     selection *at = user_data;
-    if (at->target[0] == '\0') {
+    if (at->list.item == NULL) {
+        if (at->is_worker && is_worker(at, row)) {
+            at->is_worker = false; /* it is shown */
+            add_circuit(at->one, row);
+        }
+    } else if (at->asked[0] == '\0' || strcmp(at->asked, row->target) == 0) {
         add_circuit(mfi_json_entry(at->list), row);
-    } else if (!at->found && strcmp(at->target, row->target) == 0) {
-        at->found = true;
-        add_circuit(at->one, row);
     }
 }
 
@@ -173,18 +189,22 @@ void mfi_page_circuits(const mfi_page_request *request, mfi_page *page)
 {
     const mf_probe *probe = request->probe;
     bool failed = false;
-    mfi_json body = mfi_json_part((mfi_json){.failed = &failed}, cJSON_CreateObject());
-    selection at = {.target = request->rest, .one = body};
-    if (at.target[0] == '\0') {
-        mfi_json_text(body, "schema", "multifrost.circuits/1");
-        mfi_json_time(body, "time", mfi_wall_ns());
-        at.list = mfi_json_array(body, "circuits");
+    selection at = {.asked = request->rest};
+    if (at.asked[0] != '\0') {
+        probe->visit_circuits(probe->self, look_for, &at);
+        if (!at.is_target && !at.is_worker) {
+            mfi_page_error(page, 404, "no circuit '%.100s'", at.asked);
+            return;
+        }
+    }
+    at.one = mfi_json_part((mfi_json){.failed = &failed}, cJSON_CreateObject());
+    at.list = (mfi_json){.failed = &failed};
+    if (at.asked[0] == '\0' || at.is_target) {
+        mfi_json_text(at.one, "schema", "multifrost.circuits/1");
+        mfi_json_time(at.one, "time", mfi_wall_ns());
+        at.list = mfi_json_array(at.one, "circuits");
     }
     probe->visit_circuits(probe->self, take_circuit, &at);
-    if (at.target[0] != '\0' && !at.found) {
-        mfi_page_error(page, 404, "no circuit '%.100s'", at.target);
-    } else {
-        mfi_json_print(body, page, "application/json");
-    }
-    cJSON_Delete(body.item);
+    mfi_json_print(at.one, page, "application/json");
+    cJSON_Delete(at.one.item);
 }

@@ -25,6 +25,25 @@ static void copy_or_empty(char *to, size_t size, const char *text)
     (void)mfi_str_copy(to, size, text != NULL ? text : "");
 }
 
+/* A name is a key of JSON, a line of text and the value of a label; only one colon stands in it. */
+static void clean(char *to, size_t size, const char *text)
+{
+    (void)mfi_str_copy_visible(to, size, text, strlen(text));
+    for (char *c = strpbrk(to, ":\n\t"); c != NULL; c = strpbrk(c, ":\n\t")) {
+        *c = '_';
+    }
+}
+
+static void name_check(mfi_check *check, const mf_health_row *row)
+{
+    char component[MFI_CHECK_COMPONENT_MAX];
+    char measurement[MFI_CHECK_MEASUREMENT_MAX];
+    clean(component, sizeof component, row->component);
+    clean(measurement, sizeof measurement, row->measurement != NULL ? row->measurement : "");
+    (void)mfi_str_format(check->name, sizeof check->name, "%s%s%s", component,
+                         measurement[0] != '\0' ? ":" : "", measurement);
+}
+
 static void take_row(const mf_health_row *row, void *user_data)
 {
     evaluation *at = user_data;
@@ -36,9 +55,7 @@ static void take_row(const mf_health_row *row, void *user_data)
     at->checks = grown;
     mfi_check *check = &grown[at->count++];
     memset(check, 0, sizeof *check);
-    bool measured = row->measurement != NULL && row->measurement[0] != '\0';
-    (void)mfi_str_format(check->name, sizeof check->name, "%s%s%s", row->component,
-                         measured ? ":" : "", measured ? row->measurement : "");
+    name_check(check, row);
     copy_or_empty(check->component_type, sizeof check->component_type, row->component_type);
     copy_or_empty(check->text, sizeof check->text, row->observed_text);
     copy_or_empty(check->unit, sizeof check->unit, row->observed_unit);
@@ -47,16 +64,6 @@ static void take_row(const mf_health_row *row, void *user_data)
     check->gates = row->gates;
     check->has_number = row->has_number;
     check->number = row->observed_number;
-}
-
-/* A check that is gone has no status, so that no alert on it goes on for ever. */
-static void set_gauges(const mfi_health *health, const mfi_check *check, bool is_gone)
-{
-    for (int i = 0; i < 3; i++) {
-        const char *labels[] = {check->name, words[i]};
-        bool is_present = !is_gone && (int)check->status == i;
-        mf_gauge_set(mf_family_gauge(health->family, labels), is_present ? 1 : 0);
-    }
 }
 
 static const mfi_check *find(const mfi_check *checks, size_t count, const char *name)
@@ -69,6 +76,48 @@ static const mfi_check *find(const mfi_check *checks, size_t count, const char *
     return NULL;
 }
 
+/* Several rows may have one name. Together they are one check, which is as bad as the worst row. */
+static const mfi_check *worst_of(const mfi_check *checks, size_t count, const mfi_check *first)
+{
+    const mfi_check *worst = first;
+    for (const mfi_check *at = first + 1; at < checks + count; at++) {
+        if (at->status > worst->status && strcmp(at->name, first->name) == 0) {
+            worst = at;
+        }
+    }
+    return worst;
+}
+
+/* The gauges of a check are held as long as the check is there: the first row of its name has them.
+ */
+static void show_gauges(const mfi_health *health, const evaluation *now, const mfi_check *before,
+                        size_t before_count)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        mfi_check *first = &now->checks[i];
+        if (find(now->checks, i, first->name) != NULL) {
+            continue;
+        }
+        const mfi_check *past = find(before, before_count, first->name);
+        mf_health status = worst_of(now->checks, now->count, first)->status;
+        for (int j = 0; j < 3; j++) {
+            const char *labels[] = {first->name, words[j]};
+            first->gauges[j] =
+                past != NULL ? past->gauges[j] : mfi_family_hold_gauge(health->family, labels);
+            if (first->gauges[j] != NULL) {
+                mf_gauge_set(first->gauges[j], (int)status == j ? 1 : 0);
+            }
+        }
+    }
+}
+
+static void drop_gauges(const mfi_health *health, const mfi_check *check)
+{
+    for (int i = 0; i < 3; i++) {
+        mfi_family_drop_gauge(health->family, check->gauges[i]);
+    }
+}
+
 /* Reports each check whose status differs from the last evaluation; a new check counts as passed
  * before. */
 static void report_changes(const mfi_health *health, const evaluation *now, const mfi_check *before,
@@ -76,18 +125,17 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
 {
     const mf_probe *probe = health->probe;
     for (size_t i = 0; i < now->count; i++) {
-        const mfi_check *check = &now->checks[i];
-        const mfi_check *past = find(before, before_count, check->name);
-        mf_health from = past != NULL ? past->status : MF_HEALTH_PASS;
-        set_gauges(health, check, false);
-        if (from != check->status && probe->health_changed != NULL) {
-            probe->health_changed(probe->self, check->name, from, check->status,
-                                  check->output[0] != '\0' ? check->output : NULL);
+        const mfi_check *first = &now->checks[i];
+        if (find(now->checks, i, first->name) != NULL) {
+            continue; /* reported with the first row of that name */
         }
-    }
-    for (size_t i = 0; i < before_count; i++) {
-        if (find(now->checks, now->count, before[i].name) == NULL) {
-            set_gauges(health, &before[i], true);
+        const mfi_check *worst = worst_of(now->checks, now->count, first);
+        const mfi_check *past = find(before, before_count, first->name);
+        mf_health from =
+            past != NULL ? worst_of(before, before_count, past)->status : MF_HEALTH_PASS;
+        if (from != worst->status && probe->health_changed != NULL) {
+            probe->health_changed(probe->self, worst->name, from, worst->status,
+                                  worst->output[0] != '\0' ? worst->output : NULL);
         }
     }
 }
@@ -99,16 +147,22 @@ static void evaluate(mfi_health *health)
     health->begun_ns = mfi_monotonic_ns();
     mfi_mutex_unlock(&health->mutex);
     health->probe->visit_health(health->probe->self, take_row, &now);
-    mfi_mutex_lock(&health->mutex);
+    /* Only this thread replaces the checks, so it reads them without the mutex. */
     mfi_check *before = health->checks;
     size_t before_count = health->count;
+    show_gauges(health, &now, before, before_count);
+    mfi_mutex_lock(&health->mutex);
     health->checks = now.checks;
     health->count = now.count;
     health->evaluated_ns = mfi_monotonic_ns();
     health->evaluated_wall_ns = mfi_wall_ns();
     health->begun_ns = 0;
     mfi_mutex_unlock(&health->mutex);
-    /* Only this thread replaces the checks, so it reads them without the mutex. */
+    for (size_t i = 0; i < before_count; i++) {
+        if (find(now.checks, now.count, before[i].name) == NULL) {
+            drop_gauges(health, &before[i]);
+        }
+    }
     report_changes(health, &now, before, before_count);
     free(before);
 }
@@ -156,7 +210,7 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
                                  .help = "1 for the present status of a health check",
                                  .label_names = labels,
                                  .label_count = 2,
-                                 .max_series = 384};
+                                 .max_series = (size_t)3 * CHECKS_MAX};
     *health = (mfi_health){.probe = probe, .interval_ms = interval_ms};
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);
@@ -180,6 +234,9 @@ void mfi_evaluation_stop(mfi_health *health)
         mfi_cond_signal(&health->wake);
         mfi_mutex_unlock(&health->mutex);
         (void)pthread_join(health->thread, NULL);
+    }
+    for (size_t i = 0; i < health->count; i++) {
+        drop_gauges(health, &health->checks[i]);
     }
     free(health->checks);
     mfi_cond_fini(&health->wake);

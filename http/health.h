@@ -14,7 +14,9 @@
 
 #include "base/mutex.h"
 
-#define MFI_CHECK_NAME_MAX 132
+#define MFI_CHECK_COMPONENT_MAX 100
+#define MFI_CHECK_MEASUREMENT_MAX 66
+#define MFI_CHECK_NAME_MAX (MFI_CHECK_COMPONENT_MAX + MFI_CHECK_MEASUREMENT_MAX)
 
 typedef struct mfi_check {
     char name[MFI_CHECK_NAME_MAX]; /* "component:measurement" */
@@ -24,6 +26,7 @@ typedef struct mfi_check {
     bool has_number;
     double number;
     char text[64], unit[16], output[512];
+    mf_gauge *gauges[3]; /* of the first row of a name: held for each status; or NULL */
 } mfi_check;
 
 typedef struct mfi_health {

@@ -54,7 +54,9 @@ static mf_health worst(const mfi_check *checks, size_t count)
 
 static void add_check(mfi_json all, const mfi_check *check, uint64_t wall_ns)
 {
-    mfi_json one = mfi_json_entry(mfi_json_array(all, check->name));
+    cJSON *rows = cJSON_GetObjectItemCaseSensitive(all.item, check->name);
+    mfi_json one = mfi_json_entry(rows != NULL ? (mfi_json){.item = rows, .failed = all.failed}
+                                               : mfi_json_array(all, check->name));
     bool has_number = check->has_number && isfinite(check->number); /* JSON has no other */
     mfi_json_text(one, "componentType", check->component_type);
     mfi_json_text(one, "status", words[check->status]);

@@ -9,6 +9,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/str.h"
@@ -28,12 +29,22 @@ static inline mfi_json mfi_json_part(mfi_json of, cJSON *item)
     return (mfi_json){.item = item, .failed = of.failed};
 }
 
-/* NULL adds nothing. */
+/* NULL adds nothing. U+FFFD replaces malformed UTF-8, which is no JSON. */
 static inline void mfi_json_text(mfi_json to, const char *name, const char *text)
 {
-    if (text != NULL) {
-        (void)mfi_json_part(to, cJSON_AddStringToObject(to.item, name, text));
+    if (text == NULL) {
+        return;
     }
+    mfi_buf clean;
+    mfi_buf_init(&clean, 0);
+    if (!mfi_utf8_valid(text, strlen(text))) {
+        mfi_utf8_append_clean(&clean, text, strlen(text));
+        mfi_buf_append_byte(&clean, 0);
+        *to.failed |= clean.failed;
+        text = clean.failed ? "" : (const char *)clean.data;
+    }
+    (void)mfi_json_part(to, cJSON_AddStringToObject(to.item, name, text));
+    mfi_buf_fini(&clean);
 }
 
 static inline void mfi_json_number(mfi_json to, const char *name, double number)

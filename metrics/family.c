@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/str.h"
 #include "metrics/labels.h"
 
@@ -195,7 +196,8 @@ static mfi_series *find_or_make_locked(mf_family *family, const char *const *val
     return series;
 }
 
-static mfi_series *find_or_make(mf_family *family, const char *const *values)
+/* A series that is held is freed by its last holder; others live as long as their family. */
+static mfi_series *find_or_make(mf_family *family, const char *const *values, bool holds)
 {
     char rooms[MF_METRIC_LABELS_MAX][MF_METRIC_LABEL_VALUE_MAX + 1];
     const char *given[MF_METRIC_LABELS_MAX];
@@ -213,9 +215,14 @@ static mfi_series *find_or_make(mf_family *family, const char *const *values)
     } else if (known) {
         series = find_or_make_locked(family, given);
     }
+    if (series != NULL && holds) {
+        series->holders++;
+    }
     if (series == NULL) {
+        /* A sum of counters still means something. Of gauges that share a series the last one would
+         * hide the others, so that series is not exposed. */
         series = family->other;
-        family->other_used = true;
+        family->other_used = family->other_used || family->type != MF_METRIC_GAUGE;
         folds = true;
     }
     mfi_mutex_unlock(&family->mutex);
@@ -244,27 +251,66 @@ static mf_family *family_for(mf_family *family, mf_metric_type type)
 
 mf_counter *mf_family_counter(mf_family *family, const char *const *values)
 {
-    return &find_or_make(family_for(family, MF_METRIC_COUNTER), values)->as.counter;
+    return &find_or_make(family_for(family, MF_METRIC_COUNTER), values, false)->as.counter;
 }
 
 mf_gauge *mf_family_gauge(mf_family *family, const char *const *values)
 {
-    return &find_or_make(family_for(family, MF_METRIC_GAUGE), values)->as.gauge;
+    return &find_or_make(family_for(family, MF_METRIC_GAUGE), values, false)->as.gauge;
 }
 
 mf_histogram *mf_family_histogram(mf_family *family, const char *const *values)
 {
-    return find_or_make(family_for(family, MF_METRIC_HISTOGRAM), values)->as.histogram;
+    return find_or_make(family_for(family, MF_METRIC_HISTOGRAM), values, false)->as.histogram;
 }
 
 mf_window *mf_family_window(mf_family *family, const char *const *values)
 {
-    return find_or_make(family_for(family, MF_METRIC_WINDOW), values)->as.window;
+    return find_or_make(family_for(family, MF_METRIC_WINDOW), values, false)->as.window;
 }
 
 void mf_family_info(mf_family *family, const char *const *values)
 {
-    (void)find_or_make(family_for(family, MF_METRIC_INFO), values);
+    (void)find_or_make(family_for(family, MF_METRIC_INFO), values, false);
+}
+
+static void unlink_locked(mf_family *family, mfi_series *series)
+{
+    mfi_series **at = &family->series;
+    while (*at != series) {
+        at = &(*at)->next;
+    }
+    *at = series->next;
+    at = &family->buckets[series->hash % MFI_FAMILY_BUCKETS];
+    while (*at != series) {
+        at = &(*at)->hash_next;
+    }
+    *at = series->hash_next;
+    family->series_count--;
+    atomic_fetch_sub_explicit(&family->metrics->series_count, 1, memory_order_relaxed);
+}
+
+mf_gauge *mfi_family_hold_gauge(mf_family *family, const char *const *values)
+{
+    mfi_series *series = find_or_make(family, values, true);
+    return series != family->other ? &series->as.gauge : NULL;
+}
+
+void mfi_family_drop_gauge(mf_family *family, mf_gauge *gauge)
+{
+    if (gauge == NULL) {
+        return;
+    }
+    mfi_series *series = MFI_CONTAINER(gauge, mfi_series, as.gauge);
+    mfi_mutex_lock(&family->mutex);
+    bool unused = --series->holders == 0;
+    if (unused) {
+        unlink_locked(family, series);
+    }
+    mfi_mutex_unlock(&family->mutex);
+    if (unused) {
+        series_free(series);
+    }
 }
 
 /* ---- Families ---- */

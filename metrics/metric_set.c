@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-#define MAX_SERIES_DEFAULT 20000
+#define MAX_SERIES_DEFAULT 50000
 #define HELP_MAX 512       /* bytes of a help text */
 #define NAME_MAX_BYTES 128 /* of a family's name */
 
@@ -280,7 +280,7 @@ static mf_status add_own_families(mf_metrics *metrics, mf_error *error)
     }
     options.type = MF_METRIC_COUNTER;
     options.name = "multifrost_series_folded_total";
-    options.help = "Label sets folded into _OTHER";
+    options.help = "Label sets folded into _OTHER; of gauges: left out";
     options.label_names = labels;
     options.label_count = 1;
     if (status == MF_OK) {

@@ -13,7 +13,8 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
-    char *labels; /* as exposed: a="x",b="y"; NULL for none */
+    uint32_t holders; /* guarded by the family's mutex; 0: the series lives as long as its family */
+    char *labels;     /* as exposed: a="x",b="y"; NULL for none */
     size_t labels_size;
     union {
         mf_counter counter;
@@ -41,7 +42,7 @@ struct mf_family {
     mfi_series *series;                      /* guarded by mutex */
     mfi_series *buckets[MFI_FAMILY_BUCKETS]; /* guarded by mutex */
     size_t series_count;                     /* guarded by mutex */
-    mfi_series *other; /* takes series beyond the cap; exposed once it is used */
+    mfi_series *other; /* takes series beyond the cap; exposed once used, but for gauges */
     bool other_used;   /* guarded by mutex */
     bool hidden;       /* never exposed, because it takes series of a wrong type */
 };
@@ -63,6 +64,11 @@ void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, 
 
 /* Merges all series of a histogram family whose label `label` has this value. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
+
+/* A gauge that leaves the exposition when its last holder drops it. NULL if a cap leaves it out.
+ * No other code may ask for the same series by mf_family_gauge(). drop: NULL is a no-op. */
+mf_gauge *mfi_family_hold_gauge(mf_family *family, const char *const *values);
+void mfi_family_drop_gauge(mf_family *family, mf_gauge *gauge);
 
 /* ---- Shared by set and families ---- */
 

@@ -6,9 +6,9 @@
 #include "core/client/parent.h"
 
 mf_status mfi_member_create(mf_parent **ret_parent, const mf_parent_options *options,
-                            uint32_t index, mf_error *error)
+                            mf_error *error)
 {
-    return mfi_parent_make(ret_parent, options, true, index, error);
+    return mfi_parent_make(ret_parent, options, true, error);
 }
 
 const char *mfi_member_target(const mf_parent *parent)

@@ -13,10 +13,9 @@
 
 #define MFI_MEMBER_TEXT_MAX 384 /* bytes of an explanation */
 
-/* Makes a parent that shares its target with others. The parent is the target's worker number
- * `index` ("math-2"); its circuit has that name too. */
+/* Makes a parent that shares its target with others of its pool. */
 mf_status mfi_member_create(mf_parent **ret_parent, const mf_parent_options *options,
-                            uint32_t index, mf_error *error);
+                            mf_error *error);
 /* Names of the member after the defaults were filled in: borrowed as long as the member. */
 const char *mfi_member_target(const mf_parent *parent);
 const char *mfi_member_worker(const mf_parent *parent);

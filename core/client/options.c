@@ -196,7 +196,6 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
                              mf_error *error)
 {
     char target[TARGET_MAX + 1];
-    char worker[TARGET_MAX + 16];
     if (from->target != NULL && !target_fits(from->target)) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "target '%.80s' must be 1 to %d of [A-Za-z0-9._-]", from->target,
@@ -210,10 +209,18 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
     } else {
         target_from_path(script_or_program(from), target);
     }
-    (void)mfi_str_format(worker, sizeof worker, "%s-%u", target, (unsigned)to->index);
     to->target = strdup(target);
-    to->worker = strdup(worker);
     return MF_OK;
+}
+
+mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t number, mf_error *error)
+{
+    char worker[TARGET_MAX + 16];
+    (void)mfi_str_format(worker, sizeof worker, "%s-%u", settings->target, (unsigned)number);
+    settings->worker = strdup(worker);
+    return settings->worker != NULL
+               ? MF_OK
+               : mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent's options");
 }
 
 static bool has_text(const char *text)
@@ -321,7 +328,7 @@ static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *fr
     to->working_directory = copy_or(from->working_directory, NULL);
     bool complete = (to->program != NULL || to->service_id != NULL) && to->args != NULL &&
                     to->env != NULL && to->namespace_name != NULL && to->bind_address != NULL &&
-                    to->target != NULL && to->worker != NULL &&
+                    to->target != NULL &&
                     (to->client_name != NULL) == (from->client_name != NULL) &&
                     (to->registry_directory != NULL) == (from->registry_directory != NULL) &&
                     (to->working_directory != NULL) == (from->working_directory != NULL);

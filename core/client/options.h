@@ -15,8 +15,7 @@
 /* All texts belong to the settings. */
 typedef struct mfi_parent_settings {
     char *target, *worker;    /* "math", "math-0" */
-    uint32_t index;           /* the last part of `worker` */
-    bool is_member;           /* member of a pool: the circuit has the worker's name */
+    bool is_member;           /* of a pool */
     char *program;            /* spawn mode */
     char **args, **env;       /* NULL-terminated */
     char *service_id;         /* connect mode */
@@ -39,10 +38,12 @@ typedef struct mfi_parent_settings {
     void *user_data;
 } mfi_parent_settings;
 
-/* Fills zeroed settings; index and is_member are set by the caller. To be released with _fini, also
- * after a failure. */
+/* Fills zeroed settings; is_member is set by the caller, and the worker is named later. To be
+ * released with _fini, also after a failure. */
 mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_parent_options *options,
                                    mf_runtime **ret_runtime, mf_error *error);
+/* Names the worker after its target and its number. */
+mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t number, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
 
 /* Copies a list of strings that ends with NULL, and adds `last` (NULL: nothing). NULL without

@@ -234,6 +234,27 @@ static mfi_pool_state pool_state(const mf_parent *parent)
                                                                           : MFI_POOL_DOWN;
 }
 
+static mfi_worker_state worker_state(const mf_parent *parent)
+{
+    bool drains = atomic_load_explicit(&parent->calls.draining, memory_order_relaxed);
+    switch (mfi_state_get(&parent->state)) {
+    case MF_PARENT_READY:
+        return mfi_parent_is_frozen(parent) ? MFI_WORKER_FROZEN
+               : drains                     ? MFI_WORKER_DRAINING
+                                            : MFI_WORKER_READY;
+    case MF_PARENT_STARTING:
+        return MFI_WORKER_STARTING;
+    case MF_PARENT_RESTARTING:
+        return MFI_WORKER_RESTARTING;
+    case MF_PARENT_STOPPING:
+    case MF_PARENT_CREATED:
+    case MF_PARENT_STOPPED:
+    case MF_PARENT_FAILED:
+        break;
+    }
+    return MFI_WORKER_DOWN;
+}
+
 static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
 {
     mf_parent *parent = user_data;
@@ -244,15 +265,17 @@ static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
     mfi_circuit_read(&parent->state.circuit, &circuit);
     mfi_mutex_lock(&parent->state.mutex);
     uint64_t restart_at = parent->state.restart_at_ns;
-    uint32_t budget =
-        parent->state.settings.auto_restart ? mfi_restart_budget(&parent->state.restart, now) : 0;
+    uint32_t budget = mfi_restart_budget(&parent->state.restart, now);
     mfi_mutex_unlock(&parent->state.mutex);
     *ret_gauges = (mfi_client_gauges){
         .restart_budget = budget,
         .pool_state = pool_state(parent),
         .calls_in_flight = open,
-        .ready = mfi_state_get(&parent->state) == MF_PARENT_READY,
-        .frozen = mfi_parent_is_frozen(parent),
+        .restarts = parent->state.settings.auto_restart,
+        .state = worker_state(parent),
+        .pid = mf_parent_pid(parent),
+        .circuit = circuit.state,
+        .circuit_since_ns = circuit.since_wall_ns,
         .says_busy = atomic_load_explicit(&parent->calls.signs.says_busy, memory_order_relaxed),
         .handler_seconds =
             (double)atomic_load_explicit(&parent->calls.signs.busy_ms, memory_order_relaxed) / 1000,
@@ -295,10 +318,8 @@ static mf_status init_parts(mf_parent *parent, mf_error *error)
         status = mfi_found_init(&parent->found, &parent->link, state, error);
     }
     if (status == MF_OK) {
-        bool is_member = state->settings.is_member;
         mfi_client_options observed = {.target = state->settings.target,
                                        .worker = state->settings.worker,
-                                       .circuit = is_member ? state->settings.worker : NULL,
                                        .gauges = read_gauges,
                                        .user_data = parent};
         status =
@@ -314,13 +335,14 @@ static void free_parts(mf_parent *parent)
     mfi_target_destroy(parent->state.observed);
     mfi_circuit_fini(&parent->state.circuit);
     mfi_state_fini(&parent->state);
+    mfi_runtime_leave_place(parent->state.runtime, &parent->state.place);
     mfi_parent_settings_fini(&parent->state.settings);
     mfi_runtime_unref(parent->state.runtime);
     free(parent);
 }
 
 mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *options, bool is_member,
-                          uint32_t index, mf_error *error)
+                          mf_error *error)
 {
     if (ret_parent == NULL || options == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "ret_parent and options must not be NULL");
@@ -333,12 +355,20 @@ mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *optio
     mf_runtime *runtime = NULL;
     mfi_parent_settings *settings = &parent->state.settings;
     settings->is_member = is_member;
-    settings->index = index;
     mf_status status = mfi_parent_settings_init(settings, options, &runtime, error);
     if (status == MF_OK) {
         status = mfi_runtime_use(&parent->state.runtime, runtime, "parent", error);
     }
     if (status != MF_OK) {
+        mfi_parent_settings_fini(settings);
+        free(parent);
+        return status;
+    }
+    mfi_runtime_take_place(parent->state.runtime, &parent->state.place, settings->target);
+    status = mfi_parent_settings_name(settings, parent->state.place.index, error);
+    if (status != MF_OK) {
+        mfi_runtime_leave_place(parent->state.runtime, &parent->state.place);
+        mfi_runtime_unref(parent->state.runtime);
         mfi_parent_settings_fini(settings);
         free(parent);
         return status;
@@ -357,7 +387,7 @@ mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *optio
 mf_status mf_parent_create(mf_parent **ret_parent, const mf_parent_options *options,
                            mf_error *error)
 {
-    return mfi_parent_make(ret_parent, options, false, 0, error);
+    return mfi_parent_make(ret_parent, options, false, error);
 }
 
 /* ---- Destruction ---- */

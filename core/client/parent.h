@@ -28,9 +28,9 @@ struct mf_parent {
     mfi_timer circuit_timer; /* the engine thread's alone */
 };
 
-/* parent.c: makes a parent; index numbers the members of a pool. */
+/* parent.c: makes a parent. */
 mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *options, bool is_member,
-                          uint32_t index, mf_error *error);
+                          mf_error *error);
 
 /* Any thread: the worker runs, and is frozen. */
 static inline bool mfi_parent_is_frozen(const mf_parent *parent)

@@ -40,66 +40,63 @@ void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
     mfi_mutex_unlock(&parent->state.mutex);
 }
 
-static void visit_workers(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
+static void add_workers(void *self, mfi_workers_row *row)
 {
-    char output[MFI_EXIT_TEXT_MAX + 128];
-    mf_parent_state state = mfi_state_get(&parent->state);
-    mf_health_row row = {.struct_size = sizeof row,
-                         .component = parent->state.settings.target,
-                         .measurement = "workers",
-                         .component_type = "component",
-                         .status = MF_HEALTH_PASS,
-                         .gates = MF_GATE_READY,
-                         .has_number = true,
-                         .observed_number = state == MF_PARENT_READY ? 1 : 0,
-                         .observed_unit = "workers"};
-    if (state != MF_PARENT_READY) {
-        row.status = MF_HEALTH_FAIL;
-        row.output = output;
-        /* Before the parent was ever ready, its start is not complete. */
-        row.gates |= state == MF_PARENT_CREATED || state == MF_PARENT_STARTING ? MF_GATE_STARTUP
-                                                                               : MF_GATE_NONE;
+    mf_parent *parent = self;
+    char output[MFI_WORKERS_TEXT_MAX] = "";
+    bool ready = mfi_state_get(&parent->state) == MF_PARENT_READY;
+    if (!ready) {
         mfi_parent_explain(parent, output, sizeof output);
     } else if (mfi_parent_is_frozen(parent)) {
-        row.status = MF_HEALTH_WARN;
-        row.output = output;
         (void)mfi_str_format(output, sizeof output,
                              "worker %s is frozen: it answered none of %u heartbeats in a row",
                              parent->state.settings.worker,
                              (unsigned)mfi_heartbeat_misses(&parent->heartbeat));
     }
-    visit(&row, user_data);
+    row->ready += ready;
+    row->needed = row->needed > 0 ? row->needed : 1;
+    row->starts =
+        row->starts || !atomic_load_explicit(&parent->state.was_ready, memory_order_relaxed);
+    row->warns = row->warns || output[0] != '\0';
+    if (row->output[0] == '\0') {
+        (void)mfi_str_copy(row->output, sizeof row->output, output);
+    }
 }
 
-static void visit_circuit_health(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
+static void visit_circuit_health(mf_parent *parent, bool alone, mf_health_visit_fn visit,
+                                 void *user_data)
 {
     char output[MFI_CIRCUIT_TEXT_MAX + 160];
     mfi_circuit_snapshot circuit;
     mfi_circuit_read(&parent->state.circuit, &circuit);
+    const mfi_parent_settings *settings = &parent->state.settings;
+    const char *name = alone && !settings->is_member ? settings->target : settings->worker;
     mf_health_row row = {.struct_size = sizeof row,
-                         .component = mfi_state_circuit_name(&parent->state),
+                         .component = name,
                          .measurement = "circuit",
                          .component_type = "component",
                          .status = MF_HEALTH_PASS,
                          .gates = MF_GATE_NONE,
                          .observed_text = mfi_circuit_state_word(circuit.state)};
     if (circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
-        bool fails = parent->state.settings.critical && circuit.state == MFI_CIRCUIT_OPEN;
+        bool fails = settings->critical && circuit.state == MFI_CIRCUIT_OPEN;
         row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
-        (void)mfi_str_format(
-            output, sizeof output, "circuit %s is %s by rule %s (%s)",
-            mfi_state_circuit_name(&parent->state), mfi_circuit_state_word(circuit.state),
-            circuit.reason.rule != MFI_CAUSE_NONE ? mfi_circuit_cause_word(circuit.reason.rule)
-                                                  : "none",
-            circuit.reason.text);
+        (void)mfi_str_format(output, sizeof output, "circuit %s is %s by rule %s (%s)", name,
+                             mfi_circuit_state_word(circuit.state),
+                             circuit.reason.rule != MFI_CAUSE_NONE
+                                 ? mfi_circuit_cause_word(circuit.reason.rule)
+                                 : "none",
+                             circuit.reason.text);
     }
     visit(&row, user_data);
 }
 
-static void visit_response_time(mf_parent *parent, mf_health_visit_fn visit, void *user_data)
+/* Of all parents of the target together. */
+static void visit_target(void *self, mf_health_visit_fn visit, void *user_data)
 {
+    mf_parent *parent = self;
     double p50 = mfi_target_recent_p50(parent->state.observed);
     mf_health_row row = {.struct_size = sizeof row,
                          .component = parent->state.settings.target,
@@ -112,16 +109,9 @@ static void visit_response_time(mf_parent *parent, mf_health_visit_fn visit, voi
     visit(&row, user_data);
 }
 
-static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
+static void visit_health(void *self, bool alone, mf_health_visit_fn visit, void *user_data)
 {
-    mf_parent *parent = self;
-    visit_circuit_health(parent, visit, user_data);
-    if (!parent->state.settings.is_member) { /* the pool has one row for all its members */
-        visit_workers(parent, visit, user_data);
-    }
-    if (parent->state.settings.index == 0) { /* the row is the target's, not the worker's */
-        visit_response_time(parent, visit, user_data);
-    }
+    visit_circuit_health(self, alone, visit, user_data);
 }
 
 /* ---- Circuit ---- */
@@ -202,7 +192,7 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
     uint64_t now = mfi_monotonic_ns();
     uint64_t left = circuit.probe_at_ns > now ? circuit.probe_at_ns - now : 0;
     mf_circuit_row row = {.struct_size = sizeof row,
-                          .target = mfi_state_circuit_name(&parent->state),
+                          .target = parent->state.settings.target,
                           .state = mfi_circuit_state_word(circuit.state),
                           .since_wall_ns = circuit.since_wall_ns,
                           .since_seconds = seconds(now - circuit.since_ns),
@@ -235,8 +225,11 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
 
 void mfi_parent_component_init(mf_parent *parent)
 {
-    parent->component = (mfi_component){.target = mfi_state_circuit_name(&parent->state),
+    bool is_member = parent->state.settings.is_member;
+    parent->component = (mfi_component){.target = parent->state.settings.target,
                                         .self = parent,
                                         .visit_health = visit_health,
+                                        .add_workers = is_member ? NULL : add_workers,
+                                        .visit_target = visit_target,
                                         .visit_circuit = visit_circuit};
 }

@@ -21,6 +21,9 @@ void mfi_state_fini(mfi_state *state)
 
 void mfi_state_set(mfi_state *state, mf_parent_state value)
 {
+    if (value == MF_PARENT_READY) {
+        atomic_store_explicit(&state->was_ready, true, memory_order_relaxed);
+    }
     atomic_store_explicit(&state->value, value, memory_order_release);
     mfi_futex_wake(&state->value, INT32_MAX);
 }

@@ -17,6 +17,7 @@
 #include "core/policy/circuit.h"
 #include "core/policy/restart.h"
 #include "core/process/exits.h"
+#include "core/runtime/runtime.h"
 #include "core/transport/transport.h"
 
 #define MFI_EXIT_TEXT_MAX 960 /* with the last lines that the worker printed */
@@ -27,9 +28,11 @@ typedef struct mfi_state {
     mfi_loop *loop; /* the runtime's */
     mfi_parent_settings settings;
     mfi_target *observed;
+    mfi_place place;
     mfi_circuit circuit;
     _Atomic(uint32_t) value; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;    /* of the peer; 0: there is none */
+    _Atomic(bool) was_ready; /* the first start is complete */
 
     mfi_mutex mutex;
     char endpoint[MFI_ENDPOINT_MAX];   /* guarded by mutex, as is all below */
@@ -83,11 +86,6 @@ void mfi_state_copy_exit_text(mfi_state *state, char *to);
  * callback runs last, so that it sees the new state. */
 void mfi_state_finish_start(mfi_state *state, mf_status status, mf_parent_state value);
 
-/* Name of the circuit: the target, or the worker if several share a target. */
-static inline const char *mfi_state_circuit_name(const mfi_state *state)
-{
-    return state->settings.is_member ? state->settings.worker : state->settings.target;
-}
 /* True in connect mode, false in spawn mode. */
 static inline bool mfi_state_connects(const mfi_state *state)
 {

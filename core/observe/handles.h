@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 #include "core/observe/span.h"
+#include "core/words/circuits.h"
 #include "core/words/pools.h"
+#include "core/words/workers.h"
 
 typedef struct mfi_observer mfi_observer; /* made by observe.h */
 
@@ -19,22 +21,25 @@ typedef struct mfi_client_gauges {
     double oldest_call_age_seconds;
     uint64_t queue_depth, queue_capacity;
     uint64_t concurrency_limit;
-    bool ready, frozen;             /* the worker runs; the worker is frozen */
+    mfi_worker_state state;
+    int64_t pid;                    /* of the worker; 0: none runs, or it is not known */
     bool says_busy;                 /* the worker's heartbeat answers carry handler_seconds */
     double handler_seconds;         /* how long a handler has run; 0 if none runs */
     uint32_t heartbeat_misses;      /* heartbeats missed since the last answer */
     uint64_t heartbeat_last_ns;     /* wall clock of the last answer; 0: no answer yet */
     double restart_backoff_seconds; /* until the next start; 0 unless one is waited for */
-    uint64_t restart_budget;        /* restarts left in the present period */
-    uint64_t next_probe_ns;         /* wall clock; 0 unless the circuit is open */
+    bool restarts;                  /* the worker is started again when it ends */
+    uint64_t restart_budget;        /* then: restarts left in the present period */
+    mfi_circuit_state circuit;
+    uint64_t circuit_since_ns; /* wall clock of its last change */
+    uint64_t next_probe_ns;    /* wall clock; 0 unless the circuit is open */
     mfi_pool_state pool_state;
 } mfi_client_gauges;
 typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_data);
 
 typedef struct mfi_client_options {
-    const char *target;  /* its name; several parents may share it */
-    const char *worker;  /* name of the worker, such as "math-0" */
-    const char *circuit; /* unique name of its circuit; NULL: target */
+    const char *target; /* its name; several parents may share it */
+    const char *worker; /* its name, such as "math-0": no other parent has it */
     mfi_client_gauges_fn gauges;
     void *user_data; /* passed to gauges */
 } mfi_client_options;

@@ -43,7 +43,7 @@ void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event
     if (record == NULL) {
         return;
     }
-    mfi_record_message(record, "Circuit of %s: %s", mfi_circuit_name(target), to);
+    mfi_record_message(record, "Circuit of %s: %s", target->worker, to);
     mfi_logged_target(record, target);
     add_ids(record, event->correlation_id, event->trace_id);
     mfi_record_str(record, "from", mfi_circuit_state_word(event->from));

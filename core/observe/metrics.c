@@ -11,8 +11,8 @@ static mf_counter *ended_counter(const mfi_target *target, mfi_function *functio
     mf_counter *counter = atomic_load_explicit(place, memory_order_acquire);
     if (counter == NULL) {
         const mfi_families *families = &target->observer->families;
-        const char *labels[] = {target->name,
-                                function->name != NULL ? function->name : MF_METRIC_OTHER,
+        bool own = target->owner->counted && function->name != NULL;
+        const char *labels[] = {target->label, own ? function->name : MF_METRIC_OTHER,
                                 mfi_call_status_word(counted)};
         counter =
             mf_family_counter(target->is_server ? families->server_calls : families->calls, labels);
@@ -147,13 +147,9 @@ void mfi_measure_circuit(const mfi_target *target, const mfi_circuit_event *even
     if (!target->measured || target->is_server) {
         return;
     }
-    const char *labels[] = {mfi_circuit_name(target), mfi_circuit_state_word(event->from),
-                            mfi_circuit_state_word(event->to)};
+    const char *labels[] = {target->label, target->worker_label,
+                            mfi_circuit_state_word(event->from), mfi_circuit_state_word(event->to)};
     mf_counter_add(mf_family_counter(target->observer->families.circuit_transitions, labels), 1);
-    for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
-        mf_gauge_set(target->circuit_states[i], i == event->to ? 1 : 0);
-    }
-    mf_gauge_set(target->circuit_since, (double)mfi_wall_ns() / 1e9);
 }
 
 void mfi_measure_process(const mfi_target *target, const mfi_process_event *event)
@@ -162,27 +158,22 @@ void mfi_measure_process(const mfi_target *target, const mfi_process_event *even
         return;
     }
     switch (event->what) {
-    case MFI_PROCESS_SPAWNED:
-        mf_gauge_set(target->pid, (double)event->pid);
-        break;
     case MFI_PROCESS_READY:
-        mf_gauge_set(target->up, 1);
         mf_histogram_record_ns(target->start_duration, event->duration_ns);
         break;
     case MFI_PROCESS_EXITED:
-        mf_gauge_set(target->up, 0);
-        mf_gauge_set(target->pid, 0);
-        mf_gauge_set(target->exit_code, event->exit_code);
-        mf_gauge_set(target->exit_signal, event->signal);
+        if (target->exit_code != NULL && target->exit_signal != NULL) {
+            mf_gauge_set(target->exit_code, event->exit_code);
+            mf_gauge_set(target->exit_signal, event->signal);
+        }
         break;
     case MFI_PROCESS_RESTART:
-        mf_gauge_set(target->up, 0);
         mf_counter_add(target->restarts[event->reason], 1);
         break;
+    case MFI_PROCESS_SPAWNED: /* the next collection reads the present state from the parent */
     case MFI_PROCESS_FAILED:
     case MFI_PROCESS_STOPPED:
     case MFI_PROCESS_GAVE_UP:
-        mf_gauge_set(target->up, 0);
         break;
     }
 }
@@ -220,7 +211,9 @@ void mfi_measure_traffic(const mfi_target *target, mfi_direction direction, mfi_
 static void connected(mfi_target *target, int32_t change)
 {
     atomic_fetch_add_explicit(&target->connected, change, memory_order_relaxed);
-    mf_gauge_add(target->connections, change);
+    if (target->connections != NULL) {
+        mf_gauge_add(target->connections, change);
+    }
 }
 
 void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)

@@ -8,7 +8,7 @@
 #include "core/observe/parts.h"
 
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
-                              mf_error *error)
+                              size_t max_targets, mf_error *error)
 {
     mfi_observer *observer = calloc(1, sizeof *observer);
     if (observer == NULL) {
@@ -16,6 +16,7 @@ mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf
     }
     observer->logger = logger;
     observer->metrics = metrics;
+    observer->max_targets = max_targets;
     mfi_mutex_init(&observer->mutex);
     mf_status status = metrics != NULL ? mfi_families_add(observer, error) : MF_OK;
     if (status != MF_OK) {
@@ -30,6 +31,7 @@ void mfi_observer_destroy(mfi_observer *observer)
 {
     if (observer != NULL) {
         mfi_families_remove(observer);
+        mfi_owners_free(observer);
         mfi_mutex_fini(&observer->mutex);
         free(observer);
     }

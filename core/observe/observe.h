@@ -26,9 +26,9 @@
 #include "core/words/traffic.h"
 
 /* One for every runtime. Adds all families of the catalogue. logger and metrics are borrowed;
- * metrics NULL: nothing is measured. */
+ * metrics NULL: nothing is measured. At most max_targets targets have series of their own. */
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
-                              mf_error *error);
+                              size_t max_targets, mf_error *error);
 void mfi_observer_destroy(mfi_observer *observer);
 
 /* ---- Calls, as their caller sees them ---- */

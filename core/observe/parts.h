@@ -33,14 +33,25 @@ typedef struct mfi_families {
     mf_family *server_running_age, *server_queue_depth, *server_queue_bytes;
     mf_family *messages, *bytes, *send_blocked, *dropped, *connections, *disconnects;
     mf_family *heartbeat_rtt, *heartbeat_missed, *heartbeat_consecutive, *heartbeat_last;
-    mf_family *circuit_state, *circuit_transitions, *circuit_since;
-    mf_family *worker_up, *worker_restarts, *worker_exit_code, *worker_exit_signal;
+    mf_family *circuits, *circuit_state, *circuit_transitions, *circuit_since;
+    mf_family *workers, *worker_up, *worker_restarts, *worker_exit_code, *worker_exit_signal;
     mf_family *worker_start, *worker_pid, *restart_backoff, *restart_budget;
     mf_family *retries_suppressed, *server_expired, *circuit_probe, *pool_workers;
     mf_family *log_records, *log_dropped, *log_ring, *log_bytes;
     mf_family *registry_operations, *registry_lock_wait;
     mf_family *loop_lag;
 } mfi_families;
+
+/* A name that series have, as the value of their label `target` or, of a worker that serves,
+ * `worker`. Counters stay when the last target of that name ends; states do not. So the names that
+ * have counters are at most max_targets since the start, those with states at one time. */
+typedef struct mfi_owner {
+    struct mfi_owner *next;
+    uint32_t live; /* targets of this name; an owner of counters is kept without any */
+    bool counted;  /* has counters of its own; others count as `_OTHER` */
+    bool shown;    /* has states of its own */
+    char name[];
+} mfi_owner;
 
 struct mfi_observer {
     mf_logger *logger;
@@ -53,7 +64,11 @@ struct mfi_observer {
     /* Values of the log's counters at the last collection; collections run one at a time. */
     mf_log_stats log_seen;
     mfi_mutex mutex;
-    mfi_target *targets;                  /* guarded by mutex, sorted by name */
+    mfi_target *targets;   /* guarded by mutex; see list_target() */
+    size_t max_targets;    /* that have series of their own */
+    mfi_owner *owners;     /* guarded by mutex, as are the next two */
+    size_t counted, shown; /* how many owners are that */
+    mf_gauge *circuits[MFI_CIRCUIT_STATE_COUNT], *workers[MFI_WORKER_STATE_COUNT];
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
 };
 
@@ -78,9 +93,12 @@ struct mfi_function {
 /* The series of one target (client) or worker (server). */
 struct mfi_target {
     mfi_observer *observer;
-    struct mfi_target *next;       /* guarded by the observer's mutex */
-    char *name, *worker, *circuit; /* server: only name; circuit NULL: name */
-    _Atomic(int32_t) connected;    /* this target's part of the connections gauge */
+    struct mfi_target *next; /* guarded by the observer's mutex */
+    char *name, *worker;     /* server: only name */
+    mfi_owner *owner;        /* of the name; NULL: nothing is measured */
+    /* The labels of its counters: its names, or `_OTHER`. */
+    const char *label, *worker_label;
+    _Atomic(int32_t) connected; /* this target's part of the connections gauge */
     bool is_server;
     mfi_client_gauges_fn client_gauges; /* client: not NULL if metrics are kept */
     mfi_server_gauges_fn server_gauges; /* server: likewise */
@@ -92,6 +110,7 @@ struct mfi_target {
     bool measured;
     mf_counter *messages[MFI_DIRECTION_COUNT][MFI_TRAFFIC_COUNT], *bytes[MFI_DIRECTION_COUNT];
     mf_counter *send_blocked, *disconnects[MFI_DISCONNECT_COUNT];
+    /* Gauges are NULL where the target has no states of its own. */
     mf_gauge *connections, *in_flight;
     mf_gauge *running_age; /* client: NULL until the worker says it */
     /* Client. */
@@ -105,8 +124,9 @@ struct mfi_target {
     mf_gauge *heartbeat_consecutive, *heartbeat_last;
     mf_gauge *up, *exit_code, *exit_signal, *pid;
     mf_gauge *circuit_states[MFI_CIRCUIT_STATE_COUNT], *circuit_since, *circuit_probe;
+    /* The budget and the pool's states belong to one target of those that share a name, and are
+     * NULL where nothing restarts, and without a pool. Guarded by the observer's mutex. */
     mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_COUNT];
-    bool shown_frozen; /* `up` is 0 because of it; guarded by the observer's mutex */
     /* Server. */
     mf_histogram *queue_wait;
     mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;
@@ -117,17 +137,19 @@ struct mfi_target {
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error);
 void mfi_families_remove(mfi_observer *observer);
 
+/* ---- owners.c ---- */
+/* Both with the observer's mutex held. NULL without memory. */
+mfi_owner *mfi_owner_take_locked(mfi_observer *observer, const char *name);
+void mfi_owner_leave_locked(mfi_observer *observer, mfi_owner *owner);
+void mfi_owners_free(mfi_observer *observer);
+
 /* ---- series.c ---- */
 void mfi_target_series_make(mfi_target *target);
-/* The target is destroyed: its gauges show what is absent. */
+/* The target is destroyed: its gauges leave the exposition. */
 void mfi_target_series_end(mfi_target *target);
 void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name);
 /* Collector: sets the gauges of all targets. */
 void mfi_targets_collect(void *user_data);
-static inline const char *mfi_circuit_name(const mfi_target *target)
-{
-    return target->circuit != NULL ? target->circuit : target->name;
-}
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

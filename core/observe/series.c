@@ -19,9 +19,28 @@ static mf_counter *counter1(mf_family *family, const char *value)
     return mf_family_counter(family, &value);
 }
 
-static mf_gauge *gauge1(mf_family *family, const char *value)
+/* Gauges are held, so that they end with the last target that shows them. NULL without states. */
+static mf_gauge *hold(const mfi_target *target, mf_family *family, const char *const *values)
 {
-    return mf_family_gauge(family, &value);
+    return target->owner->shown ? mfi_family_hold_gauge(family, values) : NULL;
+}
+
+static mf_gauge *hold1(const mfi_target *target, mf_family *family, const char *value)
+{
+    return hold(target, family, &value);
+}
+
+static void drop(mf_family *family, mf_gauge **gauge)
+{
+    mfi_family_drop_gauge(family, *gauge);
+    *gauge = NULL;
+}
+
+static void show(mf_gauge *gauge, double value)
+{
+    if (gauge != NULL) {
+        mf_gauge_set(gauge, value);
+    }
 }
 
 static mf_histogram *histogram1(mf_family *family, const char *value)
@@ -38,11 +57,12 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
         return;
     }
     const char *names[2];
+    name = target->owner->counted ? name : MF_METRIC_OTHER;
     mf_family *started = target->is_server ? families->server_started : families->calls_started;
-    function->started = mf_family_counter(started, pair(names, target->name, name));
+    function->started = mf_family_counter(started, pair(names, target->label, name));
     for (size_t i = 0; i < MFI_OUTCOME_COUNT; i++) {
         const char *outcome = mfi_outcome_word((mfi_outcome)i);
-        const char *of_call[] = {target->name, name, outcome};
+        const char *of_call[] = {target->label, name, outcome};
         function->duration[i] =
             target->is_server
                 ? mf_family_histogram(families->server_duration, pair(names, name, outcome))
@@ -56,43 +76,42 @@ static void make_traffic(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
     for (size_t d = 0; d < MFI_DIRECTION_COUNT; d++) {
-        const char *names[3] = {target->name, mfi_direction_word((mfi_direction)d), NULL};
+        const char *names[3] = {target->label, mfi_direction_word((mfi_direction)d), NULL};
         target->bytes[d] = mf_family_counter(families->bytes, names);
         for (size_t t = 0; t < MFI_TRAFFIC_COUNT; t++) {
             names[2] = mfi_traffic_word((mfi_traffic)t);
             target->messages[d][t] = mf_family_counter(families->messages, names);
         }
     }
-    target->send_blocked = counter1(families->send_blocked, target->name);
-    target->connections = gauge1(families->connections, target->name);
+    target->send_blocked = counter1(families->send_blocked, target->label);
+    target->connections = hold1(target, families->connections, target->name);
     for (size_t i = 0; i < MFI_DISCONNECT_COUNT; i++) {
-        const char *names[] = {target->name, mfi_disconnect_word((mfi_disconnect_reason)i)};
+        const char *names[] = {target->label, mfi_disconnect_word((mfi_disconnect_reason)i)};
         target->disconnects[i] = mf_family_counter(families->disconnects, names);
     }
 }
 
 static void make_circuit(mfi_target *target)
 {
-    const char *circuit = mfi_circuit_name(target);
     static const mfi_circuit_state legal[][2] = {{MFI_CIRCUIT_CLOSED, MFI_CIRCUIT_OPEN},
                                                  {MFI_CIRCUIT_OPEN, MFI_CIRCUIT_HALF_OPEN},
                                                  {MFI_CIRCUIT_HALF_OPEN, MFI_CIRCUIT_CLOSED},
                                                  {MFI_CIRCUIT_HALF_OPEN, MFI_CIRCUIT_OPEN},
                                                  {MFI_CIRCUIT_OPEN, MFI_CIRCUIT_CLOSED}};
     const mfi_families *families = &target->observer->families;
+    const char *names[] = {target->name, target->worker, NULL};
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
-        const char *names[] = {circuit, mfi_circuit_state_word((mfi_circuit_state)i)};
-        target->circuit_states[i] = mf_family_gauge(families->circuit_state, names);
-        mf_gauge_set(target->circuit_states[i], i == MFI_CIRCUIT_CLOSED ? 1 : 0);
+        names[2] = mfi_circuit_state_word((mfi_circuit_state)i);
+        target->circuit_states[i] = hold(target, families->circuit_state, names);
     }
+    target->circuit_probe = hold(target, families->circuit_probe, names);
+    target->circuit_since = hold(target, families->circuit_since, names);
     for (size_t i = 0; i < sizeof legal / sizeof legal[0]; i++) {
-        const char *names[] = {circuit, mfi_circuit_state_word(legal[i][0]),
-                               mfi_circuit_state_word(legal[i][1])};
-        (void)mf_family_counter(families->circuit_transitions, names);
+        const char *change[] = {target->label, target->worker_label,
+                                mfi_circuit_state_word(legal[i][0]),
+                                mfi_circuit_state_word(legal[i][1])};
+        (void)mf_family_counter(families->circuit_transitions, change);
     }
-    target->circuit_probe = gauge1(families->circuit_probe, circuit);
-    target->circuit_since = gauge1(families->circuit_since, circuit);
-    mf_gauge_set(target->circuit_since, (double)mfi_wall_ns() / 1e9);
 }
 
 static void make_worker(mfi_target *target)
@@ -100,29 +119,28 @@ static void make_worker(mfi_target *target)
     const mfi_families *families = &target->observer->families;
     const char *names[2];
     (void)pair(names, target->name, target->worker);
-    target->up = mf_family_gauge(families->worker_up, names);
-    target->exit_code = mf_family_gauge(families->worker_exit_code, names);
-    target->exit_signal = mf_family_gauge(families->worker_exit_signal, names);
-    target->pid = mf_family_gauge(families->worker_pid, names);
-    mf_gauge_set(target->exit_code, -1);
-    target->restart_backoff = mf_family_gauge(families->restart_backoff, names);
-    target->restart_budget = gauge1(families->restart_budget, target->name);
-    target->start_duration = histogram1(families->worker_start, target->name);
+    target->up = hold(target, families->worker_up, names);
+    target->exit_code = hold(target, families->worker_exit_code, names);
+    target->exit_signal = hold(target, families->worker_exit_signal, names);
+    target->pid = hold(target, families->worker_pid, names);
+    show(target->exit_code, -1);
+    target->restart_backoff = hold(target, families->restart_backoff, names);
+    target->start_duration = histogram1(families->worker_start, target->label);
     for (size_t i = MFI_RESTART_NONE + 1; i < MFI_RESTART_COUNT; i++) {
         const char *reason = mfi_restart_word((mfi_restart_reason)i);
         target->restarts[i] =
-            mf_family_counter(families->worker_restarts, pair(names, target->name, reason));
+            mf_family_counter(families->worker_restarts, pair(names, target->label, reason));
     }
-    target->heartbeat_rtt = histogram1(families->heartbeat_rtt, target->name);
-    target->heartbeat_missed = counter1(families->heartbeat_missed, target->name);
-    target->heartbeat_consecutive = gauge1(families->heartbeat_consecutive, target->name);
-    target->heartbeat_last = gauge1(families->heartbeat_last, target->name);
+    target->heartbeat_rtt = histogram1(families->heartbeat_rtt, target->label);
+    target->heartbeat_missed = counter1(families->heartbeat_missed, target->label);
+    target->heartbeat_consecutive = hold1(target, families->heartbeat_consecutive, target->name);
+    target->heartbeat_last = hold1(target, families->heartbeat_last, target->name);
 }
 
 static void make_attempts(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    const char *names[2] = {target->name, NULL};
+    const char *names[2] = {target->label, NULL};
     for (size_t i = 0; i < MFI_ATTEMPT_COUNT; i++) {
         names[1] = mfi_attempt_word((mfi_attempt_kind)i);
         target->attempts[i] = mf_family_counter(families->attempts, names);
@@ -136,8 +154,8 @@ static void make_attempts(mfi_target *target)
 static void make_client(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    const char *names[2] = {target->name, NULL};
-    target->window = mf_family_window(families->latency_window, (const char *const *)&target->name);
+    const char *names[2] = {target->label, NULL};
+    target->window = mf_family_window(families->latency_window, &target->label);
     for (size_t i = 0; i < MFI_CALL_PHASE_COUNT; i++) {
         names[1] = mfi_call_phase_word((mfi_call_phase)i);
         target->phases[i] = mf_family_histogram(families->call_phase, names);
@@ -146,14 +164,14 @@ static void make_client(mfi_target *target)
         names[1] = mfi_refusal_word((mfi_refusal)i);
         target->refused[i] = mf_family_counter(families->refused, names);
     }
-    target->late_replies = counter1(families->late_replies, target->name);
-    target->request_size = histogram1(families->request_size, target->name);
-    target->response_size = histogram1(families->response_size, target->name);
-    target->in_flight = gauge1(families->in_flight, target->name);
-    target->oldest_age = gauge1(families->oldest_age, target->name);
-    target->queue_depth = gauge1(families->queue_depth, target->name);
-    target->queue_capacity = gauge1(families->queue_capacity, target->name);
-    target->concurrency_limit = gauge1(families->concurrency_limit, target->name);
+    target->late_replies = counter1(families->late_replies, target->label);
+    target->request_size = histogram1(families->request_size, target->label);
+    target->response_size = histogram1(families->response_size, target->label);
+    target->in_flight = hold1(target, families->in_flight, target->name);
+    target->oldest_age = hold1(target, families->oldest_age, target->name);
+    target->queue_depth = hold1(target, families->queue_depth, target->name);
+    target->queue_capacity = hold1(target, families->queue_capacity, target->name);
+    target->concurrency_limit = hold1(target, families->concurrency_limit, target->name);
     make_attempts(target);
     make_circuit(target);
     make_worker(target);
@@ -162,21 +180,21 @@ static void make_client(mfi_target *target)
 static void make_server(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    const char *names[2] = {target->name, NULL};
-    target->queue_wait = histogram1(families->server_queue_wait, target->name);
-    target->in_flight = gauge1(families->server_in_flight, target->name);
-    target->waiting = gauge1(families->server_queue_depth, target->name);
-    target->waiting_bytes = gauge1(families->server_queue_bytes, target->name);
-    target->unknown = counter1(families->server_unknown, target->name);
-    target->busy = counter1(families->server_busy, target->name);
-    target->running_age = gauge1(families->server_running_age, target->name);
+    const char *names[2] = {target->label, NULL};
+    target->queue_wait = histogram1(families->server_queue_wait, target->label);
+    target->in_flight = hold1(target, families->server_in_flight, target->name);
+    target->waiting = hold1(target, families->server_queue_depth, target->name);
+    target->waiting_bytes = hold1(target, families->server_queue_bytes, target->name);
+    target->unknown = counter1(families->server_unknown, target->label);
+    target->busy = counter1(families->server_busy, target->label);
+    target->running_age = hold1(target, families->server_running_age, target->name);
     for (size_t i = 0; i < MFI_EXPIRY_COUNT; i++) {
         names[1] = mfi_expiry_word((mfi_expiry)i);
         target->expired[i] = mf_family_counter(families->server_expired, names);
     }
     for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
-        names[1] = mfi_thread_word((mfi_thread_state)i);
-        target->threads[i] = mf_family_gauge(families->server_threads, names);
+        (void)pair(names, target->name, mfi_thread_word((mfi_thread_state)i));
+        target->threads[i] = hold(target, families->server_threads, names);
     }
 }
 
@@ -203,9 +221,9 @@ static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT]
     for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
         const char *names[] = {target->name, mfi_pool_word((mfi_pool_state)i)};
         if (target->pool[i] == NULL) {
-            target->pool[i] = mf_family_gauge(target->observer->families.pool_workers, names);
+            target->pool[i] = hold(target, target->observer->families.pool_workers, names);
         }
-        mf_gauge_set(target->pool[i], (double)members[i]);
+        show(target->pool[i], (double)members[i]);
     }
 }
 
@@ -213,29 +231,31 @@ static void show_server(const mfi_target *target, const mfi_server_gauges *gauge
 {
     uint64_t idle =
         gauges->handlers > gauges->handlers_busy ? gauges->handlers - gauges->handlers_busy : 0;
-    mf_gauge_set(target->in_flight, (double)gauges->handlers_busy);
-    mf_gauge_set(target->threads[MFI_THREAD_BUSY], (double)gauges->handlers_busy);
-    mf_gauge_set(target->threads[MFI_THREAD_IDLE], (double)idle);
-    mf_gauge_set(target->running_age, gauges->handler_seconds);
-    mf_gauge_set(target->waiting, (double)gauges->queue_depth);
-    mf_gauge_set(target->waiting_bytes, (double)gauges->queue_bytes);
+    show(target->in_flight, (double)gauges->handlers_busy);
+    show(target->threads[MFI_THREAD_BUSY], (double)gauges->handlers_busy);
+    show(target->threads[MFI_THREAD_IDLE], (double)idle);
+    show(target->running_age, gauges->handler_seconds);
+    show(target->waiting, (double)gauges->queue_depth);
+    show(target->waiting_bytes, (double)gauges->queue_bytes);
 }
 
 /* Shows the gauges that every worker has for itself. */
 static void show_worker(mfi_target *target, const mfi_client_gauges *gauges)
 {
     if (gauges->says_busy && target->running_age == NULL) { /* made on first sight */
-        target->running_age = gauge1(target->observer->families.server_running_age, target->worker);
+        target->running_age =
+            hold1(target, target->observer->families.server_running_age, target->worker);
     }
-    if (target->running_age != NULL) {
-        mf_gauge_set(target->running_age, gauges->handler_seconds);
+    bool up = gauges->state == MFI_WORKER_READY || gauges->state == MFI_WORKER_DRAINING;
+    show(target->running_age, gauges->handler_seconds);
+    show(target->up, up ? 1 : 0);
+    show(target->pid, (double)gauges->pid);
+    show(target->restart_backoff, gauges->restart_backoff_seconds);
+    for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
+        show(target->circuit_states[i], i == gauges->circuit ? 1 : 0);
     }
-    if (gauges->frozen || target->shown_frozen) {
-        mf_gauge_set(target->up, gauges->ready && !gauges->frozen ? 1 : 0);
-        target->shown_frozen = gauges->frozen;
-    }
-    mf_gauge_set(target->restart_backoff, gauges->restart_backoff_seconds);
-    mf_gauge_set(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
+    show(target->circuit_since, (double)gauges->circuit_since_ns / (double)MFI_NS_PER_S);
+    show(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
 }
 
 static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
@@ -244,7 +264,8 @@ static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
     sum->queue_depth += more->queue_depth;
     sum->queue_capacity += more->queue_capacity;
     sum->concurrency_limit += more->concurrency_limit;
-    sum->restart_budget += more->restart_budget;
+    sum->restarts = sum->restarts || more->restarts;
+    sum->restart_budget += more->restarts ? more->restart_budget : 0;
     if (more->oldest_call_age_seconds > sum->oldest_call_age_seconds) {
         sum->oldest_call_age_seconds = more->oldest_call_age_seconds;
     }
@@ -258,16 +279,23 @@ static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
     }
 }
 
-static void show_client(const mfi_target *target, const mfi_client_gauges *sum)
+static void show_client(mfi_target *target, const mfi_client_gauges *sum)
 {
-    mf_gauge_set(target->in_flight, (double)sum->calls_in_flight);
-    mf_gauge_set(target->oldest_age, sum->oldest_call_age_seconds);
-    mf_gauge_set(target->queue_depth, (double)sum->queue_depth);
-    mf_gauge_set(target->queue_capacity, (double)sum->queue_capacity);
-    mf_gauge_set(target->concurrency_limit, (double)sum->concurrency_limit);
-    mf_gauge_set(target->heartbeat_consecutive, sum->heartbeat_misses);
-    mf_gauge_set(target->heartbeat_last, (double)sum->heartbeat_last_ns / (double)MFI_NS_PER_S);
-    mf_gauge_set(target->restart_budget, (double)sum->restart_budget);
+    show(target->in_flight, (double)sum->calls_in_flight);
+    show(target->oldest_age, sum->oldest_call_age_seconds);
+    show(target->queue_depth, (double)sum->queue_depth);
+    show(target->queue_capacity, (double)sum->queue_capacity);
+    show(target->concurrency_limit, (double)sum->concurrency_limit);
+    show(target->heartbeat_consecutive, sum->heartbeat_misses);
+    show(target->heartbeat_last, (double)sum->heartbeat_last_ns / (double)MFI_NS_PER_S);
+    if (sum->restarts && target->restart_budget == NULL) {
+        target->restart_budget =
+            hold1(target, target->observer->families.restart_budget, target->name);
+    }
+    if (!sum->restarts) {
+        drop(target->observer->families.restart_budget, &target->restart_budget);
+    }
+    show(target->restart_budget, (double)sum->restart_budget);
 }
 
 static bool same_series(const mfi_target *a, const mfi_target *b)
@@ -275,9 +303,24 @@ static bool same_series(const mfi_target *a, const mfi_target *b)
     return b != NULL && a->is_server == b->is_server && strcmp(a->name, b->name) == 0;
 }
 
+/* How many circuits and workers are in each state, whether they have series of their own or not. */
+typedef struct totals {
+    uint64_t circuits[MFI_CIRCUIT_STATE_COUNT], workers[MFI_WORKER_STATE_COUNT];
+} totals;
+
+static void show_totals(mfi_observer *observer, const totals *all)
+{
+    for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
+        mf_gauge_set(observer->circuits[i], (double)all->circuits[i]);
+    }
+    for (size_t i = 0; i < MFI_WORKER_STATE_COUNT; i++) {
+        mf_gauge_set(observer->workers[i], (double)all->workers[i]);
+    }
+}
+
 /* Each shows all targets that share the series of the first one, and returns the next other target.
  */
-static mfi_target *collect_clients_locked(mfi_target *first)
+static mfi_target *collect_clients_locked(mfi_target *first, totals *all)
 {
     mfi_client_gauges sum = {0};
     uint64_t members[MFI_POOL_COUNT] = {0};
@@ -287,10 +330,16 @@ static mfi_target *collect_clients_locked(mfi_target *first)
         target->client_gauges(&gauges, target->user_data);
         add_gauges(&sum, &gauges);
         members[gauges.pool_state]++;
+        all->circuits[gauges.circuit]++;
+        all->workers[gauges.state]++;
         show_worker(target, &gauges);
     }
     show_client(first, &sum);
-    if (members[MFI_POOL_NONE] == 0) {
+    uint64_t in_pools = 0;
+    for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
+        in_pools += members[i];
+    }
+    if (in_pools > 0) { /* parents outside of pools may have the same target */
         show_pool(first, members);
     }
     return target;
@@ -317,12 +366,41 @@ static mfi_target *collect_servers_locked(mfi_target *first)
 void mfi_targets_collect(void *user_data)
 {
     mfi_observer *observer = user_data;
+    totals all = {.circuits = {0}};
     mfi_mutex_lock(&observer->mutex);
     for (mfi_target *target = observer->targets; target != NULL;) {
-        target =
-            target->is_server ? collect_servers_locked(target) : collect_clients_locked(target);
+        target = target->is_server ? collect_servers_locked(target)
+                                   : collect_clients_locked(target, &all);
     }
     mfi_mutex_unlock(&observer->mutex);
+    show_totals(observer, &all);
+}
+
+/* ---- The end ---- */
+
+static void drop_client(mfi_target *target)
+{
+    const mfi_families *families = &target->observer->families;
+    drop(families->oldest_age, &target->oldest_age);
+    drop(families->queue_depth, &target->queue_depth);
+    drop(families->queue_capacity, &target->queue_capacity);
+    drop(families->concurrency_limit, &target->concurrency_limit);
+    drop(families->heartbeat_consecutive, &target->heartbeat_consecutive);
+    drop(families->heartbeat_last, &target->heartbeat_last);
+    drop(families->worker_up, &target->up);
+    drop(families->worker_exit_code, &target->exit_code);
+    drop(families->worker_exit_signal, &target->exit_signal);
+    drop(families->worker_pid, &target->pid);
+    drop(families->restart_backoff, &target->restart_backoff);
+    drop(families->restart_budget, &target->restart_budget);
+    drop(families->circuit_since, &target->circuit_since);
+    drop(families->circuit_probe, &target->circuit_probe);
+    for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
+        drop(families->circuit_state, &target->circuit_states[i]);
+    }
+    for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
+        drop(families->pool_workers, &target->pool[i]);
+    }
 }
 
 void mfi_target_series_end(mfi_target *target)
@@ -330,16 +408,18 @@ void mfi_target_series_end(mfi_target *target)
     if (!target->measured) {
         return;
     }
-    mf_gauge_add(target->connections,
-                 -(double)atomic_load_explicit(&target->connected, memory_order_relaxed));
-    if (target->is_server) {
-        show_server(target, &(mfi_server_gauges){0});
-        return;
+    const mfi_families *families = &target->observer->families;
+    if (target->connections != NULL) { /* another target may show them too */
+        mf_gauge_add(target->connections,
+                     -(double)atomic_load_explicit(&target->connected, memory_order_relaxed));
     }
-    const mfi_client_gauges nothing = {0};
-    /* Targets that share these series are summed up again at the next collection. */
-    show_client(target, &nothing);
-    show_worker(target, &nothing);
-    mf_gauge_set(target->up, 0);
-    mf_gauge_set(target->pid, 0);
+    drop(families->connections, &target->connections);
+    drop(target->is_server ? families->server_in_flight : families->in_flight, &target->in_flight);
+    drop(families->server_running_age, &target->running_age);
+    for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
+        drop(families->server_threads, &target->threads[i]);
+    }
+    if (!target->is_server) {
+        drop_client(target);
+    }
 }

@@ -20,12 +20,18 @@ static bool copy_text(char **to, const char *text)
     return text == NULL || *to != NULL;
 }
 
+/* Targets of one side and name stand together, in the order of their creation. */
+static bool comes_after(const mfi_target *at, const mfi_target *target)
+{
+    return at->is_server != target->is_server ? at->is_server : strcmp(at->name, target->name) > 0;
+}
+
 static void list_target(mfi_target *target)
 {
     mfi_observer *observer = target->observer;
     mfi_mutex_lock(&observer->mutex);
     mfi_target **at = &observer->targets;
-    while (*at != NULL && strcmp((*at)->name, target->name) <= 0) {
+    while (*at != NULL && !comes_after(*at, target)) {
         at = &(*at)->next;
     }
     target->next = *at;
@@ -51,13 +57,36 @@ static void free_target(mfi_target *target)
     mfi_mutex_fini(&target->mutex);
     free(target->name);
     free(target->worker);
-    free(target->circuit);
     free(target);
+}
+
+static bool take_owner(mfi_target *target)
+{
+    mfi_observer *observer = target->observer;
+    if (observer->metrics == NULL) {
+        return true;
+    }
+    mfi_mutex_lock(&observer->mutex);
+    target->owner = mfi_owner_take_locked(observer, target->name);
+    mfi_mutex_unlock(&observer->mutex);
+    bool counted = target->owner != NULL && target->owner->counted;
+    target->label = counted ? target->name : MF_METRIC_OTHER;
+    target->worker_label = counted ? target->worker : MF_METRIC_OTHER;
+    return target->owner != NULL;
+}
+
+static void leave_owner(mfi_target *target)
+{
+    if (target->owner != NULL) {
+        mfi_mutex_lock(&target->observer->mutex);
+        mfi_owner_leave_locked(target->observer, target->owner);
+        mfi_mutex_unlock(&target->observer->mutex);
+    }
 }
 
 /* Makes a target. Collections do not see it yet. */
 static mfi_target *make_target(mfi_observer *observer, const char *name, const char *worker,
-                               const char *circuit, void *user_data)
+                               void *user_data)
 {
     mfi_target *made = calloc(1, sizeof *made);
     if (made == NULL) {
@@ -66,8 +95,7 @@ static mfi_target *make_target(mfi_observer *observer, const char *name, const c
     made->observer = observer;
     made->user_data = user_data;
     mfi_mutex_init(&made->mutex);
-    if (!copy_text(&made->name, name) || !copy_text(&made->worker, worker) ||
-        !copy_text(&made->circuit, circuit)) {
+    if (!copy_text(&made->name, name) || !copy_text(&made->worker, worker) || !take_owner(made)) {
         free_target(made);
         return NULL;
     }
@@ -84,8 +112,7 @@ static void open_target(mfi_target *target)
 mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observer,
                                    const mfi_client_options *options, mf_error *error)
 {
-    mfi_target *made = make_target(observer, options->target, options->worker, options->circuit,
-                                   options->user_data);
+    mfi_target *made = make_target(observer, options->target, options->worker, options->user_data);
     if (made == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->target);
     }
@@ -98,7 +125,7 @@ mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observ
 mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observer,
                                    const mfi_server_options *options, mf_error *error)
 {
-    mfi_target *made = make_target(observer, options->worker, NULL, NULL, options->user_data);
+    mfi_target *made = make_target(observer, options->worker, NULL, options->user_data);
     if (made == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->worker);
     }
@@ -116,6 +143,7 @@ void mfi_target_destroy(mfi_target *target)
     }
     unlist_target(target);
     mfi_target_series_end(target);
+    leave_owner(target);
     for (size_t i = 0; i < MFI_FUNCTIONS_MAX; i++) {
         mfi_function *function = atomic_load_explicit(&target->functions[i], memory_order_relaxed);
         if (function != NULL) {
@@ -232,8 +260,8 @@ void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_
     mfi_cells all = {0};
     mfi_cells recent = {0};
     uint64_t total = 0;
-    if (target->measured) {
-        mfi_family_merge(target->observer->families.call_duration, 0, target->name, &all);
+    if (target->measured && target->owner->counted) { /* else the series are not its own */
+        mfi_family_merge(target->observer->families.call_duration, 0, target->label, &all);
     }
     if (target->measured && target->window != NULL) {
         mfi_window_merge(target->window, &recent, &total);
@@ -245,7 +273,7 @@ void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_
 double mfi_target_recent_p50(mfi_target *target)
 {
     mf_distribution recent = MF_DISTRIBUTION_INIT;
-    if (!target->measured || target->window == NULL) {
+    if (!target->measured || !target->owner->counted || target->window == NULL) {
         return (double)NAN;
     }
     mf_window_read(target->window, &recent);

@@ -33,7 +33,7 @@ typedef struct mfi_latency {
     double mean, least, most, p50, p95, p99;
 } mfi_latency;
 /* All client calls of this target, merged over its functions: since its creation, and of the last
- * minute. */
+ * minute. None for a target that has no counters of its own. */
 void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent);
 /* Median of the last minute in seconds; NaN without calls. */
 double mfi_target_recent_p50(mfi_target *target);

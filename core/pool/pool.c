@@ -123,7 +123,7 @@ static mf_status make_members(mf_pool *pool, const mf_pool_options *from,
         if (from->service_ids != NULL) {
             options.service_id = from->service_ids[i];
         }
-        status = mfi_member_create(&member->parent, &options, i, error);
+        status = mfi_member_create(&member->parent, &options, error);
         if (status == MF_OK) {
             /* Without a name of their own, later members use the first one's. */
             options.target = mfi_pool_name(pool);

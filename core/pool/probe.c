@@ -18,41 +18,30 @@ void mfi_pool_explain(const mfi_pool_member *member, char *to, size_t size)
     }
 }
 
-static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
+static void add_workers(void *self, mfi_workers_row *row)
 {
-    char output[MFI_MEMBER_TEXT_MAX];
     const mf_pool *pool = self;
     const mfi_pool_member *first = NULL; /* the first member that is not ready */
-    uint32_t ready = 0;
     for (uint32_t i = 0; i < pool->size; i++) {
         const mfi_pool_member *member = &pool->members[i];
         bool is_ready =
             !mfi_pool_is_out(member) && mfi_member_state(member->parent) == MF_PARENT_READY;
-        ready += is_ready;
+        row->ready += is_ready;
         first = first == NULL && !is_ready ? member : first;
     }
-    bool started = atomic_load_explicit(&pool->started, memory_order_relaxed);
-    mf_health_row row = {.struct_size = sizeof row,
-                         .component = mfi_pool_name(pool),
-                         .measurement = "workers",
-                         .component_type = "component",
-                         .status = MF_HEALTH_PASS,
-                         .gates = MF_GATE_READY | (started ? MF_GATE_NONE : MF_GATE_STARTUP),
-                         .has_number = true,
-                         .observed_number = ready,
-                         .observed_unit = "workers"};
-    if (first != NULL || !started) {
-        row.status = !started || ready < pool->min_healthy ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
-        row.output = first != NULL ? output : "the start is not complete";
+    bool starts = !atomic_load_explicit(&pool->started, memory_order_relaxed);
+    row->needed = row->needed > pool->min_healthy ? row->needed : pool->min_healthy;
+    row->starts = row->starts || starts;
+    row->warns = row->warns || first != NULL;
+    if (row->output[0] == '\0' && first != NULL) {
+        mfi_pool_explain(first, row->output, MFI_MEMBER_TEXT_MAX);
+    } else if (row->output[0] == '\0' && starts) {
+        (void)mfi_str_copy(row->output, sizeof row->output, "the start is not complete");
     }
-    if (first != NULL) {
-        mfi_pool_explain(first, output, sizeof output);
-    }
-    visit(&row, user_data);
 }
 
 void mfi_pool_component_init(mf_pool *pool)
 {
     pool->component =
-        (mfi_component){.target = mfi_pool_name(pool), .self = pool, .visit_health = visit_health};
+        (mfi_component){.target = mfi_pool_name(pool), .self = pool, .add_workers = add_workers};
 }

@@ -16,7 +16,8 @@ typedef struct pipe_name {
     uint64_t device, inode; /* an inode of 0: no pipe */
 } pipe_name;
 
-static const char *const names[] = {MFI_PRIVATE_PORT, MFI_PRIVATE_MODE, MFI_PRIVATE_PIPES};
+static const char *const names[] = {MFI_PRIVATE_PORT, MFI_PRIVATE_MODE, MFI_PRIVATE_WORKER,
+                                    MFI_PRIVATE_PIPES};
 
 static mfi_mutex mutex = MFI_MUTEX_INIT;
 static pipe_name taken[2]; /* guarded by mutex */

@@ -11,6 +11,8 @@
 
 #define MFI_PRIVATE_PORT "COMLINK_ZMQ_PORT"
 #define MFI_PRIVATE_MODE "COMLINK_WORKER_MODE"
+/* The name of the worker, such as "math-0": at both ends the value of the label `worker`. */
+#define MFI_PRIVATE_WORKER "COMLINK_WORKER_NAME"
 /* Device and inode of the pipes for stdout and stderr: "dev:ino,dev:ino", decimal. */
 #define MFI_PRIVATE_PIPES "COMLINK_OUTPUT_PIPES"
 #define MFI_PRIVATE_PIPES_MAX 128 /* bytes of the entry, with the NUL */

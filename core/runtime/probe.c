@@ -77,6 +77,147 @@ static void visit_uptime(mf_runtime *runtime, mf_health_visit_fn visit, void *us
     visit(&row, user_data);
 }
 
+/* ---- Targets ---- */
+
+/* The targets that the program needs. */
+typedef struct required_target {
+    char *name;
+    bool was_ready; /* visit_health's thread alone */
+} required_target;
+
+struct mfi_required {
+    size_t count;
+    required_target targets[];
+};
+
+static void required_free(struct mfi_required *required)
+{
+    for (size_t i = 0; required != NULL && i < required->count; i++) {
+        free(required->targets[i].name);
+    }
+    free(required);
+}
+
+/* NULL without memory. */
+static struct mfi_required *required_copy(const char *const *names)
+{
+    size_t count = 0;
+    while (names != NULL && names[count] != NULL) {
+        count++;
+    }
+    struct mfi_required *made = calloc(1, sizeof *made + count * sizeof made->targets[0]);
+    for (size_t i = 0; made != NULL && i < count; i++) {
+        made->targets[i].name = strdup(names[i]);
+        made->count = i + 1;
+        if (made->targets[i].name == NULL) {
+            required_free(made);
+            made = NULL;
+        }
+    }
+    return made;
+}
+
+static required_target *find_required(mf_runtime *runtime, const char *name)
+{
+    for (size_t i = 0; i < runtime->required->count; i++) {
+        if (strcmp(runtime->required->targets[i].name, name) == 0) {
+            return &runtime->required->targets[i];
+        }
+    }
+    return NULL;
+}
+
+static void show_workers(const char *target, const mfi_workers_row *workers,
+                         mf_health_visit_fn visit, void *user_data)
+{
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = target,
+                         .measurement = "workers",
+                         .component_type = "component",
+                         .status = MF_HEALTH_PASS,
+                         .gates =
+                             MF_GATE_READY | (workers->starts ? MF_GATE_STARTUP : MF_GATE_NONE),
+                         .has_number = true,
+                         .observed_number = workers->ready,
+                         .observed_unit = "workers"};
+    if (workers->starts || workers->ready < workers->needed) {
+        row.status = MF_HEALTH_FAIL;
+    } else if (workers->warns) {
+        row.status = MF_HEALTH_WARN;
+    }
+    row.output = row.status != MF_HEALTH_PASS ? workers->output : NULL;
+    visit(&row, user_data);
+}
+
+static mfi_component *component_of(mfi_list_node *node)
+{
+    return MFI_CONTAINER(node, mfi_component, node);
+}
+
+/* Shows the components that share the first one's target, and the rows of that target. Returns the
+ * next component. */
+static mfi_list_node *visit_target(mf_runtime *runtime, mfi_list_node *first,
+                                   mf_health_visit_fn visit, void *user_data)
+{
+    const char *target = component_of(first)->target;
+    uint32_t circuits = 0;
+    mfi_workers_row workers = {.ready = 0};
+    const mfi_component *parent = NULL; /* one that can show the target */
+    bool has_workers = false;
+    mfi_list_node *end = first;
+    for (; end != NULL && strcmp(component_of(end)->target, target) == 0; end = end->next) {
+        circuits += component_of(end)->visit_circuit != NULL;
+    }
+    for (mfi_list_node *node = first; node != end; node = node->next) {
+        const mfi_component *at = component_of(node);
+        if (at->visit_health != NULL) {
+            at->visit_health(at->self, circuits == 1, visit, user_data);
+        }
+        if (at->add_workers != NULL) {
+            at->add_workers(at->self, &workers);
+            has_workers = true;
+        }
+        parent = parent == NULL && at->visit_target != NULL ? at : parent;
+    }
+    if (has_workers) {
+        show_workers(target, &workers, visit, user_data);
+        required_target *required = find_required(runtime, target);
+        if (required != NULL && workers.ready >= workers.needed && !workers.starts) {
+            required->was_ready = true;
+        }
+    }
+    if (parent != NULL) {
+        parent->visit_target(parent->self, visit, user_data);
+    }
+    return end;
+}
+
+static bool has_workers_locked(const mf_runtime *runtime, const char *target)
+{
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = component_of(node);
+        if (at->add_workers != NULL && strcmp(at->target, target) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shows the targets that the program needs and that do not exist. */
+static void visit_missing_locked(mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
+{
+    for (size_t i = 0; i < runtime->required->count; i++) {
+        const required_target *required = &runtime->required->targets[i];
+        if (!has_workers_locked(runtime, required->name)) {
+            mfi_workers_row none = {.needed = 1, .starts = !required->was_ready};
+            (void)mfi_str_format(none.output, sizeof none.output,
+                                 "target %s is required, and has no parent or pool",
+                                 required->name);
+            show_workers(required->name, &none, visit, user_data);
+        }
+    }
+}
+
 /* ---- The program's own checks ---- */
 
 mf_status mf_runtime_add_health_check(mf_runtime *runtime, const mf_health_check *check,
@@ -105,10 +246,10 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
 {
     mf_runtime *runtime = self;
     mfi_mutex_lock(&runtime->mutex);
-    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
-        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
-        at->visit_health(at->self, visit, user_data);
+    for (mfi_list_node *node = runtime->components.first; node != NULL;) {
+        node = visit_target(runtime, node, visit, user_data);
     }
+    visit_missing_locked(runtime, visit, user_data);
     mfi_mutex_unlock(&runtime->mutex);
     mfi_health_checks_visit(runtime->checks, visit, user_data);
     visit_loop(runtime, visit, user_data);
@@ -135,11 +276,12 @@ static void health_changed(void *self, const char *check, mf_health from, mf_hea
     mfi_observe_health_changed(runtime->observer, check, from, to, output);
 }
 
-mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error)
+mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error)
 {
     runtime->ping = calloc(1, sizeof *runtime->ping);
     runtime->checks = mfi_health_checks_create();
-    if (runtime->ping == NULL || runtime->checks == NULL) {
+    runtime->required = required_copy(required);
+    if (runtime->ping == NULL || runtime->checks == NULL || runtime->required == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a runtime's probe");
     }
     mfi_task_init(&runtime->ping->task, on_ping);
@@ -159,5 +301,6 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error)
 void mfi_engine_probe_fini(mf_runtime *runtime)
 {
     mfi_health_checks_destroy(runtime->checks);
+    required_free(runtime->required);
     free(runtime->ping);
 }

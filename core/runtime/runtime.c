@@ -14,6 +14,9 @@
 #include "core/transport/transport.h"
 #include "metrics/process_metrics.h"
 
+#define MAX_TARGETS_DEFAULT 64
+#define MAX_TARGETS_MOST 4096
+
 static void on_late(void *user_data, uint64_t lag_ns)
 {
     const mf_runtime *runtime = user_data;
@@ -83,10 +86,27 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
         status = mfi_metrics_add_process(runtime->metrics, error);
     }
     if (status == MF_OK) {
-        status = mfi_observer_create(&runtime->observer, runtime->logger,
-                                     options->no_metrics ? NULL : runtime->metrics, error);
+        status = mfi_observer_create(
+            &runtime->observer, runtime->logger, options->no_metrics ? NULL : runtime->metrics,
+            options->max_targets != 0 ? (size_t)options->max_targets : MAX_TARGETS_DEFAULT, error);
     }
     return status;
+}
+
+static mf_status check_options(const mf_runtime_options *from, mf_error *error)
+{
+    if (from->role != NULL && strcmp(from->role, "parent") != 0 &&
+        strcmp(from->role, "child") != 0) {
+        char role[32];
+        (void)mfi_str_copy_visible(role, sizeof role, from->role, strlen(from->role));
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "role must be parent or child, not '%s'",
+                        role);
+    }
+    if (from->max_targets < 0 || from->max_targets > MAX_TARGETS_MOST) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "max_targets must be 1 to %d, not %d",
+                        MAX_TARGETS_MOST, (int)from->max_targets);
+    }
+    return MF_OK;
 }
 
 mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *options,
@@ -101,11 +121,9 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     if (status != MF_OK) {
         return status;
     }
-    if (from.role != NULL && strcmp(from.role, "parent") != 0 && strcmp(from.role, "child") != 0) {
-        char role[32];
-        (void)mfi_str_copy_visible(role, sizeof role, from.role, strlen(from.role));
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "role must be parent or child, not '%s'",
-                        role);
+    status = check_options(&from, error);
+    if (status != MF_OK) {
+        return status;
     }
     mf_runtime *runtime = calloc(1, sizeof *runtime);
     if (runtime == NULL) {
@@ -131,7 +149,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
         status = mfi_loop_create(&runtime->loop, runtime->clock, on_late, runtime, error);
     }
     if (status == MF_OK) {
-        status = mfi_engine_probe_init(runtime, error);
+        status = mfi_engine_probe_init(runtime, from.required_targets, error);
     }
     if (status != MF_OK) {
         runtime_free(runtime);
@@ -211,4 +229,38 @@ void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
     mfi_mutex_lock(&runtime->mutex);
     mfi_list_remove(&runtime->components, &component->node);
     mfi_mutex_unlock(&runtime->mutex);
+}
+
+static int compare_places(const mfi_place *a, const char *target, uint32_t index)
+{
+    int order = strcmp(a->target, target);
+    return order != 0 ? order : (a->index > index) - (a->index < index);
+}
+
+void mfi_runtime_take_place(mf_runtime *runtime, mfi_place *place, const char *target)
+{
+    place->target = target;
+    place->index = 0;
+    place->taken = true;
+    mfi_mutex_lock(&runtime->mutex);
+    mfi_list_node *at = runtime->places.first;
+    for (; at != NULL; at = at->next) {
+        int order = compare_places(MFI_CONTAINER(at, mfi_place, node), target, place->index);
+        if (order > 0) {
+            break;
+        }
+        place->index += order == 0;
+    }
+    mfi_list_insert(&runtime->places, at, &place->node);
+    mfi_mutex_unlock(&runtime->mutex);
+}
+
+void mfi_runtime_leave_place(mf_runtime *runtime, mfi_place *place)
+{
+    if (place->taken) {
+        mfi_mutex_lock(&runtime->mutex);
+        mfi_list_remove(&runtime->places, &place->node);
+        mfi_mutex_unlock(&runtime->mutex);
+        place->taken = false;
+    }
 }

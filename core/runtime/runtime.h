@@ -15,12 +15,34 @@
 typedef struct mfi_messaging mfi_messaging;
 typedef struct mfi_process mfi_process;
 
+/* The workers of all parents and pools that share a target, for one row of /health. */
+#define MFI_WORKERS_TEXT_MAX 1088
+typedef struct mfi_workers_row {
+    uint32_t ready, needed; /* workers; with fewer ready ones than needed the target is not ready */
+    bool warns;             /* a worker is not ready, or is frozen */
+    bool starts;            /* a first start is not complete */
+    char output[MFI_WORKERS_TEXT_MAX]; /* of the first worker that is not well; "" if all are */
+} mfi_workers_row;
+
+/* The place of a worker: its number among the workers of a target, on one runtime. */
+typedef struct mfi_place {
+    mfi_list_node node; /* in runtime->places */
+    const char *target; /* borrowed while the place is taken */
+    uint32_t index;
+    bool taken;
+} mfi_place;
+
 /* A parent or child as the probe shows it. Registered while it lives. */
 typedef struct mfi_component {
     const char *target;
     bool is_child;
     void *self;
-    void (*visit_health)(void *self, mf_health_visit_fn visit, void *user_data);
+    /* alone: no other circuit has this target. */
+    void (*visit_health)(void *self, bool alone, mf_health_visit_fn visit, void *user_data);
+    /* Parents and pools: adds their workers; NULL for a member of a pool. */
+    void (*add_workers)(void *self, mfi_workers_row *row);
+    /* Parents: shows the rows of the target, which are the same for all its parents. */
+    void (*visit_target)(void *self, mf_health_visit_fn visit, void *user_data);
     void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
     mfi_list_node node; /* in runtime->components */
 } mfi_component;
@@ -39,6 +61,8 @@ struct mf_runtime {
     uint64_t started_ns;
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
+    mfi_list places;                  /* guarded by mutex, sorted by target and index */
+    struct mfi_required *required;    /* probe.c: targets that must exist */
     struct mfi_health_checks *checks; /* the program's; they have a mutex of their own */
     mfi_list views;                   /* guarded by mutex: the registry views of its parents */
     struct mfi_ping *ping;            /* probe.c: whether the engine's loop still turns */
@@ -62,8 +86,13 @@ void mfi_runtime_leave_process(mf_runtime *runtime, mfi_process *process);
 /* left.c: before the loop is destroyed. */
 void mfi_runtime_forget_left(mf_runtime *runtime);
 
-/* probe.c: fills runtime->probe. */
-mf_status mfi_engine_probe_init(mf_runtime *runtime, mf_error *error);
+/* Takes the lowest free number of the target. A place that is left keeps its counters for the next
+ * worker that takes it. */
+void mfi_runtime_take_place(mf_runtime *runtime, mfi_place *place, const char *target);
+void mfi_runtime_leave_place(mf_runtime *runtime, mfi_place *place);
+
+/* probe.c: fills runtime->probe. required: names as in mf_runtime_options. */
+mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error);
 void mfi_engine_probe_fini(mf_runtime *runtime);
 
 #endif

@@ -9,8 +9,9 @@
 
 /* ---- What probes see ---- */
 
-static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
+static void visit_health(void *self, bool alone, mf_health_visit_fn visit, void *user_data)
 {
+    (void)alone;
     mf_child *child = self;
     bool stopping = atomic_load_explicit(&child->state.stopping, memory_order_relaxed);
     uint32_t queued = atomic_load_explicit(&child->state.queued, memory_order_relaxed);

@@ -122,7 +122,9 @@ static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options 
         }
         settings->port = (uint16_t)port;
         settings->forwards_output = !from->no_output_capture;
-        name_worker(settings, mfi_build_program());
+        /* The parent's name of this worker, if the parent hands one down. */
+        const char *name = getenv(MFI_PRIVATE_WORKER); /* NOLINT: as above */
+        name_worker(settings, name != NULL && name[0] != '\0' ? name : mfi_build_program());
         mfi_private_take();
         return MF_OK;
     }

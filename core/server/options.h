@@ -11,7 +11,7 @@
 #include "core/wire/limits.h"
 
 #define MFI_CHILD_THREADS_MAX 256
-#define MFI_CHILD_NAME_MAX 64 /* of a worker in metrics */
+#define MFI_CHILD_NAME_MAX 80 /* of a worker in metrics */
 
 typedef struct mfi_child_settings {
     char *namespace_name;

@@ -166,7 +166,7 @@ static mf_status last_words(mf_request *request, mf_reply *reply, void *user_dat
 static mf_status inherited(mf_request *request, mf_reply *reply, void *user_data)
 {
     static const char *const names[] = {"COMLINK_ZMQ_PORT", "COMLINK_WORKER_MODE",
-                                        "COMLINK_OUTPUT_PIPES"};
+                                        "COMLINK_WORKER_NAME", "COMLINK_OUTPUT_PIPES"};
     int64_t count = 0;
     (void)request;
     (void)user_data;

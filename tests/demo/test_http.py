@@ -69,6 +69,7 @@ class HttpTest(unittest.TestCase):
             "/health": "application/health+json",
             "/circuits": "application/json",
             "/circuits/math-c": "application/json",
+            "/circuits/math-c-0": "application/json",
             "/readyz/math-c:workers": "application/health+json",
         }
         for path, kind in types.items():
@@ -154,7 +155,11 @@ class KilledWorkerTest(unittest.TestCase):
             self.assertEqual(status, 503)
             check = json.loads(body)["checks"]["math-c:workers"][0]
             self.assertIn("SIGKILL", check["output"])
-            circuit = json.loads(endpoint.get("/circuits/math-c")[2])
+            circuit = json.loads(endpoint.get("/circuits/math-c-0")[2])
+            listed = json.loads(endpoint.get("/circuits/math-c")[2])["circuits"]
+            self.assertEqual([one["worker"]["name"] for one in listed], ["math-c-0"])
+            encoded = json.loads(endpoint.get("/circuits/%6dath%2Dc")[2])["circuits"]
+            self.assertEqual(len(encoded), 1)
             self.assertEqual(circuit["reason"]["rule"], "process_exit")
             self.assertEqual(circuit["reason"]["observed"], 9)
             self.assertEqual(circuit["recent_transitions"][0]["to"], "open")

@@ -235,6 +235,61 @@ static void restart_service(int number, int64_t call_ms)
     end_service(service, SIGTERM);
 }
 
+/* For mf_test_until(). */
+typedef struct shown_worker {
+    mf_runtime *runtime;
+    char up[96], pid[96], state[96];
+} shown_worker;
+
+static bool metrics_show(void *data)
+{
+    const shown_worker *wanted = data;
+    char *text = NULL;
+    size_t length = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(wanted->runtime), MF_METRICS_PROMETHEUS_TEXT,
+                                   &text, &length, NULL),
+                 MF_OK);
+    bool found = text != NULL && strstr(text, wanted->up) != NULL &&
+                 strstr(text, wanted->pid) != NULL && strstr(text, wanted->state) != NULL;
+    free(text);
+    return found;
+}
+
+static void check_shown(mf_runtime *runtime, int up, int pid, const char *state)
+{
+    shown_worker wanted = {.runtime = runtime};
+    (void)snprintf(wanted.up, sizeof wanted.up,
+                   "\nmultifrost_worker_up{target=\"math\",worker=\"math-0\"} %d\n", up);
+    (void)snprintf(wanted.pid, sizeof wanted.pid,
+                   "\nmultifrost_worker_pid{target=\"math\",worker=\"math-0\"} %d\n", pid);
+    (void)snprintf(wanted.state, sizeof wanted.state, "\nmultifrost_workers{state=\"%s\"} 1\n",
+                   state);
+    mf_check(mf_test_until(metrics_show, &wanted, MF_TEST_PATIENCE_MS));
+}
+
+/* The metrics know the pid from the registry, and that no service is there. */
+static void test_killed_service_is_not_up(void)
+{
+    home at = new_home();
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
+    mf_parent *parent = make_parent(&at, runtime);
+    check_shown(runtime, 0, 0, "down");
+    pid_t service = start_service(&at, "math");
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    check_shown(runtime, 1, service, "ready");
+    end_service(service, SIGKILL);
+    check_shown(runtime, 0, 0, "restarting");
+    service = start_service(&at, "math");
+    check_shown(runtime, 1, service, "ready");
+    mf_check_int(mf_parent_stop(parent, &error), MF_OK);
+    check_shown(runtime, 0, 0, "down");
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+    end_service(service, SIGTERM);
+}
+
 static void test_killed_service_is_found_again(void)
 {
     restart_service(SIGKILL, 0);
@@ -323,6 +378,7 @@ static const mf_test tests[] = {
     {"service__absent_gives_an_error_in_time", test_not_found_in_time},
     {"service__a_broken_registry_is_named", test_broken_registry_is_named},
     {"service__may_come_later", test_service_that_comes_later},
+    {"services__killed_one_is_not_up", test_killed_service_is_not_up},
     {"service__killed_is_found_again_on_another_port", test_killed_service_is_found_again},
     {"service__killed_ends_its_calls", test_killed_service_ends_its_calls},
     {"service__stopped_finishes_its_calls", test_stopped_service_finishes_its_calls},

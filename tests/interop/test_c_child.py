@@ -140,7 +140,7 @@ class ChildTest(unittest.TestCase):
             self.assertTrue(parent.outputs[0]["output"].startswith("line 0 "))
 
     def test_private_variables_are_not_inherited(self):
-        with Parent(COMLINK_WORKER_MODE="1", COMLINK_OUTPUT_PIPES="1:2,3:4") as parent:
+        with Parent(COMLINK_WORKER_MODE="1", COMLINK_WORKER_NAME="x-0", COMLINK_OUTPUT_PIPES="1:2,3:4") as parent:
             self.assertEqual(parent.call("inherited")["result"], 0)
 
     def test_ends(self):

@@ -52,13 +52,15 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
 {
     const mfi_parent_settings *settings = &spawned->state->settings;
     char port[64];
+    char worker[sizeof MFI_PRIVATE_WORKER + 96];
     const char *colon = strrchr(spawned->link->calls->transport->endpoint, ':');
     (void)mfi_str_format(port, sizeof port, MFI_PRIVATE_PORT "=%s", colon != NULL ? colon + 1 : "");
+    (void)mfi_str_format(worker, sizeof worker, MFI_PRIVATE_WORKER "=%s", settings->worker);
     size_t count = 0;
     while (settings->env[count] != NULL) {
         count++;
     }
-    const char **env = calloc(count + 3, sizeof *env);
+    const char **env = calloc(count + 4, sizeof *env);
     if (env == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the worker's environment");
     }
@@ -70,6 +72,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     }
     env[count] = port;
     env[count + 1] = MFI_PRIVATE_MODE "=1";
+    env[count + 2] = worker;
     mfi_spawn_options options = {.program = settings->program,
                                  .args = (const char *const *)settings->args,
                                  .env = env,

@@ -47,9 +47,9 @@ static inline mf_http_options mf_detail_http_options_init()
 /**
  * Binds the address and serves until mf_http_destroy().
  *
- * Routes, GET and HEAD: / /metrics /livez /readyz /startupz /healthz /health /circuits and
- * /circuits/<target>. The function evaluates health once before it returns; later a thread of the
- * endpoint does. A request only reads the last evaluation.
+ * Routes, GET and HEAD: / /metrics /livez /readyz /startupz /healthz /health /circuits,
+ * /circuits/<target> and /circuits/<worker>. The function evaluates health once before it returns;
+ * later a thread of the endpoint does. A request only reads the last evaluation.
  *
  * @param ret_http On MF_OK the endpoint; untouched on failure.
  * @param probe    Not NULL; see mf_runtime_probe(). Borrowed until mf_http_destroy().

@@ -6,7 +6,8 @@
  * its own, and a reader pays for the merge. A family is described once. A caller finds or makes a
  * series by its label values and keeps the pointer, so that the hot path looks nothing up. A full
  * family counts further label values in one series whose labels are `_OTHER`, so that no caller can
- * make memory or a scrape grow without bound.
+ * make memory or a scrape grow without bound. Further gauges are not exposed, because they have no
+ * meaningful sum.
  *
  * Families and series live as long as their set. No function returns NULL on success.
  */
@@ -66,7 +67,7 @@ typedef struct mf_metric_options {
 /** Options of a set. Set by MF_METRICS_OPTIONS_INIT; zero means the default. */
 typedef struct mf_metrics_options {
     size_t struct_size;
-    size_t max_series; /**< Over all families; default 20,000. */
+    size_t max_series; /**< Over all families; default 50,000. */
 } mf_metrics_options;
 #define MF_METRICS_OPTIONS_INIT MF_DETAIL_INIT(mf_metrics_options)
 
@@ -113,7 +114,7 @@ MF_API MF_NODISCARD mf_status mf_metrics_add(mf_metrics *metrics, const mf_metri
  * @param values label_count texts in the order of label_names; NULL for a family without labels.
  *               A NULL value counts as "". Copied.
  * @return Never NULL; owned by the set. Beyond a cap, or without memory, the series whose labels
- *         are all `_OTHER`; the set counts how often.
+ *         are all `_OTHER`, or a gauge that is not exposed; the set counts how often.
  * @par Threads  Thread-safe.
  * @par Blocking Short lock; keep the pointer instead of asking again.
  */

@@ -113,7 +113,7 @@ typedef struct mf_circuit_worker {
 /** One circuit's state. All texts are borrowed for the duration of the visit. */
 typedef struct mf_circuit_row {
     size_t struct_size;
-    const char *target;
+    const char *target; /**< Several circuits may have one; worker.name tells them apart. */
     const char *state;
     uint64_t since_wall_ns;
     double since_seconds;

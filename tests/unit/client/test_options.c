@@ -26,7 +26,7 @@ static void read_options(mfi_parent_settings *settings, const mf_parent_options 
 static void check_refused(const mf_parent_options *options, const char *text)
 {
     mf_runtime *runtime = NULL;
-    mfi_parent_settings settings = {.index = 0};
+    mfi_parent_settings settings = {.is_member = false};
     mf_error error = MF_ERROR_INIT;
     mf_check_int(mfi_parent_settings_init(&settings, options, &runtime, &error),
                  MF_ERR_INVALID_ARGUMENT);
@@ -161,10 +161,11 @@ static void test_target_is_made_up(void)
 
 static void test_worker_has_its_number(void)
 {
-    mfi_parent_settings at = {.index = 3, .is_member = true};
+    mfi_parent_settings at = {.is_member = true};
     mf_runtime *runtime = NULL;
     mf_parent_options options = plain();
     mf_check_int(mfi_parent_settings_init(&at, &options, &runtime, NULL), MF_OK);
+    mf_check_int(mfi_parent_settings_name(&at, 3, NULL), MF_OK);
     mf_check_str(at.worker, "math-3");
     mf_check(at.is_member);
     mfi_parent_settings_fini(&at);
@@ -254,7 +255,7 @@ static void test_without_memory(void)
     options.working_directory = "/";
     for (long n = 0; reached; n++) {
         mf_runtime *runtime = NULL;
-        mfi_parent_settings at = {.index = 0};
+        mfi_parent_settings at = {.is_member = false};
         mf_alloc_fail_at(n);
         mf_status status = mfi_parent_settings_init(&at, &options, &runtime, NULL);
         reached = mf_alloc_stop();
@@ -267,7 +268,7 @@ static void test_without_memory(void)
 
 static mf_status read_once(mf_parent_options options, mf_error *error)
 {
-    mfi_parent_settings settings = {.index = 0};
+    mfi_parent_settings settings = {.is_member = false};
     mf_runtime *runtime = NULL;
     options.struct_size = sizeof options;
     *error = (mf_error)MF_ERROR_INIT;
@@ -308,7 +309,7 @@ static void test_one_mode_is_chosen(void)
 static void test_an_empty_program_is_none(void)
 {
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
-    mfi_parent_settings settings = {.index = 0};
+    mfi_parent_settings settings = {.is_member = false};
     mf_runtime *runtime = NULL;
     options.program = "";
     options.service_id = "s";

@@ -158,9 +158,6 @@ static void test_names(void)
     mfi_state state;
     char service[] = "service";
     init(&state);
-    mf_check_str(mfi_state_circuit_name(&state), "math");
-    state.settings.is_member = true;
-    mf_check_str(mfi_state_circuit_name(&state), "math-2");
     mf_check(!mfi_state_connects(&state));
     state.settings.service_id = service;
     mf_check(mfi_state_connects(&state));

@@ -1,4 +1,4 @@
-/* /circuits and /circuits/<target>: the bytes for given rows. */
+/* /circuits, /circuits/<target> and /circuits/<worker>: the bytes for given rows. */
 #include "http/pages.h"
 
 #include <stdio.h>
@@ -128,9 +128,7 @@ static void test_one_circuit(void)
     shown all = {rows, 2};
     mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
     mfi_page_request request = plain_request(&probe);
-    request.rest = "add";
-    check_page(mfi_page_circuits, &request, 200, "application/json", CLOSED("add"));
-    request.rest = "math \"2\"";
+    request.rest = "math-0"; /* the worker's name */
     check_page(mfi_page_circuits, &request, 200, "application/json", OPEN);
 }
 
@@ -148,7 +146,7 @@ static void test_absent_values_are_left_out(void)
     mfi_page_circuits(&request, &page);
     char *text = body_of(&page);
     mf_check_contains(text, ",\"worker\":{\"name\":\"add-0\",\"state\":\"starting\",\"restarts\":0,"
-                            "\"restarts_in_period\":0,\"heartbeat_misses\":0}}");
+                            "\"restarts_in_period\":0,\"heartbeat_misses\":0}}]}");
     free(text);
     row.worker.name = NULL;
     row.rule = "heartbeat"; /* which no call tipped */
@@ -163,12 +161,13 @@ static void test_absent_values_are_left_out(void)
 }
 
 /* The list without the present time, which lies at a fixed place. */
-static void check_list(const shown *all, const char *wanted)
+static void check_list(const shown *all, const char *asked, const char *wanted)
 {
     static const char head[] = "{\"schema\":\"multifrost.circuits/1\",\"time\":\"";
     mf_probe probe = {.self = (void *)(uintptr_t)all, .visit_circuits = visit_circuits};
     mfi_page_request request = plain_request(&probe);
     mfi_page page = {.code = 200, .age_ms = -1};
+    request.rest = asked;
     mfi_page_circuits(&request, &page);
     char *text = body_of(&page);
     mf_check_int(page.code, 200);
@@ -186,8 +185,8 @@ static void check_list(const shown *all, const char *wanted)
 static void test_list(void)
 {
     mf_circuit_row rows[] = {closed_row("add"), open_row(), closed_row("sub")};
-    check_list(&(shown){rows, 0}, "\",\"circuits\":[]}");
-    check_list(&(shown){rows, 3},
+    check_list(&(shown){rows, 0}, "", "\",\"circuits\":[]}");
+    check_list(&(shown){rows, 3}, "",
                "\",\"circuits\":[" CLOSED("add") "," OPEN "," CLOSED("sub") "]}");
 }
 
@@ -215,16 +214,30 @@ static void test_unknown_targets(void)
     }
 }
 
-/* Of two with one name the first is shown, as in the list. */
-static void test_first_of_two(void)
+/* A target has all its circuits, also if a worker has the same name. */
+static void test_list_of_a_target(void)
 {
-    mf_circuit_row rows[] = {closed_row("add"), closed_row("add")};
-    rows[1].state = "open";
-    shown all = {rows, 2};
+    mf_circuit_row rows[] = {closed_row("math-0"), closed_row("add"), open_row(),
+                             closed_row("math-0")};
+    check_list(&(shown){rows, 4}, "math-0",
+               "\",\"circuits\":[" CLOSED("math-0") "," CLOSED("math-0") "]}");
+    check_list(&(shown){rows, 4}, "math \"2\"", "\",\"circuits\":[" OPEN "]}");
+}
+
+/* Malformed UTF-8 of a peer, control characters and quotes: the page is JSON all the same. */
+static void test_foreign_texts(void)
+{
+    mf_circuit_row row = closed_row("a/b%\x01\"\\\xff");
+    shown all = {&row, 1};
     mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
     mfi_page_request request = plain_request(&probe);
-    request.rest = "add";
-    check_page(mfi_page_circuits, &request, 200, "application/json", CLOSED("add"));
+    mfi_page page = {.code = 200, .age_ms = -1};
+    request.rest = row.target;
+    mfi_page_circuits(&request, &page);
+    char *text = body_of(&page);
+    mf_check_int(page.code, 200);
+    mf_check_contains(text, "\"target\":\"a/b%\\u0001\\\"\\\\\xef\xbf\xbd\"");
+    free(text);
 }
 
 static void test_without_memory(void)
@@ -236,7 +249,7 @@ static void test_without_memory(void)
     cJSON_Hooks hooks = {.malloc_fn = mf_alloc_malloc, .free_fn = free};
     bool reached = true;
     long failed = 0;
-    request.rest = "math \"2\"";
+    request.rest = "math-0";
     cJSON_InitHooks(&hooks);
     for (long n = 0; reached; n++) {
         mfi_page page = {.code = 200, .age_ms = -1};
@@ -260,7 +273,8 @@ static const mf_test tests[] = {
     {"circuits__absent_values_are_left_out", test_absent_values_are_left_out},
     {"circuits__list_of_all", test_list},
     {"circuits__unknown_targets_are_named", test_unknown_targets},
-    {"circuits__first_of_two_with_one_name", test_first_of_two},
+    {"circuits__list_of_a_target", test_list_of_a_target},
+    {"circuits__foreign_texts_are_json", test_foreign_texts},
     {"circuits__page_is_whole_or_none_without_memory", test_without_memory},
 };
 MF_TEST_MAIN(tests)

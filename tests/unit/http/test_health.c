@@ -209,9 +209,33 @@ static void test_gone_checks_have_no_status(void)
     stays->status = MF_HEALTH_WARN; /* which tells when the evaluation was done */
     mfi_mutex_unlock(&all->mutex);
     wait_until_told(all);
-    mfi_evaluation_stop(&health);
-    check_gauges(all, "gone", "000");
+    check_gauges(all, "gone", "???");
     check_gauges(all, "math:workers", "010");
+    mfi_evaluation_stop(&health);
+    close_program(all);
+}
+
+/* Rows of one name are one check, as bad as the worst; a name has one colon, and is one line. */
+static void test_names(void)
+{
+    program *all = open_program();
+    mfi_health health;
+    size_t count = 0;
+    uint64_t wall_ns = 0, age_ns = 0;
+    add_row(all, "math", "workers", MF_HEALTH_PASS, NULL);
+    add_row(all, "math", "workers", MF_HEALTH_FAIL, "dead");
+    add_row(all, "a:b\"\\\n\x01\xff", "c:d", MF_HEALTH_PASS, NULL);
+    mf_check_int(mfi_evaluation_start(&health, &all->probe, 1, NULL), MF_OK);
+    wait_until_told(all);
+    mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
+    if (mf_check(checks != NULL && count == 3)) {
+        mf_check_str(checks[2].name, "a_b\"\\_\\x01\xef\xbf\xbd:c_d");
+    }
+    free(checks);
+    check_gauges(all, "math:workers", "001");
+    mfi_evaluation_stop(&health);
+    mf_check_str(all->told, "math:workers 0>2 dead|"); /* however often it was evaluated */
+    check_gauges(all, "math:workers", "???");          /* nothing is evaluated any more */
     close_program(all);
 }
 
@@ -236,7 +260,7 @@ static void test_bounds(void)
     mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
     mf_check_int(count, 1024);
     if (mf_check(checks != NULL)) {
-        mf_check_int(strlen(checks[0].name), MFI_CHECK_NAME_MAX - 2);
+        mf_check_int(strlen(checks[0].name), 98 + 1 + 64);
         mf_check_int(strlen(checks[0].component_type), 14);
         mf_check_int(strlen(checks[0].text), 62);
         mf_check_int(strlen(checks[0].unit), 14);
@@ -267,6 +291,7 @@ static const mf_test tests[] = {
     {"health__is_evaluated_before_the_start_returns", test_first_evaluation},
     {"health__changes_are_told_once", test_changes_are_told},
     {"health__gone_checks_have_no_status", test_gone_checks_have_no_status},
+    {"health__rows_of_one_name_are_one_check", test_names},
     {"health__texts_and_numbers_are_bounded", test_bounds},
     {"health__second_one_is_refused", test_second_one_is_refused},
 };

@@ -85,7 +85,7 @@ static void test_index(void)
     "multifrost_series 3\n"                                                                        \
     "# HELP multifrost_series_limit Cap on the number of series\n"                                 \
     "# TYPE multifrost_series_limit gauge\n"                                                       \
-    "multifrost_series_limit 20000\n"
+    "multifrost_series_limit 50000\n"
 
 static mf_metrics *metrics_with_a_counter(void)
 {

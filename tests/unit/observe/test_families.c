@@ -12,64 +12,66 @@
 #include "mf_test.h"
 
 static const char *const catalogue[] = {
-    "circuit_next_probe_timestamp_seconds gauge target 64",
-    "circuit_state gauge target,state 64",
-    "circuit_state_since_timestamp_seconds gauge target 64",
-    "circuit_transitions_total counter target,from,to 128",
-    "client_attempts_total counter target,kind 64",
-    "client_call_duration_seconds histogram target,function,outcome 1024",
-    "client_call_latency_window_seconds window target 64",
-    "client_call_phase_seconds histogram target,phase 64",
-    "client_calls_in_flight gauge target 64",
-    "client_calls_started_total counter target,function 512",
-    "client_calls_total counter target,function,status 3168",
-    "client_concurrency_limit gauge target 64",
-    "client_late_replies_total counter target 64",
-    "client_oldest_call_age_seconds gauge target 64",
-    "client_queue_capacity gauge target 64",
-    "client_queue_depth gauge target 64",
-    "client_refused_total counter target,reason 64",
-    "client_request_size_bytes histogram target 64",
-    "client_response_size_bytes histogram target 64",
-    "client_retries_suppressed_total counter target,reason 64",
-    "heartbeat_consecutive_misses gauge target 64",
-    "heartbeat_last_success_timestamp_seconds gauge target 64",
-    "heartbeat_missed_total counter target 64",
-    "heartbeat_rtt_seconds histogram target 64",
+    "circuit_next_probe_timestamp_seconds gauge target,worker all",
+    "circuit_state gauge target,worker,state all",
+    "circuit_state_since_timestamp_seconds gauge target,worker all",
+    "circuit_transitions_total counter target,worker,from,to all",
+    "circuits gauge state 5",
+    "client_attempts_total counter target,kind all",
+    "client_call_duration_seconds histogram target,function,outcome all",
+    "client_call_latency_window_seconds window target all",
+    "client_call_phase_seconds histogram target,phase all",
+    "client_calls_in_flight gauge target all",
+    "client_calls_started_total counter target,function all",
+    "client_calls_total counter target,function,status all",
+    "client_concurrency_limit gauge target all",
+    "client_late_replies_total counter target all",
+    "client_oldest_call_age_seconds gauge target all",
+    "client_queue_capacity gauge target all",
+    "client_queue_depth gauge target all",
+    "client_refused_total counter target,reason all",
+    "client_request_size_bytes histogram target all",
+    "client_response_size_bytes histogram target all",
+    "client_retries_suppressed_total counter target,reason all",
+    "heartbeat_consecutive_misses gauge target all",
+    "heartbeat_last_success_timestamp_seconds gauge target all",
+    "heartbeat_missed_total counter target all",
+    "heartbeat_rtt_seconds histogram target all",
     "log_bytes_total counter - 1",
     "log_dropped_total counter reason 8",
     "log_records_total counter level 8",
     "log_ring_used_ratio gauge - 1",
     "loop_lag_seconds histogram loop 8",
-    "pool_workers gauge target,state 64",
+    "pool_workers gauge target,state all",
     "registry_lock_wait_seconds histogram - 1",
     "registry_operations_total counter op,result 32",
-    "server_busy_seconds_total counter worker 64",
-    "server_call_duration_seconds histogram function,outcome 256",
-    "server_calls_in_flight gauge worker 64",
-    "server_calls_started_total counter worker,function 512",
-    "server_calls_total counter worker,function,status 3168",
-    "server_expired_calls_total counter worker,stage 64",
-    "server_queue_bytes gauge worker 64",
-    "server_queue_depth gauge worker 64",
-    "server_queue_wait_seconds histogram worker 64",
-    "server_running_handler_age_seconds gauge worker 32",
-    "server_threads gauge worker,state 64",
-    "server_unknown_function_total counter worker 64",
-    "transport_bytes_total counter target,direction 64",
-    "transport_connections gauge target 64",
-    "transport_disconnects_total counter target,reason 64",
+    "server_busy_seconds_total counter worker all",
+    "server_call_duration_seconds histogram function,outcome all",
+    "server_calls_in_flight gauge worker all",
+    "server_calls_started_total counter worker,function all",
+    "server_calls_total counter worker,function,status all",
+    "server_expired_calls_total counter worker,stage all",
+    "server_queue_bytes gauge worker all",
+    "server_queue_depth gauge worker all",
+    "server_queue_wait_seconds histogram worker all",
+    "server_running_handler_age_seconds gauge worker all",
+    "server_threads gauge worker,state all",
+    "server_unknown_function_total counter worker all",
+    "transport_bytes_total counter target,direction all",
+    "transport_connections gauge target all",
+    "transport_disconnects_total counter target,reason all",
     "transport_dropped_messages_total counter reason 16",
-    "transport_messages_total counter target,direction,type 512",
-    "transport_send_blocked_total counter target 64",
-    "worker_last_exit_code gauge target,worker 32",
-    "worker_last_exit_signal gauge target,worker 32",
-    "worker_pid gauge target,worker 32",
-    "worker_restart_backoff_seconds gauge target,worker 32",
-    "worker_restart_budget_remaining gauge target 64",
-    "worker_restarts_total counter target,reason 64",
-    "worker_start_duration_seconds histogram target 64",
-    "worker_up gauge target,worker 32",
+    "transport_messages_total counter target,direction,type all",
+    "transport_send_blocked_total counter target all",
+    "worker_last_exit_code gauge target,worker all",
+    "worker_last_exit_signal gauge target,worker all",
+    "worker_pid gauge target,worker all",
+    "worker_restart_backoff_seconds gauge target,worker all",
+    "worker_restart_budget_remaining gauge target all",
+    "worker_restarts_total counter target,reason all",
+    "worker_start_duration_seconds histogram target all",
+    "worker_up gauge target,worker all",
+    "workers gauge state 6",
 };
 
 /* Line by line, so that a failure shows the one that differs. */
@@ -95,6 +97,7 @@ static void list_family(mf_family *family, void *user_data)
 {
     static const char *const types[] = {"", "counter", "gauge", "histogram", "window", "info"};
     listed *at = user_data;
+    char cap[24];
     char labels[128] = "";
     size_t length = 0;
     if (strncmp(family->name, "multifrost_series", 17) == 0) {
@@ -104,10 +107,14 @@ static void list_family(mf_family *family, void *user_data)
         length += mfi_str_format(labels + length, sizeof labels - length, "%s%s", i > 0 ? "," : "",
                                  family->label_names[i]);
     }
-    at->length +=
-        mfi_str_format(at->text + at->length, sizeof at->text - at->length, "%s %s %s %zu\n",
-                       family->name + strlen("multifrost_"), types[family->type],
-                       length > 0 ? labels : "-", family->max_series);
+    /* "all": bounded by the number of targets, not by the family. */
+    (void)mfi_str_format(cap, sizeof cap, "%zu", family->max_series);
+    if (family->max_series == SIZE_MAX) {
+        (void)mfi_str_copy(cap, sizeof cap, "all");
+    }
+    at->length += mfi_str_format(at->text + at->length, sizeof at->text - at->length,
+                                 "%s %s %s %s\n", family->name + strlen("multifrost_"),
+                                 types[family->type], length > 0 ? labels : "-", cap);
     at->seen[at->count++] = family;
     mf_check(strlen(family->help) > 5);
     mf_check((family->layout == mfi_layout_of(MF_SCALE_SIZE)) ==
@@ -122,7 +129,7 @@ static void test_catalogue(void)
     mfi_observer *observer = NULL;
     mf_check_int(mf_logger_create(&logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&observer, logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&observer, logger, metrics, 64, NULL), MF_OK);
     mfi_metric_set_visit(metrics, list_family, &all);
     check_lines(all.text, catalogue, sizeof catalogue / sizeof catalogue[0]);
     /* Each field has a family of its own, and there are no others. */
@@ -172,7 +179,7 @@ static void test_log_is_counted(void)
     mf_check_int(mf_log_add_callback(logger, no_line, &bytes, MF_LOG_JSON, NULL), MF_OK);
     mf_check_int(mf_log_add_file(logger, "/dev/full", MF_LOG_JSON, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&observer, logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&observer, logger, metrics, 64, NULL), MF_OK);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < round; i++) {
             mf_log_event(logger, MF_LOG_WARN, "e", "m", NULL, 0);
@@ -206,7 +213,7 @@ static void test_series_of_the_observer(void)
     mfi_observer *observer = NULL;
     mf_check_int(mf_logger_create(&logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&observer, logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&observer, logger, metrics, 64, NULL), MF_OK);
     char *text = render(metrics);
     mf_check_contains(text,
                       "\nmultifrost_transport_dropped_messages_total{reason=\"oversize\"} 0\n");
@@ -238,8 +245,8 @@ static void test_one_observer_for_a_set(void)
     mf_error error = MF_ERROR_INIT;
     mf_check_int(mf_logger_create(&logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&first, logger, metrics, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&second, logger, metrics, &error), MF_ERR_EXISTS);
+    mf_check_int(mfi_observer_create(&first, logger, metrics, 64, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&second, logger, metrics, 64, &error), MF_ERR_EXISTS);
     mf_check_contains(error.message, "multifrost_client_calls_started_total");
     mf_check(second == NULL);
     free(render(metrics));
@@ -260,7 +267,7 @@ static void test_without_memory(void)
         mfi_observer *observer = NULL;
         mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
         mf_alloc_fail_at(n);
-        mf_status status = mfi_observer_create(&observer, logger, metrics, NULL);
+        mf_status status = mfi_observer_create(&observer, logger, metrics, 64, NULL);
         reached = mf_alloc_stop();
         mf_check(status == MF_OK || (reached && status == MF_ERR_NO_MEMORY));
         mf_check((status == MF_OK) == (observer != NULL));

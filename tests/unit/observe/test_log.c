@@ -42,7 +42,7 @@ static void open_log(log_seen *seen, const char *worker, bool is_server, bool ha
     if (has_sink) {
         mf_check_int(mf_log_add_callback(seen->logger, keep_line, seen, MF_LOG_JSON, NULL), MF_OK);
     }
-    mf_check_int(mfi_observer_create(&seen->observer, seen->logger, NULL, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&seen->observer, seen->logger, NULL, 64, NULL), MF_OK);
     mf_check_int(is_server ? mfi_target_create_server(&seen->target, seen->observer, &server, NULL)
                            : mfi_target_create_client(&seen->target, seen->observer, &client, NULL),
                  MF_OK);
@@ -261,7 +261,7 @@ static void test_calls_are_sampled_by_function(void)
     mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
     mf_check_int(mf_logger_create(&seen.logger, &options, NULL), MF_OK);
     mf_check_int(mf_log_add_callback(seen.logger, keep_line, &seen, MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&seen.observer, seen.logger, metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&seen.observer, seen.logger, metrics, 64, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&seen.target, seen.observer, &target, NULL), MF_OK);
     for (unsigned i = 0; i < 32; i++) {
         end_call(&seen, "add", 100, MF_OK);

@@ -39,12 +39,12 @@ static void keep_line(mf_log_level level, const char *line, size_t length, void 
 
 static void setup_with(fixture *at, mf_log_options options)
 {
-    mfi_client_options client = {.target = "math", .worker = "math-0", .circuit = "math/0"};
+    mfi_client_options client = {.target = "math", .worker = "math-0"};
     mfi_server_options server = {.worker = "serve"};
     *at = (fixture){.lines = 0};
     mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
     mf_check_int(mf_log_add_callback(at->logger, keep_line, at, MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, NULL, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, NULL, 64, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
     mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
 }
@@ -96,7 +96,7 @@ static void test_circuit(void)
                                .retry_in_ms = 10000};
     setup(&at);
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "warn circuit_open|Circuit of math/0: open|" MATH
+    check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
                       ",\"correlation_id\":\"c\",\"trace_id\":\"t\",\"from\":\"closed\","
                       "\"to\":\"open\",\"reason\":\"consecutive_failures\",\"status\":\"timeout\","
                       "\"fields\":{\"observed\":5,\"threshold\":4.5,\"retry_in_ms\":10000}}");
@@ -104,18 +104,18 @@ static void test_circuit(void)
     event.correlation_id = event.trace_id = NULL;
     event.cause = (mfi_circuit_cause)MFI_RULE_HEARTBEAT;
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "warn circuit_open|Circuit of math/0: open|" MATH
+    check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
                       ",\"from\":\"closed\",\"to\":\"open\",\"reason\":\"heartbeat\","
                       "\"fields\":{\"observed\":5,\"threshold\":4.5,\"retry_in_ms\":10000}}");
     event = (mfi_circuit_event){
         .from = MFI_CIRCUIT_OPEN, .to = MFI_CIRCUIT_HALF_OPEN, .cause = MFI_CAUSE_COOL_DOWN};
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "info circuit_half_open|Circuit of math/0: half_open|" MATH
+    check_logged(&at, "info circuit_half_open|Circuit of math-0: half_open|" MATH
                       ",\"from\":\"open\",\"to\":\"half_open\",\"reason\":\"cool_down\"}");
     event = (mfi_circuit_event){
         .from = MFI_CIRCUIT_HALF_OPEN, .to = MFI_CIRCUIT_CLOSED, .cause = MFI_CAUSE_PROBES_PASSED};
     mfi_observe_circuit_changed(at.client, &event);
-    check_logged(&at, "info circuit_close|Circuit of math/0: closed|" MATH
+    check_logged(&at, "info circuit_close|Circuit of math-0: closed|" MATH
                       ",\"from\":\"half_open\",\"to\":\"closed\",\"reason\":\"probes_passed\"}");
     teardown(&at);
 }

@@ -36,7 +36,7 @@ static void setup(fixture *at)
     *at = (fixture){.text = NULL};
     mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
     mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
 }
@@ -256,7 +256,8 @@ static void loop_lag(fixture *at, int word)
 #define SERVER_ENDED(word)                                                                         \
     "server_calls_total{worker=\"serve\",function=\"add\",status=\"" word "\"}"
 #define BY_TARGET(family, label, word) family "{target=\"math\"," label "=\"" word "\"}"
-#define STATE(word) "circuit_state{target=\"math\",state=\"" word "\"}"
+#define OF_WORKER "target=\"math\",worker=\"math-0\""
+#define STATE(word) "circuit_state{" OF_WORKER ",state=\"" word "\"}"
 
 static const event_case call_cases[] = {
     {client_begin, 0, "client_calls_started_total{target=\"math\",function=\"add\"}", ABSENT, 1},
@@ -295,15 +296,10 @@ static const event_case call_cases[] = {
 };
 
 static const event_case event_cases[] = {
-    {circuit_opens, MFI_CIRCUIT_CLOSED, STATE("closed"), 1, 0},
-    {circuit_opens, MFI_CIRCUIT_CLOSED, STATE("open"), 0, 1},
-    {circuit_opens, MFI_CIRCUIT_CLOSED, STATE("half_open"), 0, 0},
     {circuit_opens, MFI_CIRCUIT_CLOSED,
-     "circuit_transitions_total{target=\"math\",from=\"closed\",to=\"open\"}", 0, 1},
+     "circuit_transitions_total{" OF_WORKER ",from=\"closed\",to=\"open\"}", 0, 1},
     {circuit_opens, MFI_CIRCUIT_HALF_OPEN,
-     "circuit_transitions_total{target=\"math\",from=\"half_open\",to=\"open\"}", 0, 1},
-    {process, MFI_PROCESS_SPAWNED, BY_TARGET("worker_pid", "worker", "math-0"), 0, 4711},
-    {process, MFI_PROCESS_READY, BY_TARGET("worker_up", "worker", "math-0"), 0, 1},
+     "circuit_transitions_total{" OF_WORKER ",from=\"half_open\",to=\"open\"}", 0, 1},
     {process, MFI_PROCESS_READY, "worker_start_duration_seconds_count{target=\"math\"}", 0, 1},
     {process, MFI_PROCESS_EXITED, BY_TARGET("worker_last_exit_signal", "worker", "math-0"), 0, 9},
     {heartbeat, MFI_HEARTBEAT_ANSWERED, "heartbeat_rtt_seconds_count{target=\"math\"}", 0, 1},
@@ -429,7 +425,12 @@ static void test_gauges_show_what_the_engine_says(void)
                                            .heartbeat_misses = 2,
                                            .heartbeat_last_ns = 7 * MFI_NS_PER_S,
                                            .restart_backoff_seconds = 0.5,
+                                           .restarts = true,
                                            .restart_budget = 5,
+                                           .state = MFI_WORKER_READY,
+                                           .pid = 4711,
+                                           .circuit = MFI_CIRCUIT_OPEN,
+                                           .circuit_since_ns = 8 * MFI_NS_PER_S,
                                            .next_probe_ns = 9 * MFI_NS_PER_S,
                                            .pool_state = MFI_POOL_DRAINING};
     at.server_gauges =
@@ -444,7 +445,17 @@ static void test_gauges_show_what_the_engine_says(void)
     check_value(&at, "heartbeat_last_success_timestamp_seconds{target=\"math\"}", 7);
     check_value(&at, "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"}", 0.5);
     check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", 5);
-    check_value(&at, "circuit_next_probe_timestamp_seconds{target=\"math\"}", 9);
+    check_value(&at, "circuit_next_probe_timestamp_seconds{" OF_WORKER "}", 9);
+    check_value(&at, "circuit_state_since_timestamp_seconds{" OF_WORKER "}", 8);
+    check_value(&at, STATE("closed"), 0);
+    check_value(&at, STATE("open"), 1);
+    check_value(&at, STATE("half_open"), 0);
+    check_value(&at, "circuits{state=\"open\"}", 1);
+    check_value(&at, "circuits{state=\"closed\"}", 0);
+    check_value(&at, "worker_pid{" OF_WORKER "}", 4711);
+    check_value(&at, "worker_up{" OF_WORKER "}", 1);
+    check_value(&at, "workers{state=\"ready\"}", 1);
+    check_value(&at, "workers{state=\"down\"}", 0);
     check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", 0);
     check_value(&at, "pool_workers{target=\"math\",state=\"starting\"}", 0);
     check_value(&at, "pool_workers{target=\"math\",state=\"draining\"}", 1);
@@ -454,6 +465,40 @@ static void test_gauges_show_what_the_engine_says(void)
     check_value(&at, "server_queue_bytes{worker=\"serve\"}", 90);
     check_value(&at, "server_threads{worker=\"serve\",state=\"busy\"}", 3);
     check_value(&at, "server_threads{worker=\"serve\",state=\"idle\"}", 5);
+    teardown(&at);
+}
+
+/* Connected and answering: frozen, restarting and ended workers are not up. */
+static void test_up_follows_the_state(void)
+{
+    fixture at;
+    setup(&at);
+    for (int state = 0; state < MFI_WORKER_STATE_COUNT; state++) {
+        char series[64];
+        at.client_gauges.state = (mfi_worker_state)state;
+        read_all(&at);
+        check_value(&at, "worker_up{" OF_WORKER "}",
+                    state == MFI_WORKER_READY || state == MFI_WORKER_DRAINING ? 1 : 0);
+        for (int other = 0; other < MFI_WORKER_STATE_COUNT; other++) {
+            (void)mfi_str_format(series, sizeof series, "workers{state=\"%s\"}",
+                                 mfi_worker_word((mfi_worker_state)other));
+            check_value(&at, series, other == state ? 1 : 0);
+        }
+    }
+    teardown(&at);
+}
+
+/* A budget of restarts is no fact where nothing restarts. */
+static void test_budget_is_of_those_that_restart(void)
+{
+    fixture at;
+    setup(&at);
+    at.client_gauges.restart_budget = 5;
+    read_all(&at);
+    check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", ABSENT);
+    at.client_gauges.restarts = true;
+    read_all(&at);
+    check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", 5);
     teardown(&at);
 }
 
@@ -494,6 +539,8 @@ static const mf_test tests[] = {
     {"observe__events_move_their_series", test_events_move_their_series},
     {"observe__every_word_has_its_series", test_every_word_has_its_series},
     {"observe__gauges_show_what_the_engine_says", test_gauges_show_what_the_engine_says},
+    {"observe__up_follows_the_state", test_up_follows_the_state},
+    {"observe__budget_is_of_those_that_restart", test_budget_is_of_those_that_restart},
     {"observe__pools_alone_have_members", test_pools_alone_have_members},
     {"observe__sides_of_one_name_stay_apart", test_sides_of_one_name_stay_apart},
 };

@@ -22,7 +22,7 @@ static void setup(fixture *at)
     *at = (fixture){.text = NULL};
     mf_check_int(mf_logger_create(&at->logger, NULL, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
 }
 
 static void teardown(fixture *at)
@@ -55,14 +55,11 @@ static void show_server(mfi_server_gauges *ret_gauges, void *user_data)
 }
 
 static mfi_target *add_client(const fixture *at, const char *name, const char *worker,
-                              const char *circuit, mfi_client_gauges *gauges)
+                              mfi_client_gauges *gauges)
 {
     mfi_target *target = NULL;
-    mfi_client_options options = {.target = name,
-                                  .worker = worker,
-                                  .circuit = circuit,
-                                  .gauges = show_client,
-                                  .user_data = gauges};
+    mfi_client_options options = {
+        .target = name, .worker = worker, .gauges = show_client, .user_data = gauges};
     mf_check_int(mfi_target_create_client(&target, at->observer, &options, NULL), MF_OK);
     return target;
 }
@@ -114,17 +111,18 @@ static void check_series(fixture *at, const char *one, const char *other, const 
 }
 
 static const char *const client_series[] = {
-    "circuit_next_probe_timestamp_seconds{target=\"math/0\"} 0",
-    "circuit_state{target=\"math/0\",state=\"closed\"} 1",
-    "circuit_state{target=\"math/0\",state=\"disabled\"} 0",
-    "circuit_state{target=\"math/0\",state=\"forced_open\"} 0",
-    "circuit_state{target=\"math/0\",state=\"half_open\"} 0",
-    "circuit_state{target=\"math/0\",state=\"open\"} 0",
-    "circuit_transitions_total{target=\"math/0\",from=\"closed\",to=\"open\"} 0",
-    "circuit_transitions_total{target=\"math/0\",from=\"half_open\",to=\"closed\"} 0",
-    "circuit_transitions_total{target=\"math/0\",from=\"half_open\",to=\"open\"} 0",
-    "circuit_transitions_total{target=\"math/0\",from=\"open\",to=\"closed\"} 0",
-    "circuit_transitions_total{target=\"math/0\",from=\"open\",to=\"half_open\"} 0",
+    "circuit_next_probe_timestamp_seconds{target=\"math\",worker=\"math-0\"} 0",
+    "circuit_state{target=\"math\",worker=\"math-0\",state=\"closed\"} 1",
+    "circuit_state{target=\"math\",worker=\"math-0\",state=\"disabled\"} 0",
+    "circuit_state{target=\"math\",worker=\"math-0\",state=\"forced_open\"} 0",
+    "circuit_state{target=\"math\",worker=\"math-0\",state=\"half_open\"} 0",
+    "circuit_state{target=\"math\",worker=\"math-0\",state=\"open\"} 0",
+    "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"closed\",to=\"open\"} 0",
+    "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"half_open\",to=\"closed\"} "
+    "0",
+    "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"half_open\",to=\"open\"} 0",
+    "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"open\",to=\"closed\"} 0",
+    "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"open\",to=\"half_open\"} 0",
     "client_attempts_total{target=\"math\",kind=\"first\"} 0",
     "client_attempts_total{target=\"math\",kind=\"retry\"} 0",
     "client_call_duration_seconds_count{target=\"math\",function=\"_OTHER\",outcome=\"error\"} 0",
@@ -185,7 +183,6 @@ static const char *const client_series[] = {
     "worker_last_exit_signal{target=\"math\",worker=\"math-0\"} 0",
     "worker_pid{target=\"math\",worker=\"math-0\"} 0",
     "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"} 0",
-    "worker_restart_budget_remaining{target=\"math\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"disconnected\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"exit_error\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"exit_ok\"} 0",
@@ -241,15 +238,15 @@ static const char *const server_series[] = {
 static void test_client_series_exist_at_once(void)
 {
     fixture at;
-    mfi_client_gauges gauges = {.pool_state = MFI_POOL_NONE};
+    mfi_client_gauges gauges = {.circuit_since_ns = mfi_wall_ns()};
     setup(&at);
     uint64_t before = mfi_wall_ns();
-    mfi_target *target = add_client(&at, "math", "math-0", "math/0", &gauges);
-    check_series(&at, "target=\"math\"", "target=\"math/0\"", client_series,
+    mfi_target *target = add_client(&at, "math", "math-0", &gauges);
+    check_series(&at, "target=\"math\"", "target=\"math\"", client_series,
                  sizeof client_series / sizeof client_series[0]);
     read_all(&at);
     const char *since = strstr(at.text, "\nmultifrost_circuit_state_since_timestamp_seconds{target="
-                                        "\"math/0\"} ");
+                                        "\"math\",worker=\"math-0\"} ");
     double seconds = since != NULL ? strtod(strchr(since, '}') + 1, NULL) : 0;
     mf_check(seconds >= (double)before / 1e9 - 1 && seconds <= (double)mfi_wall_ns() / 1e9 + 1);
     mfi_target_destroy(target);
@@ -264,20 +261,6 @@ static void test_server_series_exist_at_once(void)
     mfi_target *target = add_server(&at, "serve", &gauges);
     check_series(&at, "=\"serve\"", "server_call_duration", server_series,
                  sizeof server_series / sizeof server_series[0]);
-    mfi_target_destroy(target);
-    teardown(&at);
-}
-
-/* Without a name of its own the circuit has that of the target. */
-static void test_circuit_has_the_target_s_name(void)
-{
-    fixture at;
-    mfi_client_gauges gauges = {.pool_state = MFI_POOL_NONE};
-    setup(&at);
-    mfi_target *target = add_client(&at, "math", "math-0", NULL, &gauges);
-    mf_check_str(mfi_circuit_name(target), "math");
-    read_all(&at);
-    mf_check_contains(at.text, "\nmultifrost_circuit_state{target=\"math\",state=\"closed\"} 1\n");
     mfi_target_destroy(target);
     teardown(&at);
 }
@@ -312,6 +295,7 @@ static void test_gauges_of_a_pool_are_summed(void)
                                     .concurrency_limit = 7,
                                     .heartbeat_misses = 2,
                                     .heartbeat_last_ns = 9 * MFI_NS_PER_S,
+                                    .restarts = true,
                                     .restart_budget = 3,
                                     .restart_backoff_seconds = 0.5,
                                     .next_probe_ns = 4 * MFI_NS_PER_S,
@@ -323,14 +307,15 @@ static void test_gauges_of_a_pool_are_summed(void)
                                     .concurrency_limit = 8,
                                     .heartbeat_misses = 1,
                                     .heartbeat_last_ns = 5 * MFI_NS_PER_S,
+                                    .restarts = true,
                                     .restart_budget = 4,
                                     .pool_state = MFI_POOL_NONE + 1},
                                    {.calls_in_flight = 4, .pool_state = MFI_POOL_NONE + 2}};
     mfi_target *targets[3];
     setup(&at);
-    targets[0] = add_client(&at, "math", "math-0", "math/0", &gauges[0]);
-    targets[1] = add_client(&at, "math", "math-1", "math/1", &gauges[1]);
-    targets[2] = add_client(&at, "math", "math-2", "math/2", &gauges[2]);
+    targets[0] = add_client(&at, "math", "math-0", &gauges[0]);
+    targets[1] = add_client(&at, "math", "math-1", &gauges[1]);
+    targets[2] = add_client(&at, "math", "math-2", &gauges[2]);
     read_all(&at);
     check_value(&at, "client_calls_in_flight{target=\"math\"}", "7");
     check_value(&at, "client_oldest_call_age_seconds{target=\"math\"}", "2.5");
@@ -342,8 +327,10 @@ static void test_gauges_of_a_pool_are_summed(void)
     check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", "7");
     check_value(&at, "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"}", "0.5");
     check_value(&at, "worker_restart_backoff_seconds{target=\"math\",worker=\"math-1\"}", "0");
-    check_value(&at, "circuit_next_probe_timestamp_seconds{target=\"math/0\"}", "4");
-    check_value(&at, "circuit_next_probe_timestamp_seconds{target=\"math/1\"}", "0");
+    check_value(&at, "circuit_next_probe_timestamp_seconds{target=\"math\",worker=\"math-0\"}",
+                "4");
+    check_value(&at, "circuit_next_probe_timestamp_seconds{target=\"math\",worker=\"math-1\"}",
+                "0");
     check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", "2");
     check_value(&at, "pool_workers{target=\"math\",state=\"starting\"}", "1");
     check_value(&at, "pool_workers{target=\"math\",state=\"down\"}", "0");
@@ -386,63 +373,128 @@ static void connect_one(mfi_target *target)
     mfi_observe_transport_event(target, &event);
 }
 
-/* What was present is absent, what was counted stays. */
-static void test_gone_targets_show_nothing_present(void)
+static void check_absent(const fixture *at, const char *text)
+{
+    const char *found = strstr(at->text, text);
+    char got[256] = "";
+    if (found != NULL) {
+        (void)mfi_str_copy_n(got, sizeof got, found, strcspn(found, "\n"));
+    }
+    mf_check_str(got, "");
+}
+
+/* Each line of a gauge that names this owner. */
+static void check_no_state(fixture *at, const char *owner)
+{
+    bool is_gauge = false;
+    read_all(at);
+    for (char *line = strtok(at->text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        if (strncmp(line, "# TYPE ", 7) == 0) {
+            is_gauge = strcmp(strrchr(line, ' '), " gauge") == 0;
+        }
+        mf_check_str(is_gauge && strstr(line, owner) != NULL ? line : "", "");
+    }
+}
+
+/* What was present leaves, what was counted stays. */
+static void test_gone_targets_leave_their_counters(void)
 {
     fixture at;
     mfi_client_gauges client = {.calls_in_flight = 3,
-                                .oldest_call_age_seconds = 1,
-                                .queue_depth = 1,
-                                .restart_backoff_seconds = 1,
-                                .next_probe_ns = MFI_NS_PER_S};
+                                .says_busy = true,
+                                .restarts = true,
+                                .state = MFI_WORKER_READY,
+                                .circuit = MFI_CIRCUIT_OPEN,
+                                .pool_state = MFI_POOL_READY};
     mfi_server_gauges server = {.handlers_busy = 2, .handlers = 4};
     setup(&at);
-    mfi_target *math = add_client(&at, "math", "math-0", NULL, &client);
+    mfi_target *math = add_client(&at, "math", "math-0", &client);
     mfi_target *serve = add_server(&at, "serve", &server);
-    const mfi_process_event ready = {.what = MFI_PROCESS_READY, .pid = 4711};
-    const mfi_process_event spawned = {.what = MFI_PROCESS_SPAWNED, .pid = 4711};
-    mfi_observe_process_changed(math, &spawned);
-    mfi_observe_process_changed(math, &ready);
     connect_one(math);
     connect_one(serve);
     mfi_observe_server_unknown(serve);
+    mfi_observe_circuit_changed(
+        math, &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED, .to = MFI_CIRCUIT_OPEN});
     read_all(&at);
     check_value(&at, "transport_connections{target=\"math\"}", "1");
     check_value(&at, "worker_up{target=\"math\",worker=\"math-0\"}", "1");
-    check_value(&at, "worker_pid{target=\"math\",worker=\"math-0\"}", "4711");
+    check_value(&at, "server_running_handler_age_seconds{worker=\"math-0\"}", "0");
     check_value(&at, "server_calls_in_flight{worker=\"serve\"}", "2");
+    check_value(&at, "circuits{state=\"open\"}", "1");
     mfi_target_destroy(math);
     mfi_target_destroy(serve);
+    check_no_state(&at, "=\"math");
+    check_no_state(&at, "=\"serve");
     read_all(&at);
-    static const char *const gone[] = {
-        "transport_connections{target=\"math\"}",
-        "transport_connections{target=\"serve\"}",
-        "worker_up{target=\"math\",worker=\"math-0\"}",
-        "worker_pid{target=\"math\",worker=\"math-0\"}",
-        "client_calls_in_flight{target=\"math\"}",
-        "client_oldest_call_age_seconds{target=\"math\"}",
-        "client_queue_depth{target=\"math\"}",
-        "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"}",
-        "circuit_next_probe_timestamp_seconds{target=\"math\"}",
-        "server_calls_in_flight{worker=\"serve\"}",
-        "server_running_handler_age_seconds{worker=\"serve\"}",
-        "server_queue_depth{worker=\"serve\"}",
-        "server_queue_bytes{worker=\"serve\"}",
-        "server_threads{worker=\"serve\",state=\"busy\"}",
-        "server_threads{worker=\"serve\",state=\"idle\"}"};
-    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
-        check_value(&at, gone[i], "0");
-    }
+    static const char opened[] = "circuit_transitions_total{target=\"math\",worker=\"math-0\","
+                                 "from=\"closed\",to=\"open\"}";
+    check_value(&at, opened, "1");
     check_value(&at, "server_unknown_function_total{worker=\"serve\"}", "1");
+    check_value(&at, "circuits{state=\"open\"}", "0");
+    check_value(&at, "workers{state=\"ready\"}", "0");
+    /* A target of the same name goes on counting, with a state of its own. */
+    client.circuit = MFI_CIRCUIT_CLOSED;
+    math = add_client(&at, "math", "math-0", &client);
+    read_all(&at);
+    check_value(&at, opened, "1");
+    check_value(&at, "circuit_state{target=\"math\",worker=\"math-0\",state=\"open\"}", "0");
+    check_value(&at, "transport_connections{target=\"math\"}", "0");
+    mfi_target_destroy(math);
+    teardown(&at);
+}
+
+/* ---- More than have series of their own ---- */
+
+static void test_targets_beyond_the_cap_are_counted(void)
+{
+    enum { TARGETS = 70, CAP = 64 };
+    fixture at;
+    char names[TARGETS][24];
+    mfi_client_gauges open = {.circuit = MFI_CIRCUIT_OPEN, .state = MFI_WORKER_RESTARTING};
+    mfi_target *targets[TARGETS];
+    setup(&at);
+    for (int i = 0; i < TARGETS; i++) {
+        char worker[32];
+        (void)mfi_str_format(names[i], sizeof names[i], "t%d", i);
+        (void)mfi_str_format(worker, sizeof worker, "t%d-0", i);
+        targets[i] = add_client(&at, names[i], worker, &open);
+        mfi_observe_circuit_changed(
+            targets[i], &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED, .to = MFI_CIRCUIT_OPEN});
+    }
+    read_all(&at);
+    check_value(&at, "circuit_state{target=\"t63\",worker=\"t63-0\",state=\"open\"}", "1");
+    check_absent(&at, "\"t64\"");
+    check_absent(&at, "circuit_state{target=\"_OTHER\"");
+    check_absent(&at, "worker_up{target=\"_OTHER\"");
+    check_value(&at, "circuits{state=\"open\"}", "70");
+    check_value(&at, "workers{state=\"restarting\"}", "70");
+    check_value(&at,
+                "circuit_transitions_total{target=\"_OTHER\",worker=\"_OTHER\",from=\"closed\","
+                "to=\"open\"}",
+                "6");
+    /* A place among the states becomes free; one among the counters does not. */
+    mfi_target_destroy(targets[0]);
+    mfi_target_destroy(targets[64]);
+    targets[64] = add_client(&at, "t64", "t64-0", &open);
+    targets[0] = add_client(&at, "t0", "t0-0", &open);
+    read_all(&at);
+    check_value(&at, "circuit_state{target=\"t64\",worker=\"t64-0\",state=\"open\"}", "1");
+    check_absent(&at, "circuit_transitions_total{target=\"t64\"");
+    check_absent(&at, "circuit_state{target=\"t0\"");
+    check_value(&at, "circuits{state=\"open\"}", "70");
+    for (int i = 0; i < TARGETS; i++) {
+        mfi_target_destroy(targets[i]);
+    }
+    check_no_state(&at, "target=");
     teardown(&at);
 }
 
 static const mf_test tests[] = {
     {"series__of_clients_exist_at_once", test_client_series_exist_at_once},
     {"series__of_workers_exist_at_once", test_server_series_exist_at_once},
-    {"series__circuit_has_the_target_s_name", test_circuit_has_the_target_s_name},
     {"series__gauges_of_a_pool_are_summed", test_gauges_of_a_pool_are_summed},
     {"series__gauges_of_workers_are_summed", test_gauges_of_workers_are_summed},
-    {"series__gone_targets_show_nothing_present", test_gone_targets_show_nothing_present},
+    {"series__gone_targets_leave_their_counters", test_gone_targets_leave_their_counters},
+    {"series__targets_beyond_the_cap_are_counted", test_targets_beyond_the_cap_are_counted},
 };
 MF_TEST_MAIN(tests)

@@ -38,7 +38,7 @@ static void setup(fixture *at, bool measured)
     if (measured) {
         mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
     }
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
 }
 
 static void teardown(fixture *at)
@@ -320,12 +320,11 @@ static void test_without_metrics(void)
 static void test_without_memory(void)
 {
     fixture at;
-    mfi_client_options options = {
-        .target = "math", .worker = "math-0", .circuit = "c", .gauges = show_client};
+    mfi_client_options options = {.target = "math", .worker = "math-0", .gauges = show_client};
     setup(&at, false);
     mfi_target *target = NULL;
     mf_error error = MF_ERROR_INIT;
-    for (long n = 0; n < 4; n++) { /* itself and three names */
+    for (long n = 0; n < 3; n++) { /* itself and two names */
         mf_alloc_fail_at(n);
         mf_check_int(mfi_target_create_client(&target, at.observer, &options, &error),
                      MF_ERR_NO_MEMORY);

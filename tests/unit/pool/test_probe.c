@@ -43,48 +43,28 @@ static void test_a_reason_to_be_out_goes_before_the_state(void)
 
 /* ---- Health ---- */
 
-typedef struct seen {
-    mf_health_row row;
-    char output[MFI_MEMBER_TEXT_MAX];
-    int rows;
-} seen;
-
-static void look(const mf_health_row *row, void *user_data)
-{
-    seen *to = user_data;
-    to->row = *row;
-    (void)snprintf(to->output, sizeof to->output, "%s", row->output != NULL ? row->output : "-");
-    to->rows++;
-}
-
-static void check_health(mf_pool *pool, mf_health status, unsigned gates, double ready,
+static void check_health(mf_pool *pool, bool starts, bool warns, uint32_t needed, uint32_t ready,
                          const char *output)
 {
-    seen at = {.rows = 0};
-    pool->component.visit_health(pool->component.self, look, &at);
-    mf_check_int(at.rows, 1);
-    mf_check_int(at.row.status, status);
-    mf_check_int(at.row.gates, gates);
-    mf_check(at.row.has_number && at.row.observed_number > ready - 0.5 &&
-             at.row.observed_number < ready + 0.5);
-    mf_check_str(at.output, output);
-    mf_check_str(at.row.component, "math");
-    mf_check_str(at.row.measurement, "workers");
-    mf_check_str(at.row.observed_unit, "workers");
+    mfi_workers_row row = {.ready = 0};
+    pool->component.add_workers(pool->component.self, &row);
+    mf_check_int(row.starts, starts);
+    mf_check_int(row.warns, warns);
+    mf_check_int(row.needed, needed);
+    mf_check_int(row.ready, ready);
+    mf_check_str(row.output, output);
+    mf_check_str(pool->component.target, "math");
 }
 
 static void test_health_before_the_start_fails(void)
 {
     mf_pool *pool = idle_pool(2, 0);
-    check_health(pool, MF_HEALTH_FAIL, MF_GATE_READY | MF_GATE_STARTUP, 0,
-                 "worker math-0 was not started");
+    check_health(pool, true, true, 1, 0, "worker math-0 was not started");
     idle_set_state(pool, 0, MF_PARENT_READY);
     idle_set_state(pool, 1, MF_PARENT_STARTING);
-    check_health(pool, MF_HEALTH_FAIL, MF_GATE_READY | MF_GATE_STARTUP, 1,
-                 "worker math-1 is starting");
+    check_health(pool, true, true, 1, 1, "worker math-1 is starting");
     idle_set_state(pool, 1, MF_PARENT_READY);
-    check_health(pool, MF_HEALTH_FAIL, MF_GATE_READY | MF_GATE_STARTUP, 2,
-                 "the start is not complete");
+    check_health(pool, true, false, 1, 2, "the start is not complete");
     idle_pool_destroy(pool);
 }
 
@@ -95,16 +75,13 @@ static void test_health_warns_while_enough_are_ready(void)
         idle_set_state(pool, i, MF_PARENT_READY);
     }
     atomic_store(&pool->started, true);
-    check_health(pool, MF_HEALTH_PASS, MF_GATE_READY, 3, "-");
+    check_health(pool, false, false, 1, 3, "");
     mf_check_int(mf_pool_drain(pool, 1, NULL), MF_OK); /* ready, but it gets no calls */
-    check_health(pool, MF_HEALTH_WARN, MF_GATE_READY, 2,
-                 "worker math-1 was taken out (0 calls in flight)");
+    check_health(pool, false, true, 1, 2, "worker math-1 was taken out (0 calls in flight)");
     idle_set_state(pool, 2, MF_PARENT_RESTARTING);
-    check_health(pool, MF_HEALTH_WARN, MF_GATE_READY, 1,
-                 "worker math-1 was taken out (0 calls in flight)");
+    check_health(pool, false, true, 1, 1, "worker math-1 was taken out (0 calls in flight)");
     pool->min_healthy = 2;
-    check_health(pool, MF_HEALTH_FAIL, MF_GATE_READY, 1,
-                 "worker math-1 was taken out (0 calls in flight)");
+    check_health(pool, false, true, 2, 1, "worker math-1 was taken out (0 calls in flight)");
     idle_pool_destroy(pool);
 }
 

@@ -96,6 +96,7 @@ static void test_entries_are_told_apart(void)
 {
     mf_check(mfi_private_is("COMLINK_ZMQ_PORT=5000"));
     mf_check(mfi_private_is("COMLINK_WORKER_MODE="));
+    mf_check(mfi_private_is("COMLINK_WORKER_NAME=math-0"));
     mf_check(mfi_private_is("COMLINK_OUTPUT_PIPES=1:2,3:4"));
     mf_check(!mfi_private_is("COMLINK_LOG_LEVEL=info"));
     mf_check(!mfi_private_is("COMLINK_ZMQ_PORTS=1"));

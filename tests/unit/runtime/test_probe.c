@@ -120,8 +120,9 @@ typedef struct part {
     const char *name;
 } part;
 
-static void show_health(void *self, mf_health_visit_fn show, void *user_data)
+static void show_health(void *self, bool alone, mf_health_visit_fn show, void *user_data)
 {
+    (void)alone;
     const part *at = self;
     mf_health_row row = {.struct_size = sizeof row, .component = at->name, .measurement = "worker"};
     show(&row, user_data);

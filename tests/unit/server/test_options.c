@@ -140,18 +140,35 @@ static void test_output_is_forwarded_to_a_parent_or_where_asked_for(void)
     check_forwards(&options, "5000", false);
 }
 
+/* The parent's name of the worker goes before the program's own. */
+static void test_a_worker_has_the_name_that_it_is_given(void)
+{
+    static const char *const given[] = {"math-3", "a b:c", ""};
+    static const char *const wanted[] = {"math-3", "a_b_c", "test_server_options"};
+    const mf_child_options options = {0};
+    for (size_t i = 0; i < 3; i++) {
+        mf_error error = MF_ERROR_INIT;
+        mfi_child_settings settings = {0};
+        (void)setenv("COMLINK_ZMQ_PORT", "5000", 1);
+        (void)setenv("COMLINK_WORKER_NAME", given[i], 1);
+        mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_OK);
+        mf_check_str(settings.name, wanted[i]);
+        mfi_child_settings_fini(&settings);
+    }
+}
+
 static void test_private_variables_are_for_one_child(void)
 {
     static const char *const names[] = {"COMLINK_ZMQ_PORT", "COMLINK_WORKER_MODE",
-                                        "COMLINK_OUTPUT_PIPES"};
+                                        "COMLINK_WORKER_NAME", "COMLINK_OUTPUT_PIPES"};
     mf_error error = MF_ERROR_INIT;
     mfi_child_settings settings = {0};
     const mf_child_options options = {0};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         (void)setenv(names[i], i == 0 ? "5000" : "1", 1);
     }
     mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_OK);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         mf_check(getenv(names[i]) == NULL);
     }
     mfi_child_settings_fini(&settings);
@@ -162,6 +179,8 @@ static void test_private_variables_are_for_one_child(void)
 }
 
 static const mf_test tests[] = {
+    {"options__a_worker_has_the_name_that_it_is_given",
+     test_a_worker_has_the_name_that_it_is_given},
     {"options__are_named_when_they_are_wrong", test_options_are_named_when_they_are_wrong},
     {"options__defaults_are_those_of_the_header", test_defaults_are_those_of_the_header},
     {"options__texts_are_copied", test_texts_are_copied},

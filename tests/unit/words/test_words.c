@@ -17,6 +17,7 @@
 #include "core/words/restarts.h"
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
+#include "core/words/workers.h"
 #include "mf_test.h"
 
 #define WORDS_MAX 16
@@ -83,6 +84,8 @@ static void test_words_of_workers(void)
     CHECK_SET(mfi_pool_word, mfi_pool_state, MFI_POOL_NONE + 1, MFI_POOL_COUNT, "ready", "starting",
               "draining", "down");
     mf_check(mfi_pool_word(MFI_POOL_NONE) == NULL);
+    CHECK_SET(mfi_worker_word, mfi_worker_state, 0, MFI_WORKER_STATE_COUNT, "down", "starting",
+              "ready", "frozen", "draining", "restarting");
     CHECK_SET(mfi_circuit_state_word, mfi_circuit_state, 0, MFI_CIRCUIT_STATE_COUNT, "closed",
               "open", "half_open", "forced_open", "disabled");
     CHECK_SET(mfi_circuit_cause_word, mfi_circuit_cause, MFI_CAUSE_NONE + 1, MFI_CAUSE_COUNT,

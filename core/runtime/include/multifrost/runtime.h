@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <multifrost/error.h>
 #include <multifrost/export.h>
@@ -40,6 +41,13 @@ typedef struct mf_runtime_options {
     int32_t log_sample_first;      /**< As in mf_log_options; default 0: all records are kept. */
     int32_t log_sample_thereafter;
     mf_transport transport; /**< Of parents and children here; workers choose their own. */
+    /** Targets that have metrics of their own; default 64, at most 4096. Counters of further ones
+     *  count as `_OTHER`. Their states have no series, but multifrost_circuits and
+     *  multifrost_workers count them, and /circuits and /health show them. */
+    int32_t max_targets;
+    /** Names of targets, ends with NULL; or NULL. While one of them has no parent or pool, /readyz
+     *  fails. /startupz fails until each of them had a worker that was ready. Copied. */
+    const char *const *required_targets;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 

@@ -58,8 +58,8 @@ typedef struct mf_child_options {
  * Makes a worker. If the environment has COMLINK_ZMQ_PORT, the worker connects to the parent at
  * that port (spawn mode). Else it binds a port of its own and registers as service_id (service
  * mode). The variables that the parent set (COMLINK_ZMQ_PORT, COMLINK_WORKER_MODE,
- * COMLINK_OUTPUT_PIPES) are removed from the environment: programs that the worker starts do not
- * inherit them, and a second child of the process finds no port.
+ * COMLINK_WORKER_NAME, COMLINK_OUTPUT_PIPES) are removed from the environment: programs that the
+ * worker starts do not inherit them, and a second child of the process finds no port.
  *
  * @param ret_child Not NULL. On MF_OK a child for mf_child_destroy(); untouched on failure.
  * @param options   NULL for defaults. Copied.
