@@ -281,7 +281,8 @@ static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
             (double)atomic_load_explicit(&parent->calls.signs.busy_ms, memory_order_relaxed) / 1000,
         .heartbeat_misses = mfi_heartbeat_misses(&parent->heartbeat),
         .heartbeat_last_ns = atomic_load_explicit(&parent->heartbeat.last_ns, memory_order_relaxed),
-        .queue_depth = mfi_calls_waiting(&parent->calls),
+        .queue_depth = mfi_calls_waiting(&parent->calls) +
+                       atomic_load_explicit(&parent->calls.unsent, memory_order_relaxed),
         .queue_capacity = parent->state.settings.max_in_flight,
         .concurrency_limit = parent->state.settings.max_in_flight};
     if (restart_at > now) {

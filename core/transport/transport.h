@@ -6,6 +6,7 @@
 #ifndef MFI_TRANSPORT_TRANSPORT_H
 #define MFI_TRANSPORT_TRANSPORT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,9 @@ typedef struct mfi_transport_options {
     int queue_messages; /* most messages in a queue, in each direction */
     int64_t linger_ms;
     int64_t handshake_ms; /* 0: 30 s. libzmq always takes 30 s */
+    /* NULL, or where a DEALER that knows shows how many payloads it holds that the kernel did not
+     * take; relaxed. libzmq's does not know. Valid as long as the transport. */
+    _Atomic(uint32_t) *unsent;
 } mfi_transport_options;
 
 /* The state that the transports of a runtime share. Thread-safe. */

@@ -20,9 +20,9 @@ class Endpoint:
         self.process = subprocess.Popen([DEMO, "--http-port", "0"], stdout=subprocess.PIPE, text=True)
         lines = [self.process.stdout.readline() for _ in range(4)]
         self.port = int(re.search(r":(\d+)/", lines[0]).group(1))
-        # Health is evaluated once a second: soon after the workers are ready they are in it.
+        # Health is evaluated once a second: soon after the workers are ready it says so.
         deadline = time.monotonic() + 60
-        while "math-py:workers" not in self.get("/health")[2]:
+        while "math-py:workers" not in self.get("/health")[2] or self.get("/readyz")[0] != 200:
             if time.monotonic() >= deadline:
                 raise AssertionError("health does not tell of the workers")
 

@@ -98,6 +98,15 @@ static void await_sum(fixture *at, const char *family, int64_t wanted)
     check_sum(at, family, "", wanted);
 }
 
+static bool some_wait(void *data)
+{
+    fixture *at = data;
+    scrape(at);
+    return sum_of(at, "client_attempts_total", "") + sum_of(at, "client_queue_depth", "") >=
+               WAITING &&
+           sum_of(at, "client_queue_depth", "") > 0;
+}
+
 /* ---- Eight threads ---- */
 
 typedef struct many {
@@ -290,6 +299,38 @@ static void test_ends_of_every_kind(void)
     teardown(&at);
 }
 
+/* A worker that takes nothing: what the kernel has no room for waits to be sent. libzmq does not
+ * say what it holds. */
+static void test_a_worker_that_does_not_take(void)
+{
+    enum { LARGE = 1000000 };
+    static char large[LARGE];
+    const char *transport = getenv("COMLINK_TRANSPORT");
+    fixture at;
+    mf_future *futures[WAITING];
+    mf_parent_options options = worker_options();
+    options.circuit_failures = MF_DISABLED;
+    if (transport != NULL && strcmp(transport, "libzmq") == 0) {
+        return;
+    }
+    setup(&at, &options);
+    stop_worker(at.parent);
+    for (int i = 0; i < WAITING; i++) { /* more bytes than any socket's buffers take */
+        mf_check_int(mf_call_future(at.parent, "echo", MF_ARGS(mf_str_n(large, LARGE)), NULL,
+                                    &futures[i], NULL),
+                     MF_OK);
+    }
+    mf_check(mf_test_until(some_wait, &at, MF_TEST_PATIENCE_MS));
+    continue_worker(at.parent);
+    for (int i = 0; i < WAITING; i++) {
+        mf_check_int(mf_future_wait(futures[i], MF_TIMEOUT_INFINITE, NULL, NULL), MF_OK);
+        mf_future_destroy(futures[i]);
+    }
+    await_sum(&at, "client_queue_depth", 0);
+    check_sum(&at, "client_attempts_total", "", WAITING);
+    teardown(&at);
+}
+
 /* One lost call opens the circuit; those that follow are refused, and are no latencies. */
 static void test_refusals_of_the_circuit(void)
 {
@@ -345,6 +386,7 @@ static void test_connections_of_killed_workers(void)
 
 static const mf_test tests[] = {
     {"counts__ends_of_every_kind", test_ends_of_every_kind},
+    {"counts__a_worker_that_does_not_take", test_a_worker_that_does_not_take},
     {"counts__refusals_of_the_circuit", test_refusals_of_the_circuit},
     {"counts__connections_of_killed_workers", test_connections_of_killed_workers},
 };

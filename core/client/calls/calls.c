@@ -48,6 +48,7 @@ mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *opti
     options->max_message_bytes = calls->state->settings.max_message_bytes;
     options->queue_messages = MFI_QUEUE_MESSAGES;
     options->linger_ms = LINGER_MS;
+    options->unsent = &calls->unsent;
     return messaging->open(messaging, &calls->transport, options, error);
 }
 

@@ -56,6 +56,7 @@ typedef struct mfi_calls {
     _Atomic(uint64_t) finished, failed;
     _Atomic(uint64_t) late_replies;   /* since creation */
     _Atomic(uint64_t) retries_made;   /* since creation */
+    _Atomic(uint32_t) unsent;         /* messages that the transport holds, as it says */
     _Atomic(uint64_t) armed_ns;       /* deadline of deadline_timer, now or after rearm_task */
     _Atomic(bool) sweeping;           /* the next burst sweeps the queue */
     _Atomic(bool) holding;            /* calls stay in the queue; set before a barrier */

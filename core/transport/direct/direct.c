@@ -68,6 +68,9 @@ static mfi_io direct_send(mfi_transport *base, const mfi_route *route, mfi_buf *
     }
     if (io == MFI_IO_DONE) {
         mfi_direct_touch(self, peer);
+        if ((peer->watched & EPOLLOUT) != 0 && peer == self->target) { /* no flush follows soon */
+            mfi_direct_show_unsent(self, peer->connection.waiting);
+        }
         if (peer->connection.waiting_bytes >= AT_ONCE_BYTES && (peer->watched & EPOLLOUT) == 0) {
             mfi_direct_flush(self, peer); /* so that the peer can begin to read */
         }
@@ -229,6 +232,7 @@ static void close_fd(int fd)
 static void direct_close(mfi_transport *base)
 {
     mfi_direct *self = (mfi_direct *)base;
+    mfi_direct_show_unsent(self, 0);
     if (self->listen_fd >= 0) {
         (void)shutdown(self->listen_fd, SHUT_RDWR); /* a forked process may have a copy of it */
     }

@@ -53,10 +53,11 @@ typedef struct mfi_direct {
     mfi_direct_peer *current;                     /* the connection whose bytes are in the inbox */
     mfi_direct_peer *ready[MFI_DIRECT_READY_MAX]; /* NULL: the connection has ended since */
     unsigned ready_at, ready_end;
-    unsigned guesses; /* reads since the epoll was read */
-    bool is_busy;     /* the last read gave several messages */
-    bool was_busy;    /* a read gave several messages since receive last returned without one */
-    bool has_acted;   /* bytes were sent or read since receive last returned without a message */
+    uint32_t shown_unsent; /* as options.unsent says; DEALER */
+    unsigned guesses;      /* reads since the epoll was read */
+    bool is_busy;          /* the last read gave several messages */
+    bool was_busy;  /* a read gave several messages since receive last returned without one */
+    bool has_acted; /* bytes were sent or read since receive last returned without a message */
 
     mfi_mutex events_mutex;
     uint8_t *events;                               /* guarded by events_mutex */
@@ -76,6 +77,8 @@ void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer);
 /* Ends the connection. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
 /* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */
+/* Shows how many payloads of the target wait for the kernel. */
+void mfi_direct_show_unsent(mfi_direct *self, uint32_t count);
 void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer);
 void mfi_direct_flush_all(mfi_direct *self);
 /* Marks the peer as dirty, because bytes were queued for it. */

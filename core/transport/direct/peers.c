@@ -172,6 +172,7 @@ static void forget(mfi_direct *self, mfi_direct_peer *peer)
     *link = *link != NULL ? peer->next : NULL;
     if (self->target == peer) {
         choose_target(self);
+        mfi_direct_show_unsent(self, self->target != NULL ? self->target->connection.waiting : 0);
     }
 }
 
@@ -383,9 +384,20 @@ void mfi_direct_look(mfi_direct *self)
 
 /* ---- Sending ---- */
 
+void mfi_direct_show_unsent(mfi_direct *self, uint32_t count)
+{
+    if (count != self->shown_unsent && self->options.unsent != NULL) {
+        self->shown_unsent = count;
+        atomic_store_explicit(self->options.unsent, count, memory_order_relaxed);
+    }
+}
+
 void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer)
 {
     mfi_io io = mfi_connection_flush(&peer->connection);
+    if (peer == self->target) {
+        mfi_direct_show_unsent(self, peer->connection.waiting);
+    }
     if (!watch(self, peer, io == MFI_IO_AGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN) ||
         io == MFI_IO_FAILED) {
         (void)shutdown(peer->connection.fd, SHUT_RDWR); /* the next read reports the end */
