@@ -38,7 +38,7 @@ static void setup(fixture *at)
     *at = (fixture){.logger = NULL};
     mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
     mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, NULL), MF_OK);
+    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
     mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
     at->client_gauges.pool_state = MFI_POOL_READY;
