@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/discovery/endpoint.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
@@ -99,6 +100,9 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
         if (status != MF_OK) {
             return status;
         }
+    }
+    if (from->endpoint != NULL) { /* no registry is asked: the start is all there is to wait for */
+        to->discovery_timeout_ms = to->start_timeout_ms;
     }
     if (to->handler_timeout_ms != 0 && (from->program == NULL || !from->auto_restart ||
                                         to->heartbeat_interval_ms == MF_DISABLED)) {
@@ -203,8 +207,10 @@ static mf_status pick_target(mfi_parent_settings *to, const mf_parent_options *f
     }
     if (from->target != NULL) {
         (void)mfi_str_copy(target, sizeof target, from->target);
-    } else if (from->service_id != NULL) {
-        (void)mfi_str_copy(target, sizeof target, from->service_id);
+    } else if (from->service_id != NULL || from->endpoint != NULL) {
+        /* A label never has a port. */
+        (void)mfi_str_copy(target, sizeof target,
+                           from->service_id != NULL ? from->service_id : from->bind_address);
         make_fit(target);
     } else {
         target_from_path(script_or_program(from), target);
@@ -233,35 +239,44 @@ static bool has_strings(const char *const *list)
     return list != NULL && list[0] != NULL;
 }
 
-/* Refuses the first option that was given and that only the other mode reads. max_restart_attempts
- * is none of them, because it is the default of circuit_failures. */
-static mf_status check_mode(const mf_parent_options *from, bool connects, mf_error *error)
+/* The ways to a worker, and the option that each of them begins with. */
+typedef enum mode { BY_PROGRAM = 1, BY_NAME = 2, BY_ENDPOINT = 4 } mode;
+
+static const char *mode_word(unsigned modes)
+{
+    return (modes & BY_PROGRAM) != 0 ? "program"
+           : (modes & BY_NAME) != 0  ? "service_id"
+                                     : "endpoint";
+}
+
+/* Refuses the first option that was given and that this mode does not read. max_restart_attempts is
+ * none of them, because it is the default of circuit_failures. */
+static mf_status check_mode(const mf_parent_options *from, mode given, mf_error *error)
 {
     const struct {
         const char *name;
-        bool of_connect_mode, given;
+        unsigned modes;
+        bool given;
     } options[] = {
-        {"args", false, has_strings(from->args)},
-        {"env", false, has_strings(from->env)},
-        {"working_directory", false, has_text(from->working_directory)},
-        {"port", false, from->port != 0},
-        {"auto_restart", false, from->auto_restart},
-        {"restart_period_ms", false, from->restart_period_ms != 0},
-        {"restart_backoff_ms", false, from->restart_backoff_ms != 0},
-        {"restart_backoff_max_ms", false, from->restart_backoff_max_ms != 0},
-        {"restart_stable_ms", false, from->restart_stable_ms != 0},
-        {"registry_directory", true, has_text(from->registry_directory)},
-        {"discovery_timeout_ms", true, from->discovery_timeout_ms != 0},
-        {"discovery_poll_ms", true, from->discovery_poll_ms != 0},
+        {"args", BY_PROGRAM, has_strings(from->args)},
+        {"env", BY_PROGRAM, has_strings(from->env)},
+        {"working_directory", BY_PROGRAM, has_text(from->working_directory)},
+        {"port", BY_PROGRAM, from->port != 0},
+        {"auto_restart", BY_PROGRAM, from->auto_restart},
+        {"restart_period_ms", BY_PROGRAM, from->restart_period_ms != 0},
+        {"restart_backoff_ms", BY_PROGRAM, from->restart_backoff_ms != 0},
+        {"restart_backoff_max_ms", BY_PROGRAM, from->restart_backoff_max_ms != 0},
+        {"restart_stable_ms", BY_PROGRAM, from->restart_stable_ms != 0},
+        {"registry_directory", BY_NAME, has_text(from->registry_directory)},
+        {"discovery_timeout_ms", BY_NAME, from->discovery_timeout_ms != 0},
+        {"discovery_poll_ms", BY_NAME, from->discovery_poll_ms != 0},
+        {"bind_address", BY_PROGRAM | BY_NAME, has_text(from->bind_address)},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        if (options[i].given && options[i].of_connect_mode != connects) {
+        if (options[i].given && (options[i].modes & given) == 0) {
             return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                            connects
-                                ? "%s is an option of program, and means nothing with service_id"
-                                : "%s is an option of service_id, and means nothing with "
-                                  "program",
-                            options[i].name);
+                            "%s is an option of %s, and means nothing with %s", options[i].name,
+                            mode_word(options[i].modes), mode_word(given));
         }
     }
     if (from->port != 0 && from->port < PORT_LEAST) { /* a worker refuses such a port */
@@ -277,17 +292,37 @@ static mf_status pick_mode(mf_parent_options *from, mf_error *error)
 {
     from->program = has_text(from->program) ? from->program : NULL;
     from->service_id = has_text(from->service_id) ? from->service_id : NULL;
-    if ((from->program != NULL) == (from->service_id != NULL)) {
+    from->endpoint = has_text(from->endpoint) ? from->endpoint : NULL;
+    unsigned modes = (from->program != NULL ? BY_PROGRAM : 0) |
+                     (from->service_id != NULL ? BY_NAME : 0) |
+                     (from->endpoint != NULL ? BY_ENDPOINT : 0);
+    if (modes == 0) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                        from->program != NULL ? "program and service_id exclude each other"
-                                              : "program or service_id is missing");
+                        "program, service_id or endpoint is missing");
     }
-    return check_mode(from, from->service_id != NULL, error);
+    if ((modes & (modes - 1)) != 0) {
+        unsigned last = (modes & BY_ENDPOINT) != 0 ? BY_ENDPOINT : BY_NAME;
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s and %s exclude each other",
+                        mode_word(modes), mode_word(last));
+    }
+    return check_mode(from, (mode)modes, error);
+}
+
+/* at holds the address that from then borrows. */
+static mf_status pick_endpoint(mf_parent_options *from, mfi_endpoint *at, mf_error *error)
+{
+    if (from->endpoint == NULL) {
+        return MF_OK;
+    }
+    mf_status status = mfi_endpoint_read("endpoint", from->endpoint, false, at, error);
+    from->bind_address = at->address;
+    from->port = at->port;
+    return status;
 }
 
 static mf_status check_names(const mf_parent_options *from, mf_error *error)
 {
-    struct in_addr address;
+    struct in6_addr address;
     static const char *const words[] = {"namespace_name", "client_name", "service_id"};
     const char *names[] = {from->namespace_name, from->client_name, from->service_id};
     for (size_t i = 0; i < 3; i++) {
@@ -297,7 +332,8 @@ static mf_status check_names(const mf_parent_options *from, mf_error *error)
                             words[i], MFI_NAME_MAX_BYTES);
         }
     }
-    if (from->bind_address != NULL && inet_pton(AF_INET, from->bind_address, &address) != 1) {
+    if (from->endpoint == NULL && from->bind_address != NULL &&
+        inet_pton(AF_INET, from->bind_address, &address) != 1) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "bind_address '%.80s' is no IPv4 address",
                         from->bind_address);
     }
@@ -319,6 +355,7 @@ static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *fr
 {
     to->program = copy_or(from->program, NULL);
     to->service_id = copy_or(from->service_id, NULL);
+    to->endpoint = copy_or(from->endpoint, NULL);
     to->registry_directory = copy_or(from->registry_directory, NULL);
     to->args = mfi_strings_copy(from->args, "--worker");
     to->env = mfi_strings_copy(from->env, NULL);
@@ -326,9 +363,9 @@ static mf_status copy_texts(mfi_parent_settings *to, const mf_parent_options *fr
     to->bind_address = copy_or(from->bind_address, "127.0.0.1");
     to->client_name = copy_or(from->client_name, NULL);
     to->working_directory = copy_or(from->working_directory, NULL);
-    bool complete = (to->program != NULL || to->service_id != NULL) && to->args != NULL &&
-                    to->env != NULL && to->namespace_name != NULL && to->bind_address != NULL &&
-                    to->target != NULL &&
+    bool complete = (to->program != NULL || to->service_id != NULL || to->endpoint != NULL) &&
+                    to->args != NULL && to->env != NULL && to->namespace_name != NULL &&
+                    to->bind_address != NULL && to->target != NULL &&
                     (to->client_name != NULL) == (from->client_name != NULL) &&
                     (to->registry_directory != NULL) == (from->registry_directory != NULL) &&
                     (to->working_directory != NULL) == (from->working_directory != NULL);
@@ -339,10 +376,14 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
                                    mf_runtime **ret_runtime, mf_error *error)
 {
     mf_parent_options from;
+    mfi_endpoint at;
     mf_status status =
         mfi_options_copy(&from, sizeof from, sizeof from, options, "mf_parent_options", error);
     if (status == MF_OK) {
         status = pick_mode(&from, error);
+    }
+    if (status == MF_OK) {
+        status = pick_endpoint(&from, &at, error);
     }
     if (status == MF_OK) {
         status = check_names(&from, error);
@@ -380,6 +421,7 @@ void mfi_parent_settings_fini(mfi_parent_settings *settings)
     free(settings->worker);
     free(settings->program);
     free(settings->service_id);
+    free(settings->endpoint);
     free(settings->registry_directory);
     mfi_strings_free(settings->args);
     mfi_strings_free(settings->env);

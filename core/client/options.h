@@ -19,6 +19,7 @@ typedef struct mfi_parent_settings {
     char *program;            /* spawn mode */
     char **args, **env;       /* NULL-terminated */
     char *service_id;         /* connect mode */
+    char *endpoint;           /* connect mode without a registry; bind_address and port are its */
     char *registry_directory; /* or NULL */
     char *working_directory, *namespace_name, *client_name, *bind_address;
     uint16_t port;

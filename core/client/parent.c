@@ -143,7 +143,7 @@ mf_status mf_parent_restart(mf_parent *parent, mf_error *error)
     if (state == MF_PARENT_RESTARTING) {
         return mfi_fail(error, MF_ERR_NOT_FOUND,
                         "Service '%s' was not found again in time; it is still looked for",
-                        parent->state.settings.service_id);
+                        mfi_state_service(&parent->state));
     }
     if (state != MF_PARENT_FAILED) {
         return mfi_fail(error, MF_ERR_CANCELLED, "'%s' was stopped during the restart",

@@ -61,8 +61,11 @@ void mfi_state_note_lost(mfi_state *state, const char *why, int64_t pid)
     (void)mfi_str_copy(state->exit_text, sizeof state->exit_text, why);
     if (state->lost_wall_ns == 0) {
         state->lost_wall_ns = mfi_wall_ns();
-        (void)mfi_str_format(state->lost_peer, sizeof state->lost_peer, "pid %lld at %s",
-                             (long long)pid, state->endpoint);
+        state->lost_peer[0] = '\0';
+        if (pid != 0) {
+            (void)mfi_str_format(state->lost_peer, sizeof state->lost_peer, " (pid %lld at %s)",
+                                 (long long)pid, state->endpoint);
+        }
     }
     mfi_mutex_unlock(&state->mutex);
 }
@@ -116,7 +119,7 @@ mf_status mfi_state_exited(mfi_state *state, const char *function, mf_error *err
     if (mfi_state_connects(state)) {
         return mfi_fail(error, MF_ERR_WORKER_EXITED,
                         "service '%s' vanished during the call of '%s': it %s",
-                        settings->service_id, function, reason);
+                        mfi_state_service(state), function, reason);
     }
     return mfi_fail(error, MF_ERR_WORKER_EXITED, "worker '%s' %s during the call of '%s'",
                     settings->worker, reason, function);
@@ -131,8 +134,8 @@ static bool explain_lost(mfi_state *state, mf_error *error)
     if (is_lost) {
         (void)mfi_format_rfc3339(since, sizeof since, state->lost_wall_ns, 3);
         (void)mfi_fail(error, MF_ERR_NOT_RUNNING,
-                       "'%s' has no service: '%s' (%s) vanished at %s and is looked for: it %s",
-                       state->settings.target, state->settings.service_id, state->lost_peer, since,
+                       "'%s' has no service: '%s'%s vanished at %s and is looked for: it %s",
+                       state->settings.target, mfi_state_service(state), state->lost_peer, since,
                        state->exit_text);
     }
     mfi_mutex_unlock(&state->mutex);

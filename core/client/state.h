@@ -44,7 +44,7 @@ typedef struct mfi_state {
     /* The same in words; also for a service that was lost. */
     char last_exit_text[MFI_EXIT_TEXT_MAX];
     uint64_t lost_wall_ns; /* connect mode: when the service was lost; 0: it is not lost */
-    char lost_peer[MFI_ENDPOINT_MAX + 32]; /* "pid 12 at tcp://127.0.0.1:40001" */
+    char lost_peer[MFI_ENDPOINT_MAX + 32]; /* " (pid 12 at tcp://127.0.0.1:40001)", or "" */
     mfi_tail tails[2];                     /* of stdout and stderr of this start */
     mfi_restart restart;
     uint64_t restarts;      /* since creation */
@@ -89,7 +89,12 @@ void mfi_state_finish_start(mfi_state *state, mf_status status, mf_parent_state 
 /* True in connect mode, false in spawn mode. */
 static inline bool mfi_state_connects(const mfi_state *state)
 {
-    return state->settings.service_id != NULL;
+    return state->settings.service_id != NULL || state->settings.endpoint != NULL;
+}
+/* Connect mode: the service's name, or its address if that is all that is known of it. */
+static inline const char *mfi_state_service(const mfi_state *state)
+{
+    return state->settings.endpoint != NULL ? state->settings.endpoint : state->settings.service_id;
 }
 
 #endif

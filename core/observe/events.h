@@ -81,12 +81,14 @@ typedef enum mfi_service_what {
     MFI_SERVICE_UNREGISTERED, /* service_unregister */
     MFI_SERVICE_FOUND,        /* service_found */
     MFI_SERVICE_LOST,         /* service_lost (warn): text says why */
+    MFI_SERVICE_BOUND,        /* service_bind: a child that does not register */
+    MFI_SERVICE_EXPOSED,      /* service_bind (warn): other machines reach the address */
 } mfi_service_what;
 
 typedef struct mfi_service_event {
     mfi_service_what what;
-    const char *service_id;
-    const char *text; /* the endpoint, or the reason */
+    const char *service_id; /* NULL: the service has an address and no name */
+    const char *text;       /* the endpoint, or the reason */
     int64_t pid;
     uint64_t pending_failed; /* calls that the loss ended */
     uint64_t gap_ns;         /* when found again: how long it was lost */

@@ -207,11 +207,16 @@ void mfi_logged_process(const mfi_target *target, const mfi_process_event *event
 static const struct {
     const char *event, *message;
     mf_log_level level;
+    const char *reason; /* or NULL */
 } service_words[] = {
-    [MFI_SERVICE_REGISTERED] = {"service_register", "Registered", MF_LOG_INFO},
-    [MFI_SERVICE_UNREGISTERED] = {"service_unregister", "Unregistered", MF_LOG_INFO},
-    [MFI_SERVICE_FOUND] = {"service_found", "Found", MF_LOG_INFO},
-    [MFI_SERVICE_LOST] = {"service_lost", "Lost", MF_LOG_WARN},
+    [MFI_SERVICE_REGISTERED] = {"service_register", "Registered", MF_LOG_INFO, NULL},
+    [MFI_SERVICE_UNREGISTERED] = {"service_unregister", "Unregistered", MF_LOG_INFO, NULL},
+    [MFI_SERVICE_FOUND] = {"service_found", "Found", MF_LOG_INFO, NULL},
+    [MFI_SERVICE_LOST] = {"service_lost", "Lost", MF_LOG_WARN, NULL},
+    [MFI_SERVICE_BOUND] = {"service_bind", "Bound", MF_LOG_INFO, NULL},
+    [MFI_SERVICE_EXPOSED] = {"service_bind", "Bound", MF_LOG_WARN,
+                             "the address is reachable by others than this machine's programs, and "
+                             "whoever reaches it can call"},
 };
 
 void mfi_logged_service(const mfi_target *target, const mfi_service_event *event)
@@ -222,18 +227,25 @@ void mfi_logged_service(const mfi_target *target, const mfi_service_event *event
     if (record == NULL) {
         return;
     }
-    mfi_record_message(record, "%s service %s%s%s", service_words[event->what].message,
-                       event->service_id, event->text != NULL ? ": " : "",
-                       event->text != NULL ? event->text : "");
+    const char *reason =
+        event->what == MFI_SERVICE_LOST ? event->text : service_words[event->what].reason;
+    mfi_record_message(record, "%s service%s%s%s%s%s%s", service_words[event->what].message,
+                       event->service_id != NULL ? " " : "",
+                       event->service_id != NULL ? event->service_id : "",
+                       event->text != NULL ? ": " : "", event->text != NULL ? event->text : "",
+                       event->what == MFI_SERVICE_EXPOSED ? ": " : "",
+                       event->what == MFI_SERVICE_EXPOSED ? reason : "");
     mfi_logged_target(record, target);
-    if (event->what == MFI_SERVICE_LOST) {
-        mfi_record_str(record, "reason", event->text);
+    if (reason != NULL) {
+        mfi_record_str(record, "reason", reason);
     }
     if (event->gap_ns != 0) {
         mfi_record_ms(record, "duration_ms", event->gap_ns);
     }
     mfi_record_object_begin(record, "fields");
-    mfi_record_str(record, "service_id", event->service_id);
+    if (event->service_id != NULL) {
+        mfi_record_str(record, "service_id", event->service_id);
+    }
     if (event->what != MFI_SERVICE_LOST) {
         mfi_record_str(record, "endpoint", event->text);
     }

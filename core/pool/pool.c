@@ -36,35 +36,47 @@ mf_parent *mf_pool_member(mf_pool *pool, uint32_t index)
 
 /* ---- Creation ---- */
 
-static mf_status count_services(const char *const *ids, int32_t *ret_count, mf_error *error)
+/* option: "service_ids" or "endpoints". */
+static mf_status count_services(const char *option, const char *const *ids, int32_t *ret_count,
+                                mf_error *error)
 {
     int32_t count = 0;
     for (; ids[count] != NULL; count++) {
         if (count == MF_POOL_WORKERS_MAX) {
-            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service_ids has more than %d names",
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s has more than %d names", option,
                             MF_POOL_WORKERS_MAX);
         }
         for (int32_t i = 0; i < count; i++) {
             if (strcmp(ids[i], ids[count]) == 0) {
-                return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service_ids has '%.80s' twice",
+                return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s has '%.80s' twice", option,
                                 ids[i]);
             }
         }
     }
     *ret_count = count;
-    return count > 0 ? MF_OK : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service_ids is empty");
+    return count > 0 ? MF_OK : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s is empty", option);
 }
 
 /* Reads the number of members, and checks that the parent's options allow so many. */
 static mf_status pick_size(const mf_pool_options *from, const mf_parent_options *parent,
                            int32_t *ret_size, mf_error *error)
 {
-    if (from->service_ids != NULL) {
-        if (parent->program != NULL || parent->service_id != NULL || from->workers != 0) {
+    const char *option = from->service_ids != NULL ? "service_ids" : "endpoints";
+    if (from->service_ids != NULL && from->endpoints != NULL) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "service_ids and endpoints exclude each other");
+    }
+    if (from->service_ids != NULL || from->endpoints != NULL) {
+        if (parent->program != NULL || parent->service_id != NULL || parent->endpoint != NULL ||
+            from->workers != 0) {
             return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
-                            "service_ids excludes workers, parent->program and parent->service_id");
+                            "%s excludes workers, parent->program, parent->service_id and "
+                            "parent->endpoint",
+                            option);
         }
-        return count_services(from->service_ids, ret_size, error);
+        return count_services(option,
+                              from->service_ids != NULL ? from->service_ids : from->endpoints,
+                              ret_size, error);
     }
     if (parent->service_id != NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
@@ -122,6 +134,9 @@ static mf_status make_members(mf_pool *pool, const mf_pool_options *from,
         atomic_init(&member->gate, 0);
         if (from->service_ids != NULL) {
             options.service_id = from->service_ids[i];
+        }
+        if (from->endpoints != NULL) {
+            options.endpoint = from->endpoints[i];
         }
         status = mfi_member_create(&member->parent, &options, error);
         if (status == MF_OK) {

@@ -10,14 +10,26 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/discovery/endpoint.h"
+
+/* Text NULL: the endpoint is reported. */
+static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
+{
+    mfi_service_event event = {.what = what,
+                               .service_id = announcement->service_id,
+                               .text =
+                                   text != NULL ? text : announcement->channel->transport->endpoint,
+                               .pid = (int64_t)getpid()};
+    mfi_observe_service_changed(announcement->channel->observed, &event);
+}
 
 mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *channel,
-                            const char *service_id, const mf_child_options *from,
+                            const mfi_child_settings *settings, const mf_child_options *from,
                             mf_runtime *runtime, mf_error *error)
 {
     announcement->channel = channel;
-    announcement->service_id = service_id;
-    if (service_id == NULL) {
+    announcement->service_id = settings->service_id;
+    if (!settings->registers) {
         return MF_OK;
     }
     mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
@@ -27,12 +39,17 @@ mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *c
     return mf_registry_create(&announcement->registry, &options, error);
 }
 
-void mfi_announce_bound(mfi_announcement *announcement)
+void mfi_announce_bound(mfi_announcement *announcement, const char *address)
 {
     int64_t port = 0;
     const char *colon = strrchr(announcement->channel->transport->endpoint, ':');
     if (colon != NULL && mfi_parse_int(colon + 1, 1, UINT16_MAX, &port)) {
         atomic_store_explicit(&announcement->bound_port, (uint32_t)port, memory_order_release);
+    }
+    if (!mfi_address_is_loopback(address)) {
+        report(announcement, MFI_SERVICE_EXPOSED, NULL);
+    } else if (announcement->registry == NULL) {
+        report(announcement, MFI_SERVICE_BOUND, NULL);
     }
 }
 
@@ -49,17 +66,6 @@ uint16_t mfi_announce_port(const mfi_announcement *announcement)
 bool mfi_announce_is_registered(const mfi_announcement *announcement)
 {
     return atomic_load_explicit(&announcement->registered, memory_order_relaxed);
-}
-
-/* Text NULL: the endpoint is reported. */
-static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
-{
-    mfi_service_event event = {.what = what,
-                               .service_id = announcement->service_id,
-                               .text =
-                                   text != NULL ? text : announcement->channel->transport->endpoint,
-                               .pid = (int64_t)getpid()};
-    mfi_observe_service_changed(announcement->channel->observed, &event);
 }
 
 /* The text is the same in all languages, because worker programs print it. */

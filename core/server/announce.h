@@ -10,28 +10,30 @@
 #include <multifrost/registry.h>
 
 #include "core/server/message.h"
+#include "core/server/options.h"
 
-/* All zero in spawn mode, in which the worker has no entry. */
+/* A spawned worker, and one at a fixed address, have no entry. */
 typedef struct mfi_announcement {
     const mfi_channel *channel;
     const char *service_id; /* borrowed */
-    mf_registry *registry;  /* NULL in spawn mode */
+    mf_registry *registry;  /* NULL for a worker that does not register */
     _Atomic(bool) registered;
     _Atomic(uint32_t) bound_port; /* 0: not bound */
 } mfi_announcement;
 
-/* Fills a zeroed announcement. service_id NULL: spawn mode. */
+/* Fills a zeroed announcement. The settings are borrowed. */
 mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *channel,
-                            const char *service_id, const mf_child_options *from,
+                            const mfi_child_settings *settings, const mf_child_options *from,
                             mf_runtime *runtime, mf_error *error);
 void mfi_announce_fini(mfi_announcement *announcement);
-/* Engine thread: keeps the port that the transport is bound to. */
-void mfi_announce_bound(mfi_announcement *announcement);
+/* Engine thread: keeps the port that the transport is bound to. Logs the address of a worker that
+ * does not register, and warns if other machines reach it. */
+void mfi_announce_bound(mfi_announcement *announcement, const char *address);
 /* Any thread; 0: not bound. */
 uint16_t mfi_announce_port(const mfi_announcement *announcement);
 /* Any thread. */
 bool mfi_announce_is_registered(const mfi_announcement *announcement);
-/* The run thread. Does nothing in spawn mode. */
+/* The run thread. Does nothing for a worker that does not register. */
 mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error);
 /* The run thread. Does nothing unless the worker is registered. */
 void mfi_announce_unregister(mfi_announcement *announcement);

@@ -26,7 +26,7 @@ static void visit_health(void *self, bool alone, mf_health_visit_fn visit, void 
                          .observed_unit = "calls",
                          .output = stopping ? "the worker is stopping" : NULL};
     visit(&row, user_data);
-    if (child->settings.service_id != NULL) {
+    if (child->settings.registers) {
         bool registered = mfi_announce_is_registered(&child->announcement);
         row.measurement = "registered";
         row.status = registered ? MF_HEALTH_PASS : MF_HEALTH_FAIL;
@@ -113,8 +113,8 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
         status = make_builtins(child, error);
     }
     if (status == MF_OK) {
-        status = mfi_announce_init(&child->announcement, &child->io.channel,
-                                   child->settings.service_id, from, child->runtime, error);
+        status = mfi_announce_init(&child->announcement, &child->io.channel, &child->settings, from,
+                                   child->runtime, error);
     }
     return status;
 }

@@ -9,12 +9,14 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/discovery/endpoint.h"
 #include "core/discovery/file.h"
 #include "core/observe/build_info.h"
 #include "core/process/private.h"
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
+#define BIND_VARIABLE "COMLINK_BIND"
 #define QUEUED_BYTES ((int64_t)256 * 1024 * 1024) /* the documented default */
 
 /* A number: 0 for its default, or between least and most. */
@@ -60,6 +62,11 @@ static mf_status pick_numbers(mfi_child_settings *settings, const mf_child_optio
     return mfi_limits_pick(&settings->limits, from->max_string_bytes, from->max_items, error);
 }
 
+static bool has_text(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
 static mf_status check_texts(const mf_child_options *from, mf_error *error)
 {
     struct in_addr address;
@@ -70,10 +77,14 @@ static mf_status check_texts(const mf_child_options *from, mf_error *error)
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "namespace_name must be UTF-8 of at most %zu bytes", MFI_NAME_MAX_BYTES);
     }
-    if (id != NULL && id[0] != '\0' && !mfi_service_id_valid(id)) {
+    if (has_text(id) && !mfi_service_id_valid(id)) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "service_id must be UTF-8 of 1 to %zu bytes without control characters",
                         MFI_NAME_MAX_BYTES);
+    }
+    if (has_text(from->bind) && (from->bind_address != NULL || from->port != 0)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "bind excludes %s",
+                        from->bind_address != NULL ? "bind_address" : "port");
     }
     if (from->bind_address != NULL && inet_pton(AF_INET, from->bind_address, &address) != 1) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "bind_address '%.80s' is no IPv4 address",
@@ -94,16 +105,38 @@ static void name_worker(mfi_child_settings *settings, const char *name)
 }
 
 static mf_status take_service(mfi_child_settings *settings, const mf_child_options *from,
-                              mf_error *error)
+                              const char *address, mf_error *error)
 {
-    settings->port = from->port;
-    settings->service_id = strdup(from->service_id);
-    settings->bind_address = strdup(from->bind_address != NULL ? from->bind_address : "127.0.0.1");
-    if (settings->service_id == NULL || settings->bind_address == NULL) {
+    bool is_named = has_text(from->service_id);
+    settings->binds = true;
+    settings->service_id = is_named ? strdup(from->service_id) : NULL;
+    settings->bind_address = strdup(address);
+    if ((is_named && settings->service_id == NULL) || settings->bind_address == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
-    name_worker(settings, settings->service_id);
+    name_worker(settings, is_named ? settings->service_id : mfi_build_program());
     return MF_OK;
+}
+
+/* The child is at a fixed address, and does not register. */
+static mf_status take_address(mfi_child_settings *settings, const mf_child_options *from,
+                              const char *environment, mf_error *error)
+{
+    mfi_endpoint at;
+    bool by_option = has_text(from->bind);
+    mf_status status = mfi_endpoint_read(by_option ? "bind" : BIND_VARIABLE,
+                                         by_option ? from->bind : environment, true, &at, error);
+    if (status != MF_OK) {
+        return status;
+    }
+    settings->port = at.port;
+    return take_service(settings, from, at.address, error);
+}
+
+static void take_variables(void)
+{
+    mfi_private_take();
+    (void)unsetenv(BIND_VARIABLE); /* NOLINT: before any thread */
 }
 
 /* Spawn mode if the environment has the parent's port; else service mode. The variables are for
@@ -113,7 +146,7 @@ static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options 
 {
     int64_t port = 0;
     const char *text = getenv(MFI_PRIVATE_PORT); /* NOLINT: read once, before any thread */
-    if (text != NULL && text[0] != '\0') {
+    if (has_text(text)) {
         if (!mfi_parse_int(text, 1024, 65535, &port)) {
             return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                             "FATAL: Invalid port '%.32s': COMLINK_ZMQ_PORT must be a number from "
@@ -124,18 +157,27 @@ static mf_status pick_mode(mfi_child_settings *settings, const mf_child_options 
         settings->forwards_output = !from->no_output_capture;
         /* The parent's name of this worker, if the parent hands one down. */
         const char *name = getenv(MFI_PRIVATE_WORKER); /* NOLINT: as above */
-        name_worker(settings, name != NULL && name[0] != '\0' ? name : mfi_build_program());
-        mfi_private_take();
+        name_worker(settings, has_text(name) ? name : mfi_build_program());
+        take_variables();
         return MF_OK;
     }
-    if (from->service_id == NULL || from->service_id[0] == '\0') {
+    settings->forwards_output = from->forward_output && !from->no_output_capture;
+    text = getenv(BIND_VARIABLE); /* NOLINT: as above */
+    if (has_text(from->bind) || has_text(text)) {
+        mf_status status = take_address(settings, from, text, error);
+        take_variables();
+        return status;
+    }
+    if (!has_text(from->service_id)) {
         return mfi_fail(error, MF_ERR_NOT_FOUND,
                         "FATAL: Need COMLINK_ZMQ_PORT (set by the parent that spawns a worker) or "
                         "a service_id");
     }
-    settings->forwards_output = from->forward_output && !from->no_output_capture;
-    mfi_private_take();
-    return take_service(settings, from, error);
+    take_variables();
+    settings->registers = true;
+    settings->port = from->port;
+    return take_service(settings, from,
+                        from->bind_address != NULL ? from->bind_address : "127.0.0.1", error);
 }
 
 mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_options *from,

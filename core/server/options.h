@@ -15,8 +15,10 @@
 
 typedef struct mfi_child_settings {
     char *namespace_name;
-    char *service_id;   /* NULL in spawn mode */
-    char *bind_address; /* service mode */
+    char *service_id;   /* NULL in spawn mode, and for a child at a fixed address without a name */
+    bool binds;         /* false in spawn mode */
+    bool registers;     /* service mode: the registry gets service_id */
+    char *bind_address; /* if it binds */
     uint16_t port;      /* the parent's port, or the port to bind (0: a free one) */
     uint32_t threads;   /* number of threads that run handlers */
     uint32_t max_queued;

@@ -75,7 +75,7 @@ typedef struct start {
 static mf_status open_transport(mf_child *child, mf_error *error)
 {
     const mfi_child_settings *settings = &child->settings;
-    bool binds = settings->service_id != NULL;
+    bool binds = settings->binds;
     mfi_transport_options options = {.is_child = true,
                                      .binds = binds,
                                      .address = binds ? settings->bind_address : "127.0.0.1",
@@ -102,8 +102,8 @@ static void start_on_engine(void *argument)
         return;
     }
     const mfi_transport *transport = channel->transport;
-    if (child->settings.service_id != NULL) {
-        mfi_announce_bound(&child->announcement);
+    if (child->settings.binds) {
+        mfi_announce_bound(&child->announcement, child->settings.bind_address);
     } else {
         mfi_watch_parent(&child->watch);
     }
@@ -160,7 +160,7 @@ static void finish(mf_child *child)
 static void flush_messages(mf_child *child)
 {
     /* A spawned worker's parent may not have sent a message yet. A service's peers all have. */
-    bool with_early = child->settings.service_id == NULL;
+    bool with_early = !child->settings.binds;
     uint64_t until = mfi_monotonic_ns() + FLUSH_ROUNDS * FLUSH_WAIT_NS;
     while (mfi_monotonic_ns() < until) {
         bool drained = mfi_server_io_burst(&child->io);

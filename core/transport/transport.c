@@ -6,6 +6,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/str.h"
+
+void mfi_endpoint_write(char to[MFI_ENDPOINT_MAX], const char *address, uint16_t port)
+{
+    (void)mfi_str_format(to, MFI_ENDPOINT_MAX,
+                         strchr(address, ':') != NULL ? "tcp://[%s]:%u" : "tcp://%s:%u", address,
+                         (unsigned)port);
+}
 
 static mf_status from_environment(mf_transport *ret_transport, mf_error *error)
 {

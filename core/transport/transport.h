@@ -62,10 +62,13 @@ struct mfi_transport {
     char endpoint[MFI_ENDPOINT_MAX]; /* the address that it is bound to or connects to */
 };
 
+/* Writes "tcp://127.0.0.1:5555" or "tcp://[::1]:5555". */
+void mfi_endpoint_write(char to[MFI_ENDPOINT_MAX], const char *address, uint16_t port);
+
 typedef struct mfi_transport_options {
     bool is_child;       /* true: ROUTER; false: DEALER */
     bool binds;          /* false: it connects */
-    const char *address; /* numeric IPv4 */
+    const char *address; /* numeric, IPv4 or IPv6 without brackets */
     uint16_t port;       /* 0: a free port, only with binds */
     size_t max_message_bytes;
     int queue_messages; /* most messages in a queue, in each direction */

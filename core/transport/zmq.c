@@ -316,6 +316,11 @@ static int set_options(zmq_transport *transport, const mfi_transport_options *op
     /* The first attempts to reconnect come soon, because the peer is on this machine; unit ms. */
     failed |= set_int(socket, ZMQ_RECONNECT_IVL, 20);
     failed |= set_int(socket, ZMQ_RECONNECT_IVL_MAX, 1000);
+    failed |= set_int(socket, ZMQ_IPV6, strchr(options->address, ':') != NULL);
+    /* A machine that vanishes does not close its connections; unit s. */
+    failed |= set_int(socket, ZMQ_TCP_KEEPALIVE, 1);
+    failed |= set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, 30);
+    failed |= set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, 30);
     if (transport->is_router) {
         failed |= set_int(socket, ZMQ_ROUTER_MANDATORY, 1);
     } else if (!options->binds) {
@@ -352,12 +357,7 @@ static mf_status attach(zmq_transport *transport, const mfi_transport_options *o
                         mf_error *error)
 {
     char endpoint[MFI_ENDPOINT_MAX];
-    if (options->port == 0) {
-        (void)mfi_str_format(endpoint, sizeof endpoint, "tcp://%s:*", options->address);
-    } else {
-        (void)mfi_str_format(endpoint, sizeof endpoint, "tcp://%s:%u", options->address,
-                             (unsigned)options->port);
-    }
+    mfi_endpoint_write(endpoint, options->address, options->port); /* port 0: a free one */
     int result = options->binds ? zmq_bind(transport->socket, endpoint)
                                 : zmq_connect(transport->socket, endpoint);
     if (result != 0) {

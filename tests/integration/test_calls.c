@@ -447,7 +447,7 @@ static void test_bad_arguments_are_named(void)
     mf_parent *parent = NULL;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     mf_check_int(mf_parent_create(&parent, &options, &error), MF_ERR_INVALID_ARGUMENT);
-    mf_check_contains(error.message, "program or service_id is missing");
+    mf_check_contains(error.message, "program, service_id or endpoint is missing");
     options.program = "true";
     options.target = "a:b";
     mf_check_int(mf_parent_create(&parent, &options, &error), MF_ERR_INVALID_ARGUMENT);

@@ -53,7 +53,7 @@ class ParentInC(Conformance):
         if self.peer == "python":
             self.assertRegex(given["traceparent"], r"^00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-9a-f]$")
             self.assertTrue(given["correlation_id"])
-            self.note("Metadata of the call")
+            self.note("Metadata of the call", "sent; functions do not see it: Python")
         else:
             self.assertEqual(given, {})
             self.note("Metadata of the call", "sent; functions do not see it: JavaScript")

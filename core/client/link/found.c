@@ -3,7 +3,10 @@
  * of the link.
  *
  * Two things can show that a connected service has changed: the registry's file changes, or the
- * connection ends. After both, the registry is read again. */
+ * connection ends. After both, the registry is read again.
+ *
+ * A service at a fixed address is found at once, because no registry is asked. Whether the service
+ * is there shows when the handshake is complete: the transport tries again until then. */
 #include "core/client/link/found.h"
 
 #include "base/error.h"
@@ -14,6 +17,12 @@ static void observe(const mfi_found *found, const mfi_service_event *event)
     mfi_observe_service_changed(found->state->observed, event);
 }
 
+/* True if the service is at a fixed address. */
+static bool is_fixed(const mfi_found *found)
+{
+    return found->state->settings.endpoint != NULL;
+}
+
 static void look_later(mfi_found *found)
 {
     mfi_loop *loop = found->state->loop;
@@ -22,13 +31,45 @@ static void look_later(mfi_found *found)
                         mfi_deadline_after_ms(mfi_loop_now(loop), poll_ms));
 }
 
-static mf_status find_in_registry(const mfi_found *found, mf_service *ret_service, mf_error *error)
+/* The connection decides where no registry tells of changes. */
+static void look_later_unless_watched(mfi_found *found)
 {
+    if (!is_fixed(found) && !mfi_view_is_watched(found->view)) {
+        look_later(found);
+    }
+}
+
+static mf_status find(const mfi_found *found, mf_service *ret_service, mf_error *error)
+{
+    if (is_fixed(found)) {
+        ret_service->port = found->state->settings.port;
+        return MF_OK;
+    }
     return mf_registry_find(found->view->registry, found->state->settings.service_id, ret_service,
                             error);
 }
 
 /* ---- Finding it ---- */
+
+static void observe_found(mfi_found *found)
+{
+    const mfi_state *state = found->state;
+    uint64_t now = mfi_loop_now(state->loop);
+    observe(found, &(mfi_service_event){.what = MFI_SERVICE_FOUND,
+                                        .service_id = state->settings.service_id,
+                                        .text = found->link->calls->transport->endpoint,
+                                        .pid = found->service.pid,
+                                        .gap_ns = found->lost_ns != 0 ? now - found->lost_ns : 0});
+    found->lost_ns = 0;
+}
+
+static void ready(void *self)
+{
+    mfi_found *found = self;
+    if (is_fixed(found)) {
+        observe_found(found);
+    }
+}
 
 static mf_status connect_to(mfi_found *found, const mf_service *service, mf_error *error)
 {
@@ -39,18 +80,12 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
     if (status != MF_OK) {
         return status;
     }
-    uint64_t now = mfi_loop_now(state->loop);
     found->service = *service;
     atomic_store_explicit(&state->pid, service->pid, memory_order_relaxed);
-    observe(found, &(mfi_service_event){.what = MFI_SERVICE_FOUND,
-                                        .service_id = state->settings.service_id,
-                                        .text = found->link->calls->transport->endpoint,
-                                        .pid = service->pid,
-                                        .gap_ns = found->lost_ns != 0 ? now - found->lost_ns : 0});
-    found->lost_ns = 0;
-    if (!mfi_view_is_watched(found->view)) {
-        look_later(found); /* changes are not watched, so the file is read after a while */
+    if (!is_fixed(found)) {
+        observe_found(found);
     }
+    look_later_unless_watched(found);
     return mfi_link_watch(found->link, error);
 }
 
@@ -60,8 +95,10 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     const mfi_parent_settings *settings = &found->state->settings;
     mf_service service = MF_SERVICE_INIT;
     /* Joined before the file is read, so that no change is missed between the two. */
-    mfi_view_join(found->view, &found->subscriber);
-    mf_status status = find_in_registry(found, &service, error);
+    if (!is_fixed(found)) {
+        mfi_view_join(found->view, &found->subscriber);
+    }
+    mf_status status = find(found, &service, error);
     if (status == MF_OK) {
         *ret_event = MFI_LIFE_ON_PEER;
         return connect_to(found, &service, error);
@@ -149,12 +186,10 @@ static void check(void *self, bool disconnected)
         phase != MFI_LIFE_HOLDING_GONE && phase != MFI_LIFE_DRAINING) {
         return;
     }
-    mf_status status = find_in_registry(found, &now, &error);
+    mf_status status = find(found, &now, &error);
     bool same = status == MF_OK && now.pid == found->service.pid && now.port == found->service.port;
     if (same && !disconnected) {
-        if (!mfi_view_is_watched(found->view)) {
-            look_later(found);
-        }
+        look_later_unless_watched(found);
         return;
     }
     if (same) {
@@ -209,7 +244,7 @@ static void close_found(void *self)
 }
 
 const mfi_peer_ops mfi_found_ops = {
-    .begin = begin, .end = end, .close = close_found, .check = check};
+    .begin = begin, .ready = ready, .end = end, .close = close_found, .check = check};
 
 mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_error *error)
 {
@@ -217,7 +252,7 @@ mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_
     found->state = state;
     found->subscriber.changed = on_view_changed;
     mfi_timer_init(&found->look_timer, on_look);
-    if (!mfi_state_connects(state)) {
+    if (state->settings.service_id == NULL) {
         return MF_OK;
     }
     return mfi_view_take(&found->view, state->runtime, state->settings.registry_directory, error);

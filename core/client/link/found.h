@@ -1,5 +1,6 @@
 /* Connect mode: the peer is a service, which is found by its name, and found again when it has
- * moved. Engine thread, unless stated otherwise. */
+ * moved; or which is at a fixed address, and found again when it has restarted there. Engine
+ * thread, unless stated otherwise. */
 #ifndef MFI_CLIENT_LINK_FOUND_H
 #define MFI_CLIENT_LINK_FOUND_H
 
@@ -11,7 +12,7 @@
 typedef struct mfi_found {
     mfi_link *link;
     mfi_state *state;
-    mfi_view *view; /* of the registry; NULL in spawn mode */
+    mfi_view *view; /* of the registry; NULL in spawn mode, and for a fixed address */
     mfi_view_subscriber subscriber;
     mf_service service;   /* the connected service */
     mfi_timer look_timer; /* the next look at the registry */

@@ -46,6 +46,15 @@ void mfi_link_cancel_timers(mfi_link *link)
 
 /* ---- Events of the transport ---- */
 
+/* Without a registry the first start has one deadline, however often the service comes and goes. */
+static uint64_t start_deadline(const mfi_link *link)
+{
+    const mfi_parent_settings *settings = &link->state->settings;
+    uint64_t end = mfi_deadline_after_ms(link->began_ns, settings->start_timeout_ms);
+    bool is_bounded = settings->endpoint != NULL && !link->was_ready;
+    return is_bounded && link->look_until_ns < end ? link->look_until_ns : end;
+}
+
 /* Connect mode: a service that has shaken hands is there. One that works for long answers no
  * heartbeat in time, so it is ready without, when it has had the time of one. */
 static void accept_soon(mfi_link *link)
@@ -53,7 +62,7 @@ static void accept_soon(mfi_link *link)
     const mfi_parent_settings *settings = &link->state->settings;
     uint64_t now = mfi_loop_now(link->state->loop);
     uint64_t at = mfi_deadline_after_ms(now, settings->heartbeat_timeout_ms);
-    uint64_t end = mfi_deadline_after_ms(link->began_ns, settings->start_timeout_ms);
+    uint64_t end = start_deadline(link);
     (void)mfi_timer_set(link->state->loop, &link->start_timer, at < end ? at : end);
 }
 
@@ -187,8 +196,7 @@ static void await_ready(mfi_link *link, mfi_life_phase before)
 {
     const mfi_state *state = link->state;
     (void)before;
-    (void)mfi_timer_set(state->loop, &link->start_timer,
-                        mfi_deadline_after_ms(link->began_ns, state->settings.start_timeout_ms));
+    (void)mfi_timer_set(state->loop, &link->start_timer, start_deadline(link));
     mfi_heartbeat_send(link->heartbeat, state->settings.start_timeout_ms);
 }
 
@@ -202,7 +210,7 @@ static void serve(mfi_link *link, mfi_life_phase before)
     mfi_state_forget_exit(state);
     mfi_timer_cancel(state->loop, &link->start_timer);
     mfi_heartbeat_start(link->heartbeat);
-    if (link->ops->owns_process) {
+    if (link->ops->ready != NULL) {
         link->ops->ready(link->peer);
     }
     observe(link,
@@ -419,10 +427,15 @@ static void on_start_timeout(mfi_timer *timer)
         return;
     }
     mfi_error_clear(&error);
-    (void)mfi_fail(&error, MF_ERR_START_TIMEOUT, "worker '%s' %s within %lld ms", settings->worker,
-                   link->connections > 0 ? "connected but answered no heartbeat"
-                                         : "did not connect",
-                   (long long)settings->start_timeout_ms);
+    if (settings->endpoint != NULL) {
+        (void)mfi_fail(&error, MF_ERR_START_TIMEOUT, "no service answered at %s within %lld ms",
+                       settings->endpoint, (long long)settings->start_timeout_ms);
+    } else {
+        (void)mfi_fail(
+            &error, MF_ERR_START_TIMEOUT, "worker '%s' %s within %lld ms", settings->worker,
+            link->connections > 0 ? "connected but answered no heartbeat" : "did not connect",
+            (long long)settings->start_timeout_ms);
+    }
     if (!link->ops->owns_process) {
         mfi_link_start_failed(link, &error, MFI_RESTART_START_TIMEOUT);
         return;

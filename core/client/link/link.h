@@ -9,7 +9,7 @@
  *   unfit.c      peers that run, but are of no use any more
  *   spawned.c    spawn mode: the process, from its start until it has ended
  *   exited.c     spawn mode: what the end of the process means
- *   found.c      connect mode: a service that is found by its name */
+ *   found.c      connect mode: a service that is found by its name, or at a fixed address */
 #ifndef MFI_CLIENT_LINK_LINK_H
 #define MFI_CLIENT_LINK_LINK_H
 

@@ -150,8 +150,13 @@ void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
 void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason)
 {
     bool again = false;
+    /* Why a service was lost tells more than that it was not found again in time. */
+    bool is_explained =
+        link->was_ready && !link->ops->owns_process && error->code == MF_ERR_START_TIMEOUT;
     link->failure = error->code;
-    mfi_state_set_exit_text(link->state, error->message);
+    if (!is_explained) {
+        mfi_state_set_exit_text(link->state, error->message);
+    }
     bool is_replaced = mfi_life_is_replacing(link->phase);
     if (link->was_ready || is_replaced) {
         again = decide(link, error->message, reason);

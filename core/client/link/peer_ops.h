@@ -15,7 +15,7 @@ typedef struct mfi_peer_ops {
      * PEER, NOT_FOUND, or ABORT for a peer that must be ended at once. */
     mf_status (*begin)(void *self, mfi_life_event *ret_event, mf_error *error);
     /* The peer has answered for the first time, which is to be reported next. */
-    void (*ready)(void *self); /* only if it owns a process */
+    void (*ready)(void *self); /* or NULL */
     /* Asks the peer to end; by_message: by a message first. Later the link gets ENDED or OVER_*. */
     void (*end)(void *self, bool by_message);
     void (*kill)(void *self); /* only if it owns a process */

@@ -3,10 +3,9 @@
 #ifndef MFI_TRANSPORT_DIRECT_DIRECT_H
 #define MFI_TRANSPORT_DIRECT_DIRECT_H
 
-#include <netinet/in.h>
-
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "core/transport/direct/address.h"
 #include "core/transport/direct/connection.h"
 #include "core/transport/transport.h"
 
@@ -37,7 +36,7 @@ typedef struct mfi_direct {
     mfi_transport base; /* first member */
     mfi_transport_options options;
     mfi_lingering *lingering; /* owned by the messaging */
-    struct sockaddr_in address;
+    mfi_direct_address address;
     int epoll_fd, timer_fd, listen_fd, events_fd;
 
     mfi_direct_peer **peers; /* a table with holes */

@@ -1,7 +1,6 @@
 /* The table of connections of the direct transport: connects, accepts and reconnects, times
  * handshakes, reads the epoll, and reports peer events to the engine thread. It exists so that
  * direct.c only sends to and receives from connections that are up. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/str.h"
 #include "core/transport/direct/direct.h"
 
 #define HANDSHAKE_MS 30000                      /* as long as libzmq's */
@@ -244,11 +242,9 @@ static void greet(mfi_direct *self, mfi_direct_peer *peer)
 /* A socket that connects to a free port of its own range may connect to itself. */
 static bool is_self_connection(const mfi_direct *self, int fd)
 {
-    struct sockaddr_in own = {0};
+    mfi_direct_address own = {.six = {0}};
     socklen_t size = sizeof own;
-    return getsockname(fd, (struct sockaddr *)&own, &size) == 0 &&
-           own.sin_port == self->address.sin_port &&
-           own.sin_addr.s_addr == self->address.sin_addr.s_addr;
+    return getsockname(fd, &own.any, &size) == 0 && mfi_direct_address_equals(&own, &self->address);
 }
 
 static void finish_connect(mfi_direct *self, mfi_direct_peer *peer)
@@ -265,14 +261,14 @@ static void finish_connect(mfi_direct *self, mfi_direct_peer *peer)
 
 static void begin_connect(mfi_direct *self)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = mfi_direct_address_socket(&self->address);
     self->reconnect_at_ns = MFI_NEVER;
     mfi_direct_peer *peer = fd >= 0 ? add(self, fd) : NULL;
     if (peer == NULL) {
         reconnect_later(self);
         return;
     }
-    if (connect(fd, (const struct sockaddr *)&self->address, sizeof self->address) == 0) {
+    if (connect(fd, &self->address.any, mfi_direct_address_size(&self->address)) == 0) {
         finish_connect(self, peer);
     } else if (errno != EINPROGRESS || !watch(self, peer, EPOLLOUT)) {
         mfi_direct_drop(self, peer);
@@ -437,21 +433,22 @@ static mf_status watch_own(mfi_direct *self, int fd, uint64_t about, mf_error *e
 static mf_status bind_socket(mfi_direct *self, mf_error *error)
 {
     static const int yes = 1;
+    char endpoint[MFI_ENDPOINT_MAX];
     socklen_t size = sizeof self->address;
-    self->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    self->listen_fd = mfi_direct_address_socket(&self->address);
     /* Lets the listener bind a port whose last connections the kernel still remembers. */
     if (self->listen_fd < 0 ||
         setsockopt(self->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-        bind(self->listen_fd, (const struct sockaddr *)&self->address, sizeof self->address) != 0 ||
+        bind(self->listen_fd, &self->address.any, mfi_direct_address_size(&self->address)) != 0 ||
         listen(self->listen_fd, SOMAXCONN) != 0 ||
-        getsockname(self->listen_fd, (struct sockaddr *)&self->address, &size) != 0) {
+        getsockname(self->listen_fd, &self->address.any, &size) != 0) {
         int reason = errno;
         mf_status code = reason == EADDRINUSE      ? MF_ERR_ADDRESS_IN_USE
                          : reason == EADDRNOTAVAIL ? MF_ERR_INVALID_ARGUMENT
                          : reason == EMFILE        ? MF_ERR_LIMIT
                                                    : MF_ERR_SYSTEM;
-        return mfi_fail_errno(error, code, reason, "cannot bind tcp://%s:%u", self->options.address,
-                              (unsigned)self->options.port);
+        mfi_endpoint_write(endpoint, self->options.address, self->options.port);
+        return mfi_fail_errno(error, code, reason, "cannot bind %s", endpoint);
     }
     return watch_own(self, self->listen_fd, LISTENER, error);
 }
@@ -462,10 +459,9 @@ mf_status mfi_direct_attach(mfi_direct *self, mf_error *error)
     self->reconnect_wait_ns = RECONNECT_NS;
     self->accept_at_ns = MFI_NEVER;
     self->timer_at_ns = MFI_NEVER;
-    self->address.sin_family = AF_INET;
-    self->address.sin_port = htons(self->options.port);
-    if (inet_pton(AF_INET, self->options.address, &self->address.sin_addr) != 1) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "cannot %s tcp://%s:%u: no IPv4 address",
+    if (!mfi_direct_address_read(&self->address, self->options.address, self->options.port)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "cannot %s tcp://%s:%u: no numeric IP address",
                         self->options.binds ? "bind" : "connect to", self->options.address,
                         (unsigned)self->options.port);
     }
@@ -475,7 +471,7 @@ mf_status mfi_direct_attach(mfi_direct *self, mf_error *error)
     } else if (status == MF_OK) {
         begin_connect(self);
     }
-    (void)mfi_str_format(self->base.endpoint, sizeof self->base.endpoint, "tcp://%s:%u",
-                         self->options.address, (unsigned)ntohs(self->address.sin_port));
+    mfi_endpoint_write(self->base.endpoint, self->options.address,
+                       mfi_direct_address_port(&self->address));
     return status;
 }

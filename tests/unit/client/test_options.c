@@ -179,9 +179,9 @@ static void test_names_that_are_refused(void)
     mf_parent_options neither = MF_PARENT_OPTIONS_INIT;
     memset(longest, 'n', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    check_refused(&neither, "program or service_id is missing");
+    check_refused(&neither, "program, service_id or endpoint is missing");
     neither.program = "";
-    check_refused(&neither, "program or service_id is missing");
+    check_refused(&neither, "program, service_id or endpoint is missing");
     CHECK_BAD(service_id, "both");
     CHECK_BAD(target, "a:b");
     CHECK_BAD(target, "");
@@ -294,12 +294,95 @@ static void check_accepted(mf_parent_options options)
 static const char *const texts[] = {"A=1", NULL};
 static const char *const no_texts[] = {NULL};
 
+/* ---- Fixed addresses ---- */
+
+static void test_an_endpoint_is_a_mode_of_its_own(void)
+{
+    static const struct {
+        mf_parent_options options;
+        const char *error;
+    } bad[] = {
+        {{.endpoint = "127.0.0.1:5555"}, "endpoint '127.0.0.1:5555': it must begin with tcp://"},
+        {{.endpoint = "ipc://127.0.0.1:5555"},
+         "endpoint 'ipc://127.0.0.1:5555': it must begin with tcp://"},
+        {{.endpoint = "tcp://127.0.0.1"}, "endpoint 'tcp://127.0.0.1': the port is missing"},
+        {{.endpoint = "tcp://127.0.0.1:0"},
+         "endpoint 'tcp://127.0.0.1:0': the port must be 1 to 65535"},
+        {{.endpoint = "tcp://127.0.0.1:70000"},
+         "endpoint 'tcp://127.0.0.1:70000': the port must be 1 to 65535"},
+        {{.endpoint = "tcp://127.0.0.1:5555 "},
+         "endpoint 'tcp://127.0.0.1:5555 ': the port must be 1 to 65535"},
+        {{.endpoint = "tcp://here:5555"},
+         "endpoint 'tcp://here:5555': the address must be numeric (IPv6 in brackets) or localhost"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .service_id = "math"},
+         "service_id and endpoint exclude each other"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .program = "./math"},
+         "program and endpoint exclude each other"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .program = "./math", .service_id = "math"},
+         "program and endpoint exclude each other"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .args = texts},
+         "args is an option of program, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .env = texts},
+         "env is an option of program, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .working_directory = "/"},
+         "working_directory is an option of program, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .port = 5555},
+         "port is an option of program, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .auto_restart = true},
+         "auto_restart is an option of program, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .handler_timeout_ms = 1},
+         "handler_timeout_ms needs program, auto_restart and heartbeats"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .registry_directory = "/"},
+         "registry_directory is an option of service_id, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .discovery_timeout_ms = 1},
+         "discovery_timeout_ms is an option of service_id, and means nothing with endpoint"},
+        {{.endpoint = "tcp://127.0.0.1:5555", .bind_address = "127.0.0.1"},
+         "bind_address is an option of program, and means nothing with endpoint"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        check_refusal(bad[i].options, bad[i].error);
+    }
+}
+
+/* A label has no port: the port of a service in a container may change with each start. */
+static void test_an_endpoints_target_has_no_port(void)
+{
+    static const struct {
+        const char *endpoint, *target, *address;
+    } good[] = {
+        {"tcp://10.1.2.3:5555", "10.1.2.3", "10.1.2.3"},
+        {"tcp://localhost:5555", "127.0.0.1", "127.0.0.1"},
+        {"tcp://[fd00::1]:5555", "fd00__1", "fd00::1"},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        mfi_parent_settings at;
+        mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+        options.endpoint = good[i].endpoint;
+        options.start_timeout_ms = 700;
+        read_options(&at, &options);
+        mf_check_str(at.target, good[i].target);
+        mf_check_str(at.bind_address, good[i].address);
+        mf_check_str(at.endpoint, good[i].endpoint);
+        mf_check_int(at.port, 5555);
+        mf_check_int(at.discovery_timeout_ms, 700);
+        mf_check(at.program == NULL && at.service_id == NULL);
+        mfi_parent_settings_fini(&at);
+    }
+    mfi_parent_settings named;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.endpoint = "tcp://10.1.2.3:5555";
+    options.target = "math";
+    read_options(&named, &options);
+    mf_check_str(named.target, "math");
+    mfi_parent_settings_fini(&named);
+}
+
 /* ---- Modes ---- */
 
 static void test_one_mode_is_chosen(void)
 {
     check_refusal((mf_parent_options){.program = "", .service_id = ""},
-                  "program or service_id is missing");
+                  "program, service_id or endpoint is missing");
     check_refusal((mf_parent_options){.program = "p", .service_id = "s"},
                   "program and service_id exclude each other");
     check_accepted((mf_parent_options){.program = "p", .service_id = ""});
@@ -389,6 +472,8 @@ static const mf_test tests[] = {
     {"options__names_that_are_refused", test_names_that_are_refused},
     {"options__texts_are_copied", test_texts_are_copied},
     {"options__string_lists", test_string_lists},
+    {"options__an_endpoint_is_a_mode_of_its_own", test_an_endpoint_is_a_mode_of_its_own},
+    {"options__an_endpoints_target_has_no_port", test_an_endpoints_target_has_no_port},
     {"options__one_mode_is_chosen", test_one_mode_is_chosen},
     {"options__an_empty_program_is_none", test_an_empty_program_is_none},
     {"options__of_the_other_mode_are_named", test_options_of_the_other_mode_are_named},

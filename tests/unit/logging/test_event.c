@@ -79,18 +79,39 @@ static void test_names_are_checked(void)
 /* Each event that the library logs is the library's. */
 static void test_own_events_are_not_given_away(void)
 {
-    static const char *const own[] = {
-        "request_start",     "request_complete",   "request_error",
-        "request_timeout",   "request_cancelled",  "request_retry",
-        "worker_start",      "worker_stop",        "worker_restart",
-        "worker_crash",      "worker_output",      "process_spawn",
-        "process_exit",      "socket_connect",     "socket_disconnect",
-        "socket_reconnect",  "heartbeat_sent",     "heartbeat_received",
-        "heartbeat_missed",  "heartbeat_timeout",  "circuit_open",
-        "circuit_half_open", "circuit_close",      "queue_overflow",
-        "service_register",  "service_unregister", "service_found",
-        "service_lost",      "health_change",      "drain",
-        "log_dropped",       "message_rejected"};
+    static const char *const own[] = {"request_start",
+                                      "request_complete",
+                                      "request_error",
+                                      "request_timeout",
+                                      "request_cancelled",
+                                      "request_retry",
+                                      "worker_start",
+                                      "worker_stop",
+                                      "worker_restart",
+                                      "worker_crash",
+                                      "worker_output",
+                                      "process_spawn",
+                                      "process_exit",
+                                      "socket_connect",
+                                      "socket_disconnect",
+                                      "socket_reconnect",
+                                      "heartbeat_sent",
+                                      "heartbeat_received",
+                                      "heartbeat_missed",
+                                      "heartbeat_timeout",
+                                      "circuit_open",
+                                      "circuit_half_open",
+                                      "circuit_close",
+                                      "queue_overflow",
+                                      "service_register",
+                                      "service_unregister",
+                                      "service_found",
+                                      "service_lost",
+                                      "service_bind",
+                                      "health_change",
+                                      "drain",
+                                      "log_dropped",
+                                      "message_rejected"};
     log_seen seen;
     open_log(&seen, MF_LOG_INFO);
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {

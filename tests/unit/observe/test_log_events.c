@@ -269,6 +269,18 @@ static void test_services(void)
         {{.what = MFI_SERVICE_LOST, .service_id = "s", .text = "it ended", .pending_failed = 4},
          "warn service_lost|Lost service s: it ended|,\"worker\":\"serve\","
          "\"reason\":\"it ended\",\"fields\":{\"service_id\":\"s\",\"pending_failed\":4}}"},
+        {{.what = MFI_SERVICE_FOUND, .text = "tcp://h:1"}, /* an address without a name */
+         "info service_found|Found service: tcp://h:1|,\"worker\":\"serve\","
+         "\"fields\":{\"endpoint\":\"tcp://h:1\"}}"},
+        {{.what = MFI_SERVICE_BOUND, .service_id = "s", .text = "tcp://h:1"},
+         "info service_bind|Bound service s: tcp://h:1|,\"worker\":\"serve\","
+         "\"fields\":{\"service_id\":\"s\",\"endpoint\":\"tcp://h:1\"}}"},
+        {{.what = MFI_SERVICE_EXPOSED, .text = "tcp://h:1"},
+         "warn service_bind|Bound service: tcp://h:1: the address is reachable by others than this "
+         "machine's programs, and whoever reaches it can call|,\"worker\":\"serve\","
+         "\"reason\":\"the address is reachable by others than this machine's programs, and "
+         "whoever "
+         "reaches it can call\",\"fields\":{\"endpoint\":\"tcp://h:1\"}}"},
     };
     fixture at;
     setup(&at);

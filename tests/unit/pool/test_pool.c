@@ -39,9 +39,23 @@ static void test_options_are_named_when_they_are_wrong(void)
     check_refused((mf_pool_options){.service_ids = (const char *const[]){"a", "b", "a", NULL}}, any,
                   "service_ids has 'a' twice");
     check_refused((mf_pool_options){.service_ids = (const char *const[]){"a", NULL}, .workers = 1},
-                  any, "service_ids excludes workers, parent->program and parent->service_id");
+                  any,
+                  "service_ids excludes workers, parent->program, parent->service_id and "
+                  "parent->endpoint");
     check_refused((mf_pool_options){.service_ids = (const char *const[]){"a", NULL}}, spawned,
-                  "service_ids excludes workers, parent->program and parent->service_id");
+                  "service_ids excludes workers, parent->program, parent->service_id and "
+                  "parent->endpoint");
+    check_refused((mf_pool_options){.endpoints = (const char *const[]){NULL}}, any,
+                  "endpoints is empty");
+    check_refused((mf_pool_options){.endpoints = (const char *const[]){"a", NULL},
+                                    .service_ids = (const char *const[]){"a", NULL}},
+                  any, "service_ids and endpoints exclude each other");
+    check_refused((mf_pool_options){.endpoints = (const char *const[]){"a", NULL}},
+                  (mf_parent_options){.endpoint = "tcp://127.0.0.1:5555"},
+                  "endpoints excludes workers, parent->program, parent->service_id and "
+                  "parent->endpoint");
+    check_refused((mf_pool_options){.endpoints = (const char *const[]){"a", NULL}}, any,
+                  "endpoint 'a': it must begin with tcp://");
 }
 
 static void test_number_of_services_is_bounded(void)

@@ -24,6 +24,13 @@ static void test_options_are_named_when_they_are_wrong(void)
         {"deferred_timeout_ms", {.deferred_timeout_ms = -1}},
         {"lock_timeout_ms", {.lock_timeout_ms = -1}},
         {"bind_address", {.bind_address = "localhost"}},
+        {"bind 'tcp://127.0.0.1': the port is missing", {.bind = "tcp://127.0.0.1"}},
+        {"bind '127.0.0.1:5555': it must begin", {.bind = "127.0.0.1:5555"}},
+        {"bind 'tcp://127.0.0.1:65536': the port must be 0 to", {.bind = "tcp://127.0.0.1:65536"}},
+        {"bind 'tcp://*:5555': the address must be numeric", {.bind = "tcp://*:5555"}},
+        {"bind excludes port", {.bind = "tcp://127.0.0.1:5555", .port = 5555}},
+        {"bind excludes bind_address",
+         {.bind = "tcp://127.0.0.1:5555", .bind_address = "127.0.0.1"}},
         {"service_id", {.service_id = "a\nb"}},
         {"service_id",
          {.service_id = "a\xc2\x9b"
@@ -178,6 +185,70 @@ static void test_private_variables_are_for_one_child(void)
     mfi_child_settings_fini(&settings);
 }
 
+/* ---- Fixed addresses ---- */
+
+static void check_bound(const mf_child_options *options, const char *address, uint16_t port,
+                        const char *name)
+{
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    mf_check_int(mfi_child_settings_init(&settings, options, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_check(settings.binds && !settings.registers);
+    mf_check_str(settings.bind_address, address);
+    mf_check_int(settings.port, port);
+    mf_check(name == NULL ? settings.service_id == NULL : settings.name[0] != '\0');
+    mf_check_str(settings.service_id != NULL ? settings.service_id : "", name != NULL ? name : "");
+    mfi_child_settings_fini(&settings);
+}
+
+static void test_a_child_at_a_fixed_address_does_not_register(void)
+{
+    mf_child_options options = {.bind = "tcp://0.0.0.0:5555"};
+    check_bound(&options, "0.0.0.0", 5555, NULL);
+    options.service_id = "math";
+    check_bound(&options, "0.0.0.0", 5555, "math");
+    options.bind = "tcp://[::1]:0";
+    check_bound(&options, "::1", 0, "math");
+}
+
+static void test_the_environment_gives_a_fixed_address(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    mf_child_options options = {
+        .service_id = "math", .bind_address = "127.0.0.2", .port = 7, .registry_directory = "/x"};
+    (void)setenv("COMLINK_BIND", "tcp://127.0.0.1:5555", 1);
+    check_bound(&options, "127.0.0.1", 5555, "math");
+    mf_check(getenv("COMLINK_BIND") == NULL); /* for this one child */
+    (void)setenv("COMLINK_BIND", "tcp://127.0.0.1:5555", 1);
+    check_bound(&(mf_child_options){.bind = "tcp://127.0.0.9:9"}, "127.0.0.9", 9, NULL);
+    (void)setenv("COMLINK_BIND", "5555", 1);
+    mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_str(error.message, "COMLINK_BIND '5555': it must begin with tcp://");
+    mfi_child_settings_fini(&settings);
+    settings = (mfi_child_settings){0};
+    (void)setenv("COMLINK_BIND", "", 1); /* as if it were not there */
+    mf_check_int(mfi_child_settings_init(&settings, &options, &error), MF_OK);
+    mf_check(settings.registers);
+    mf_check_str(settings.bind_address, "127.0.0.2");
+    mfi_child_settings_fini(&settings);
+    (void)unsetenv("COMLINK_BIND");
+}
+
+/* A spawned worker belongs to its parent, whatever it inherited. */
+static void test_a_parents_port_comes_before_a_fixed_address(void)
+{
+    mf_error error = MF_ERROR_INIT;
+    mfi_child_settings settings = {0};
+    (void)setenv("COMLINK_BIND", "tcp://127.0.0.1:5555", 1);
+    mf_check_int(init_with_port(&settings, "4711", &error), MF_OK);
+    mf_check_int(settings.port, 4711);
+    mf_check(!settings.binds && !settings.registers);
+    mf_check(getenv("COMLINK_BIND") == NULL);
+    mfi_child_settings_fini(&settings);
+}
+
 static const mf_test tests[] = {
     {"options__a_worker_has_the_name_that_it_is_given",
      test_a_worker_has_the_name_that_it_is_given},
@@ -187,6 +258,11 @@ static const mf_test tests[] = {
     {"options__parents_port_means_spawn_mode", test_parents_port_means_spawn_mode},
     {"options__output_is_forwarded_to_a_parent_or_where_asked_for",
      test_output_is_forwarded_to_a_parent_or_where_asked_for},
+    {"options__a_child_at_a_fixed_address_does_not_register",
+     test_a_child_at_a_fixed_address_does_not_register},
+    {"options__the_environment_gives_a_fixed_address", test_the_environment_gives_a_fixed_address},
+    {"options__a_parents_port_comes_before_a_fixed_address",
+     test_a_parents_port_comes_before_a_fixed_address},
     {"options__private_variables_are_for_one_child", test_private_variables_are_for_one_child},
 };
 

@@ -434,7 +434,7 @@ static void test_a_port_in_use(void)
 
 static void test_a_bad_address(void)
 {
-    static const char *const bad[] = {"", "localhost", "127.0.0.1.1", "256.0.0.1", "::1", "*"};
+    static const char *const bad[] = {"", "localhost", "127.0.0.1.1", "256.0.0.1", "::x", "*"};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char where[64];
         (void)snprintf(where, sizeof where, "%s:5", bad[i]);

@@ -1,6 +1,7 @@
 /**
  * @file parent.h
- * The calling side: starts a worker process or finds a service by its name, watches it, and calls.
+ * The calling side: starts a worker process, or finds a service by its name or address, watches it,
+ * and calls.
  */
 #ifndef MULTIFROST_PARENT_H
 #define MULTIFROST_PARENT_H
@@ -48,7 +49,9 @@ typedef struct mf_parent_options {
     size_t struct_size;
     mf_runtime *runtime;    /**< NULL: a private one, silent, destroyed with the parent. */
     const char *target;     /**< Name in metrics, logs, routes: [A-Za-z0-9_.-]{1,64}; default:
-                                 base name of the script or program, without its suffix. */
+                                 base name of the script or program, without its suffix; the
+                                 service_id; or the endpoint's address without its port. Two
+                                 services at one address had better be named. */
     const char *program;    /**< Spawn mode: searched in PATH as a shell does; no shell is run. */
     const char *service_id; /**< Connect mode, instead of program: name in the service registry. */
     const char *registry_directory; /**< Connect mode: where services.json is; default
@@ -61,7 +64,7 @@ typedef struct mf_parent_options {
     const char *working_directory;  /**< Default: this process's. */
     const char *namespace_name;     /**< Default "default". */
     const char *client_name;        /**< Sent with calls; default none. */
-    const char *bind_address;       /**< IPv4 address to bind, or in connect mode to connect to;
+    const char *bind_address;       /**< IPv4 address to bind, or with service_id to connect to;
                                          default "127.0.0.1". */
     uint16_t port;                  /**< 1,024 to 65,535, as workers demand; default 0: a free port
                                          is chosen at every start. */
@@ -70,10 +73,11 @@ typedef struct mf_parent_options {
     int64_t start_timeout_ms; /**< From spawn or discovery to the first answered heartbeat; default
                                    10,000. In connect mode a service that has completed ZeroMQ's
                                    handshake and is silent for heartbeat_timeout_ms is ready too. */
-    int64_t discovery_timeout_ms;  /**< Connect mode: for the first start; default 5,000. */
-    int64_t discovery_poll_ms;     /**< Default 100; a change of the file is seen at once. */
-    int64_t stop_timeout_ms;       /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
-                                        2,000. See mf_parent_stop(). */
+    int64_t discovery_timeout_ms; /**< With service_id: for the first start; default 5,000. */
+    int64_t discovery_poll_ms;    /**< With service_id. Default 100; a change of the file is seen at
+                                       once. */
+    int64_t stop_timeout_ms;      /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
+                                       2,000. See mf_parent_stop(). */
     int64_t heartbeat_interval_ms; /**< Default 5,000; MF_DISABLED for none. */
     int64_t heartbeat_timeout_ms;  /**< Default 3,000. */
     int32_t heartbeat_misses;      /**< Misses in a row, without any other message, after which a
@@ -107,6 +111,11 @@ typedef struct mf_parent_options {
                                      with each heartbeat, for workers whose heartbeat answers say
                                      `busy_ms`, as those of this library do. Needs program,
                                      auto_restart and heartbeats. Default 0: none. */
+    const char *endpoint;       /**< A service at a fixed address, instead of program or service_id:
+                                     "tcp://127.0.0.1:5555". The address is a numeric IPv4 address, an
+                                     IPv6 address in brackets, or localhost (127.0.0.1); the port is 1 to
+                                     65,535. No registry is read. The connection is made, and made again,
+                                     to the same address; the service's pid stays unknown. */
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 
@@ -136,7 +145,8 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
  *         MF_ERR_START_FAILED (the program or the working directory is absent, or the worker ended
  *         at once; the text says how, and quotes the last lines of its stderr);
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
- *         MF_ERR_START_TIMEOUT; MF_ERR_ADDRESS_IN_USE naming the port;
+ *         MF_ERR_START_TIMEOUT (naming the endpoint, if one was given); MF_ERR_ADDRESS_IN_USE
+ *         naming the port;
  *         MF_ERR_PROTOCOL or MF_ERR_IO (the registry's file cannot be read);
  *         MF_ERR_LIMIT (no descriptors or sockets are left, see RLIMIT_NOFILE);
  *         MF_ERR_STATE (started before); MF_ERR_CANCELLED (stopped meanwhile);
@@ -221,7 +231,7 @@ MF_API void mf_parent_destroy(mf_parent *parent);
  *  @par Threads Thread-safe. */
 MF_API mf_parent_state mf_parent_get_state(mf_parent *parent);
 /** Reads the process id of the peer. @param parent Borrowed; NULL gives 0.
- *  @return The pid; 0 if none runs. @par Threads Thread-safe. */
+ *  @return The pid; 0 if none runs, and with endpoint. @par Threads Thread-safe. */
 MF_API int64_t mf_parent_pid(mf_parent *parent);
 /**
  * Copies the endpoint ("tcp://127.0.0.1:40001"), or "" before the start.

@@ -31,6 +31,10 @@ typedef struct mf_pool_options {
     int32_t min_ready;        /**< The start succeeds with so many ready members; default all. */
     int64_t drain_timeout_ms; /**< Longest wait for the calls of a draining member; default
                                    30,000. */
+    const char *const *endpoints; /**< Connect mode without a registry, instead of service_ids: one
+                                       member for every address (mf_parent_options.endpoint);
+                                       NULL-terminated. With parent->endpoint instead, all
+                                       `workers` members connect to that one address. */
 } mf_pool_options;
 #define MF_POOL_OPTIONS_INIT MF_DETAIL_INIT(mf_pool_options)
 

@@ -38,7 +38,8 @@ typedef struct mf_child_options {
     int64_t max_items; /**< Of one array or map, both ways; at least 16; default 100,000. */
     int32_t threads;   /**< Threads that run handlers; default 1: that of mf_child_run(). */
     int64_t deferred_timeout_ms;      /**< Time to give a deferred answer; default 30,000. */
-    const char *bind_address;         /**< Service mode: IPv4 address; default "127.0.0.1". */
+    const char *bind_address;         /**< Service mode: IPv4 address; default "127.0.0.1". Another
+                                           than loopback is logged as a warning. */
     uint16_t port;                    /**< Service mode: default 0, a free port. */
     const char *registry_directory;   /**< Where services.json is; default "$HOME/.multifrost". */
     int64_t lock_timeout_ms;          /**< Wait for the registry's locks; default 10,000. */
@@ -51,23 +52,32 @@ typedef struct mf_child_options {
                             longer goes where stdout and stderr lead (a journal, the log of a
                             container). What was printed and not yet sent is lost when the process
                             crashes: most often its last lines. Default: it is not sent. */
+    const char *bind; /**< A fixed address, "tcp://127.0.0.1:5555": the child binds it and does not
+                           register; service_id, if given, only names it. The address is a numeric
+                           IPv4 address, an IPv6 address in brackets, or localhost; the port is 0 to
+                           65,535, 0 for a free one. Default: COMLINK_BIND, for programs that cannot
+                           be changed. Both are ignored when COMLINK_ZMQ_PORT is set. Excludes
+                           bind_address and port; COMLINK_BIND comes before these two. A child at
+                           another address than loopback logs a warning: whoever reaches the address
+                           can call. */
 } mf_child_options;
 #define MF_CHILD_OPTIONS_INIT MF_DETAIL_INIT(mf_child_options)
 
 /**
  * Makes a worker. If the environment has COMLINK_ZMQ_PORT, the worker connects to the parent at
- * that port (spawn mode). Else it binds a port of its own and registers as service_id (service
- * mode). The variables that the parent set (COMLINK_ZMQ_PORT, COMLINK_WORKER_MODE,
- * COMLINK_WORKER_NAME, COMLINK_OUTPUT_PIPES) are removed from the environment: programs that the
- * worker starts do not inherit them, and a second child of the process finds no port.
+ * that port (spawn mode). Else, with `bind` or COMLINK_BIND, it binds that address and does not
+ * register. Else it binds a port of its own and registers as service_id (service mode). The
+ * variables that the parent set (COMLINK_ZMQ_PORT, COMLINK_WORKER_MODE, COMLINK_WORKER_NAME,
+ * COMLINK_OUTPUT_PIPES), and COMLINK_BIND, are removed from the environment: programs that the
+ * worker starts do not inherit them, and a second child of the process finds none.
  *
  * @param ret_child Not NULL. On MF_OK a child for mf_child_destroy(); untouched on failure.
  * @param options   NULL for defaults. Copied.
  * @param error     NULL, or filled on failure. A worker program prints the text to stderr and exits
  *                  with status 1.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option, or the port that is not 1024 to 65535;
- *         MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT and service_id; MF_ERR_NO_MEMORY;
- *         MF_ERR_SYSTEM; MF_ERR_FORKED; errors of mf_runtime_create().
+ *         MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT, bind, COMLINK_BIND and service_id;
+ * MF_ERR_NO_MEMORY; MF_ERR_SYSTEM; MF_ERR_FORKED; errors of mf_runtime_create().
  * @par Threads Thread-safe, except that no other thread may use the environment meanwhile.
  */
 MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
@@ -107,8 +117,8 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
                                  void *user_data);
 
 /**
- * Connects (spawn mode), or binds and registers (service mode). Then answers calls until SIGTERM,
- * SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process.
+ * Connects (spawn mode), or binds and, in service mode, registers. Then answers calls until
+ * SIGTERM, SIGINT, SHUTDOWN, mf_child_stop() or, in spawn mode, the end of the parent process.
  *
  * A worker that seems to be an orphan from the beginning (its parent process is of another session)
  * ends if its connection is not accepted within ten seconds.
@@ -123,9 +133,9 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
  * @param error NULL, or filled on failure.
  * @return MF_OK; the first failure of mf_child_handle(); MF_ERR_STATE (ran before, or on the engine
  *         thread); MF_ERR_EXISTS ("FATAL: Service 'x' already running (PID: n, port: p)");
- *         MF_ERR_ADDRESS_IN_USE; MF_ERR_TIMEOUT (the registry's locks); MF_ERR_PROTOCOL (the
- *         registry's file is broken); MF_ERR_LIMIT (no descriptors are left); MF_ERR_IO;
- *         MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ *         MF_ERR_ADDRESS_IN_USE naming the address; MF_ERR_TIMEOUT (the registry's locks);
+ * MF_ERR_PROTOCOL (the registry's file is broken); MF_ERR_LIMIT (no descriptors are left);
+ * MF_ERR_IO; MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
  * @par Threads  One thread; the handlers run on it unless `threads` is more than 1.
  * @par Blocking Until the worker has stopped.
  */
@@ -136,7 +146,8 @@ MF_API mf_status mf_child_run(mf_child *child, mf_error *error);
 MF_API void mf_child_stop(mf_child *child);
 
 /** Reads the port. @param child Borrowed; NULL gives 0.
- *  @return The port that is bound in service mode; 0 before. @par Threads Thread-safe. */
+ *  @return The port that is bound in service mode or at a fixed address; 0 before. @par Threads
+ * Thread-safe. */
 MF_API uint16_t mf_child_port(mf_child *child);
 
 /* ---- Requests: on the handler's thread, until the handler returns; no argument is NULL ---- */

@@ -45,6 +45,7 @@ class Worker(Child):
         return ms
 
     def metadata(self):
+        """For the tests: functions of the Python library get the arguments alone."""
         return self.call_metadata
 
     def print_lines(self, count):
