@@ -416,6 +416,8 @@ void mfi_target_series_end(mfi_target *target)
     drop(families->connections, &target->connections);
     drop(target->is_server ? families->server_in_flight : families->in_flight, &target->in_flight);
     drop(families->server_running_age, &target->running_age);
+    drop(families->server_queue_depth, &target->waiting);
+    drop(families->server_queue_bytes, &target->waiting_bytes);
     for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
         drop(families->server_threads, &target->threads[i]);
     }

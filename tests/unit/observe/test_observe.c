@@ -41,6 +41,7 @@ static void setup(fixture *at)
     mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
     mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
     mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
+    at->client_gauges.state = MFI_WORKER_STARTING;
     at->client_gauges.pool_state = MFI_POOL_READY;
 }
 
@@ -150,7 +151,12 @@ static void show_gauges(fixture *at)
                                             .heartbeat_misses = 2,
                                             .heartbeat_last_ns = 7 * MFI_NS_PER_S,
                                             .restart_backoff_seconds = 0.5,
+                                            .state = MFI_WORKER_READY,
+                                            .pid = 4711,
+                                            .restarts = true,
                                             .restart_budget = 5,
+                                            .circuit = MFI_CIRCUIT_OPEN,
+                                            .circuit_since_ns = 8 * MFI_NS_PER_S,
                                             .next_probe_ns = 9 * MFI_NS_PER_S,
                                             .pool_state = MFI_POOL_DRAINING};
     at->server_gauges = (mfi_server_gauges){.handlers_busy = 3,
