@@ -308,6 +308,7 @@ mf_status mfi_registry_file_load(mfi_registry_file *ret_file, const mfi_registry
         free(ret_file->text);
         ret_file->text = NULL;
         ret_file->length = 0;
+        ret_file->exists = false;
     }
     return status;
 }
