@@ -129,7 +129,8 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     }
 }
 
-/* The service gave its name up but still answers. Calls that were sent before are waited for. */
+/* Another service has the name, or a silent one has lost it; the connection is open. Calls that
+ * were sent before are waited for. */
 static void leaving(mfi_found *found, const char *why)
 {
     found->lost_ns = mfi_loop_now(found->state->loop);
