@@ -55,7 +55,9 @@ static mf_status fill(mfi_registry_cache *cache, const mfi_registry_dir *dir, mf
     }
     cache->filled = status == MF_OK;
     if (status != MF_OK) {
+        mfi_registry_doubt doubt = mfi_registry_file_doubt(&cache->file);
         mfi_registry_cache_clear(cache);
+        cache->doubt = doubt;
     }
     return status;
 }
@@ -89,6 +91,7 @@ mf_status mfi_registry_cache_find(mfi_registry_cache *cache, const char *directo
     }
     mfi_registry_dir_close(&dir);
     if (status == MF_OK) {
+        cache->doubt = mfi_registry_file_doubt(&cache->file);
         find(cache, id, ret_entry);
     }
     return status;

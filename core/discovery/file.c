@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,8 +15,14 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/str.h"
+#include "core/discovery/own.h"
 
 #define MARK_FIELD "process_start"
+/* A peer that writes in place closes the gap within milliseconds. A blank or cut file that nobody
+ * changed for the first time, and a closed but faulty one that nobody changed for the second, is
+ * what a peer has left. Chosen, not measured. */
+#define WRITTEN_NS (2 * MFI_NS_PER_S)
+#define MIXED_NS (100 * MFI_NS_PER_MS)
 
 bool mfi_service_id_valid(const char *id)
 {
@@ -113,7 +120,13 @@ static void read_service(mfi_registry_entry *entry, const cJSON *value)
 
 bool mfi_registry_entry_alive(mfi_registry_entry *entry)
 {
-    entry->service.alive = entry->is_service && mfi_process_alive(entry->service.pid, entry->mark);
+    const mf_service *service = &entry->service;
+    bool alive = entry->is_service && mfi_process_alive(service->pid, entry->mark);
+    /* In a container every life of a service has the same pid. */
+    if (alive && service->pid == getpid()) {
+        alive = mfi_registry_own_has(service->id, service->port);
+    }
+    entry->service.alive = alive;
     return entry->service.alive;
 }
 
@@ -172,6 +185,35 @@ static bool check(cursor *from)
     return from->at == from->end;
 }
 
+/* True if the text opens more than it closes: an object that was cut at some byte. */
+static bool is_cut(cursor from)
+{
+    size_t depth = 0;
+    bool in_text = false;
+    skip_blanks(&from);
+    if (from.at < from.end && *from.at != '{') {
+        return false;
+    }
+    for (; from.at < from.end; from.at++) {
+        if (in_text && *from.at == '\\') {
+            from.at += from.at + 1 < from.end ? 1 : 0;
+        } else if (*from.at == '"') {
+            in_text = !in_text;
+        } else if (!in_text && (*from.at == '{' || *from.at == '[')) {
+            depth++;
+        } else if (!in_text && (*from.at == '}' || *from.at == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return in_text || depth > 0;
+}
+
+static bool is_blank(cursor from)
+{
+    skip_blanks(&from);
+    return from.at == from.end;
+}
+
 bool mfi_registry_file_next(mfi_registry_file *file, mfi_registry_entry *ret_entry)
 {
     cursor from = {.at = file->text + file->next, .end = file->text + file->length};
@@ -186,17 +228,30 @@ bool mfi_registry_file_next(mfi_registry_file *file, mfi_registry_entry *ret_ent
 
 /* ---- Reading ---- */
 
+static mf_status look_at(mfi_registry_file *file, int fd, const mfi_registry_dir *dir,
+                         struct stat *ret_facts, mf_error *error)
+{
+    char what[PATH_MAX];
+    if (fstat(fd, ret_facts) != 0 || !S_ISREG(ret_facts->st_mode)) {
+        return mfi_fail(error, MF_ERR_IO, "'%s/%s' is not a file", dir->path, MFI_REGISTRY_FILE);
+    }
+    file->exists = true;
+    file->device = ret_facts->st_dev;
+    file->inode = ret_facts->st_ino;
+    file->changed = ret_facts->st_mtim;
+    file->touched = ret_facts->st_ctim;
+    (void)mfi_str_format(what, sizeof what, "'%s/%s'", dir->path, MFI_REGISTRY_FILE);
+    return mfi_registry_check_trust(ret_facts, dir->is_closed, what, error);
+}
+
 static mf_status read_all(mfi_registry_file *file, int fd, const mfi_registry_dir *dir,
                           mf_error *error)
 {
     struct stat facts;
-    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
-        return mfi_fail(error, MF_ERR_IO, "'%s/%s' is not a file", dir->path, MFI_REGISTRY_FILE);
+    mf_status status = look_at(file, fd, dir, &facts, error);
+    if (status != MF_OK) {
+        return status;
     }
-    file->exists = true;
-    file->device = facts.st_dev;
-    file->inode = facts.st_ino;
-    file->changed = facts.st_mtim;
     size_t room = (size_t)facts.st_size < MFI_REGISTRY_FILE_MAX ? (size_t)facts.st_size
                                                                 : MFI_REGISTRY_FILE_MAX;
     file->text = malloc(room + 1);
@@ -217,6 +272,7 @@ static mf_status read_all(mfi_registry_file *file, int fd, const mfi_registry_di
         }
     }
     if ((size_t)facts.st_size > MFI_REGISTRY_FILE_MAX) {
+        file->shape = MFI_REGISTRY_DAMAGED;
         return mfi_fail(error, MF_ERR_PROTOCOL,
                         "'%s/%s' goes on after byte %zu, the most it may have", dir->path,
                         MFI_REGISTRY_FILE, MFI_REGISTRY_FILE_MAX);
@@ -240,16 +296,45 @@ mf_status mfi_registry_file_load(mfi_registry_file *ret_file, const mfi_registry
     mf_status status = read_all(ret_file, fd, dir, error);
     (void)close(fd);
     cursor all = {.at = ret_file->text, .end = ret_file->text + ret_file->length};
-    if (status == MF_OK && !check(&all)) {
+    ret_file->size = ret_file->length;
+    if (status == MF_OK && is_blank(all)) {
+        ret_file->shape = MFI_REGISTRY_BLANK;
+        ret_file->length = 0;
+    } else if (status == MF_OK && !check(&all)) {
+        cursor text = {.at = ret_file->text, .end = all.end};
+        ret_file->shape = is_cut(text) ? MFI_REGISTRY_CUT : MFI_REGISTRY_DAMAGED;
         status = mfi_fail(
             error, MF_ERR_PROTOCOL, "'%s/%s' is not a registry: %s at byte %zu of %zu", dir->path,
             MFI_REGISTRY_FILE, all.at == all.end ? "it ends too early" : "unexpected text",
             (size_t)(all.at - ret_file->text), ret_file->length);
     }
     if (status != MF_OK) {
-        mfi_registry_file_unload(ret_file);
+        free(ret_file->text);
+        ret_file->text = NULL;
+        ret_file->length = 0;
+        ret_file->exists = false;
     }
     return status;
+}
+
+mfi_registry_doubt mfi_registry_file_doubt(const mfi_registry_file *file)
+{
+    uint64_t age = mfi_age_ns(&file->changed);
+    if (file->shape == MFI_REGISTRY_WHOLE) {
+        return MFI_REGISTRY_SURE;
+    }
+    if (age < (file->shape == MFI_REGISTRY_DAMAGED ? MIXED_NS : WRITTEN_NS)) {
+        return MFI_REGISTRY_WRITTEN;
+    }
+    return file->shape == MFI_REGISTRY_CUT ? MFI_REGISTRY_TORN : MFI_REGISTRY_SURE;
+}
+
+mf_status mfi_registry_file_fail_blank(const mfi_registry_file *file, const mfi_registry_dir *dir,
+                                       mf_error *error)
+{
+    return mfi_fail(error, MF_ERR_PROTOCOL,
+                    "'%s/%s' is not a registry: it ends too early at byte %zu of %zu", dir->path,
+                    MFI_REGISTRY_FILE, file->size, file->size);
 }
 
 void mfi_registry_file_unload(mfi_registry_file *file)
@@ -266,7 +351,9 @@ bool mfi_registry_file_current(const mfi_registry_file *file, const mfi_registry
     }
     return file->exists && facts.st_dev == file->device && facts.st_ino == file->inode &&
            facts.st_mtim.tv_sec == file->changed.tv_sec &&
-           facts.st_mtim.tv_nsec == file->changed.tv_nsec && (size_t)facts.st_size == file->length;
+           facts.st_mtim.tv_nsec == file->changed.tv_nsec &&
+           facts.st_ctim.tv_sec == file->touched.tv_sec &&
+           facts.st_ctim.tv_nsec == file->touched.tv_nsec && (size_t)facts.st_size == file->size;
 }
 
 /* ---- Writing ---- */

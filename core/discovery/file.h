@@ -18,14 +18,32 @@
 
 #define MFI_REGISTRY_FILE_MAX ((size_t)4 << 20)
 
+/* What a file holds. A peer that writes in place leaves the file blank and then cut for a moment.
+ */
+typedef enum mfi_registry_shape {
+    MFI_REGISTRY_WHOLE, /* an object; also no file at all */
+    MFI_REGISTRY_BLANK, /* nothing, or only white space */
+    MFI_REGISTRY_CUT,   /* an object that is not closed */
+    MFI_REGISTRY_DAMAGED
+} mfi_registry_shape;
+
+/* Whether a peer may be writing a file that could not be read. */
+typedef enum mfi_registry_doubt {
+    MFI_REGISTRY_SURE,    /* the file was read, or a peer has left it so */
+    MFI_REGISTRY_WRITTEN, /* the file is so young that a peer may be writing it */
+    MFI_REGISTRY_TORN     /* the file is cut, and older */
+} mfi_registry_doubt;
+
 typedef struct mfi_registry_file {
+    mfi_registry_shape shape; /* set after a failure too, as the facts below */
     char *text;
     size_t length;
     /* Which file was read: every writer leaves another file, or another time stamp. */
     bool exists;
     dev_t device;
     ino_t inode;
-    struct timespec changed;
+    struct timespec changed, touched; /* content; content or permissions */
+    size_t size;
     size_t next; /* offset of the next entry */
 } mfi_registry_file;
 
@@ -42,14 +60,21 @@ typedef struct mfi_registry_entry {
 /* True if a service may have this id. */
 bool mfi_service_id_valid(const char *id);
 
-/* Reads and checks the whole file. A missing file is like an empty object. MF_ERR_PROTOCOL naming
- * file and offset; MF_ERR_IO; MF_ERR_NO_MEMORY. */
+/* Reads and checks the whole file. A missing file and a blank one are like an empty object.
+ * MF_ERR_PROTOCOL naming file and offset; MF_ERR_IO, also if the file is not trusted;
+ * MF_ERR_NO_MEMORY. */
 mf_status mfi_registry_file_load(mfi_registry_file *ret_file, const mfi_registry_dir *dir,
                                  mf_error *error);
 void mfi_registry_file_unload(mfi_registry_file *file);
+/* After a reading that succeeded, or that failed with MF_ERR_PROTOCOL. */
+mfi_registry_doubt mfi_registry_file_doubt(const mfi_registry_file *file);
+/* Names the fault of a blank file. */
+mf_status mfi_registry_file_fail_blank(const mfi_registry_file *file, const mfi_registry_dir *dir,
+                                       mf_error *error);
 /* Gives the entries in their order, also dead and malformed ones; false after the last. */
 bool mfi_registry_file_next(mfi_registry_file *file, mfi_registry_entry *ret_entry);
-/* Whether the entry's process lives; also sets service.alive. Reads /proc for every entry. */
+/* Whether the entry's process lives; also sets service.alive. Reads /proc for every entry. An entry
+ * with the pid of this process lives only if this process made the entry. */
 bool mfi_registry_entry_alive(mfi_registry_entry *entry);
 /* True if the file on disk is still the file that was read. */
 bool mfi_registry_file_current(const mfi_registry_file *file, const mfi_registry_dir *dir);

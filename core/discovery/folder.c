@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,24 +24,56 @@
 
 /* ---- The folder ---- */
 
-/* The owner of the folder decides where calls are sent, so a stranger's folder is refused. */
-static mf_status check_owner(const mfi_registry_dir *dir, mf_error *error)
+/* Many systems give every user a group of the same number, with no other member. */
+static bool others_may_write(const struct stat *facts, bool in_closed_folder)
 {
-    struct stat facts;
-    if (fstat(dir->fd, &facts) != 0) {
-        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot look at the registry's folder '%s'",
-                              dir->path);
-    }
-    if (facts.st_uid != geteuid()) {
+    bool is_own_group = facts->st_uid != 0 && facts->st_gid == facts->st_uid;
+    bool group_may = (facts->st_mode & S_IWGRP) != 0 && !is_own_group && !in_closed_folder;
+    return group_may || (facts->st_mode & S_IWOTH) != 0;
+}
+
+mf_status mfi_registry_check_trust(const struct stat *facts, bool in_closed_folder,
+                                   const char *what, mf_error *error)
+{
+    if (facts->st_uid != geteuid() && facts->st_uid != 0) {
         return mfi_fail(error, MF_ERR_IO,
-                        "the registry's folder '%s' belongs to user %u, and this process to user "
-                        "%u: it is not trusted",
-                        dir->path, (unsigned)facts.st_uid, (unsigned)geteuid());
+                        "%s belongs to user %u, and this process to user %u: it is not trusted",
+                        what, (unsigned)facts->st_uid, (unsigned)geteuid());
+    }
+    if (others_may_write(facts, in_closed_folder)) {
+        return mfi_fail(error, MF_ERR_IO,
+                        "others may write to %s (its mode is %04o): it is not trusted", what,
+                        (unsigned)(facts->st_mode & 07777));
     }
     return MF_OK;
 }
 
-mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error)
+/* The other languages make the folder with the umask's mode, 0755 as a rule. Makes it 0700. */
+static void tighten(int fd, struct stat *facts)
+{
+    if ((facts->st_mode & 0077) != 0 && fchmod(fd, 0700) == 0) {
+        (void)fstat(fd, facts);
+    }
+}
+
+static mf_status check(mfi_registry_dir *dir, bool is_private, mf_error *error)
+{
+    struct stat facts;
+    char what[PATH_MAX];
+    if (fstat(dir->fd, &facts) != 0) {
+        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot look at the registry's folder '%s'",
+                              dir->path);
+    }
+    if (is_private && facts.st_uid == geteuid()) {
+        tighten(dir->fd, &facts);
+    }
+    dir->is_closed = (facts.st_mode & 0077) == 0;
+    (void)mfi_str_format(what, sizeof what, "the registry's folder '%s'", dir->path);
+    return mfi_registry_check_trust(&facts, false, what, error);
+}
+
+static mf_status open_checked(mfi_registry_dir *ret_dir, const char *path, bool is_private,
+                              mf_error *error)
 {
     *ret_dir =
         (mfi_registry_dir){.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .path = path};
@@ -48,11 +81,16 @@ mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_
         return mfi_fail_errno(error, errno == ENOENT ? MF_ERR_NOT_FOUND : MF_ERR_IO, errno,
                               "cannot open the registry's folder '%s'", path);
     }
-    mf_status status = check_owner(ret_dir, error);
+    mf_status status = check(ret_dir, is_private, error);
     if (status != MF_OK) {
         mfi_registry_dir_close(ret_dir);
     }
     return status;
+}
+
+mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error)
+{
+    return open_checked(ret_dir, path, false, error);
 }
 
 /* Makes an empty registry if there is none. link() never replaces a file. */
@@ -74,15 +112,6 @@ static mf_status make_file(const mfi_registry_dir *dir, mf_error *error)
     return status;
 }
 
-/* The other languages make the folder with the umask's mode, 0755 as a rule. Makes it 0700. */
-static void tighten(const mfi_registry_dir *dir)
-{
-    struct stat facts;
-    if (fstat(dir->fd, &facts) == 0 && (facts.st_mode & 0077) != 0) {
-        (void)fchmod(dir->fd, 0700);
-    }
-}
-
 mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, bool is_private,
                                 mf_error *error)
 {
@@ -91,10 +120,7 @@ mf_status mfi_registry_dir_make(mfi_registry_dir *ret_dir, const char *path, boo
         return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot make the registry's folder '%s'",
                               path);
     }
-    mf_status status = mfi_registry_dir_open(ret_dir, path, error);
-    if (status == MF_OK && is_private) {
-        tighten(ret_dir);
-    }
+    mf_status status = open_checked(ret_dir, path, is_private, error);
     return status == MF_OK ? make_file(ret_dir, error) : status;
 }
 
@@ -177,16 +203,28 @@ void mfi_temp_sweep(const mfi_registry_dir *dir)
         int64_t pid = owner_of(at->d_name);
         if (pid != 0 && !mfi_process_alive(pid, NULL) &&
             fstatat(dir->fd, at->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 &&
-            mfi_age_ns(&facts.st_mtim) > LITTER_AGE_NS) {
+            mfi_is_far_off(&facts.st_mtim, LITTER_AGE_NS)) {
             (void)unlinkat(dir->fd, at->d_name, S_ISDIR(facts.st_mode) ? AT_REMOVEDIR : 0);
         }
     }
     (void)closedir(list);
 }
 
+static uint64_t time_ns(const struct timespec *stamp)
+{
+    return (uint64_t)stamp->tv_sec * MFI_NS_PER_S + (uint64_t)stamp->tv_nsec;
+}
+
 uint64_t mfi_age_ns(const struct timespec *stamp)
 {
     uint64_t now = mfi_wall_ns();
-    uint64_t then = (uint64_t)stamp->tv_sec * MFI_NS_PER_S + (uint64_t)stamp->tv_nsec;
+    uint64_t then = time_ns(stamp);
     return then < now ? now - then : 0;
+}
+
+bool mfi_is_far_off(const struct timespec *stamp, uint64_t distance_ns)
+{
+    uint64_t now = mfi_wall_ns();
+    uint64_t then = time_ns(stamp);
+    return (then < now ? now - then : then - now) > distance_ns;
 }

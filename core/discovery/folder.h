@@ -16,9 +16,11 @@
 typedef struct mfi_registry_dir {
     int fd;
     const char *path; /* borrowed, for messages */
+    bool is_closed;   /* only the owner may enter, so nobody else reaches the files */
 } mfi_registry_dir;
 
-/* MF_ERR_NOT_FOUND if the folder does not exist; MF_ERR_IO, also if another user owns it. */
+/* MF_ERR_NOT_FOUND if the folder does not exist; MF_ERR_IO, also if the folder is not trusted: a
+ * user other than ours and root owns it, or others may write to it. */
 mf_status mfi_registry_dir_open(mfi_registry_dir *ret_dir, const char *path, mf_error *error);
 /* As open, but first makes the folder (0700) and an empty registry if they are missing, because
  * peers in JavaScript can lock only an existing file. is_private: only the registry uses the
@@ -36,8 +38,18 @@ mf_status mfi_temp_write(const mfi_registry_dir *dir, char ret_name[MFI_TEMP_NAM
 /* Removes the temporary files of processes that have ended. */
 void mfi_temp_sweep(const mfi_registry_dir *dir);
 
+/* Whoever can change the registry decides where calls are sent. MF_ERR_IO naming what is wrong, if
+ * a user other than ours and root owns the file, or if others may write to it. In a closed folder
+ * nobody else can use the group's permission. */
+struct stat;
+mf_status mfi_registry_check_trust(const struct stat *facts, bool in_closed_folder,
+                                   const char *what, mf_error *error);
+
 /* Age of a file's time stamp by the wall clock, in nanoseconds; 0 if it lies in the future. */
 struct timespec;
 uint64_t mfi_age_ns(const struct timespec *stamp);
+/* True if the time stamp is further than that from now, in the past or in the future: a clock that
+ * was set back leaves files in the future, which no holder would ever bring back. */
+bool mfi_is_far_off(const struct timespec *stamp, uint64_t distance_ns);
 
 #endif

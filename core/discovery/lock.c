@@ -21,7 +21,13 @@
  * own rule, so that we never remove what a peer has just made in their place. We remove
  * registry.lock last, so that a process that is killed while it breaks leaves the word to the next
  * one. Otherwise only the holder of registry.lock judges the other two locks: each is broken if it
- * is older than ten seconds, services.lock also if its word names a dead process. */
+ * is older than ten seconds, services.lock also if its word names a dead process.
+ *
+ * A time stamp more than ten seconds in the future counts as one in the past: the clock was set
+ * back, and no living holder has a lock for so long. A pid in a lock that is our own counts as dead
+ * if no thread of ours holds flock: in a container every life of a service has the same pid. What
+ * no language makes under these names (a folder, a link, a pipe) is never followed, opened or
+ * removed: it is named in an error at once. */
 #include "core/discovery/lock.h"
 
 #include <errno.h>
@@ -103,12 +109,14 @@ static int open_lock(const mfi_registry_dir *dir, const char *name)
     return openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-/* True if the holder has ended. A word without a mark is of a process that ran when the word was
- * written. A process that started later only has the same pid. */
+/* True if the holder has ended. A word with our pid was left by an earlier process that had it: the
+ * caller holds the lock's flock, or the lock before it, which a thread of ours would hold. A word
+ * without a mark is of a process that ran when the word was written. A process that started later
+ * only has the same pid. */
 static bool is_dead(const word *holder, const struct stat *facts)
 {
     return holder->pid != 0 &&
-           (!mfi_process_alive(holder->pid, holder->mark) ||
+           (holder->pid == getpid() || !mfi_process_alive(holder->pid, holder->mark) ||
             (holder->mark[0] == '\0' && mfi_process_started_after(holder->pid, &facts->st_mtim)));
 }
 
@@ -130,7 +138,7 @@ static bool is_left_behind(int fd, word *ret_word, struct stat *ret_facts)
         return false;
     }
     *ret_word = read_word(fd);
-    return ret_word->pid == 0 ? mfi_age_ns(&ret_facts->st_mtim) > STALE_NS
+    return ret_word->pid == 0 ? mfi_is_far_off(&ret_facts->st_mtim, STALE_NS)
                               : is_dead(ret_word, ret_facts);
 }
 
@@ -180,7 +188,7 @@ static bool break_go(const mfi_registry_dir *dir)
     }
     word holder = read_word(fd);
     bool stale = fstat(fd, &facts) == 0 &&
-                 (is_dead(&holder, &facts) || mfi_age_ns(&facts.st_mtim) > STALE_NS);
+                 (is_dead(&holder, &facts) || mfi_is_far_off(&facts.st_mtim, STALE_NS));
     (void)close(fd);
     struct stat now;
     return stale && look(dir, names[GO], &now) && now.st_ino == facts.st_ino &&
@@ -193,8 +201,36 @@ static bool break_javascript(const mfi_registry_dir *dir)
     if (!look(dir, names[JAVASCRIPT], &facts)) {
         return errno == ENOENT;
     }
-    return S_ISDIR(facts.st_mode) && mfi_age_ns(&facts.st_mtim) > STALE_NS &&
+    return S_ISDIR(facts.st_mode) && mfi_is_far_off(&facts.st_mtim, STALE_NS) &&
            unlinkat(dir->fd, names[JAVASCRIPT], AT_REMOVEDIR) == 0;
+}
+
+/* ---- What no language makes ---- */
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISREG(mode)    ? "a file"
+           : S_ISDIR(mode)  ? "a folder"
+           : S_ISLNK(mode)  ? "a symbolic link"
+           : S_ISFIFO(mode) ? "a pipe"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
+/* A lock of another kind than its language makes is nobody's, and no rule says when it is stale. */
+static mf_status check_kind(const mfi_registry_dir *dir, unsigned lock, mf_error *error)
+{
+    struct stat facts;
+    bool is_folder = lock == JAVASCRIPT;
+    if (!look(dir, names[lock], &facts) ||
+        (is_folder ? S_ISDIR(facts.st_mode) : S_ISREG(facts.st_mode))) {
+        return MF_OK;
+    }
+    return mfi_fail(error, MF_ERR_IO,
+                    "the lock '%s/%s' is %s, and must be %s: no process made it as a lock, remove "
+                    "it",
+                    dir->path, names[lock], kind_of(facts.st_mode),
+                    is_folder ? "a folder" : "a file");
 }
 
 /* ---- Taking ---- */
@@ -287,9 +323,12 @@ static mf_status try_all(mfi_registry_lock *lock, unsigned *ret_busy, mf_error *
         } else if (result != EEXIST) {
             status = mfi_fail_errno(error, MF_ERR_IO, result, "cannot make the lock '%s/%s'",
                                     lock->dir->path, names[lock->taken]);
-        } else if (!break_one[lock->taken](lock->dir)) {
-            *ret_busy = lock->taken;
-            status = MF_ERR_EXISTS;
+        } else {
+            status = check_kind(lock->dir, lock->taken, error);
+            if (status == MF_OK && !break_one[lock->taken](lock->dir)) {
+                *ret_busy = lock->taken;
+                status = MF_ERR_EXISTS;
+            }
         }
     }
     if (status != MF_OK) {
@@ -298,13 +337,32 @@ static mf_status try_all(mfi_registry_lock *lock, unsigned *ret_busy, mf_error *
     return status;
 }
 
-static mf_status time_out(const mfi_registry_lock *lock, unsigned busy, mf_error *error)
+/* How long the lock has been held, for a person to read. */
+static void describe_age(const mfi_registry_lock *lock, unsigned busy, char *to, size_t size)
 {
     struct stat facts;
+    if (!look(lock->dir, names[busy], &facts)) {
+        (void)mfi_str_copy(to, size, "released just now");
+        return;
+    }
+    double age = (double)mfi_wall_ns() / 1e9 - (double)time_of(&facts) / 1e9;
+    if (age < 0) {
+        (void)mfi_str_format(to, size, "its time stamp is %s s in the future",
+                             mfi_fixed_text(-age, 1).text);
+    } else if (busy == JAVASCRIPT && mfi_is_far_off(&facts.st_mtim, STALE_NS)) {
+        (void)mfi_str_format(to, size, "left behind for %s s, but not empty: remove it",
+                             mfi_fixed_text(age, 1).text);
+    } else {
+        (void)mfi_str_format(to, size, "for %s s now", mfi_fixed_text(age, 1).text);
+    }
+}
+
+static mf_status time_out(const mfi_registry_lock *lock, unsigned busy, mf_error *error)
+{
     char holder[64] = "an unknown process";
-    double age =
-        look(lock->dir, names[busy], &facts) ? (double)mfi_age_ns(&facts.st_mtim) / 1e9 : 0;
+    char age[64];
     int fd = busy != JAVASCRIPT ? open_lock(lock->dir, names[busy]) : -1;
+    describe_age(lock, busy, age, sizeof age);
     if (fd >= 0) {
         word found = read_word(fd);
         if (found.pid != 0) {
@@ -312,8 +370,8 @@ static mf_status time_out(const mfi_registry_lock *lock, unsigned busy, mf_error
         }
         (void)close(fd);
     }
-    return mfi_fail(error, MF_ERR_TIMEOUT, "the lock '%s/%s' is held by %s (for %s s now)",
-                    lock->dir->path, names[busy], holder, mfi_fixed_text(age, 1).text);
+    return mfi_fail(error, MF_ERR_TIMEOUT, "the lock '%s/%s' is held by %s (%s)", lock->dir->path,
+                    names[busy], holder, age);
 }
 
 /* The waits grow and vary, so that waiting processes do not all try again at the same moment. */

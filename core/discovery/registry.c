@@ -14,13 +14,17 @@
 #include "base/mutex.h"
 #include "base/str.h"
 #include "core/discovery/cache.h"
+#include "core/discovery/change.h"
 #include "core/discovery/file.h"
 #include "core/discovery/inside.h"
-#include "core/discovery/lock.h"
+#include "core/discovery/own.h"
 #include "core/discovery/watch.h"
 #include "core/runtime/runtime.h"
 
-#define LOCK_TIMEOUT_MS 10000               /* the documented default */
+#define LOCK_TIMEOUT_MS 10000 /* the documented default */
+/* A single reading waits so long at most for a peer that writes the file in place. */
+#define READ_PATIENCE_MS 5000
+#define WRITTEN_PAUSE_MS 5
 #define LOOK_AGAIN_NS (100 * MFI_NS_PER_MS) /* between two readings without a known change */
 
 struct mf_registry {
@@ -141,133 +145,11 @@ static mf_status check_id(const mf_registry *registry, const char *id, mf_error 
 
 /* ---- Writing ---- */
 
-typedef struct change {
-    const char *id;
-    uint16_t port; /* 0: removes the entry */
-    int64_t pid;
-    uint64_t lock_wait_ns; /* MFI_NO_LOCK: no lock was taken */
-} change;
-
-/* Makes the new text: without the entries of ended processes, and with or without our entry. *text
- * stays empty if nothing changes. */
-static mf_status edit(mfi_registry_file *file, const change *wanted, mfi_buf *text, mf_error *error)
-{
-    mfi_registry_entry entry;
-    bool changed = wanted->port != 0;
-    mfi_registry_text_begin(text);
-    while (mfi_registry_file_next(file, &entry)) {
-        bool is_wanted = strcmp(entry.id, wanted->id) == 0;
-        bool alive = mfi_registry_entry_alive(&entry);
-        bool is_dead = entry.is_service && !alive;
-        if (is_wanted && wanted->port != 0 && alive) {
-            return mfi_fail(error, MF_ERR_EXISTS,
-                            "service '%s' is registered by process %lld on port %u already",
-                            wanted->id, (long long)entry.service.pid, (unsigned)entry.service.port);
-        }
-        bool is_replaced = is_wanted && wanted->port != 0;
-        bool is_own = is_wanted && entry.is_service && entry.service.pid == wanted->pid;
-        if (is_dead || is_replaced || is_own) {
-            changed = true;
-        } else {
-            mfi_registry_text_keep(text, &entry);
-        }
-    }
-    if (wanted->port != 0) {
-        mfi_registry_text_add(text, wanted->id, wanted->port, wanted->pid);
-    }
-    mfi_registry_text_end(text);
-    if (!changed) {
-        mfi_buf_clear(text);
-    }
-    return MF_OK;
-}
-
-/* Puts the text in place at once. If another process changed the file meanwhile, sets *ret_raced
- * instead. */
-static mf_status publish(const mfi_registry_lock *lock, const mfi_registry_file *file,
-                         const mfi_buf *text, bool *ret_raced, mf_error *error)
-{
-    char name[MFI_TEMP_NAME_MAX];
-    const mfi_registry_dir *dir = lock->dir;
-    mf_status status = mfi_temp_write(dir, name, text->data, text->size, error);
-    if (status != MF_OK) {
-        return status;
-    }
-    *ret_raced = !mfi_registry_file_current(file, dir) || !mfi_registry_lock_kept(lock);
-    if (!*ret_raced && renameat(dir->fd, name, dir->fd, MFI_REGISTRY_FILE) == 0) {
-        return MF_OK;
-    }
-    if (!*ret_raced) {
-        status = mfi_fail_errno(error, MF_ERR_IO, errno, "cannot replace '%s/%s'", dir->path,
-                                MFI_REGISTRY_FILE);
-    }
-    (void)unlinkat(dir->fd, name, 0);
-    return status;
-}
-
-/* All locks are held. */
-static mf_status change_locked(const mfi_registry_lock *lock, const change *wanted, bool *ret_raced,
-                               mf_error *error)
-{
-    mfi_buf text;
-    mfi_registry_file file;
-    const mfi_registry_dir *dir = lock->dir;
-    mf_status status = mfi_registry_file_load(&file, dir, error);
-    if (status != MF_OK) {
-        return status;
-    }
-    mfi_buf_init(&text, MFI_REGISTRY_FILE_MAX);
-    status = edit(&file, wanted, &text, error);
-    if (status == MF_OK && text.failed) {
-        status = mfi_fail(error, MF_ERR_IO, "'%s/%s' would grow beyond %zu bytes, or out of memory",
-                          dir->path, MFI_REGISTRY_FILE, MFI_REGISTRY_FILE_MAX);
-    }
-    if (status == MF_OK && text.size > 0) {
-        status = publish(lock, &file, &text, ret_raced, error);
-    }
-    mfi_buf_fini(&text);
-    mfi_registry_file_unload(&file);
-    return status;
-}
-
-static mf_status change_once(const mfi_registry_dir *dir, change *wanted, uint64_t deadline,
-                             bool *ret_raced, mf_error *error)
-{
-    mfi_registry_lock lock;
-    uint64_t start = mfi_monotonic_ns();
-    *ret_raced = false;
-    mf_status status = mfi_registry_lock_take(&lock, dir, deadline, error);
-    wanted->lock_wait_ns += mfi_monotonic_ns() - start;
-    if (status == MF_OK) {
-        status = change_locked(&lock, wanted, ret_raced, error);
-        mfi_registry_lock_release(&lock);
-    }
-    return status;
-}
-
-static mf_status change_file(const mf_registry *registry, const mfi_registry_dir *dir,
-                             change *wanted, mf_error *error)
-{
-    bool raced = false;
-    wanted->lock_wait_ns = 0;
-    uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), registry->lock_timeout_ms);
-    mf_status status = change_once(dir, wanted, deadline, &raced, error);
-    while (status == MF_OK && raced) {
-        if (mfi_monotonic_ns() >= deadline) {
-            return mfi_fail(error, MF_ERR_TIMEOUT, "'%s/%s' is changed by others all the time",
-                            dir->path, MFI_REGISTRY_FILE);
-        }
-        status = change_once(dir, wanted, deadline, &raced, error);
-    }
-    mfi_temp_sweep(dir);
-    return status;
-}
-
 mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t port,
                                mf_error *error)
 {
     mfi_registry_dir dir = {.fd = -1};
-    change wanted = {.id = id, .port = port, .pid = getpid(), .lock_wait_ns = MFI_NO_LOCK};
+    mfi_registry_change wanted = {.id = id, .port = port, .lock_wait_ns = MFI_NO_LOCK};
     mf_status status = check_id(registry, id, error);
     if (status == MF_OK && port == 0) {
         status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "service '%s' needs a port", id);
@@ -276,7 +158,7 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
         status = mfi_registry_dir_make(&dir, registry->directory, registry->is_default, error);
     }
     if (status == MF_OK) {
-        status = change_file(registry, &dir, &wanted, error);
+        status = mfi_registry_change_file(&dir, &wanted, registry->lock_timeout_ms, error);
     }
     mfi_registry_dir_close(&dir);
     return report(registry, MFI_REGISTRY_OP_REGISTER, status, wanted.lock_wait_ns);
@@ -285,15 +167,18 @@ mf_status mf_registry_register(mf_registry *registry, const char *id, uint16_t p
 mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error *error)
 {
     mfi_registry_dir dir = {.fd = -1};
-    change wanted = {.id = id, .pid = getpid(), .lock_wait_ns = MFI_NO_LOCK};
+    mfi_registry_change wanted = {.id = id, .lock_wait_ns = MFI_NO_LOCK};
     mf_status status = check_id(registry, id, error);
     if (status == MF_OK) {
         status = mfi_registry_dir_open(&dir, registry->directory, error);
     }
     if (status == MF_OK) {
-        status = change_file(registry, &dir, &wanted, error);
+        status = mfi_registry_change_file(&dir, &wanted, registry->lock_timeout_ms, error);
     } else if (status == MF_ERR_NOT_FOUND) {
         status = MF_OK; /* no folder, no entry */
+    }
+    if (status == MF_OK) {
+        mfi_registry_own_remove(registry->directory, id);
     }
     mfi_registry_dir_close(&dir);
     return report(registry, MFI_REGISTRY_OP_UNREGISTER, status, wanted.lock_wait_ns);
@@ -301,24 +186,59 @@ mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error
 
 /* ---- Reading ---- */
 
-static mf_status load(const mf_registry *registry, mfi_registry_file *ret_file, mf_error *error)
+/* Waits between two readings of a file that a peer may be writing. */
+static void pause_reading(uint64_t deadline)
+{
+    int left_ms = mfi_poll_timeout_ms(deadline, mfi_monotonic_ns());
+    (void)poll(NULL, 0, left_ms >= 0 && left_ms < WRITTEN_PAUSE_MS ? left_ms : WRITTEN_PAUSE_MS);
+}
+
+/* After several readings: an earlier one may have failed. */
+static void forget_failure(mf_status status, mf_error *error)
+{
+    if (status == MF_OK) {
+        mfi_error_clear(error);
+    }
+}
+
+static mf_status load_once(const mf_registry *registry, mfi_registry_file *ret_file,
+                           mfi_registry_doubt *ret_doubt, mf_error *error)
 {
     mfi_registry_dir dir;
+    *ret_doubt = MFI_REGISTRY_SURE;
     mf_status status = mfi_registry_dir_open(&dir, registry->directory, error);
     if (status == MF_OK) {
         status = mfi_registry_file_load(ret_file, &dir, error);
         mfi_registry_dir_close(&dir);
+        *ret_doubt = mfi_registry_file_doubt(ret_file);
     }
     return status;
 }
 
+static mf_status load(const mf_registry *registry, mfi_registry_file *ret_file, mf_error *error)
+{
+    mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
+    uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), READ_PATIENCE_MS);
+    mf_status status = load_once(registry, ret_file, &doubt, error);
+    while (doubt == MFI_REGISTRY_WRITTEN && mfi_monotonic_ns() < deadline) {
+        mfi_registry_file_unload(ret_file);
+        pause_reading(deadline);
+        status = load_once(registry, ret_file, &doubt, error);
+    }
+    forget_failure(status, error);
+    return status;
+}
+
 static mf_status look_up(mf_registry *registry, const char *id, mf_service *ret_service,
-                         mf_error *error)
+                         mfi_registry_doubt *ret_doubt, mf_error *error)
 {
     mfi_registry_entry found;
     mfi_mutex_lock(&registry->mutex);
+    registry->cache.doubt = MFI_REGISTRY_SURE;
     mf_status status =
         mfi_registry_cache_find(&registry->cache, registry->directory, id, &found, error);
+    *ret_doubt = registry->cache.doubt;
+    bool is_blank = registry->cache.file.shape == MFI_REGISTRY_BLANK;
     mfi_mutex_unlock(&registry->mutex);
     if (status == MF_ERR_NOT_FOUND) {
         return mfi_fail(error, MF_ERR_NOT_FOUND, "service '%s' is not there, nor a folder '%s'", id,
@@ -338,9 +258,9 @@ static mf_status look_up(mf_registry *registry, const char *id, mf_service *ret_
         return mfi_fail(error, MF_ERR_NOT_FOUND, "service '%s' is gone: its process %lld has ended",
                         id, (long long)found.service.pid);
     }
-    return mfi_fail(error, MF_ERR_NOT_FOUND, "service '%s' %s '%s/%s'", id,
+    return mfi_fail(error, MF_ERR_NOT_FOUND, "service '%s' %s '%s/%s'%s", id,
                     found.id[0] != '\0' ? "has no port and pid in" : "is not in",
-                    registry->directory, MFI_REGISTRY_FILE);
+                    registry->directory, MFI_REGISTRY_FILE, is_blank ? ", which is empty" : "");
 }
 
 static mf_status check_find(const mf_registry *registry, const char *id, const mf_service *service,
@@ -355,10 +275,30 @@ static mf_status check_find(const mf_registry *registry, const char *id, const m
 mf_status mf_registry_find(mf_registry *registry, const char *id, mf_service *ret_service,
                            mf_error *error)
 {
+    mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
+    uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), READ_PATIENCE_MS);
     mf_status status = check_find(registry, id, ret_service, error);
     if (status == MF_OK) {
-        status = look_up(registry, id, ret_service, error);
+        status = look_up(registry, id, ret_service, &doubt, error);
+        while (doubt == MFI_REGISTRY_WRITTEN && mfi_monotonic_ns() < deadline) {
+            pause_reading(deadline);
+            status = look_up(registry, id, ret_service, &doubt, error);
+        }
+        forget_failure(status, error);
     }
+    return report(registry, MFI_REGISTRY_OP_DISCOVER, status, MFI_NO_LOCK);
+}
+
+mf_status mfi_registry_peek(mf_registry *registry, const char *id, mf_service *ret_service,
+                            mfi_registry_doubt *ret_doubt, mf_error *error)
+{
+    return look_up(registry, id, ret_service, ret_doubt, error);
+}
+
+mf_status mfi_registry_look(mf_registry *registry, const char *id, mf_service *ret_service,
+                            mfi_registry_doubt *ret_doubt, mf_error *error)
+{
+    mf_status status = look_up(registry, id, ret_service, ret_doubt, error);
     return report(registry, MFI_REGISTRY_OP_DISCOVER, status, MFI_NO_LOCK);
 }
 
@@ -384,17 +324,23 @@ mf_status mf_registry_discover(mf_registry *registry, const char *id, int64_t ti
                                mf_service *ret_service, mf_error *error)
 {
     mfi_registry_watch watch = MFI_REGISTRY_WATCH_INIT;
+    mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
     mf_status status = check_find(registry, id, ret_service, error);
     if (status == MF_OK) {
-        status = look_up(registry, id, ret_service, error);
+        status = look_up(registry, id, ret_service, &doubt, error);
         /* A file that another language writes in place is incomplete for a moment: it is read
          * again. */
         while ((status == MF_ERR_NOT_FOUND || status == MF_ERR_PROTOCOL) &&
                mfi_monotonic_ns() < deadline) {
-            await_change(registry, &watch, deadline);
-            status = look_up(registry, id, ret_service, error);
+            if (doubt == MFI_REGISTRY_WRITTEN) {
+                pause_reading(deadline);
+            } else {
+                await_change(registry, &watch, deadline);
+            }
+            status = look_up(registry, id, ret_service, &doubt, error);
         }
+        forget_failure(status, error);
     }
     mfi_registry_watch_close(&watch);
     return report(registry, MFI_REGISTRY_OP_DISCOVER, status, MFI_NO_LOCK);

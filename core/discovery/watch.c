@@ -21,9 +21,9 @@ mf_status mfi_registry_watch_open(mfi_registry_watch *watch, const char *directo
         return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot watch files");
     }
     if (watch->folder < 0) {
-        watch->folder =
-            inotify_add_watch(watch->fd, directory,
-                              IN_ONLYDIR | IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE);
+        watch->folder = inotify_add_watch(watch->fd, directory,
+                                          IN_ONLYDIR | IN_MOVED_TO | IN_MOVED_FROM | IN_MOVE_SELF |
+                                              IN_CLOSE_WRITE | IN_CREATE | IN_DELETE);
     }
     if (watch->folder < 0) {
         return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot watch the registry's folder '%s'",
@@ -41,6 +41,9 @@ bool mfi_registry_watch_drain(mfi_registry_watch *watch)
         const struct inotify_event *event;
         for (char *at = events; at < events + length; at += sizeof *event + event->len) {
             event = (const struct inotify_event *)(void *)at;
+            if ((event->mask & IN_MOVE_SELF) != 0) { /* its path may name another folder now */
+                (void)inotify_rm_watch(watch->fd, event->wd);
+            }
             if ((event->mask & IN_IGNORED) != 0 && event->wd == watch->folder) {
                 watch->folder = -1; /* the folder was removed */
                 changed = true;

@@ -2,15 +2,31 @@
  * exists so that parents find the worker by its name.
  *
  * The worker binds a port first and registers then, so that a parent that finds the entry can reach
- * the worker. The worker unregisters after its last answer. */
+ * the worker. The worker unregisters after its last answer.
+ *
+ * Between the two, the keeper watches the registry. Peers in other languages lose entries: each has
+ * a lock that the others ignore, and a file can be removed or replaced by hand. The keeper enters
+ * the worker again, unless another live service has taken the name. The keeper is a thread, because
+ * taking the locks may last. */
 #include "core/server/announce.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "base/str.h"
 #include "core/discovery/endpoint.h"
+#include "core/discovery/inside.h"
+
+/* The keeper waits so long for the locks, and then looks again; it must end soon at a stop. */
+#define KEEPER_LOCK_MS 1000
+/* Between two looks where changes cannot be watched, or after a failure. An entry is back within a
+ * second. */
+#define KEEPER_LOOK_MS 250
 
 /* Text NULL: the endpoint is reported. */
 static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
@@ -23,20 +39,31 @@ static void report(const mfi_announcement *announcement, mfi_service_what what, 
     mfi_observe_service_changed(announcement->channel->observed, &event);
 }
 
+static mf_status make_registry(mf_registry **ret_registry, const mf_child_options *from,
+                               int64_t lock_timeout_ms, mf_runtime *runtime, mf_error *error)
+{
+    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
+    options.directory = from->registry_directory;
+    options.lock_timeout_ms = lock_timeout_ms;
+    options.runtime = runtime;
+    return mf_registry_create(ret_registry, &options, error);
+}
+
 mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *channel,
                             const mfi_child_settings *settings, const mf_child_options *from,
                             mf_runtime *runtime, mf_error *error)
 {
+    int64_t given_ms = from->lock_timeout_ms;
+    int64_t kept_ms = given_ms > 0 && given_ms < KEEPER_LOCK_MS ? given_ms : KEEPER_LOCK_MS;
     announcement->channel = channel;
     announcement->service_id = settings->service_id;
+    announcement->stop_fd = -1;
     if (!settings->registers) {
         return MF_OK;
     }
-    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
-    options.directory = from->registry_directory;
-    options.lock_timeout_ms = from->lock_timeout_ms;
-    options.runtime = runtime;
-    return mf_registry_create(&announcement->registry, &options, error);
+    mf_status status = make_registry(&announcement->registry, from, given_ms, runtime, error);
+    return status == MF_OK ? make_registry(&announcement->kept, from, kept_ms, runtime, error)
+                           : status;
 }
 
 void mfi_announce_bound(mfi_announcement *announcement, const char *address)
@@ -56,6 +83,7 @@ void mfi_announce_bound(mfi_announcement *announcement, const char *address)
 void mfi_announce_fini(mfi_announcement *announcement)
 {
     mf_registry_destroy(announcement->registry);
+    mf_registry_destroy(announcement->kept);
 }
 
 uint16_t mfi_announce_port(const mfi_announcement *announcement)
@@ -82,6 +110,84 @@ static mf_status fail_exists(const mfi_announcement *announcement, mf_error *err
                     announcement->service_id, (long long)holder.pid, (unsigned)holder.port);
 }
 
+/* ---- The keeper ---- */
+
+static void set_registered(mfi_announcement *announcement, bool registered)
+{
+    atomic_store_explicit(&announcement->registered, registered, memory_order_relaxed);
+}
+
+static void enter(mfi_announcement *announcement, uint16_t port)
+{
+    if (mf_registry_register(announcement->kept, announcement->service_id, port, NULL) == MF_OK) {
+        set_registered(announcement, true);
+        report(announcement, MFI_SERVICE_REGISTERED, NULL);
+    }
+}
+
+/* Looks for the entry. Returns the time until the next look in milliseconds; -1: at a change. */
+static int keep(mfi_announcement *announcement, bool is_watched)
+{
+    mf_service found = MF_SERVICE_INIT;
+    mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
+    uint16_t port = mfi_announce_port(announcement);
+    mf_status status =
+        mfi_registry_peek(announcement->kept, announcement->service_id, &found, &doubt, NULL);
+    bool is_gone = status == MF_ERR_NOT_FOUND && doubt == MFI_REGISTRY_SURE;
+    bool is_own = status == MF_OK && found.pid == getpid() && found.port == port;
+    if (status == MF_OK) { /* another live service may have taken the name */
+        set_registered(announcement, is_own);
+    } else if (is_gone) {
+        set_registered(announcement, false);
+        enter(announcement, port);
+    }
+    return is_own && is_watched ? -1 : KEEPER_LOOK_MS;
+}
+
+static void *run_keeper(void *argument)
+{
+    mfi_announcement *announcement = argument;
+    struct pollfd at[2] = {{.fd = announcement->stop_fd, .events = POLLIN}, {.events = POLLIN}};
+    while ((at[0].revents & POLLIN) == 0) {
+        /* Watched before the file is read, so that no change is missed between the two. */
+        at[1].fd = mf_registry_watch_fd(announcement->kept);
+        if (at[1].fd >= 0) {
+            (void)!mf_registry_wait(announcement->kept, 0, NULL);
+        }
+        int wait_ms = keep(announcement, at[1].fd >= 0);
+        (void)poll(at, 2, wait_ms);
+    }
+    return NULL;
+}
+
+static mf_status start_keeper(mfi_announcement *announcement, mf_error *error)
+{
+    announcement->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int failed = announcement->stop_fd < 0 ? errno
+                                           : mfi_thread_start(&announcement->keeper, "mf-keeper",
+                                                              run_keeper, announcement);
+    announcement->is_kept = failed == 0;
+    return failed == 0 ? MF_OK
+                       : mfi_fail_errno(error, MF_ERR_SYSTEM, failed,
+                                        "cannot start the thread that keeps the entry of '%s'",
+                                        announcement->service_id);
+}
+
+static void stop_keeper(mfi_announcement *announcement)
+{
+    if (announcement->is_kept) {
+        (void)!eventfd_write(announcement->stop_fd, 1);
+        (void)pthread_join(announcement->keeper, NULL);
+        announcement->is_kept = false;
+    }
+    if (announcement->stop_fd >= 0) {
+        (void)close(announcement->stop_fd);
+        announcement->stop_fd = -1;
+    }
+}
+
+/* ---- Register and unregister ---- */
+
 mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error)
 {
     if (announcement->registry == NULL) {
@@ -93,8 +199,12 @@ mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error)
         return fail_exists(announcement, error);
     }
     if (status == MF_OK) {
-        atomic_store_explicit(&announcement->registered, true, memory_order_relaxed);
+        set_registered(announcement, true);
         report(announcement, MFI_SERVICE_REGISTERED, NULL);
+        status = start_keeper(announcement, error);
+    }
+    if (status != MF_OK) {
+        mfi_announce_unregister(announcement);
     }
     return status;
 }
@@ -102,9 +212,13 @@ mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error)
 void mfi_announce_unregister(mfi_announcement *announcement)
 {
     mf_error error;
-    if (!atomic_exchange_explicit(&announcement->registered, false, memory_order_relaxed)) {
+    bool was_kept = announcement->is_kept;
+    stop_keeper(announcement);
+    if (!was_kept &&
+        !atomic_exchange_explicit(&announcement->registered, false, memory_order_relaxed)) {
         return;
     }
+    set_registered(announcement, false);
     mfi_error_clear(&error);
     mf_status status =
         mf_registry_unregister(announcement->registry, announcement->service_id, &error);

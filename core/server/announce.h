@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <pthread.h>
+
 #include <multifrost/child.h>
 #include <multifrost/registry.h>
 
@@ -19,6 +21,11 @@ typedef struct mfi_announcement {
     mf_registry *registry;  /* NULL for a worker that does not register */
     _Atomic(bool) registered;
     _Atomic(uint32_t) bound_port; /* 0: not bound */
+    /* The keeper: a thread that enters the worker again when its entry is gone. */
+    mf_registry *kept; /* the keeper's own, which has its own watch and a shorter wait for locks */
+    pthread_t keeper;
+    int stop_fd; /* eventfd that ends the keeper */
+    bool is_kept;
 } mfi_announcement;
 
 /* Fills a zeroed announcement. The settings are borrowed. */
@@ -35,7 +42,7 @@ uint16_t mfi_announce_port(const mfi_announcement *announcement);
 bool mfi_announce_is_registered(const mfi_announcement *announcement);
 /* The run thread. Does nothing for a worker that does not register. */
 mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error);
-/* The run thread. Does nothing unless the worker is registered. */
+/* The run thread. Does nothing unless mfi_announce_register() has succeeded. */
 void mfi_announce_unregister(mfi_announcement *announcement);
 
 #endif

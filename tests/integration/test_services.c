@@ -136,9 +136,17 @@ static void test_broken_registry_is_named(void)
     (void)snprintf(path, sizeof path, "%s/services.json", at.registry);
     FILE *file = fopen(path, "w");
     mf_check(file != NULL && fputs("{\"math\": {\"port\": 1", file) >= 0 && fclose(file) == 0);
-    mf_parent *parent = make_parent(&at, NULL);
+    mf_parent *parent = NULL;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.service_id = "math";
+    options.registry_directory = at.registry;
+    options.discovery_timeout_ms = 150; /* a file that is cut may be one that is being written */
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    int64_t begun = mf_test_now_ms();
     mf_check_int(mf_parent_start(parent, &error), MF_ERR_PROTOCOL);
+    mf_check(mf_test_now_ms() - begun >= 150);
     mf_check_contains(error.message, path);
+    mf_check_contains(error.message, " of 19");
     mf_parent_destroy(parent);
 }
 
@@ -373,7 +381,149 @@ static void test_name_is_taken(void)
     end_service(service, SIGTERM);
 }
 
+/* ---- What others do to the registry ---- */
+
+typedef struct entry {
+    mf_registry *registry;
+    pid_t pid;
+} entry;
+
+static mf_registry *open_registry(const home *at)
+{
+    mf_registry *registry = NULL;
+    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
+    options.directory = at->registry;
+    mf_check_int(mf_registry_create(&registry, &options, NULL), MF_OK);
+    return registry;
+}
+
+static bool is_entered(void *data)
+{
+    const entry *wanted = data;
+    mf_service found = MF_SERVICE_INIT;
+    return mf_registry_find(wanted->registry, "math", &found, NULL) == MF_OK &&
+           found.pid == wanted->pid;
+}
+
+/* Replaces the file at once, or removes it (text NULL). */
+static void replace_registry(const home *at, const char *text)
+{
+    char path[400], next[400];
+    (void)snprintf(path, sizeof path, "%s/services.json", at->registry);
+    (void)snprintf(next, sizeof next, "%s/next", at->registry);
+    if (text == NULL) {
+        mf_check_int(unlink(path), 0);
+        return;
+    }
+    FILE *file = fopen(next, "we");
+    mf_check(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+    mf_check_int(rename(next, path), 0);
+}
+
+/* The service enters itself again, within a second where the machine is not busy, and the parent
+ * sees nothing of it: a call that runs meanwhile ends well, as do calls that are made. */
+static void test_entry_removed_under_a_connection(void)
+{
+    static const char *const texts[] = {"{}", "", NULL, "{\"math\": {\"port\": 1}}"};
+    home at = new_home();
+    uint64_t rtt_ns = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_future *running = NULL;
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    options.log_file = at.log;
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, runtime);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    entry wanted = {.registry = open_registry(&at), .pid = service};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(50), NULL, &running, &error),
+                     MF_OK);
+        mf_check_int(mf_parent_heartbeat(parent, 20000, &rtt_ns, NULL), MF_OK); /* it has begun */
+        replace_registry(&at, texts[i]);
+        check_add(parent);
+        mf_check(mf_test_until(is_entered, &wanted, MF_TEST_PATIENCE_MS));
+        check_add(parent);
+        mf_check_int(mf_future_wait(running, 20000, NULL, &error), MF_OK);
+        mf_future_destroy(running);
+        mf_check_int(mf_parent_pid(parent), service);
+    }
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+    mf_registry_destroy(wanted.registry);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_lost\""), 0);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_found\""), 1);
+    end_service(service, SIGTERM);
+}
+
+static bool has_left(void *data)
+{
+    return mf_parent_pid(data) == 1;
+}
+
+/* Another live service has the name: the parent goes there, and the first service leaves the entry
+ * alone. */
+static void test_name_taken_by_another_live_service(void)
+{
+    home at = new_home();
+    mf_error error = MF_ERROR_INIT;
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, NULL);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    entry wanted = {.registry = open_registry(&at), .pid = 1};
+    replace_registry(&at, "{\"math\": {\"port\": 9, \"pid\": 1}}");
+    mf_check(mf_test_until(has_left, parent, MF_TEST_PATIENCE_MS));
+    mf_check(is_entered(&wanted));
+    replace_registry(&at, "{}"); /* nobody has the name any more */
+    wanted.pid = service;
+    mf_check(mf_test_until(is_entered, &wanted, MF_TEST_PATIENCE_MS));
+    mf_parent_destroy(parent);
+    mf_registry_destroy(wanted.registry);
+    end_service(service, SIGTERM);
+}
+
+/* The service is killed while services.json cannot be read: its calls end, and say so. */
+static void check_lost_unread(const char *text, const char *said)
+{
+    home at = new_home();
+    uint64_t rtt_ns = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_future *running = NULL;
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, NULL);
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.timeout_ms = 600000; /* longer than the test */
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(600000), &options, &running, &error),
+                 MF_OK);
+    mf_check_int(mf_parent_heartbeat(parent, 20000, &rtt_ns, NULL), MF_OK); /* it has begun */
+    replace_registry(&at, text);
+    mf_check_int(mf_parent_pid(parent), service); /* the connection is kept */
+    end_service(service, SIGKILL);
+    mf_check_int(mf_future_wait(running, 20000, NULL, &error), MF_ERR_WORKER_EXITED);
+    mf_check_contains(error.message, "service 'math' vanished during the call of 'sleep_ms': it ");
+    mf_check_contains(error.message, said);
+    mf_future_destroy(running);
+    replace_registry(&at, "{}");
+    service = start_service(&at, "math");
+    check_add(parent); /* waits for the next service */
+    mf_parent_destroy(parent);
+    end_service(service, SIGTERM);
+}
+
+static void test_lost_while_the_registry_cannot_be_read(void)
+{
+    static const char said[] = "and the registry cannot be read now: '";
+    check_lost_unread("{\"math\": {\"po", said);
+    check_lost_unread("[]", said);
+}
+
 static const mf_test tests[] = {
+    {"service__keeps_its_calls_and_its_entry", test_entry_removed_under_a_connection},
+    {"service__leaves_its_name_to_another_live_one", test_name_taken_by_another_live_service},
+    {"service__lost_while_the_registry_cannot_be_read_ends_its_calls",
+     test_lost_while_the_registry_cannot_be_read},
     {"service__is_found_and_called_by_several", test_found_and_called},
     {"service__absent_gives_an_error_in_time", test_not_found_in_time},
     {"service__a_broken_registry_is_named", test_broken_registry_is_named},

@@ -3,7 +3,8 @@
  * of the link.
  *
  * Two things can show that a connected service has changed: the registry's file changes, or the
- * connection ends. After both, the registry is read again.
+ * connection ends. After both, the registry is read again. A service whose entry is only missing is
+ * kept while it answers: other languages lose entries, and the service enters itself again.
  *
  * A service at a fixed address is found at once, because no registry is asked. Whether the service
  * is there shows when the handshake is complete: the transport tries again until then. */
@@ -11,6 +12,9 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "core/discovery/inside.h"
+
+#define WRITTEN_PAUSE_MS 5 /* before the next look at a file that a peer writes in place */
 
 static void observe(const mfi_found *found, const mfi_service_event *event)
 {
@@ -23,30 +27,34 @@ static bool is_fixed(const mfi_found *found)
     return found->state->settings.endpoint != NULL;
 }
 
-static void look_later(mfi_found *found)
+static void look_in(mfi_found *found, int64_t delay_ms)
 {
     mfi_loop *loop = found->state->loop;
-    int64_t poll_ms = found->state->settings.discovery_poll_ms;
     (void)mfi_timer_set(loop, &found->look_timer,
-                        mfi_deadline_after_ms(mfi_loop_now(loop), poll_ms));
+                        mfi_deadline_after_ms(mfi_loop_now(loop), delay_ms));
+}
+
+static void look_later(mfi_found *found)
+{
+    look_in(found, found->state->settings.discovery_poll_ms);
 }
 
 /* The connection decides where no registry tells of changes. */
-static void look_later_unless_watched(mfi_found *found)
+static bool must_poll(const mfi_found *found)
 {
-    if (!is_fixed(found) && !mfi_view_is_watched(found->view)) {
-        look_later(found);
-    }
+    return !is_fixed(found) && !mfi_view_is_watched(found->view);
 }
 
-static mf_status find(const mfi_found *found, mf_service *ret_service, mf_error *error)
+static mf_status find(const mfi_found *found, mf_service *ret_service,
+                      mfi_registry_doubt *ret_doubt, mf_error *error)
 {
     if (is_fixed(found)) {
+        *ret_doubt = MFI_REGISTRY_SURE;
         ret_service->port = found->state->settings.port;
         return MF_OK;
     }
-    return mf_registry_find(found->view->registry, found->state->settings.service_id, ret_service,
-                            error);
+    return mfi_registry_look(found->view->registry, found->state->settings.service_id, ret_service,
+                             ret_doubt, error);
 }
 
 /* ---- Finding it ---- */
@@ -85,7 +93,9 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
     if (!is_fixed(found)) {
         observe_found(found);
     }
-    look_later_unless_watched(found);
+    if (must_poll(found)) {
+        look_later(found);
+    }
     return mfi_link_watch(found->link, error);
 }
 
@@ -94,19 +104,25 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
     mfi_found *found = self;
     const mfi_parent_settings *settings = &found->state->settings;
     mf_service service = MF_SERVICE_INIT;
+    mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
     /* Joined before the file is read, so that no change is missed between the two. */
     if (!is_fixed(found)) {
         mfi_view_join(found->view, &found->subscriber);
     }
-    mf_status status = find(found, &service, error);
+    mf_status status = find(found, &service, &doubt, error);
     if (status == MF_OK) {
         *ret_event = MFI_LIFE_ON_PEER;
         return connect_to(found, &service, error);
     }
     bool late = mfi_loop_now(found->state->loop) >= found->link->look_until_ns;
-    if (found->link->was_ready || (status == MF_ERR_NOT_FOUND && !late)) {
+    bool may_come = status == MF_ERR_NOT_FOUND || doubt != MFI_REGISTRY_SURE;
+    if (found->link->was_ready || (may_come && !late)) {
         *ret_event = MFI_LIFE_ON_NOT_FOUND;
-        look_later(found);
+        if (doubt == MFI_REGISTRY_WRITTEN) {
+            look_in(found, WRITTEN_PAUSE_MS);
+        } else {
+            look_later(found);
+        }
         return MF_OK;
     }
     if (status == MF_ERR_NOT_FOUND) {
@@ -151,7 +167,8 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     }
 }
 
-/* The service gave its name up but still answers. Calls that were sent before are waited for. */
+/* Another service has the name, or a silent one has lost it; the connection is open. Calls that
+ * were sent before are waited for. */
 static void leaving(mfi_found *found, const char *why)
 {
     found->lost_ns = mfi_loop_now(found->state->loop);
@@ -174,34 +191,61 @@ static void changed(mfi_found *found, const char *why, bool disconnected, bool s
     }
 }
 
+/* True if the connection decides alone: the registry says nothing of a service that answers. */
+static bool is_kept(const mfi_found *found, mf_status status, bool in_doubt)
+{
+    const mfi_link *link = found->link;
+    bool is_unknown = status == MF_ERR_NOT_FOUND && !in_doubt;
+    bool is_connected = link->connections > 0 &&
+                        (link->phase == MFI_LIFE_RUNNING || link->phase == MFI_LIFE_STARTING);
+    return !is_unknown || (is_connected && !mfi_heartbeat_is_frozen(link->heartbeat));
+}
+
+/* status: of the reading of the registry; MF_OK: the name has another service now. */
+static void explain(const mfi_found *found, mf_status status, bool in_doubt, const mf_service *now,
+                    const char *text, char why[MFI_EXIT_TEXT_MAX])
+{
+    const char *endpoint = found->link->calls->transport->endpoint;
+    if (status == MF_OK) {
+        (void)mfi_str_format(why, MFI_EXIT_TEXT_MAX, "moved to port %u (pid %lld)",
+                             (unsigned)now->port, (long long)now->pid);
+    } else if (status == MF_ERR_NOT_FOUND && !in_doubt) {
+        (void)mfi_str_format(why, MFI_EXIT_TEXT_MAX, "is no longer registered: %.160s", text);
+    } else {
+        (void)mfi_str_format(why, MFI_EXIT_TEXT_MAX,
+                             "closed the connection to %s, and the registry cannot be read now: "
+                             "%.160s",
+                             endpoint, text);
+    }
+}
+
 static void check(void *self, bool disconnected)
 {
     mfi_found *found = self;
     char why[MFI_EXIT_TEXT_MAX];
     mf_error error;
     mf_service now = MF_SERVICE_INIT;
+    mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
     mfi_life_phase phase = found->link->phase;
     mfi_error_clear(&error);
     if (phase != MFI_LIFE_STARTING && phase != MFI_LIFE_RUNNING && phase != MFI_LIFE_HOLDING &&
         phase != MFI_LIFE_HOLDING_GONE && phase != MFI_LIFE_DRAINING) {
         return;
     }
-    mf_status status = find(found, &now, &error);
+    mf_status status = find(found, &now, &doubt, &error);
+    bool in_doubt = doubt != MFI_REGISTRY_SURE;
     bool same = status == MF_OK && now.pid == found->service.pid && now.port == found->service.port;
-    if (same && !disconnected) {
-        look_later_unless_watched(found);
+    if (!disconnected && (same || (status != MF_OK && is_kept(found, status, in_doubt)))) {
+        if (doubt == MFI_REGISTRY_WRITTEN || must_poll(found)) {
+            look_later(found);
+        }
         return;
     }
     if (same) {
         (void)mfi_str_format(why, sizeof why, "closed the connection to %s",
                              found->link->calls->transport->endpoint);
-    } else if (status == MF_OK) {
-        (void)mfi_str_format(why, sizeof why, "moved to port %u (pid %lld)", (unsigned)now.port,
-                             (long long)now.pid);
-    } else if (status == MF_ERR_NOT_FOUND) {
-        (void)mfi_str_format(why, sizeof why, "is no longer registered: %.160s", error.message);
     } else {
-        return; /* the file cannot be read now: the connection decides */
+        explain(found, status, in_doubt, &now, error.message, why);
     }
     changed(found, why, disconnected, same);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <multifrost/registry.h>
@@ -39,6 +41,7 @@ static mf_registry *open_registry(void)
         (void)snprintf(path, sizeof path, "%s/" MFI_REGISTRY_FILE, folder);
     }
     options.directory = folder;
+    options.lock_timeout_ms = 1; /* as long as a cut file is waited for */
     must(mf_registry_create(&registry, &options, NULL) == MF_OK);
     return registry;
 }
@@ -49,6 +52,9 @@ static void write_input(const uint8_t *data, size_t size)
     must(file != NULL);
     must(fwrite(data, 1, size, file) == size);
     must(fclose(file) == 0);
+    /* So old that no peer is writing the file, which readers would wait for. */
+    struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    must(utimensat(AT_FDCWD, path, old, 0) == 0);
 }
 
 static void must_be_unchanged(const uint8_t *data, size_t size)

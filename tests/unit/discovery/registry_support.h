@@ -109,4 +109,30 @@ static inline void end_process(pid_t pid)
     (void)waitpid(pid, NULL, 0);
 }
 
+/* Runs in another process once we wait: looks for the sleep of our only thread. */
+static inline bool is_asleep(void *data)
+{
+    char path[64];
+    char state = '?';
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", *(int *)data);
+    FILE *file = fopen(path, "re");
+    bool read = file != NULL && fscanf(file, "%*d %*s %c", &state) == 1;
+    (void)fclose(file);
+    return read && state == 'S';
+}
+
+static inline pid_t later(void (*act)(mf_registry *registry), mf_registry *registry)
+{
+    int parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)mf_test_until(is_asleep, &parent, MF_TEST_PATIENCE_MS);
+        act(registry);
+        for (;;) {
+            (void)pause();
+        }
+    }
+    return pid;
+}
+
 #endif

@@ -1,6 +1,7 @@
 /* The registry's file: its entries as text and as services, and the texts that are made of them. */
 #include "core/discovery/file.h"
 
+#include "core/discovery/own.h"
 #include "registry_support.h"
 
 /* A fresh folder with that file in it. */
@@ -150,16 +151,37 @@ static void test_a_service_has_a_port_and_a_pid(void)
 
 static void test_an_entry_lives_as_long_as_its_process(void)
 {
-    mfi_registry_entry entry = {.is_service = true, .service = {.pid = getpid()}};
+    pid_t other = start_sleeper();
+    mfi_registry_entry entry = {.is_service = true, .service = {.pid = other}};
     mf_check(mfi_registry_entry_alive(&entry));
     mf_check(entry.service.alive);
-    mfi_process_mark(getpid(), entry.mark);
+    mfi_process_mark(other, entry.mark);
     mf_check(mfi_registry_entry_alive(&entry));
     entry.mark[strlen(entry.mark) - 1] ^= 1; /* of another process */
     mf_check(!mfi_registry_entry_alive(&entry));
     mf_check(!entry.service.alive);
     entry.mark[0] = '\0';
-    entry.service.pid = dead_pid();
+    end_process(other);
+    mf_check(!mfi_registry_entry_alive(&entry));
+}
+
+static void test_an_entry_with_our_pid_lives_if_we_made_it(void)
+{
+    mfi_registry_entry entry = {.is_service = true,
+                                .service = {.pid = getpid(), .port = 5501, .id = "a"}};
+    mfi_process_mark(getpid(), entry.mark);
+    mf_check(!mfi_registry_entry_alive(&entry));
+    mf_check_int(mfi_registry_own_add("here", "a", 5501, NULL), MF_OK);
+    mf_check(mfi_registry_entry_alive(&entry));
+    entry.mark[0] = '\0'; /* Go drops the mark when it writes */
+    mf_check(mfi_registry_entry_alive(&entry));
+    entry.service.port = 5502;
+    mf_check(!mfi_registry_entry_alive(&entry));
+    mf_check_int(mfi_registry_own_add("here", "a", 5502, NULL), MF_OK); /* instead */
+    mf_check(mfi_registry_entry_alive(&entry) && !mfi_registry_own_has("a", 5501));
+    mfi_registry_own_remove("there", "a");
+    mf_check(mfi_registry_entry_alive(&entry));
+    mfi_registry_own_remove("here", "a");
     mf_check(!mfi_registry_entry_alive(&entry));
 }
 
@@ -233,7 +255,8 @@ static void test_what_is_kept_is_kept_to_the_byte(void)
     mfi_buf_init(&made, 0);
     mfi_registry_text_begin(&made);
     mfi_registry_text_keep(&made, &entry);
-    mfi_registry_text_add(&made, "say \"hi\"", 5501, getpid());
+    pid_t other = start_sleeper();
+    mfi_registry_text_add(&made, "say \"hi\"", 5501, other);
     mfi_registry_text_end(&made);
     mfi_buf_append_byte(&made, '\0');
     unload(&file, &dir);
@@ -244,7 +267,8 @@ static void test_what_is_kept_is_kept_to_the_byte(void)
     mf_check(entry.is_service && mfi_registry_entry_alive(&entry));
     mf_check_str(entry.service.id, "say \"hi\"");
     mf_check_int(entry.service.port, 5501);
-    mf_check_int(entry.service.pid, getpid());
+    mf_check_int(entry.service.pid, other);
+    end_process(other);
     mf_check_int(strlen(entry.service.started), strlen("2024-01-01T00:00:00.000Z"));
     mf_check(entry.mark[0] != '\0');
     check_end(&file);
@@ -271,6 +295,8 @@ static const mf_test tests[] = {
     {"file__fields_have_the_names_of_all_languages", test_fields_have_the_names_of_all_languages},
     {"file__a_service_has_a_port_and_a_pid", test_a_service_has_a_port_and_a_pid},
     {"file__an_entry_lives_as_long_as_its_process", test_an_entry_lives_as_long_as_its_process},
+    {"file__an_entry_with_our_pid_lives_if_we_made_it",
+     test_an_entry_with_our_pid_lives_if_we_made_it},
     {"file__what_is_no_registry_is_refused", test_what_is_no_registry_is_refused},
     {"file__every_writer_leaves_another_file", test_every_writer_leaves_another_file},
     {"file__what_is_kept_is_kept_to_the_byte", test_what_is_kept_is_kept_to_the_byte},

@@ -49,16 +49,126 @@ static void test_python(void)
 {
     char text[32];
     mf_registry *registry = open_registry(60);
-    (void)snprintf(text, sizeof text, "%d", (int)getpid());
+    pid_t holder = start_sleeper();
+    (void)snprintf(text, sizeof text, "%d", (int)holder);
     write_text(PYTHON, text);
-    (void)snprintf(text, sizeof text, "held by process %d ", (int)getpid());
+    (void)snprintf(text, sizeof text, "held by process %d ", (int)holder);
     check_respected(registry, PYTHON, text);
+    end_process(holder);
     write_text(PYTHON, "1");
     make_older(PYTHON, 11); /* a living holder may take its time */
     check_respected(registry, PYTHON, "held by process 1 ");
     (void)snprintf(text, sizeof text, "%d", dead_pid());
     write_text(PYTHON, text);
     check_broken(registry);
+    mf_registry_destroy(registry);
+}
+
+/* In a container every life of a service has the same pid. A holder of ours would hold flock. */
+static void test_python_with_our_own_pid(void)
+{
+    char text[32];
+    mf_registry *registry = open_registry(60);
+    (void)snprintf(text, sizeof text, "%d", (int)getpid());
+    write_text(PYTHON, text);
+    int fd = open(path_of(PYTHON), O_RDWR | O_CLOEXEC);
+    mf_check_int(flock(fd, LOCK_EX), 0);
+    (void)snprintf(text, sizeof text, "held by process %d ", (int)getpid());
+    check_respected(registry, PYTHON, text);
+    (void)close(fd);
+    check_broken(registry);
+    mf_registry_destroy(registry);
+}
+
+/* ---- Locks that no language makes so ---- */
+
+static void check_named(mf_registry *registry, const char *lock, const char *kind)
+{
+    char text[900];
+    mf_error error = MF_ERROR_INIT;
+    struct stat before;
+    struct stat after;
+    mf_check_int(lstat(path_of(lock), &before), 0);
+    mf_check_int(try_register(registry, &error), MF_ERR_IO);
+    (void)snprintf(text, sizeof text, "the lock '%s' is %s,", path_of(lock), kind);
+    mf_check_contains(error.message, text);
+    mf_check_int(lstat(path_of(lock), &after), 0);
+    mf_check(after.st_ino == before.st_ino && after.st_mode == before.st_mode);
+    mf_check_int(exists(PYTHON) + exists(GO) + exists(JAVASCRIPT), exists(lock) ? 1 : 0);
+}
+
+static void check_odd_kinds(const char *lock, bool is_folder)
+{
+    mf_registry *registry = open_registry(0); /* the full wait: an error must come before it */
+    write_text("services.json", "{}");
+    write_text("target", "1");
+    if (is_folder) {
+        write_text(lock, "");
+        make_older(lock, 60);
+        check_named(registry, lock, "a file");
+        mf_check_int(unlink(path_of(lock)), 0);
+    } else {
+        mf_check_int(mkdir(path_of(lock), 0700), 0);
+        make_older(lock, 60);
+        check_named(registry, lock, "a folder");
+        mf_check_int(rmdir(path_of(lock)), 0);
+    }
+    mf_check_int(symlink("target", path_of(lock)), 0);
+    make_older(lock, 60);
+    check_named(registry, lock, "a symbolic link");
+    mf_check_int(unlink(path_of(lock)), 0);
+    mf_check_int(symlink("nowhere", path_of(lock)), 0);
+    check_named(registry, lock, "a symbolic link");
+    mf_check(!exists("nowhere") && exists("target"));
+    mf_check_int(unlink(path_of(lock)), 0);
+    mf_check_int(mkfifo(path_of(lock), 0600), 0);
+    make_older(lock, 60);
+    check_named(registry, lock, "a pipe");
+    mf_check_int(unlink(path_of(lock)), 0);
+    check_broken(registry);
+    mf_registry_destroy(registry);
+}
+
+static void test_a_lock_of_another_kind_is_named(void)
+{
+    check_odd_kinds(PYTHON, false);
+    check_odd_kinds(GO, false);
+    check_odd_kinds(JAVASCRIPT, true);
+}
+
+static void test_a_lock_far_in_the_future_is_stale(void)
+{
+    mf_registry *registry = open_registry(60);
+    write_text(GO, "");
+    make_older(GO, -9);
+    check_respected(registry, GO, "s in the future");
+    make_older(GO, -60);
+    check_broken(registry);
+    write_text(PYTHON, "");
+    make_older(PYTHON, -9);
+    check_respected(registry, PYTHON, "s in the future");
+    make_older(PYTHON, -60);
+    check_broken(registry);
+    write_text(PYTHON, "1"); /* its holder lives, whatever the time */
+    make_older(PYTHON, -60);
+    check_respected(registry, PYTHON, "held by process 1 ");
+    mf_check_int(unlink(path_of(PYTHON)), 0);
+    (void)mkdir(path_of(JAVASCRIPT), 0700);
+    make_older(JAVASCRIPT, -9);
+    check_respected(registry, JAVASCRIPT, "s in the future");
+    make_older(JAVASCRIPT, -60);
+    check_broken(registry);
+    mf_registry_destroy(registry);
+}
+
+static void test_a_full_lock_folder_is_named(void)
+{
+    mf_registry *registry = open_registry(60);
+    write_text("services.json", "{}");
+    (void)mkdir(path_of(JAVASCRIPT), 0700);
+    write_text(JAVASCRIPT "/x", "");
+    make_older(JAVASCRIPT, 60);
+    check_respected(registry, JAVASCRIPT, "but not empty: remove it");
     mf_registry_destroy(registry);
 }
 
@@ -432,6 +542,10 @@ static void test_killed_in_a_fresh_home(void)
 
 static const mf_test tests[] = {
     {"lock__python_is_respected_until_its_holder_is_dead", test_python},
+    {"lock__python_with_our_own_pid_is_broken", test_python_with_our_own_pid},
+    {"lock__of_another_kind_is_named", test_a_lock_of_another_kind_is_named},
+    {"lock__far_in_the_future_is_stale", test_a_lock_far_in_the_future_is_stale},
+    {"lock__a_full_folder_is_named", test_a_full_lock_folder_is_named},
     {"lock__python_without_a_pid_is_broken_when_old", test_python_before_it_wrote_its_pid},
     {"lock__python_with_garbage_is_broken_when_old", test_python_with_garbage},
     {"lock__python_with_a_pid_that_was_given_away_is_broken",

@@ -73,7 +73,8 @@ typedef struct mf_parent_options {
     int64_t start_timeout_ms; /**< From spawn or discovery to the first answered heartbeat; default
                                    10,000. In connect mode a service that has completed ZeroMQ's
                                    handshake and is silent for heartbeat_timeout_ms is ready too. */
-    int64_t discovery_timeout_ms; /**< With service_id: for the first start; default 5,000. */
+    int64_t discovery_timeout_ms; /**< With service_id: for the first start; default 5,000. As long
+                                       is services.json looked at again if it is cut. */
     int64_t discovery_poll_ms;    /**< With service_id. Default 100; a change of the file is seen at
                                        once. */
     int64_t stop_timeout_ms;      /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default
@@ -147,7 +148,8 @@ MF_API MF_NODISCARD mf_status mf_parent_create(mf_parent **ret_parent,
  *         MF_ERR_NOT_FOUND (no live service of that name within discovery_timeout_ms);
  *         MF_ERR_START_TIMEOUT (naming the endpoint, if one was given); MF_ERR_ADDRESS_IN_USE
  *         naming the port;
- *         MF_ERR_PROTOCOL or MF_ERR_IO (the registry's file cannot be read);
+ *         MF_ERR_PROTOCOL (the registry's file is broken, or stayed cut for discovery_timeout_ms);
+ *         MF_ERR_IO (that file cannot be read, or is not trusted: see mf_registry_options);
  *         MF_ERR_LIMIT (no descriptors or sockets are left, see RLIMIT_NOFILE);
  *         MF_ERR_STATE (started before); MF_ERR_CANCELLED (stopped meanwhile);
  *         MF_ERR_WOULD_DEADLOCK (on the engine thread); MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED;

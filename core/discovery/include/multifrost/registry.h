@@ -29,8 +29,10 @@ typedef struct mf_registry mf_registry;
 typedef struct mf_registry_options {
     size_t struct_size;
     const char *directory;   /**< Where services.json is; default "$HOME/.multifrost", which is
-                                  made 0700. A directory of another user is refused. */
-    int64_t lock_timeout_ms; /**< Wait for the locks of all languages; default 10,000. */
+                                  made 0700. A directory or file of another user (but root), or
+                                  to which others may write, is refused with MF_ERR_IO. */
+    int64_t lock_timeout_ms; /**< Wait for the locks of all languages, and for services.json while
+                                  it is empty or cut; default 10,000. */
     mf_runtime *runtime;     /**< Its metrics count the operations; NULL: they are not counted.
                                   Must outlive the registry. */
 } mf_registry_options;
@@ -42,7 +44,8 @@ typedef struct mf_service {
     char id[MF_SERVICE_ID_MAX];
     int64_t pid;
     uint16_t port;
-    bool alive;                   /**< The process that registered still runs. */
+    bool alive;                   /**< The process that registered still runs. An entry with the
+                                       pid of this process is alive only if this process made it. */
     char started[MF_STARTED_MAX]; /**< As its language wrote it, or "". */
 } mf_service;
 #define MF_SERVICE_INIT MF_DETAIL_INIT(mf_service)
@@ -66,7 +69,11 @@ MF_API void mf_registry_destroy(mf_registry *registry);
 
 /**
  * Registers this process under a name. The port must be bound before. Also removes the entries of
- * processes that have ended, as mf_registry_unregister() does.
+ * processes that have ended, as mf_registry_unregister() does. An entry with the pid of this
+ * process that an earlier process left is replaced.
+ *
+ * While services.json is empty or cut, a peer may be writing it in place: the call looks again, for
+ * lock_timeout_ms at most. A file that stays empty is written over, one that stays cut is not.
  *
  * @param registry Borrowed; not NULL.
  * @param id       UTF-8, 1 to 256 bytes, without control characters. Copied.
@@ -74,7 +81,8 @@ MF_API void mf_registry_destroy(mf_registry *registry);
  * @param error    NULL, or filled on failure.
  * @return MF_OK; MF_ERR_EXISTS if a live process has the name, naming its pid and port;
  *         MF_ERR_TIMEOUT naming the lock and its holder; MF_ERR_PROTOCOL naming the file and the
- *         offset of the fault (the file is left unchanged); MF_ERR_IO naming the file;
+ *         offset of the fault (the file is left unchanged); MF_ERR_IO naming the file, folder or
+ *         lock, also a lock that is a folder, a link or a pipe where it must not be one;
  *         MF_ERR_INVALID_ARGUMENT; MF_ERR_NO_MEMORY.
  * @par Threads  Thread-safe.
  * @par Blocking At most lock_timeout_ms, and the file's input and output.
@@ -94,7 +102,8 @@ MF_API MF_NODISCARD mf_status mf_registry_register(mf_registry *registry, const 
 MF_API mf_status mf_registry_unregister(mf_registry *registry, const char *id, mf_error *error);
 
 /**
- * Looks a live service up once. Takes no lock.
+ * Looks a live service up once. Takes no lock. While services.json is empty or cut and was changed
+ * less than two seconds ago, a peer may be writing it in place: the call looks again.
  *
  * @param registry    Borrowed; not NULL.
  * @param id          As for mf_registry_register().
@@ -102,13 +111,14 @@ MF_API mf_status mf_registry_unregister(mf_registry *registry, const char *id, m
  * @param error       NULL, or filled on failure.
  * @return MF_OK; MF_ERR_NOT_FOUND (no entry, or its process has ended; the text says which);
  *         MF_ERR_PROTOCOL; MF_ERR_IO; MF_ERR_INVALID_ARGUMENT; MF_ERR_NO_MEMORY.
- * @par Threads Thread-safe.
+ * @par Threads  Thread-safe.
+ * @par Blocking As long as a peer may be writing the file: two seconds, five at most.
  */
 MF_API MF_NODISCARD mf_status mf_registry_find(mf_registry *registry, const char *id,
                                                mf_service *ret_service, mf_error *error);
 /**
  * Waits until a live service is registered. Reads the file at once when it changes, and every 100
- * ms.
+ * ms; also a file that is empty, cut or broken.
  *
  * @param registry    Borrowed; not NULL.
  * @param id          As for mf_registry_register().
@@ -132,7 +142,8 @@ MF_API MF_NODISCARD mf_status mf_registry_discover(mf_registry *registry, const 
  */
 typedef void (*mf_service_visit_fn)(const mf_service *service, void *user_data);
 /**
- * Shows all entries. Takes no lock. A missing file has no entries.
+ * Shows all entries. Takes no lock. A missing file has no entries, nor has an empty one. Looks
+ * again as mf_registry_find() does.
  *
  * @param registry  Borrowed; not NULL.
  * @param visit     Not NULL.

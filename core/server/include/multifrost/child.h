@@ -42,7 +42,8 @@ typedef struct mf_child_options {
                                            than loopback is logged as a warning. */
     uint16_t port;                    /**< Service mode: default 0, a free port. */
     const char *registry_directory;   /**< Where services.json is; default "$HOME/.multifrost". */
-    int64_t lock_timeout_ms;          /**< Wait for the registry's locks; default 10,000. */
+    int64_t lock_timeout_ms;          /**< Wait for the registry's locks, and for services.json
+                                           while it is empty or cut; default 10,000. */
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
     void *user_data;                  /**< For on_stop. */
     int64_t max_queued_bytes; /**< Of the waiting calls: further calls are refused. And of all
@@ -123,6 +124,9 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
  * A worker that seems to be an orphan from the beginning (its parent process is of another session)
  * ends if its connection is not accepted within ten seconds.
  *
+ * In service mode, a worker whose entry vanishes from the registry registers again within a second,
+ * unless another live service has its name.
+ *
  * In spawn mode, what the process prints reaches the parent. A parent of this library reads the
  * pipes to which stdout and stderr lead, so that nothing is lost when the worker crashes; stdout is
  * flushed after each line. For all other parents, stdout and stderr are captured while the worker
@@ -134,8 +138,10 @@ MF_API mf_status mf_child_handle(mf_child *child, const char *name, mf_handler_f
  * @return MF_OK; the first failure of mf_child_handle(); MF_ERR_STATE (ran before, or on the engine
  *         thread); MF_ERR_EXISTS ("FATAL: Service 'x' already running (PID: n, port: p)");
  *         MF_ERR_ADDRESS_IN_USE naming the address; MF_ERR_TIMEOUT (the registry's locks);
- * MF_ERR_PROTOCOL (the registry's file is broken); MF_ERR_LIMIT (no descriptors are left);
- * MF_ERR_IO; MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ *         MF_ERR_PROTOCOL (the registry's file is broken, or stayed cut for lock_timeout_ms);
+ *         MF_ERR_LIMIT (no descriptors are left); MF_ERR_IO (the registry's file, folder or lock
+ *         cannot be used); MF_ERR_INVALID_ARGUMENT; MF_ERR_FORKED; MF_ERR_NO_MEMORY;
+ *         MF_ERR_SYSTEM.
  * @par Threads  One thread; the handlers run on it unless `threads` is more than 1.
  * @par Blocking Until the worker has stopped.
  */
