@@ -21,7 +21,7 @@ static bool is_own_event(const char *event)
         "service_register",  "service_unregister", "service_found",
         "service_lost",      "health_change",      "drain",
         "log_dropped",       "config_change",      "message_rejected",
-        "request_end"};
+        "request_end",       "log_reopen"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strcmp(event, own[i]) == 0) {
             return true;

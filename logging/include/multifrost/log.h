@@ -184,6 +184,19 @@ MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
  */
 MF_API size_t mf_log_crash_flush(int fd);
 
+/**
+ * Opens the files of all sinks of the process anew, for programs that rotate their log files:
+ * rename the file, then call this function, also from a handler of a signal. Each log writer
+ * follows before it writes its next line; the writers of the first 64 loggers are woken to follow
+ * at once. The path is opened as mf_log_add_file() opens it. If that fails, the sink keeps the file
+ * that it has, and a `log_reopen` record (error) names the path and the reason. Sinks of
+ * mf_log_add_fd() and functions stay as they are.
+ *
+ * @par Threads  Thread-safe and async-signal-safe; keeps errno.
+ * @par Blocking Never.
+ */
+MF_API void mf_log_reopen(void);
+
 /** Totals since the start. */
 typedef struct mf_log_stats {
     size_t struct_size;  /**< Set by MF_LOG_STATS_INIT. */
