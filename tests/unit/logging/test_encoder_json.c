@@ -241,6 +241,83 @@ static void test_many_small_fields(void)
     bare_logger_fini(&logger);
 }
 
+/* However long keys and texts get when they are escaped: a line for a pipe is one write. */
+static void test_lines_fit_a_pipe(void)
+{
+    char key[128], text[300];
+    mfi_record record;
+    mfi_buf line;
+    memset(key, 1, sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    bare_logger_init(&logger);
+    for (size_t skipped = 0; skipped < sizeof key - 1; skipped++) {
+        fixed_record(&record, &logger, MF_LOG_INFO, "e");
+        mfi_record_message_strn(&record, text, sizeof text - 1);
+        mfi_record_object_begin(&record, "fields");
+        for (size_t i = 0; i < 12; i++) {
+            char own[128];
+            (void)snprintf(own, sizeof own, "%zu%s", i, key + skipped + (i < 10 ? 1 : 2));
+            mf_log_field field = mf_log_field_int(own, 1);
+            mfi_record_user_field(&record, &field);
+        }
+        mfi_record_object_end(&record);
+        mfi_record_str(&record, "last", text);
+        mfi_buf_init(&line, 0);
+        mfi_encoder_json(&line, &logger.head, &record, MFI_LINE_MAX_PIPE - 1);
+        mfi_buf_append_byte(&line, '\0');
+        mf_check(line.size <= MFI_LINE_MAX_PIPE);
+        cJSON *json = cJSON_Parse((const char *)line.data);
+        const cJSON *fields = cJSON_GetObjectItem(json, "fields");
+        mf_check(fields != NULL);
+        bool is_whole =
+            cJSON_GetArraySize(fields) == 12 &&
+            cJSON_GetStringValue(cJSON_GetObjectItem(json, "last")) != NULL &&
+            strlen(cJSON_GetStringValue(cJSON_GetObjectItem(json, "message"))) == sizeof text - 1;
+        mf_check(is_whole || cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+        cJSON_Delete(json);
+        mfi_buf_fini(&line);
+    }
+    bare_logger_fini(&logger);
+}
+
+static void test_long_names_of_the_logger(void)
+{
+    static char text[5000];
+    mfi_record record;
+    memset(text, 1, sizeof text - 1);
+    memset(&logger, 0, sizeof logger);
+    mf_check(mfi_encoder_constant(&logger.head, text, text, text));
+    fixed_record(&record, &logger, MF_LOG_INFO, "e");
+    char *line = json_of(&logger, &record);
+    mf_check(strlen(line) < 2048);
+    mf_check_contains(line, ",\"truncated\":true}");
+    free(line);
+    bare_logger_fini(&logger);
+}
+
+/* Of two fields with one key the first stays; the library's own come first. */
+static void test_a_key_stands_once(void)
+{
+    mfi_record record;
+    const mf_log_field fields[] = {mf_log_field_int("name", 1), mf_log_field_int("a", 2),
+                                   mf_log_field_str("a", "3"), mf_log_field_int("target", 4)};
+    bare_logger_init(&logger);
+    fixed_record(&record, &logger, MF_LOG_INFO, "e");
+    mfi_record_message(&record, "m");
+    mfi_record_str(&record, "target", "math");
+    mfi_record_object_begin(&record, "fields");
+    mfi_record_str(&record, "name", "own");
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        mfi_record_user_field(&record, &fields[i]);
+    }
+    mfi_record_object_end(&record);
+    check_rest(&record, "e",
+               ",\"target\":\"math\",\"fields\":{\"name\":\"own\",\"a\":2,\"target\":4}}");
+    bare_logger_fini(&logger);
+}
+
 static void test_without_memory(void)
 {
     mfi_record record;
@@ -272,6 +349,9 @@ static const mf_test tests[] = {
     {"json__time_goes_either_way", test_time_goes_either_way},
     {"json__long_lines_are_cut", test_long_lines_are_cut},
     {"json__many_small_fields_have_room", test_many_small_fields},
+    {"json__lines_fit_a_pipe", test_lines_fit_a_pipe},
+    {"json__long_names_of_the_logger_are_cut", test_long_names_of_the_logger},
+    {"json__a_key_stands_once", test_a_key_stands_once},
     {"json__without_memory_there_is_no_line", test_without_memory},
 };
 MF_TEST_MAIN(tests)
