@@ -1,6 +1,7 @@
 /* What a sink was given: see sink_support.h. */
 #include "sink_support.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,4 +138,52 @@ void log_until_lost(mf_logger *logger, const mfi_sink *sink)
         log_ticks(logger, 100);
     }
     mf_check(atomic_load(&sink->dropped) != 0);
+}
+
+const char *new_path(void)
+{
+    static char path[2][512];
+    static int number;
+    char *own = path[number % 2];
+    (void)snprintf(own, sizeof path[0], "%s/sink-%d.log", mf_test_temp_dir(), number++);
+    return own;
+}
+
+void flush(mf_logger *logger)
+{
+    mf_check(mf_log_flush(logger, MF_TEST_PATIENCE_MS));
+}
+
+account account_of(const char *path)
+{
+    account at;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    account_init(&at);
+    mf_check(fd >= 0);
+    account_fd(&at, fd);
+    (void)close(fd);
+    return at;
+}
+
+void gate_init(gate *at)
+{
+    sem_init(&at->entered, 0, 0);
+    sem_init(&at->open, 0, 0);
+    at->is_open = false;
+    atomic_init(&at->calls, 0);
+    account_init(&at->account);
+}
+
+void block(mf_log_level level, const char *line, size_t length, void *user_data)
+{
+    gate *at = user_data;
+    (void)level;
+    (void)length;
+    if (!at->is_open) {
+        sem_post(&at->entered);
+        sem_wait(&at->open);
+        at->is_open = true;
+    }
+    account_line(&at->account, line);
+    atomic_fetch_add(&at->calls, 1);
 }

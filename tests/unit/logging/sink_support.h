@@ -3,6 +3,7 @@
 #define MF_TEST_SINK_SUPPORT_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,7 +41,24 @@ void reader_start(reader *at, int fd);
 /* Waits for the end of the stream. */
 void reader_join(reader *at);
 
+/* Of the whole file. */
+account account_of(const char *path);
+/* A path of a file that is not there; valid until the second next call. */
+const char *new_path(void);
+
+/* A function that blocks until the test lets it go on. */
+typedef struct gate {
+    sem_t entered, open;
+    bool is_open;
+    account account;
+    _Atomic(unsigned) calls; /* that have returned */
+} gate;
+void gate_init(gate *at);
+/* The function, with a gate as user_data. */
+void block(mf_log_level level, const char *line, size_t length, void *user_data);
+
 mf_logger *sink_logger(void);
+void flush(mf_logger *logger);
 void log_ticks(mf_logger *logger, int count);
 /* PRODUCERS threads log TICKS_EACH records each. */
 void produce_in_threads(mf_logger *logger);

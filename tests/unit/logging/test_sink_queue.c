@@ -1,47 +1,12 @@
 /* A reader that does not read loses its own records, and delays nobody. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <semaphore.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "mf_test.h"
 #include "sink_support.h"
-
-/* A function that blocks until the test lets it go on. */
-typedef struct gate {
-    sem_t entered, open;
-    bool is_open;
-    account account;
-    _Atomic(bool) done; /* the function has returned from its last line */
-} gate;
-
-static void gate_init(gate *at)
-{
-    sem_init(&at->entered, 0, 0);
-    sem_init(&at->open, 0, 0);
-    at->is_open = false;
-    atomic_init(&at->done, false);
-    account_init(&at->account);
-}
-
-static void block(mf_log_level level, const char *line, size_t length, void *user_data)
-{
-    gate *at = user_data;
-    (void)level;
-    (void)length;
-    if (!at->is_open) {
-        sem_post(&at->entered);
-        sem_wait(&at->open);
-        at->is_open = true;
-    }
-    account_line(&at->account, line);
-    atomic_store(&at->done, true);
-}
 
 static uint64_t last_seq(const mf_logger *logger)
 {
@@ -51,23 +16,10 @@ static uint64_t last_seq(const mf_logger *logger)
 /* The well sink has all. Returns the number of its records. */
 static uint64_t check_file(const char *path, uint64_t last)
 {
-    account at;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    mf_check(fd >= 0);
-    account_init(&at);
-    account_fd(&at, fd);
-    (void)close(fd);
+    account at = account_of(path);
     check_account(&at, last);
     mf_check_int(at.own_lost, 0);
     return at.lines;
-}
-
-static const char *new_path(void)
-{
-    static char path[512];
-    static int number;
-    (void)snprintf(path, sizeof path, "%s/stuck-%d.log", mf_test_temp_dir(), number++);
-    return path;
 }
 
 /* ---- One stuck sink ---- */
@@ -143,64 +95,6 @@ static void test_function(void)
     mf_check(stuck.account.own_lost >= stats.dropped_sink_error);
 }
 
-/* ---- The end ---- */
-
-static long thread_count(void)
-{
-    long count = 0;
-    DIR *list = opendir("/proc/self/task");
-    while (list != NULL && readdir(list) != NULL) {
-        count++;
-    }
-    if (list != NULL) {
-        (void)closedir(list);
-    }
-    return count;
-}
-
-static bool threads_ended(void *data)
-{
-    const long *before = data;
-    return thread_count() <= *before;
-}
-
-/* The last flush is bounded, and the function that is stuck keeps what it uses. */
-static void test_end_does_not_wait(void)
-{
-    static gate stuck;
-    int pipe_ends[2], socket_ends[2];
-    long threads = thread_count();
-    const char *path = new_path();
-    mf_logger *logger = sink_logger();
-    gate_init(&stuck);
-    mf_check_int(pipe2(pipe_ends, O_CLOEXEC), 0);
-    mf_check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socket_ends), 0);
-    mf_check_int(mf_log_add_callback(logger, block, &stuck, MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mf_log_add_fd(logger, pipe_ends[1], MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mf_log_add_fd(logger, socket_ends[1], MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mf_log_add_file(logger, path, MF_LOG_JSON, NULL), MF_OK);
-    for (size_t i = 0; i < 3; i++) {
-        log_until_lost(logger, logger->sinks[i]);
-    }
-    (void)mf_log_flush(logger, 0);
-    mf_logger_destroy(logger); /* comes back, although nobody reads */
-    account at;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    account_init(&at);
-    account_fd(&at, fd);
-    (void)close(fd);
-    mf_check_int(at.wrong, 0);
-    mf_check_int(at.own_lost, 0);
-    mf_check(!atomic_load(&stuck.done));
-    sem_post(&stuck.open); /* the thread comes out, and ends without another line */
-    mf_check(mf_test_until(threads_ended, &threads, MF_TEST_PATIENCE_MS));
-    mf_check_int(stuck.account.next_seq, 2);
-    for (int i = 0; i < 2; i++) {
-        (void)close(pipe_ends[i]);
-        (void)close(socket_ends[i]);
-    }
-}
-
 /* ---- All at once ---- */
 
 static void test_overload(void)
@@ -235,10 +129,9 @@ static void test_overload(void)
 }
 
 static const mf_test tests[] = {
-    {"stuck__pipe_delays_nobody", test_pipe},
-    {"stuck__socket_delays_nobody", test_socket},
-    {"stuck__function_delays_nobody", test_function},
-    {"stuck__end_does_not_wait", test_end_does_not_wait},
-    {"stuck__overload_is_accounted_for", test_overload},
+    {"sink_queue__pipe_delays_nobody", test_pipe},
+    {"sink_queue__socket_delays_nobody", test_socket},
+    {"sink_queue__function_delays_nobody", test_function},
+    {"sink_queue__overload_is_accounted_for", test_overload},
 };
 MF_TEST_MAIN(tests)
