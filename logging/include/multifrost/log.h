@@ -64,7 +64,7 @@ typedef struct mf_log_options {
  * thread.
  *
  * A logger of the program's own does not look at COMLINK_LOG_SINK. Only the logger of a runtime has
- * the sink that this variable names: see mf_runtime_create().
+ * the sink that this variable names: see runtime.h.
  *
  * @param ret_logger On MF_OK a logger for mf_logger_destroy(); untouched on failure.
  * @param options    NULL for defaults. Copied.
