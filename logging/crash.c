@@ -43,7 +43,7 @@ static void pause_ms(void)
 bool mfi_crash_list(mf_logger *logger)
 {
     mfi_buf_init(&logger->crash_line, 0);
-    if (mfi_buf_reserve(&logger->crash_line, LINE_ROOM + logger->constant.size) == NULL) {
+    if (mfi_buf_reserve(&logger->crash_line, LINE_ROOM + logger->head.constant.size) == NULL) {
         return false;
     }
     for (size_t i = 0; i < MFI_CRASH_LOGGERS_MAX; i++) {
@@ -65,6 +65,12 @@ void mfi_crash_unlist(mf_logger *logger)
     while (is_own(atomic_load(&flushing))) {
         pause_ms();
     }
+    mfi_log_reopen_wait();
+}
+
+mf_logger *mfi_crash_listed(size_t place)
+{
+    return atomic_load(&listed[place]);
 }
 
 /* ---- Writing ---- */
@@ -92,7 +98,7 @@ static bool write_record(mf_logger *logger, int fd, const mfi_record *record)
 {
     mfi_buf *line = &logger->crash_line;
     mfi_buf_clear(line);
-    mfi_encoder_json(line, logger, record);
+    mfi_encoder_json(line, &logger->head, record, MFI_LINE_MAX_BYTES);
     mfi_buf_append_byte(line, '\n');
     return !line->failed && write_line(fd, line->data, line->size);
 }
@@ -147,6 +153,79 @@ static size_t write_ring(mf_logger *logger, int fd, bool has_role)
     return written;
 }
 
+/* ---- Lines that wait for a sink ----
+ *
+ * The writer has numbered and encoded these records. No sink has them yet: the sinks are functions,
+ * or their readers are behind. Only JSON lines are written here. */
+
+static bool write_parts(int fd, const mfi_outbox *outbox, const mfi_line *line)
+{
+    struct iovec parts[2];
+    int count = mfi_outbox_parts(outbox, line->at, line->size, parts);
+    bool complete = true;
+    for (int i = 0; i < count && complete; i++) {
+        complete = write_line(fd, parts[i].iov_base, parts[i].iov_len);
+    }
+    return complete;
+}
+
+/* Writes the lines of one outbox that are newer than *seq, and moves *seq. */
+static size_t write_outbox(int fd, const mfi_outbox *outbox, uint64_t *seq)
+{
+    size_t written = 0;
+    const mfi_line *line = NULL;
+    for (uint64_t i = 0; (line = mfi_outbox_peek_at(outbox, i)) != NULL; i++) {
+        if (line->size == 0 || line->last_seq <= *seq) {
+            continue;
+        }
+        if (!write_parts(fd, outbox, line)) {
+            break;
+        }
+        *seq = line->last_seq;
+        written++;
+    }
+    return written;
+}
+
+/* The sink that comes next: the one whose first line that is newer than `seq` is the oldest. */
+static const mfi_sink *oldest_sink(mf_logger *logger, uint64_t seq)
+{
+    const mfi_sink *oldest = NULL;
+    uint64_t least = UINT64_MAX;
+    size_t count = atomic_load_explicit(&logger->sink_count, memory_order_acquire);
+    for (size_t at = 0; at < count; at++) {
+        const mfi_sink *sink = logger->sinks[at];
+        const mfi_line *line = NULL;
+        uint64_t i = 0;
+        while ((line = mfi_outbox_peek_at(&sink->outbox, i)) != NULL &&
+               (line->size == 0 || line->last_seq <= seq)) {
+            i++;
+        }
+        if (line != NULL && sink->format == MF_LOG_JSON && line->last_seq < least) {
+            least = line->last_seq;
+            oldest = sink;
+        }
+    }
+    return oldest;
+}
+
+static size_t write_outboxes(mf_logger *logger, int fd)
+{
+    size_t written = 0, last = 1;
+    uint64_t seq = 0; /* of the newest record that any sink has */
+    const mfi_sink *sink = NULL;
+    size_t count = atomic_load_explicit(&logger->sink_count, memory_order_acquire);
+    for (size_t at = 0; at < count; at++) {
+        uint64_t own = atomic_load_explicit(&logger->sinks[at]->last_seq, memory_order_relaxed);
+        seq = own > seq ? own : seq;
+    }
+    while (last != 0 && (sink = oldest_sink(logger, seq)) != NULL) {
+        last = write_outbox(fd, &sink->outbox, &seq);
+        written += last;
+    }
+    return written;
+}
+
 /* ---- Taking turns ---- */
 
 /* Waits for the end of the writer's turn. False if the writer is stuck, or is this thread: then the
@@ -170,10 +249,15 @@ static size_t flush_one(mf_logger *logger, int fd, int32_t thread)
         return 0; /* these records are the other process's, which writes them */
     }
     bool has_role = take_role(logger, thread);
-    logger->stamp[0] = '\0'; /* a writer that crashed may have been about to change this text */
+    bool is_writer = atomic_load_explicit(&logger->writer_tid, memory_order_relaxed) == thread;
+    if (has_role || is_writer) { /* the writer puts nothing into an outbox meanwhile */
+        written = write_outboxes(logger, fd);
+    }
+    logger->head.stamp[0] =
+        '\0'; /* a writer that crashed may have been about to change this text */
     logger->wall_ahead_ns = mfi_wall_ns() - mfi_monotonic_ns();
     if (!has_role || write_drops(logger, fd)) {
-        written = write_ring(logger, fd, has_role);
+        written += write_ring(logger, fd, has_role);
     }
     (void)atomic_fetch_and_explicit(&logger->reader, ~(uint32_t)MFI_READER_CRASH,
                                     memory_order_acq_rel);

@@ -7,7 +7,10 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/str.h"
-#include "logging/logger.h"
+#include "logging/encoder.h"
+
+#define CONSTANT_TEXT_MAX ((size_t)384) /* bytes of service, instance and role when escaped */
+#define TAIL_BYTES ((size_t)24)         /* of what ends a line that was cut */
 
 #define PUT(to, literal) put((to), (literal), sizeof(literal) - 1)
 
@@ -20,9 +23,9 @@ static char *put(char *to, const char *bytes, size_t size)
 /* Bytes that are enough for any record. A byte of a text becomes at most 6. An entry has at least
  * 10 bytes of data; as text it takes its key (at most 60 bytes if not in the data) and 26 more.
  * Head and tail have fixed lengths, apart from an event of 64 bytes and the constant part. */
-static size_t room_for(const mf_logger *logger, const mfi_record *record)
+static size_t room_for(const mfi_line_head *head, const mfi_record *record)
 {
-    return 1024 + logger->constant.size + (size_t)record->size * 9;
+    return 1024 + head->constant.size + (size_t)record->size * 9;
 }
 
 /* ---- Texts ---- */
@@ -89,30 +92,45 @@ static char *put_int(char *to, int64_t value)
     return mfi_str_put_u64(to, (uint64_t)value);
 }
 
-bool mfi_encoder_constant(mf_logger *logger, const char *service, const char *instance,
+/* Appends as much of a text as takes at most CONSTANT_TEXT_MAX bytes. */
+static void append_constant(mfi_line_head *head, const char *text)
+{
+    size_t start = head->constant.size;
+    size_t size = mfi_utf8_prefix(text, strlen(text), CONSTANT_TEXT_MAX);
+    head->cut |= size < strlen(text);
+    mfi_str_append_json(&head->constant, text, size);
+    while (head->constant.size - start > CONSTANT_TEXT_MAX) {
+        head->constant.size = start;
+        head->cut = true;
+        size = mfi_utf8_prefix(text, size, size / 2);
+        mfi_str_append_json(&head->constant, text, size);
+    }
+}
+
+bool mfi_encoder_constant(mfi_line_head *head, const char *service, const char *instance,
                           const char *role)
 {
     const char *const pairs[][2] = {
         {",\"service\":\"", service}, {"\",\"instance\":\"", instance}, {"\",\"role\":\"", role}};
-    mfi_buf_init(&logger->constant, 0);
+    mfi_buf_init(&head->constant, 0);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        mfi_buf_append_str(&logger->constant, pairs[i][0]);
-        mfi_str_append_json(&logger->constant, pairs[i][1], strlen(pairs[i][1]));
+        mfi_buf_append_str(&head->constant, pairs[i][0]);
+        append_constant(head, pairs[i][1]);
     }
-    mfi_buf_printf(&logger->constant, "\",\"pid\":%d,\"tid\":", (int)getpid());
-    return !logger->constant.failed;
+    mfi_buf_printf(&head->constant, "\",\"pid\":%d,\"tid\":", (int)getpid());
+    return !head->constant.failed;
 }
 
 /* ---- The fields that every record has, in their fixed order ---- */
 
-static char *put_time(char *to, mf_logger *logger, uint64_t wall_ns)
+static char *put_time(char *to, mfi_line_head *head, uint64_t wall_ns)
 {
     uint64_t second = wall_ns / MFI_NS_PER_S;
-    if (second != logger->stamp_second || logger->stamp[0] == '\0') {
-        (void)mfi_format_rfc3339(logger->stamp, sizeof logger->stamp, second * MFI_NS_PER_S, 0);
-        logger->stamp_second = second;
+    if (second != head->stamp_second || head->stamp[0] == '\0') {
+        (void)mfi_format_rfc3339(head->stamp, sizeof head->stamp, second * MFI_NS_PER_S, 0);
+        head->stamp_second = second;
     }
-    to = put(to, logger->stamp, sizeof "2026-11-24T04:00:00" - 1);
+    to = put(to, head->stamp, sizeof "2026-11-24T04:00:00" - 1);
     *to++ = '.';
     to = mfi_str_put_padded(to, wall_ns % MFI_NS_PER_S / 1000, 6);
     *to++ = 'Z';
@@ -136,11 +154,11 @@ static char *put_level(char *to, uint8_t level)
     return put(to, levels[level].text, levels[level].size);
 }
 
-static char *put_head(mfi_buf *buf, char *to, mf_logger *logger, const mfi_record *record,
+static char *put_head(mfi_buf *buf, char *to, mfi_line_head *head, const mfi_record *record,
                       size_t most)
 {
     to = PUT(to, "{\"timestamp\":\"");
-    to = put_time(to, logger, record->wall_ns);
+    to = put_time(to, head, record->wall_ns);
     to = put_level(to, record->level);
     if (record->event != NULL) {
         to = put_text(buf, to, record->event, strlen(record->event), SIZE_MAX);
@@ -153,7 +171,7 @@ static char *put_head(mfi_buf *buf, char *to, mf_logger *logger, const mfi_recor
                   most);
     to = PUT(to, ",\"seq\":");
     to = mfi_str_put_u64(to, record->seq);
-    to = put(to, (const char *)logger->constant.data, logger->constant.size);
+    to = put(to, (const char *)head->constant.data, head->constant.size);
     return put_int(to, record->tid);
 }
 
@@ -188,41 +206,75 @@ static char *put_value(mfi_buf *buf, char *to, const mfi_entry *entry, size_t mo
     return PUT(to, "null");
 }
 
-static void encode(mfi_buf *buf, mf_logger *logger, const mfi_record *record, size_t most, bool cut)
+static char *put_entry(mfi_buf *buf, char *to, const mfi_entry *entry, size_t most)
 {
-    size_t at = 0;
-    mfi_entry entry;
-    bool first = false; /* whether the next entry is the first of an object: no comma */
-    char *to = (char *)mfi_buf_reserve(buf, room_for(logger, record));
-    if (to == NULL) {
-        return;
-    }
-    to = put_head(buf, to, logger, record, most);
-    while (mfi_record_next(record, &at, &entry)) {
-        if (entry.type == MFI_ENTRY_END) {
-            *to++ = '}';
-            first = false;
-            continue;
-        }
-        to = first ? PUT(to, "\"") : PUT(to, ",\"");
-        to = entry.key_copied ? put_escaped(buf, to, entry.key, entry.key_size)
-                              : put(to, entry.key, entry.key_size);
-        to = PUT(to, "\":");
-        to = put_value(buf, to, &entry, most);
-        first = entry.type == MFI_ENTRY_OBJECT;
-    }
-    to = cut || record->truncated ? PUT(to, ",\"truncated\":true}") : PUT(to, "}");
-    buf->size = (size_t)((uint8_t *)to - buf->data);
+    *to++ = '"';
+    to = entry->key_copied ? put_escaped(buf, to, entry->key, entry->key_size)
+                           : put(to, entry->key, entry->key_size);
+    to = PUT(to, "\":");
+    return put_value(buf, to, entry, most);
 }
 
-void mfi_encoder_json(mfi_buf *to, mf_logger *logger, const mfi_record *record)
+/* How a line is cut: `most` bytes of each text, and fields only up to `end` bytes of the line. */
+typedef struct cutting {
+    size_t most, end;
+    bool is_cut;
+} cutting;
+
+static void encode(mfi_buf *buf, mfi_line_head *head, const mfi_record *record, cutting cut)
+{
+    size_t at = 0;
+    size_t object_at = 0; /* where the object begins that holds the next entry */
+    mfi_entry entry;
+    bool in_object = false;
+    bool first = false; /* whether the next entry is the first of an object: no comma */
+    bool is_full = false;
+    char *start = (char *)mfi_buf_reserve(buf, room_for(head, record));
+    if (start == NULL) {
+        return;
+    }
+    size_t before_line = buf->size;
+    char *to = put_head(buf, start, head, record, cut.most);
+    for (size_t before = 0; mfi_record_next(record, &at, &entry); before = at) {
+        char *undo = to;
+        if (entry.type == MFI_ENTRY_END) {
+            to = in_object ? PUT(to, "}") : to;
+            in_object = first = false;
+            continue;
+        }
+        if (is_full ||
+            (entry.key_copied && mfi_record_has_key(record, object_at, before, &entry))) {
+            continue;
+        }
+        if (!first) {
+            *to++ = ',';
+        }
+        to = put_entry(buf, to, &entry, cut.most);
+        if ((size_t)(to - start) > cut.end) {
+            to = undo;
+            is_full = true;
+            continue;
+        }
+        first = entry.type == MFI_ENTRY_OBJECT;
+        in_object |= first;
+        object_at = first ? at : object_at;
+    }
+    to = cut.is_cut || head->cut || record->truncated ? PUT(to, ",\"truncated\":true}")
+                                                      : PUT(to, "}");
+    buf->size = before_line + (size_t)(to - start);
+}
+
+void mfi_encoder_json(mfi_buf *to, mfi_line_head *head, const mfi_record *record, size_t max)
 {
     size_t start = to->size;
-    size_t most = SIZE_MAX;
-    encode(to, logger, record, most, false);
-    /* Escapes can make a record 6 times as long. Its texts are then cut until the line fits. */
-    for (most = MFI_MESSAGE_MAX; to->size - start > MFI_LINE_MAX_BYTES && most >= 16; most /= 2) {
+    cutting cut = {.most = SIZE_MAX, .end = SIZE_MAX};
+    encode(to, head, record, cut);
+    /* Escapes can make a record 6 times as long. Its texts are then cut until the line fits. What
+     * is too long even so has long keys or very many fields: the last ones are left out. */
+    for (cut.most = MFI_MESSAGE_MAX; to->size - start > max && cut.most >= 16; cut.most /= 2) {
+        cut.is_cut = true;
+        cut.end = cut.most == 16 ? max - TAIL_BYTES : SIZE_MAX;
         to->size = start;
-        encode(to, logger, record, most, true);
+        encode(to, head, record, cut);
     }
 }

@@ -43,7 +43,8 @@ static bool is_own_event(const char *event)
                                       "log_dropped",
                                       "config_change",
                                       "message_rejected",
-                                      "request_end"};
+                                      "request_end",
+                                      "log_reopen"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strcmp(event, own[i]) == 0) {
             return true;

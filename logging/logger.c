@@ -10,15 +10,20 @@
  * The writer sleeps on a futex. It sets `sleeping` before it checks the ring a last time, and a
  * producer checks `sleeping` after it has committed, so that one of the two sees the other. Both
  * sides need a full barrier. Where membarrier can run it on all threads of the process, the writer
- * alone pays for it; elsewhere producers pay for an atomic exchange. */
+ * alone pays for it; elsewhere producers pay for an atomic exchange.
+ *
+ * The writer never waits for a reader of a sink. Each sink has an outbox (outbox.h). The writer
+ * puts every line into each outbox, and writes from it what the descriptor takes at once. While a
+ * descriptor takes no bytes, the writer sleeps in poll() instead of on the futex, and an eventfd
+ * wakes it. A function, and a descriptor that might block, has a thread of its own (sink_life.c).
+ */
 #include "logging/logger.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +38,12 @@
 
 /* ---- Producers ---- */
 
+static void write_eventfd(const mf_logger *logger)
+{
+    const uint64_t one = 1;
+    (void)!write(logger->wake_fd, &one, sizeof one);
+}
+
 static void wake_writer(mf_logger *logger)
 {
     if (logger->asymmetric) {
@@ -41,15 +52,27 @@ static void wake_writer(mf_logger *logger)
             return;
         }
     }
-    if (atomic_exchange_explicit(&logger->sleeping, 0, memory_order_acq_rel) != 0) {
+    uint32_t how = atomic_exchange_explicit(&logger->sleeping, MFI_AWAKE, memory_order_acq_rel);
+    if (how == MFI_SLEEPS) {
         mfi_futex_wake(&logger->sleeping, 1);
+    } else if (how == MFI_SLEEPS_IN_POLL) {
+        write_eventfd(logger);
     }
 }
 
 static void end_nap(mf_logger *logger)
 {
-    atomic_fetch_add_explicit(&logger->nap, 1, memory_order_release);
+    atomic_fetch_add(&logger->nap, 1);
     mfi_futex_wake(&logger->nap, 1);
+    if (atomic_load(&logger->naps_in_poll)) {
+        write_eventfd(logger);
+    }
+}
+
+void mfi_log_wake(mf_logger *logger)
+{
+    wake_writer(logger);
+    end_nap(logger);
 }
 
 /* The number of cells that may be in use when a record of this level is added. */
@@ -125,18 +148,46 @@ void mfi_log_note_commit(mf_logger *logger, uint64_t ticket)
 
 /* ---- Flushing ---- */
 
+static size_t sink_count(const mf_logger *logger)
+{
+    return atomic_load_explicit(&logger->sink_count, memory_order_acquire);
+}
+
+/* A sink that failed and has no new lines is tried again, so that what it lost is declared. Returns
+ * the number that `retries_done` then has. */
+static uint64_t ask_for_retry(mf_logger *logger)
+{
+    bool any_failed = false;
+    for (size_t i = 0; i < sink_count(logger); i++) {
+        any_failed |= atomic_load_explicit(&logger->sinks[i]->failed, memory_order_acquire);
+    }
+    return any_failed && logger->fork_generation == mfi_fork_generation()
+               ? atomic_fetch_add_explicit(&logger->retries_wanted, 1, memory_order_acq_rel) + 1
+               : 0;
+}
+
 bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
 {
     uint64_t wanted = mfi_ring_claimed(logger->ring);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
+    uint64_t retry = ask_for_retry(logger);
     bool in_time = true;
+    if (retry != 0) {
+        wake_writer(logger);
+    }
     end_nap(logger);
     mfi_mutex_lock(&logger->flush_mutex);
-    while (in_time && atomic_load_explicit(&logger->done, memory_order_acquire) < wanted) {
+    while (in_time && (atomic_load_explicit(&logger->done, memory_order_acquire) < wanted ||
+                       atomic_load_explicit(&logger->retries_done, memory_order_acquire) < retry)) {
         in_time = mfi_cond_wait_until(&logger->flushed, &logger->flush_mutex, deadline);
     }
     mfi_mutex_unlock(&logger->flush_mutex);
-    return atomic_load_explicit(&logger->done, memory_order_acquire) >= wanted;
+    in_time = atomic_load_explicit(&logger->done, memory_order_acquire) >= wanted;
+    for (size_t i = 0; i < sink_count(logger) && in_time; i++) {
+        mfi_sink *sink = logger->sinks[i];
+        in_time = mfi_sink_wait(sink, mfi_outbox_head(&sink->outbox), deadline);
+    }
+    return in_time;
 }
 
 /* ---- Sinks and levels ---- */
@@ -145,7 +196,7 @@ bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
 static void set_gate_locked(mf_logger *logger)
 {
     int level = atomic_load_explicit(&logger->level, memory_order_relaxed);
-    atomic_store_explicit(&logger->gate.least, logger->sink_count > 0 ? level : MF_LOG_OFF,
+    atomic_store_explicit(&logger->gate.least, sink_count(logger) > 0 ? level : MF_LOG_OFF,
                           memory_order_relaxed);
 }
 
@@ -155,71 +206,86 @@ static mf_status start_writer_locked(mf_logger *logger, mf_error *error)
     if (logger->has_writer || logger->fork_generation != mfi_fork_generation()) {
         return MF_OK;
     }
-    int failed = mfi_thread_start(&logger->thread, "mf-log", mfi_log_writer, logger);
+    logger->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int failed = logger->wake_fd < 0 ? errno : 0;
+    if (failed == 0) {
+        failed = mfi_thread_start(&logger->thread, "mf-log", mfi_log_writer, logger);
+    }
     logger->has_writer = failed == 0;
+    if (failed != 0 && logger->wake_fd >= 0) {
+        (void)close(logger->wake_fd);
+        logger->wake_fd = -1;
+    }
     return failed == 0
                ? MF_OK
                : mfi_fail_errno(error, MF_ERR_SYSTEM, failed, "cannot start the log writer");
 }
 
-static mf_status add_sink(mf_logger *logger, mfi_sink sink, mf_error *error)
+static mf_status add_locked(mf_logger *logger, const mfi_sink *sink, mf_error *error)
 {
-    if (sink.format != MF_LOG_JSON && sink.format != MF_LOG_HUMAN) {
-        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "log format %d does not exist",
-                        (int)sink.format);
+    size_t count = sink_count(logger);
+    if (count == MFI_SINKS_MAX) {
+        return mfi_fail(error, MF_ERR_LIMIT, "a logger has at most %d sinks", MFI_SINKS_MAX);
     }
-    mfi_mutex_lock(&logger->mutex);
     mf_status status = start_writer_locked(logger, error);
-    if (status == MF_OK && logger->sink_count == MFI_SINKS_MAX) {
-        status = mfi_fail(error, MF_ERR_LIMIT, "a logger has at most %d sinks", MFI_SINKS_MAX);
+    if (status == MF_OK) {
+        status = mfi_sink_create(&logger->sinks[count], sink, &logger->head, error);
     }
     if (status == MF_OK) {
-        logger->sinks[logger->sink_count++] = sink;
-        unsigned format = 1u << sink.format;
-        atomic_fetch_or_explicit(&logger->formats, format, memory_order_release);
-        atomic_fetch_or_explicit(&logger->functions, sink.fd < 0 ? format : 0,
-                                 memory_order_release);
+        atomic_store_explicit(&logger->sink_count, count + 1, memory_order_release);
         set_gate_locked(logger);
     }
-    mfi_mutex_unlock(&logger->mutex);
     return status;
 }
 
-static mf_status add_descriptor(mf_logger *logger, int fd, mf_log_format format, mf_error *error)
+/* Takes the sink's descriptor and path. */
+static mf_status add_sink(mf_logger *logger, const mfi_sink *sink, mf_error *error)
 {
-    struct stat facts;
-    mfi_sink sink = {.format = format, .fd = fd};
-    sink.is_pipe = fstat(fd, &facts) == 0 && S_ISFIFO(facts.st_mode);
-    mf_status status = add_sink(logger, sink, error);
+    mfi_mutex_lock(&logger->mutex);
+    mf_status status = add_locked(logger, sink, error);
+    mfi_mutex_unlock(&logger->mutex);
     if (status != MF_OK) {
-        (void)close(fd);
+        free(sink->path);
+        if (sink->fd >= 0) {
+            (void)close(sink->fd);
+        }
     }
     return status;
+}
+
+static mf_status check_format(mf_log_format format, mf_error *error)
+{
+    return format == MF_LOG_JSON || format == MF_LOG_HUMAN
+               ? MF_OK
+               : mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "log format %d does not exist",
+                          (int)format);
 }
 
 mf_status mf_log_add_file(mf_logger *logger, const char *path, mf_log_format format,
                           mf_error *error)
 {
+    mfi_sink sink = {.format = format, .fd = -1};
     if (logger == NULL || path == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "logger and path must not be NULL");
     }
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (fd < 0) {
-        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot open the log file '%s'", path);
+    mf_status status = check_format(format, error);
+    if (status == MF_OK) {
+        status = mfi_sink_of_path(&sink, path, error);
     }
-    return add_descriptor(logger, fd, format, error);
+    return status == MF_OK ? add_sink(logger, &sink, error) : status;
 }
 
 mf_status mf_log_add_fd(mf_logger *logger, int fd, mf_log_format format, mf_error *error)
 {
+    mfi_sink sink = {.format = format, .fd = -1};
     if (logger == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "logger is NULL");
     }
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (own < 0) {
-        return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot log to descriptor %d", fd);
+    mf_status status = check_format(format, error);
+    if (status == MF_OK) {
+        status = mfi_sink_of_descriptor(&sink, fd, error);
     }
-    return add_descriptor(logger, own, format, error);
+    return status == MF_OK ? add_sink(logger, &sink, error) : status;
 }
 
 mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink, void *user_data,
@@ -228,9 +294,10 @@ mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink, void *user
     if (logger == NULL || sink == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "logger and sink must not be NULL");
     }
-    return add_sink(logger,
-                    (mfi_sink){.format = format, .fd = -1, .write = sink, .user_data = user_data},
-                    error);
+    const mfi_sink function = {
+        .format = format, .fd = -1, .has_thread = true, .write = sink, .user_data = user_data};
+    mf_status status = check_format(format, error);
+    return status == MF_OK ? add_sink(logger, &function, error) : status;
 }
 
 void mf_log_set_level(mf_logger *logger, mf_log_level level)
@@ -255,15 +322,18 @@ mf_log_level mf_log_get_level(const mf_logger *logger)
 void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
 {
     mf_log_stats stats = {.struct_size = ret_stats->struct_size};
-    for (size_t i = 0; i < sizeof stats.records / sizeof stats.records[0]; i++) {
-        stats.records[i] = atomic_load_explicit(&logger->records[i], memory_order_relaxed);
+    for (size_t at = 0; at < sink_count(logger); at++) {
+        const mfi_sink *sink = logger->sinks[at];
+        for (size_t i = 0; i < sizeof stats.records / sizeof stats.records[0]; i++) {
+            uint64_t written = atomic_load_explicit(&sink->records[i], memory_order_relaxed);
+            stats.records[i] = written > stats.records[i] ? written : stats.records[i];
+        }
+        stats.dropped_sink_error += atomic_load_explicit(&sink->dropped, memory_order_relaxed);
+        stats.bytes += atomic_load_explicit(&sink->bytes, memory_order_relaxed);
     }
     stats.dropped_ring_full =
         atomic_load_explicit(&logger->dropped_ring_full, memory_order_relaxed);
-    stats.dropped_sink_error =
-        atomic_load_explicit(&logger->dropped_sink_error, memory_order_relaxed);
     stats.dropped_sampled = mfi_sampler_left_out(logger->gate.sampler);
-    stats.bytes = atomic_load_explicit(&logger->bytes, memory_order_relaxed);
     stats.ring_used_ratio =
         (double)atomic_exchange_explicit(&logger->most_used, 0, memory_order_relaxed) /
         (double)mfi_ring_capacity(logger->ring);
@@ -311,10 +381,11 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
     logger->summary_period_ns = SUMMARY_NS;
     logger->gate.no_correlation_ids = options->no_correlation_ids;
     logger->fork_generation = mfi_fork_generation();
+    logger->reopened = mfi_log_reopens();
     logger->asymmetric =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
     bool encoded = mfi_encoder_constant(
-        logger, text_or(options->service, program_invocation_short_name),
+        &logger->head, text_or(options->service, program_invocation_short_name),
         text_or(options->instance, instance), text_or(options->role, "parent"));
     logger->ring = mfi_ring_create(
         options->ring_records != 0 ? options->ring_records : RING_RECORDS, sizeof(mfi_record));
@@ -332,17 +403,19 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
 static void logger_free(mf_logger *logger)
 {
     mfi_crash_unlist(logger);
-    for (size_t i = 0; i < logger->sink_count; i++) {
-        if (logger->sinks[i].fd >= 0) {
-            (void)close(logger->sinks[i].fd);
-        }
+    bool forked = logger->fork_generation != mfi_fork_generation();
+    for (size_t i = 0; i < sink_count(logger); i++) {
+        mfi_sink_destroy(logger->sinks[i], forked);
+    }
+    if (logger->wake_fd >= 0) {
+        (void)close(logger->wake_fd);
     }
     mfi_ring_destroy(logger->ring);
     mfi_sampler_destroy(logger->gate.sampler);
     mfi_mutex_fini(&logger->mutex);
     mfi_mutex_fini(&logger->flush_mutex);
     mfi_cond_fini(&logger->flushed);
-    mfi_buf_fini(&logger->constant);
+    mfi_buf_fini(&logger->head.constant);
     mfi_buf_fini(&logger->crash_line);
     free(logger);
 }
@@ -366,6 +439,8 @@ mf_status mf_logger_create(mf_logger **ret_logger, const mf_log_options *options
     mfi_mutex_init(&logger->flush_mutex);
     mfi_cond_init(&logger->flushed);
     atomic_init(&logger->gate.least, MF_LOG_OFF);
+    logger->wake_fd = -1;
+    logger->fork_generation = mfi_fork_generation();
     status = fill(logger, &from, error);
     if (status != MF_OK) {
         logger_free(logger);

@@ -91,7 +91,8 @@ static bool begin(mfi_record *record, mfi_entry_type type, const char *key, size
 static bool begin_copied(mfi_record *record, mfi_entry_type type, const char *key, size_t needed)
 {
     unsigned char head[2] = {(unsigned char)type, KEY_COPIED};
-    uint16_t key_size = (uint16_t)mfi_utf8_prefix(key, strlen(key), KEY_MAX);
+    size_t whole = strlen(key);
+    uint16_t key_size = (uint16_t)mfi_utf8_prefix(key, whole, KEY_MAX);
     if (record->muted || sizeof head + sizeof key_size + key_size + needed > room(record)) {
         record->truncated = true;
         return false;
@@ -99,6 +100,7 @@ static bool begin_copied(mfi_record *record, mfi_entry_type type, const char *ke
     put(record, head, sizeof head);
     put(record, &key_size, sizeof key_size);
     put(record, key, key_size);
+    record->truncated |= key_size < whole;
     return true;
 }
 
@@ -212,6 +214,7 @@ void mfi_record_message_pair(mfi_record *record, const char *first, const char *
 {
     char text[320];
     size_t length = mfi_str_copy(text, sizeof text, first);
+    record->truncated |= first[length] != '\0';
     if (second != NULL && length + 1 < sizeof text) {
         text[length++] = ' ';
     }
@@ -357,4 +360,16 @@ bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry)
         }
     }
     return true;
+}
+
+bool mfi_record_has_key(const mfi_record *record, size_t from, size_t to, const mfi_entry *entry)
+{
+    mfi_entry other;
+    while (from < to && mfi_record_next(record, &from, &other)) {
+        if (other.type != MFI_ENTRY_END && other.key_size == entry->key_size &&
+            memcmp(other.key, entry->key, entry->key_size) == 0 && from <= to) {
+            return true;
+        }
+    }
+    return false;
 }

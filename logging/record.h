@@ -239,5 +239,7 @@ typedef struct mfi_entry {
 
 /* Reads the entry at *at and moves *at behind it; false at the end. Skips TEXT entries. */
 bool mfi_record_next(const mfi_record *record, size_t *at, mfi_entry *ret_entry);
+/* Whether an entry between these places has the key of this one. */
+bool mfi_record_has_key(const mfi_record *record, size_t from, size_t to, const mfi_entry *entry);
 
 #endif

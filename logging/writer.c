@@ -1,5 +1,9 @@
 /* The thread that takes records out of the ring, encodes them and writes them: see logger.c. */
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
+#include <poll.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -7,82 +11,74 @@
 #include "base/clock.h"
 #include "logging/logger.h"
 
-#define BATCH_BYTES ((size_t)64 * 1024) /* of one write */
+#define BATCH_BYTES ((size_t)64 * 1024) /* of lines, until the sinks get them */
 #define NAP_NS (5 * MFI_NS_PER_MS)      /* in which records gather for one write */
 #define ACTIVE_NS (100 * MFI_NS_PER_MS) /* after the last record, until the writer sleeps */
+#define LAST_FLUSH_NS (2 * MFI_NS_PER_S)
+#define FORMS 4 /* of a line: for each format, long and fit for a pipe */
 
-typedef struct line_batch {
-    mfi_buf lines[2]; /* by mf_log_format */
-    uint64_t records;
-} line_batch;
+/* The forms in which the sinks want one record. A form is made when the first sink wants it. */
+typedef struct forms {
+    mfi_buf text[FORMS];
+    size_t bytes; /* of the lines since the last write */
+} forms;
 
-static void write_batch(mf_logger *logger, line_batch *batch)
+static size_t sink_count(const mf_logger *logger)
 {
-    mfi_mutex_lock(&logger->mutex);
-    for (size_t i = 0; i < logger->sink_count; i++) {
-        const mfi_sink *sink = &logger->sinks[i];
-        const mfi_buf *lines = &batch->lines[sink->format];
-        if (sink->fd < 0 || lines->size == 0) {
-            continue;
-        }
-        if (!mfi_sink_write(sink, (const char *)lines->data, lines->size)) {
-            atomic_fetch_add_explicit(&logger->dropped_sink_error, batch->records,
-                                      memory_order_relaxed);
+    return atomic_load_explicit(&logger->sink_count, memory_order_acquire);
+}
+
+static const mfi_buf *encode(mf_logger *logger, forms *all, mf_log_format format, bool for_pipe,
+                             const mfi_record *record)
+{
+    mfi_buf *text = &all->text[format + (for_pipe ? FORMS / 2 : 0)];
+    size_t most = for_pipe ? MFI_LINE_MAX_PIPE - 1 : MFI_LINE_MAX_BYTES;
+    if (text->size == 0 && !text->failed) {
+        if (format == MF_LOG_JSON) {
+            mfi_encoder_json(text, &logger->head, record, most);
         } else {
-            atomic_fetch_add_explicit(&logger->bytes, lines->size, memory_order_relaxed);
+            mfi_encoder_human(text, record, most);
         }
+        mfi_buf_append_byte(text, '\n');
+        all->bytes += text->size;
     }
-    mfi_mutex_unlock(&logger->mutex);
-    mfi_buf_clear(&batch->lines[0]);
-    mfi_buf_clear(&batch->lines[1]);
-    batch->records = 0;
+    return text;
 }
 
-static void call_functions(mf_logger *logger, mf_log_format format, uint8_t level, const char *line,
-                           size_t length)
+static const mfi_buf *form_for(mf_logger *logger, forms *all, const mfi_sink *sink,
+                               const mfi_record *record)
 {
-    mfi_mutex_lock(&logger->mutex);
-    for (size_t i = 0; i < logger->sink_count; i++) {
-        const mfi_sink *sink = &logger->sinks[i];
-        if (sink->fd < 0 && sink->format == format) {
-            sink->write((mf_log_level)level, line, length, sink->user_data);
-            atomic_fetch_add_explicit(&logger->bytes, length, memory_order_relaxed);
-        }
-    }
-    mfi_mutex_unlock(&logger->mutex);
+    const mfi_buf *text = encode(logger, all, sink->format, false, record);
+    return text->size <= sink->line_max ? text : encode(logger, all, sink->format, true, record);
 }
 
-static void add_line(mf_logger *logger, mf_log_format format, mfi_buf *lines,
-                     const mfi_record *record)
+/* first_seq: the first record that this one tells of; mostly its own number. */
+static void add_record(mf_logger *logger, forms *all, const mfi_record *record, uint64_t first_seq)
 {
-    size_t start = lines->size;
-    if (format == MF_LOG_JSON) {
-        mfi_encoder_json(lines, logger, record);
-    } else {
-        mfi_encoder_human(lines, logger, record);
+    for (size_t i = 0; i < FORMS; i++) {
+        mfi_buf_clear(&all->text[i]);
     }
-    mfi_buf_append_byte(lines, '\0'); /* functions get a NUL; then it becomes the newline */
-    if (lines->failed) {
-        mfi_buf_clear(lines); /* without memory this batch is lost */
-        return;
-    }
-    if ((atomic_load_explicit(&logger->functions, memory_order_acquire) & 1u << format) != 0) {
-        call_functions(logger, format, record->level, (const char *)lines->data + start,
-                       lines->size - start - 1);
-    }
-    lines->data[lines->size - 1] = '\n';
-}
-
-static void add_record(mf_logger *logger, line_batch *batch, const mfi_record *record)
-{
-    unsigned formats = atomic_load_explicit(&logger->formats, memory_order_acquire);
-    for (unsigned format = 0; format < 2; format++) {
-        if ((formats & 1u << format) != 0) {
-            add_line(logger, (mf_log_format)format, &batch->lines[format], record);
+    for (size_t i = 0; i < sink_count(logger); i++) {
+        mfi_sink *sink = logger->sinks[i];
+        const mfi_buf *text = form_for(logger, all, sink, record);
+        mfi_line line = {.first_seq = first_seq,
+                         .last_seq = record->seq,
+                         .size = (uint32_t)text->size,
+                         .level = record->level};
+        if (text->failed) {
+            mfi_sink_lose(sink, line, ENOMEM);
+        } else {
+            mfi_sink_put(sink, line, (const char *)text->data);
         }
     }
-    batch->records++;
-    atomic_fetch_add_explicit(&logger->records[record->level], 1, memory_order_relaxed);
+}
+
+static void move_lines(mf_logger *logger, forms *all, bool retry)
+{
+    all->bytes = 0;
+    for (size_t i = 0; i < sink_count(logger); i++) {
+        mfi_sink_move(logger->sinks[i], retry);
+    }
 }
 
 const mfi_record *mfi_log_read(mf_logger *logger, const mfi_record *cell, mfi_record *made)
@@ -114,18 +110,18 @@ void mfi_log_make_drops(mf_logger *logger, uint64_t count, mfi_record *ret_recor
 }
 
 /* Declares the records that found the ring full since the last declaration. */
-static void declare_drops(mf_logger *logger, line_batch *batch)
+static void declare_drops(mf_logger *logger, forms *all)
 {
     mfi_record on_stack;
     uint64_t count = atomic_exchange_explicit(&logger->refused, 0, memory_order_relaxed);
     if (count != 0) {
         mfi_log_make_drops(logger, count, &on_stack);
-        add_record(logger, batch, &on_stack);
+        add_record(logger, all, &on_stack, on_stack.seq - count);
     }
 }
 
 /* Logs how many records sampling left out. Those have no numbers, so there is no gap to declare. */
-static void sum_up(mf_logger *logger, line_batch *batch)
+static void sum_up(mf_logger *logger, forms *all)
 {
     mfi_record on_stack;
     uint64_t left_out = mfi_sampler_left_out(logger->gate.sampler);
@@ -139,30 +135,61 @@ static void sum_up(mf_logger *logger, line_batch *batch)
     mfi_record_uint(record, "count", left_out - logger->summed_up);
     logger->summed_up = left_out;
     record->seq = ++logger->seq;
-    add_record(logger, batch, record);
+    add_record(logger, all, record, record->seq);
 }
 
-/* Takes all records out of the ring and writes every full batch. Returns the number of records. */
-static uint64_t drain(mf_logger *logger, line_batch *batch)
+/* Opens the files of the sinks anew, where mf_log_reopen() was called since the last look. A file
+ * that cannot be opened stays the old one. */
+static void reopen_files(mf_logger *logger, forms *all)
+{
+    uint64_t wanted = mfi_log_reopens();
+    size_t count = wanted != logger->reopened ? sink_count(logger) : 0;
+    logger->reopened = wanted;
+    for (size_t i = 0; i < count; i++) {
+        mfi_record on_stack;
+        char text[128];
+        mfi_sink *sink = logger->sinks[i];
+        int fd = sink->path != NULL ? mfi_sink_open(sink->path) : -1;
+        int error = errno;
+        if (fd >= 0) {
+            mfi_sink_replace(sink, fd);
+        } else if (sink->path != NULL && mfi_log_enabled(logger, MF_LOG_ERROR)) {
+            mfi_record *record = mfi_log_start(logger, MF_LOG_ERROR, "log_reopen", &on_stack);
+            mfi_record_message(record, "The log file could not be opened anew");
+            mfi_record_str(record, "path", sink->path);
+            mfi_record_str(record, "error", strerror_r(error, text, sizeof text));
+            record->seq = ++logger->seq;
+            add_record(logger, all, record, record->seq);
+        }
+    }
+}
+
+/* Takes records out of the ring, at most those of one batch, and gives them to the sinks. Returns
+ * the number of records. */
+static uint64_t drain(mf_logger *logger, forms *all)
 {
     uint64_t taken = 0;
     mfi_record *record = NULL;
-    declare_drops(logger, batch);
+    uint64_t retry = atomic_load_explicit(&logger->retries_wanted, memory_order_acquire);
+    reopen_files(logger, all);
+    declare_drops(logger, all);
     if (logger->gate.sampler != NULL && mfi_monotonic_ns() >= logger->summary_ns) {
-        sum_up(logger, batch);
+        sum_up(logger, all);
     }
     logger->wall_ahead_ns = mfi_wall_ns() - mfi_monotonic_ns();
     while ((record = mfi_ring_peek(logger->ring)) != NULL) {
         mfi_record made;
         record->seq = ++logger->seq;
-        add_record(logger, batch, mfi_log_read(logger, record, &made));
+        add_record(logger, all, mfi_log_read(logger, record, &made), record->seq);
         mfi_ring_pop(logger->ring);
         taken++;
-        if (batch->lines[0].size + batch->lines[1].size >= BATCH_BYTES) {
+        if (all->bytes >= BATCH_BYTES) {
             break;
         }
     }
-    write_batch(logger, batch);
+    move_lines(logger, all,
+               retry != atomic_load_explicit(&logger->retries_done, memory_order_relaxed));
+    atomic_store_explicit(&logger->retries_done, retry, memory_order_release);
     return taken;
 }
 
@@ -191,19 +218,11 @@ static uint64_t end_turn(mf_logger *logger)
     return atomic_exchange_explicit(&logger->crash_taken, 0, memory_order_relaxed);
 }
 
-static uint64_t drain_in_turn(mf_logger *logger, line_batch *batch)
+static uint64_t drain_in_turn(mf_logger *logger, forms *all)
 {
     begin_turn(logger);
-    uint64_t taken = drain(logger, batch);
+    uint64_t taken = drain(logger, all);
     return taken + end_turn(logger);
-}
-
-static void write_last(mf_logger *logger, line_batch *batch)
-{
-    begin_turn(logger);
-    sum_up(logger, batch);
-    write_batch(logger, batch);
-    (void)end_turn(logger);
 }
 
 static void wake_flushers(mf_logger *logger, uint64_t taken)
@@ -214,28 +233,99 @@ static void wake_flushers(mf_logger *logger, uint64_t taken)
     mfi_mutex_unlock(&logger->flush_mutex);
 }
 
+/* ---- Waiting ---- */
+
+/* The sinks whose readers are behind, and the eventfd. */
+static nfds_t list_full_sinks(const mf_logger *logger, struct pollfd list[MFI_SINKS_MAX + 1])
+{
+    nfds_t count = 0;
+    for (size_t i = 0; i < sink_count(logger); i++) {
+        if (mfi_sink_is_full(logger->sinks[i])) {
+            list[count++] = (struct pollfd){.fd = logger->sinks[i]->fd, .events = POLLOUT};
+        }
+    }
+    list[count] = (struct pollfd){.fd = logger->wake_fd, .events = POLLIN};
+    return count;
+}
+
+/* Until a sink takes bytes, a thread wakes the writer, or the deadline. */
+static void wait_in_poll(const mf_logger *logger, struct pollfd *list, nfds_t count, uint64_t until)
+{
+    uint64_t value = 0;
+    (void)poll(list, count + 1, mfi_poll_timeout_ms(until, mfi_monotonic_ns()));
+    (void)!read(logger->wake_fd, &value, sizeof value);
+}
+
+static bool has_work(mf_logger *logger)
+{
+    return mfi_ring_peek(logger->ring) != NULL ||
+           atomic_load_explicit(&logger->refused, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&logger->stopping, memory_order_acquire) ||
+           atomic_load_explicit(&logger->retries_wanted, memory_order_acquire) !=
+               atomic_load_explicit(&logger->retries_done, memory_order_relaxed) ||
+           mfi_log_reopens() != logger->reopened;
+}
+
 static void sleep_until_woken(mf_logger *logger)
 {
-    (void)atomic_exchange_explicit(&logger->sleeping, 1, memory_order_acq_rel);
+    struct pollfd list[MFI_SINKS_MAX + 1];
+    nfds_t full = list_full_sinks(logger, list);
+    uint32_t how = full != 0 ? MFI_SLEEPS_IN_POLL : MFI_SLEEPS;
+    (void)atomic_exchange_explicit(&logger->sleeping, how, memory_order_acq_rel);
     if (logger->asymmetric) { /* each producer now sees `sleeping`, or its record is seen below */
         (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     }
-    bool idle = mfi_ring_peek(logger->ring) == NULL &&
-                atomic_load_explicit(&logger->refused, memory_order_relaxed) == 0 &&
-                !atomic_load_explicit(&logger->stopping, memory_order_acquire);
+    bool idle = !has_work(logger);
     uint64_t until = logger->gate.sampler != NULL ? logger->summary_ns : MFI_NEVER;
-    while (idle && atomic_load_explicit(&logger->sleeping, memory_order_acquire) == 1 &&
+    while (idle && full == 0 &&
+           atomic_load_explicit(&logger->sleeping, memory_order_acquire) == how &&
            (until == MFI_NEVER || mfi_monotonic_ns() < until)) {
-        mfi_futex_wait(&logger->sleeping, 1, until);
+        mfi_futex_wait(&logger->sleeping, how, until);
     }
-    atomic_store_explicit(&logger->sleeping, 0, memory_order_relaxed);
+    if (idle && full != 0) {
+        wait_in_poll(logger, list, full, until);
+    }
+    atomic_store_explicit(&logger->sleeping, MFI_AWAKE, memory_order_relaxed);
 }
 
 static void nap(mf_logger *logger)
 {
+    struct pollfd list[MFI_SINKS_MAX + 1];
     uint32_t before = atomic_load_explicit(&logger->nap, memory_order_acquire);
-    if (!atomic_load_explicit(&logger->stopping, memory_order_acquire)) {
-        mfi_futex_wait(&logger->nap, before, mfi_monotonic_ns() + NAP_NS);
+    nfds_t full = list_full_sinks(logger, list);
+    uint64_t until = mfi_monotonic_ns() + NAP_NS;
+    if (atomic_load_explicit(&logger->stopping, memory_order_acquire)) {
+        return;
+    }
+    atomic_store(&logger->naps_in_poll, full != 0);
+    if (full == 0) {
+        mfi_futex_wait(&logger->nap, before, until);
+    } else if (atomic_load(&logger->nap) == before) {
+        wait_in_poll(logger, list, full, until);
+    }
+    atomic_store(&logger->naps_in_poll, false);
+}
+
+/* The last flush: the readers have LAST_FLUSH_NS, all together. */
+static void write_last(mf_logger *logger, forms *all)
+{
+    struct pollfd list[MFI_SINKS_MAX + 1];
+    nfds_t full = 0;
+    uint64_t deadline = mfi_monotonic_ns() + LAST_FLUSH_NS;
+    begin_turn(logger);
+    sum_up(logger, all);
+    move_lines(logger, all, true);
+    (void)end_turn(logger);
+    while ((full = list_full_sinks(logger, list)) != 0 && mfi_monotonic_ns() < deadline) {
+        wait_in_poll(logger, list, full, deadline);
+        begin_turn(logger);
+        move_lines(logger, all, false);
+        (void)end_turn(logger);
+    }
+    for (size_t i = 0; i < sink_count(logger); i++) {
+        if (logger->sinks[i]->has_thread) {
+            mfi_sink_finish(logger->sinks[i], deadline);
+        }
     }
 }
 
@@ -243,20 +333,25 @@ void *mfi_log_writer(void *argument)
 {
     mf_logger *logger = argument;
     uint64_t active_ns = 0; /* when the ring last had records */
-    line_batch batch = {.records = 0};
+    forms all = {.bytes = 0};
     atomic_store_explicit(&logger->writer_tid, mfi_log_thread_id(), memory_order_relaxed);
-    mfi_buf_init(&batch.lines[0], 0);
-    mfi_buf_init(&batch.lines[1], 0);
+    for (size_t i = 0; i < FORMS; i++) {
+        mfi_buf_init(&all.text[i], 0);
+    }
     logger->summary_ns = mfi_monotonic_ns() + logger->summary_period_ns;
     for (;;) {
-        uint64_t taken = drain_in_turn(logger, &batch);
-        if (taken > 0) {
+        uint64_t retried = atomic_load_explicit(&logger->retries_done, memory_order_relaxed);
+        uint64_t taken = drain_in_turn(logger, &all);
+        if (taken > 0 ||
+            retried != atomic_load_explicit(&logger->retries_done, memory_order_relaxed)) {
             wake_flushers(logger, taken);
+        }
+        if (taken > 0) {
             active_ns = mfi_monotonic_ns();
             nap(logger);
         } else if (atomic_load_explicit(&logger->stopping, memory_order_acquire) &&
                    mfi_ring_used(logger->ring) == 0) {
-            write_last(logger, &batch);
+            write_last(logger, &all);
             break;
         } else if (mfi_monotonic_ns() - active_ns < ACTIVE_NS) {
             nap(logger);
@@ -264,7 +359,8 @@ void *mfi_log_writer(void *argument)
             sleep_until_woken(logger);
         }
     }
-    mfi_buf_fini(&batch.lines[0]);
-    mfi_buf_fini(&batch.lines[1]);
+    for (size_t i = 0; i < FORMS; i++) {
+        mfi_buf_fini(&all.text[i]);
+    }
     return NULL;
 }

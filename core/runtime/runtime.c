@@ -12,6 +12,7 @@
 #include "core/observe/build_info.h"
 #include "core/process/descriptors.h"
 #include "core/transport/transport.h"
+#include "logging/environment.h"
 #include "metrics/process_metrics.h"
 
 #define MAX_TARGETS_DEFAULT 64
@@ -56,6 +57,9 @@ static mf_status make_logger(mf_runtime *runtime, const mf_runtime_options *opti
     mf_status status = mf_logger_create(&runtime->logger, &log, error);
     if (status == MF_OK && options->log_file != NULL) {
         status = mf_log_add_file(runtime->logger, options->log_file, MF_LOG_JSON, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_log_add_from_environment(runtime->logger, error);
     }
     return status;
 }

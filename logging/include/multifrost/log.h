@@ -5,6 +5,11 @@
  * A record goes through a lock-free ring to one writer thread, so that logging never blocks on I/O
  * and never allocates. Records that find the ring full are counted and reported in the log itself.
  * Without a sink a logger is silent.
+ *
+ * Nothing waits for the reader of a sink. Lines that a sink does not take wait in its outbox of
+ * 1 MiB. When that is full, or a write fails, the sink loses records, and declares them by a
+ * `log_dropped` record of its own (reason `sink_error`, count, first_seq, last_seq, error) before
+ * the next line that it takes. That record has the `seq` last_seq, so other sinks have no gap.
  */
 #ifndef MULTIFROST_LOG_H
 #define MULTIFROST_LOG_H
@@ -58,6 +63,9 @@ typedef struct mf_log_options {
  * Makes a logger. The logger is silent until a sink is added; the first sink starts the writer
  * thread.
  *
+ * A logger of the program's own does not look at COMLINK_LOG_SINK. Only the logger of a runtime has
+ * the sink that this variable names: see runtime.h.
+ *
  * @param ret_logger On MF_OK a logger for mf_logger_destroy(); untouched on failure.
  * @param options    NULL for defaults. Copied.
  * @param error      NULL, or filled on failure.
@@ -68,49 +76,58 @@ typedef struct mf_log_options {
 MF_API MF_NODISCARD mf_status mf_logger_create(mf_logger **ret_logger,
                                                const mf_log_options *options, mf_error *error);
 /**
- * Writes all queued records, closes the sinks and frees the logger.
+ * Writes all queued records, closes the sinks and frees the logger. What a sink does not take
+ * within 2 s is lost to that sink. A function that has not returned by then is left running: the
+ * function and its user_data must stay until it returns, and it is not called again.
  *
  * @param logger NULL is a no-op.
  * @par Threads  No other thread may use the logger any more.
- * @par Blocking Until the records are written.
+ * @par Blocking Until the records are written, for stuck readers at most 2 s in all.
  */
 MF_API void mf_logger_destroy(mf_logger *logger);
 
 /**
  * Adds a file as a sink. Lines are appended; a new file has mode 0600. Records produced before are
- * not written to it.
+ * not written to it. A FIFO needs a reader: without one this is an MF_ERR_IO.
  *
  * @param logger Borrowed.
  * @param path   Not NULL. Copied.
  * @param format The form of the lines.
  * @param error  NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_IO naming the path and the reason; MF_ERR_LIMIT
- *         (too many sinks); MF_ERR_SYSTEM (no writer thread).
- * @par Threads Thread-safe.
+ *         (too many sinks); MF_ERR_SYSTEM (no writer thread); MF_ERR_NO_MEMORY.
+ * @par Threads  Thread-safe.
+ * @par Blocking Never for another sink or a reader; only for the disk that holds the file.
  */
 MF_API MF_NODISCARD mf_status mf_log_add_file(mf_logger *logger, const char *path,
                                               mf_log_format format, mf_error *error);
 /**
- * Adds a descriptor (STDOUT_FILENO, STDERR_FILENO, ...) as a sink.
+ * Adds a descriptor (STDOUT_FILENO, STDERR_FILENO, ...) as a sink. Flags of the descriptor stay as
+ * they are: a pipe or terminal is opened anew through /proc/self/fd, and what cannot be opened anew
+ * gets a thread. To a pipe, lines have at most PIPE_BUF bytes, so that processes do not mix theirs.
+ * To a datagram socket each line is a message.
  *
  * @param fd Duplicated; the caller may close it. The other parameters are as above.
- * @return As mf_log_add_file().
+ * @return As mf_log_add_file(). MF_ERR_IO names the descriptor, also one that is open for reading
+ *         only.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_log_add_fd(mf_logger *logger, int fd, mf_log_format format,
                                             mf_error *error);
-/** Receives each line on the writer thread: NUL-terminated, without a newline, borrowed until the
- *  return; length is in bytes. The function must not log. */
+/** Receives each line on a thread that only this sink has: NUL-terminated, without a newline,
+ *  borrowed until the return; length is in bytes. A function that is slow or blocks delays no other
+ *  sink, and loses lines of its own. The function must not log. */
 typedef void (*mf_log_sink_fn)(mf_log_level level, const char *line, size_t length,
                                void *user_data);
 /**
  * Adds a function as a sink.
  *
  * @param sink      Not NULL.
- * @param user_data Passed to sink; must live until the logger is destroyed. The other parameters
- *                  are as above.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_LIMIT (too many sinks); MF_ERR_SYSTEM (no writer
- *         thread).
+ * @param user_data Passed to sink; must live until the logger is destroyed, or until a function
+ *                  that mf_logger_destroy() left running returns. The other parameters are as
+ *                  above.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_LIMIT (too many sinks); MF_ERR_SYSTEM (no
+ *         thread); MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink_fn sink,
@@ -140,11 +157,12 @@ MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level 
                                                  mf_error *error);
 
 /**
- * Waits until all records produced before are written.
+ * Waits until each sink has all records produced before, or has counted them as lost. A sink whose
+ * last write failed is tried again, so that its losses are declared.
  *
  * @param logger     Borrowed.
  * @param timeout_ms Milliseconds, or MF_TIMEOUT_INFINITE.
- * @return Whether they were written in time.
+ * @return Whether that was so in time; false also because of a single sink that is stuck.
  * @par Threads  Thread-safe.
  * @par Blocking At most timeout_ms.
  */
@@ -168,10 +186,11 @@ MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
  *     (void)sigaction(SIGABRT, &fatal, NULL);
  *
  * A record is written either here or to the sinks, so log_fd may be a descriptor of the log file,
- * opened with O_APPEND. Two exceptions: records behind one that a thread was just adding are
- * written to both if the program goes on; and if the log writer does not come out of a sink,
- * because it crashed in a function or a pipe is full, then the records that it has in its hands are
- * not seen here, and the others are written to both if it goes on.
+ * opened with O_APPEND. Exceptions, if the program goes on: records behind one that a thread was
+ * just adding, and records that no sink has taken yet (all sinks are functions, or their readers
+ * are behind) are written to both. If the log writer does not come out of a write to a disk, the
+ * records that it has numbered already are not seen here. Of sinks, only those for JSON lines are
+ * looked at.
  *
  * @param fd Descriptor that is open already. A handler must not open files by other means than
  *           open().
@@ -184,14 +203,29 @@ MF_API bool mf_log_flush(mf_logger *logger, int64_t timeout_ms);
  */
 MF_API size_t mf_log_crash_flush(int fd);
 
+/**
+ * Opens the files of all sinks of the process anew, for programs that rotate their log files:
+ * rename the file, then call this function, also from a handler of a signal. Each log writer
+ * follows before it writes its next line; the writers of the first 64 loggers are woken to follow
+ * at once. The path is opened as mf_log_add_file() opens it. If that fails, the sink keeps the file
+ * that it has, and a `log_reopen` record (error) names the path and the reason. Sinks of
+ * mf_log_add_fd() and functions stay as they are.
+ *
+ * @par Threads  Thread-safe and async-signal-safe; keeps errno.
+ * @par Blocking Never.
+ */
+MF_API void mf_log_reopen(void);
+
 /** Totals since the start. */
 typedef struct mf_log_stats {
     size_t struct_size;  /**< Set by MF_LOG_STATS_INIT. */
-    uint64_t records[7]; /**< Written, by level: index with mf_log_level. */
-    uint64_t dropped_ring_full, dropped_oversize, dropped_sink_error;
-    uint64_t bytes;           /**< Written to the sinks. */
-    double ring_used_ratio;   /**< Highest fill since the last reading, 0 to 1. */
-    uint64_t dropped_sampled; /**< Left out by log_sample_first. */
+    uint64_t records[7]; /**< Written, by level: index with mf_log_level. With several sinks, those
+                              of the sink that has most. A sink's own declarations do not count. */
+    uint64_t dropped_ring_full, dropped_oversize;
+    uint64_t dropped_sink_error; /**< Not written, summed over the sinks. */
+    uint64_t bytes;              /**< Written to the sinks. */
+    double ring_used_ratio;      /**< Highest fill since the last reading, 0 to 1. */
+    uint64_t dropped_sampled;    /**< Left out by log_sample_first. */
 } mf_log_stats;
 #define MF_LOG_STATS_INIT MF_DETAIL_INIT(mf_log_stats)
 /**
@@ -293,7 +327,9 @@ static inline mf_log_field mf_log_field_str(const char *key, const char *value)
  * @param event   [a-z0-9_.]{1,64}, and none of the library's events. Any other name is logged as
  *                the event "invalid_event" with the name in a field.
  * @param message UTF-8; cut at 1 KiB. NULL counts as "". Copied.
- * @param fields  field_count fields, or NULL; written below the key "fields". Copied.
+ * @param fields  field_count fields, or NULL; written below the key "fields". Of several with one
+ *                key the first is written. Keys have at most 128 bytes. A field that does not fit
+ * is cut or left out, and the line says `"truncated":true`. Copied.
  * @param field_count Number of fields.
  * @par Threads  Thread-safe.
  * @par Blocking Never. A record that finds the ring full is dropped and counted.

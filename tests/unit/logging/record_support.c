@@ -6,12 +6,12 @@
 void bare_logger_init(mf_logger *logger)
 {
     memset(logger, 0, sizeof *logger);
-    mf_check(mfi_encoder_constant(logger, "s", "i", "parent"));
+    mf_check(mfi_encoder_constant(&logger->head, "s", "i", "parent"));
 }
 
 void bare_logger_fini(mf_logger *logger)
 {
-    mfi_buf_fini(&logger->constant);
+    mfi_buf_fini(&logger->head.constant);
 }
 
 void fixed_record(mfi_record *record, mf_logger *logger, mf_log_level level, const char *event)
@@ -36,7 +36,7 @@ char *json_of(mf_logger *logger, const mfi_record *record)
 {
     mfi_buf line;
     mfi_buf_init(&line, 0);
-    mfi_encoder_json(&line, logger, record);
+    mfi_encoder_json(&line, &logger->head, record, MFI_LINE_MAX_BYTES);
     return as_text(&line);
 }
 
@@ -44,6 +44,7 @@ char *human_of(mf_logger *logger, const mfi_record *record)
 {
     mfi_buf line;
     mfi_buf_init(&line, 0);
-    mfi_encoder_human(&line, logger, record);
+    (void)logger;
+    mfi_encoder_human(&line, record, MFI_LINE_MAX_BYTES);
     return as_text(&line);
 }

@@ -100,11 +100,31 @@ static void test_user_events_and_empty_records(void)
     bare_logger_fini(&logger);
 }
 
+/* A field of the program's with a key of the library's says where it comes from. */
+static void test_a_key_stands_once(void)
+{
+    mfi_record record;
+    const mf_log_field fields[] = {mf_log_field_int("target", 1), mf_log_field_int("a", 2),
+                                   mf_log_field_int("a", 3)};
+    bare_logger_init(&logger);
+    fixed_record(&record, &logger, MF_LOG_ERROR, "e");
+    mfi_record_str(&record, "target", "math");
+    mfi_record_object_begin(&record, "fields");
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        mfi_record_user_field(&record, &fields[i]);
+    }
+    mfi_record_object_end(&record);
+    record.truncated = true;
+    check_line(&record, "00:00:00.123 error e  target=math fields.target=1 a=2 truncated=true");
+    bare_logger_fini(&logger);
+}
+
 static const mf_test tests[] = {
     {"human__levels_are_aligned", test_levels_are_aligned},
     {"human__every_type_has_its_text", test_every_type_has_its_text},
     {"human__controls_are_escaped", test_controls_are_escaped},
     {"human__objects_stand_in_line", test_objects_stand_in_line},
     {"human__user_events_and_empty_records", test_user_events_and_empty_records},
+    {"human__a_key_stands_once", test_a_key_stands_once},
 };
 MF_TEST_MAIN(tests)

@@ -145,7 +145,7 @@ static void test_foreign_texts_break_nothing(void)
     mfi_record record;
     mf_log_field field = mf_log_field_int("a\"\n", 1);
     memset(&logger, 0, sizeof logger);
-    mf_check(mfi_encoder_constant(&logger, "s\"1", "i\n", "\\"));
+    mf_check(mfi_encoder_constant(&logger.head, "s\"1", "i\n", "\\"));
     fixed_record(&record, &logger, MF_LOG_INFO, "e");
     mfi_record_user_field(&record, &field);
     char *line = json_of(&logger, &record);
@@ -216,24 +216,105 @@ static void test_long_lines_are_cut(void)
     bare_logger_fini(&logger);
 }
 
-/* A full record of the smallest entries: the line has room for them. */
+/* A full record of the smallest entries: the line has those that have room, each of them whole. */
 static void test_many_small_fields(void)
 {
+    static const char key[] = "a_key_that_is_as_long_as_one_ever_gets_in_this_library_60_char";
     mfi_record record;
     bare_logger_init(&logger);
     fixed_record(&record, &logger, MF_LOG_INFO, "e");
     size_t count = 0;
     while (!record.truncated) {
-        mfi_record_null(&record, "a_key_that_is_as_long_as_one_ever_gets_in_this_library_60_char");
+        mfi_record_null(&record, key);
         count += !record.truncated;
     }
     char *line = json_of(&logger, &record);
     cJSON *json = cJSON_Parse(line);
     mf_check(count > 190);
-    mf_check(json != NULL || strlen(line) > MFI_LINE_MAX_BYTES);
-    mf_check_int(cJSON_GetArraySize(json), 12 + (int)count);
+    mf_check(strlen(line) <= MFI_LINE_MAX_BYTES);
+    mf_check(strlen(line) > MFI_LINE_MAX_BYTES - sizeof key - 40);
+    mf_check(cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+    mf_check(cJSON_IsNull(cJSON_GetObjectItem(json, key)));
+    mf_check(cJSON_GetArraySize(json) > 12 + 100);
     cJSON_Delete(json);
     free(line);
+    bare_logger_fini(&logger);
+}
+
+/* However long keys and texts get when they are escaped: a line for a pipe is one write. */
+static void test_lines_fit_a_pipe(void)
+{
+    char key[128], text[300];
+    mfi_record record;
+    mfi_buf line;
+    memset(key, 1, sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    bare_logger_init(&logger);
+    for (size_t skipped = 0; skipped < sizeof key - 1; skipped++) {
+        fixed_record(&record, &logger, MF_LOG_INFO, "e");
+        mfi_record_message_strn(&record, text, sizeof text - 1);
+        mfi_record_object_begin(&record, "fields");
+        for (size_t i = 0; i < 12; i++) {
+            char own[128];
+            (void)snprintf(own, sizeof own, "%zu%s", i, key + skipped + (i < 10 ? 1 : 2));
+            mf_log_field field = mf_log_field_int(own, 1);
+            mfi_record_user_field(&record, &field);
+        }
+        mfi_record_object_end(&record);
+        mfi_record_str(&record, "last", text);
+        mfi_buf_init(&line, 0);
+        mfi_encoder_json(&line, &logger.head, &record, MFI_LINE_MAX_PIPE - 1);
+        mfi_buf_append_byte(&line, '\0');
+        mf_check(line.size <= MFI_LINE_MAX_PIPE);
+        cJSON *json = cJSON_Parse((const char *)line.data);
+        const cJSON *fields = cJSON_GetObjectItem(json, "fields");
+        mf_check(fields != NULL);
+        bool is_whole =
+            cJSON_GetArraySize(fields) == 12 &&
+            cJSON_GetStringValue(cJSON_GetObjectItem(json, "last")) != NULL &&
+            strlen(cJSON_GetStringValue(cJSON_GetObjectItem(json, "message"))) == sizeof text - 1;
+        mf_check(is_whole || cJSON_IsTrue(cJSON_GetObjectItem(json, "truncated")));
+        cJSON_Delete(json);
+        mfi_buf_fini(&line);
+    }
+    bare_logger_fini(&logger);
+}
+
+static void test_long_names_of_the_logger(void)
+{
+    static char text[5000];
+    mfi_record record;
+    memset(text, 1, sizeof text - 1);
+    memset(&logger, 0, sizeof logger);
+    mf_check(mfi_encoder_constant(&logger.head, text, text, text));
+    fixed_record(&record, &logger, MF_LOG_INFO, "e");
+    char *line = json_of(&logger, &record);
+    mf_check(strlen(line) < 2048);
+    mf_check_contains(line, ",\"truncated\":true}");
+    free(line);
+    bare_logger_fini(&logger);
+}
+
+/* Of two fields with one key the first stays; the library's own come first. */
+static void test_a_key_stands_once(void)
+{
+    mfi_record record;
+    const mf_log_field fields[] = {mf_log_field_int("name", 1), mf_log_field_int("a", 2),
+                                   mf_log_field_str("a", "3"), mf_log_field_int("target", 4)};
+    bare_logger_init(&logger);
+    fixed_record(&record, &logger, MF_LOG_INFO, "e");
+    mfi_record_message(&record, "m");
+    mfi_record_str(&record, "target", "math");
+    mfi_record_object_begin(&record, "fields");
+    mfi_record_str(&record, "name", "own");
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        mfi_record_user_field(&record, &fields[i]);
+    }
+    mfi_record_object_end(&record);
+    check_rest(&record, "e",
+               ",\"target\":\"math\",\"fields\":{\"name\":\"own\",\"a\":2,\"target\":4}}");
     bare_logger_fini(&logger);
 }
 
@@ -245,7 +326,7 @@ static void test_without_memory(void)
     fixed_record(&record, &logger, MF_LOG_INFO, "e");
     mfi_buf_init(&line, 0);
     mf_alloc_fail_at(0);
-    mfi_encoder_json(&line, &logger, &record);
+    mfi_encoder_json(&line, &logger.head, &record, MFI_LINE_MAX_BYTES);
     mf_check(mf_alloc_stop());
     mf_check(line.failed && line.size == 0);
     mfi_buf_fini(&line);
@@ -253,9 +334,9 @@ static void test_without_memory(void)
     mf_logger other;
     memset(&other, 0, sizeof other);
     mf_alloc_fail_at(0);
-    mf_check(!mfi_encoder_constant(&other, "s", "i", "r"));
+    mf_check(!mfi_encoder_constant(&other.head, "s", "i", "r"));
     mf_check(mf_alloc_stop());
-    mfi_buf_fini(&other.constant);
+    mfi_buf_fini(&other.head.constant);
 }
 
 static const mf_test tests[] = {
@@ -268,6 +349,9 @@ static const mf_test tests[] = {
     {"json__time_goes_either_way", test_time_goes_either_way},
     {"json__long_lines_are_cut", test_long_lines_are_cut},
     {"json__many_small_fields_have_room", test_many_small_fields},
+    {"json__lines_fit_a_pipe", test_lines_fit_a_pipe},
+    {"json__long_names_of_the_logger_are_cut", test_long_names_of_the_logger},
+    {"json__a_key_stands_once", test_a_key_stands_once},
     {"json__without_memory_there_is_no_line", test_without_memory},
 };
 MF_TEST_MAIN(tests)

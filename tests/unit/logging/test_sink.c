@@ -1,71 +1,115 @@
-/* A sink writes whole lines to a pipe and reports a failed write. */
+/* A sink that fails declares what it lost, and leaves no half line. */
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "logging/logger.h"
 #include "mf_test.h"
+#include "sink_support.h"
 
-#define LINE_BYTES 1000
-#define LINES 200
-
-typedef struct reading {
-    int fd;
-    size_t bytes;
-    unsigned split; /* writes of the sink that did not end with a line */
-} reading;
-
-/* O_DIRECT makes a pipe of packets: each read returns what one write wrote. */
-static void *read_packets(void *argument)
+static void test_failure_is_counted(void)
 {
-    static char packet[2 * PIPE_BUF];
-    reading *all = argument;
-    ssize_t got = 0;
-    while ((got = read(all->fd, packet, sizeof packet)) > 0) {
-        all->bytes += (size_t)got;
-        all->split += packet[got - 1] != '\n';
-    }
-    return NULL;
+    mf_log_stats stats = MF_LOG_STATS_INIT;
+    mf_logger *logger = sink_logger();
+    mf_check_int(mf_log_add_file(logger, "/dev/full", MF_LOG_JSON, NULL), MF_OK);
+    log_ticks(logger, 10);
+    flush(logger);
+    mf_log_stats_read(logger, &stats);
+    mf_check_int(stats.dropped_sink_error, 10);
+    mf_check_int(stats.records[MF_LOG_INFO], 0); /* nothing is written */
+    mf_check_int(stats.bytes, 0);
+    mf_logger_destroy(logger);
 }
 
-static void test_pipe_gets_whole_lines(void)
+static void limit_files(rlim_t bytes)
 {
-    static char lines[LINES * LINE_BYTES];
-    int ends[2];
-    pthread_t thread;
-    if (!mf_check(pipe2(ends, O_CLOEXEC | O_DIRECT) == 0)) {
-        return;
-    }
-    reading all = {.fd = ends[0]};
-    mfi_sink sink = {.fd = ends[1], .is_pipe = true};
-    memset(lines, 'x', sizeof lines);
-    for (size_t i = LINE_BYTES; i <= sizeof lines; i += LINE_BYTES) {
-        lines[i - 1] = '\n';
-    }
-    if (mf_check(mfi_thread_start(&thread, "test", read_packets, &all) == 0)) {
-        mf_check(mfi_sink_write(&sink, lines, sizeof lines));
-        (void)close(ends[1]);
-        (void)pthread_join(thread, NULL);
-        mf_check_int(all.bytes, sizeof lines);
-        mf_check_int(all.split, 0);
-    }
-    (void)close(ends[0]);
+    struct rlimit limit;
+    mf_check_int(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    mf_check_int(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-static void test_failure_is_told(void)
+/* A limit on the size of files stands for a full disk: a write is cut in the middle of a line. */
+static void use_full_disk(bool is_emptied)
 {
-    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-    mfi_sink sink = {.fd = fd};
-    if (mf_check(fd >= 0)) {
-        mf_check(!mfi_sink_write(&sink, "line\n", 5));
-        (void)close(fd);
+    const char *path = new_path();
+    struct stat facts;
+    mf_log_stats stats = MF_LOG_STATS_INIT;
+    mf_logger *logger = sink_logger();
+    mf_check_int(mf_log_add_file(logger, path, MF_LOG_JSON, NULL), MF_OK);
+    log_ticks(logger, 2);
+    flush(logger);
+    mf_check_int(stat(path, &facts), 0);
+    limit_files((rlim_t)facts.st_size * 2 + 50); /* two more lines, and a half one */
+    log_ticks(logger, 20);
+    flush(logger);
+    log_ticks(logger, 20);
+    flush(logger);
+    mf_log_stats_read(logger, &stats);
+    mf_check(stats.dropped_sink_error >= 30);
+    limit_files(RLIM_INFINITY);
+    if (is_emptied) {
+        mf_check_int(truncate(path, 0), 0);
     }
+    flush(logger); /* tries again: the loss is declared without another record */
+    log_ticks(logger, 5);
+    flush(logger);
+    mf_log_stats_read(logger, &stats);
+    mf_logger_destroy(logger);
+    account at = account_of(path);
+    mf_check_int(at.own_lost, stats.dropped_sink_error);
+    mf_check_int(at.own_lost + stats.records[MF_LOG_INFO], 47); /* lost and written: produced */
+    if (!is_emptied) {                                          /* the half line was completed */
+        check_account(&at, 47);
+        mf_check_int(at.ticks, stats.records[MF_LOG_INFO]);
+    } else {
+        mf_check_int(at.wrong, 1); /* its first number is not 1 */
+        mf_check_int(at.next_seq, 48);
+        mf_check_int(at.ticks, 5);
+    }
+}
+
+static void test_full_disk(void)
+{
+    (void)signal(SIGXFSZ, SIG_IGN);
+    use_full_disk(false);
+    use_full_disk(true);
+}
+
+/* The other writer of the file wrote behind the half line: that line is ended, and lost. */
+static void test_half_line_is_ended(void)
+{
+    char text[16384];
+    const char *path = new_path();
+    struct stat facts;
+    mf_logger *logger = sink_logger();
+    int other = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    mf_check_int(mf_log_add_file(logger, path, MF_LOG_JSON, NULL), MF_OK);
+    log_ticks(logger, 1);
+    flush(logger);
+    mf_check_int(stat(path, &facts), 0);
+    limit_files((rlim_t)facts.st_size + 50);
+    log_ticks(logger, 1);
+    flush(logger);
+    limit_files(RLIM_INFINITY);
+    mf_check_int(write(other, "other", 5), 5);
+    log_ticks(logger, 1);
+    flush(logger);
+    mf_logger_destroy(logger);
+    ssize_t got = pread(other, text, sizeof text - 1, 0);
+    text[got > 0 ? got : 0] = '\0';
+    const char *line = strstr(text, "other\n{\"timestamp\"");
+    mf_check_contains(text, "other\n{\"timestamp\"");
+    mf_check_contains(line != NULL ? line : "", "\"count\":1,\"first_seq\":2,\"last_seq\":2,");
+    mf_check_contains(line != NULL ? line : "", "\"seq\":3,");
+    (void)close(other);
 }
 
 static const mf_test tests[] = {
-    {"sink__pipe_gets_whole_lines", test_pipe_gets_whole_lines},
-    {"sink__failure_is_told", test_failure_is_told},
+    {"sink__failure_is_counted", test_failure_is_counted},
+    {"sink__full_disk_loses_what_it_declares", test_full_disk},
+    {"sink__half_line_is_ended", test_half_line_is_ended},
 };
 MF_TEST_MAIN(tests)

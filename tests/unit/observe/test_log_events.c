@@ -5,86 +5,14 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "core/observe/observe.h"
-#include "core/observe/parts.h"
+#include "log_support.h"
 #include "mf_test.h"
-
-typedef struct fixture {
-    mf_logger *logger;
-    mfi_observer *observer;
-    mfi_target *client, *server;
-    unsigned lines;
-    char all[8192]; /* "level event|message|rest" of each line */
-} fixture;
-
-/* "warn drain|Drained math-0|,..." of a line. */
-static void keep_line(mf_log_level level, const char *line, size_t length, void *user_data)
-{
-    fixture *at = user_data;
-    char word[16] = "", event[64] = "", message[512] = "";
-    (void)level;
-    (void)length;
-    const char *from = strstr(line, "\"level\":\"");
-    const char *rest = strstr(line, "\"tid\":");
-    rest = rest != NULL ? strpbrk(rest, ",}") : "";
-    mf_check_int(sscanf(from != NULL ? from : "",
-                        "\"level\":\"%15[a-z]\",\"severity_number\":%*d,\"event\":\"%63[^\"]\","
-                        "\"message\":\"%511[^\"]\"",
-                        word, event, message),
-                 3);
-    size_t used = strlen(at->all);
-    (void)snprintf(at->all + used, sizeof at->all - used, "%s%s %s|%s|%s",
-                   at->lines++ > 0 ? "\n" : "", word, event, message, rest);
-}
-
-static void setup_with(fixture *at, mf_log_options options)
-{
-    mfi_client_options client = {.target = "math", .worker = "math-0"};
-    mfi_server_options server = {.worker = "serve"};
-    *at = (fixture){.lines = 0};
-    mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
-    mf_check_int(mf_log_add_callback(at->logger, keep_line, at, MF_LOG_JSON, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, NULL, 64, NULL), MF_OK);
-    mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
-    mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
-}
-
-static void setup_at(fixture *at, mf_log_level level)
-{
-    mf_log_options options = MF_LOG_OPTIONS_INIT;
-    options.level = level;
-    setup_with(at, options);
-}
-
-static void setup(fixture *at)
-{
-    setup_at(at, MF_LOG_DEBUG);
-}
-
-static void teardown(fixture *at)
-{
-    mfi_target_destroy(at->client);
-    mfi_target_destroy(at->server);
-    mfi_observer_destroy(at->observer);
-    mf_logger_destroy(at->logger);
-}
-
-/* All that was logged since the last time. */
-static void check_logged(fixture *at, const char *wanted)
-{
-    mf_check(mf_log_flush(at->logger, MF_TEST_PATIENCE_MS));
-    mf_check_str(at->all, wanted);
-    at->all[0] = '\0';
-    at->lines = 0;
-}
-
-#define MATH ",\"target\":\"math\",\"worker\":\"math-0\""
 
 /* ---- Circuit ---- */
 
 static void test_circuit(void)
 {
-    fixture at;
+    log_fixture at;
     mfi_circuit_event event = {.from = MFI_CIRCUIT_CLOSED,
                                .to = MFI_CIRCUIT_OPEN,
                                .cause = (mfi_circuit_cause)MFI_RULE_FAILURES,
@@ -94,7 +22,7 @@ static void test_circuit(void)
                                .correlation_id = "c",
                                .trace_id = "t",
                                .retry_in_ms = 10000};
-    setup(&at);
+    log_setup(&at);
     mfi_observe_circuit_changed(at.client, &event);
     check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
                       ",\"correlation_id\":\"c\",\"trace_id\":\"t\",\"from\":\"closed\","
@@ -117,135 +45,7 @@ static void test_circuit(void)
     mfi_observe_circuit_changed(at.client, &event);
     check_logged(&at, "info circuit_close|Circuit of math-0: closed|" MATH
                       ",\"from\":\"half_open\",\"to\":\"closed\",\"reason\":\"probes_passed\"}");
-    teardown(&at);
-}
-
-/* ---- Processes ---- */
-
-static void test_processes(void)
-{
-    static const struct {
-        mfi_process_event event;
-        const char *wanted;
-    } cases[] = {
-        {{.what = MFI_PROCESS_SPAWNED, .pid = 7},
-         "info process_spawn|Worker math-0 spawned|" MATH ",\"fields\":{\"worker_pid\":7}}"},
-        {{.what = MFI_PROCESS_READY, .pid = 7, .duration_ns = 1500000},
-         "info worker_start|Worker math-0 is ready|" MATH
-         ",\"duration_ms\":1.500000,\"fields\":{\"worker_pid\":7}}"},
-        {{.what = MFI_PROCESS_EXITED, .pid = 7, .expected = true, .exit_known = true},
-         "info process_exit|Worker math-0 ended|" MATH
-         ",\"exit_code\":0,\"fields\":{\"worker_pid\":7}}"},
-        {{.what = MFI_PROCESS_EXITED, .exit_known = true, .text = "exited with 0"},
-         "info process_exit|Worker math-0 ended: exited with 0|" MATH
-         ",\"exit_code\":0,\"reason\":\"exited with 0\",\"fields\":{}}\n"
-         "error worker_crash|Worker math-0 ended by itself: exited with 0|" MATH
-         ",\"exit_code\":0,\"reason\":\"exited with 0\",\"fields\":{}}"},
-        {{.what = MFI_PROCESS_EXITED,
-          .exit_known = true,
-          .exit_code = -1,
-          .signal = 9,
-          .text = "killed",
-          .pending_failed = 3},
-         "warn process_exit|Worker math-0 ended: killed|" MATH
-         ",\"signal\":9,\"reason\":\"killed\",\"fields\":{\"pending_failed\":3}}\n"
-         "error worker_crash|Worker math-0 ended by itself: killed|" MATH
-         ",\"signal\":9,\"reason\":\"killed\",\"fields\":{\"pending_failed\":3}}"},
-        {{.what = MFI_PROCESS_EXITED, .expected = true},
-         "info process_exit|Worker math-0 ended|" MATH ",\"fields\":{}}"},
-        {{.what = MFI_PROCESS_FAILED, .text = "no such file"},
-         "error worker_stop|Worker math-0 did not start: no such file|" MATH
-         ",\"reason\":\"no such file\",\"fields\":{}}"},
-        {{.what = MFI_PROCESS_STOPPED, .pid = 7},
-         "info worker_stop|Worker math-0 stopped|" MATH ",\"fields\":{\"worker_pid\":7}}"},
-        {{.what = MFI_PROCESS_RESTART,
-          .reason = MFI_RESTART_SIGNAL,
-          .text = "killed",
-          .restart_in_ms = 800,
-          .restart_attempt = 2,
-          .restarts_in_period = 3,
-          .restarts_allowed = 5},
-         "warn worker_restart|Worker math-0 will start again: killed|" MATH
-         ",\"reason\":\"signal\",\"restart_in_ms\":800,\"restarts_in_period\":3,"
-         "\"fields\":{\"attempt\":2,\"max\":5}}"},
-        {{.what = MFI_PROCESS_RESTART, .reason = MFI_RESTART_MANUAL, .restart_attempt = 1},
-         "warn worker_restart|Worker math-0 will start again|" MATH
-         ",\"reason\":\"manual\",\"restart_in_ms\":0,\"restarts_in_period\":0,"
-         "\"fields\":{\"attempt\":1}}"},
-        {{.what = MFI_PROCESS_GAVE_UP, .text = "5 restarts in 60 s"},
-         "error worker_stop|Worker math-0 is given up: 5 restarts in 60 s|" MATH
-         ",\"reason\":\"5 restarts in 60 s\",\"fields\":{}}"},
-    };
-    fixture at;
-    setup(&at);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        mfi_observe_process_changed(at.client, &cases[i].event);
-        check_logged(&at, cases[i].wanted);
-    }
-    teardown(&at);
-}
-
-static void test_crash_names_what_was_open(void)
-{
-    fixture at;
-    mfi_open_call calls[MFI_OPEN_CALLS_MAX] = {
-        {.function = "add", .correlation_id = "c-1", .age_ns = 12900000},
-        {.function = "mul", .age_ns = 3000000}};
-    mfi_remains remains = {.calls = calls,
-                           .named = 2,
-                           .out = "out\nmore",
-                           .err = "E: no",
-                           .out_size = 3,
-                           .err_size = 5,
-                           .user_us = 1500999,
-                           .system_us = 20000,
-                           .max_rss_kib = 4096};
-    mfi_process_event event = {.what = MFI_PROCESS_EXITED,
-                               .exit_known = true,
-                               .exit_code = 3,
-                               .text = "exited with status 3",
-                               .pending_failed = 5,
-                               .remains = &remains};
-    setup(&at);
-    mfi_observe_process_changed(at.client, &event);
-    check_logged(&at, "warn process_exit|Worker math-0 ended: exited with status 3|" MATH
-                      ",\"exit_code\":3,\"reason\":\"exited with status 3\","
-                      "\"fields\":{\"pending_failed\":5}}\n"
-                      "error worker_crash|Worker math-0 ended by itself: exited with status 3|" MATH
-                      ",\"exit_code\":3,\"reason\":\"exited with status 3\","
-                      "\"fields\":{\"pending_failed\":5,"
-                      "\"open_calls\":\"add id=c-1 age_ms=12; mul age_ms=3\",\"more_calls\":3,"
-                      "\"cpu_user_ms\":1500,\"cpu_system_ms\":20,\"max_rss_kib\":4096,"
-                      "\"stderr\":\"E: no\",\"stdout\":\"out\"}}");
-    remains.max_rss_kib = 0; /* the last lines alone */
-    event = (mfi_process_event){.what = MFI_PROCESS_RESTART, .text = "ended", .remains = &remains};
-    mfi_observe_process_changed(at.client, &event);
-    check_logged(&at, "warn worker_restart|Worker math-0 will start again: ended|" MATH
-                      ",\"reason\":\"ended\",\"restart_in_ms\":0,\"restarts_in_period\":0,"
-                      "\"fields\":{\"attempt\":0,\"stderr\":\"E: no\",\"stdout\":\"out\"}}");
-    teardown(&at);
-}
-
-/* Names and ids of any length: those that fit are named, the others are counted. */
-static void test_crash_with_long_names(void)
-{
-    fixture at;
-    mfi_open_call calls[MFI_OPEN_CALLS_MAX];
-    mfi_remains remains = {.calls = calls, .named = MFI_OPEN_CALLS_MAX};
-    mfi_process_event event = {
-        .what = MFI_PROCESS_EXITED, .pending_failed = 9, .remains = &remains};
-    for (size_t i = 0; i < MFI_OPEN_CALLS_MAX; i++) {
-        memset(&calls[i], 'x', sizeof calls[i]);
-        calls[i].function[sizeof calls[i].function - 1] = '\0';
-        calls[i].correlation_id[sizeof calls[i].correlation_id - 1] = '\0';
-        calls[i].age_ns = 0;
-    }
-    setup(&at);
-    mfi_observe_process_changed(at.client, &event);
-    mf_check(mf_log_flush(at.logger, MF_TEST_PATIENCE_MS));
-    mf_check_contains(at.all, "x age_ms=0; xxx");
-    mf_check_contains(at.all, "x age_ms=0\",\"more_calls\":6}}");
-    teardown(&at);
+    log_teardown(&at);
 }
 
 /* ---- Services ---- */
@@ -282,20 +82,20 @@ static void test_services(void)
          "whoever "
          "reaches it can call\",\"fields\":{\"endpoint\":\"tcp://h:1\"}}"},
     };
-    fixture at;
-    setup(&at);
+    log_fixture at;
+    log_setup(&at);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mfi_observe_service_changed(at.server, &cases[i].event);
         check_logged(&at, cases[i].wanted);
     }
-    teardown(&at);
+    log_teardown(&at);
 }
 
 static void test_drains(void)
 {
-    fixture at;
+    log_fixture at;
     mfi_drain_event event = {.begins = true, .reason = MFI_DRAIN_ASKED_FOR, .calls_left = 3};
-    setup(&at);
+    log_setup(&at);
     mfi_observe_drain(at.client, &event);
     check_logged(&at, "info drain|Draining math-0|" MATH
                       ",\"reason\":\"asked_for\",\"fields\":{\"calls_left\":3}}");
@@ -308,16 +108,16 @@ static void test_drains(void)
     check_logged(&at, "warn drain|Still busy, in spite of draining: serve|,\"worker\":\"serve\","
                       "\"duration_ms\":0.001000,\"reason\":\"rolling_restart\","
                       "\"fields\":{\"calls_left\":1}}");
-    teardown(&at);
+    log_teardown(&at);
 }
 
 /* ---- Heartbeats ---- */
 
 static void test_heartbeats(void)
 {
-    fixture at;
+    log_fixture at;
     mfi_heartbeat_event event = {.what = MFI_HEARTBEAT_SENT, .request_id = "r"};
-    setup(&at);
+    log_setup(&at);
     mfi_observe_heartbeat_seen(at.client, &event);
     check_logged(&at, "debug heartbeat_sent|Heartbeat to math|" MATH ",\"request_id\":\"r\"}");
     event.what = MFI_HEARTBEAT_ANSWERED;
@@ -343,7 +143,7 @@ static void test_heartbeats(void)
     mfi_observe_heartbeat_seen(at.client, &event);
     check_logged(&at, "warn heartbeat_missed|Heartbeat missed by math|" MATH
                       ",\"fields\":{\"consecutive_misses\":3,\"max_allowed\":2}}");
-    teardown(&at);
+    log_teardown(&at);
 }
 
 /* ---- Transport ---- */
@@ -371,13 +171,13 @@ static void test_transport(void)
         {{.what = MFI_TRANSPORT_SEND_BLOCKED}, ""}, /* counted only */
         {{.what = MFI_TRANSPORT_LATE_REPLY}, ""},
     };
-    fixture at;
-    setup(&at);
+    log_fixture at;
+    log_setup(&at);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mfi_observe_transport_event(at.client, &cases[i].event);
         check_logged(&at, cases[i].wanted);
     }
-    teardown(&at);
+    log_teardown(&at);
 }
 
 #define THREADS 4
@@ -385,11 +185,11 @@ static void test_transport(void)
 static void *overflow_once(void *argument)
 {
     const mfi_transport_event event = {.what = MFI_TRANSPORT_QUEUE_FULL, .text = "10000 wait"};
-    mfi_observe_transport_event(((fixture *)argument)->client, &event);
+    mfi_observe_transport_event(((log_fixture *)argument)->client, &event);
     return NULL;
 }
 
-static void overflow_on_all_threads(fixture *at)
+static void overflow_on_all_threads(log_fixture *at)
 {
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
@@ -405,8 +205,8 @@ static void overflow_on_all_threads(fixture *at)
 static void test_overflow_does_not_fill_the_log(void)
 {
     static const char line[] = "warn queue_overflow|Too many calls: 10000 wait|" MATH "}";
-    fixture at;
-    setup(&at);
+    log_fixture at;
+    log_setup(&at);
     uint64_t before = mfi_monotonic_ns();
     (void)overflow_once(&at);
     check_logged(&at, line);
@@ -424,20 +224,20 @@ static void test_overflow_does_not_fill_the_log(void)
     atomic_store(&at.observer->overflow_logged_ns, mfi_monotonic_ns() - MFI_NS_PER_S);
     (void)overflow_once(&at);
     check_logged(&at, line);
-    teardown(&at);
+    log_teardown(&at);
 }
 
 /* ---- Output and health ---- */
 
-static void print(const fixture *at, mfi_output_event event)
+static void print(const log_fixture *at, mfi_output_event event)
 {
     mfi_observe_output_line(at->client, &event);
 }
 
 static void test_output(void)
 {
-    fixture at;
-    setup(&at);
+    log_fixture at;
+    log_setup(&at);
     print(&at, (mfi_output_event){.text = "hello\nmore", .length = 5});
     check_logged(&at, "info worker_output|hello|" MATH ",\"fields\":{\"stream\":\"stdout\"}}");
     print(&at, (mfi_output_event){.is_stderr = true, .text = "oh \x1b", .length = 4});
@@ -460,7 +260,7 @@ static void test_output(void)
                                   .open_calls = 2});
     check_logged(&at, "info worker_output|x|" MATH
                       ",\"fields\":{\"stream\":\"stdout\",\"open_calls\":2}}");
-    teardown(&at);
+    log_teardown(&at);
 }
 
 static void test_health(void)
@@ -479,20 +279,20 @@ static void test_health(void)
          "info health_change|Health check math:workers: pass|,\"from\":\"fail\",\"to\":\"pass\","
          "\"fields\":{\"check\":\"math:workers\"}}"},
     };
-    fixture at;
-    setup(&at);
+    log_fixture at;
+    log_setup(&at);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mfi_observe_health_changed(at.observer, "math:workers", cases[i].from, cases[i].to,
                                    cases[i].output);
         check_logged(&at, cases[i].wanted);
     }
-    teardown(&at);
+    log_teardown(&at);
 }
 
 /* What is below the level of the log is not made. */
 static void test_level(void)
 {
-    fixture at;
+    log_fixture at;
     const mfi_heartbeat_event sent = {.what = MFI_HEARTBEAT_SENT};
     const mfi_heartbeat_event missed = {.what = MFI_HEARTBEAT_MISSED, .max_misses = 3};
     const mfi_process_event crash = {.what = MFI_PROCESS_EXITED};
@@ -500,7 +300,7 @@ static void test_level(void)
     const mfi_service_event lost = {.what = MFI_SERVICE_LOST, .service_id = "s"};
     const mfi_drain_event drain = {.begins = true};
     const mfi_transport_event transport = {.what = MFI_TRANSPORT_DROPPED};
-    setup_at(&at, MF_LOG_FATAL);
+    log_setup_at(&at, MF_LOG_FATAL);
     mfi_observe_heartbeat_seen(at.client, &sent);
     mfi_observe_heartbeat_seen(at.client, &missed);
     mfi_observe_process_changed(at.client, &crash);
@@ -511,19 +311,19 @@ static void test_level(void)
     print(&at, (mfi_output_event){.is_stderr = true, .text = "x", .length = 1});
     mfi_observe_health_changed(at.observer, "x", MF_HEALTH_PASS, MF_HEALTH_FAIL, "y");
     check_logged(&at, "");
-    teardown(&at);
+    log_teardown(&at);
 }
 
 /* A program that asked for no ids gets none, in whatever record. */
 static void test_without_ids(void)
 {
-    fixture at;
+    log_fixture at;
     mf_log_options options = MF_LOG_OPTIONS_INIT;
     mfi_open_call call = {.function = "add", .correlation_id = "c-1"};
     mfi_remains remains = {.calls = &call, .named = 1};
     options.level = MF_LOG_DEBUG;
     options.no_correlation_ids = true;
-    setup_with(&at, options);
+    log_setup_with(&at, options);
     print(&at,
           (mfi_output_event){.text = "x", .length = 1, .correlation_id = "c-1", .trace_id = "c-2"});
     mfi_observe_circuit_changed(at.client, &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED,
@@ -541,15 +341,12 @@ static void test_without_ids(void)
     mf_check_contains(at.all, "heartbeat_sent");
     mf_check_contains(at.all, "\"open_calls\":\"add age_ms=0\"");
     mf_check(strstr(at.all, "c-") == NULL);
-    teardown(&at);
+    log_teardown(&at);
 }
 
 static const mf_test tests[] = {
     {"log_events__without_ids_where_none_are_wanted", test_without_ids},
-    {"crash__names_what_was_open", test_crash_names_what_was_open},
-    {"crash__with_long_names", test_crash_with_long_names},
     {"log_events__circuit", test_circuit},
-    {"log_events__processes", test_processes},
     {"log_events__services", test_services},
     {"log_events__drains", test_drains},
     {"log_events__heartbeats", test_heartbeats},

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -252,6 +254,30 @@ static void test_roles(void)
     }
 }
 
+/* ---- COMLINK_LOG_SINK ---- */
+
+static void test_log_sink_of_the_environment(void)
+{
+    char path[512];
+    struct stat facts;
+    mf_runtime *runtime = NULL;
+    mf_error error = MF_ERROR_INIT;
+    (void)snprintf(path, sizeof path, "%s/runtime.log", mf_test_temp_dir());
+    (void)setenv("COMLINK_LOG_SINK", "nowhere", 1);
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "COMLINK_LOG_SINK is 'nowhere'");
+    (void)setenv("COMLINK_LOG_SINK", "/nonexistent/log", 1);
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_ERR_IO);
+    mf_check_contains(error.message, "COMLINK_LOG_SINK: ");
+    (void)setenv("COMLINK_LOG_SINK", path, 1);
+    mf_check_int(mf_runtime_create(&runtime, NULL, &error), MF_OK);
+    (void)unsetenv("COMLINK_LOG_SINK");
+    mf_log_event(mf_runtime_logger(runtime), MF_LOG_INFO, "e", "m", NULL, 0);
+    mf_runtime_destroy(runtime);
+    mf_check_int(stat(path, &facts), 0);
+    mf_check(facts.st_size > 0);
+}
+
 static const mf_test tests[] = {
     {"runtime__roles", test_roles},
     {"runtime__last_reference_ends_it", test_last_reference_ends_it},
@@ -259,6 +285,7 @@ static const mf_test tests[] = {
     {"runtime__forked_process_must_not_use_it", test_fork},
     {"runtime__names_are_copied_or_made", test_names},
     {"runtime__what_is_refused", test_what_is_refused},
+    {"runtime__log_sink_of_the_environment", test_log_sink_of_the_environment},
     {"runtime__shows_its_parts", test_parts},
     {"runtime__components_are_sorted", test_components_are_sorted},
     {"runtime__without_memory", test_without_memory},

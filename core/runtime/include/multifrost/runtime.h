@@ -54,11 +54,16 @@ typedef struct mf_runtime_options {
 /**
  * Makes a runtime, and starts its engine thread and its log writer.
  *
+ * COMLINK_LOG_SINK adds a log sink for JSON lines: `stderr`, `stdout`, or a path that begins with
+ * `/`, `./` or `../`. Unset or empty, it adds none. Spawned workers inherit the variable; with a
+ * path they all append whole lines to one file.
+ *
  * @param ret_runtime Not NULL. On MF_OK a runtime for mf_runtime_destroy(); untouched on failure.
  * @param options     NULL for defaults. Copied.
  * @param error       NULL, or filled on failure.
- * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, COMLINK_LOG_LEVEL, COMLINK_TRANSPORT);
- *         MF_ERR_IO naming the log file; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, COMLINK_LOG_LEVEL, COMLINK_LOG_SINK,
+ *         COMLINK_TRANSPORT); MF_ERR_IO naming the log file, or COMLINK_LOG_SINK and its file;
+ *         MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_runtime_create(mf_runtime **ret_runtime,
@@ -69,7 +74,8 @@ MF_API MF_NODISCARD mf_status mf_runtime_create(mf_runtime **ret_runtime,
  *
  * @param runtime NULL is a no-op.
  * @par Threads  Thread-safe.
- * @par Blocking Until the threads have ended, if no parent, child or endpoint uses the runtime.
+ * @par Blocking Until the threads have ended, if no parent, child or endpoint uses the runtime. The
+ *               sinks of the log have at most 2 s for what they still hold: mf_logger_destroy().
  */
 MF_API void mf_runtime_destroy(mf_runtime *runtime);
 
