@@ -28,7 +28,7 @@ static void keep_line(mf_log_level level, const char *line, size_t length, void 
 
 void log_setup_with(log_fixture *at, mf_log_options options)
 {
-    mfi_client_options client = {.target = "math", .worker = "math-0", .circuit = "math/0"};
+    mfi_client_options client = {.target = "math", .worker = "math-0"};
     mfi_server_options server = {.worker = "serve"};
     *at = (log_fixture){.lines = 0};
     mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
