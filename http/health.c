@@ -160,7 +160,7 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
     *health = (mfi_health){.probe = probe, .interval_ms = interval_ms};
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);
-    mf_status status = mfi_metric_set_add(probe->metrics, &options, &health->family, error);
+    mf_status status = mfi_metric_set_share(probe->metrics, &options, &health->family, error);
     if (status != MF_OK) {
         return status;
     }
