@@ -38,19 +38,38 @@ static bool has_unread_bytes(int fd)
     return ioctl(fd, FIONREAD, &size) == 0 && size > 0;
 }
 
+static void drop(mfi_acceptor *acceptor, mfi_visitor *visitor)
+{
+    mfi_list_remove(&acceptor->visitors, &visitor->node);
+    acceptor->count--;
+    free(visitor->user_data);
+    free(visitor);
+}
+
+/* Whether the descriptor of a visitor is surely open. The server may close one that it never
+ * began, for want of memory, without a word; the number may be another file's by then. */
+static bool may_end(const mfi_visitor *visitor)
+{
+    return visitor->is_known && !visitor->is_ending && visitor->visit != MFI_VISIT_MAKING;
+}
+
 /* Ends the connections that have waited too long for their clients. Returns when the next one may
  * have. A request that lies in the socket has come in time. */
 static uint64_t end_late(mfi_acceptor *acceptor, uint64_t now)
 {
     uint64_t next = MFI_NEVER;
     mfi_mutex_lock(&acceptor->mutex);
-    for (mfi_list_node *node = acceptor->visitors.first; node != NULL; node = node->next) {
+    for (mfi_list_node *node = acceptor->visitors.first, *behind = NULL; node != NULL;
+         node = behind) {
         mfi_visitor *at = MFI_CONTAINER(node, mfi_visitor, node);
         uint64_t limit = at->since_ns + acceptor->patience_ns;
-        if (at->is_ending || at->visit == MFI_VISIT_MAKING) {
+        behind = node->next;
+        if (at->is_known && !may_end(at)) {
             continue;
         }
-        if (now >= limit && !(at->visit == MFI_VISIT_READING && has_unread_bytes(at->fd))) {
+        if (now >= limit && !at->is_known) {
+            drop(acceptor, at);
+        } else if (now >= limit && !(at->visit == MFI_VISIT_READING && has_unread_bytes(at->fd))) {
             end_visitor(at);
         } else {
             limit = now >= limit ? now + BACKOFF_NS : limit;
@@ -68,7 +87,7 @@ static bool end_longest(mfi_acceptor *acceptor)
     mfi_visitor *longest = NULL;
     for (mfi_list_node *node = acceptor->visitors.first; node != NULL; node = node->next) {
         mfi_visitor *at = MFI_CONTAINER(node, mfi_visitor, node);
-        if (at->is_ending || at->visit == MFI_VISIT_MAKING) {
+        if (!may_end(at)) {
             continue;
         }
         if (longest == NULL || at->visit < longest->visit ||
@@ -97,6 +116,7 @@ static bool make_room(mfi_acceptor *acceptor)
     mfi_mutex_lock(&acceptor->mutex);
     bool has_room = acceptor->count < acceptor->cap + MFI_ACCEPTOR_SPARE &&
                     (count_lasting(acceptor) < acceptor->cap || end_longest(acceptor));
+    acceptor->is_full = !has_room;
     mfi_mutex_unlock(&acceptor->mutex);
     return has_room;
 }
@@ -125,6 +145,13 @@ static int accept_one(mfi_acceptor *acceptor, struct sockaddr_storage *address, 
         }
         close_spare(acceptor);
     }
+}
+
+/* Whether an error of accept() lasts until something is freed. The others are those of the one
+ * connection, which is gone. */
+static bool is_shortage(int reason)
+{
+    return reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM;
 }
 
 static bool admit(mfi_acceptor *acceptor, int fd, const struct sockaddr_storage *address,
@@ -165,7 +192,7 @@ static uint64_t accept_waiting(mfi_acceptor *acceptor)
         int fd = accept_one(acceptor, &address, &size);
         if (fd >= 0) {
             (void)admit(acceptor, fd, &address, size);
-        } else if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN) {
+        } else if (is_shortage(errno)) {
             mfi_mutex_lock(&acceptor->mutex);
             (void)end_longest(acceptor);
             mfi_mutex_unlock(&acceptor->mutex);
@@ -223,6 +250,15 @@ static void *run(void *argument)
 
 /* ---- Visitors ---- */
 
+/* A connection that has become one that can be ended is a place for one that waits. */
+static void tell_of_room(mfi_acceptor *acceptor)
+{
+    if (acceptor->is_full) {
+        acceptor->is_full = false;
+        wake(acceptor);
+    }
+}
+
 mfi_visitor *mfi_acceptor_find(mfi_acceptor *acceptor, int fd)
 {
     mfi_visitor *found = NULL;
@@ -235,6 +271,7 @@ mfi_visitor *mfi_acceptor_find(mfi_acceptor *acceptor, int fd)
             break;
         }
     }
+    tell_of_room(acceptor);
     mfi_mutex_unlock(&acceptor->mutex);
     return found;
 }
@@ -244,6 +281,7 @@ void mfi_acceptor_visit(mfi_acceptor *acceptor, mfi_visitor *visitor, mfi_visit 
     mfi_mutex_lock(&acceptor->mutex);
     visitor->visit = visit;
     visitor->since_ns = mfi_monotonic_ns();
+    tell_of_room(acceptor);
     mfi_mutex_unlock(&acceptor->mutex);
 }
 
@@ -255,11 +293,8 @@ bool mfi_acceptor_is_old(mfi_acceptor *acceptor, const mfi_visitor *visitor)
 void mfi_acceptor_forget(mfi_acceptor *acceptor, mfi_visitor *visitor)
 {
     mfi_mutex_lock(&acceptor->mutex); /* afterwards no sweep touches the descriptor */
-    mfi_list_remove(&acceptor->visitors, &visitor->node);
-    acceptor->count--;
+    drop(acceptor, visitor);
     mfi_mutex_unlock(&acceptor->mutex);
-    free(visitor->user_data);
-    free(visitor);
     wake(acceptor);
 }
 
@@ -302,6 +337,9 @@ void mfi_acceptor_stop(mfi_acceptor *acceptor)
 void mfi_acceptor_fini(mfi_acceptor *acceptor)
 {
     if (acceptor->started) {
+        while (acceptor->visitors.first != NULL) { /* the server never began these */
+            drop(acceptor, MFI_CONTAINER(acceptor->visitors.first, mfi_visitor, node));
+        }
         (void)close(acceptor->wake_fd);
         mfi_mutex_fini(&acceptor->mutex);
     }

@@ -48,6 +48,7 @@ typedef struct mfi_acceptor {
     mfi_mutex mutex;   /* guards the members below */
     mfi_list visitors; /* the oldest first */
     size_t count;
+    bool is_full; /* a connection waits for a place */
     bool stopping;
 } mfi_acceptor;
 
@@ -56,7 +57,8 @@ typedef struct mfi_acceptor {
 mf_status mfi_acceptor_start(mfi_acceptor *acceptor, mf_error *error);
 /* Ends the thread and closes the listening socket; connections stay. All zero is a no-op. */
 void mfi_acceptor_stop(mfi_acceptor *acceptor);
-/* After the last connection has closed. All zero is a no-op. */
+/* After the last connection has closed. Frees visitors that were never found. All zero is a
+ * no-op. */
 void mfi_acceptor_fini(mfi_acceptor *acceptor);
 
 /* The visitor of a descriptor that was admitted; NULL if there is none. */

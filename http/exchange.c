@@ -15,6 +15,7 @@
 
 #define EXCLUDES_MAX 16                  /* checks that one query excludes */
 #define ACCEPT_MAX 1024                  /* bytes of all Accept headers; the rest is ignored */
+#define CODINGS_MAX 256                  /* the same of Accept-Encoding */
 #define BODY_MAX ((uint64_t)1024 * 1024) /* bytes of a request's body; a longer one ends it */
 
 typedef struct route {
@@ -34,9 +35,11 @@ typedef struct exchange {
     const route *route; /* NULL: none fits */
     bool has_begun;     /* libmicrohttpd has shown the headers */
     bool is_made;       /* by the collector */
+    bool is_counted;    /* the answer, in the metrics */
     bool ends_connection, is_busy, is_options;
     uint64_t body_bytes;
     char accept[ACCEPT_MAX];
+    char codings[CODINGS_MAX];
     const char *excluded[EXCLUDES_MAX + 1];
     size_t excluded_count;
     mfi_page_request request;
@@ -70,10 +73,11 @@ static const route *find_route(const char *path, const char **ret_rest)
 
 /* ---- Sending ---- */
 
-static void count(const exchange *at)
+static void count(exchange *at, unsigned answer)
 {
     char code[8];
-    (void)mfi_str_format(code, sizeof code, "%d", at->page.code);
+    (void)mfi_str_format(code, sizeof code, "%u", answer);
+    at->is_counted = true;
     const char *labels[] = {at->route != NULL ? at->route->path : MF_METRIC_OTHER, code};
     mf_counter_add(mf_family_counter(at->of->requests, labels), 1);
 }
@@ -119,15 +123,14 @@ static void add_headers(struct MHD_Response *response, const exchange *at)
 static void pack(exchange *at)
 {
     mfi_page *page = &at->page;
-    const char *header =
-        MHD_lookup_connection_value(at->connection, MHD_HEADER_KIND, "Accept-Encoding");
     if (page->body == NULL || page->size < MFI_ENCODING_LEAST) {
         return;
     }
     page->vary = page->vary != NULL ? page->vary : "Accept-Encoding";
     size_t size = 0;
-    char *packed =
-        mfi_encoding_takes_gzip(header) ? mfi_encoding_gzip(page->body, page->size, &size) : NULL;
+    char *packed = mfi_encoding_takes_gzip(at->codings)
+                       ? mfi_encoding_gzip(page->body, page->size, &size)
+                       : NULL;
     if (packed != NULL) {
         free(page->body);
         page->body = packed;
@@ -167,7 +170,7 @@ static enum MHD_Result send_page(exchange *at)
     MHD_destroy_response(response);
     if (result == MHD_YES) {
         mfi_acceptor_visit(&at->of->acceptor, at->visitor, MFI_VISIT_ANSWERING);
-        count(at);
+        count(at, (unsigned)page->code);
     }
     return result;
 }
@@ -187,16 +190,22 @@ static enum MHD_Result take_argument(void *user_data, enum MHD_ValueKind kind, c
     return MHD_YES;
 }
 
-/* Several Accept lines are one list: RFC 9110, 5.3. */
+/* Several lines are one list: RFC 9110, 5.3. */
+static void join(char *list, size_t size, const char *value)
+{
+    size_t used = strlen(list);
+    (void)mfi_str_format(list + used, size - used, "%s%s", used > 0 ? ", " : "", value);
+}
+
 static enum MHD_Result take_header(void *user_data, enum MHD_ValueKind kind, const char *key,
                                    const char *value)
 {
     exchange *at = user_data;
-    size_t used = strlen(at->accept);
     (void)kind;
-    if (strcasecmp(key, MHD_HTTP_HEADER_ACCEPT) == 0 && value != NULL) {
-        (void)mfi_str_format(at->accept + used, sizeof at->accept - used, "%s%s",
-                             used > 0 ? ", " : "", value);
+    if (value != NULL && strcasecmp(key, MHD_HTTP_HEADER_ACCEPT) == 0) {
+        join(at->accept, sizeof at->accept, value);
+    } else if (value != NULL && strcasecmp(key, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0) {
+        join(at->codings, sizeof at->codings, value);
     }
     return MHD_YES;
 }
@@ -204,7 +213,7 @@ static enum MHD_Result take_header(void *user_data, enum MHD_ValueKind kind, con
 static void read_request(exchange *at, const char *rest)
 {
     at->request = (mfi_page_request){
-        .probe = at->of->probe, .health = &at->of->health, .rest = rest, .excluded = at->excluded};
+        .probe = at->of->probe, .health = at->of->health, .rest = rest, .excluded = at->excluded};
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
     (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, take_header, at);
     at->request.accept = at->accept[0] != '\0' ? at->accept : NULL;
@@ -213,19 +222,30 @@ static void read_request(exchange *at, const char *rest)
 /* ---- Refusals ---- */
 
 typedef struct header_count {
-    const char *name;
-    const char *value; /* of the last one */
+    const char *name;  /* NULL: each name that is no token */
+    const char *value; /* of the last one; without a name, the last such name */
     size_t count;
 } header_count;
+
+/* "Content-Length " would be another header to the next server on the way: RFC 9112, 5.1. */
+static bool is_token(const char *name)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return name[0] != '\0' && name[strspn(name, token)] == '\0';
+}
 
 static enum MHD_Result count_header(void *user_data, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
 {
     header_count *at = user_data;
     (void)kind;
-    if (strcasecmp(key, at->name) == 0) {
+    if (at->name == NULL && !is_token(key)) {
         at->count++;
-        at->value = value;
+        at->value = key;
+    } else if (at->name != NULL && strcasecmp(key, at->name) == 0) {
+        at->count++;
+        at->value = value != NULL ? value : "";
     }
     return MHD_YES;
 }
@@ -239,12 +259,19 @@ static header_count find_header(const exchange *at, const char *name)
 
 /* Refuses, before the body, a request of which nobody can say where it ends (RFC 9112, 6.3), or
  * that is too long to be read. The connection ends with the answer. */
-static bool refuse_body(exchange *at)
+static bool refuse_body(exchange *at, const char *version)
 {
+    header_count broken = find_header(at, NULL);
     header_count length = find_header(at, MHD_HTTP_HEADER_CONTENT_LENGTH);
     header_count coding = find_header(at, MHD_HTTP_HEADER_TRANSFER_ENCODING);
-    if (length.count + coding.count > 1) {
+    if (broken.count > 0) {
+        mfi_page_error(&at->page, 400, "'%.80s' is no name of a header", broken.value);
+    } else if (length.count + coding.count > 1) {
         mfi_page_error(&at->page, 400, "more than one header says where the body ends");
+    } else if (coding.count == 1 && strcasecmp(coding.value, "chunked") != 0) {
+        mfi_page_error(&at->page, 501, "only the transfer coding 'chunked' is known");
+    } else if (coding.count == 1 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0) {
+        mfi_page_error(&at->page, 400, "HTTP/1.0 has no transfer codings");
     } else if (length.count == 1 && strtoull(length.value, NULL, 10) > BODY_MAX) {
         mfi_page_error(&at->page, 413, "the body is longer than %u bytes", (unsigned)BODY_MAX);
     } else {
@@ -259,7 +286,7 @@ static bool refuse_body(exchange *at)
 static bool refuse_host(exchange *at, const char *version)
 {
     header_count host = find_header(at, MHD_HTTP_HEADER_HOST);
-    if (host.count > 1 || (host.count == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0)) {
+    if (host.count > 1 || (host.count == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
         mfi_page_error(&at->page, 400, "a request needs one Host header, and this one has %u",
                        (unsigned)host.count);
         return true;
@@ -368,9 +395,9 @@ void *mfi_exchange_begin(void *user_data, const char *target, struct MHD_Connect
     if (at != NULL) {
         at->connection = connection;
         reset(at);
-        mfi_url_read(&at->url, target);
+        mfi_url_read(&at->url, target != NULL ? target : "");
         if (at->url.refusal != 0) {
-            drop_query(target);
+            drop_query(target != NULL ? target : "");
         }
         mfi_acceptor_visit(&at->of->acceptor, visitor, MFI_VISIT_READING);
     }
@@ -392,7 +419,7 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
     }
     if (!at->has_begun) {
         at->has_begun = true;
-        return refuse_body(at) ? send_page(at) : MHD_YES;
+        return refuse_body(at, version) ? send_page(at) : MHD_YES;
     }
     if (*upload_size != 0) {
         at->body_bytes += *upload_size;
@@ -411,10 +438,14 @@ void mfi_exchange_end(void *user_data, struct MHD_Connection *connection, void *
                       enum MHD_RequestTerminationCode code)
 {
     exchange *at = *state;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
     (void)user_data;
-    (void)connection;
     (void)code;
     if (at != NULL) {
+        if (!at->is_counted && info != NULL) {
+            count(at, info->http_status); /* libmicrohttpd has answered by itself */
+        }
         mfi_acceptor_visit(&at->of->acceptor, at->visitor, MFI_VISIT_READING);
         reset(at);
     }

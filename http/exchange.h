@@ -15,7 +15,7 @@
 /* What all exchanges of an endpoint share. */
 typedef struct mfi_exchanges {
     const mf_probe *probe;
-    mfi_health health;
+    mfi_health *health; /* shared by the endpoints of the probe */
     mfi_acceptor acceptor;
     mfi_collector collector;
     bool is_loopback;         /* a Host header is checked */

@@ -27,6 +27,8 @@ static const char *code_word(int code)
         return "uri_too_long";
     case 421:
         return "misdirected_request";
+    case 501:
+        return "not_implemented";
     case 503:
         return "unavailable";
     default:

@@ -134,7 +134,7 @@ static mf_status start_threads(mf_http *http, const mf_http_options *options, in
         status = copy_hosts(http, options, error);
     }
     if (status == MF_OK) {
-        status = mfi_evaluation_start(
+        status = mfi_evaluation_share(
             &of->health, of->probe,
             options->health_interval_ms != 0 ? options->health_interval_ms : 1000, error);
     }
@@ -224,9 +224,7 @@ void mf_http_destroy(mf_http *http)
     }
     mfi_collector_fini(&of->collector);
     mfi_acceptor_fini(&of->acceptor);
-    if (of->health.probe != NULL) {
-        mfi_evaluation_stop(&of->health);
-    }
+    mfi_evaluation_release(of->health);
     for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
         free(http->hosts[i]);
     }

@@ -14,7 +14,8 @@ static void refuse(mfi_url *target, int code, const char *why)
     target->why = why;
 }
 
-/* The path of an absolute target: behind "http://host:port". NULL for another scheme. */
+/* The path of an absolute target: behind "http://host:port". NULL for another scheme, and without a
+ * host. */
 static const char *skip_authority(const char *raw)
 {
     static const char *const schemes[] = {"http://", "https://"};
@@ -22,7 +23,8 @@ static const char *skip_authority(const char *raw)
         size_t length = strlen(schemes[i]);
         if (strncasecmp(raw, schemes[i], length) == 0) {
             const char *authority = raw + length;
-            return authority + strcspn(authority, "/?");
+            const char *path = authority + strcspn(authority, "/?");
+            return path > authority ? path : NULL;
         }
     }
     return NULL;
