@@ -210,10 +210,11 @@ static enum MHD_Result take_header(void *user_data, enum MHD_ValueKind kind, con
     return MHD_YES;
 }
 
-static void read_request(exchange *at, const char *rest)
+static void read_request(exchange *at)
 {
-    at->request = (mfi_page_request){
-        .probe = at->of->probe, .health = at->of->health, .rest = rest, .excluded = at->excluded};
+    at->request.probe = at->of->probe;
+    at->request.health = at->of->health;
+    at->request.excluded = at->excluded;
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
     (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, take_header, at);
     at->request.accept = at->accept[0] != '\0' ? at->accept : NULL;
@@ -409,7 +410,6 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
                                    const char *upload, size_t *upload_size, void **state)
 {
     exchange *at = *state;
-    const char *rest = "";
     (void)user_data;
     (void)connection;
     (void)path;
@@ -419,6 +419,7 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
     }
     if (!at->has_begun) {
         at->has_begun = true;
+        at->route = find_route(at->url.path, &at->request.rest);
         return refuse_body(at, version) ? send_page(at) : MHD_YES;
     }
     if (*upload_size != 0) {
@@ -429,8 +430,7 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
     if (at->is_made) {
         return send_page(at);
     }
-    at->route = find_route(at->url.path, &rest);
-    read_request(at, rest);
+    read_request(at);
     return make_without_route(at, method, version) ? send_page(at) : make_page(at);
 }
 
