@@ -55,9 +55,9 @@ static inline mf_http_options mf_detail_http_options_init()
  *
  * Routes, GET, HEAD and OPTIONS: / /metrics /livez /readyz /startupz /healthz /health /circuits
  * and /circuits/<target>. The function evaluates health once before it returns, unless another
- * endpoint on the probe does already; later one thread does for all of them, at the shortest of their
- * intervals. A request only reads the last evaluation. When max_connections are open, the
- * one that has waited longest for its client is closed for a new one. A body of 1 KiB or more is
+ * endpoint on the probe does already; later one thread does for all of them, at the shortest of
+ * their intervals. A request only reads the last evaluation. When max_connections are open, the one
+ * that has waited longest for its client is closed for a new one. A body of 1 KiB or more is
  * compressed for a client that takes gzip. On a loopback address a Host header must be an address,
  * localhost, a name without a dot or one of host_names (else 421), so that no web page of a
  * stranger reads the endpoint through a browser (DNS rebinding).
