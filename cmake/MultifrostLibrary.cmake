@@ -3,7 +3,7 @@ get_property(MF_ROOMS GLOBAL PROPERTY MF_ROOMS)
 mf_objects(MF_OBJECTS ${MF_ROOMS})
 
 set(MF_DEPENDENCIES PkgConfig::ZMQ PkgConfig::MSGPACK PkgConfig::MICROHTTPD PkgConfig::CJSON
-    Threads::Threads m)
+    PkgConfig::ZLIB Threads::Threads m)
 add_library(multifrost SHARED ${MF_OBJECTS})
 add_library(multifrost_static STATIC ${MF_OBJECTS})
 set_target_properties(multifrost PROPERTIES
@@ -89,7 +89,7 @@ install(FILES "${CMAKE_BINARY_DIR}/multifrost-config.cmake"
 # Relative to the .pc file, so that an installed tree may be moved.
 file(RELATIVE_PATH MF_PREFIX_FROM_PC "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
     "${CMAKE_INSTALL_PREFIX}")
-string(REPLACE ">=" " >= " MF_REQUIRES "${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON}")
+string(REPLACE ">=" " >= " MF_REQUIRES "${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON} ${MF_ZLIB}")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.pc.in" "${CMAKE_BINARY_DIR}/multifrost.pc"
     @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/multifrost.pc" DESTINATION ${MF_PKGCONFIG_DIR})

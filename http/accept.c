@@ -10,13 +10,6 @@
 
 #define Q_MAX 1000 /* q in thousandths */
 
-typedef struct media {
-    char type[64];
-    char version[16];
-    char escaping[24];
-    int q;
-} media;
-
 static const char *skip_blanks(const char *at)
 {
     while (*at == ' ' || *at == '\t') {
@@ -53,7 +46,7 @@ static int read_q(const char *text)
     return q <= Q_MAX ? q : -1;
 }
 
-static const char *read_parameter(const char *at, media *to)
+static const char *read_parameter(const char *at, mfi_media *to)
 {
     char name[24];
     char value[48];
@@ -80,18 +73,17 @@ static const char *read_parameter(const char *at, media *to)
     return at;
 }
 
-/* Reads one item up to its comma. Returns a later position than `at` in every case. */
-static const char *read_media(const char *at, media *to)
+const char *mfi_accept_next(const char *at, mfi_media *ret_item)
 {
-    *to = (media){.q = Q_MAX};
+    *ret_item = (mfi_media){.q = Q_MAX};
     at = skip_blanks(at);
     size_t length = token_length(at);
-    (void)mfi_str_copy_n(to->type, sizeof to->type, at, length);
+    (void)mfi_str_copy_n(ret_item->type, sizeof ret_item->type, at, length);
     at += length;
     while (*at != '\0' && *at != ',') {
         at = skip_blanks(at);
         if (*at == ';') {
-            at = read_parameter(skip_blanks(at + 1), to);
+            at = read_parameter(skip_blanks(at + 1), ret_item);
         } else if (*at != ',' && *at != '\0') {
             at++;
         }
@@ -99,12 +91,16 @@ static const char *read_media(const char *at, media *to)
     return *at == ',' ? at + 1 : at;
 }
 
-static bool matches(const media *item, mf_metrics_format *ret_format)
+static bool matches(const mfi_media *item, mf_metrics_format *ret_format)
 {
     const char *version = item->version;
     if (strcasecmp(item->type, "application/openmetrics-text") == 0) {
         *ret_format = MF_METRICS_OPENMETRICS;
         return version[0] == '\0' || strcmp(version, "1.0.0") == 0;
+    }
+    if (strcasecmp(item->type, "application/*") == 0) {
+        *ret_format = MF_METRICS_OPENMETRICS;
+        return true;
     }
     *ret_format = MF_METRICS_PROMETHEUS_TEXT;
     if (strcasecmp(item->type, "text/plain") == 0) {
@@ -123,9 +119,9 @@ mf_metrics_format mfi_accept_choose(const char *header, char *ret_content_type, 
     const char *scheme = NULL;
     int best_q = 0;
     for (const char *at = header != NULL ? header : ""; *at != '\0';) {
-        media item;
+        mfi_media item;
         mf_metrics_format format = MF_METRICS_PROMETHEUS_TEXT;
-        at = read_media(at, &item);
+        at = mfi_accept_next(at, &item);
         if (item.q > best_q && matches(&item, &format)) {
             best = format;
             best_q = item.q;

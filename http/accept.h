@@ -1,10 +1,22 @@
-/* Chooses the format of /metrics by an Accept header (RFC 9110, section 12.5.1). No I/O. */
+/* Reads lists of preferences (Accept, Accept-Encoding: RFC 9110, section 12.5), and chooses the
+ * format of /metrics by one. No I/O. */
 #ifndef MFI_HTTP_ACCEPT_H
 #define MFI_HTTP_ACCEPT_H
 
 #include <stddef.h>
 
 #include <multifrost/metrics.h>
+
+/* One item of a list. */
+typedef struct mfi_media {
+    char type[64]; /* "text/plain", "gzip"; "" for an item without one */
+    char version[16];
+    char escaping[24];
+    int q; /* in thousandths; -1 if it is malformed */
+} mfi_media;
+
+/* Reads the item at `at` and returns what is behind it, always further on. */
+const char *mfi_accept_next(const char *at, mfi_media *ret_item);
 
 /* Returns the supported format with the highest q, the earlier one on a tie; text if the header is
  * missing or malformed, or no format fits. ret_content_type (size bytes) receives the full type,

@@ -10,6 +10,11 @@
 #include "base/str.h"
 #include "metrics/metric_set.h"
 
+/* All shared evaluations. The mutex is held while one starts or ends, so that no two of them visit
+ * the same probe. */
+static mfi_mutex all_mutex = MFI_MUTEX_INIT;
+static mfi_list all;
+
 #define CHECKS_MAX 1024 /* rows of one evaluation; further ones are left out */
 
 static const char *const words[] = {"pass", "warn", "fail"};
@@ -211,10 +216,11 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
                                  .label_names = labels,
                                  .label_count = 2,
                                  .max_series = (size_t)3 * CHECKS_MAX};
-    *health = (mfi_health){.probe = probe, .interval_ms = interval_ms};
+    *health = (mfi_health){.probe = probe, .users = 1};
+    atomic_init(&health->interval_ms, interval_ms);
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);
-    mf_status status = mfi_metric_set_add(probe->metrics, &options, &health->family, error);
+    mf_status status = mfi_metric_set_share(probe->metrics, &options, &health->family, error);
     if (status != MF_OK) {
         return status;
     }
@@ -241,4 +247,73 @@ void mfi_evaluation_stop(mfi_health *health)
     free(health->checks);
     mfi_cond_fini(&health->wake);
     mfi_mutex_fini(&health->mutex);
+}
+
+/* ---- Sharing ---- */
+
+static mfi_health *find_shared(const mf_probe *probe)
+{
+    for (mfi_list_node *node = all.first; node != NULL; node = node->next) {
+        mfi_health *at = MFI_CONTAINER(node, mfi_health, node);
+        if (at->probe == probe) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+static void join(mfi_health *health, int64_t interval_ms)
+{
+    health->users++;
+    mfi_mutex_lock(&health->mutex);
+    if (interval_ms < atomic_load(&health->interval_ms)) {
+        atomic_store(&health->interval_ms, interval_ms);
+        mfi_cond_signal(&health->wake);
+    }
+    mfi_mutex_unlock(&health->mutex);
+}
+
+static mf_status start_shared(mfi_health **ret_health, const mf_probe *probe, int64_t interval_ms,
+                              mf_error *error)
+{
+    mfi_health *health = calloc(1, sizeof *health);
+    if (health == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the health checks");
+    }
+    mf_status status = mfi_evaluation_start(health, probe, interval_ms, error);
+    if (status != MF_OK) {
+        mfi_evaluation_stop(health);
+        free(health);
+        return status;
+    }
+    mfi_list_push_back(&all, &health->node);
+    *ret_health = health;
+    return MF_OK;
+}
+
+mf_status mfi_evaluation_share(mfi_health **ret_health, const mf_probe *probe, int64_t interval_ms,
+                               mf_error *error)
+{
+    mfi_mutex_lock(&all_mutex);
+    mf_status status = MF_OK;
+    mfi_health *found = find_shared(probe);
+    if (found != NULL) {
+        join(found, interval_ms);
+        *ret_health = found;
+    } else {
+        status = start_shared(ret_health, probe, interval_ms, error);
+    }
+    mfi_mutex_unlock(&all_mutex);
+    return status;
+}
+
+void mfi_evaluation_release(mfi_health *health)
+{
+    mfi_mutex_lock(&all_mutex);
+    if (health != NULL && --health->users == 0) {
+        mfi_list_remove(&all, &health->node);
+        mfi_evaluation_stop(health);
+        free(health);
+    }
+    mfi_mutex_unlock(&all_mutex);
 }

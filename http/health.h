@@ -12,6 +12,7 @@
 
 #include <multifrost/probe.h>
 
+#include "base/list.h"
 #include "base/mutex.h"
 
 #define MFI_CHECK_COMPONENT_MAX 100
@@ -30,8 +31,10 @@ typedef struct mfi_check {
 } mfi_check;
 
 typedef struct mfi_health {
+    mfi_list_node node; /* in the list of all; guarded by its mutex, as is the next member */
+    unsigned users;
     const mf_probe *probe;
-    int64_t interval_ms;
+    _Atomic(int64_t) interval_ms;
     mf_family *family;
     pthread_t thread;
     bool started;
@@ -47,6 +50,13 @@ typedef struct mfi_health {
 mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
                                mf_error *error);
 void mfi_evaluation_stop(mfi_health *health);
+
+/* The evaluation of a probe, which all its endpoints share: only one thread at a time may visit the
+ * checks, and a change is reported once. It runs at the shortest of their intervals. */
+mf_status mfi_evaluation_share(mfi_health **ret_health, const mf_probe *probe, int64_t interval_ms,
+                               mf_error *error);
+/* The last one of those that share it stops it. NULL is a no-op. */
+void mfi_evaluation_release(mfi_health *health);
 
 /* A copy of the last evaluation, for free(); NULL without memory. */
 mfi_check *mfi_evaluation_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,

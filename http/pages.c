@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
 #include "base/str.h"
 #include "http/accept.h"
 
@@ -19,8 +21,16 @@ static const char *code_word(int code)
         return "not_found";
     case 405:
         return "method_not_allowed";
+    case 413:
+        return "content_too_large";
     case 414:
         return "uri_too_long";
+    case 421:
+        return "misdirected_request";
+    case 501:
+        return "not_implemented";
+    case 503:
+        return "unavailable";
     default:
         return "internal";
     }
@@ -98,13 +108,38 @@ void mfi_page_index(const mfi_page_request *request, mfi_page *page)
     set_body(page, &body);
 }
 
+/* Renders the metrics, or copies the rendering that another request has brought. */
+static mf_status render(const mfi_page_request *request, mf_metrics_format format, mfi_page *page,
+                        mf_error *error)
+{
+    mfi_scrapes *shared = request->scrapes;
+    if (shared == NULL || shared->of[format].body == NULL) {
+        uint64_t begin = mfi_monotonic_ns();
+        mf_status status =
+            mf_metrics_render(request->probe->metrics, format, &page->body, &page->size, error);
+        page->made_ns = mfi_monotonic_ns() - begin;
+        if (status != MF_OK || shared == NULL) {
+            return status;
+        }
+        shared->of[format].body = page->body;
+        shared->of[format].size = page->size;
+    }
+    page->size = shared->of[format].size;
+    page->body = malloc(page->size + 1);
+    if (page->body == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the metrics");
+    }
+    memcpy(page->body, shared->of[format].body, page->size + 1);
+    return MF_OK;
+}
+
 void mfi_page_metrics(const mfi_page_request *request, mfi_page *page)
 {
     mf_error error = MF_ERROR_INIT;
     mf_metrics_format format = mfi_accept_choose(request->accept, page->type, sizeof page->type);
-    page->vary = "Accept";
-    if (mf_metrics_render(request->probe->metrics, format, &page->body, &page->size, &error) !=
-        MF_OK) {
+    page->vary = "Accept, Accept-Encoding";
+    if (render(request, format, page, &error) != MF_OK) {
+        page->made_ns = 0;
         mfi_page_error(page, 500, "%s", error.message);
     }
 }

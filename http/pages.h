@@ -9,12 +9,21 @@
 
 #include "http/health.h"
 
+/* Renderings of all metrics, by mf_metrics_format, for requests that share them. */
+typedef struct mfi_scrapes {
+    struct {
+        char *body; /* NULL: not rendered yet; for free() */
+        size_t size;
+    } of[2];
+} mfi_scrapes;
+
 /* The parts of a request that pages use. */
 typedef struct mfi_page_request {
     const mf_probe *probe;
     mfi_health *health;
-    const char *accept; /* or NULL */
-    const char *rest;   /* the path behind the route's name: "" or "math" */
+    mfi_scrapes *scrapes; /* or NULL: /metrics is rendered for this request alone */
+    const char *accept;   /* or NULL */
+    const char *rest;     /* the path behind the route's name: "" or "math" */
     bool verbose;
     const char *const *excluded; /* NULL-terminated */
 } mfi_page_request;
@@ -26,6 +35,8 @@ typedef struct mfi_page {
     size_t size;
     const char *vary; /* or NULL; static */
     int64_t age_ms;   /* of the evaluation that the page shows; -1: none */
+    uint64_t made_ns; /* spent on a rendering of the metrics; 0: the page shows none of its own */
+    bool is_packed;   /* the body is compressed by gzip */
 } mfi_page;
 
 /* {"error":{"code":404,"status":"not_found","message":"..."}} with the message cleaned and cut. */

@@ -168,6 +168,32 @@ mf_status mfi_metric_set_add(mf_metrics *metrics, const mf_metric_options *optio
     return MF_OK;
 }
 
+static bool is_same(const mf_family *family, const mf_metric_options *options)
+{
+    bool same = !family->hidden && strcmp(family->name, options->name) == 0 &&
+                family->type == options->type && family->label_count == options->label_count;
+    for (size_t i = 0; same && i < options->label_count; i++) {
+        same = strcmp(family->label_names[i], options->label_names[i]) == 0;
+    }
+    return same;
+}
+
+mf_status mfi_metric_set_share(mf_metrics *metrics, const mf_metric_options *options,
+                               mf_family **ret_family, mf_error *error)
+{
+    mf_family *found = NULL;
+    mfi_mutex_lock(&metrics->mutex);
+    for (mf_family *at = metrics->families; at != NULL && found == NULL; at = at->next) {
+        found = is_same(at, options) ? at : NULL;
+    }
+    mfi_mutex_unlock(&metrics->mutex);
+    if (found != NULL) {
+        *ret_family = found;
+        return MF_OK;
+    }
+    return mfi_metric_set_add(metrics, options, ret_family, error);
+}
+
 mf_status mf_metrics_add(mf_metrics *metrics, const mf_metric_options *options,
                          mf_family **ret_family, mf_error *error)
 {

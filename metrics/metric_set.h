@@ -54,6 +54,10 @@ mf_status mfi_metric_set_create_in(mf_metrics **ret_metrics, const mf_metrics_op
 mf_status mfi_metric_set_add(mf_metrics *metrics, const mf_metric_options *options,
                              mf_family **ret_family, mf_error *error);
 
+/* The same, or the family that an earlier call with the same name, type and labels has added. */
+mf_status mfi_metric_set_share(mf_metrics *metrics, const mf_metric_options *options,
+                               mf_family **ret_family, mf_error *error);
+
 /* Zeroed memory for a collector's data, owned by the set; NULL without memory. */
 void *mfi_metric_set_keep(mf_metrics *metrics, size_t size);
 

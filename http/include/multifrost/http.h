@@ -26,8 +26,14 @@ typedef struct mf_http_options {
     const char *bind_address;   /**< Numeric IPv4 or IPv6 address; default "127.0.0.1". Copied. */
     uint16_t port;              /**< MF_HTTP_PORT_ANY for an ephemeral port. */
     uint32_t max_connections;   /**< Default 64; 1 to 1024. */
-    int64_t connection_age_ms;  /**< A connection older than this is closed; default 10,000. */
+    int64_t connection_age_ms;  /**< Default 10,000. A connection that waits this long for its
+                                     client (for a request, for the rest of one, or until an answer
+                                     is taken) is closed; an answer on an older connection says
+                                     "Connection: close". */
     int64_t health_interval_ms; /**< Checks are evaluated this often; default 1,000. */
+    const char *const *host_names; /**< NULL-terminated, at most 16: names, without a port, by which
+                                     clients may address an endpoint on a loopback address. Default
+                                     NULL: none. Copied. */
 } mf_http_options;
 #ifdef __cplusplus
 static inline mf_http_options mf_detail_http_options_init()
@@ -47,17 +53,22 @@ static inline mf_http_options mf_detail_http_options_init()
 /**
  * Binds the address and serves until mf_http_destroy().
  *
- * Routes, GET and HEAD: / /metrics /livez /readyz /startupz /healthz /health /circuits,
- * /circuits/<target> and /circuits/<worker>. The function evaluates health once before it returns;
- * later a thread of the endpoint does. A request only reads the last evaluation.
+ * Routes, GET, HEAD and OPTIONS: / /metrics /livez /readyz /startupz /healthz /health /circuits,
+ * /circuits/<target> and /circuits/<worker>. The function evaluates health once before it returns,
+ * unless another endpoint on the probe does already; later one thread does for all of them, at the
+ * shortest of their intervals. A request only reads the last evaluation. When max_connections are
+ * open, the one that has waited longest for its client is closed for a new one. A body of 1 KiB or
+ * more is compressed for a client that takes gzip. On a loopback address a Host header must be an
+ * address, localhost, a name without a dot or one of host_names (else 421), so that no web page of
+ * a stranger reads the endpoint through a browser (DNS rebinding).
  *
  * @param ret_http On MF_OK the endpoint; untouched on failure.
  * @param probe    Not NULL; see mf_runtime_probe(). Borrowed until mf_http_destroy().
  * @param options  NULL for defaults. Copied.
  * @param error    NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option; MF_ERR_ADDRESS_IN_USE naming the
- *         address and port; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY; MF_ERR_EXISTS if the metrics already
- *         have the endpoint's families (two endpoints on one probe).
+ *         address and port; MF_ERR_SYSTEM; MF_ERR_NO_MEMORY. Several endpoints may serve one probe,
+ *         at once or one after the other; they share their metrics.
  * @par Threads  Thread-safe.
  * @par Blocking For one evaluation of the health checks.
  */

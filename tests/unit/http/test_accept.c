@@ -35,5 +35,49 @@ static void test_vectors(void)
     check("application/openmetrics-text;q=1.001", text);
 }
 
-static const mf_test tests[] = {{"accept__follows_the_vectors", test_vectors}};
+/* A range stands for the formats below it; several lines of the header come as one list. */
+static void test_ranges_and_lists(void)
+{
+    static const char text[] = "text/plain; version=0.0.4; charset=utf-8";
+    static const char om[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    check("application/*", om);
+    check("APPLICATION/*;q=0.3", om);
+    check("text/*", text);
+    check("application/*;q=0", text);
+    check("application/*;q=0.2, text/*;q=0.1", om);
+    check("application/*;q=0.1, text/plain;q=0.2", text);
+    check("text/plain;q=0.2, application/openmetrics-text", om);
+    check("image/png, application/json, application/*", om);
+    check("application/*;version=0.0.1", om); /* a parameter of no known format */
+    check(", ,, application/openmetrics-text ,", om);
+    check("application", text);
+}
+
+/* Each item is read once, and the reader ends at the end. */
+static void test_items(void)
+{
+    mfi_media item;
+    const char *at = mfi_accept_next(" gzip ; q=0.5 ,, *;q=0;x=\"a,b\", last", &item);
+    mf_check_str(item.type, "gzip");
+    mf_check_int(item.q, 500);
+    at = mfi_accept_next(at, &item);
+    mf_check_str(item.type, "");
+    at = mfi_accept_next(at, &item);
+    mf_check_str(item.type, "*");
+    mf_check_int(item.q, 0);
+    at = mfi_accept_next(at, &item);
+    mf_check_str(item.type, "last");
+    mf_check_int(item.q, 1000);
+    mf_check_str(at, "");
+    mf_check_str(mfi_accept_next("a;q=-1", &item), "");
+    mf_check_int(item.q, -1);
+    mf_check_str(mfi_accept_next("a;q=\"0.5", &item), ""); /* an open quote ends at the end */
+    mf_check_int(item.q, 500);
+}
+
+static const mf_test tests[] = {
+    {"accept__follows_the_vectors", test_vectors},
+    {"accept__ranges_and_lists", test_ranges_and_lists},
+    {"accept__items_are_read_once", test_items},
+};
 MF_TEST_MAIN(tests)

@@ -272,18 +272,64 @@ static void test_bounds(void)
     close_program(all);
 }
 
-/* Two on one set of metrics: the second one cannot start, and can be stopped. */
-static void test_second_one_is_refused(void)
+/* Two endpoints on one probe: one thread visits it, at the shorter interval, until both are gone.
+ */
+static void test_one_probe_is_shared(void)
 {
     program *all = open_program();
-    mfi_health first, second;
-    mf_error error = MF_ERROR_INIT;
-    mf_check_int(mfi_evaluation_start(&first, &all->probe, NEVER_MS, NULL), MF_OK);
-    mf_check_int(mfi_evaluation_start(&second, &all->probe, NEVER_MS, &error), MF_ERR_EXISTS);
-    mf_check_contains(error.message, "multifrost_health_check_status");
+    mfi_health *first = NULL, *second = NULL, *third = NULL;
+    mf_health_row *row = add_row(all, "math", "workers", MF_HEALTH_PASS, NULL);
+    mf_check_int(mfi_evaluation_share(&first, &all->probe, NEVER_MS, NULL), MF_OK);
     mf_check_int(all->visits, 1);
-    mfi_evaluation_stop(&second);
-    mfi_evaluation_stop(&first);
+    mf_check_int(mfi_evaluation_share(&second, &all->probe, 1, NULL), MF_OK);
+    mf_check_int(mfi_evaluation_share(&third, &all->probe, NEVER_MS, NULL), MF_OK);
+    mf_check(first == second && first == third);
+    mfi_evaluation_release(first);
+    mfi_evaluation_release(third);
+    mfi_mutex_lock(&all->mutex);
+    row->status = MF_HEALTH_FAIL;
+    row->output = "dead";
+    unsigned visits = all->visits;
+    mfi_mutex_unlock(&all->mutex);
+    wait_until_told(all); /* the thread goes on for the second one */
+    mfi_evaluation_release(second);
+    mf_check(all->visits > visits);
+    mf_check_str(all->told, "math:workers 0>2 dead|");
+    visits = all->visits;
+    mf_check_int(mfi_evaluation_share(&first, &all->probe, NEVER_MS, NULL), MF_OK);
+    mf_check_int(all->visits, visits + 1); /* a new one: the last one had stopped */
+    mfi_evaluation_release(first);
+    mfi_evaluation_release(NULL);
+    close_program(all);
+}
+
+static void test_probes_are_apart(void)
+{
+    program *one = open_program();
+    program *other = open_program();
+    mfi_health *first = NULL, *second = NULL;
+    mf_check_int(mfi_evaluation_share(&first, &one->probe, NEVER_MS, NULL), MF_OK);
+    mf_check_int(mfi_evaluation_share(&second, &other->probe, NEVER_MS, NULL), MF_OK);
+    mf_check(first != second);
+    mf_check_int(one->visits, 1);
+    mf_check_int(other->visits, 1);
+    mfi_evaluation_release(first);
+    mfi_evaluation_release(second);
+    close_program(one);
+    close_program(other);
+}
+
+/* One after the other, also with another probe on the same metrics. */
+static void test_metrics_are_used_again(void)
+{
+    program *all = open_program();
+    mfi_health health;
+    add_row(all, "math", "", MF_HEALTH_PASS, NULL);
+    for (int i = 0; i < 2; i++) {
+        mf_check_int(mfi_evaluation_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+        check_gauges(all, "math", "100");
+        mfi_evaluation_stop(&health);
+    }
     close_program(all);
 }
 
@@ -293,6 +339,8 @@ static const mf_test tests[] = {
     {"health__gone_checks_have_no_status", test_gone_checks_have_no_status},
     {"health__rows_of_one_name_are_one_check", test_names},
     {"health__texts_and_numbers_are_bounded", test_bounds},
-    {"health__second_one_is_refused", test_second_one_is_refused},
+    {"health__endpoints_of_one_probe_share", test_one_probe_is_shared},
+    {"health__probes_are_apart", test_probes_are_apart},
+    {"health__metrics_are_used_again", test_metrics_are_used_again},
 };
 MF_TEST_MAIN(tests)

@@ -27,6 +27,10 @@ static void test_errors_name_their_code(void)
         {400, "{\"error\":{\"code\":400,\"status\":\"bad_request\",\"message\":\"m\"}}\n"},
         {404, "{\"error\":{\"code\":404,\"status\":\"not_found\",\"message\":\"m\"}}\n"},
         {405, "{\"error\":{\"code\":405,\"status\":\"method_not_allowed\",\"message\":\"m\"}}\n"},
+        {413, "{\"error\":{\"code\":413,\"status\":\"content_too_large\",\"message\":\"m\"}}\n"},
+        {421, "{\"error\":{\"code\":421,\"status\":\"misdirected_request\",\"message\":\"m\"}}\n"},
+        {501, "{\"error\":{\"code\":501,\"status\":\"not_implemented\",\"message\":\"m\"}}\n"},
+        {503, "{\"error\":{\"code\":503,\"status\":\"unavailable\",\"message\":\"m\"}}\n"},
         {414, "{\"error\":{\"code\":414,\"status\":\"uri_too_long\",\"message\":\"m\"}}\n"},
         {500, "{\"error\":{\"code\":500,\"status\":\"internal\",\"message\":\"m\"}}\n"},
         {418, "{\"error\":{\"code\":418,\"status\":\"internal\",\"message\":\"m\"}}\n"},
@@ -127,10 +131,57 @@ static void test_metrics_are_as_asked_for(void)
     request.accept = "text/plain;q=0.5, application/openmetrics-text;q=0.9";
     mfi_page page = {.code = 200, .age_ms = -1};
     mfi_page_metrics(&request, &page);
-    mf_check_str(page.vary, "Accept");
+    mf_check_str(page.vary, "Accept, Accept-Encoding");
     mf_check_int(page.age_ms, -1);
     mf_check_str(page.type, openmetrics_type);
     free(body_of(&page));
+    mf_metrics_destroy(metrics);
+}
+
+/* Asks for the metrics in one format, with renderings that others may have brought. */
+static mfi_page shared_page(const mf_probe *probe, mfi_scrapes *scrapes, const char *accept)
+{
+    mfi_page_request request = plain_request(probe);
+    mfi_page page = {.code = 200, .age_ms = -1};
+    request.scrapes = scrapes;
+    request.accept = accept;
+    mfi_page_metrics(&request, &page);
+    return page;
+}
+
+/* Requests that share get copies of one rendering for each format, and only the first one measures
+ * it. */
+static void test_scrapes_are_shared(void)
+{
+    static const char om[] = "application/openmetrics-text";
+    mf_metrics *metrics = metrics_with_a_counter();
+    mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
+    mfi_scrapes scrapes = {{{NULL, 0}, {NULL, 0}}};
+    mfi_page first = shared_page(&probe, &scrapes, NULL);
+    mf_family *late = NULL;
+    mf_metric_options options = MF_METRIC_OPTIONS_INIT;
+    options.type = MF_METRIC_GAUGE;
+    options.name = "late";
+    options.help = "Comes after the rendering";
+    mf_check_int(mf_metrics_add(metrics, &options, &late, NULL), MF_OK);
+    mf_gauge_set(mf_family_gauge(late, NULL), 1);
+    mfi_page second = shared_page(&probe, &scrapes, "text/plain");
+    mfi_page other = shared_page(&probe, &scrapes, om);
+    mfi_page alone = shared_page(&probe, NULL, NULL);
+    mf_check(first.made_ns != 0 && second.made_ns == 0);
+    mf_check(other.made_ns != 0 && alone.made_ns != 0);
+    mf_check(first.body != second.body);
+    char *texts[] = {body_of(&first), body_of(&second), body_of(&other), body_of(&alone)};
+    mf_check_str(texts[1], texts[0]);
+    mf_check_str(scrapes.of[MF_METRICS_PROMETHEUS_TEXT].body, texts[0]);
+    mf_check_contains(texts[2], "# EOF\n");
+    mf_check_contains(texts[3], "\nlate 1\n");
+    mf_check(strstr(texts[0], "late") == NULL);
+    for (size_t i = 0; i < 4; i++) {
+        free(texts[i]);
+    }
+    free(scrapes.of[0].body);
+    free(scrapes.of[1].body);
     mf_metrics_destroy(metrics);
 }
 
@@ -184,6 +235,7 @@ static const mf_test tests[] = {
     {"error__is_cleaned_and_cut", test_errors_are_cleaned_and_cut},
     {"index__lists_the_routes_below_the_name", test_index},
     {"metrics__are_as_asked_for", test_metrics_are_as_asked_for},
+    {"metrics__scrapes_share_a_rendering", test_scrapes_are_shared},
     {"pages__are_whole_or_500_without_memory", test_pages_are_whole_or_500},
 };
 MF_TEST_MAIN(tests)
