@@ -10,12 +10,17 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/server/reply.h"
+#include "core/wire/envelope_fast.h"
 #include "core/wire/reject.h"
 
 #define TAKE_OVER_NS MFI_NS_PER_MS /* a handler's run after which the engine drives: a tick */
 /* One burst moves as much as a parent's (core/client/calls/io.c). */
 #define BURST_MESSAGES 64
 #define BURST_BYTES ((size_t)256 * 1024)
+/* A heartbeat's arguments and time are repeated up to this; a parent's take some ten bytes. */
+#define ECHO_BYTES ((size_t)1024)
+/* Of a message that is too large: enough for its id, in whatever order its fields come. */
+#define OVERSIZE_READ_BYTES ((size_t)4096)
 #define STALL_LOOK_NS (20 * MFI_NS_PER_MS) /* time until a stalled message is sent again */
 
 /* ---- Out ---- */
@@ -42,6 +47,12 @@ static bool text_equals(mfi_text text, const char *word)
            memcmp(text.data, word, text.size) == 0;
 }
 
+/* A value that the answer repeats; none if it is too large. */
+static mfi_slice to_echo(mfi_slice value)
+{
+    return value.size <= ECHO_BYTES ? value : (mfi_slice){NULL, 0};
+}
+
 static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
                              const mfi_envelope *envelope)
 {
@@ -51,8 +62,8 @@ static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
     (void)mfi_child_state_busy(io->state, &since);
     mfi_heartbeat_answer answer = {
         .id = envelope->id,
-        .args = envelope->args,
-        .hb_timestamp = metadata.hb_timestamp,
+        .args = to_echo(envelope->args),
+        .hb_timestamp = to_echo(metadata.hb_timestamp),
         .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
         .queue_length = atomic_load_explicit(&io->state->queued, memory_order_relaxed),
         .handlers = mfi_child_state_handlers(io->state)};
@@ -159,6 +170,22 @@ static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope
     }
 }
 
+/* A message beyond max_message_bytes. Its first bytes may name a call, whose caller gets an error.
+ */
+static void reject_oversize(mfi_server_io *io, mfi_incoming *in)
+{
+    char text[128];
+    mfi_reject why = MFI_REJECT_NONE;
+    uint64_t bytes = in->message.size + in->message.cut;
+    size_t read = in->message.size < OVERSIZE_READ_BYTES ? in->message.size : OVERSIZE_READ_BYTES;
+    (void)!mfi_envelope_decode_general(in->message.data, read, &io->channel.limits, &in->envelope,
+                                       &why, NULL);
+    (void)mfi_str_format(text, sizeof text,
+                         "the message has %llu bytes, more than max_message_bytes (%zu)",
+                         (unsigned long long)bytes, io->channel.max_message_bytes);
+    reject(io, &in->route, &in->envelope, MFI_REJECT_OVERSIZE, text, (size_t)bytes);
+}
+
 static void take_message(mfi_server_io *io, mfi_incoming *in)
 {
     static const mfi_traffic traffics[] = {
@@ -171,9 +198,8 @@ static void take_message(mfi_server_io *io, mfi_incoming *in)
     mfi_reject why = MFI_REJECT_NONE;
     mf_error error;
     mfi_error_clear(&error);
-    if (message->size > io->channel.max_message_bytes) {
-        mfi_channel_dropped(&io->channel, MFI_DROP_OVERSIZE,
-                            "a message is larger than max_message_bytes", message->size);
+    if (message->size > io->channel.max_message_bytes || message->cut != 0) {
+        reject_oversize(io, in);
         return;
     }
     if (mfi_envelope_decode(message->data, message->size, &io->channel.limits, envelope, &why,

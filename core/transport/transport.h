@@ -38,7 +38,8 @@ typedef struct mfi_transport_ops {
     /* On MFI_IO_DONE the payload leaves at once or with the next receive. The transport may have
      * taken the buffer's memory; the buffer is then empty. Otherwise the buffer is unchanged. */
     mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
-    /* ret_message is empty before. */
+    /* ret_message is empty before. A payload beyond max_message_bytes comes with its first bytes
+     * alone (mfi_message.cut), or whole; libzmq ends the connection instead. */
     mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
     /* A descriptor that becomes readable when send or receive may succeed. It is edge-like: after a
      * wake-up, and before the next wait, receive must be called until MFI_IO_AGAIN. */

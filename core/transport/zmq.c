@@ -17,8 +17,9 @@
 #include "base/str.h"
 #include "core/transport/transport.h"
 
-#define ZERO_COPY_BYTES 2048 /* bytes of a payload; smaller ones are copied */
-#define SOCKETS_MOST 8192    /* of all parents and children of a runtime */
+#define ZERO_COPY_BYTES 2048                     /* bytes of a payload; smaller ones are copied */
+#define DEALER_BYTES ((int64_t)64 * 1024 * 1024) /* the largest message of the protocol */
+#define SOCKETS_MOST 8192                        /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
@@ -299,6 +300,9 @@ static int set_options(zmq_transport *transport, const mfi_transport_options *op
 {
     void *socket = transport->socket;
     int64_t max_bytes = (int64_t)options->max_message_bytes;
+    /* libzmq ends the connection for a larger message. A parent would lose all its calls that way,
+     * so it refuses an answer itself where it can, and loses only the answer's call. */
+    max_bytes = transport->is_router || max_bytes > DEALER_BYTES ? max_bytes : DEALER_BYTES;
     int failed = set_int(socket, ZMQ_LINGER, (int)options->linger_ms);
     failed |= set_int(socket, ZMQ_SNDHWM, options->queue_messages);
     failed |= set_int(socket, ZMQ_RCVHWM, options->queue_messages);

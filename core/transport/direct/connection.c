@@ -18,7 +18,8 @@
 #define PARTS_PER_CALL 64                         /* segments in one system call */
 #define OWN_SEGMENT_BYTES ((size_t)8 * 1024)      /* from this size on a payload is not copied */
 #define SMALL_BYTES 512                           /* payloads up to this come from a cache */
-#define SMALLEST_BLOCK ((size_t)4096)             /* of base/block.h */
+#define KEPT_OF_CUT_BYTES ((size_t)4096) /* of a payload that is too large: names its call */
+#define SMALLEST_BLOCK ((size_t)4096)    /* of base/block.h */
 
 /* ---- Memory of received payloads ---- */
 
@@ -304,7 +305,7 @@ mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox)
     struct iovec parts[2];
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 0};
     size_t left = 0;
-    if (connection->partial.data != NULL) {
+    if (connection->partial.data != NULL && !connection->is_cut) {
         left = (size_t)mfi_zmtp_payload_left(&connection->reader);
         parts[message.msg_iovlen++] =
             (struct iovec){memory_of(&connection->partial) + connection->partial_size, left};
@@ -368,18 +369,38 @@ static mfi_connection_news take_command(mfi_connection *connection, const mfi_zm
     return MFI_NEWS_NONE;
 }
 
-static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
+/* Begins a payload. Of one that is too large only the first bytes are kept. */
+static bool begin_payload(mfi_connection *connection, uint64_t size)
 {
-    if (connection->phase != MFI_CONNECTION_UP ||
-        (part->first && !make_body(&connection->partial, (size_t)part->body_size))) {
+    uint64_t most = connection->reader.most;
+    connection->is_cut = size > most;
+    most = most < KEPT_OF_CUT_BYTES ? most : KEPT_OF_CUT_BYTES;
+    connection->partial_size = 0;
+    connection->partials++;
+    if (!make_body(&connection->partial, (size_t)(connection->is_cut ? most : size))) {
         return false;
     }
-    if (part->first) {
-        connection->partial_size = 0;
-        connection->partials++;
+    connection->partial.cut = size - connection->partial.size;
+    return true;
+}
+
+static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
+{
+    size_t size = part->size;
+    if (connection->phase != MFI_CONNECTION_UP ||
+        (part->first && !begin_payload(connection, part->body_size))) {
+        return false;
     }
-    memcpy(memory_of(&connection->partial) + connection->partial_size, part->data, part->size);
-    connection->partial_size += part->size;
+    if (connection->is_cut) {
+        size_t room = connection->partial.data != NULL
+                          ? connection->partial.size - connection->partial_size
+                          : 0; /* the first bytes were handed out: the rest is passed over */
+        size = size < room ? size : room;
+    }
+    if (size != 0) {
+        memcpy(memory_of(&connection->partial) + connection->partial_size, part->data, size);
+        connection->partial_size += size;
+    }
     return true;
 }
 
@@ -435,7 +456,10 @@ mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *i
             news = connection->phase == MFI_CONNECTION_UP ? MFI_NEWS_MALFORMED : MFI_NEWS_BROKEN;
             break;
         case MFI_ZMTP_BROKEN:
-            news = MFI_NEWS_BROKEN;
+            news = connection->phase == MFI_CONNECTION_UP &&
+                           mfi_zmtp_admit_oversize(&connection->reader)
+                       ? MFI_NEWS_NONE
+                       : MFI_NEWS_BROKEN;
             break;
         case MFI_ZMTP_NOTHING:
             break;

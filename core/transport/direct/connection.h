@@ -40,6 +40,7 @@ typedef struct mfi_connection {
     size_t early_size;
     mfi_message partial;       /* the payload that is being received */
     size_t partial_size;       /* bytes of it that are received */
+    bool is_cut;               /* the current payload is too large: only its first bytes are kept */
     uint64_t partials;         /* number of payloads received in parts since the start */
     mfi_segment *first, *last; /* unsent segments */
     uint8_t *spare;            /* the memory of a small segment, kept for the next one */
