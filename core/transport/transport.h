@@ -14,6 +14,7 @@
 #include <multifrost/transport.h>
 
 #include "base/buf.h"
+#include "core/transport/budget.h"
 #include "core/transport/message.h"
 
 #define MFI_ENDPOINT_MAX 64
@@ -51,6 +52,11 @@ typedef struct mfi_transport_ops {
     /* Engine thread: a descriptor that is readable when there are peer events, and the next one. */
     int (*events_readiness)(const mfi_transport *transport);
     mfi_peer_event (*next_event)(mfi_transport *transport);
+    /* ROUTER; both may be NULL. Ends the connection of a route, and drops its unsent bytes. */
+    void (*end)(mfi_transport *transport, const mfi_route *route);
+    /* Ends the connection with the most unsent bytes, if these are more than `most` and it is not
+     * that of `spared`; false if there is none. */
+    bool (*end_largest)(mfi_transport *transport, const mfi_route *spared, size_t most);
     /* Goes on sending queued payloads for up to linger_ms, then frees the transport. */
     void (*close)(mfi_transport *transport);
 } mfi_transport_ops;
@@ -68,6 +74,7 @@ typedef struct mfi_transport_options {
     size_t max_message_bytes;
     int queue_messages; /* most messages in a queue, in each direction */
     int64_t linger_ms;
+    mfi_budget *budget;   /* of the opener, which the transport refs; NULL: none */
     int64_t handshake_ms; /* 0: 30 s. libzmq always takes 30 s */
 } mfi_transport_options;
 

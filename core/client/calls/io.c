@@ -100,6 +100,7 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
         return false;
     }
     calls->stalled = NULL;
+    mfi_slot_uncharge(&calls->slots, slot);
     if (io == MFI_IO_DONE) {
         mfi_observe_traffic(calls->state->observed, MFI_DIRECTION_SENT, traffic, bytes);
     } else {

@@ -106,6 +106,8 @@ static void test_peer_that_reads_nothing_holds_up_nobody(void)
     int64_t made = 0;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     options.max_queued = BLOBS + 1; /* every blob may wait at once, and the count behind them */
+    options.max_queued_bytes = (int64_t)BLOBS * 8192; /* with the memory around each */
+    options.max_message_bytes = 1024 * 1024;
     atomic_store(&blobs_made, 0);
     worker_create(&worker, &options);
     mf_check_int(mf_child_handle(worker.child, "blob", blob, NULL), MF_OK);

@@ -105,6 +105,7 @@ static void test_who_is_too_late_is_not_read_from(void)
 #define KEPT_MOST 9 /* of 4 * PAYLOAD_BYTES, counted by what came of them; and one more */
 #define KEPT_LEAST 3
 #define CHUNK 64
+#define OTHERS 6 /* with a whole payload as much as is allowed */
 
 static uint8_t bytes[PAYLOAD_BYTES];
 
@@ -190,12 +191,13 @@ static void test_a_next_payload_is_a_new_one(void)
     static const char front[] = "\1\0\2\0\0\0\0\0\x10\0\0";
     uint8_t both[CHUNK + sizeof front - 1 + CHUNK] = {0};
     few at;
-    int fds[1 + KEPT_LEAST];
+    int fds[1 + OTHERS];
+    int last[2];
     memcpy(both + CHUNK, front, sizeof front - 1);
     mfi_transport_options options = end_options(true, true, 0);
     options.max_message_bytes = PAYLOAD_BYTES;
     open_few(&at, &options);
-    for (unsigned i = 0; i <= KEPT_LEAST; i++) {
+    for (unsigned i = 0; i <= OTHERS; i++) {
         fds[i] = few_connect_raw(&at);
         send_half(fds[i]);
     }
@@ -204,16 +206,19 @@ static void test_a_next_payload_is_a_new_one(void)
     raw_send(fds[0], both, sizeof both); /* all at once, as small as it is */
     mf_check(wait_for_count(&at.child, 1));
     drop_messages(&at.child);
-    int last = few_connect_raw(&at);
-    send_half(last); /* one too many */
+    for (unsigned i = 0; i < 2; i++) {
+        last[i] = few_connect_raw(&at);
+        send_half(last[i]); /* together a little too much */
+    }
     mf_check(raw_is_dropped(fds[1]));
     raw_send(fds[0], bytes, PAYLOAD_BYTES - CHUNK);
     mf_check(wait_for_count(&at.child, 1));
     drop_messages(&at.child);
-    for (unsigned i = 0; i <= KEPT_LEAST; i++) {
+    for (unsigned i = 0; i <= OTHERS; i++) {
         (void)close(fds[i]);
     }
-    (void)close(last);
+    (void)close(last[0]);
+    (void)close(last[1]);
     few_close(&at);
 }
 

@@ -107,6 +107,10 @@ typedef struct mf_parent_options {
                                      with each heartbeat, for workers whose heartbeat answers say
                                      `busy_ms`, as those of this library do. Needs program,
                                      auto_restart and heartbeats. Default 0: none. */
+    int64_t max_queued_bytes;   /**< Of calls that are not sent yet, and of what the worker has not
+                                     read; at least max_message_bytes; default 67,108,864. A further
+                                     call of more than 8 KiB is refused with
+                                     MF_ERR_TOO_MANY_CALLS. */
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 
