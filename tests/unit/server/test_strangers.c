@@ -56,6 +56,10 @@ static int stranger_connect(uint16_t port)
     mfi_zmtp_greeting(greeting);
     send_bytes(fd, greeting, sizeof greeting);
     send_bytes(fd, ready, mfi_zmtp_ready(ready, false));
+    /* libzmq takes no message before it has sent its own READY. */
+    mf_check_int(recv(fd, greeting, sizeof greeting, MSG_WAITALL), sizeof greeting);
+    mf_check_int(recv(fd, greeting, 2, MSG_WAITALL), 2);
+    mf_check_int(recv(fd, ready, greeting[1], MSG_WAITALL), greeting[1]);
     return fd;
 }
 
@@ -72,16 +76,9 @@ static void stranger_calls(int fd)
         (void)!send(fd, call.data, call.size, MSG_NOSIGNAL);
     }
     mfi_buf_fini(&call);
-    /* More than greeting and READY has come: the worker answers this stranger, or has ended it.
-     * All the rest stays in the kernel. */
-    uint8_t begin[256];
-    size_t size = 0;
-    ssize_t got = 1;
-    while (size < sizeof begin && got > 0) {
-        got = recv(fd, begin + size, sizeof begin - size, 0);
-        size += got > 0 ? (size_t)got : 0;
-    }
-    mf_check(size > 0);
+    /* The worker answers this stranger now, or has ended it. All the rest stays in the kernel. */
+    uint8_t begin = 0;
+    (void)!recv(fd, &begin, 1, 0);
 }
 
 static void good_calls(test_peer *peer)
