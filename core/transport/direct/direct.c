@@ -90,6 +90,7 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
         mfi_direct_peer *peer = self->current;
         switch (mfi_connection_next(&peer->connection, &self->inbox, ret_message)) {
         case MFI_NEWS_MESSAGE:
+            peer->has_spoken = true;
             if (self->options.is_child) {
                 set_route(self, peer, ret_route);
             }
@@ -144,6 +145,7 @@ static bool read_from(mfi_direct *self, mfi_direct_peer *peer)
         return false;
     }
     self->current = peer;
+    peer->read_number = ++self->reads;
     self->is_busy = self->inbox.end - self->inbox.at >= BUSY_BYTES ||
                     mfi_connection_is_within_payload(&peer->connection);
     self->was_busy = self->was_busy || self->is_busy;

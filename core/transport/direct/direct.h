@@ -11,6 +11,7 @@
 #include "core/transport/transport.h"
 
 #define MFI_DIRECT_READY_MAX 64
+#define MFI_DIRECT_CONNECTIONS_MAX 8192 /* of one transport */
 
 typedef struct mfi_direct_peer {
     mfi_connection connection;
@@ -18,6 +19,8 @@ typedef struct mfi_direct_peer {
     uint64_t deadline_ns;   /* of the handshake; MFI_NEVER after it */
     uint32_t watched;       /* events that the epoll waits for */
     bool is_dirty;          /* bytes were queued since the last flush */
+    bool has_spoken;        /* it has sent a message */
+    uint64_t read_number;   /* number of the last read from it; a greater one is later */
     /* The partly received payload as of the last note: its number in the connection, and the bytes
      * of it that had come. */
     uint64_t partials;
@@ -43,6 +46,7 @@ typedef struct mfi_direct {
 
     mfi_direct_peer **peers; /* a table with holes */
     uint32_t capacity, count, serial;
+    uint64_t reads;          /* from all connections */
     mfi_direct_peer *target; /* DEALER: receives all payloads; the oldest connection that is up */
     mfi_direct_peer *dirty;
     uint64_t reconnect_at_ns, reconnect_wait_ns, accept_at_ns;
@@ -74,6 +78,9 @@ void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer);
  * is dropped whose payload made no progress for longest, because it may never end. Announced bytes
  * that have not come count for nothing. */
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer);
+/* Before a connection that was accepted with this descriptor is added: ends another one if there
+ * are too many, or if few descriptors are free. */
+void mfi_direct_make_place(mfi_direct *self, int fd);
 /* Ends the connection. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
 /* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */

@@ -19,7 +19,6 @@
 #define RECONNECT_NS (20 * MFI_NS_PER_MS)       /* at first; short, because the peer is local */
 #define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS) /* each attempt doubles the wait up to this */
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS)   /* pause when the process has no descriptors */
-#define CONNECTIONS_MAX 8192                    /* of one transport */
 #define ACCEPTS_PER_LOOK 16                     /* so that a flood leaves time for the others */
 #define PROGRESS_BYTES ((size_t)4 * 1024)       /* fewer bytes of a payload are no progress */
 #define PARTIALS_MOST 4                         /* largest payloads that are received at once */
@@ -123,7 +122,8 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
 {
     static const int yes = 1;
     static const int keepalive_s = 30;
-    mfi_direct_peer *peer = self->count < CONNECTIONS_MAX ? calloc(1, sizeof *peer) : NULL;
+    mfi_direct_peer *peer =
+        self->count < MFI_DIRECT_CONNECTIONS_MAX ? calloc(1, sizeof *peer) : NULL;
     if (peer == NULL || !place(self, peer)) {
         free(peer);
         (void)close(fd);
@@ -138,6 +138,7 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
     peer->deadline_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), self->options.handshake_ms != 0
                                                                       ? self->options.handshake_ms
                                                                       : HANDSHAKE_MS);
+    peer->read_number = ++self->reads;
     set_timer(self, peer->deadline_ns);
     return peer;
 }
@@ -309,6 +310,9 @@ static void accept_some(mfi_direct *self)
             listen_again(self, 0);
             self->accept_at_ns = mfi_monotonic_ns() + ACCEPT_AGAIN_NS;
             set_timer(self, self->accept_at_ns);
+        }
+        if (fd >= 0) {
+            mfi_direct_make_place(self, fd);
         }
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */
