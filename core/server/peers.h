@@ -8,8 +8,8 @@
 #include "core/server/message.h"
 
 #define MFI_CHILD_PEERS_MAX 256
-/* Messages that wait for one peer at most; the transport's high-water mark. */
-#define MFI_CHILD_PEER_WAITING_MAX 10000
+/* Messages that wait for one peer at most. Most often the bound in bytes is met before. */
+#define MFI_CHILD_PEER_WAITING_MAX 20000
 
 /* Messages in their order, counted. All zero: empty. */
 typedef struct mfi_out_list {
