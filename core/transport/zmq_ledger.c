@@ -32,11 +32,12 @@ mfi_ledger *mfi_ledger_make(mfi_budget *budget, bool is_router)
     return made;
 }
 
-void mfi_ledger_unref(mfi_ledger *from)
+void mfi_ledger_unref(mfi_ledger *ledger)
 {
-    if (from != NULL && atomic_fetch_sub_explicit(&from->holders, 1, memory_order_acq_rel) == 1) {
-        mfi_budget_unref(from->budget);
-        free(from);
+    if (ledger != NULL &&
+        atomic_fetch_sub_explicit(&ledger->holders, 1, memory_order_acq_rel) == 1) {
+        mfi_budget_unref(ledger->budget);
+        free(ledger);
     }
 }
 

@@ -38,15 +38,15 @@ typedef struct mfi_charge mfi_charge;
 mfi_ledger *mfi_ledger_make(mfi_budget *budget, bool is_router);
 void mfi_ledger_unref(mfi_ledger *ledger); /* NULL is a no-op */
 /* The place of a peer. A DEALER has one, and its route is not read. */
-mfi_ledger_place *mfi_ledger_at(mfi_ledger *ledger, const mfi_route *route);
+mfi_ledger_place *mfi_ledger_at(mfi_ledger *in, const mfi_route *route);
 /* Whether the peer may have one more message in libzmq's queue: a single one always, more
  * within its share of the budget. A parent charges its calls itself, so its DEALER always may. */
 bool mfi_ledger_has_room(const mfi_ledger *ledger, const mfi_ledger_place *at);
 /* Whether one more small payload may be copied and charged later; it is then counted as copied. */
 bool mfi_ledger_copies(mfi_ledger_place *at, size_t size);
 /* The charge of a payload that is about to be given to libzmq; NULL without memory. */
-mfi_charge *mfi_charge_make(mfi_ledger *ledger, mfi_ledger_place *at, const mfi_buf *payload);
+mfi_charge *mfi_charge_make(mfi_ledger *in, mfi_ledger_place *at, const mfi_buf *payload);
 /* Frees the payload and gives its charge back. Runs on a thread of libzmq. */
-void mfi_charge_sent(void *data, void *charge);
+void mfi_charge_sent(void *data, void *hint);
 
 #endif
