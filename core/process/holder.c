@@ -1,0 +1,341 @@
+/* Asks the kernel who holds a socket. It exists because a port on loopback is open to every user of
+ * the host: a stranger that connects first would be taken for the worker. */
+#include "core/process/holder.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+#define TREE_MAX 4096 /* processes of a tree that are looked at */
+
+/* ---- The two ends ---- */
+
+/* An end of a connection, as an IPv6 address. */
+typedef struct tcp_end {
+    struct in6_addr address;
+    uint16_t port; /* of the host's byte order */
+} tcp_end;
+
+typedef struct connection_ends {
+    tcp_end own, other;
+} connection_ends;
+
+static void map_v4(struct in6_addr *to, struct in_addr from)
+{
+    memset(to, 0, sizeof *to);
+    to->s6_addr[10] = 0xff;
+    to->s6_addr[11] = 0xff;
+    memcpy(&to->s6_addr[12], &from, sizeof from);
+}
+
+static bool read_end(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), tcp_end *ret_end)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } name;
+    socklen_t size = sizeof name;
+    if (ask(fd, &name.any, &size) != 0) {
+        return false;
+    }
+    if (name.any.sa_family == AF_INET) {
+        map_v4(&ret_end->address, name.v4.sin_addr);
+        ret_end->port = ntohs(name.v4.sin_port);
+    } else if (name.any.sa_family == AF_INET6) {
+        ret_end->address = name.v6.sin6_addr;
+        ret_end->port = ntohs(name.v6.sin6_port);
+    }
+    return name.any.sa_family == AF_INET || name.any.sa_family == AF_INET6;
+}
+
+static bool is_local(const connection_ends *ends)
+{
+    const struct in6_addr *other = &ends->other.address;
+    return IN6_IS_ADDR_LOOPBACK(other) ||
+           (IN6_IS_ADDR_V4MAPPED(other) && other->s6_addr[12] == IN_LOOPBACKNET) ||
+           memcmp(other, &ends->own.address, sizeof *other) == 0;
+}
+
+/* ---- By netlink ---- */
+
+typedef struct diag_request {
+    struct nlmsghdr head;
+    struct inet_diag_req_v2 body;
+} diag_request;
+
+/* The kernel finds a socket by its own ends: those of the connection, the other way round. */
+static void write_request(diag_request *request, const connection_ends *ends)
+{
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&ends->other.address);
+    size_t skipped = is_v4 ? 12 : 0;
+    *request = (diag_request){.head = {.nlmsg_len = sizeof *request,
+                                       .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                                       .nlmsg_flags = NLM_F_REQUEST},
+                              .body = {.sdiag_family = is_v4 ? AF_INET : AF_INET6,
+                                       .sdiag_protocol = IPPROTO_TCP,
+                                       .idiag_states = UINT32_MAX}};
+    struct inet_diag_sockid *id = &request->body.id;
+    id->idiag_sport = htons(ends->other.port);
+    id->idiag_dport = htons(ends->own.port);
+    memcpy(id->idiag_src, ends->other.address.s6_addr + skipped, 16 - skipped);
+    memcpy(id->idiag_dst, ends->own.address.s6_addr + skipped, 16 - skipped);
+    id->idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+}
+
+/* A socket that no process holds any more has no inode, and its uid says nothing. */
+static mfi_holder_source judge(uint32_t uid, uint64_t inode, mfi_holder *ret_holder)
+{
+    *ret_holder = (mfi_holder){.uid = uid, .inode = inode};
+    return inode != 0 ? MFI_HOLDER_KNOWN : MFI_HOLDER_GONE;
+}
+
+static mfi_holder_source read_answer(int netlink, mfi_holder *ret_holder)
+{
+    union {
+        struct nlmsghdr head;
+        char bytes[1024];
+    } answer;
+    ssize_t size = 0;
+    do {
+        size = recv(netlink, &answer, sizeof answer, 0);
+    } while (size < 0 && errno == EINTR);
+    if (size < (ssize_t)NLMSG_LENGTH(0) || !NLMSG_OK(&answer.head, (size_t)size)) {
+        return MFI_HOLDER_UNKNOWN;
+    }
+    if (answer.head.nlmsg_type == NLMSG_ERROR) {
+        struct nlmsgerr failure = {.error = -EPROTO};
+        if (answer.head.nlmsg_len >= NLMSG_LENGTH(sizeof failure)) {
+            memcpy(&failure, NLMSG_DATA(&answer.head), sizeof failure);
+        }
+        return failure.error == -ENOENT ? MFI_HOLDER_GONE : MFI_HOLDER_UNKNOWN;
+    }
+    struct inet_diag_msg found;
+    if (answer.head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        answer.head.nlmsg_len < NLMSG_LENGTH(sizeof found)) {
+        return MFI_HOLDER_UNKNOWN;
+    }
+    memcpy(&found, NLMSG_DATA(&answer.head), sizeof found);
+    return judge(found.idiag_uid, found.idiag_inode, ret_holder);
+}
+
+static mfi_holder_source ask_netlink(const connection_ends *ends, mfi_holder *ret_holder)
+{
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    struct timeval patience = {.tv_sec = 1}; /* the kernel answers within the send */
+    mfi_holder_source source = MFI_HOLDER_UNKNOWN;
+    diag_request request;
+    int netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (netlink < 0) {
+        return MFI_HOLDER_UNKNOWN;
+    }
+    write_request(&request, ends);
+    if (setsockopt(netlink, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
+        sendto(netlink, &request, sizeof request, 0, (const struct sockaddr *)&kernel,
+               sizeof kernel) == (ssize_t)sizeof request) {
+        source = read_answer(netlink, ret_holder);
+    }
+    (void)close(netlink);
+    return source;
+}
+
+/* ---- By /proc/net ---- */
+
+/* The kernel writes an address as words of 32 bits in the host's byte order, in hexadecimal. */
+static void format_end(char *to, size_t size, const tcp_end *end, bool is_v4)
+{
+    uint32_t words[4];
+    memcpy(words, end->address.s6_addr, sizeof words);
+    if (is_v4) {
+        (void)mfi_str_format(to, size, "%08X:%04X", words[3], end->port);
+    } else {
+        (void)mfi_str_format(to, size, "%08X%08X%08X%08X:%04X", words[0], words[1], words[2],
+                             words[3], end->port);
+    }
+}
+
+/* Looks for the line "sl: local remote st queues timer retries uid timeout inode ...". */
+static mfi_holder_source search_table(const char *path, const connection_ends *ends, bool is_v4,
+                                      mfi_holder *ret_holder)
+{
+    char line[512];
+    char wanted[96];
+    char local[48];
+    char remote[48];
+    FILE *table = fopen(path, "re");
+    mfi_holder_source source = table != NULL ? MFI_HOLDER_GONE : MFI_HOLDER_UNKNOWN;
+    format_end(local, sizeof local, &ends->other, is_v4);
+    format_end(remote, sizeof remote, &ends->own, is_v4);
+    (void)mfi_str_format(wanted, sizeof wanted, ": %s %s ", local, remote);
+    while (source == MFI_HOLDER_GONE && table != NULL && fgets(line, sizeof line, table) != NULL) {
+        unsigned uid = 0;
+        unsigned long long inode = 0;
+        const char *at = strstr(line, wanted);
+        /* NOLINTNEXTLINE: the kernel's own digits */
+        if (at != NULL &&
+            sscanf(at + strlen(wanted), "%*s %*s %*s %*s %u %*s %llu", &uid, &inode) == 2) {
+            source = judge(uid, inode, ret_holder);
+            break;
+        }
+    }
+    if (table != NULL) {
+        (void)fclose(table);
+    }
+    return source;
+}
+
+/* A socket of IPv6 may carry a connection of IPv4: it stands in the other table. */
+static mfi_holder_source ask_proc(const connection_ends *ends, mfi_holder *ret_holder)
+{
+    mfi_holder_source source = MFI_HOLDER_GONE;
+    if (IN6_IS_ADDR_V4MAPPED(&ends->other.address)) {
+        source = search_table("/proc/self/net/tcp", ends, true, ret_holder);
+    }
+    if (source != MFI_HOLDER_GONE) {
+        return source;
+    }
+    mfi_holder_source v6 = search_table("/proc/self/net/tcp6", ends, false, ret_holder);
+    /* A kernel without IPv6 has no such table. */
+    return v6 == MFI_HOLDER_UNKNOWN && IN6_IS_ADDR_V4MAPPED(&ends->other.address) ? MFI_HOLDER_GONE
+                                                                                  : v6;
+}
+
+mfi_holder_source mfi_holder_find(int fd, mfi_holder *ret_holder)
+{
+    connection_ends ends;
+    *ret_holder = (mfi_holder){.uid = (uid_t)-1};
+    if (!read_end(fd, getpeername, &ends.other) || !read_end(fd, getsockname, &ends.own)) {
+        return MFI_HOLDER_GONE;
+    }
+    if (!is_local(&ends)) {
+        return MFI_HOLDER_REMOTE;
+    }
+    mfi_holder_source source = ask_netlink(&ends, ret_holder);
+    return source != MFI_HOLDER_UNKNOWN ? source : ask_proc(&ends, ret_holder);
+}
+
+/* ---- The tree ---- */
+
+/* The processes of a tree, the root first; each one's children are added when it is looked at. */
+typedef struct tree {
+    pid_t pids[TREE_MAX];
+    size_t count;
+    bool is_whole; /* every process was read, with its children */
+} tree;
+
+static bool names_socket(int folder, const char *name, const char *wanted)
+{
+    char link[64];
+    ssize_t size = readlinkat(folder, name, link, sizeof link - 1);
+    if (size <= 0) {
+        return false;
+    }
+    link[size] = '\0';
+    return strcmp(link, wanted) == 0;
+}
+
+/* Whether a process has the socket open. *ret_read becomes false if its descriptors are hidden; one
+ * that has ended has none. */
+static bool has_socket(pid_t pid, const char *wanted, bool *ret_read)
+{
+    char path[48];
+    bool has = false;
+    (void)mfi_str_format(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    if (folder == NULL) {
+        *ret_read = errno == ENOENT || errno == ESRCH;
+        return false;
+    }
+    *ret_read = true;
+    for (const struct dirent *entry = NULL; !has && (entry = readdir(folder)) != NULL;) {
+        has = names_socket(dirfd(folder), entry->d_name, wanted);
+    }
+    (void)closedir(folder);
+    return has;
+}
+
+static void add_child(tree *of, pid_t pid)
+{
+    if (of->count < TREE_MAX) {
+        of->pids[of->count++] = pid;
+    } else {
+        of->is_whole = false;
+    }
+}
+
+static bool add_children_of_thread(tree *of, pid_t pid, const char *thread)
+{
+    char path[80];
+    int child = 0;
+    (void)mfi_str_format(path, sizeof path, "/proc/%d/task/%.16s/children", (int)pid, thread);
+    FILE *list = fopen(path, "re");
+    if (list == NULL) {
+        return errno == ENOENT && access("/proc/thread-self/children", F_OK) == 0;
+    }
+    while (fscanf(list, "%d", &child) == 1) { /* NOLINT: the kernel's own digits */
+        add_child(of, (pid_t)child);
+    }
+    (void)fclose(list);
+    return true;
+}
+
+/* Each thread of a process may have children. */
+static void add_children(tree *of, pid_t pid)
+{
+    char path[48];
+    (void)mfi_str_format(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    if (threads == NULL) {
+        of->is_whole = of->is_whole && (errno == ENOENT || errno == ESRCH);
+        return;
+    }
+    for (const struct dirent *entry = NULL; (entry = readdir(threads)) != NULL;) {
+        if (entry->d_name[0] != '.' && !add_children_of_thread(of, pid, entry->d_name)) {
+            of->is_whole = false;
+        }
+    }
+    (void)closedir(threads);
+}
+
+mfi_holding mfi_holder_in_tree(const mfi_holder *holder, pid_t root, pid_t *ret_pid)
+{
+    char wanted[48];
+    mfi_holding holding = MFI_HOLDING_NO;
+    tree *of = calloc(1, sizeof *of);
+    if (of == NULL || root <= 0) {
+        free(of);
+        return MFI_HOLDING_UNKNOWN;
+    }
+    of->is_whole = true;
+    add_child(of, root);
+    (void)mfi_str_format(wanted, sizeof wanted, "socket:[%llu]", (unsigned long long)holder->inode);
+    for (size_t i = 0; i < of->count && holding != MFI_HOLDING_YES; i++) {
+        bool was_read = false;
+        if (has_socket(of->pids[i], wanted, &was_read)) {
+            holding = MFI_HOLDING_YES;
+            if (ret_pid != NULL) {
+                *ret_pid = of->pids[i];
+            }
+        }
+        of->is_whole = of->is_whole && was_read;
+        add_children(of, of->pids[i]);
+    }
+    if (holding == MFI_HOLDING_NO && !of->is_whole) {
+        holding = MFI_HOLDING_UNKNOWN;
+    }
+    free(of);
+    return holding;
+}
