@@ -55,6 +55,7 @@ struct mfi_observer {
     mfi_mutex mutex;
     mfi_target *targets;                  /* guarded by mutex, sorted by name */
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
+    _Atomic(uint64_t) refusal_logged_ns;  /* time of the last record of a refused stranger */
 };
 
 /* The names of a call. Their size is fixed, so that a copy takes a few instructions. */

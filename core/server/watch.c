@@ -62,24 +62,50 @@ void mfi_watch_parent(mfi_watch *watch)
 
 /* ---- The connection ---- */
 
+static void observe(const mfi_watch *watch, const mfi_transport_event *seen)
+{
+    mfi_observe_transport_event(watch->channel->observed, seen);
+}
+
+static void note_refused(const mfi_watch *watch)
+{
+    char who[MFI_ADMISSION_TEXT_MAX];
+    mfi_admission_tell(&watch->admission, who);
+    observe(watch, &(mfi_transport_event){.what = MFI_TRANSPORT_REFUSED, .text = who});
+}
+
+static void note_connected(mfi_watch *watch)
+{
+    const char *endpoint = watch->channel->transport->endpoint;
+    mfi_transport_what what =
+        watch->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
+    watch->was_connected = true;
+    observe(watch, &(mfi_transport_event){.what = what, .text = endpoint});
+    if (mfi_admission_was_blind(&watch->admission) && !watch->told_blind) {
+        watch->told_blind = true;
+        observe(watch, &(mfi_transport_event){.what = MFI_TRANSPORT_BLIND, .text = endpoint});
+    }
+}
+
 static void on_monitor(mfi_source *source, uint32_t events)
 {
     (void)events;
     mfi_watch *watch = MFI_CONTAINER(source, mfi_watch, monitor_source);
-    const mfi_channel *channel = watch->channel;
-    mfi_transport *transport = channel->transport;
+    mfi_transport *transport = watch->channel->transport;
     mfi_peer_event event = MFI_PEER_NONE;
     while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
-        mfi_transport_event seen = {.text = transport->endpoint};
+        mfi_transport_event ended = {.what = MFI_TRANSPORT_DISCONNECTED,
+                                     .text = transport->endpoint,
+                                     .disconnect = event == MFI_PEER_HANDSHAKE_FAILED
+                                                       ? MFI_DISCONNECT_HANDSHAKE_FAILED
+                                                       : MFI_DISCONNECT_CLOSED};
         if (event == MFI_PEER_CONNECTED) {
-            seen.what = watch->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
-            watch->was_connected = true;
+            note_connected(watch);
+        } else if (event == MFI_PEER_REFUSED) {
+            note_refused(watch);
         } else {
-            seen.what = MFI_TRANSPORT_DISCONNECTED;
-            seen.disconnect = event == MFI_PEER_HANDSHAKE_FAILED ? MFI_DISCONNECT_HANDSHAKE_FAILED
-                                                                 : MFI_DISCONNECT_CLOSED;
+            observe(watch, &ended);
         }
-        mfi_observe_transport_event(channel->observed, &seen);
     }
 }
 

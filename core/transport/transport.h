@@ -32,7 +32,8 @@ typedef enum mfi_peer_event {
     MFI_PEER_NONE, /* no more events */
     MFI_PEER_CONNECTED,
     MFI_PEER_DISCONNECTED,
-    MFI_PEER_HANDSHAKE_FAILED
+    MFI_PEER_HANDSHAKE_FAILED,
+    MFI_PEER_REFUSED /* a connection that was not admitted */
 } mfi_peer_event;
 
 typedef struct mfi_transport mfi_transport;
@@ -58,6 +59,9 @@ typedef struct mfi_transport_ops {
 
 struct mfi_transport {
     const mfi_transport_ops *ops;
+    /* A refused connection was closed before a byte of it was read or sent. Otherwise it stays: a
+     * ROUTER drops its messages, but a DEALER may already have sent something to it. */
+    bool closes_refused;
     char endpoint[MFI_ENDPOINT_MAX]; /* the address that it is bound to or connects to */
 };
 
@@ -70,6 +74,10 @@ typedef struct mfi_transport_options {
     int queue_messages; /* most messages in a queue, in each direction */
     int64_t linger_ms;
     int64_t handshake_ms; /* 0: 30 s. libzmq always takes 30 s */
+    /* With binds: judges each connection once, by its descriptor, on the thread that drives or on
+     * the engine thread. NULL admits all. */
+    bool (*admits)(void *data, int fd);
+    void *admits_data;
 } mfi_transport_options;
 
 /* The state that the transports of a runtime share. Thread-safe. */

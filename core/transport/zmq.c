@@ -16,11 +16,12 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/transport/transport.h"
+#include "core/transport/verdicts.h"
 
 #define ZERO_COPY_BYTES 2048 /* bytes of a payload; smaller ones are copied */
 #define SOCKETS_MOST 8192    /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
-    (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                                      \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |                 \
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 
@@ -37,6 +38,9 @@ typedef struct zmq_transport {
     int monitor_fd;
     bool is_router;
     bool binds;
+    bool (*admits)(void *data, int fd); /* or NULL */
+    void *admits_data;
+    mfi_verdicts *verdicts; /* of a ROUTER that does not admit all; else NULL */
 } zmq_transport;
 
 /* libzmq allows 1,023 sockets by default, and a parent has three, two of which are its monitor's.
@@ -187,16 +191,16 @@ static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, z
     return MFI_IO_DONE;
 }
 
-static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
+/* Whether the source of a message is admitted. Its frames name the connection's descriptor. */
+static bool is_admitted(zmq_transport *transport, const mfi_route *route, zmq_msg_t *frame)
 {
-    zmq_transport *transport = (zmq_transport *)base;
-    zmq_msg_t front;
-    (void)zmq_msg_init(&front);
-    mfi_io io = receive_envelope(transport, ret_route, &front);
-    (void)zmq_msg_close(&front);
-    if (io != MFI_IO_DONE) {
-        return io;
-    }
+    return transport->verdicts == NULL ||
+           mfi_verdicts_admit(transport->verdicts, route, zmq_msg_get(frame, ZMQ_SRCFD),
+                              transport->admits, transport->admits_data);
+}
+
+static mfi_io receive_payload(zmq_transport *transport, mfi_message *ret_message)
+{
     zmq_msg_t *payload = frame_of(ret_message);
     (void)zmq_msg_init(payload);
     if (receive_frame(payload, transport->socket) < 0) {
@@ -215,6 +219,28 @@ static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_m
     return MFI_IO_DONE;
 }
 
+/* Messages of a source that is not admitted are read and dropped. */
+static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    mfi_io io = MFI_IO_DONE;
+    bool admitted = false;
+    while (io == MFI_IO_DONE && !admitted) {
+        zmq_msg_t front;
+        (void)zmq_msg_init(&front);
+        io = receive_envelope(transport, ret_route, &front);
+        admitted = io == MFI_IO_DONE && is_admitted(transport, ret_route, &front);
+        (void)zmq_msg_close(&front);
+        if (io == MFI_IO_DONE) {
+            io = receive_payload(transport, ret_message);
+        }
+        if (io == MFI_IO_DONE && !admitted) {
+            mfi_message_release(ret_message);
+        }
+    }
+    return io;
+}
+
 /* ---- Peer events, from the socket monitor ---- */
 
 static int transport_events_readiness(const mfi_transport *base)
@@ -222,24 +248,53 @@ static int transport_events_readiness(const mfi_transport *base)
     return ((const zmq_transport *)base)->monitor_fd;
 }
 
-static mfi_peer_event transport_next_event(mfi_transport *base)
+/* An event of the monitor: its number, and for an accepted connection the descriptor. */
+typedef struct monitor_event {
+    uint16_t number;
+    int32_t value;
+} monitor_event;
+
+/* False if there is none. */
+static bool read_event(const zmq_transport *transport, monitor_event *ret_event)
 {
-    zmq_transport *transport = (zmq_transport *)base;
     zmq_msg_t frame;
+    *ret_event = (monitor_event){.number = 0};
     (void)zmq_msg_init(&frame);
-    mfi_peer_event event = MFI_PEER_NONE;
-    if (receive_frame(&frame, transport->monitor) >= 0) {
-        uint16_t number = 0; /* the first frame: event number, then a value */
-        if (zmq_msg_size(&frame) >= sizeof number) {
-            memcpy(&number, zmq_msg_data(&frame), sizeof number);
+    bool has_event = receive_frame(&frame, transport->monitor) >= 0;
+    if (has_event) {
+        const unsigned char *bytes = zmq_msg_data(&frame);
+        if (zmq_msg_size(&frame) >= sizeof ret_event->number + sizeof ret_event->value) {
+            memcpy(&ret_event->number, bytes, sizeof ret_event->number);
+            memcpy(&ret_event->value, bytes + sizeof ret_event->number, sizeof ret_event->value);
         }
-        event = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? MFI_PEER_CONNECTED
-                : number == ZMQ_EVENT_DISCONNECTED      ? MFI_PEER_DISCONNECTED
-                                                        : MFI_PEER_HANDSHAKE_FAILED;
         discard_rest(&frame, transport->monitor);
     }
     (void)zmq_msg_close(&frame);
-    return event;
+    return has_event;
+}
+
+/* An accepted connection is no news, unless it is not admitted. */
+static mfi_peer_event transport_next_event(mfi_transport *base)
+{
+    const zmq_transport *transport = (const zmq_transport *)base;
+    monitor_event event;
+    while (read_event(transport, &event)) {
+        switch (event.number) {
+        case ZMQ_EVENT_ACCEPTED:
+            if (transport->admits != NULL &&
+                !transport->admits(transport->admits_data, event.value)) {
+                return MFI_PEER_REFUSED;
+            }
+            break;
+        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+            return MFI_PEER_CONNECTED;
+        case ZMQ_EVENT_DISCONNECTED:
+            return MFI_PEER_DISCONNECTED;
+        default:
+            return MFI_PEER_HANDSHAKE_FAILED;
+        }
+    }
+    return MFI_PEER_NONE;
 }
 
 static int transport_readiness(const mfi_transport *base)
@@ -277,6 +332,7 @@ static void transport_close(mfi_transport *base)
         }
         (void)zmq_close(transport->socket);
     }
+    free(transport->verdicts);
     free(transport);
 }
 
@@ -379,8 +435,16 @@ static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transpor
     transport->base.ops = &zmq_ops;
     transport->is_router = options->is_child;
     transport->binds = options->binds;
+    transport->admits = options->binds ? options->admits : NULL;
+    transport->admits_data = options->admits_data;
     transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
+    bool judges = transport->is_router && transport->admits != NULL;
+    transport->verdicts = judges ? calloc(1, sizeof *transport->verdicts) : NULL;
     size_t size = sizeof transport->socket_fd;
+    if (judges && transport->verdicts == NULL) {
+        status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a socket");
+        goto out;
+    }
     if (transport->socket == NULL || set_options(transport, options) != 0 ||
         zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||
         open_monitor(transport, context) != 0) {

@@ -268,6 +268,7 @@ static mf_status direct_open(mfi_messaging *messaging, mfi_transport **ret_trans
     }
     mfi_mutex_init(&self->events_mutex);
     self->base.ops = &direct_ops;
+    self->base.closes_refused = true;
     self->options = *options;
     self->lingering = ((direct_messaging *)messaging)->lingering;
     self->listen_fd = -1;

@@ -37,8 +37,10 @@ static void report(mfi_direct *self, mfi_peer_event event)
         self->events_at = 0;
         self->events_end = 0;
     }
-    /* Failed handshakes use half of the room, so that strangers cannot displace other events. */
-    size_t most = event == MFI_PEER_HANDSHAKE_FAILED ? EVENTS_MAX / 2 : EVENTS_MAX;
+    /* Strangers bring failed handshakes and refusals. These use half of the room, so that they do
+     * not displace other events. */
+    bool may_be_dropped = event == MFI_PEER_HANDSHAKE_FAILED || event == MFI_PEER_REFUSED;
+    size_t most = may_be_dropped ? EVENTS_MAX / 2 : EVENTS_MAX;
     if (self->events_end == self->events_capacity && self->events_capacity < most) {
         size_t capacity = self->events_capacity != 0 ? self->events_capacity * 2 : 8;
         uint8_t *grown = realloc(self->events, capacity);
@@ -284,6 +286,18 @@ static void listen_again(mfi_direct *self, uint32_t events)
     (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_MOD, self->listen_fd, &wanted);
 }
 
+/* False: the connection of a stranger was closed. */
+static bool admit(mfi_direct *self, int fd)
+{
+    const mfi_transport_options *options = &self->options;
+    if (options->admits == NULL || options->admits(options->admits_data, fd)) {
+        return true;
+    }
+    (void)close(fd);
+    report(self, MFI_PEER_REFUSED);
+    return false;
+}
+
 static void accept_some(mfi_direct *self)
 {
     for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the rest */
@@ -297,7 +311,7 @@ static void accept_some(mfi_direct *self)
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */
         }
-        mfi_direct_peer *peer = add(self, fd);
+        mfi_direct_peer *peer = admit(self, fd) ? add(self, fd) : NULL;
         if (peer != NULL) {
             greet(self, peer);
         }

@@ -1,0 +1,24 @@
+/* Which sources of messages are admitted, for a transport that cannot refuse a connection: libzmq
+ * accepts by itself, and names the descriptor from which a message came. */
+#ifndef MFI_TRANSPORT_VERDICTS_H
+#define MFI_TRANSPORT_VERDICTS_H
+
+#include <stdbool.h>
+
+#include "core/transport/message.h"
+
+#define MFI_VERDICTS 256 /* places; a source that finds its place taken is judged again */
+
+typedef struct mfi_verdicts {
+    struct {
+        mfi_route route;
+        int fd;
+        bool is_set, is_admitted;
+    } places[MFI_VERDICTS];
+} mfi_verdicts;
+
+/* Whether messages of this route are taken. Judges a source once, as long as it keeps its place. */
+bool mfi_verdicts_admit(mfi_verdicts *verdicts, const mfi_route *route, int fd,
+                        bool (*admits)(void *data, int fd), void *data);
+
+#endif
