@@ -81,15 +81,10 @@ static mf_status open_transport(mf_child *child, mf_error *error)
                                      .address = binds ? settings->bind_address : "127.0.0.1",
                                      .port = settings->port,
                                      .max_message_bytes = settings->max_message_bytes,
-<<<<<<< HEAD
                                      .queue_messages = MFI_QUEUE_MESSAGES,
-                                     .linger_ms = LINGER_MS};
-=======
-                                     .queue_messages = QUEUE_MESSAGES,
                                      .linger_ms = LINGER_MS,
                                      .admits = mfi_admission_admits,
                                      .admits_data = &child->watch.admission};
->>>>>>> 88790e3 (Connections are admitted by the kernel's word)
     mfi_messaging *messaging = child->runtime->messaging;
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, error);
     return status == MF_OK
