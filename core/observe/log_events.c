@@ -394,7 +394,9 @@ void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *e
         log_transport(target, MF_LOG_INFO, "socket_reconnect", "Peer connected again", event);
         break;
     case MFI_TRANSPORT_DROPPED:
-        log_transport(target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
+        if (event->drop != MFI_DROP_WRONG_PEER || is_due(&target->observer->wrong_peer_logged_ns)) {
+            log_transport(target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
+        }
         break;
     case MFI_TRANSPORT_QUEUE_FULL:
         if (is_due(&target->observer->overflow_logged_ns)) {

@@ -56,6 +56,8 @@ struct mfi_observer {
     mfi_target *targets;                  /* guarded by mutex, sorted by name */
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
     _Atomic(uint64_t) refusal_logged_ns;  /* time of the last record of a refused stranger */
+    _Atomic(uint64_t)
+        wrong_peer_logged_ns; /* and of a message that another peer than the target sent */
 };
 
 /* The names of a call. Their size is fixed, so that a copy takes a few instructions. */

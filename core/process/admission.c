@@ -31,8 +31,13 @@ static void set_blind(mfi_admission *admission)
     atomic_store_explicit(&admission->is_blind, true, memory_order_relaxed);
 }
 
-/* A user who may not connect is refused before the tree is read, which takes longer. Where it
- * cannot be read, a worker may run as root or as this user. */
+static void note_refused(mfi_admission *admission, int64_t uid)
+{
+    atomic_store_explicit(&admission->refused_uid, uid, memory_order_relaxed);
+}
+
+/* Where the tree cannot be read, a worker may run as root, as this user, or as a user of the part
+ * that is hidden. */
 static bool is_in_tree(mfi_admission *admission, const mfi_holder *holder)
 {
     switch (mfi_holder_in_tree(holder, admission->root, NULL)) {
@@ -40,6 +45,9 @@ static bool is_in_tree(mfi_admission *admission, const mfi_holder *holder)
         return true;
     case MFI_HOLDING_NO:
         return false;
+    case MFI_HOLDING_USER:
+        set_blind(admission);
+        return true;
     case MFI_HOLDING_UNKNOWN:
         break;
     }
@@ -47,45 +55,52 @@ static bool is_in_tree(mfi_admission *admission, const mfi_holder *holder)
     return is_allowed(admission, holder->uid);
 }
 
-bool mfi_admission_admits(void *data, int fd)
+static bool admit_known(mfi_admission *admission, const mfi_holder *holder)
 {
-    mfi_admission *admission = data;
-    mfi_holder holder;
-    bool admits = true;
-    switch (mfi_holder_find(fd, &holder)) {
-    case MFI_HOLDER_KNOWN:
-        admits = admission->root != 0 ? is_in_tree(admission, &holder)
-                                      : is_allowed(admission, holder.uid);
-        break;
-    case MFI_HOLDER_GONE:
-        admits = false;
-        break;
-    case MFI_HOLDER_REMOTE:
-        break;
-    case MFI_HOLDER_UNKNOWN:
-        set_blind(admission);
-        break;
-    }
+    bool admits =
+        admission->root != 0 ? is_in_tree(admission, holder) : is_allowed(admission, holder->uid);
     if (!admits) {
-        atomic_store_explicit(&admission->refused_uid,
-                              holder.uid == (uid_t)-1 ? -1 : (int64_t)holder.uid,
-                              memory_order_relaxed);
+        note_refused(admission, (int64_t)holder->uid);
     }
     return admits;
 }
 
+bool mfi_admission_admits(void *data, int fd)
+{
+    mfi_admission *admission = data;
+    mfi_holder holder;
+    switch (mfi_holder_find(fd, &holder)) {
+    case MFI_HOLDER_KNOWN:
+        return admit_known(admission, &holder);
+    case MFI_HOLDER_GONE:
+        note_refused(admission, MFI_REFUSED_GONE);
+        return false;
+    case MFI_HOLDER_NO_ROOM:
+        note_refused(admission, MFI_REFUSED_NO_ROOM);
+        return false;
+    case MFI_HOLDER_UNKNOWN:
+        set_blind(admission);
+        return true;
+    case MFI_HOLDER_REMOTE:
+        break;
+    }
+    return true;
+}
+
 void mfi_admission_tell(const mfi_admission *admission, char to[MFI_ADMISSION_TEXT_MAX])
 {
-    int64_t uid = atomic_load_explicit(&admission->refused_uid, memory_order_relaxed);
-    if (uid < 0) {
+    long long uid = atomic_load_explicit(&admission->refused_uid, memory_order_relaxed);
+    if (uid == MFI_REFUSED_GONE) {
         (void)mfi_str_copy(to, MFI_ADMISSION_TEXT_MAX, "its process has closed it already");
+    } else if (uid == MFI_REFUSED_NO_ROOM) {
+        (void)mfi_str_copy(to, MFI_ADMISSION_TEXT_MAX,
+                           "no descriptor or memory is left to ask the kernel whose it is");
     } else if (admission->root != 0) {
         (void)mfi_str_format(to, MFI_ADMISSION_TEXT_MAX,
                              "a process of uid %lld holds it that is not below the worker's helper",
-                             (long long)uid);
+                             uid);
     } else {
-        (void)mfi_str_format(to, MFI_ADMISSION_TEXT_MAX, "uid %lld is not in allow_users",
-                             (long long)uid);
+        (void)mfi_str_format(to, MFI_ADMISSION_TEXT_MAX, "uid %lld is not in allow_users", uid);
     }
 }
 

@@ -10,15 +10,18 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
 #define TREE_MAX 4096 /* processes of a tree that are looked at */
+#define LOOKS_MOST 4  /* at a tree that changes while it is read */
 
 /* ---- The two ends ---- */
 
@@ -103,7 +106,15 @@ static mfi_holder_source judge(uint32_t uid, uint64_t inode, mfi_holder *ret_hol
     return inode != 0 ? MFI_HOLDER_KNOWN : MFI_HOLDER_GONE;
 }
 
-static mfi_holder_source read_answer(int netlink, mfi_holder *ret_holder)
+/* Without an established connection of these ends, the kernel tells of a listener at that port. */
+static bool is_about(const struct inet_diag_msg *found, const connection_ends *ends)
+{
+    return found->id.idiag_sport == htons(ends->other.port) &&
+           found->id.idiag_dport == htons(ends->own.port);
+}
+
+static mfi_holder_source read_answer(int netlink, const connection_ends *ends,
+                                     mfi_holder *ret_holder)
 {
     union {
         struct nlmsghdr head;
@@ -129,7 +140,18 @@ static mfi_holder_source read_answer(int netlink, mfi_holder *ret_holder)
         return MFI_HOLDER_UNKNOWN;
     }
     memcpy(&found, NLMSG_DATA(&answer.head), sizeof found);
+    if (!is_about(&found, ends)) {
+        return MFI_HOLDER_GONE;
+    }
     return judge(found.idiag_uid, found.idiag_inode, ret_holder);
+}
+
+/* What it means that a file or socket could not be opened. */
+static mfi_holder_source failure(int reason)
+{
+    return reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == ENOBUFS
+               ? MFI_HOLDER_NO_ROOM
+               : MFI_HOLDER_UNKNOWN;
 }
 
 static mfi_holder_source ask_netlink(const connection_ends *ends, mfi_holder *ret_holder)
@@ -140,13 +162,13 @@ static mfi_holder_source ask_netlink(const connection_ends *ends, mfi_holder *re
     diag_request request;
     int netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (netlink < 0) {
-        return MFI_HOLDER_UNKNOWN;
+        return failure(errno);
     }
     write_request(&request, ends);
     if (setsockopt(netlink, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
         sendto(netlink, &request, sizeof request, 0, (const struct sockaddr *)&kernel,
                sizeof kernel) == (ssize_t)sizeof request) {
-        source = read_answer(netlink, ret_holder);
+        source = read_answer(netlink, ends, ret_holder);
     }
     (void)close(netlink);
     return source;
@@ -176,7 +198,7 @@ static mfi_holder_source search_table(const char *path, const connection_ends *e
     char local[48];
     char remote[48];
     FILE *table = fopen(path, "re");
-    mfi_holder_source source = table != NULL ? MFI_HOLDER_GONE : MFI_HOLDER_UNKNOWN;
+    mfi_holder_source source = table != NULL ? MFI_HOLDER_GONE : failure(errno);
     format_end(local, sizeof local, &ends->other, is_v4);
     format_end(remote, sizeof remote, &ends->own, is_v4);
     (void)mfi_str_format(wanted, sizeof wanted, ": %s %s ", local, remote);
@@ -213,6 +235,15 @@ static mfi_holder_source ask_proc(const connection_ends *ends, mfi_holder *ret_h
                                                                                   : v6;
 }
 
+/* A kernel that has no module for the question says that there is no such socket. It says so of
+ * this process's own end too. */
+static bool netlink_knows(const connection_ends *ends)
+{
+    connection_ends turned = {.own = ends->other, .other = ends->own};
+    mfi_holder own;
+    return ask_netlink(&turned, &own) == MFI_HOLDER_KNOWN;
+}
+
 mfi_holder_source mfi_holder_find(int fd, mfi_holder *ret_holder)
 {
     connection_ends ends;
@@ -220,11 +251,14 @@ mfi_holder_source mfi_holder_find(int fd, mfi_holder *ret_holder)
     if (!read_end(fd, getpeername, &ends.other) || !read_end(fd, getsockname, &ends.own)) {
         return MFI_HOLDER_GONE;
     }
-    if (!is_local(&ends)) {
-        return MFI_HOLDER_REMOTE;
-    }
     mfi_holder_source source = ask_netlink(&ends, ret_holder);
-    return source != MFI_HOLDER_UNKNOWN ? source : ask_proc(&ends, ret_holder);
+    if (source == MFI_HOLDER_UNKNOWN || (source == MFI_HOLDER_GONE && !netlink_knows(&ends))) {
+        source = ask_proc(&ends, ret_holder);
+    }
+    /* A process of this host may connect from any address of the host, so the address tells only
+     * what a connection is of which the kernel does not know the other end. */
+    bool is_unheard = source == MFI_HOLDER_GONE || source == MFI_HOLDER_UNKNOWN;
+    return is_unheard && !is_local(&ends) ? MFI_HOLDER_REMOTE : source;
 }
 
 /* ---- The tree ---- */
@@ -234,17 +268,26 @@ typedef struct tree {
     pid_t pids[TREE_MAX];
     size_t count;
     bool is_whole; /* every process was read, with its children */
+    bool has_user; /* a process that could not be read runs as the socket's user */
 } tree;
 
-static bool names_socket(int folder, const char *name, const char *wanted)
+/* A folder may be open to this process, and its links not: *ret_read becomes false. */
+static bool names_socket(int folder, const char *name, const char *wanted, bool *ret_read)
 {
     char link[64];
     ssize_t size = readlinkat(folder, name, link, sizeof link - 1);
     if (size <= 0) {
+        *ret_read = *ret_read && (size == 0 || (errno != EACCES && errno != EPERM));
         return false;
     }
     link[size] = '\0';
     return strcmp(link, wanted) == 0;
+}
+
+/* Whether there is no such file because the process has ended, and not because it is hidden. */
+static bool has_ended(pid_t pid, int reason)
+{
+    return reason == ESRCH || (reason == ENOENT && kill(pid, 0) != 0 && errno == ESRCH);
 }
 
 /* Whether a process has the socket open. *ret_read becomes false if its descriptors are hidden; one
@@ -256,12 +299,13 @@ static bool has_socket(pid_t pid, const char *wanted, bool *ret_read)
     (void)mfi_str_format(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *folder = opendir(path);
     if (folder == NULL) {
-        *ret_read = errno == ENOENT || errno == ESRCH;
+        *ret_read = has_ended(pid, errno);
         return false;
     }
     *ret_read = true;
     for (const struct dirent *entry = NULL; !has && (entry = readdir(folder)) != NULL;) {
-        has = names_socket(dirfd(folder), entry->d_name, wanted);
+        has =
+            entry->d_name[0] != '.' && names_socket(dirfd(folder), entry->d_name, wanted, ret_read);
     }
     (void)closedir(folder);
     return has;
@@ -299,7 +343,7 @@ static void add_children(tree *of, pid_t pid)
     (void)mfi_str_format(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *threads = opendir(path);
     if (threads == NULL) {
-        of->is_whole = of->is_whole && (errno == ENOENT || errno == ESRCH);
+        of->is_whole = of->is_whole && has_ended(pid, errno);
         return;
     }
     for (const struct dirent *entry = NULL; (entry = readdir(threads)) != NULL;) {
@@ -310,32 +354,76 @@ static void add_children(tree *of, pid_t pid)
     (void)closedir(threads);
 }
 
-mfi_holding mfi_holder_in_tree(const mfi_holder *holder, pid_t root, pid_t *ret_pid)
+/* The descriptors of a process are hidden, its user need not be. */
+static void note_hidden(tree *of, pid_t pid, uid_t uid)
+{
+    char path[32];
+    struct stat status;
+    (void)mfi_str_format(path, sizeof path, "/proc/%d", (int)pid);
+    of->is_whole = false;
+    of->has_user = of->has_user || (stat(path, &status) == 0 && status.st_uid == uid);
+}
+
+/* The process that has the socket open; 0: none that was read. */
+static pid_t look(tree *of, const mfi_holder *holder, pid_t root)
 {
     char wanted[48];
-    mfi_holding holding = MFI_HOLDING_NO;
-    tree *of = calloc(1, sizeof *of);
-    if (of == NULL || root <= 0) {
-        free(of);
-        return MFI_HOLDING_UNKNOWN;
-    }
-    of->is_whole = true;
-    add_child(of, root);
     (void)mfi_str_format(wanted, sizeof wanted, "socket:[%llu]", (unsigned long long)holder->inode);
-    for (size_t i = 0; i < of->count && holding != MFI_HOLDING_YES; i++) {
+    of->count = 0;
+    of->is_whole = true;
+    of->has_user = false;
+    add_child(of, root);
+    for (size_t i = 0; i < of->count; i++) {
         bool was_read = false;
         if (has_socket(of->pids[i], wanted, &was_read)) {
-            holding = MFI_HOLDING_YES;
-            if (ret_pid != NULL) {
-                *ret_pid = of->pids[i];
-            }
+            return of->pids[i];
         }
-        of->is_whole = of->is_whole && was_read;
+        if (!was_read) {
+            note_hidden(of, of->pids[i], holder->uid);
+        }
         add_children(of, of->pids[i]);
     }
-    if (holding == MFI_HOLDING_NO && !of->is_whole) {
-        holding = MFI_HOLDING_UNKNOWN;
+    return 0;
+}
+
+static bool are_same(const tree *a, const tree *b)
+{
+    return a->count == b->count && memcmp(a->pids, b->pids, a->count * sizeof a->pids[0]) == 0;
+}
+
+/* Whether /proc shows this process by its own pid. It may be absent, or of another namespace. */
+static bool proc_is_own(void)
+{
+    char link[24];
+    char own[24];
+    ssize_t size = readlink("/proc/self", link, sizeof link - 1);
+    (void)mfi_str_format(own, sizeof own, "%d", (int)getpid());
+    return size > 0 && (size_t)size == strlen(own) && memcmp(link, own, (size_t)size) == 0;
+}
+
+/* A list of children may lack one while another one ends, and an orphan may move while the tree is
+ * read. So a holder that is not found is looked for until the tree was the same twice. */
+mfi_holding mfi_holder_in_tree(const mfi_holder *holder, pid_t root, pid_t *ret_pid)
+{
+    pid_t found = 0;
+    bool is_settled = false;
+    tree *looks = root > 0 && proc_is_own() ? calloc(2, sizeof *looks) : NULL;
+    if (looks == NULL) {
+        return MFI_HOLDING_UNKNOWN;
     }
-    free(of);
+    const tree *last = looks;
+    for (int i = 0; i < LOOKS_MOST && found == 0 && !is_settled; i++) {
+        found = look(&looks[i % 2], holder, root);
+        last = &looks[i % 2];
+        is_settled = i > 0 && are_same(&looks[0], &looks[1]);
+    }
+    mfi_holding holding = found != 0       ? MFI_HOLDING_YES
+                          : last->is_whole ? MFI_HOLDING_NO
+                          : last->has_user ? MFI_HOLDING_USER
+                                           : MFI_HOLDING_UNKNOWN;
+    free(looks);
+    if (found != 0 && ret_pid != NULL) {
+        *ret_pid = found;
+    }
     return holding;
 }

@@ -25,6 +25,8 @@ typedef enum mfi_io {
     MFI_IO_AGAIN,      /* send: no peer, or its queue is full; receive: no message is there */
     MFI_IO_UNROUTABLE, /* send: the route's peer is gone; the payload is dropped */
     MFI_IO_MALFORMED,  /* receive: a message without a payload was read and dropped */
+    MFI_IO_WRONG_PEER, /* receive: a message of a connection that is not admitted, or that calls do
+                          not go to, was read and dropped */
     MFI_IO_FAILED      /* broken for good, or out of memory */
 } mfi_io;
 
@@ -33,7 +35,8 @@ typedef enum mfi_peer_event {
     MFI_PEER_CONNECTED,
     MFI_PEER_DISCONNECTED,
     MFI_PEER_HANDSHAKE_FAILED,
-    MFI_PEER_REFUSED /* a connection that was not admitted */
+    MFI_PEER_REFUSED, /* a connection that was not admitted, and is open at its other end */
+    MFI_PEER_EVENTS
 } mfi_peer_event;
 
 typedef struct mfi_transport mfi_transport;
@@ -59,8 +62,8 @@ typedef struct mfi_transport_ops {
 
 struct mfi_transport {
     const mfi_transport_ops *ops;
-    /* A refused connection was closed before a byte of it was read or sent. Otherwise it stays: a
-     * ROUTER drops its messages, but a DEALER may already have sent something to it. */
+    /* A refused connection was closed before a byte of it was read or sent. Otherwise it stays, and
+     * its messages are dropped; but a DEALER may already have sent something to it. */
     bool closes_refused;
     char endpoint[MFI_ENDPOINT_MAX]; /* the address that it is bound to or connects to */
 };

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static size_t place_of(const mfi_route *route)
 {
@@ -14,17 +15,28 @@ static size_t place_of(const mfi_route *route)
     return (hash ^ hash >> 16) % MFI_VERDICTS;
 }
 
-/* The descriptor belongs to the source, because an identity may be used by a later connection. */
+/* 0 if the descriptor is closed. */
+static uint64_t socket_of(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 ? (uint64_t)status.st_ino : 0;
+}
+
+/* The descriptor and its socket belong to the source, because identity and number of a connection
+ * may be used by a later one. */
 bool mfi_verdicts_admit(mfi_verdicts *verdicts, const mfi_route *route, int fd,
                         bool (*admits)(void *data, int fd), void *data)
 {
     size_t place = place_of(route);
+    uint64_t socket = socket_of(fd);
     bool is_known = verdicts->places[place].is_set && verdicts->places[place].fd == fd &&
+                    (socket == 0 || socket == verdicts->places[place].socket) &&
                     verdicts->places[place].route.size == route->size &&
                     memcmp(verdicts->places[place].route.bytes, route->bytes, route->size) == 0;
     if (!is_known) {
         verdicts->places[place].route = *route;
         verdicts->places[place].fd = fd;
+        verdicts->places[place].socket = socket;
         verdicts->places[place].is_set = true;
         verdicts->places[place].is_admitted = admits(data, fd);
     }

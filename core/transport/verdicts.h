@@ -4,6 +4,7 @@
 #define MFI_TRANSPORT_VERDICTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/transport/message.h"
 
@@ -12,12 +13,14 @@
 typedef struct mfi_verdicts {
     struct {
         mfi_route route;
+        uint64_t socket; /* the inode of the descriptor's socket, when it was judged */
         int fd;
         bool is_set, is_admitted;
     } places[MFI_VERDICTS];
 } mfi_verdicts;
 
-/* Whether messages of this route are taken. Judges a source once, as long as it keeps its place. */
+/* Whether messages of this route are taken. Judges a source once, as long as it keeps its place. A
+ * descriptor that is closed by now keeps its verdict. */
 bool mfi_verdicts_admit(mfi_verdicts *verdicts, const mfi_route *route, int fd,
                         bool (*admits)(void *data, int fd), void *data);
 

@@ -5,6 +5,7 @@
  * Small payloads are copied into libzmq's message, which is cheaper than a reference that another
  * thread releases. From ZERO_COPY_BYTES on libzmq gets the buffer itself. */
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ typedef struct zmq_transport {
     bool binds;
     bool (*admits)(void *data, int fd); /* or NULL */
     void *admits_data;
-    mfi_verdicts *verdicts; /* of a ROUTER that does not admit all; else NULL */
+    mfi_verdicts *verdicts; /* NULL: all are admitted */
 } zmq_transport;
 
 /* libzmq allows 1,023 sockets by default, and a parent has three, two of which are its monitor's.
@@ -191,12 +192,15 @@ static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, z
     return MFI_IO_DONE;
 }
 
-/* Whether the source of a message is admitted. Its frames name the connection's descriptor. */
-static bool is_admitted(zmq_transport *transport, const mfi_route *route, zmq_msg_t *frame)
+/* Whether the source of a message is admitted. Its frames name the connection's descriptor. A
+ * DEALER has no routes. */
+static bool is_admitted(const zmq_transport *transport, const mfi_route *route, zmq_msg_t *frame)
 {
+    static const mfi_route none;
     return transport->verdicts == NULL ||
-           mfi_verdicts_admit(transport->verdicts, route, zmq_msg_get(frame, ZMQ_SRCFD),
-                              transport->admits, transport->admits_data);
+           mfi_verdicts_admit(transport->verdicts, transport->is_router ? route : &none,
+                              zmq_msg_get(frame, ZMQ_SRCFD), transport->admits,
+                              transport->admits_data);
 }
 
 static mfi_io receive_payload(zmq_transport *transport, mfi_message *ret_message)
@@ -219,26 +223,22 @@ static mfi_io receive_payload(zmq_transport *transport, mfi_message *ret_message
     return MFI_IO_DONE;
 }
 
-/* Messages of a source that is not admitted are read and dropped. */
 static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
 {
     zmq_transport *transport = (zmq_transport *)base;
-    mfi_io io = MFI_IO_DONE;
-    bool admitted = false;
-    while (io == MFI_IO_DONE && !admitted) {
-        zmq_msg_t front;
-        (void)zmq_msg_init(&front);
-        io = receive_envelope(transport, ret_route, &front);
-        admitted = io == MFI_IO_DONE && is_admitted(transport, ret_route, &front);
-        (void)zmq_msg_close(&front);
-        if (io == MFI_IO_DONE) {
-            io = receive_payload(transport, ret_message);
-        }
-        if (io == MFI_IO_DONE && !admitted) {
-            mfi_message_release(ret_message);
-        }
+    zmq_msg_t front;
+    (void)zmq_msg_init(&front);
+    mfi_io io = receive_envelope(transport, ret_route, &front);
+    bool came = io == MFI_IO_DONE || io == MFI_IO_MALFORMED;
+    bool admitted = !came || is_admitted(transport, ret_route, &front);
+    (void)zmq_msg_close(&front);
+    if (io == MFI_IO_DONE) {
+        io = receive_payload(transport, ret_message);
     }
-    return io;
+    if (io == MFI_IO_DONE && !admitted) {
+        mfi_message_release(ret_message);
+    }
+    return admitted ? io : MFI_IO_WRONG_PEER;
 }
 
 /* ---- Peer events, from the socket monitor ---- */
@@ -273,6 +273,14 @@ static bool read_event(const zmq_transport *transport, monitor_event *ret_event)
     return has_event;
 }
 
+/* One that has gone is no stranger, because nobody can tell any more. */
+static bool is_stranger(const zmq_transport *transport, int fd)
+{
+    struct pollfd other_end = {.fd = fd, .events = POLLRDHUP};
+    return transport->admits != NULL && !transport->admits(transport->admits_data, fd) &&
+           poll(&other_end, 1, 0) == 0;
+}
+
 /* An accepted connection is no news, unless it is not admitted. */
 static mfi_peer_event transport_next_event(mfi_transport *base)
 {
@@ -281,8 +289,7 @@ static mfi_peer_event transport_next_event(mfi_transport *base)
     while (read_event(transport, &event)) {
         switch (event.number) {
         case ZMQ_EVENT_ACCEPTED:
-            if (transport->admits != NULL &&
-                !transport->admits(transport->admits_data, event.value)) {
+            if (is_stranger(transport, event.value)) {
                 return MFI_PEER_REFUSED;
             }
             break;
@@ -438,7 +445,7 @@ static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transpor
     transport->admits = options->binds ? options->admits : NULL;
     transport->admits_data = options->admits_data;
     transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
-    bool judges = transport->is_router && transport->admits != NULL;
+    bool judges = transport->admits != NULL;
     transport->verdicts = judges ? calloc(1, sizeof *transport->verdicts) : NULL;
     size_t size = sizeof transport->socket_fd;
     if (judges && transport->verdicts == NULL) {

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,6 +22,7 @@
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS)   /* pause when the process has no descriptors */
 #define CONNECTIONS_MAX 8192                    /* of one transport */
 #define ACCEPTS_PER_LOOK 16                     /* so that a flood leaves time for the others */
+#define REFUSED_PAUSE_NS (10 * MFI_NS_PER_MS)   /* of a parent that has a peer, after a stranger */
 #define PARTIALS_MOST 4                         /* largest payloads that are received at once */
 #define EVENTS_MAX 65536                        /* unread peer events; more are dropped */
 
@@ -286,15 +288,29 @@ static void listen_again(mfi_direct *self, uint32_t events)
     (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_MOD, self->listen_fd, &wanted);
 }
 
-/* False: the connection of a stranger was closed. */
+static void pause_listener(mfi_direct *self, uint64_t wait_ns)
+{
+    listen_again(self, 0);
+    self->accept_at_ns = mfi_monotonic_ns() + wait_ns;
+    set_timer(self, self->accept_at_ns);
+}
+
+/* False: the connection of a stranger was closed. A peer that has gone meanwhile is no stranger,
+ * because nobody can tell any more. A parent that has its peer awaits no other one, so that
+ * strangers cost it little; a service goes on, because others wait behind the stranger. */
 static bool admit(mfi_direct *self, int fd)
 {
     const mfi_transport_options *options = &self->options;
     if (options->admits == NULL || options->admits(options->admits_data, fd)) {
         return true;
     }
+    struct pollfd other_end = {.fd = fd, .events = POLLRDHUP};
+    bool has_gone = poll(&other_end, 1, 0) > 0;
     (void)close(fd);
-    report(self, MFI_PEER_REFUSED);
+    report(self, has_gone ? MFI_PEER_HANDSHAKE_FAILED : MFI_PEER_REFUSED);
+    if (!options->is_child && self->target != NULL) {
+        pause_listener(self, REFUSED_PAUSE_NS);
+    }
     return false;
 }
 
@@ -304,14 +320,15 @@ static void accept_some(mfi_direct *self)
         int fd = accept4(self->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             /* The listener would be ready all the time, so it is not watched for a while. */
-            listen_again(self, 0);
-            self->accept_at_ns = mfi_monotonic_ns() + ACCEPT_AGAIN_NS;
-            set_timer(self, self->accept_at_ns);
+            pause_listener(self, ACCEPT_AGAIN_NS);
         }
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */
         }
-        mfi_direct_peer *peer = admit(self, fd) ? add(self, fd) : NULL;
+        if (!admit(self, fd)) {
+            return; /* the judgement took its time, and the listener stays ready */
+        }
+        mfi_direct_peer *peer = add(self, fd);
         if (peer != NULL) {
             greet(self, peer);
         }

@@ -128,8 +128,10 @@ static void find_nothing(void *data)
     const connection *made = data;
     mfi_holder holder;
     mf_check_int(mfi_holder_find(made->server, &holder), MFI_HOLDER_UNKNOWN);
-    mf_check_int(mfi_holder_in_tree(&(mfi_holder){.inode = inode_of(made->client)}, getpid(), NULL),
-                 MFI_HOLDING_UNKNOWN);
+    holder = (mfi_holder){.uid = getuid(), .inode = inode_of(made->client)};
+    mf_check_int(mfi_holder_in_tree(&holder, getpid(), NULL), MFI_HOLDING_USER);
+    holder.uid = getuid() + 1;
+    mf_check_int(mfi_holder_in_tree(&holder, getpid(), NULL), MFI_HOLDING_UNKNOWN);
 }
 
 static void test_a_kernel_that_tells_nothing_is_unknown(void)
