@@ -383,9 +383,9 @@ void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *e
         }
         break;
     case MFI_TRANSPORT_BLIND:
-        log_transport(target, MF_LOG_WARN, "socket_connect",
-                      "The kernel does not tell which process connects, so only users are checked",
-                      event);
+        log_transport(
+            target, MF_LOG_WARN, "socket_connect",
+            "The kernel does not tell which process connects, so strangers may be admitted", event);
         break;
     case MFI_TRANSPORT_DISCONNECTED:
         log_transport(target, MF_LOG_INFO, "socket_disconnect", "Peer disconnected", event);
