@@ -212,7 +212,6 @@ static void look_for_ports(hunt *at)
 {
     char line[256];
     FILE *table = fopen("/proc/self/net/tcp", "re");
-    bool attacks = atomic_load(&at->own->view->attacks);
     read_sockets(at);
     while (table != NULL && fgets(line, sizeof line, table) != NULL) {
         unsigned port = 0;
@@ -221,7 +220,7 @@ static void look_for_ports(hunt *at)
         if (sscanf(line, "%*s %*8x:%x %*s %x %*s %*s %*s %*s %*s %llu", &port, &state, /* NOLINT */
                    &inode) == 3 &&
             state == 0x0A && port < 65536 && is_victims(at, inode) && !at->is_known[port]) {
-            if (attacks) {
+            if (atomic_load(&at->own->view->attacks)) { /* asked after the port was seen */
                 attack(at, port);
             }
             at->is_known[port] = true;
@@ -259,6 +258,7 @@ static void hunt_for_ever(const stranger *own, pid_t victim)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (getppid() == victim) {
         look_for_ports(&at);
+        atomic_fetch_add(&own->view->looks, 1);
         read_from_open(&at);
     }
     _exit(0);

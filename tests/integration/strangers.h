@@ -15,6 +15,7 @@ typedef struct stranger_view {
     _Atomic(int) connects;
     _Atomic(int) closed; /* of those connections, by the other side */
     _Atomic(int) bytes;  /* that it was sent */
+    _Atomic(int) looks;  /* for ports, so far */
 } stranger_view;
 
 typedef struct stranger {

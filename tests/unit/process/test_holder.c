@@ -193,6 +193,13 @@ static void end_client(pid_t pid, pid_t holder, int said)
     (void)close(said);
 }
 
+/* A process that ends closes its descriptors one after the other. */
+static bool is_gone(void *data)
+{
+    mfi_holder holder;
+    return mfi_holder_find(*(const int *)data, &holder) == MFI_HOLDER_GONE;
+}
+
 static void check_tree(bool below)
 {
     int said = -1;
@@ -211,7 +218,7 @@ static void check_tree(bool below)
     mf_check_int(mfi_holder_in_tree(&holder, 0, NULL), MFI_HOLDING_UNKNOWN);
     end_client(another, 0, said_by_another);
     end_client(pid, holding, said);
-    mf_check_int(mfi_holder_find(server, &holder), MFI_HOLDER_GONE);
+    mf_check(mf_test_until(is_gone, &server, MF_TEST_PATIENCE_MS));
     (void)close(server);
     (void)close(listener);
 }
