@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -233,6 +234,54 @@ static void test_a_child_of_a_child_holds_it(void)
     check_tree(true);
 }
 
+/* A process whose children come and go all the time. One of them connects, and stays; its list of
+ * children may lack that one for a moment. */
+static pid_t start_forking(int listener)
+{
+    pid_t pid = fork();
+    if (pid != 0) {
+        return pid;
+    }
+    for (int i = 0; i < 8; i++) { /* those that end stand before the one that stays */
+        if (fork() == 0) {
+            _exit(0);
+        }
+    }
+    if (fork() == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)connect_to(listener, AF_INET);
+        for (;;) {
+            (void)pause();
+        }
+    }
+    for (;;) {
+        (void)wait(NULL);
+        if (fork() == 0) {
+            _exit(0);
+        }
+    }
+}
+
+static void test_a_holder_is_found_while_processes_fork(void)
+{
+    enum { LOOKS = 300 };
+    mfi_holder holder;
+    int missed = 0;
+    int listener = listen_on(AF_INET);
+    pid_t pid = start_forking(listener);
+    int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    mf_check_int(mfi_holder_find(server, &holder), MFI_HOLDER_KNOWN);
+    for (int i = 0; i < LOOKS; i++) {
+        missed += mfi_holder_in_tree(&holder, pid, NULL) == MFI_HOLDING_YES ? 0 : 1;
+    }
+    mf_check_int(missed, 0);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    mf_check(mf_test_until(is_gone, &server, MF_TEST_PATIENCE_MS));
+    (void)close(server);
+    (void)close(listener);
+}
+
 static const mf_test tests[] = {
     {"holder__the_other_end_is_told", test_the_other_end_is_told},
     {"holder__without_netlink_the_tables_are_read", test_without_netlink_the_tables_are_read},
@@ -240,6 +289,7 @@ static const mf_test tests[] = {
     {"holder__a_closed_end_is_gone", test_a_closed_end_is_gone},
     {"holder__a_child_holds_it", test_a_child_holds_it},
     {"holder__a_child_of_a_child_holds_it", test_a_child_of_a_child_holds_it},
+    {"holder__is_found_while_processes_fork", test_a_holder_is_found_while_processes_fork},
 };
 
 MF_TEST_MAIN(tests)
