@@ -2,6 +2,7 @@
  * system calls, and is due for every message. */
 #include "core/transport/verdicts.h"
 
+#include <poll.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,4 +42,10 @@ bool mfi_verdicts_admit(mfi_verdicts *verdicts, const mfi_route *route, int fd,
         verdicts->places[place].is_admitted = admits(data, fd);
     }
     return verdicts->places[place].is_admitted;
+}
+
+bool mfi_has_gone(int fd)
+{
+    struct pollfd other_end = {.fd = fd, .events = POLLRDHUP};
+    return poll(&other_end, 1, 0) > 0;
 }

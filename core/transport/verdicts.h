@@ -24,4 +24,8 @@ typedef struct mfi_verdicts {
 bool mfi_verdicts_admit(mfi_verdicts *verdicts, const mfi_route *route, int fd,
                         bool (*admits)(void *data, int fd), void *data);
 
+/* Whether the other end of a connection is closed. Such a peer is no stranger when it is refused,
+ * because nobody can tell any more who it was. */
+bool mfi_has_gone(int fd);
+
 #endif

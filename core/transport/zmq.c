@@ -5,7 +5,6 @@
  * Small payloads are copied into libzmq's message, which is cheaper than a reference that another
  * thread releases. From ZERO_COPY_BYTES on libzmq gets the buffer itself. */
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,14 +272,6 @@ static bool read_event(const zmq_transport *transport, monitor_event *ret_event)
     return has_event;
 }
 
-/* One that has gone is no stranger, because nobody can tell any more. */
-static bool is_stranger(const zmq_transport *transport, int fd)
-{
-    struct pollfd other_end = {.fd = fd, .events = POLLRDHUP};
-    return transport->admits != NULL && !transport->admits(transport->admits_data, fd) &&
-           poll(&other_end, 1, 0) == 0;
-}
-
 /* An accepted connection is no news, unless it is not admitted. */
 static mfi_peer_event transport_next_event(mfi_transport *base)
 {
@@ -289,7 +280,9 @@ static mfi_peer_event transport_next_event(mfi_transport *base)
     while (read_event(transport, &event)) {
         switch (event.number) {
         case ZMQ_EVENT_ACCEPTED:
-            if (is_stranger(transport, event.value)) {
+            if (transport->admits != NULL &&
+                !transport->admits(transport->admits_data, event.value) &&
+                !mfi_has_gone(event.value)) {
                 return MFI_PEER_REFUSED;
             }
             break;

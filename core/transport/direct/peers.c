@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/transport/direct/direct.h"
+#include "core/transport/verdicts.h"
 
 #define HANDSHAKE_MS 30000                      /* as long as libzmq's */
 #define RECONNECT_NS (20 * MFI_NS_PER_MS)       /* at first; short, because the peer is local */
@@ -295,17 +295,15 @@ static void pause_listener(mfi_direct *self, uint64_t wait_ns)
     set_timer(self, self->accept_at_ns);
 }
 
-/* False: the connection of a stranger was closed. A peer that has gone meanwhile is no stranger,
- * because nobody can tell any more. A parent that has its peer awaits no other one, so that
- * strangers cost it little; a service goes on, because others wait behind the stranger. */
+/* False: the connection of a stranger was closed. A parent that has its peer awaits no other one,
+ * so that strangers cost it little; a service goes on, because others wait behind the stranger. */
 static bool admit(mfi_direct *self, int fd)
 {
     const mfi_transport_options *options = &self->options;
     if (options->admits == NULL || options->admits(options->admits_data, fd)) {
         return true;
     }
-    struct pollfd other_end = {.fd = fd, .events = POLLRDHUP};
-    bool has_gone = poll(&other_end, 1, 0) > 0;
+    bool has_gone = mfi_has_gone(fd);
     (void)close(fd);
     report(self, has_gone ? MFI_PEER_HANDSHAKE_FAILED : MFI_PEER_REFUSED);
     if (!options->is_child && self->target != NULL) {

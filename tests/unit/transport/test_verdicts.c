@@ -118,10 +118,24 @@ static void test_sources_share_places(void)
     (void)close(fd);
 }
 
+static void test_a_closed_end_has_gone(void)
+{
+    int ends[2] = {-1, -1};
+    mf_check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    mf_check(!mfi_has_gone(ends[0]));
+    mf_check_int(write(ends[1], "x", 1), 1); /* bytes are no end */
+    mf_check(!mfi_has_gone(ends[0]));
+    (void)close(ends[1]);
+    mf_check(mfi_has_gone(ends[0]));
+    (void)close(ends[0]);
+    mf_check(mfi_has_gone(ends[0])); /* nor is there a descriptor */
+}
+
 static const mf_test tests[] = {
     {"verdicts__a_source_is_judged_once", test_a_source_is_judged_once},
     {"verdicts__an_identity_is_not_inherited", test_an_identity_is_not_inherited},
     {"verdicts__a_closed_connection_keeps_its_verdict", test_a_closed_connection_keeps_its_verdict},
     {"verdicts__sources_share_places", test_sources_share_places},
+    {"verdicts__a_closed_end_has_gone", test_a_closed_end_has_gone},
 };
 MF_TEST_MAIN(tests)
