@@ -22,6 +22,8 @@
 
 #define TREE_MAX 4096 /* processes of a tree that are looked at */
 #define LOOKS_MOST 4  /* at a tree that changes while it is read */
+/* What follows the addresses in a line of /proc/net/tcp: uid and inode. */
+#define OWNER "%*s %*s %*s %*s %u %*s %llu"
 
 /* ---- The two ends ---- */
 
@@ -206,9 +208,9 @@ static mfi_holder_source search_table(const char *path, const connection_ends *e
         unsigned uid = 0;
         unsigned long long inode = 0;
         const char *at = strstr(line, wanted);
-        /* NOLINTNEXTLINE: the kernel's own digits */
-        if (at != NULL &&
-            sscanf(at + strlen(wanted), "%*s %*s %*s %*s %u %*s %llu", &uid, &inode) == 2) {
+        int read = at == NULL ? 0 /* NOLINTNEXTLINE: the kernel's own digits */
+                              : sscanf(at + strlen(wanted), OWNER, &uid, &inode);
+        if (read == 2) {
             source = judge(uid, inode, ret_holder);
             break;
         }
