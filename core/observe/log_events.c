@@ -7,7 +7,7 @@
 #include "core/observe/parts.h"
 #include "logging/record.h"
 
-#define OVERFLOW_EVERY_NS MFI_NS_PER_S
+#define FLOOD_EVERY_NS MFI_NS_PER_S
 #define OPEN_CALLS_BYTES                                                                           \
     640 /* of the text that names open calls; the record holds 2 KiB in all                        \
          */
@@ -344,6 +344,7 @@ void mfi_logged_heartbeat(const mfi_target *target, const mfi_heartbeat_event *e
 static const char *transport_reason(const mfi_transport_event *event)
 {
     return event->what == MFI_TRANSPORT_DISCONNECTED ? mfi_disconnect_word(event->disconnect)
+           : event->what == MFI_TRANSPORT_REFUSED    ? mfi_disconnect_word(MFI_DISCONNECT_REFUSED)
            : event->what == MFI_TRANSPORT_DROPPED    ? mfi_drop_word(event->drop)
                                                      : NULL;
 }
@@ -368,14 +369,14 @@ static void log_transport(const mfi_target *target, mf_log_level level, const ch
     (void)mfi_log_commit(record);
 }
 
-/* At most once a second, because an overflow would else fill the log too. */
-static bool overflow_is_due(mfi_observer *observer)
+/* At most once a second, because what comes in floods would else fill the log too. */
+static bool is_due(_Atomic(uint64_t) *logged_ns)
 {
     uint64_t now = mfi_monotonic_ns();
-    uint64_t last = atomic_load_explicit(&observer->overflow_logged_ns, memory_order_relaxed);
-    return (last == 0 || now - last >= OVERFLOW_EVERY_NS) &&
-           atomic_compare_exchange_strong_explicit(&observer->overflow_logged_ns, &last, now,
-                                                   memory_order_relaxed, memory_order_relaxed);
+    uint64_t last = atomic_load_explicit(logged_ns, memory_order_relaxed);
+    return (last == 0 || now - last >= FLOOD_EVERY_NS) &&
+           atomic_compare_exchange_strong_explicit(logged_ns, &last, now, memory_order_relaxed,
+                                                   memory_order_relaxed);
 }
 
 void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *event)
@@ -388,6 +389,16 @@ void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *e
         log_transport(target, MF_LOG_WARN, "socket_connect",
                       "A second peer connected, and may take calls", event);
         break;
+    case MFI_TRANSPORT_REFUSED:
+        if (is_due(&target->observer->refusal_logged_ns)) {
+            log_transport(target, MF_LOG_WARN, "socket_disconnect", "Stranger refused", event);
+        }
+        break;
+    case MFI_TRANSPORT_BLIND:
+        log_transport(
+            target, MF_LOG_WARN, "socket_connect",
+            "The kernel does not tell which process connects, so strangers may be admitted", event);
+        break;
     case MFI_TRANSPORT_DISCONNECTED:
         log_transport(target, MF_LOG_INFO, "socket_disconnect", "Peer disconnected", event);
         break;
@@ -395,10 +406,12 @@ void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *e
         log_transport(target, MF_LOG_INFO, "socket_reconnect", "Peer connected again", event);
         break;
     case MFI_TRANSPORT_DROPPED:
-        log_transport(target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
+        if (event->drop != MFI_DROP_WRONG_PEER || is_due(&target->observer->wrong_peer_logged_ns)) {
+            log_transport(target, MF_LOG_WARN, "message_rejected", "Message dropped", event);
+        }
         break;
     case MFI_TRANSPORT_QUEUE_FULL:
-        if (overflow_is_due(target->observer)) {
+        if (is_due(&target->observer->overflow_logged_ns)) {
             log_transport(target, MF_LOG_WARN, "queue_overflow", "Too many calls", event);
         }
         break;

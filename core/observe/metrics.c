@@ -227,6 +227,9 @@ void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
     case MFI_TRANSPORT_RECONNECTED:
         connected(target, 1);
         break;
+    case MFI_TRANSPORT_REFUSED:
+        mf_counter_add(target->disconnects[MFI_DISCONNECT_REFUSED], 1);
+        break;
     case MFI_TRANSPORT_DISCONNECTED:
         /* Else the connection was never established. */
         if (event->disconnect != MFI_DISCONNECT_HANDSHAKE_FAILED) {
@@ -244,6 +247,7 @@ void mfi_measure_transport(mfi_target *target, const mfi_transport_event *event)
         mf_counter_add(target->late_replies, 1);
         break;
     case MFI_TRANSPORT_QUEUE_FULL:
+    case MFI_TRANSPORT_BLIND:
         break;
     }
 }

@@ -70,6 +70,9 @@ struct mfi_observer {
     size_t counted, shown; /* how many owners are that */
     mf_gauge *circuits[MFI_CIRCUIT_STATE_COUNT], *workers[MFI_WORKER_STATE_COUNT];
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
+    _Atomic(uint64_t) refusal_logged_ns;  /* time of the last record of a refused stranger */
+    _Atomic(uint64_t)
+        wrong_peer_logged_ns; /* and of a message that another peer than the target sent */
 };
 
 /* The names of a call. Their size is fixed, so that a copy takes a few instructions. */

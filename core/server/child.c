@@ -138,6 +138,9 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
     mfi_watch_init(&child->watch, &child->io.channel, &child->state);
     status = mfi_child_settings_init(&child->settings, &from, error);
     if (status == MF_OK) {
+        status = mfi_admission_allow(&child->watch.admission, from.allow_users, error);
+    }
+    if (status == MF_OK) {
         status = make_parts(child, &from, error);
     }
     if (status != MF_OK) {

@@ -270,6 +270,10 @@ static bool receive_all(mfi_server_io *io)
                                 "a message with too few frames", 0);
             continue;
         }
+        if (got == MFI_IO_WRONG_PEER) {
+            mfi_channel_dropped(&io->channel, MFI_DROP_WRONG_PEER, "a message of a stranger", 0);
+            continue;
+        }
         if (got != MFI_IO_DONE) {
             io->one_by_one = io->received_in_row <= 1;
             io->received_in_row = 0;

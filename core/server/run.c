@@ -83,7 +83,9 @@ static mf_status open_transport(mf_child *child, mf_error *error)
                                      .max_message_bytes = settings->max_message_bytes,
                                      .queue_messages = MFI_QUEUE_MESSAGES,
                                      .linger_ms = LINGER_MS,
-                                     .budget = child->state.budget};
+                                     .budget = child->state.budget,
+                                     .admits = mfi_admission_admits,
+                                     .admits_data = &child->watch.admission};
     mfi_messaging *messaging = child->runtime->messaging;
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, error);
     return status == MF_OK

@@ -62,24 +62,40 @@ void mfi_watch_parent(mfi_watch *watch)
 
 /* ---- The connection ---- */
 
+static void observe(const mfi_watch *watch, const mfi_transport_event *seen)
+{
+    mfi_observe_transport_event(watch->channel->observed, seen);
+}
+
+static void note_refused(const mfi_watch *watch)
+{
+    char who[MFI_ADMISSION_TEXT_MAX];
+    mfi_admission_tell(&watch->admission, who);
+    observe(watch, &(mfi_transport_event){.what = MFI_TRANSPORT_REFUSED, .text = who});
+}
+
 static void note_connected(mfi_watch *watch)
 {
-    mfi_transport_event seen = {.text = watch->channel->transport->endpoint,
-                                .what = watch->was_connected ? MFI_TRANSPORT_RECONNECTED
-                                                             : MFI_TRANSPORT_CONNECTED};
+    const char *endpoint = watch->channel->transport->endpoint;
+    mfi_transport_what what =
+        watch->was_connected ? MFI_TRANSPORT_RECONNECTED : MFI_TRANSPORT_CONNECTED;
     watch->was_connected = true;
     watch->connections++;
-    mfi_observe_transport_event(watch->channel->observed, &seen);
+    observe(watch, &(mfi_transport_event){.what = what, .text = endpoint});
+    if (mfi_admission_was_blind(&watch->admission) && !watch->told_blind) {
+        watch->told_blind = true;
+        observe(watch, &(mfi_transport_event){.what = MFI_TRANSPORT_BLIND, .text = endpoint});
+    }
 }
 
 static void note_disconnected(mfi_watch *watch, mfi_disconnect_reason reason)
 {
     bool was_up = reason != MFI_DISCONNECT_HANDSHAKE_FAILED && watch->connections > 0;
-    mfi_transport_event seen = {.text = watch->channel->transport->endpoint,
-                                .what = MFI_TRANSPORT_DISCONNECTED,
-                                .disconnect = was_up ? reason : MFI_DISCONNECT_HANDSHAKE_FAILED};
     watch->connections -= was_up ? 1 : 0;
-    mfi_observe_transport_event(watch->channel->observed, &seen);
+    observe(watch, &(mfi_transport_event){.what = MFI_TRANSPORT_DISCONNECTED,
+                                          .text = watch->channel->transport->endpoint,
+                                          .disconnect =
+                                              was_up ? reason : MFI_DISCONNECT_HANDSHAKE_FAILED});
 }
 
 static void take_events(mfi_watch *watch)
@@ -89,6 +105,8 @@ static void take_events(mfi_watch *watch)
     while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
         if (event == MFI_PEER_CONNECTED) {
             note_connected(watch);
+        } else if (event == MFI_PEER_REFUSED) {
+            note_refused(watch);
         } else {
             note_disconnected(watch, event == MFI_PEER_HANDSHAKE_FAILED
                                          ? MFI_DISCONNECT_HANDSHAKE_FAILED

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "core/engine/loop.h"
+#include "core/process/admission.h"
 #include "core/server/message.h"
 #include "core/server/state.h"
 
@@ -16,6 +17,8 @@ typedef struct mfi_watch {
     int parent_fd;          /* pidfd of the parent process; -1: none */
     bool was_connected;
     uint32_t connections; /* number of open connections */
+    mfi_admission admission; /* service mode: who may connect */
+    bool told_blind;         /* that the kernel does not tell who connects */
 } mfi_watch;
 
 /* Any thread. Watches nothing yet. */

@@ -27,6 +27,8 @@ typedef enum mfi_io {
     MFI_IO_AGAIN,      /* send: no peer, or its queue is full; receive: no message is there */
     MFI_IO_UNROUTABLE, /* send: the route's peer is gone; the payload is dropped */
     MFI_IO_MALFORMED,  /* receive: a message without a payload was read and dropped */
+    MFI_IO_WRONG_PEER, /* receive: a message of a connection that is not admitted, or that calls do
+                          not go to, was read and dropped */
     MFI_IO_FAILED      /* broken for good, or out of memory */
 } mfi_io;
 
@@ -34,7 +36,9 @@ typedef enum mfi_peer_event {
     MFI_PEER_NONE, /* no more events */
     MFI_PEER_CONNECTED,
     MFI_PEER_DISCONNECTED,
-    MFI_PEER_HANDSHAKE_FAILED
+    MFI_PEER_HANDSHAKE_FAILED,
+    MFI_PEER_REFUSED, /* a connection that was not admitted, and is open at its other end */
+    MFI_PEER_EVENTS
 } mfi_peer_event;
 
 typedef struct mfi_transport mfi_transport;
@@ -66,6 +70,9 @@ typedef struct mfi_transport_ops {
 
 struct mfi_transport {
     const mfi_transport_ops *ops;
+    /* A refused connection was closed before a byte of it was read or sent. Otherwise it stays, and
+     * its messages are dropped; but a DEALER may already have sent something to it. */
+    bool closes_refused;
     char endpoint[MFI_ENDPOINT_MAX]; /* the address that it is bound to or connects to */
 };
 
@@ -85,6 +92,10 @@ typedef struct mfi_transport_options {
     /* NULL, or where a DEALER that knows shows how many payloads it holds that the kernel did not
      * take; relaxed. libzmq's does not know. Valid as long as the transport. */
     _Atomic(uint32_t) *unsent;
+    /* With binds: judges each connection once, by its descriptor, on the thread that drives or on
+     * the engine thread. NULL admits all. */
+    bool (*admits)(void *data, int fd);
+    void *admits_data;
 } mfi_transport_options;
 
 /* The state that the transports of a runtime share. Thread-safe. */

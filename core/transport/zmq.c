@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/transport/transport.h"
+#include "core/transport/verdicts.h"
 #include "core/transport/zmq_events.h"
 #include "core/transport/zmq_ledger.h"
 
@@ -41,6 +42,9 @@ typedef struct zmq_transport {
     bool is_router;
     bool binds;
     mfi_zmq_events events;
+    bool (*admits)(void *data, int fd); /* or NULL */
+    void *admits_data;
+    mfi_verdicts *verdicts; /* NULL: all are admitted */
 } zmq_transport;
 
 /* libzmq allows 1,023 sockets by default, and a parent has three, two of which are its monitor's.
@@ -192,16 +196,19 @@ static mfi_io receive_envelope(zmq_transport *transport, mfi_route *ret_route, z
     return MFI_IO_DONE;
 }
 
-static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
+/* Whether the source of a message is admitted. Its frames name the connection's descriptor. A
+ * DEALER has no routes. */
+static bool is_admitted(const zmq_transport *transport, const mfi_route *route, zmq_msg_t *frame)
 {
-    zmq_transport *transport = (zmq_transport *)base;
-    zmq_msg_t front;
-    (void)zmq_msg_init(&front);
-    mfi_io io = receive_envelope(transport, ret_route, &front);
-    (void)zmq_msg_close(&front);
-    if (io != MFI_IO_DONE) {
-        return io;
-    }
+    static const mfi_route none;
+    return transport->verdicts == NULL ||
+           mfi_verdicts_admit(transport->verdicts, transport->is_router ? route : &none,
+                              zmq_msg_get(frame, ZMQ_SRCFD), transport->admits,
+                              transport->admits_data);
+}
+
+static mfi_io receive_payload(zmq_transport *transport, mfi_message *ret_message)
+{
     zmq_msg_t *payload = frame_of(ret_message);
     (void)zmq_msg_init(payload);
     if (receive_frame(payload, transport->socket) < 0) {
@@ -220,11 +227,36 @@ static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_m
     return MFI_IO_DONE;
 }
 
+static mfi_io transport_receive(mfi_transport *base, mfi_route *ret_route, mfi_message *ret_message)
+{
+    zmq_transport *transport = (zmq_transport *)base;
+    zmq_msg_t front;
+    (void)zmq_msg_init(&front);
+    mfi_io io = receive_envelope(transport, ret_route, &front);
+    bool came = io == MFI_IO_DONE || io == MFI_IO_MALFORMED;
+    bool admitted = !came || is_admitted(transport, ret_route, &front);
+    (void)zmq_msg_close(&front);
+    if (io == MFI_IO_DONE) {
+        io = receive_payload(transport, ret_message);
+    }
+    if (io == MFI_IO_DONE && !admitted) {
+        mfi_message_release(ret_message);
+    }
+    return admitted ? io : MFI_IO_WRONG_PEER;
+}
+
 /* ---- Peer events, from the socket monitor ---- */
 
 static int transport_events_readiness(const mfi_transport *base)
 {
     return ((const zmq_transport *)base)->monitor_fd;
+}
+
+/* Whether an accepted connection is a stranger's. One that has ended already is nobody's. */
+static bool is_stranger(const zmq_transport *transport, uint16_t number, int32_t fd)
+{
+    return number == ZMQ_EVENT_ACCEPTED && transport->admits != NULL &&
+           !transport->admits(transport->admits_data, fd) && !mfi_has_gone(fd);
 }
 
 /* False if there is none. */
@@ -241,6 +273,9 @@ static bool take_event(zmq_transport *transport, mfi_peer_event *ret_event)
             memcpy(&value, (const char *)zmq_msg_data(&frame) + sizeof number, sizeof value);
         }
         *ret_event = mfi_zmq_events_read(&transport->events, number, value);
+        if (is_stranger(transport, number, value)) {
+            *ret_event = MFI_PEER_REFUSED;
+        }
         discard_rest(&frame, transport->monitor);
     }
     (void)zmq_msg_close(&frame);
@@ -291,6 +326,7 @@ static void transport_close(mfi_transport *base)
         (void)zmq_close(transport->socket);
     }
     mfi_ledger_unref(transport->in);
+    free(transport->verdicts);
     free(transport);
 }
 
@@ -396,13 +432,17 @@ static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transpor
     transport->base.ops = &zmq_ops;
     transport->is_router = options->is_child;
     transport->binds = options->binds;
+    transport->admits = options->binds ? options->admits : NULL;
+    transport->admits_data = options->admits_data;
     transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
     transport->in = mfi_ledger_make(options->budget, options->is_child);
-    if (transport->in == NULL) {
+    bool judges = transport->admits != NULL;
+    transport->verdicts = judges ? calloc(1, sizeof *transport->verdicts) : NULL;
+    size_t size = sizeof transport->socket_fd;
+    if (transport->in == NULL || (judges && transport->verdicts == NULL)) {
         status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a socket");
         goto out;
     }
-    size_t size = sizeof transport->socket_fd;
     if (transport->socket == NULL || set_options(transport, options) != 0 ||
         zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||
         open_monitor(transport, context) != 0) {

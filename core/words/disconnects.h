@@ -8,6 +8,7 @@
     X(MFI_DISCONNECT_CLOSED, "closed")                                                             \
     X(MFI_DISCONNECT_HANDSHAKE_FAILED, "handshake_failed")                                         \
     X(MFI_DISCONNECT_TIMEOUT, "timeout")                                                           \
+    X(MFI_DISCONNECT_REFUSED, "refused")                                                           \
     X(MFI_DISCONNECT_SHUTDOWN, "shutdown")                                                         \
     X(MFI_DISCONNECT_UNKNOWN, "unknown")
 

@@ -7,6 +7,7 @@
 #define MFI_DROP_REASONS(X)                                                                        \
     X(MFI_DROP_HWM, "hwm")                                                                         \
     X(MFI_DROP_UNROUTABLE, "unroutable")                                                           \
+    X(MFI_DROP_WRONG_PEER, "wrong_peer")                                                           \
     X(MFI_DROP_DECODE_ERROR, "decode_error")                                                       \
     X(MFI_DROP_OVERSIZE, "oversize")                                                               \
     X(MFI_DROP_WRONG_APP, "wrong_app")                                                             \

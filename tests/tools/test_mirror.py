@@ -31,6 +31,7 @@ OPEN = """
 core/transport/direct/body.c
 core/transport/direct/connection.c
 core/transport/direct/crowd.c
+core/transport/direct/events.c
 core/transport/direct/linger.c
 core/transport/direct/peers.c
 core/transport/zmq_ledger.c

@@ -386,6 +386,11 @@ static bool receive_all(mfi_calls *calls, const mfi_waiter *until)
             drop(calls, MFI_DROP_DECODE_ERROR, "a message without delimiter frame", 0);
             continue;
         }
+        if (io == MFI_IO_WRONG_PEER) {
+            drop(calls, MFI_DROP_WRONG_PEER, "a message of a connection that calls do not go to",
+                 0);
+            continue;
+        }
         if (io != MFI_IO_DONE) {
             return true;
         }

@@ -66,7 +66,7 @@ static void accept_soon(mfi_link *link)
     (void)mfi_timer_set(link->state->loop, &link->start_timer, at < end ? at : end);
 }
 
-static bool note_connected(mfi_link *link)
+static void note_connected(mfi_link *link)
 {
     link->connections++;
     mfi_transport_event seen = {.text = link->calls->transport->endpoint,
@@ -75,10 +75,11 @@ static bool note_connected(mfi_link *link)
                                                               : MFI_TRANSPORT_CONNECTED};
     link->was_connected = true;
     mfi_observe_transport_event(link->state->observed, &seen);
-    if (!link->ops->owns_process && link->phase == MFI_LIFE_STARTING) {
+    if (link->ops->owns_process) {
+        link->ops->connected(link->peer);
+    } else if (link->phase == MFI_LIFE_STARTING) {
         accept_soon(link);
     }
-    return false;
 }
 
 /* True if this was the last connection. */
@@ -103,9 +104,13 @@ static bool take_events(mfi_link *link)
     mfi_peer_event event = MFI_PEER_NONE;
     bool lost = false;
     while ((event = transport->ops->next_event(transport)) != MFI_PEER_NONE) {
-        lost =
-            (event == MFI_PEER_CONNECTED ? note_connected(link) : note_disconnected(link, event)) ||
-            lost;
+        if (event == MFI_PEER_REFUSED) {
+            link->ops->refused(link->peer);
+        } else if (event == MFI_PEER_CONNECTED) {
+            note_connected(link);
+        } else {
+            lost = note_disconnected(link, event) || lost;
+        }
     }
     return lost;
 }
@@ -417,6 +422,16 @@ static void on_due(mfi_timer *timer)
     mfi_link_step(MFI_CONTAINER(timer, mfi_link, wait_timer), MFI_LIFE_ON_DUE);
 }
 
+void mfi_link_abort(mfi_link *link, const mf_error *error)
+{
+    mfi_state_set_exit_text(link->state, error->message);
+    link->failure = error->code;
+    if (!link->was_ready) {
+        mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
+    }
+    mfi_link_step(link, MFI_LIFE_ON_ABORT);
+}
+
 static void on_start_timeout(mfi_timer *timer)
 {
     mfi_link *link = MFI_CONTAINER(timer, mfi_link, start_timer);
@@ -440,12 +455,7 @@ static void on_start_timeout(mfi_timer *timer)
         mfi_link_start_failed(link, &error, MFI_RESTART_START_TIMEOUT);
         return;
     }
-    mfi_state_set_exit_text(link->state, error.message);
-    link->failure = MF_ERR_START_TIMEOUT;
-    if (!link->was_ready) {
-        mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
-    }
-    mfi_link_step(link, MFI_LIFE_ON_ABORT);
+    mfi_link_abort(link, &error);
 }
 
 static void on_answered(mfi_heartbeat *heartbeat)

@@ -8,6 +8,7 @@
  *   heartbeat.c  whether the peer answers
  *   unfit.c      peers that run, but are of no use any more
  *   spawned.c    spawn mode: the process, from its start until it has ended
+ *   strangers.c  spawn mode: connections that are not the worker's
  *   exited.c     spawn mode: what the end of the process means
  *   found.c      connect mode: a service that is found by its name, or at a fixed address */
 #ifndef MFI_CLIENT_LINK_LINK_H
@@ -64,6 +65,8 @@ mf_status mfi_link_restart(mfi_link *link, mf_error *error);
 
 /* Takes an event: changes the phase and performs the actions of the table. */
 void mfi_link_step(mfi_link *link, mfi_life_event event);
+/* STARTING: ends the peer, because its start has failed. */
+void mfi_link_abort(mfi_link *link, const mf_error *error);
 /* The transport is open: from here on, its events are received. */
 mf_status mfi_link_watch(mfi_link *link, mf_error *error);
 
@@ -95,6 +98,8 @@ void mfi_link_fail_calls(mfi_link *link, mf_status status);
 
 /* The worker has closed its connection, and its process goes on. */
 void mfi_link_cut_off(mfi_link *link);
+/* RUNNING: a process that is not the worker's has a connection, and may get calls. */
+void mfi_link_met_stranger(mfi_link *link, const char *who);
 /* After mfi_link_init(). */
 void mfi_link_init_unfit(mfi_link *link);
 

@@ -21,6 +21,9 @@ typedef struct mfi_peer_ops {
     void (*kill)(void *self); /* only if it owns a process */
     /* Only if it owns a process: whether the system keeps the process from running. */
     bool (*is_stopped)(void *self);
+    /* A connection was refused, or is there. Only if it owns a process. */
+    void (*refused)(void *self);
+    void (*connected)(void *self);
     /* The connection is given up: frees what belongs to the peer. */
     void (*close)(void *self);
     /* Checks whether the peer has changed. disconnected: its last connection has ended. */

@@ -42,8 +42,11 @@ static void on_stream(mfi_source *source, uint32_t events)
 static mf_status open_transport(mfi_spawned *spawned, mf_error *error)
 {
     const mfi_parent_settings *settings = &spawned->state->settings;
-    mfi_transport_options options = {
-        .binds = true, .address = settings->bind_address, .port = settings->port};
+    mfi_transport_options options = {.binds = true,
+                                     .address = settings->bind_address,
+                                     .port = settings->port,
+                                     .admits = mfi_admission_admits,
+                                     .admits_data = &spawned->admission};
     return mfi_calls_open_transport(spawned->link->calls, &options, error);
 }
 
@@ -78,6 +81,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
                                  .env = env,
                                  .working_directory = settings->working_directory};
     mf_status status = mfi_process_spawn(&spawned->process, &options, error);
+    spawned->admission.root = spawned->process.helper_pid; /* nothing is accepted before */
     free(env);
     return status;
 }
@@ -341,6 +345,8 @@ const mfi_peer_ops mfi_spawned_ops = {.owns_process = true,
                                       .end = end,
                                       .kill = kill_process,
                                       .is_stopped = is_stopped,
+                                      .refused = mfi_spawned_refused,
+                                      .connected = mfi_spawned_connected,
                                       .close = close_process,
                                       .check = check};
 

@@ -4,6 +4,7 @@
 #define MFI_CLIENT_LINK_SPAWNED_H
 
 #include "core/client/link/link.h"
+#include "core/process/admission.h"
 #include "core/process/exits.h"
 
 /* One output stream of the process: a pipe that is always read. */
@@ -26,10 +27,17 @@ typedef struct mfi_spawned {
     int stop_step;         /* number of steps taken to end the process */
     mfi_timer look_timer;  /* the next look for an end that is near, or cannot be watched */
     uint64_t look_wait_ns; /* before that look */
+    mfi_admission admission;
+    bool told_blind; /* that the kernel does not tell who connects */
 } mfi_spawned;
 
 extern const mfi_peer_ops mfi_spawned_ops; /* of an mfi_spawned */
 void mfi_spawned_init(mfi_spawned *spawned, mfi_link *link, mfi_state *state);
+
+/* ---- strangers.c: operations of the peer ---- */
+
+void mfi_spawned_refused(void *self);
+void mfi_spawned_connected(void *self);
 
 /* ---- exited.c ---- */
 

@@ -90,6 +90,18 @@ void mfi_link_cut_off(mfi_link *link)
     end_unfit(link, MFI_LIFE_ON_CUT_OFF, &cause, "closed its connection, did not end");
 }
 
+void mfi_link_met_stranger(mfi_link *link, const char *who)
+{
+    char text[MFI_EXIT_TEXT_MAX];
+    mfi_unfit cause = {.restart = MFI_RESTART_DISCONNECTED,
+                       .reason = {.rule = MFI_RULE_DISCONNECTED, .status = MF_ERR_WORKER_EXITED}};
+    (void)mfi_str_format(cause.reason.text, sizeof cause.reason.text,
+                         "a stranger connected to the worker's port: %s", who);
+    (void)mfi_str_format(text, sizeof text, "met a stranger at its port (%s)", who);
+    trip(link, &cause);
+    end_unfit(link, MFI_LIFE_ON_CUT_OFF, &cause, text);
+}
+
 void mfi_link_init_unfit(mfi_link *link)
 {
     link->heartbeat->froze = on_frozen;

@@ -96,10 +96,14 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
             peer->has_spoken = true;
             if (self->options.is_child) {
                 set_route(self, peer, ret_route);
+            } else if (peer != self->target) {
+                mfi_message_release(ret_message);
+                return MFI_IO_WRONG_PEER;
             }
             return MFI_IO_DONE;
         case MFI_NEWS_MALFORMED:
-            return MFI_IO_MALFORMED;
+            return self->options.is_child || peer == self->target ? MFI_IO_MALFORMED
+                                                                  : MFI_IO_WRONG_PEER;
         case MFI_NEWS_UP:
             mfi_direct_up(self, peer);
             break;
@@ -307,6 +311,7 @@ static mf_status direct_open(mfi_messaging *messaging, mfi_transport **ret_trans
     }
     mfi_mutex_init(&self->events_mutex);
     self->base.ops = &direct_ops;
+    self->base.closes_refused = true;
     self->options = *options;
     (void)mfi_budget_ref(options->budget);
     self->lingering = ((direct_messaging *)messaging)->lingering;

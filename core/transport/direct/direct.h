@@ -90,6 +90,8 @@ void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer);
 void mfi_direct_flush_all(mfi_direct *self);
 /* Marks the peer as dirty, because bytes were queued for it. */
 void mfi_direct_touch(mfi_direct *self, mfi_direct_peer *peer);
+/* events.c */
+void mfi_direct_report(mfi_direct *self, mfi_peer_event event);
 mfi_peer_event mfi_direct_next_event(mfi_transport *base);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "core/transport/direct/direct.h"
+#include "core/transport/verdicts.h"
 
 #define HANDSHAKE_MS 30000                      /* as long as libzmq's */
 #define RECONNECT_NS (20 * MFI_NS_PER_MS)       /* at first; short, because the peer is local */
@@ -19,56 +20,12 @@
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS)   /* pause when the process has no descriptors */
 #define ACCEPTS_PER_LOOK 16                     /* so that a flood leaves time for the others */
 #define PROGRESS_BYTES ((size_t)4 * 1024)       /* fewer bytes of a payload are no progress */
+#define REFUSED_PAUSE_NS (10 * MFI_NS_PER_MS)   /* of a parent that has a peer, after a stranger */
 #define PARTIALS_MOST 4                         /* largest payloads that are received at once */
-#define EVENTS_MAX 65536                        /* unread peer events; more are dropped */
 
 /* Data of epoll events that are not about a place in the table. */
 #define LISTENER UINT64_MAX
 #define TIMER (UINT64_MAX - 1)
-
-/* ---- Peer events ---- */
-
-static void report(mfi_direct *self, mfi_peer_event event)
-{
-    mfi_mutex_lock(&self->events_mutex);
-    if (self->events_at == self->events_end) {
-        self->events_at = 0;
-        self->events_end = 0;
-    }
-    /* Failed handshakes use half of the room, so that strangers cannot displace other events. */
-    size_t most = event == MFI_PEER_HANDSHAKE_FAILED ? EVENTS_MAX / 2 : EVENTS_MAX;
-    if (self->events_end == self->events_capacity && self->events_capacity < most) {
-        size_t capacity = self->events_capacity != 0 ? self->events_capacity * 2 : 8;
-        uint8_t *grown = realloc(self->events, capacity);
-        if (grown != NULL) {
-            self->events = grown;
-            self->events_capacity = capacity;
-        }
-    }
-    if (self->events_end < self->events_capacity && self->events_end < most) {
-        uint64_t one = 1;
-        self->events[self->events_end++] = (uint8_t)event;
-        ssize_t written = write(self->events_fd, &one, sizeof one);
-        (void)written; /* fails if the counter is full: the descriptor is readable then too */
-    }
-    mfi_mutex_unlock(&self->events_mutex);
-}
-
-mfi_peer_event mfi_direct_next_event(mfi_transport *base)
-{
-    mfi_direct *self = (mfi_direct *)base;
-    mfi_peer_event event = MFI_PEER_NONE;
-    mfi_mutex_lock(&self->events_mutex);
-    if (self->events_at < self->events_end) {
-        event = (mfi_peer_event)self->events[self->events_at++];
-    } else {
-        uint64_t count = 0;
-        ssize_t got = read(self->events_fd, &count, sizeof count);
-        (void)got; /* fails if the counter is 0 */
-    }
-    mfi_mutex_unlock(&self->events_mutex);
-    return event;
-}
 
 /* ---- The table ---- */
 
@@ -196,8 +153,8 @@ void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
     mfi_connection_fini(&peer->connection);
     free(peer);
     if (phase != MFI_CONNECTION_CONNECTING) {
-        report(self,
-               phase == MFI_CONNECTION_UP ? MFI_PEER_DISCONNECTED : MFI_PEER_HANDSHAKE_FAILED);
+        mfi_direct_report(self, phase == MFI_CONNECTION_UP ? MFI_PEER_DISCONNECTED
+                                                           : MFI_PEER_HANDSHAKE_FAILED);
     }
     if (!self->options.binds) {
         reconnect_later(self);
@@ -298,21 +255,46 @@ static void listen_again(mfi_direct *self, uint32_t events)
     (void)epoll_ctl(self->epoll_fd, EPOLL_CTL_MOD, self->listen_fd, &wanted);
 }
 
+static void pause_listener(mfi_direct *self, uint64_t wait_ns)
+{
+    listen_again(self, 0);
+    self->accept_at_ns = mfi_monotonic_ns() + wait_ns;
+    set_timer(self, self->accept_at_ns);
+}
+
+/* False: the connection of a stranger was closed. A parent that has its peer awaits no other one,
+ * so that strangers cost it little; a service goes on, because others wait behind the stranger. */
+static bool admit(mfi_direct *self, int fd)
+{
+    const mfi_transport_options *options = &self->options;
+    if (options->admits == NULL || options->admits(options->admits_data, fd)) {
+        return true;
+    }
+    bool has_gone = mfi_has_gone(fd);
+    (void)close(fd);
+    mfi_direct_report(self, has_gone ? MFI_PEER_HANDSHAKE_FAILED : MFI_PEER_REFUSED);
+    if (!options->is_child && self->target != NULL) {
+        pause_listener(self, REFUSED_PAUSE_NS);
+    }
+    return false;
+}
+
 static void accept_some(mfi_direct *self)
 {
     for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the rest */
         int fd = accept4(self->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             /* The listener would be ready all the time, so it is not watched for a while. */
-            listen_again(self, 0);
-            self->accept_at_ns = mfi_monotonic_ns() + ACCEPT_AGAIN_NS;
-            set_timer(self, self->accept_at_ns);
+            pause_listener(self, ACCEPT_AGAIN_NS);
         }
         if (fd >= 0) {
             mfi_direct_make_place(self, fd);
         }
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */
+        }
+        if (!admit(self, fd)) {
+            return; /* the judgement took its time, and the listener stays ready */
         }
         mfi_direct_peer *peer = add(self, fd);
         if (peer != NULL) {
@@ -328,7 +310,7 @@ void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer)
     if (self->target == NULL) {
         self->target = peer;
     }
-    report(self, MFI_PEER_CONNECTED);
+    mfi_direct_report(self, MFI_PEER_CONNECTED);
 }
 
 static void on_timer(mfi_direct *self)

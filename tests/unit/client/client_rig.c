@@ -103,6 +103,17 @@ static bool is_stopped(void *self)
     return atomic_fetch_sub(&((client_rig *)self)->stopped, 1) > 0;
 }
 
+/* The operations of spawn mode, which the link itself does not tell apart. */
+static void refused(void *self)
+{
+    mfi_spawned_refused(&((client_rig *)self)->parent->spawned);
+}
+
+static void connected(void *self)
+{
+    mfi_spawned_connected(&((client_rig *)self)->parent->spawned);
+}
+
 static void close_peer(void *self)
 {
     atomic_fetch_add(&((client_rig *)self)->closes, 1);
@@ -152,6 +163,8 @@ void rig_init(client_rig *rig, const mf_parent_options *options, bool owns)
                               .end = end,
                               .kill = kill_peer,
                               .is_stopped = is_stopped,
+                              .refused = refused,
+                              .connected = connected,
                               .close = close_peer,
                               .check = check};
     rig->link = &rig->parent->link;

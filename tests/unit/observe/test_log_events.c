@@ -168,6 +168,14 @@ static void test_transport(void)
           .bytes = 99},
          "warn message_rejected|Message dropped: too long|" MATH
          ",\"reason\":\"oversize\",\"fields\":{\"bytes\":99}}"},
+        {{.what = MFI_TRANSPORT_REFUSED, .text = "uid 7 is not in allow_users"},
+         "warn socket_disconnect|Stranger refused: uid 7 is not in allow_users|" MATH
+         ",\"reason\":\"refused\"}"},
+        {{.what = MFI_TRANSPORT_BLIND, .text = "math-0"},
+         "warn socket_connect|The kernel does not tell which process connects, so strangers may be "
+         "admitted: math-0|" MATH "}"},
+        {{.what = MFI_TRANSPORT_DROPPED, .drop = MFI_DROP_WRONG_PEER, .text = "a message"},
+         "warn message_rejected|Message dropped: a message|" MATH ",\"reason\":\"wrong_peer\"}"},
         {{.what = MFI_TRANSPORT_SEND_BLOCKED}, ""}, /* counted only */
         {{.what = MFI_TRANSPORT_LATE_REPLY}, ""},
     };
@@ -182,48 +190,76 @@ static void test_transport(void)
 
 #define THREADS 4
 
-static void *overflow_once(void *argument)
+typedef struct flood {
+    log_fixture *at;
+    _Atomic(uint64_t) *logged_ns; /* time of the last record */
+    mfi_transport_event event;
+    const char *line;
+} flood;
+
+static void *report_once(void *argument)
 {
-    const mfi_transport_event event = {.what = MFI_TRANSPORT_QUEUE_FULL, .text = "10000 wait"};
-    mfi_observe_transport_event(((log_fixture *)argument)->client, &event);
+    const flood *of = argument;
+    mfi_observe_transport_event(of->at->client, &of->event);
     return NULL;
 }
 
-static void overflow_on_all_threads(log_fixture *at)
+static void report_on_all_threads(flood *of)
 {
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        pthread_create(&threads[i], NULL, overflow_once, at);
+        pthread_create(&threads[i], NULL, report_once, of);
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
 }
 
-/* An overflow is logged once in a second, whoever meets it. No test waits for a second, or has to
- * run within one: the time of the last record is set by hand. */
-static void test_overflow_does_not_fill_the_log(void)
+/* It is logged once in a second, whoever meets it. No test waits for a second, or has to run within
+ * one: the time of the last record is set by hand. */
+static void check_flood(flood *of)
 {
-    static const char line[] = "warn queue_overflow|Too many calls: 10000 wait|" MATH "}";
-    log_fixture at;
-    log_setup(&at);
+    log_fixture *at = of->at;
     uint64_t before = mfi_monotonic_ns();
-    (void)overflow_once(&at);
-    check_logged(&at, line);
-    mf_check(atomic_load(&at.observer->overflow_logged_ns) >= before);
+    (void)report_once(of);
+    check_logged(at, of->line);
+    mf_check(atomic_load(of->logged_ns) >= before);
     uint64_t last = before;
     do { /* another try if the machine stood still for a second */
         last = mfi_monotonic_ns();
-        atomic_store(&at.observer->overflow_logged_ns, last);
-        overflow_on_all_threads(&at);
+        atomic_store(of->logged_ns, last);
+        report_on_all_threads(of);
     } while (mfi_monotonic_ns() - last >= MFI_NS_PER_S);
-    mf_check(atomic_load(&at.observer->overflow_logged_ns) == last);
-    mf_check(mf_log_flush(at.logger, MF_TEST_PATIENCE_MS));
-    at.all[0] = '\0'; /* of tries that took too long */
-    at.lines = 0;
-    atomic_store(&at.observer->overflow_logged_ns, mfi_monotonic_ns() - MFI_NS_PER_S);
-    (void)overflow_once(&at);
-    check_logged(&at, line);
+    mf_check(atomic_load(of->logged_ns) == last);
+    mf_check(mf_log_flush(at->logger, MF_TEST_PATIENCE_MS));
+    at->all[0] = '\0'; /* of tries that took too long */
+    at->lines = 0;
+    atomic_store(of->logged_ns, mfi_monotonic_ns() - MFI_NS_PER_S);
+    (void)report_once(of);
+    check_logged(at, of->line);
+}
+
+static void test_floods_do_not_fill_the_log(void)
+{
+    log_fixture at;
+    log_setup(&at);
+    flood floods[] = {
+        {&at,
+         &at.observer->overflow_logged_ns,
+         {.what = MFI_TRANSPORT_QUEUE_FULL, .text = "10000 wait"},
+         "warn queue_overflow|Too many calls: 10000 wait|" MATH "}"},
+        {&at,
+         &at.observer->refusal_logged_ns,
+         {.what = MFI_TRANSPORT_REFUSED, .text = "uid 7"},
+         "warn socket_disconnect|Stranger refused: uid 7|" MATH ",\"reason\":\"refused\"}"},
+        {&at,
+         &at.observer->wrong_peer_logged_ns,
+         {.what = MFI_TRANSPORT_DROPPED, .drop = MFI_DROP_WRONG_PEER, .text = "a message"},
+         "warn message_rejected|Message dropped: a message|" MATH ",\"reason\":\"wrong_peer\"}"},
+    };
+    for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
+        check_flood(&floods[i]);
+    }
     log_teardown(&at);
 }
 
@@ -351,7 +387,7 @@ static const mf_test tests[] = {
     {"log_events__drains", test_drains},
     {"log_events__heartbeats", test_heartbeats},
     {"log_events__transport", test_transport},
-    {"log_events__overflow_does_not_fill_the_log", test_overflow_does_not_fill_the_log},
+    {"log_events__floods_do_not_fill_the_log", test_floods_do_not_fill_the_log},
     {"log_events__output", test_output},
     {"log_events__health", test_health},
     {"log_events__level_is_kept", test_level},

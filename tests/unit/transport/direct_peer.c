@@ -120,6 +120,8 @@ static bool read_all(end *at)
             mfi_message_release(&message);
         } else if (io == MFI_IO_MALFORMED) {
             at->malformed++;
+        } else if (io == MFI_IO_WRONG_PEER) {
+            at->wrong++;
         } else {
             mf_check_int(io, MFI_IO_AGAIN);
             break;

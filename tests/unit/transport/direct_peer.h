@@ -20,12 +20,13 @@ typedef struct got {
 typedef struct end {
     mfi_transport *transport;
     bool is_child;
-    bool is_deaf;        /* nobody drives it */
-    got *first, **last;  /* what it received and nobody took yet */
-    size_t count;        /* of those */
-    unsigned events[4];  /* of each kind so far */
-    unsigned malformed;  /* MFI_IO_MALFORMED so far */
-    mfi_route last_peer; /* who sent the last message */
+    bool is_deaf;                     /* nobody drives it */
+    got *first, **last;               /* what it received and nobody took yet */
+    size_t count;                     /* of those */
+    unsigned events[MFI_PEER_EVENTS]; /* of each kind so far */
+    unsigned malformed;               /* MFI_IO_MALFORMED so far */
+    unsigned wrong;                   /* MFI_IO_WRONG_PEER so far */
+    mfi_route last_peer;              /* who sent the last message */
 } end;
 
 mfi_messaging *messaging_of(bool is_zmq);

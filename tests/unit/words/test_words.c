@@ -68,10 +68,10 @@ static void test_words_of_messages(void)
     CHECK_SET(mfi_traffic_word, mfi_traffic, 0, MFI_TRAFFIC_COUNT, "call", "response", "error",
               "heartbeat", "output", "control", "other");
     CHECK_SET(mfi_direction_word, mfi_direction, 0, MFI_DIRECTION_COUNT, "received", "sent");
-    CHECK_SET(mfi_drop_word, mfi_drop_reason, 0, MFI_DROP_COUNT, "hwm", "unroutable",
+    CHECK_SET(mfi_drop_word, mfi_drop_reason, 0, MFI_DROP_COUNT, "hwm", "unroutable", "wrong_peer",
               "decode_error", "oversize", "wrong_app", "unknown_type");
     CHECK_SET(mfi_disconnect_word, mfi_disconnect_reason, 0, MFI_DISCONNECT_COUNT, "closed",
-              "handshake_failed", "timeout", "shutdown", "unknown");
+              "handshake_failed", "timeout", "refused", "shutdown", "unknown");
 }
 
 static void test_words_of_workers(void)

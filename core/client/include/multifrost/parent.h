@@ -65,7 +65,9 @@ typedef struct mf_parent_options {
     const char *namespace_name;     /**< Default "default". */
     const char *client_name;        /**< Sent with calls; default none. */
     const char *bind_address;       /**< IPv4 address to bind, or with service_id to connect to;
-                                         default "127.0.0.1". */
+                                         default "127.0.0.1". Of this host, only the processes
+                                         that come of `program` can connect; with another address,
+                                         all processes of other hosts can. */
     uint16_t port;                  /**< 1,024 to 65,535, as workers demand; default 0: a free port
                                          is chosen at every start. */
     bool critical;                  /**< An open circuit makes /readyz fail. */

@@ -63,6 +63,12 @@ typedef struct mf_child_options {
                            bind_address and port; COMLINK_BIND comes before these two. A child at
                            another address than loopback logs a warning: whoever reaches the address
                            can call. */
+    const char *const *allow_users; /**< A child that binds: users, by name or number,
+                                         NULL-terminated, at most 32, that may connect beside the
+                                         service's own and root. On loopback the kernel tells whose
+                                       a connection is; others are closed. Connections from other
+                                         hosts, which only another address brings, are not checked.
+                                         Default NULL: no more. Copied. */
 } mf_child_options;
 #define MF_CHILD_OPTIONS_INIT MF_DETAIL_INIT(mf_child_options)
 
@@ -79,8 +85,9 @@ typedef struct mf_child_options {
  * @param error     NULL, or filled on failure. A worker program prints the text to stderr and exits
  *                  with status 1.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the option, or the port that is not 1024 to 65535;
- *         MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT, bind, COMLINK_BIND and service_id;
- * MF_ERR_NO_MEMORY; MF_ERR_SYSTEM; MF_ERR_FORKED; errors of mf_runtime_create().
+ *         MF_ERR_LIMIT (allow_users); MF_ERR_NOT_FOUND without COMLINK_ZMQ_PORT, bind,
+ *         COMLINK_BIND and service_id; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM; MF_ERR_FORKED; errors of
+ *         mf_runtime_create().
  * @par Threads Thread-safe, except that no other thread may use the environment meanwhile.
  */
 MF_API MF_NODISCARD mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
