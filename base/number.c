@@ -114,7 +114,11 @@ static size_t put_digits(char *to, bool negative, const char *digits, int count,
         if (i == whole && i > 0) {
             *at++ = '.';
         }
-        *at++ = i < count ? digits[i] : '0';
+        if (i < count) {
+            *at++ = digits[i];
+        } else {
+            *at++ = '0';
+        }
     }
     if (scientific) {
         at = put_exponent(at, exponent);
@@ -243,7 +247,9 @@ size_t mfi_read_double(const char *text, size_t length, double *ret_value)
             digits[kept++] = text[at];
         } else if (kept > first) {
             shift++;
-            digits[kept - 1] = text[at] != '0' ? '1' : digits[kept - 1]; /* not exactly between */
+            if (text[at] != '0') { /* not exactly between */
+                digits[kept - 1] = '1';
+            }
         }
     }
     if (seen == 0) {

@@ -337,8 +337,11 @@ void mfi_acceptor_stop(mfi_acceptor *acceptor)
 void mfi_acceptor_fini(mfi_acceptor *acceptor)
 {
     if (acceptor->started) {
-        while (acceptor->visitors.first != NULL) { /* the server never began these */
-            drop(acceptor, MFI_CONTAINER(acceptor->visitors.first, mfi_visitor, node));
+        /* The server never began these. */
+        for (mfi_list_node *node = acceptor->visitors.first, *next = NULL; node != NULL;
+             node = next) {
+            next = node->next;
+            drop(acceptor, MFI_CONTAINER(node, mfi_visitor, node));
         }
         (void)close(acceptor->wake_fd);
         mfi_mutex_fini(&acceptor->mutex);

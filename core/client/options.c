@@ -12,6 +12,7 @@
 #include "core/wire/envelope.h"
 #include "core/wire/limits.h"
 
+#define QUEUED_BYTES ((size_t)64 * 1024 * 1024) /* the documented default */
 #define TARGET_MAX 64
 #define PORT_LEAST 1024
 
@@ -149,6 +150,17 @@ static mf_status pick_limits(mfi_parent_settings *to, const mf_parent_options *f
     mf_status status = mfi_limit_pick("max_message_bytes", from->max_message_bytes,
                                       MFI_MESSAGE_MAX_BYTES, MFI_MESSAGE_LEAST_BYTES,
                                       MFI_MESSAGE_MAX_BYTES, &to->max_message_bytes, error);
+    if (status == MF_OK && (from->max_queued_bytes < 0 || from->max_queued_bytes > INT64_MAX / 2)) {
+        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "max_queued_bytes must not be %lld",
+                          (long long)from->max_queued_bytes);
+    }
+    to->max_queued_bytes =
+        from->max_queued_bytes != 0 ? (size_t)from->max_queued_bytes : QUEUED_BYTES;
+    if (status == MF_OK && to->max_queued_bytes < to->max_message_bytes) {
+        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                          "max_queued_bytes (%zu) must be at least max_message_bytes (%zu)",
+                          to->max_queued_bytes, to->max_message_bytes);
+    }
     return status == MF_OK
                ? mfi_limits_pick(&to->limits, from->max_string_bytes, from->max_items, error)
                : status;

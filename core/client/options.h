@@ -32,6 +32,7 @@ typedef struct mfi_parent_settings {
     int64_t handler_timeout_ms; /* 0: none */
     uint32_t max_in_flight;
     size_t max_message_bytes;
+    size_t max_queued_bytes;
     mfi_limits limits;
     mfi_circuit_config circuit;
     mfi_restart_config restart;

@@ -62,7 +62,8 @@ void mfi_runtime_leave_process(mf_runtime *runtime, mfi_process *process)
 static void forget(void *data)
 {
     mf_runtime *runtime = data;
-    for (mfi_list_node *node = runtime->left.first; node != NULL; node = runtime->left.first) {
+    for (mfi_list_node *node = runtime->left.first, *next = NULL; node != NULL; node = next) {
+        next = node->next;
         end_watch(MFI_CONTAINER(node, left_watch, node));
     }
 }

@@ -22,6 +22,11 @@ mf_status mfi_handlers_init(mfi_handlers *handlers, uint32_t count, const mfi_se
         thread->handlers = handlers;
         mfi_tree_init(&thread->trees.args);
         mfi_tree_init(&thread->trees.metadata);
+        thread->budget = state->budget;
+        thread->trees.args.admit = mfi_serve_admit;
+        thread->trees.args.admit_self = thread;
+        thread->trees.metadata.admit = mfi_serve_admit;
+        thread->trees.metadata.admit_self = thread;
         thread->trees.args.limits = &serving->channel->limits;
         thread->trees.metadata.limits = &serving->channel->limits;
         mfi_chain_push_back(&state->marks, &thread->mark.node);
@@ -71,7 +76,7 @@ static void *run(void *argument)
     mfi_handlers *handlers = thread->handlers;
     mfi_driver *driver = &handlers->serving->channel->driver;
     for (mfi_incoming *call = NULL; (call = next_call(handlers)) != NULL;) {
-        mfi_child_state_unqueue(handlers->state, call->message.size);
+        mfi_child_state_unqueue(handlers->state, call->share, call->message.size);
         mfi_serve_call(thread, call);
         (void)mfi_driver_kick(driver);
     }
@@ -126,7 +131,7 @@ void mfi_handlers_end(mfi_handlers *handlers)
     mfi_mutex_unlock(&handlers->mutex);
     mfi_cond_broadcast(&handlers->cond);
     for (mfi_incoming *call = NULL; (call = mfi_incoming_pop(&calls)) != NULL;) {
-        mfi_child_state_unqueue(handlers->state, call->message.size);
+        mfi_child_state_unqueue(handlers->state, call->share, call->message.size);
         mfi_serve_cancel(handlers->serving, call);
     }
 }

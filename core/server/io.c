@@ -7,15 +7,24 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "core/server/reply.h"
+#include "core/wire/envelope_fast.h"
 #include "core/wire/reject.h"
 
 #define TAKE_OVER_NS MFI_NS_PER_MS /* a handler's run after which the engine drives: a tick */
 /* One burst moves as much as a parent's (core/client/calls/io.c). */
 #define BURST_MESSAGES 64
 #define BURST_BYTES ((size_t)256 * 1024)
+/* A heartbeat's arguments and time are repeated up to this; a parent's take some ten bytes. */
+#define ECHO_BYTES ((size_t)1024)
+/* Of a message that is too large: enough for its id, in whatever order its fields come. */
+#define OVERSIZE_READ_BYTES ((size_t)4096)
+#define SHARES_OF_QUEUE                                                                            \
+    16 /* of max_queued: this part of it is free for a peer with fewer calls                       \
+        */
 #define STALL_LOOK_NS (20 * MFI_NS_PER_MS) /* time until a stalled message is sent again */
 
 /* ---- Out ---- */
@@ -42,6 +51,12 @@ static bool text_equals(mfi_text text, const char *word)
            memcmp(text.data, word, text.size) == 0;
 }
 
+/* A value that the answer repeats; none if it is too large. */
+static mfi_slice to_echo(mfi_slice value)
+{
+    return value.size <= ECHO_BYTES ? value : (mfi_slice){NULL, 0};
+}
+
 static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
                              const mfi_envelope *envelope)
 {
@@ -51,8 +66,8 @@ static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
     (void)mfi_child_state_busy(io->state, &since);
     mfi_heartbeat_answer answer = {
         .id = envelope->id,
-        .args = envelope->args,
-        .hb_timestamp = metadata.hb_timestamp,
+        .args = to_echo(envelope->args),
+        .hb_timestamp = to_echo(metadata.hb_timestamp),
         .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
         .queue_length = atomic_load_explicit(&io->state->queued, memory_order_relaxed),
         .handlers = mfi_child_state_handlers(io->state)};
@@ -95,16 +110,44 @@ static void refuse_call(mfi_server_io *io, const mfi_route *route, const mfi_env
     answer_at_once(io, route, envelope, "ServerOverloaded: too many calls are waiting");
 }
 
-/* Role held, so that no other thread adds a call. A single call always fits, because
- * max_message_bytes is not larger than the bound. */
-static bool has_room(const mfi_server_io *io, const mfi_incoming *call)
+/* The place in which a peer's calls are counted. */
+static uint32_t share_of(const mfi_route *route)
 {
-    uint64_t waiting = (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) +
-                       atomic_load_explicit(&io->state->deferred, memory_order_relaxed);
-    return waiting < io->max_queued &&
-           call->message.size <=
-               io->max_queued_bytes -
-                   atomic_load_explicit(&io->state->queued_bytes, memory_order_relaxed);
+    const uint8_t *bytes = route->size == 5 ? route->bytes + 1 : route->bytes;
+    return route->size >= 4 ? mfi_load_be32(bytes) % MFI_CHILD_SHARES : route->size;
+}
+
+/* Role held, so that no other thread adds a call. A peer with few waiting calls finds room also
+ * where others have filled the queue. */
+static bool has_place(const mfi_server_io *io, const mfi_incoming *call)
+{
+    const mfi_child_share *own = &io->state->shares[call->share];
+    uint32_t deferred = atomic_load_explicit(&io->state->deferred, memory_order_relaxed);
+    uint64_t waiting =
+        (uint64_t)atomic_load_explicit(&io->state->queued, memory_order_relaxed) + deferred;
+    uint32_t least = io->max_queued / SHARES_OF_QUEUE + 1;
+    return waiting < io->max_queued ||
+           (waiting < (uint64_t)io->max_queued * 2 && deferred < io->max_queued &&
+            atomic_load_explicit(&own->calls, memory_order_relaxed) < least);
+}
+
+/* The calls of one peer may have three quarters of what others leave. A first call needs no more
+ * than what is free: with nothing else there it always fits, because max_message_bytes is not
+ * larger than the bound. */
+static bool has_bytes(const mfi_server_io *io, const mfi_incoming *call)
+{
+    size_t free = mfi_budget_free(io->state->budget);
+    size_t own = atomic_load_explicit(&io->state->shares[call->share].bytes, memory_order_relaxed);
+    size_t most = (free + own) / 4 * 3;
+    return call->message.size <= free && (own == 0 || own + call->message.size <= most);
+}
+
+static bool has_room(mfi_server_io *io, const mfi_incoming *call)
+{
+    return has_place(io, call) &&
+           (has_bytes(io, call) ||
+            (mfi_peers_make_room(&io->peers, &call->route, call->message.size) &&
+             has_bytes(io, call)));
 }
 
 /* Queues the call, and makes a new one for the next message. */
@@ -116,6 +159,7 @@ static void queue_call(mfi_server_io *io, mfi_incoming *call)
                             "a call without an id that can be answered", call->message.size);
         return;
     }
+    call->share = share_of(&call->route);
     mfi_incoming *spare = has_room(io, call) ? mfi_incoming_make() : NULL;
     if (spare == NULL) {
         refuse_call(io, &call->route, envelope);
@@ -126,14 +170,14 @@ static void queue_call(mfi_server_io *io, mfi_incoming *call)
         mfi_functions_find(io->functions, envelope->function.data, envelope->function.size);
     call->received_ns = mfi_monotonic_ns();
     mfi_chain_push_back(&io->calls, &call->node);
-    mfi_child_state_queue(io->state, call->message.size);
+    mfi_child_state_queue(io->state, call->share, call->message.size);
 }
 
 static mfi_incoming *next_call(mfi_server_io *io)
 {
     mfi_incoming *call = mfi_incoming_pop(&io->calls);
     if (call != NULL) {
-        mfi_child_state_unqueue(io->state, call->message.size);
+        mfi_child_state_unqueue(io->state, call->share, call->message.size);
     }
     return call;
 }
@@ -159,6 +203,22 @@ static void reject(mfi_server_io *io, const mfi_route *route, const mfi_envelope
     }
 }
 
+/* A message beyond max_message_bytes. Its first bytes may name a call, whose caller gets an error.
+ */
+static void reject_oversize(mfi_server_io *io, mfi_incoming *in)
+{
+    char text[128];
+    mfi_reject why = MFI_REJECT_NONE;
+    uint64_t bytes = in->message.size + in->message.cut;
+    size_t read = in->message.size < OVERSIZE_READ_BYTES ? in->message.size : OVERSIZE_READ_BYTES;
+    (void)!mfi_envelope_decode_general(in->message.data, read, &io->channel.limits, &in->envelope,
+                                       &why, NULL);
+    (void)mfi_str_format(text, sizeof text,
+                         "the message has %llu bytes, more than max_message_bytes (%zu)",
+                         (unsigned long long)bytes, io->channel.max_message_bytes);
+    reject(io, &in->route, &in->envelope, MFI_REJECT_OVERSIZE, text, (size_t)bytes);
+}
+
 static void take_message(mfi_server_io *io, mfi_incoming *in)
 {
     static const mfi_traffic traffics[] = {
@@ -171,9 +231,8 @@ static void take_message(mfi_server_io *io, mfi_incoming *in)
     mfi_reject why = MFI_REJECT_NONE;
     mf_error error;
     mfi_error_clear(&error);
-    if (message->size > io->channel.max_message_bytes) {
-        mfi_channel_dropped(&io->channel, MFI_DROP_OVERSIZE,
-                            "a message is larger than max_message_bytes", message->size);
+    if (message->size > io->channel.max_message_bytes || message->cut != 0) {
+        reject_oversize(io, in);
         return;
     }
     if (mfi_envelope_decode(message->data, message->size, &io->channel.limits, envelope, &why,
@@ -239,7 +298,7 @@ static void cancel_queued(mfi_server_io *io)
 {
     mfi_chain taken = {.first = atomic_exchange_explicit(&io->taken, NULL, memory_order_acq_rel)};
     for (mfi_incoming *call = NULL; (call = mfi_incoming_pop(&taken)) != NULL;) {
-        mfi_child_state_unqueue(io->state, call->message.size);
+        mfi_child_state_unqueue(io->state, call->share, call->message.size);
         mfi_serve_cancel(io->serving, call);
     }
     for (mfi_incoming *call = NULL; (call = next_call(io)) != NULL;) {
@@ -323,8 +382,11 @@ mf_status mfi_server_io_init(mfi_server_io *io, const mfi_server_io_options *opt
     io->functions = options->functions;
     io->serving = options->serving;
     io->max_queued = options->max_queued;
-    io->max_queued_bytes = options->max_queued_bytes;
-    mfi_peers_init(&io->peers, &io->channel, options->max_queued_bytes);
+    io->state->budget = mfi_budget_create(options->max_queued_bytes);
+    if (io->state->budget == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
+    }
+    mfi_peers_init(&io->peers, &io->channel, io->state->budget);
     mfi_task_init(&io->stall_task, on_stall);
     mfi_timer_init(&io->stall_timer, on_stall_timer);
     mf_status status =
@@ -355,4 +417,8 @@ void mfi_server_io_fini(mfi_server_io *io)
         mfi_driver_fini(&io->channel.driver);
     }
     mfi_incoming_free(io->spare);
+    if (io->state != NULL) {
+        mfi_budget_unref(io->state->budget);
+        io->state->budget = NULL;
+    }
 }

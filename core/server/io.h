@@ -21,7 +21,6 @@ typedef struct mfi_server_io {
     const mfi_functions *functions;
     const mfi_serving *serving;
     uint32_t max_queued;
-    size_t max_queued_bytes;
     bool has_driver; /* channel.driver is initialised */
 
     /* Role held. */

@@ -31,6 +31,7 @@ typedef struct mfi_incoming {
     mfi_envelope envelope;       /* views into message */
     struct mfi_handler *handler; /* NULL: no function has that name */
     uint64_t received_ns;
+    uint32_t share; /* of its peer: index of mfi_child_state.shares */
 } mfi_incoming;
 
 /* NULL without memory. */

@@ -17,7 +17,7 @@
 #include "core/wire/limits.h"
 
 #define BIND_VARIABLE "COMLINK_BIND"
-#define QUEUED_BYTES ((int64_t)256 * 1024 * 1024) /* the documented default */
+#define QUEUED_BYTES ((int64_t)64 * 1024 * 1024) /* the documented default */
 
 /* A number: 0 for its default, or between least and most. */
 typedef struct number {

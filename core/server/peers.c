@@ -11,13 +11,16 @@
 #include <string.h>
 
 #define NOBODY UINT32_MAX
+#define LARGE_BYTES ((size_t)8 * 1024 * 1024) /* larger buffers are never reused (base/block.h) */
 
 /* ---- Lists ---- */
 
 /* Memory of a message in bytes. */
 static size_t bytes_of(const mfi_out *out)
 {
-    return sizeof *out + out->buf.capacity;
+    /* The end of a very large buffer was never written, and so takes no memory. */
+    bool is_large = out->buf.capacity > LARGE_BYTES;
+    return sizeof *out + (is_large ? out->buf.size : out->buf.capacity);
 }
 
 static bool list_is_empty(const mfi_out_list *list)
@@ -82,17 +85,27 @@ static uint32_t find(const mfi_peers *peers, const mfi_route *route)
     return NOBODY;
 }
 
-/* Messages that still wait for the peer are lost. The last peer in the table takes its index. */
-static void remove_peer(mfi_peers *peers, uint32_t index, mfi_drop_reason reason, const char *text)
+static void settle(mfi_peers *peers)
 {
-    mfi_peer *peer = &peers->all[index];
+    mfi_budget_settle(peers->budget, &peers->charged, peers->waiting_bytes + peers->early.bytes);
+}
+
+static void drop_waiting(mfi_peers *peers, mfi_peer *peer, mfi_drop_reason reason, const char *text)
+{
     peers->stalled -= !list_is_empty(&peer->waiting) ? 1 : 0;
     peers->waiting_bytes -= peer->waiting.bytes;
     for (mfi_out *out = NULL; (out = list_pop(&peer->waiting)) != NULL;) {
         mfi_channel_dropped(peers->channel, reason, text, out->buf.size);
         mfi_out_free(out);
     }
-    *peer = peers->all[--peers->count];
+    settle(peers);
+}
+
+/* Messages that still wait for the peer are lost. The last peer in the table takes its index. */
+static void remove_peer(mfi_peers *peers, uint32_t index, mfi_drop_reason reason, const char *text)
+{
+    drop_waiting(peers, &peers->all[index], reason, text);
+    peers->all[index] = peers->all[--peers->count];
 }
 
 static uint32_t peer_to_forget(const mfi_peers *peers)
@@ -127,9 +140,9 @@ static bool make_room(mfi_peers *peers)
     return grown != NULL;
 }
 
-void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, size_t max_waiting_bytes)
+void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, mfi_budget *budget)
 {
-    *peers = (mfi_peers){.channel = channel, .max_waiting_bytes = max_waiting_bytes};
+    *peers = (mfi_peers){.channel = channel, .budget = budget};
 }
 
 void mfi_peers_heard(mfi_peers *peers, const mfi_route *route)
@@ -151,30 +164,75 @@ void mfi_peers_heard(mfi_peers *peers, const mfi_route *route)
 
 /* ---- Sending ---- */
 
-/* A single message is never too much. */
-static bool takes_too_much(const mfi_peers *peers, const mfi_out *out)
+/* Drops what waits for the peer with the most waiting bytes, if these are more than `most`, and
+ * ends its connection. The peer stays in the table until it is found to be gone. */
+static bool end_most_waiting(mfi_peers *peers, uint32_t spared, size_t most)
 {
-    size_t waiting = peers->waiting_bytes;
-    return waiting != 0 && waiting + bytes_of(out) > peers->max_waiting_bytes;
+    mfi_transport *transport = peers->channel->transport;
+    mfi_peer *found = NULL;
+    for (uint32_t i = 0; i < peers->count; i++) {
+        mfi_peer *each = &peers->all[i];
+        if (i != spared && each->waiting.bytes > most) {
+            most = each->waiting.bytes;
+            found = each;
+        }
+    }
+    if (found != NULL) {
+        drop_waiting(peers, found, MFI_DROP_HWM, "a peer does not take its messages");
+        if (transport->ops->end != NULL) {
+            transport->ops->end(transport, &found->route);
+        }
+    }
+    return found != NULL;
 }
 
-/* Keeps a message for later, within two bounds: the number of messages of this peer, and the memory
- * of all kept messages. Output has the lower bound, so that a flood of output leaves room for
- * answers. */
+bool mfi_peers_make_room(mfi_peers *peers, const mfi_route *route, size_t bytes)
+{
+    mfi_transport *transport = peers->channel->transport;
+    uint32_t index = find(peers, route);
+    size_t own = bytes + (index != NOBODY ? peers->all[index].waiting.bytes : 0);
+    while (mfi_budget_free(peers->budget) < bytes) {
+        bool ends = end_most_waiting(peers, index, own) ||
+                    (transport->ops->end_largest != NULL &&
+                     transport->ops->end_largest(transport, route, own));
+        if (!ends) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the message finds room while it waits, here or in the transport. Where nothing else
+ * waits it always does. */
+static bool fits(mfi_peers *peers, const mfi_route *route, const mfi_out *out)
+{
+    size_t bytes = bytes_of(out);
+    return bytes <= mfi_budget_free(peers->budget) || mfi_budget_held(peers->budget) == 0 ||
+           mfi_peers_make_room(peers, route, bytes);
+}
+
+static void refuse(const mfi_peers *peers, mfi_out *out)
+{
+    mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "a peer does not take its messages",
+                        out->buf.size);
+    mfi_out_free(out);
+}
+
+/* Keeps a message that fits the budget for later, within the number of messages of this peer.
+ * Output has the lower bound, so that a flood of output leaves room for answers. */
 static void keep(mfi_peers *peers, uint32_t index, mfi_out *out)
 {
     mfi_out_list *waiting = index != NOBODY ? &peers->all[index].waiting : NULL;
     uint32_t most =
         out->traffic == MFI_TRAFFIC_OUTPUT ? MFI_CHILD_OUTPUTS_MAX : MFI_CHILD_PEER_WAITING_MAX;
-    if (waiting == NULL || waiting->count >= most || takes_too_much(peers, out)) {
-        mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "a peer does not take its messages",
-                            out->buf.size);
-        mfi_out_free(out);
+    if (waiting == NULL || waiting->count >= most) {
+        refuse(peers, out);
         return;
     }
     peers->stalled += list_is_empty(waiting) ? 1 : 0;
     peers->waiting_bytes += bytes_of(out);
     list_append(waiting, out);
+    settle(peers);
 }
 
 /* Sends a message by the transport. False if the peer does not accept it now; then the caller still
@@ -202,6 +260,10 @@ static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out
 static void send_to(mfi_peers *peers, uint32_t index, const mfi_route *route, mfi_out *out)
 {
     bool gone = false;
+    if (!fits(peers, route, out)) {
+        refuse(peers, out);
+        return;
+    }
     bool behind_others = index != NOBODY && !list_is_empty(&peers->all[index].waiting);
     if (behind_others || !transmit(peers->channel, route, out, &gone)) {
         keep(peers, index, out);
@@ -247,6 +309,7 @@ void mfi_peers_send(mfi_peers *peers, mfi_out *out)
         broadcast(peers, out);
     } else if (peers->early.count < MFI_CHILD_OUTPUTS_MAX) {
         list_append(&peers->early, out);
+        settle(peers);
     } else {
         mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "output, and nobody to send it to",
                             out->buf.size);
@@ -272,6 +335,7 @@ void mfi_peers_retry(mfi_peers *peers)
             }
         }
         peers->waiting_bytes -= before - peer->waiting.bytes;
+        settle(peers);
         peers->stalled -= had && list_is_empty(&peer->waiting) ? 1 : 0;
         if (gone) {
             remove_peer(peers, i, MFI_DROP_UNROUTABLE, "the peer of an answer is gone");
@@ -286,5 +350,6 @@ void mfi_peers_clear(mfi_peers *peers)
     }
     list_free(&peers->early);
     free(peers->all);
-    mfi_peers_init(peers, peers->channel, peers->max_waiting_bytes);
+    mfi_budget_sub(peers->budget, peers->charged);
+    mfi_peers_init(peers, peers->channel, peers->budget);
 }

@@ -8,8 +8,8 @@
 #include "core/server/message.h"
 
 #define MFI_CHILD_PEERS_MAX 256
-/* Messages that wait for one peer at most; the transport's high-water mark. */
-#define MFI_CHILD_PEER_WAITING_MAX 10000
+/* Messages that wait for one peer at most. Most often the bound in bytes is met before. */
+#define MFI_CHILD_PEER_WAITING_MAX 20000
 
 /* Messages in their order, counted. All zero: empty. */
 typedef struct mfi_out_list {
@@ -27,17 +27,18 @@ typedef struct mfi_peer {
 
 typedef struct mfi_peers {
     mfi_channel *channel;
-    size_t max_waiting_bytes;
+    mfi_budget *budget; /* of the child, or NULL */
+    size_t charged;     /* bytes of it */
     mfi_peer *all;
     uint32_t count, capacity;
     uint32_t latest;      /* index of the peer that sent last */
     uint32_t stalled;     /* number of peers with waiting messages */
-    size_t waiting_bytes; /* memory of all waiting messages; at most max_waiting_bytes */
+    size_t waiting_bytes; /* memory of all waiting messages */
     uint64_t heard;       /* messages received so far */
     mfi_out_list early;   /* output from before the first peer */
 } mfi_peers;
 
-void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, size_t max_waiting_bytes);
+void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, mfi_budget *budget);
 /* Frees the waiting messages and forgets all peers. The peers can be used again. */
 void mfi_peers_clear(mfi_peers *peers);
 /* A message was received from this route. */
@@ -47,5 +48,9 @@ void mfi_peers_heard(mfi_peers *peers, const mfi_route *route);
 void mfi_peers_send(mfi_peers *peers, mfi_out *out);
 /* Sends the waiting messages again. */
 void mfi_peers_retry(mfi_peers *peers);
+/* Makes room in the budget for bytes of the route's peer: ends other peers, those with the most
+ * unsent bytes first, as long as they hold more than this one would. False if that is not enough.
+ */
+bool mfi_peers_make_room(mfi_peers *peers, const mfi_route *route, size_t bytes);
 
 #endif

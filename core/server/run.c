@@ -82,7 +82,8 @@ static mf_status open_transport(mf_child *child, mf_error *error)
                                      .port = settings->port,
                                      .max_message_bytes = settings->max_message_bytes,
                                      .queue_messages = MFI_QUEUE_MESSAGES,
-                                     .linger_ms = LINGER_MS};
+                                     .linger_ms = LINGER_MS,
+                                     .budget = child->state.budget};
     mfi_messaging *messaging = child->runtime->messaging;
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, error);
     return status == MF_OK
@@ -205,7 +206,7 @@ static void serve_some(mf_child *child, mfi_chain *calls)
     mfi_child_state *state = &child->state;
     do {
         mfi_incoming *call = mfi_incoming_pop(calls);
-        mfi_child_state_unqueue(state, call->message.size);
+        mfi_child_state_unqueue(state, call->share, call->message.size);
         atomic_store_explicit(&io->taken, calls->first, memory_order_release);
         now = mfi_serve_call(&child->handlers.threads[0], call);
         began = began == 0 ? now : began;

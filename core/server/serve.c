@@ -18,9 +18,6 @@
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
 
-/* Bytes of decoded arguments that are kept for the next call. */
-#define KEPT_TREE_BYTES ((size_t)256 * 1024)
-
 /* ---- Context ---- */
 
 static void copy_text(char *to, size_t size, mfi_text text)
@@ -167,6 +164,14 @@ uint64_t mfi_serve_expected_ns(const mfi_incoming *call)
     return last != 0 ? last : UINT64_MAX;
 }
 
+bool mfi_serve_admit(void *self, size_t bytes)
+{
+    mfi_handler_thread *thread = self;
+    bool fits = mfi_budget_take(thread->budget, bytes);
+    thread->charged += fits ? bytes : 0;
+    return fits;
+}
+
 uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
 {
     mfi_server_span span;
@@ -208,8 +213,12 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
     if (handler != NULL) {
         atomic_store_explicit(&handler->last_run_ns, now - span.begun_ns, memory_order_relaxed);
     }
-    mfi_tree_trim(&thread->trees.args, KEPT_TREE_BYTES);
-    mfi_tree_trim(&thread->trees.metadata, KEPT_TREE_BYTES);
+    mfi_tree_trim(&thread->trees.args, MFI_TREE_MUCH);
+    mfi_tree_trim(&thread->trees.metadata, MFI_TREE_MUCH);
+    if (thread->charged != 0) {
+        mfi_budget_sub(thread->budget, thread->charged);
+        thread->charged = 0;
+    }
     mfi_incoming_free(call);
     return now;
 }

@@ -25,11 +25,15 @@ typedef struct mfi_serving {
 typedef struct mfi_handler_thread {
     const mfi_serving *serving;
     mfi_request_trees trees;
+    mfi_budget *budget; /* of the child; NULL: none */
+    size_t charged;     /* bytes of it that the trees take, where that is much */
     mfi_handler_mark mark;
     struct mfi_handlers *handlers; /* the set that the thread belongs to */
     pthread_t thread;              /* set by handlers.c if it starts threads */
 } mfi_handler_thread;
 
+/* For mfi_tree.admit of a thread's trees: charges decoded values to the budget. */
+bool mfi_serve_admit(void *thread, size_t bytes);
 /* Runs one call and frees it. Then the answer is in the driver's queue, unless it was deferred.
  * Role not held. Returns the time at the handler's end, in monotonic nanoseconds. */
 uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call);

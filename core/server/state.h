@@ -10,12 +10,22 @@
 
 #include "base/list.h"
 #include "core/engine/driver.h"
+#include "core/transport/budget.h"
 
 /* The state of a handler thread that other threads read. */
 typedef struct mfi_handler_mark {
     mfi_chain_node node;
     _Atomic(uint64_t) since_ns; /* when the running handler began; 0: no handler runs */
 } mfi_handler_mark;
+
+/* Peers are counted in this many places, by their routes. Two peers seldom share a place. */
+#define MFI_CHILD_SHARES 1024
+
+/* What waits of one peer's calls. */
+typedef struct mfi_child_share {
+    _Atomic(size_t) bytes;
+    _Atomic(uint32_t) calls;
+} mfi_child_share;
 
 typedef struct mfi_child_state {
     mfi_driver *driver; /* is woken by a stop */
@@ -24,6 +34,8 @@ typedef struct mfi_child_state {
     _Atomic(uint32_t) queued;     /* calls that were received and are not begun */
     _Atomic(size_t) queued_bytes; /* bytes of these calls' messages */
     _Atomic(uint32_t) deferred;   /* deferred answers that are not given yet */
+    mfi_budget *budget;           /* of all that waits; NULL: none */
+    mfi_child_share shares[MFI_CHILD_SHARES];
 } mfi_child_state;
 
 /* Makes the run loop stop. Any thread, and signal handlers. */
@@ -33,16 +45,22 @@ uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_
 /* Any thread: how many handlers can run at a time. */
 uint32_t mfi_child_state_handlers(const mfi_child_state *state);
 
-/* Role held: adds a waiting call of that many bytes. */
-static inline void mfi_child_state_queue(mfi_child_state *state, size_t bytes)
+/* Role held: adds a waiting call of that many bytes; share: of its peer. */
+static inline void mfi_child_state_queue(mfi_child_state *state, uint32_t share, size_t bytes)
 {
+    atomic_fetch_add_explicit(&state->shares[share].calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->shares[share].bytes, bytes, memory_order_relaxed);
+    mfi_budget_add(state->budget, bytes);
     atomic_fetch_add_explicit(&state->queued, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->queued_bytes, bytes, memory_order_relaxed);
 }
 
 /* Any thread: subtracts a call that is begun or cancelled. */
-static inline void mfi_child_state_unqueue(mfi_child_state *state, size_t bytes)
+static inline void mfi_child_state_unqueue(mfi_child_state *state, uint32_t share, size_t bytes)
 {
+    atomic_fetch_sub_explicit(&state->shares[share].calls, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&state->shares[share].bytes, bytes, memory_order_relaxed);
+    mfi_budget_sub(state->budget, bytes);
     atomic_fetch_sub_explicit(&state->queued, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&state->queued_bytes, bytes, memory_order_relaxed);
 }

@@ -9,5 +9,6 @@ void mfi_message_release(mfi_message *message)
         message->release = NULL;
         message->data = NULL;
         message->size = 0;
+        message->cut = 0;
     }
 }

@@ -18,6 +18,7 @@ typedef struct mfi_route {
 typedef struct mfi_message {
     const uint8_t *data;
     size_t size;
+    uint64_t cut; /* bytes behind data that were not kept, because the payload is too large */
     void (*release)(struct mfi_message *message);           /* NULL: empty */
     _Alignas(8) unsigned char storage[MFI_MESSAGE_STORAGE]; /* for the implementation */
 } mfi_message;

@@ -15,6 +15,7 @@
 #include <multifrost/transport.h>
 
 #include "base/buf.h"
+#include "core/transport/budget.h"
 #include "core/transport/message.h"
 
 #define MFI_ENDPOINT_MAX 64
@@ -41,7 +42,8 @@ typedef struct mfi_transport_ops {
     /* On MFI_IO_DONE the payload leaves at once or with the next receive. The transport may have
      * taken the buffer's memory; the buffer is then empty. Otherwise the buffer is unchanged. */
     mfi_io (*send)(mfi_transport *transport, const mfi_route *route, mfi_buf *payload);
-    /* ret_message is empty before. */
+    /* ret_message is empty before. A payload beyond max_message_bytes comes with its first bytes
+     * alone (mfi_message.cut), or whole; libzmq ends the connection instead. */
     mfi_io (*receive)(mfi_transport *transport, mfi_route *ret_route, mfi_message *ret_message);
     /* A descriptor that becomes readable when send or receive may succeed. It is edge-like: after a
      * wake-up, and before the next wait, receive must be called until MFI_IO_AGAIN. */
@@ -53,6 +55,11 @@ typedef struct mfi_transport_ops {
     /* Engine thread: a descriptor that is readable when there are peer events, and the next one. */
     int (*events_readiness)(const mfi_transport *transport);
     mfi_peer_event (*next_event)(mfi_transport *transport);
+    /* ROUTER; both may be NULL. Ends the connection of a route, and drops its unsent bytes. */
+    void (*end)(mfi_transport *transport, const mfi_route *route);
+    /* Ends the connection with the most unsent bytes, if these are more than `most` and it is not
+     * that of `spared`; false if there is none. */
+    bool (*end_largest)(mfi_transport *transport, const mfi_route *spared, size_t most);
     /* Goes on sending queued payloads for up to linger_ms, then frees the transport. */
     void (*close)(mfi_transport *transport);
 } mfi_transport_ops;
@@ -73,6 +80,7 @@ typedef struct mfi_transport_options {
     size_t max_message_bytes;
     int queue_messages; /* most messages in a queue, in each direction */
     int64_t linger_ms;
+    mfi_budget *budget;   /* of the opener, which the transport refs; NULL: none */
     int64_t handshake_ms; /* 0: 30 s. libzmq always takes 30 s */
     /* NULL, or where a DEALER that knows shows how many payloads it holds that the kernel did not
      * take; relaxed. libzmq's does not know. Valid as long as the transport. */

@@ -12,14 +12,15 @@
 
 #include <zmq.h>
 
-#include "base/block.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "core/transport/transport.h"
 #include "core/transport/zmq_events.h"
+#include "core/transport/zmq_ledger.h"
 
-#define ZERO_COPY_BYTES 2048 /* bytes of a payload; smaller ones are copied */
-#define SOCKETS_MOST 8192    /* of all parents and children of a runtime */
+#define ZERO_COPY_BYTES 2048                     /* bytes of a payload; smaller ones are copied */
+#define DEALER_BYTES ((int64_t)64 * 1024 * 1024) /* the largest message of the protocol */
+#define SOCKETS_MOST 8192                        /* of all parents and children of a runtime */
 #define MONITORED                                                                                  \
     (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |                    \
      ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |                               \
@@ -34,6 +35,7 @@ typedef struct zmq_transport {
     mfi_transport base; /* first member */
     void *socket;
     void *monitor;
+    mfi_ledger *in; /* what libzmq holds */
     int socket_fd;
     int monitor_fd;
     bool is_router;
@@ -77,22 +79,19 @@ static int send_frame(void *socket, const void *data, size_t size, int flags)
     return result;
 }
 
-/* Runs on a thread of libzmq. */
-static void payload_sent(void *data, void *capacity)
+static int send_payload(zmq_transport *transport, mfi_ledger_place *at, mfi_buf *payload)
 {
-    mfi_block_put(data, (size_t)(uintptr_t)capacity);
-}
-
-static int send_payload(zmq_transport *transport, mfi_buf *payload)
-{
-    if (payload->size < ZERO_COPY_BYTES) {
+    if (payload->size < ZERO_COPY_BYTES && mfi_ledger_copies(at, payload->size)) {
         return send_frame(transport->socket, payload->data, payload->size, 0);
     }
     zmq_msg_t message;
     size_t size = payload->size;
-    if (zmq_msg_init_data(&message, payload->data, size, payload_sent,
-                          (void *)(uintptr_t)payload->capacity) != 0) {
+    mfi_charge *of = mfi_charge_make(transport->in, at, payload);
+    if (of == NULL) {
         return -1;
+    }
+    if (zmq_msg_init_data(&message, payload->data, size, mfi_charge_sent, of) != 0) {
+        return -1; /* without memory: the charge stays, which is the lesser evil */
     }
     payload->data = NULL; /* libzmq owns the memory, also if the send fails */
     payload->size = 0;
@@ -110,6 +109,10 @@ static int send_payload(zmq_transport *transport, mfi_buf *payload)
 static mfi_io transport_send(mfi_transport *base, const mfi_route *route, mfi_buf *payload)
 {
     zmq_transport *transport = (zmq_transport *)base;
+    mfi_ledger_place *at = mfi_ledger_at(transport->in, route);
+    if (!mfi_ledger_has_room(transport->in, at)) {
+        return MFI_IO_AGAIN;
+    }
     /* Only the first frame can find a full queue or no peer, because libzmq counts whole
      * messages. */
     if (transport->is_router &&
@@ -119,7 +122,7 @@ static mfi_io transport_send(mfi_transport *base, const mfi_route *route, mfi_bu
     if (send_frame(transport->socket, "", 0, ZMQ_SNDMORE) < 0) {
         return io_of_errno(zmq_errno());
     }
-    if (send_payload(transport, payload) < 0) {
+    if (send_payload(transport, at, payload) < 0) {
         return MFI_IO_FAILED;
     }
     return MFI_IO_DONE;
@@ -287,6 +290,7 @@ static void transport_close(mfi_transport *base)
         }
         (void)zmq_close(transport->socket);
     }
+    mfi_ledger_unref(transport->in);
     free(transport);
 }
 
@@ -309,6 +313,9 @@ static int set_options(zmq_transport *transport, const mfi_transport_options *op
 {
     void *socket = transport->socket;
     int64_t max_bytes = (int64_t)options->max_message_bytes;
+    /* libzmq ends the connection for a larger message. A parent would lose all its calls that way,
+     * so it refuses an answer itself where it can, and loses only the answer's call. */
+    max_bytes = transport->is_router || max_bytes > DEALER_BYTES ? max_bytes : DEALER_BYTES;
     int failed = set_int(socket, ZMQ_LINGER, (int)options->linger_ms);
     failed |= set_int(socket, ZMQ_SNDHWM, options->queue_messages);
     failed |= set_int(socket, ZMQ_RCVHWM, options->queue_messages);
@@ -390,6 +397,11 @@ static mf_status zmq_open(mfi_messaging *messaging, mfi_transport **ret_transpor
     transport->is_router = options->is_child;
     transport->binds = options->binds;
     transport->socket = zmq_socket(context, options->is_child ? ZMQ_ROUTER : ZMQ_DEALER);
+    transport->in = mfi_ledger_make(options->budget, options->is_child);
+    if (transport->in == NULL) {
+        status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a socket");
+        goto out;
+    }
     size_t size = sizeof transport->socket_fd;
     if (transport->socket == NULL || set_options(transport, options) != 0 ||
         zmq_getsockopt(transport->socket, ZMQ_FD, &transport->socket_fd, &size) != 0 ||

@@ -24,7 +24,11 @@ static void put_plain(char *to, const char *digits, int count, int exponent)
         if (i == whole && i > 0) {
             *to++ = '.';
         }
-        *to++ = i < count ? digits[i] : '0';
+        if (i < count) {
+            *to++ = digits[i];
+        } else {
+            *to++ = '0';
+        }
     }
     *to = '\0';
 }

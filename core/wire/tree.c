@@ -35,6 +35,11 @@ void mfi_tree_trim(mfi_tree *tree, size_t most)
 
 static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
 {
+    if (needed > MFI_TREE_MUCH && tree->admit != NULL && !tree->admit(tree->admit_self, needed)) {
+        return mfi_fail(error, MF_ERR_LIMIT,
+                        "%s takes %zu bytes decoded, more than max_queued_bytes leaves",
+                        tree->name != NULL ? tree->name : "value", needed);
+    }
     if (needed > tree->capacity) {
         void *memory = realloc(tree->memory, needed);
         if (memory == NULL) {

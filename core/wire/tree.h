@@ -10,8 +10,14 @@ typedef struct mfi_tree {
     const mfi_limits *limits; /* borrowed; NULL: the defaults */
     const char *name;         /* of the value in errors, borrowed; NULL: "value" */
     size_t count;             /* of values in memory */
+    /* Asked before much memory is reserved; false refuses the value with MF_ERR_LIMIT. NULL: never
+     * asked. */
+    bool (*admit)(void *self, size_t bytes);
+    void *admit_self;
     mf_value root;
 } mfi_tree;
+
+#define MFI_TREE_MUCH ((size_t)256 * 1024) /* bytes for which admit is not asked */
 
 void mfi_tree_init(mfi_tree *tree);
 void mfi_tree_fini(mfi_tree *tree);

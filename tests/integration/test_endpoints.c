@@ -400,7 +400,7 @@ static void see_row(const mf_health_row *row, void *data)
 static void see_circuit(const mf_circuit_row *row, void *data)
 {
     seen *at = data;
-    bool is_own = strncmp(row->target, "127.0.0.1-", 10) == 0;
+    bool is_own = strcmp(row->target, "127.0.0.1") == 0;
     at->circuits += is_own && strcmp(row->state, "closed") == 0 && row->worker.pid == 0;
 }
 

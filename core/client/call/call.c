@@ -279,6 +279,15 @@ mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
     if (status == MF_OK) {
         status = encode(calls, slot, request, error);
     }
+    if (status == MF_OK && !mfi_slot_charge(&calls->slots, slot)) {
+        size_t most = calls->state->settings.max_queued_bytes;
+        status = refuse(span, MFI_REFUSAL_QUEUE_FULL,
+                        mfi_fail(error, MF_ERR_TOO_MANY_CALLS,
+                                 "'%s' has no room for a call of %zu bytes: %zu wait to be sent "
+                                 "(max_queued_bytes is %zu)",
+                                 calls->state->settings.target, slot->out.size,
+                                 mfi_budget_held(calls->slots.budget), most));
+    }
     if (status != MF_OK) {
         if (slot->admitted) {
             mfi_circuit_report(&calls->state->circuit, slot->ticket, status, NULL, NULL);

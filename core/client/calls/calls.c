@@ -23,6 +23,10 @@ mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
     }
     mf_status status =
         mfi_slots_init(&calls->slots, state->settings.max_in_flight + MFI_CONTROL_SLOTS, error);
+    calls->slots.budget = mfi_budget_create(state->settings.max_queued_bytes);
+    if (status == MF_OK && calls->slots.budget == NULL) {
+        status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent");
+    }
     if (status == MF_OK) {
         status = mfi_driver_init(&calls->driver, state->loop, &mfi_calls_driver_ops, calls,
                                  IDLE_TICK_NS, error);
@@ -38,6 +42,7 @@ void mfi_calls_fini(mfi_calls *calls)
     }
     mfi_output_fini(&calls->output);
     mfi_slots_fini(&calls->slots);
+    mfi_budget_unref(calls->slots.budget);
     mf_result_destroy(calls->spare);
 }
 
@@ -49,6 +54,7 @@ mf_status mfi_calls_open_transport(mfi_calls *calls, mfi_transport_options *opti
     options->queue_messages = MFI_QUEUE_MESSAGES;
     options->linger_ms = LINGER_MS;
     options->unsent = &calls->unsent;
+    options->budget = calls->slots.budget;
     return messaging->open(messaging, &calls->transport, options, error);
 }
 

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "core/client/calls/calls.h"
 #include "core/client/calls/result.h"
+#include "core/wire/envelope_fast.h"
 #include "core/wire/reject.h"
 
 /* Messages of one burst. After that the driver checks whether its own call is done, and whether
@@ -17,6 +18,9 @@
 #define BURST_BYTES ((size_t)256 * 1024)
 /* Messages of one burst that share a reading of the clock. Eight take a few microseconds. */
 #define MESSAGES_PER_READ 8
+/* Of a message that is too large: enough for its id, in whatever order its fields come. */
+#define OVERSIZE_READ_BYTES ((size_t)4096)
+
 /* ---- Out ---- */
 
 static void drop(mfi_calls *calls, mfi_drop_reason reason, const char *text, size_t bytes)
@@ -96,6 +100,7 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
         return false;
     }
     calls->stalled = NULL;
+    mfi_slot_uncharge(&calls->slots, slot);
     if (io == MFI_IO_DONE) {
         mfi_observe_traffic(calls->state->observed, MFI_DIRECTION_SENT, traffic, bytes);
         if (traffic == MFI_TRAFFIC_CALL) {
@@ -283,15 +288,17 @@ static bool refused_is_claimed(mfi_calls *calls, mfi_slot *slot, uint64_t state)
     return is_claimed;
 }
 
-/* An answer that is malformed but names its call: the call ends now, not at its deadline. */
+/* An answer that is malformed but names its call: the call ends now, not at its deadline. Of a
+ * broken structure only the fields before the fault are known; an id that was issued for a call is
+ * enough then, because the type may stand behind the fault. */
 static void refuse_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_reject reject,
                           mf_status status, const char *why)
 {
     uint64_t state = 0;
     bool is_answer =
-        envelope->well_formed &&
         (reject == MFI_REJECT_OVERSIZE || reject == MFI_REJECT_DECODE_ERROR) &&
-        (envelope->type == MFI_MESSAGE_RESPONSE || envelope->type == MFI_MESSAGE_ERROR);
+        (envelope->type == MFI_MESSAGE_RESPONSE || envelope->type == MFI_MESSAGE_ERROR ||
+         (!envelope->well_formed && envelope->type == 0));
     mfi_slot *slot =
         is_answer ? mfi_slots_find(&calls->slots, envelope->id.data, envelope->id.size, &state)
                   : NULL;
@@ -302,6 +309,23 @@ static void refuse_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_re
         (void)mfi_str_copy(slot->refusal, sizeof slot->refusal, why);
         deliver(calls, slot, state);
     }
+}
+
+/* A message beyond max_message_bytes. Its first bytes name the call that it answers. */
+static void refuse_oversize(mfi_calls *calls, const mfi_message *message)
+{
+    mfi_envelope envelope;
+    mfi_reject reject = MFI_REJECT_NONE;
+    char why[sizeof((mfi_slot *)NULL)->refusal];
+    uint64_t bytes = message->size + message->cut;
+    size_t most = calls->state->settings.max_message_bytes;
+    size_t read = message->size < OVERSIZE_READ_BYTES ? message->size : OVERSIZE_READ_BYTES;
+    drop(calls, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes", (size_t)bytes);
+    (void)mfi_str_format(why, sizeof why, "it has %llu bytes, more than max_message_bytes (%zu)",
+                         (unsigned long long)bytes, most);
+    (void)!mfi_envelope_decode_general(message->data, read, &calls->state->settings.limits,
+                                       &envelope, &reject, NULL);
+    refuse_answer(calls, &envelope, MFI_REJECT_OVERSIZE, MF_ERR_LIMIT, why);
 }
 
 static void take_output(mfi_calls *calls, const mfi_envelope *envelope)
@@ -319,8 +343,8 @@ static void take_message(mfi_calls *calls, const mfi_message *message)
     mf_error error; /* its fields are set one by one, because it has kilobytes */
     mfi_error_clear(&error);
     mfi_signs_heard(&calls->signs, message_ns(calls));
-    if (message->size > calls->state->settings.max_message_bytes) {
-        drop(calls, MFI_DROP_OVERSIZE, "an answer is larger than max_message_bytes", message->size);
+    if (message->size > calls->state->settings.max_message_bytes || message->cut != 0) {
+        refuse_oversize(calls, message);
         return;
     }
     mf_status status = mfi_envelope_decode(

@@ -51,8 +51,9 @@ struct mfi_slot {
     _Atomic(uint64_t) started_ns; /* relaxed, behind state */
     _Atomic(uint64_t) sent_ns;    /* 0 until the driver sends the message: see below */
     char id[MFI_UUID_TEXT];
-    mfi_buf out;                                       /* the encoded message, until it is sent */
-    mfi_waiter waiter;                                 /* for synchronous calls */
+    mfi_buf out;       /* the encoded message, until it is sent */
+    size_t charged;    /* bytes of out in the budget; 0 for a small message */
+    mfi_waiter waiter; /* for synchronous calls */
     void (*on_delivered)(void *calls, mfi_slot *slot); /* for asynchronous calls; engine thread */
     mf_call_fn callback;                               /* the user's */
     void *user_data;                                   /* for callback */
@@ -74,6 +75,7 @@ typedef struct mfi_slots {
     mfi_slot *all;
     uint32_t capacity;
     uint64_t key;                /* the secret key of the mask */
+    mfi_budget *budget;          /* of messages that wait to be sent; NULL: none */
     _Atomic(uint64_t) free_head; /* tag << 32 | index + 1; acq_rel */
     _Atomic(uint32_t) used;      /* slots below this were used at least once */
 } mfi_slots;
@@ -93,6 +95,16 @@ static inline uint64_t mfi_slot_active_state(const mfi_slot *slot, mfi_slot_phas
 void mfi_slot_activate(mfi_slot *slot, mfi_slot_phase phase);
 /* One holder releases the slot; the last holder frees it. */
 void mfi_slot_release(mfi_slots *slots, mfi_slot *slot);
+/* Charges the encoded message to the budget if it is large. False if there is no room. */
+bool mfi_slot_charge(mfi_slots *slots, mfi_slot *slot);
+/* The message leaves the slot, or its buffer is given back. */
+static inline void mfi_slot_uncharge(mfi_slots *slots, mfi_slot *slot)
+{
+    if (slot->charged != 0) {
+        mfi_budget_sub(slots->budget, slot->charged);
+        slot->charged = 0;
+    }
+}
 /* Frees a slot that was never active. NULL is a no-op. */
 void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot);
 

@@ -11,82 +11,15 @@
 
 #include "base/block.h"
 #include "base/cache.h"
+#include "core/transport/direct/body.h"
 
 #define SEGMENT_BYTES ((size_t)64 * 1024)         /* capacity for many small messages */
 #define WAITING_MEMORY ((size_t)32 * 1024 * 1024) /* unsent bytes beyond which none are queued */
 #define ASKED_BYTES ((size_t)64 * 1024)           /* unsent bytes beyond which PINGs get no PONG */
 #define PARTS_PER_CALL 64                         /* segments in one system call */
 #define OWN_SEGMENT_BYTES ((size_t)8 * 1024)      /* from this size on a payload is not copied */
-#define SMALL_BYTES 512                           /* payloads up to this come from a cache */
-#define SMALLEST_BLOCK ((size_t)4096)             /* of base/block.h */
-
-/* ---- Memory of received payloads ---- */
-
-typedef struct small {
-    uint8_t bytes[SMALL_BYTES];
-} small;
-
-static mfi_cache smalls = MFI_CACHE_INIT(small, NULL);
-
-typedef struct body {
-    void *memory;
-    size_t capacity; /* SMALL_BYTES, or of a block */
-} body;
-
-_Static_assert(sizeof(body) <= MFI_MESSAGE_STORAGE, "what a message owns lies in it");
-
-static void release_body(mfi_message *message)
-{
-    body *own = (body *)(void *)message->storage;
-    if (own->capacity == SMALL_BYTES) {
-        mfi_cache_put(&smalls, own->memory);
-    } else {
-        mfi_block_put(own->memory, own->capacity);
-    }
-}
-
-static bool make_body(mfi_message *message, size_t size)
-{
-    body *own = (body *)(void *)message->storage;
-    if (size <= SMALL_BYTES) {
-        own->capacity = SMALL_BYTES;
-        own->memory = mfi_cache_get(&smalls);
-    } else {
-        own->capacity = SMALLEST_BLOCK;
-        while (own->capacity < size) {
-            own->capacity *= 2;
-        }
-        own->memory = mfi_block_get(own->capacity);
-    }
-    if (own->memory == NULL) {
-        return false;
-    }
-    message->data = own->memory;
-    message->size = size;
-    message->release = release_body;
-    return true;
-}
-
-static uint8_t *memory_of(mfi_message *message)
-{
-    return ((body *)(void *)message->storage)->memory;
-}
-
-bool mfi_inbox_open(mfi_inbox *inbox)
-{
-    if (inbox->bytes == NULL) {
-        inbox->bytes = mfi_block_get(MFI_INBOX_BYTES);
-        inbox->at = inbox->bytes;
-        inbox->end = inbox->bytes;
-    }
-    return inbox->bytes != NULL;
-}
-
-void mfi_inbox_close(mfi_inbox *inbox)
-{
-    mfi_block_put(inbox->bytes, MFI_INBOX_BYTES);
-    *inbox = (mfi_inbox){0};
-}
+#define KEPT_OF_CUT_BYTES ((size_t)4096) /* of a payload that is too large: names its call */
+#define SMALLEST_BLOCK ((size_t)4096)    /* of base/block.h */
 
 /* ---- Beginning and end ---- */
 
@@ -94,6 +27,7 @@ void mfi_connection_init(mfi_connection *connection, int fd, const mfi_transport
 {
     *connection = (mfi_connection){.fd = fd,
                                    .is_router = options->is_child,
+                                   .budget = options->budget,
                                    .waiting_most = (uint32_t)options->queue_messages};
     mfi_zmtp_reader_init(&connection->reader, options->max_message_bytes);
 }
@@ -125,16 +59,31 @@ static void drop_first(mfi_connection *connection)
     mfi_cache_put(&segments, segment);
 }
 
+static void settle(mfi_connection *connection)
+{
+    mfi_budget_settle(connection->budget, &connection->charged,
+                      connection->waiting_memory + connection->partial_size);
+}
+
 static void drop_segments(mfi_connection *connection)
 {
     while (connection->first != NULL) {
         drop_first(connection);
     }
+    settle(connection);
+}
+
+void mfi_connection_leave_budget(mfi_connection *connection)
+{
+    mfi_budget_sub(connection->budget, connection->charged);
+    connection->charged = 0;
+    connection->budget = NULL;
 }
 
 void mfi_connection_fini(mfi_connection *connection)
 {
     drop_segments(connection);
+    mfi_connection_leave_budget(connection);
     mfi_block_put(connection->spare, SMALLEST_BLOCK);
     mfi_message_release(&connection->partial);
     (void)shutdown(connection->fd, SHUT_RDWR); /* a forked process may have a copy of it */
@@ -216,11 +165,21 @@ bool mfi_connection_greet(mfi_connection *connection)
     return put(connection, greeting, sizeof greeting);
 }
 
+/* Whether one more message may wait here. A single message always may, so that messages which are
+ * charged already get on; the connection of a worker's peer has a share of the budget for more. */
+static bool has_memory(const mfi_connection *connection)
+{
+    size_t waiting = connection->waiting_memory;
+    return waiting < MFI_BUDGET_STEP ||
+           (waiting < WAITING_MEMORY &&
+            (!connection->is_router ||
+             waiting < mfi_budget_share(connection->budget, WAITING_MEMORY)));
+}
+
 bool mfi_connection_has_room(const mfi_connection *connection)
 {
     return connection->phase == MFI_CONNECTION_UP &&
-           connection->waiting < connection->waiting_most &&
-           connection->waiting_memory < WAITING_MEMORY;
+           connection->waiting < connection->waiting_most && has_memory(connection);
 }
 
 mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
@@ -242,12 +201,14 @@ mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
     if (!is_own) {
         append(connection, segment, payload->data, payload->size);
         count_message(connection, segment);
+        settle(connection);
         return MFI_IO_DONE;
     }
     own->size = payload->size;
     connection->waiting_bytes += payload->size;
     connection->waiting_memory += payload->size;
     count_message(connection, own);
+    settle(connection);
     payload->data = NULL;
     payload->size = 0;
     payload->capacity = 0;
@@ -289,6 +250,7 @@ mfi_io mfi_connection_flush(mfi_connection *connection)
             return MFI_IO_FAILED;
         }
         sent(connection, done > 0 ? (size_t)done : 0);
+        settle(connection);
         if (done < 0 || (size_t)done < wanted) {
             return MFI_IO_AGAIN;
         }
@@ -304,10 +266,10 @@ mfi_io mfi_connection_fill(mfi_connection *connection, mfi_inbox *inbox)
     struct iovec parts[2];
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 0};
     size_t left = 0;
-    if (connection->partial.data != NULL) {
+    if (connection->partial.data != NULL && !connection->is_cut) {
         left = (size_t)mfi_zmtp_payload_left(&connection->reader);
         parts[message.msg_iovlen++] =
-            (struct iovec){memory_of(&connection->partial) + connection->partial_size, left};
+            (struct iovec){mfi_body_memory(&connection->partial) + connection->partial_size, left};
     }
     parts[message.msg_iovlen++] = (struct iovec){inbox->bytes, MFI_INBOX_BYTES};
     ssize_t got = 0;
@@ -368,18 +330,38 @@ static mfi_connection_news take_command(mfi_connection *connection, const mfi_zm
     return MFI_NEWS_NONE;
 }
 
-static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
+/* Begins a payload. Of one that is too large only the first bytes are kept. */
+static bool begin_payload(mfi_connection *connection, uint64_t size)
 {
-    if (connection->phase != MFI_CONNECTION_UP ||
-        (part->first && !make_body(&connection->partial, (size_t)part->body_size))) {
+    uint64_t most = connection->reader.most;
+    connection->is_cut = size > most;
+    most = most < KEPT_OF_CUT_BYTES ? most : KEPT_OF_CUT_BYTES;
+    connection->partial_size = 0;
+    connection->partials++;
+    if (!mfi_body_make(&connection->partial, (size_t)(connection->is_cut ? most : size))) {
         return false;
     }
-    if (part->first) {
-        connection->partial_size = 0;
-        connection->partials++;
+    connection->partial.cut = size - connection->partial.size;
+    return true;
+}
+
+static bool take_payload(mfi_connection *connection, const mfi_zmtp_part *part)
+{
+    size_t size = part->size;
+    if (connection->phase != MFI_CONNECTION_UP ||
+        (part->first && !begin_payload(connection, part->body_size))) {
+        return false;
     }
-    memcpy(memory_of(&connection->partial) + connection->partial_size, part->data, part->size);
-    connection->partial_size += part->size;
+    if (connection->is_cut) {
+        size_t room = connection->partial.data != NULL
+                          ? connection->partial.size - connection->partial_size
+                          : 0; /* the first bytes were handed out: the rest is passed over */
+        size = size < room ? size : room;
+    }
+    if (size != 0) {
+        memcpy(mfi_body_memory(&connection->partial) + connection->partial_size, part->data, size);
+        connection->partial_size += size;
+    }
     return true;
 }
 
@@ -392,10 +374,10 @@ static bool take_whole(const mfi_connection *connection, mfi_inbox *inbox, mfi_m
     size_t size = 0;
     if (connection->phase != MFI_CONNECTION_UP || connection->partial.data != NULL ||
         !mfi_zmtp_read_whole(&connection->reader, &at, inbox->end, &payload, &size) ||
-        !make_body(ret_message, size)) {
+        !mfi_body_make(ret_message, size)) {
         return false;
     }
-    memcpy(memory_of(ret_message), payload, size);
+    memcpy(mfi_body_memory(ret_message), payload, size);
     inbox->at = at;
     return true;
 }
@@ -411,9 +393,12 @@ mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *i
             connection->partial_size == connection->partial.size) {
             *ret_message = connection->partial;
             connection->partial = (mfi_message){0};
+            connection->partial_size = 0;
+            settle(connection);
             return MFI_NEWS_MESSAGE;
         }
         if (inbox->at == inbox->end) {
+            settle(connection);
             return MFI_NEWS_NONE;
         }
         if (connection->phase == MFI_CONNECTION_GREETING) {
@@ -435,7 +420,10 @@ mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *i
             news = connection->phase == MFI_CONNECTION_UP ? MFI_NEWS_MALFORMED : MFI_NEWS_BROKEN;
             break;
         case MFI_ZMTP_BROKEN:
-            news = MFI_NEWS_BROKEN;
+            news = connection->phase == MFI_CONNECTION_UP &&
+                           mfi_zmtp_admit_oversize(&connection->reader)
+                       ? MFI_NEWS_NONE
+                       : MFI_NEWS_BROKEN;
             break;
         case MFI_ZMTP_NOTHING:
             break;

@@ -40,11 +40,14 @@ typedef struct mfi_connection {
     size_t early_size;
     mfi_message partial;       /* the payload that is being received */
     size_t partial_size;       /* bytes of it that are received */
+    bool is_cut;               /* the current payload is too large: only its first bytes are kept */
     uint64_t partials;         /* number of payloads received in parts since the start */
     mfi_segment *first, *last; /* unsent segments */
     uint8_t *spare;            /* the memory of a small segment, kept for the next one */
     size_t waiting_bytes;
     size_t waiting_memory; /* bytes of memory that unsent segments take */
+    mfi_budget *budget;    /* of the transport, or NULL */
+    size_t charged;        /* bytes of it */
     uint32_t waiting;      /* unsent messages */
     uint32_t waiting_most; /* unsent messages at most */
 } mfi_connection;
@@ -72,6 +75,9 @@ static inline bool mfi_connection_is_within_payload(const mfi_connection *connec
  * MFI_IO_FAILED: the peer reads no more, and the queue is dropped. Bytes that the peer sent before
  * can still be read; the end of the connection is reported by mfi_connection_fill(). */
 mfi_io mfi_connection_flush(mfi_connection *connection);
+
+/* From here on the connection's bytes are charged to no budget. */
+void mfi_connection_leave_budget(mfi_connection *connection);
 
 /* ---- In ---- */
 

@@ -93,6 +93,7 @@ static mfi_io read_current(mfi_direct *self, mfi_route *ret_route, mfi_message *
         mfi_direct_peer *peer = self->current;
         switch (mfi_connection_next(&peer->connection, &self->inbox, ret_message)) {
         case MFI_NEWS_MESSAGE:
+            peer->has_spoken = true;
             if (self->options.is_child) {
                 set_route(self, peer, ret_route);
             }
@@ -147,6 +148,7 @@ static bool read_from(mfi_direct *self, mfi_direct_peer *peer)
         return false;
     }
     self->current = peer;
+    peer->read_number = ++self->reads;
     self->is_busy = self->inbox.end - self->inbox.at >= BUSY_BYTES ||
                     mfi_connection_is_within_payload(&peer->connection);
     self->was_busy = self->was_busy || self->is_busy;
@@ -220,6 +222,35 @@ static int direct_events_readiness(const mfi_transport *base)
     return ((const mfi_direct *)base)->events_fd;
 }
 
+/* ---- Peers that hold too much ---- */
+
+static void direct_end(mfi_transport *base, const mfi_route *route)
+{
+    mfi_direct *self = (mfi_direct *)base;
+    mfi_direct_peer *peer = has_routes(self) ? peer_at(self, route) : NULL;
+    if (peer != NULL) {
+        mfi_direct_drop(self, peer);
+    }
+}
+
+static bool direct_end_largest(mfi_transport *base, const mfi_route *spared, size_t most)
+{
+    mfi_direct *self = (mfi_direct *)base;
+    const mfi_direct_peer *kept = peer_at(self, spared);
+    mfi_direct_peer *largest = NULL;
+    for (uint32_t i = 0; has_routes(self) && i < self->capacity; i++) {
+        mfi_direct_peer *peer = self->peers[i];
+        if (peer != NULL && peer != kept && peer->connection.waiting_memory > most) {
+            most = peer->connection.waiting_memory;
+            largest = peer;
+        }
+    }
+    if (largest != NULL) {
+        mfi_direct_drop(self, largest);
+    }
+    return largest != NULL;
+}
+
 /* ---- Opening and closing ---- */
 
 static void close_fd(int fd)
@@ -239,6 +270,7 @@ static void direct_close(mfi_transport *base)
     close_fd(self->listen_fd);
     for (uint32_t i = 0; i < self->capacity; i++) {
         if (self->peers[i] != NULL) {
+            mfi_connection_leave_budget(&self->peers[i]->connection);
             mfi_linger(self->lingering, self->peers[i], self->options.linger_ms);
         }
     }
@@ -247,6 +279,7 @@ static void direct_close(mfi_transport *base)
     close_fd(self->events_fd);
     mfi_inbox_close(&self->inbox);
     mfi_mutex_fini(&self->events_mutex);
+    mfi_budget_unref(self->options.budget);
     free(self->events);
     free(self->peers);
     free(self);
@@ -259,6 +292,8 @@ static const mfi_transport_ops direct_ops = {
     .can_go_on = direct_can_go_on,
     .events_readiness = direct_events_readiness,
     .next_event = mfi_direct_next_event,
+    .end = direct_end,
+    .end_largest = direct_end_largest,
     .close = direct_close,
 };
 
@@ -273,6 +308,7 @@ static mf_status direct_open(mfi_messaging *messaging, mfi_transport **ret_trans
     mfi_mutex_init(&self->events_mutex);
     self->base.ops = &direct_ops;
     self->options = *options;
+    (void)mfi_budget_ref(options->budget);
     self->lingering = ((direct_messaging *)messaging)->lingering;
     self->listen_fd = -1;
     self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -10,6 +10,7 @@
 #include "core/transport/transport.h"
 
 #define MFI_DIRECT_READY_MAX 64
+#define MFI_DIRECT_CONNECTIONS_MAX 8192 /* of one transport */
 
 typedef struct mfi_direct_peer {
     mfi_connection connection;
@@ -17,11 +18,14 @@ typedef struct mfi_direct_peer {
     uint64_t deadline_ns;   /* of the handshake; MFI_NEVER after it */
     uint32_t watched;       /* events that the epoll waits for */
     bool is_dirty;          /* bytes were queued since the last flush */
-    /* The partly received payload as of the last note: its number in the connection, its bytes, and
-     * its number in the transport. */
+    bool has_spoken;        /* it has sent a message */
+    uint64_t read_number;   /* number of the last read from it; a greater one is later */
+    /* The partly received payload as of the last note: its number in the connection, and the bytes
+     * of it that had come. */
     uint64_t partials;
     size_t partial_bytes;
-    uint64_t partial_number;
+    uint64_t partial_ns;          /* when the payload began, or last had PROGRESS_BYTES more */
+    size_t partial_noted;         /* bytes of it at that time */
     struct mfi_direct_peer *next; /* dirty, or lingering */
 } mfi_direct_peer;
 
@@ -41,12 +45,12 @@ typedef struct mfi_direct {
 
     mfi_direct_peer **peers; /* a table with holes */
     uint32_t capacity, count, serial;
+    uint64_t reads;          /* from all connections */
     mfi_direct_peer *target; /* DEALER: receives all payloads; the oldest connection that is up */
     mfi_direct_peer *dirty;
     uint64_t reconnect_at_ns, reconnect_wait_ns, accept_at_ns;
     uint64_t timer_at_ns; /* when the timer fires */
-    uint64_t partials;    /* number of payloads received in parts since the start */
-    size_t partial_bytes; /* of the payloads that are being received */
+    size_t partial_bytes; /* that have come of the payloads that are being received */
 
     mfi_inbox inbox;
     mfi_direct_peer *current;                     /* the connection whose bytes are in the inbox */
@@ -69,10 +73,14 @@ mf_status mfi_direct_attach(mfi_direct *self, mf_error *error);
 void mfi_direct_look(mfi_direct *self);
 /* To be called when the peer's handshake is complete. */
 void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer);
-/* To be called when the peer's bytes are parsed. Partly received payloads have at most four times
- * max_message_bytes together; beyond that the peer whose payload began first is dropped, because
- * that payload may never end. */
+/* To be called when the peer's bytes are parsed. What has come of unfinished payloads takes at most
+ * half of the budget, or one largest payload; without a budget it takes four. Beyond that the peer
+ * is dropped whose payload made no progress for longest, because it may never end. Announced bytes
+ * that have not come count for nothing. */
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer);
+/* Before a connection that was accepted with this descriptor is added: ends another one if there
+ * are too many, or if few descriptors are free. */
+void mfi_direct_make_place(mfi_direct *self, int fd);
 /* Ends the connection. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
 /* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */

@@ -17,8 +17,8 @@
 #define RECONNECT_NS (20 * MFI_NS_PER_MS)       /* at first; short, because the peer is local */
 #define RECONNECT_MAX_NS (1000 * MFI_NS_PER_MS) /* each attempt doubles the wait up to this */
 #define ACCEPT_AGAIN_NS (100 * MFI_NS_PER_MS)   /* pause when the process has no descriptors */
-#define CONNECTIONS_MAX 8192                    /* of one transport */
 #define ACCEPTS_PER_LOOK 16                     /* so that a flood leaves time for the others */
+#define PROGRESS_BYTES ((size_t)4 * 1024)       /* fewer bytes of a payload are no progress */
 #define PARTIALS_MOST 4                         /* largest payloads that are received at once */
 #define EVENTS_MAX 65536                        /* unread peer events; more are dropped */
 
@@ -120,7 +120,8 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
 {
     static const int yes = 1;
     static const int keepalive_s = 30;
-    mfi_direct_peer *peer = self->count < CONNECTIONS_MAX ? calloc(1, sizeof *peer) : NULL;
+    mfi_direct_peer *peer =
+        self->count < MFI_DIRECT_CONNECTIONS_MAX ? calloc(1, sizeof *peer) : NULL;
     if (peer == NULL || !place(self, peer)) {
         free(peer);
         (void)close(fd);
@@ -135,6 +136,7 @@ static mfi_direct_peer *add(mfi_direct *self, int fd)
     peer->deadline_ns = mfi_deadline_after_ms(mfi_monotonic_ns(), self->options.handshake_ms != 0
                                                                       ? self->options.handshake_ms
                                                                       : HANDSHAKE_MS);
+    peer->read_number = ++self->reads;
     set_timer(self, peer->deadline_ns);
     return peer;
 }
@@ -202,31 +204,46 @@ void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer)
     }
 }
 
-/* The peer whose partly received payload began first. */
-static mfi_direct_peer *oldest_partial(const mfi_direct *self)
+/* The peer whose partly received payload made no progress for longest. */
+static mfi_direct_peer *slowest_partial(const mfi_direct *self)
 {
-    mfi_direct_peer *oldest = NULL;
+    mfi_direct_peer *slowest = NULL;
     for (uint32_t i = 0; i < self->capacity; i++) {
         mfi_direct_peer *peer = self->peers[i];
         if (peer != NULL && peer->partial_bytes != 0 &&
-            (oldest == NULL || peer->partial_number < oldest->partial_number)) {
-            oldest = peer;
+            (slowest == NULL || peer->partial_ns < slowest->partial_ns)) {
+            slowest = peer;
         }
     }
-    return oldest;
+    return slowest;
+}
+
+static size_t most_partial_bytes(const mfi_direct *self)
+{
+    size_t message = self->options.max_message_bytes;
+    if (self->options.budget == NULL) {
+        return PARTIALS_MOST * message;
+    }
+    size_t half = self->options.budget->most / 2;
+    return half > message ? half : message;
 }
 
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer)
 {
-    size_t bytes = peer->connection.partial.size;
-    if (bytes != peer->partial_bytes || peer->partials != peer->connection.partials) {
-        peer->partials = peer->connection.partials;
-        peer->partial_number = self->partials++;
-        self->partial_bytes += bytes - peer->partial_bytes;
-        peer->partial_bytes = bytes;
+    size_t bytes = peer->connection.partial_size;
+    if (bytes == 0 && peer->partial_bytes == 0) {
+        return;
     }
-    while (self->partial_bytes > PARTIALS_MOST * self->options.max_message_bytes) {
-        mfi_direct_drop(self, oldest_partial(self));
+    bool is_new = peer->partials != peer->connection.partials;
+    if (is_new || (bytes > peer->partial_noted && bytes - peer->partial_noted >= PROGRESS_BYTES)) {
+        peer->partials = peer->connection.partials;
+        peer->partial_ns = mfi_monotonic_ns();
+        peer->partial_noted = bytes;
+    }
+    self->partial_bytes += bytes - peer->partial_bytes;
+    peer->partial_bytes = bytes;
+    while (self->partial_bytes > most_partial_bytes(self)) {
+        mfi_direct_drop(self, slowest_partial(self));
     }
 }
 
@@ -290,6 +307,9 @@ static void accept_some(mfi_direct *self)
             listen_again(self, 0);
             self->accept_at_ns = mfi_monotonic_ns() + ACCEPT_AGAIN_NS;
             set_timer(self, self->accept_at_ns);
+        }
+        if (fd >= 0) {
+            mfi_direct_make_place(self, fd);
         }
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */

@@ -158,14 +158,14 @@ void mfi_zmtp_reader_init(mfi_zmtp_reader *reader, uint64_t most_bytes)
 }
 
 /* Reads a frame's head: flags, then a length of 1 or 8 bytes. False if the head is invalid. */
-static bool take_head(mfi_zmtp_reader *reader)
+static bool take_head(mfi_zmtp_reader *reader, uint64_t most)
 {
     const uint8_t *head = reader->head;
     bool is_command = (head[0] & FLAG_COMMAND) != 0;
     uint64_t size = (head[0] & FLAG_LONG) != 0 ? mfi_load_be64(head + 1) : head[1];
     if ((head[0] & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) != 0 ||
         (is_command && (head[0] & FLAG_MORE) != 0) ||
-        size > (is_command ? MFI_ZMTP_COMMAND_BYTES : reader->most)) {
+        size > (is_command ? MFI_ZMTP_COMMAND_BYTES : most)) {
         return false; /* the head stays, so that the next call fails too */
     }
     reader->flags = head[0];
@@ -219,7 +219,7 @@ mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const u
             if (!gather_head(reader, at, end)) {
                 return MFI_ZMTP_NOTHING;
             }
-            if (!take_head(reader)) {
+            if (!take_head(reader, reader->most)) {
                 return MFI_ZMTP_BROKEN;
             }
         }
@@ -245,6 +245,13 @@ mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const u
             return kind;
         }
     }
+}
+
+bool mfi_zmtp_admit_oversize(mfi_zmtp_reader *reader)
+{
+    bool has_head = !reader->in_body && reader->head_size != 0;
+    return has_head && (reader->head[0] & FLAG_COMMAND) == 0 && reader->frames == 1 &&
+           take_head(reader, UINT64_MAX);
 }
 
 bool mfi_zmtp_read_whole(const mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,

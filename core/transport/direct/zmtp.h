@@ -63,6 +63,9 @@ void mfi_zmtp_reader_init(mfi_zmtp_reader *reader, uint64_t most_bytes);
 /* Reads from *at up to the next part or the end, and moves *at. */
 mfi_zmtp_kind mfi_zmtp_read(mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,
                             mfi_zmtp_part *ret_part);
+/* After MFI_ZMTP_BROKEN: true if nothing is wrong but the size of a payload. The reader then goes
+ * on with that payload, whatever its size; its parts have a body_size beyond most_bytes. */
+bool mfi_zmtp_admit_oversize(mfi_zmtp_reader *reader);
 /* The fast path: reads an empty delimiter and a payload that are complete between *at and end, as
  * nearly all messages are. False for anything else; *at is then unchanged. */
 bool mfi_zmtp_read_whole(const mfi_zmtp_reader *reader, const uint8_t **at, const uint8_t *end,

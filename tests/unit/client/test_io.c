@@ -217,16 +217,66 @@ static void test_answer_that_is_not_utf8(void)
     rig_fini(&rig);
 }
 
-/* A message that is too large is not even read: its call goes on. */
+/* Its first bytes say whose answer it is: that call ends at once, and no other. */
 static void test_answer_that_is_too_large(void)
 {
     client_rig rig;
     rig_message message;
-    rig_outcome outcome;
+    rig_message other;
+    rig_outcome outcomes[2];
     memset(long_text, 'x', sizeof long_text - 1);
     init(&rig, with_small_messages);
-    call(&rig, &message, &outcome);
+    call(&rig, &message, &outcomes[0]);
+    call(&rig, &other, &outcomes[1]);
     send_value(&rig, &message, mf_str(long_text));
+    mf_check_int(rig_await(&outcomes[0]), MF_ERR_LIMIT);
+    mf_check_contains(outcomes[0].text, "max_message_bytes (2048)");
+    rig_drop(&message);
+    rig_answer(&rig, &other);
+    mf_check_int(rig_await(&outcomes[1]), MF_OK);
+    rig_fini(&rig);
+}
+
+/* An answer that is cut short, wherever that is behind its id, ends its call. */
+static void test_answer_that_is_broken(void)
+{
+    client_rig rig;
+    rig_message message;
+    rig_outcome outcome;
+    mfi_reply_times times = {.timestamp_received = 1};
+    mf_value value = mf_str("MARK");
+    init(&rig, NULL);
+    for (size_t cut = 1; cut <= 40; cut += 13) {
+        mfi_buf bytes;
+        call(&rig, &message, &outcome);
+        mfi_buf_init(&bytes, 0);
+        mf_check_int(mfi_encode_response(&bytes, message.envelope.id, &value, 1,
+                                         &mfi_limits_default, &times, NULL),
+                     MF_OK);
+        bytes.size -= cut;
+        rig_send(&rig, &message, &bytes);
+        mf_check_int(rig_await(&outcome), MF_ERR_PROTOCOL);
+        mf_check_contains(outcome.text, "the answer of 'math' to 'add' was refused");
+        rig_drop(&message);
+    }
+    rig_fini(&rig);
+}
+
+/* Broken before its id: nobody knows whose answer it is. */
+static void test_answer_that_is_broken_before_its_id(void)
+{
+    client_rig rig;
+    rig_message message;
+    rig_outcome outcome;
+    mfi_buf bytes;
+    init(&rig, NULL);
+    call(&rig, &message, &outcome);
+    mfi_buf_init(&bytes, 0);
+    mfi_buf_append(&bytes,
+                   "\x82\xa3"
+                   "app",
+                   5);
+    rig_send(&rig, &message, &bytes);
     pass_through(&rig);
     mf_check(sem_trywait(&outcome.ended) != 0);
     rig_answer(&rig, &message);
@@ -420,7 +470,10 @@ static const mf_test tests[] = {
     {"io__requests_of_the_worker_are_passed_over", test_requests_of_the_worker},
     {"io__answer_with_a_long_string_ends_its_call", test_answer_with_a_long_string},
     {"io__answer_that_is_not_utf8_ends_its_call", test_answer_that_is_not_utf8},
-    {"io__answer_that_is_too_large_is_dropped", test_answer_that_is_too_large},
+    {"io__answer_that_is_too_large_ends_its_call", test_answer_that_is_too_large},
+    {"io__answer_that_is_broken_ends_its_call", test_answer_that_is_broken},
+    {"io__answer_that_is_broken_before_its_id_ends_nothing",
+     test_answer_that_is_broken_before_its_id},
     {"io__output_is_shown_on_the_engine_thread", test_output},
     {"io__broken_transport_ends_the_call", test_transport_that_is_broken},
     {"io__stalled_message_keeps_its_place", test_stalled_message_keeps_its_place},

@@ -272,8 +272,8 @@ static void test_stats_tell_what_waits_and_what_runs(void)
         mfi_chain_push_back(&at.state.marks, &marks[i].node);
     }
     atomic_store(&marks[1].since_ns, mfi_monotonic_ns());
-    mfi_child_state_queue(&at.state, 100);
-    mfi_child_state_queue(&at.state, 100);
+    mfi_child_state_queue(&at.state, 0, 100);
+    mfi_child_state_queue(&at.state, 0, 100);
     mf_document *stats = ask(&at, "multifrost.stats");
     const mf_value *root = mf_document_root(stats);
     mf_check_int(number_in(root, "queue_length"), 2);

@@ -3,6 +3,9 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+
+#include <zmq.h>
 
 static void test_answers_go_to_who_asked(void)
 {
@@ -27,6 +30,44 @@ static void test_answers_go_to_who_asked(void)
     for (int i = 1; i < 5; i++) {
         peer_close(&peers[i]);
     }
+    worker_end(&worker);
+}
+
+/* A heartbeat with arguments of that many bytes; returns the bytes of the answer. */
+static size_t beat_with(test_peer *peer, size_t size)
+{
+    uint8_t bytes[8192];
+    mfi_buf buf;
+    zmq_pollitem_t item = {.socket = peer->socket, .events = ZMQ_POLLIN};
+    mfi_buf_init(&buf, 0);
+    mfi_buf_append_str(&buf, "\x83\xa2id\xa1"
+                             "b\xa4type\xa9heartbeat\xa4"
+                             "args");
+    uint8_t head[3] = {0xc5, (uint8_t)(size >> 8), (uint8_t)size};
+    mfi_buf_append(&buf, head, sizeof head);
+    memset(bytes, 0, sizeof bytes);
+    mfi_buf_append(&buf, bytes, size);
+    peer_send(peer, buf.data, buf.size);
+    mfi_buf_fini(&buf);
+    mf_check(zmq_poll(&item, 1, MF_TEST_PATIENCE_MS) > 0);
+    (void)zmq_recv(peer->socket, bytes, sizeof bytes, 0);
+    int got = zmq_recv(peer->socket, bytes, sizeof bytes, 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* Peers of JavaScript find their time in it; nobody gets back more than that takes. */
+static void test_a_heartbeat_is_repeated_while_it_is_small(void)
+{
+    test_worker worker;
+    test_peer peer;
+    worker_start_plain(&worker, 1);
+    peer_open(&peer, mf_child_port(worker.child));
+    size_t least = beat_with(&peer, 0);
+    size_t repeated = beat_with(&peer, 1000);
+    mf_check(repeated >= least + 1000 && repeated < least + 1020);
+    mf_check(beat_with(&peer, 1100) < least + 20);
+    mf_check(beat_with(&peer, 8000) < least + 20);
+    peer_close(&peer);
     worker_end(&worker);
 }
 
@@ -65,6 +106,8 @@ static void test_peer_that_reads_nothing_holds_up_nobody(void)
     int64_t made = 0;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     options.max_queued = BLOBS + 1; /* every blob may wait at once, and the count behind them */
+    options.max_queued_bytes = (int64_t)BLOBS * 8192; /* with the memory around each */
+    options.max_message_bytes = 1024 * 1024;
     atomic_store(&blobs_made, 0);
     worker_create(&worker, &options);
     mf_check_int(mf_child_handle(worker.child, "blob", blob, NULL), MF_OK);
@@ -97,6 +140,8 @@ static void test_peer_that_reads_nothing_holds_up_nobody(void)
 
 static const mf_test tests[] = {
     {"io__answers_go_to_who_asked", test_answers_go_to_who_asked},
+    {"io__a_heartbeat_is_repeated_while_it_is_small",
+     test_a_heartbeat_is_repeated_while_it_is_small},
     {"io__peer_that_reads_nothing_holds_up_nobody", test_peer_that_reads_nothing_holds_up_nobody},
 };
 

@@ -61,7 +61,7 @@ static void test_defaults_are_those_of_the_header(void)
     mf_check_int(settings.port, 0);
     mf_check_int(settings.threads, 1);
     mf_check_int(settings.max_queued, 10000);
-    mf_check_int(settings.max_queued_bytes, 268435456);
+    mf_check_int(settings.max_queued_bytes, 67108864);
     mf_check_int(settings.max_message_bytes, 67108864);
     mf_check_int(settings.limits.string_bytes, 10485760);
     mf_check_int(settings.limits.items, 100000);

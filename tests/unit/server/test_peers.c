@@ -16,6 +16,7 @@ typedef struct wire {
 
 typedef struct table {
     test_channel base;
+    mfi_budget *budget;
     mfi_peers peers;
     wire wire;
 } table;
@@ -40,13 +41,16 @@ static void table_open(table *at, size_t max_waiting_bytes)
     channel_open(&at->base);
     at->wire = (wire){.base = {.ops = &ops}};
     at->base.channel.transport = &at->wire.base;
-    mfi_peers_init(&at->peers, &at->base.channel, max_waiting_bytes);
+    at->budget = mfi_budget_create(max_waiting_bytes);
+    mfi_peers_init(&at->peers, &at->base.channel, at->budget);
 }
 
 static void table_close(table *at)
 {
     mfi_peers_clear(&at->peers);
     mf_check_int(at->peers.count, 0);
+    mf_check_int(mfi_budget_held(at->budget), 0);
+    mfi_budget_unref(at->budget);
     channel_close(&at->base);
 }
 

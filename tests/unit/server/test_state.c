@@ -8,14 +8,14 @@
 static void test_calls_that_wait_are_counted_with_their_bytes(void)
 {
     mfi_child_state state = {0};
-    mfi_child_state_queue(&state, 100);
-    mfi_child_state_queue(&state, 20);
+    mfi_child_state_queue(&state, 0, 100);
+    mfi_child_state_queue(&state, 0, 20);
     mf_check_int(atomic_load(&state.queued), 2);
     mf_check_int(atomic_load(&state.queued_bytes), 120);
-    mfi_child_state_unqueue(&state, 100);
+    mfi_child_state_unqueue(&state, 0, 100);
     mf_check_int(atomic_load(&state.queued), 1);
     mf_check_int(atomic_load(&state.queued_bytes), 20);
-    mfi_child_state_unqueue(&state, 20);
+    mfi_child_state_unqueue(&state, 0, 20);
     mf_check_int(atomic_load(&state.queued), 0);
     mf_check_int(atomic_load(&state.queued_bytes), 0);
 }

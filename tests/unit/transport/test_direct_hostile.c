@@ -114,10 +114,8 @@ static void test_events_have_a_descriptor(void)
 static void test_a_frame_that_is_too_large_ends_the_connection(void)
 {
     static const script beyond[] = {
-        {RAW_BYTES("\1\0\2\0\0\0\0\0\x80\0\1")},               /* one byte more than allowed */
-        {RAW_BYTES("\1\0\2\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF")}, /* all there is */
-        {RAW_BYTES("\3\x80\0\0\0\0\0\0\0")},                   /* the delimiter */
-        {RAW_BYTES("\1\0\x10\1x")},                            /* no flag */
+        {RAW_BYTES("\3\x80\0\0\0\0\0\0\0")}, /* the delimiter */
+        {RAW_BYTES("\1\0\x10\1x")},          /* no flag */
     };
     few at;
     few_open(&at);
@@ -130,6 +128,40 @@ static void test_a_frame_that_is_too_large_ends_the_connection(void)
         expect_events(&at.child, MFI_PEER_DISCONNECTED, i + 1);
         mf_check_int(at.child.events[MFI_PEER_CONNECTED], i + 2);
     }
+    exchange(&at.parent, &at.child, 3, 300);
+    few_close(&at);
+}
+
+/* A payload that is too large comes with its first bytes, which name its call. The rest is passed
+ * over without being kept, and the next message is sound. */
+static void test_a_payload_that_is_too_large_is_cut(void)
+{
+    static const char front[] = "\1\0\2\0\0\0\0\0\x80\0\1"; /* one byte more than 8 MiB */
+    static char zeros[65536];
+    few at;
+    few_open(&at);
+    int fd = raw_connect(end_port(&at.child));
+    raw_handshake(fd, "DEALER");
+    expect_events(&at.child, MFI_PEER_CONNECTED, 2);
+    size_t before = heap_bytes();
+    raw_send(fd, front, sizeof front - 1);
+    raw_send(fd, "named", 5);
+    size_t left = (size_t)8 * 1024 * 1024 + 1 - 5;
+    while (left > 0) {
+        size_t size = left < sizeof zeros ? left : sizeof zeros;
+        raw_send(fd, zeros, size);
+        left -= size;
+    }
+    raw_send(fd, RAW_BYTES("\1\0\0\5after"));
+    mf_check(wait_for_count(&at.child, 2));
+    got *first = at.child.first;
+    mf_check(first != NULL && first->size == 4096 && memcmp(first->bytes, "named", 5) == 0);
+    mf_check(first != NULL && first->next != NULL && first->next->size == 5 &&
+             memcmp(first->next->bytes, "after", 5) == 0);
+    drop_messages(&at.child);
+    mf_check(heap_bytes() < before + (size_t)1024 * 1024);
+    (void)close(fd);
+    expect_events(&at.child, MFI_PEER_DISCONNECTED, 1);
     exchange(&at.parent, &at.child, 3, 300);
     few_close(&at);
 }
@@ -383,6 +415,7 @@ static const mf_test tests[] = {
     {"direct_hostile__who_closes_within_the_handshake_is_forgotten",
      test_who_closes_within_the_handshake_is_forgotten},
     {"direct_hostile__events_have_a_descriptor", test_events_have_a_descriptor},
+    {"direct_hostile__a_payload_that_is_too_large_is_cut", test_a_payload_that_is_too_large_is_cut},
     {"direct_hostile__a_frame_that_is_too_large_ends_the_connection",
      test_a_frame_that_is_too_large_ends_the_connection},
     {"direct_hostile__a_parent_tells_a_wrong_peer", test_a_parent_tells_a_wrong_peer},

@@ -2,6 +2,7 @@
  * in part. */
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -105,6 +106,7 @@ static void test_who_is_too_late_is_not_read_from(void)
 #define KEPT_MOST 9 /* of 4 * PAYLOAD_BYTES, counted by what came of them; and one more */
 #define KEPT_LEAST 3
 #define CHUNK 64
+#define OTHERS 6 /* with a whole payload as much as is allowed */
 
 static uint8_t bytes[PAYLOAD_BYTES];
 
@@ -190,12 +192,13 @@ static void test_a_next_payload_is_a_new_one(void)
     static const char front[] = "\1\0\2\0\0\0\0\0\x10\0\0";
     uint8_t both[CHUNK + sizeof front - 1 + CHUNK] = {0};
     few at;
-    int fds[1 + KEPT_LEAST];
+    int fds[1 + OTHERS];
+    int last[2];
     memcpy(both + CHUNK, front, sizeof front - 1);
     mfi_transport_options options = end_options(true, true, 0);
     options.max_message_bytes = PAYLOAD_BYTES;
     open_few(&at, &options);
-    for (unsigned i = 0; i <= KEPT_LEAST; i++) {
+    for (unsigned i = 0; i <= OTHERS; i++) {
         fds[i] = few_connect_raw(&at);
         send_half(fds[i]);
     }
@@ -204,20 +207,94 @@ static void test_a_next_payload_is_a_new_one(void)
     raw_send(fds[0], both, sizeof both); /* all at once, as small as it is */
     mf_check(wait_for_count(&at.child, 1));
     drop_messages(&at.child);
-    int last = few_connect_raw(&at);
-    send_half(last); /* one too many */
+    for (unsigned i = 0; i < 2; i++) {
+        last[i] = few_connect_raw(&at);
+        send_half(last[i]); /* together a little too much */
+    }
     mf_check(raw_is_dropped(fds[1]));
     raw_send(fds[0], bytes, PAYLOAD_BYTES - CHUNK);
     mf_check(wait_for_count(&at.child, 1));
     drop_messages(&at.child);
-    for (unsigned i = 0; i <= KEPT_LEAST; i++) {
+    for (unsigned i = 0; i <= OTHERS; i++) {
         (void)close(fds[i]);
     }
-    (void)close(last);
+    (void)close(last[0]);
+    (void)close(last[1]);
     few_close(&at);
 }
 
+/* ---- Too many connections ---- */
+
+/* Silent connections give way to new ones before the descriptors run out; a peer that has spoken
+ * stays, and a new one is served. */
+static void test_silent_connections_leave_descriptors_free(void)
+{
+    enum { LEFT = 180, STRANGERS = 90 };
+    few at;
+    end another;
+    struct rlimit before;
+    struct rlimit few_files;
+    int fds[STRANGERS];
+    few_open(&at);
+    exchange(&at.parent, &at.child, 1, 300);
+    int next = dup(0);
+    (void)close(next);
+    mf_check_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few_files = (struct rlimit){.rlim_cur = (rlim_t)next + LEFT, .rlim_max = before.rlim_max};
+    mf_check_int(setrlimit(RLIMIT_NOFILE, &few_files), 0);
+    for (unsigned i = 0; i < STRANGERS;
+         i++) { /* both ends are this process's: it cannot hold all */
+        fds[i] = few_connect_raw(&at);
+    }
+    int lowest = dup(0);
+    mf_check(lowest >= 0 && (rlim_t)lowest < few_files.rlim_cur);
+    (void)close(lowest);
+    mf_check(raw_is_dropped(fds[0])); /* silent for longest */
+    exchange(&at.parent, &at.child, 2, 300);
+    few_another_parent(&at, &another);
+    exchange(&another, &at.child, 3, 300);
+    for (unsigned i = 0; i < STRANGERS; i++) {
+        (void)close(fds[i]);
+    }
+    mf_check_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    end_close(&another);
+    few_close(&at);
+}
+
+/* A parent has its peer, and a few connections beside it. */
+static void test_a_parent_has_few_connections(void)
+{
+    enum { STRANGERS = 12, EXTRA = 8 };
+    uint16_t port = 0;
+    end parent;
+    int fds[1 + STRANGERS];
+    mfi_messaging *messaging = messaging_of(false);
+    mfi_transport_options options = end_options(false, true, 0);
+    end_open(&parent, messaging, &options);
+    port = end_port(&parent);
+    for (unsigned i = 0; i <= STRANGERS; i++) {
+        fds[i] = raw_connect(port);
+        raw_handshake(fds[i], "ROUTER");
+        expect_events(&parent, MFI_PEER_CONNECTED, i + 1);
+    }
+    expect_events(&parent, MFI_PEER_DISCONNECTED, STRANGERS - EXTRA);
+    for (unsigned i = 1; i <= STRANGERS - EXTRA; i++) {
+        mf_check(raw_is_dropped(fds[i]));
+    }
+    send_numbered(&parent, &nowhere, 1, 0); /* the first one is the peer, silent as it is */
+    raw_expect(fds[0], RAW_BYTES("\1\0\0\0"));
+    mf_check_int(parent.events[MFI_PEER_DISCONNECTED], STRANGERS - EXTRA);
+    for (unsigned i = 0; i <= STRANGERS; i++) {
+        (void)close(fds[i]);
+    }
+    end_close(&parent);
+    messaging->destroy(messaging);
+}
+
 static const mf_test tests[] = {
+    {"direct_limits__silent_connections_leave_descriptors_free",
+     test_silent_connections_leave_descriptors_free},
+    {"direct_limits__a_parent_has_few_connections", test_a_parent_has_few_connections},
     {"direct_limits__who_does_not_finish_the_handshake_is_dropped",
      test_who_does_not_finish_the_handshake_is_dropped},
     {"direct_limits__who_is_too_late_is_not_read_from", test_who_is_too_late_is_not_read_from},

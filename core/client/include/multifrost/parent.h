@@ -117,6 +117,10 @@ typedef struct mf_parent_options {
                                      IPv6 address in brackets, or localhost (127.0.0.1); the port is 1 to
                                      65,535. No registry is read. The connection is made, and made again,
                                      to the same address; the service's pid stays unknown. */
+    int64_t max_queued_bytes;   /**< Of calls that are not sent yet, and of what the worker has not
+                                     read; at least max_message_bytes; default 67,108,864. A further
+                                     call of more than 8 KiB is refused with
+                                     MF_ERR_TOO_MANY_CALLS. */
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 

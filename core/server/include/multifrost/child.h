@@ -46,9 +46,11 @@ typedef struct mf_child_options {
                                            while it is empty or cut; default 10,000. */
     void (*on_stop)(void *user_data); /**< Runs on mf_child_run()'s thread before it returns. */
     void *user_data;                  /**< For on_stop. */
-    int64_t max_queued_bytes; /**< Of the waiting calls: further calls are refused. And of all
-                                 messages that peers do not accept: further messages are dropped. At
-                                 least max_message_bytes; default 268,435,456. */
+    int64_t max_queued_bytes; /**< Of all that waits, over all connections: calls for a handler,
+                                 decoded arguments, parts of messages, and messages that peers do
+                                 not accept. Beyond it, calls are refused ("ServerOverloaded"),
+                                 and the peer that holds the most unsent bytes is disconnected.
+                                 At least max_message_bytes; default 67,108,864. */
     bool forward_output; /**< Service mode: what the process prints is sent to its callers, and no
                             longer goes where stdout and stderr lead (a journal, the log of a
                             container). What was printed and not yet sent is lost when the process

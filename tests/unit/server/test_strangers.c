@@ -1,0 +1,200 @@
+/* What peers that never read cost a worker: its memory stays within the bound of its options, and a
+ * good peer's calls are answered as before. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "child_peer.h"
+#include "core/transport/direct/zmtp.h"
+
+enum { STRANGERS = 40, CALLS_EACH = 40, GOOD_CALLS = 50 };
+#define ANSWER_BYTES ((size_t)256 * 1024)
+#define BUDGET_BYTES ((size_t)8 * 1024 * 1024)
+#define KEPT_BYTES                                                                                 \
+    ((size_t)8 * 1024 * 1024) /* free blocks that the process keeps (base/block.h)                 \
+                               */
+
+static mf_status large(mf_request *request, mf_reply *reply, void *user_data)
+{
+    static char bytes[ANSWER_BYTES];
+    (void)request;
+    (void)user_data;
+    return mf_reply_set(reply, mf_bin(bytes, sizeof bytes));
+}
+
+static size_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    unsigned long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    mf_check(file != NULL && fscanf(file, "%lu %lu", &pages, &resident) == 2);
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- Strangers: plain sockets, which cost this process nothing ---- */
+
+static void send_bytes(int fd, const void *bytes, size_t size)
+{
+    mf_check(send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size);
+}
+
+static int stranger_connect(uint16_t port)
+{
+    static const int narrow = 4096;
+    uint8_t greeting[MFI_ZMTP_GREETING_BYTES];
+    uint8_t ready[MFI_ZMTP_READY_BYTES];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    mf_check_int(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof narrow), 0);
+    mf_check_int(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    mfi_zmtp_greeting(greeting);
+    send_bytes(fd, greeting, sizeof greeting);
+    send_bytes(fd, ready, mfi_zmtp_ready(ready, false));
+    /* libzmq takes no message before it has sent its own READY. */
+    mf_check_int(recv(fd, greeting, sizeof greeting, MSG_WAITALL), sizeof greeting);
+    mf_check_int(recv(fd, greeting, 2, MSG_WAITALL), 2);
+    mf_check_int(recv(fd, ready, greeting[1], MSG_WAITALL), greeting[1]);
+    return fd;
+}
+
+static void stranger_calls(int fd)
+{
+    uint8_t front[MFI_ZMTP_FRONT_BYTES];
+    mfi_buf call;
+    mfi_call_fields fields = {.id = "s", .function = {"large", 5}, .timestamp = 1};
+    mfi_buf_init(&call, 0);
+    mf_check_int(mfi_encode_call(&call, &fields, NULL), MF_OK);
+    for (int i = 0; i < CALLS_EACH; i++) {
+        /* The worker may have ended this connection already. */
+        (void)!send(fd, front, mfi_zmtp_front(front, call.size), MSG_NOSIGNAL);
+        (void)!send(fd, call.data, call.size, MSG_NOSIGNAL);
+    }
+    mfi_buf_fini(&call);
+    /* The worker answers this stranger now, or has ended it. All the rest stays in the kernel. */
+    uint8_t begin = 0;
+    (void)!recv(fd, &begin, 1, 0);
+}
+
+static void good_calls(test_peer *peer)
+{
+    for (int i = 0; i < GOOD_CALLS; i++) {
+        peer_call(peer, "g", "twice", MF_ARGS(i), mf_nil());
+        peer_expect_int(peer, "g", 2 * (int64_t)i);
+    }
+}
+
+static void test_peers_that_never_read_cost_a_bounded_memory(void)
+{
+    test_worker worker;
+    test_peer good;
+    int strangers[STRANGERS];
+    size_t most = 0;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_queued_bytes = BUDGET_BYTES;
+    options.max_message_bytes = (int64_t)4 * ANSWER_BYTES;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "large", large, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&good, mf_child_port(worker.child));
+    good_calls(&good);
+    size_t before = resident_bytes();
+    for (int i = 0; i < STRANGERS; i++) {
+        strangers[i] = stranger_connect(mf_child_port(worker.child));
+        stranger_calls(strangers[i]);
+        good_calls(&good);
+        size_t now = resident_bytes();
+        most = now > most ? now : most;
+    }
+    good_calls(&good);
+    /* What waits, the free blocks, and for each connection a message on its way. Without the bound
+     * it would be 400 MiB, less what the kernel takes. */
+    size_t bound = BUDGET_BYTES + KEPT_BYTES + (STRANGERS + 1) * 2 * ANSWER_BYTES;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    printf("%zu MiB of at most %zu\n", (most - before) >> 20, bound >> 20);
+    mf_check(most < before + bound);
+#else
+    (void)bound;
+    (void)before;
+#endif
+    for (int i = 0; i < STRANGERS; i++) {
+        (void)close(strangers[i]);
+    }
+    peer_close(&good);
+    worker_end(&worker);
+}
+
+/* One peer's waiting calls leave room for another one's. */
+static void test_one_peer_does_not_fill_the_queue_for_all(void)
+{
+    test_worker worker;
+    test_peer greedy;
+    test_peer good;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_queued = 4;
+    gate_reset();
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "gate", worker_gate, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&greedy, mf_child_port(worker.child));
+    peer_open(&good, mf_child_port(worker.child));
+    peer_call(&greedy, "0", "gate", MF_ARGS(0), mf_nil());
+    gate_wait_inside(1);
+    for (int i = 1; i <= 5; i++) {
+        char id[8];
+        (void)snprintf(id, sizeof id, "%d", i);
+        peer_call(&greedy, id, "gate", MF_ARGS(i), mf_nil());
+    }
+    peer_expect_error(&greedy, "5", "ServerOverloaded: too many calls are waiting");
+    peer_call(&good, "g", "gate", MF_ARGS(7), mf_nil());
+    peer_call(&good, "h", "gate", MF_ARGS(8), mf_nil()); /* beyond its share */
+    peer_expect_error(&good, "h", "ServerOverloaded: too many calls are waiting");
+    gate_open();
+    peer_expect_int(&good, "g", 7);
+    peer_close(&greedy);
+    peer_close(&good);
+    worker_end(&worker);
+}
+
+/* Arguments that are small as bytes and large as values are refused by name. */
+static void test_decoded_arguments_count(void)
+{
+    enum { NILS = 50000 };
+    static mf_value nils[NILS];
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_message_bytes = (int64_t)256 * 1024;
+    options.max_queued_bytes = (int64_t)512 * 1024; /* the values take 16 bytes each */
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    for (int i = 0; i < 3; i++) { /* nothing is left behind */
+        peer_call(&peer, "n", "twice", (mf_args){nils, NILS}, mf_nil());
+        peer_receive(&peer, &answer);
+        mf_check_contains(answer.error, "max_queued_bytes");
+        answer_free(&answer);
+        peer_call(&peer, "m", "twice", MF_ARGS(4), mf_nil());
+        peer_expect_int(&peer, "m", 8);
+    }
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+static const mf_test tests[] = {
+    {"strangers__peers_that_never_read_cost_a_bounded_memory",
+     test_peers_that_never_read_cost_a_bounded_memory},
+    {"strangers__one_peer_does_not_fill_the_queue_for_all",
+     test_one_peer_does_not_fill_the_queue_for_all},
+    {"strangers__decoded_arguments_count", test_decoded_arguments_count},
+};
+
+MF_TEST_MAIN(tests)
