@@ -3,6 +3,7 @@
  * engine thread.
  *
  *   link.c       the table's events and actions: start, readiness, end, the next start
+ *   monitor.c    the connections, as the transport reports them
  *   lost.c       the end of calls after a loss, and the decision about another start
  *   drain.c      restarts that wait for calls in flight
  *   heartbeat.c  whether the peer answers
@@ -67,8 +68,17 @@ mf_status mfi_link_restart(mfi_link *link, mf_error *error);
 void mfi_link_step(mfi_link *link, mfi_life_event event);
 /* STARTING: ends the peer, because its start has failed. */
 void mfi_link_abort(mfi_link *link, const mf_error *error);
+
+/* ---- monitor.c ---- */
+
 /* The transport is open: from here on, its events are received. */
 mf_status mfi_link_watch(mfi_link *link, mf_error *error);
+/* The transport is about to be closed, and its connections with it. */
+void mfi_link_end_connections(mfi_link *link);
+/* When the present start has taken too long. Without a registry the first start has one deadline,
+ * however often the service comes and goes. */
+uint64_t mfi_link_start_deadline(const mfi_link *link);
+void mfi_link_init_monitor(mfi_link *link);
 
 /* ---- lost.c ---- */
 
