@@ -2,12 +2,13 @@
  * exists so that parents find the worker by its name.
  *
  * The worker binds a port first and registers then, so that a parent that finds the entry can reach
- * the worker. The worker unregisters after its last answer.
+ * the worker. A worker that stops unregisters first and goes on answering for a while, so that
+ * parents can hold their calls back.
  *
  * Between the two, the keeper watches the registry. Peers in other languages lose entries: each has
  * a lock that the others ignore, and a file can be removed or replaced by hand. The keeper enters
  * the worker again, unless another live service has taken the name. The keeper is a thread, because
- * taking the locks may last. */
+ * taking the locks may last. For the same reason the keeper takes the entry out at the end. */
 #include "core/server/announce.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static mf_status make_registry(mf_registry **ret_registry, const mf_child_option
     return mf_registry_create(ret_registry, &options, error);
 }
 
-mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *channel,
+mf_status mfi_announce_init(mfi_announcement *announcement, mfi_channel *channel,
                             const mfi_child_settings *settings, const mf_child_options *from,
                             mf_runtime *runtime, mf_error *error)
 {
@@ -144,6 +145,17 @@ static int keep(mfi_announcement *announcement, bool is_watched)
     return is_own && is_watched ? -1 : KEEPER_LOOK_MS;
 }
 
+static void take_out(mfi_announcement *announcement)
+{
+    mf_error error;
+    mfi_error_clear(&error);
+    set_registered(announcement, false);
+    mf_status status =
+        mf_registry_unregister(announcement->registry, announcement->service_id, &error);
+    /* If the entry stays, readers find it dead once this process has ended. */
+    report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
+}
+
 static void *run_keeper(void *argument)
 {
     mfi_announcement *announcement = argument;
@@ -157,6 +169,9 @@ static void *run_keeper(void *argument)
         int wait_ms = keep(announcement, at[1].fd >= 0);
         (void)poll(at, 2, wait_ms);
     }
+    take_out(announcement);
+    atomic_store_explicit(&announcement->left, true, memory_order_release);
+    mfi_driver_wake(&announcement->channel->driver);
     return NULL;
 }
 
@@ -171,19 +186,6 @@ static mf_status start_keeper(mfi_announcement *announcement, mf_error *error)
                        : mfi_fail_errno(error, MF_ERR_SYSTEM, failed,
                                         "cannot start the thread that keeps the entry of '%s'",
                                         announcement->service_id);
-}
-
-static void stop_keeper(mfi_announcement *announcement)
-{
-    if (announcement->is_kept) {
-        (void)!eventfd_write(announcement->stop_fd, 1);
-        (void)pthread_join(announcement->keeper, NULL);
-        announcement->is_kept = false;
-    }
-    if (announcement->stop_fd >= 0) {
-        (void)close(announcement->stop_fd);
-        announcement->stop_fd = -1;
-    }
 }
 
 /* ---- Register and unregister ---- */
@@ -209,19 +211,30 @@ mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error)
     return status;
 }
 
+void mfi_announce_leave(mfi_announcement *announcement)
+{
+    if (announcement->is_kept) {
+        (void)!eventfd_write(announcement->stop_fd, 1);
+    }
+}
+
+bool mfi_announce_has_left(const mfi_announcement *announcement)
+{
+    return !announcement->is_kept ||
+           atomic_load_explicit(&announcement->left, memory_order_acquire);
+}
+
 void mfi_announce_unregister(mfi_announcement *announcement)
 {
-    mf_error error;
-    bool was_kept = announcement->is_kept;
-    stop_keeper(announcement);
-    if (!was_kept &&
-        !atomic_exchange_explicit(&announcement->registered, false, memory_order_relaxed)) {
-        return;
+    if (announcement->is_kept) {
+        mfi_announce_leave(announcement);
+        (void)pthread_join(announcement->keeper, NULL);
+        announcement->is_kept = false;
+    } else if (mfi_announce_is_registered(announcement)) { /* the keeper could not be started */
+        take_out(announcement);
     }
-    set_registered(announcement, false);
-    mfi_error_clear(&error);
-    mf_status status =
-        mf_registry_unregister(announcement->registry, announcement->service_id, &error);
-    /* If the entry stays, readers find it dead once this process has ended. */
-    report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
+    if (announcement->stop_fd >= 0) {
+        (void)close(announcement->stop_fd);
+        announcement->stop_fd = -1;
+    }
 }

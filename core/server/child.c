@@ -137,6 +137,7 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
     memset(child, 0, sizeof *child);
     mfi_watch_init(&child->watch, &child->io.channel, &child->state);
     status = mfi_child_settings_init(&child->settings, &from, error);
+    child->state.leaves_first = child->settings.registers;
     if (status == MF_OK) {
         status = mfi_admission_allow(&child->watch.admission, from.allow_users, error);
     }

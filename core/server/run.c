@@ -18,6 +18,14 @@
  * measured. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
+/* A service that was told to stop goes on until no call has come for LEAVE_QUIET_NS: parents have
+ * seen by then that its entry is gone. After LEAVE_OPEN_NS it refuses calls, because parents of
+ * other languages do not look. Parents hold calls back for longer than that
+ * (core/client/link/found.c). After LEAVE_ANSWER_NS, calls that still wait are cancelled. Chosen,
+ * not measured. */
+#define LEAVE_QUIET_NS (200 * MFI_NS_PER_MS)
+#define LEAVE_OPEN_NS (800 * MFI_NS_PER_MS)
+#define LEAVE_ANSWER_NS (5 * MFI_NS_PER_S)
 
 /* ---- Stopping ---- */
 
@@ -181,6 +189,7 @@ static void flush_messages(mf_child *child)
 /* Role held. The burst cancels queued calls. Running handlers are waited for. */
 static void drain(mf_child *child)
 {
+    mfi_child_state_cancel(&child->state);
     mfi_handlers_end(&child->handlers);
     while (!mfi_handlers_ended(&child->handlers)) {
         if (mfi_server_io_burst(&child->io)) {
@@ -217,7 +226,7 @@ static void serve_some(mf_child *child, mfi_chain *calls)
         }
     } while (calls->first != NULL && now - began < BATCH_NS &&
              mfi_serve_expected_ns(mfi_incoming_of(calls->first)) < BATCH_NS &&
-             !atomic_load_explicit(&state->stopping, memory_order_relaxed));
+             !atomic_load_explicit(&state->cancelling, memory_order_relaxed));
 }
 
 /* Role held. One thread does everything: no thread drives while a handler runs. */
@@ -242,6 +251,66 @@ static bool turn_with_threads(mf_child *child)
     return drained;
 }
 
+/* Role held. Serves what waits, then waits for more until the deadline. Returns what the last burst
+ * returned. */
+static bool turn(mf_child *child, bool drained, uint64_t deadline_ns)
+{
+    drained = child->settings.threads > 1 ? turn_with_threads(child) : turn_alone(child, drained);
+    if (drained && child->io.calls.first == NULL) {
+        mfi_driver_sleep(&child->io.channel.driver, deadline_ns);
+    }
+    return drained;
+}
+
+/* ---- Leaving ---- */
+
+static bool owes_answers(const mfi_child_state *state)
+{
+    uint64_t since = 0;
+    return atomic_load_explicit(&state->queued, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&state->deferred, memory_order_relaxed) != 0 ||
+           mfi_child_state_busy(state, &since) != 0;
+}
+
+/* Role held. gone_ns: when the entry was gone. Returns the time of the next look; 0: the service
+ * may end. */
+static uint64_t next_look(mf_child *child, uint64_t gone_ns)
+{
+    mfi_child_state *state = &child->state;
+    uint64_t now = mfi_monotonic_ns();
+    uint64_t last_ns = child->io.call_ns > gone_ns ? child->io.call_ns : gone_ns;
+    bool is_quiet = now >= last_ns + LEAVE_QUIET_NS || child->io.peers.count == 0;
+    bool is_closed = now >= gone_ns + LEAVE_OPEN_NS;
+    atomic_store_explicit(&state->refusing, is_closed, memory_order_relaxed);
+    if (((is_quiet || is_closed) && !owes_answers(state)) || now >= gone_ns + LEAVE_ANSWER_NS) {
+        return 0;
+    }
+    if (is_closed) {
+        return gone_ns + LEAVE_ANSWER_NS;
+    }
+    return is_quiet || last_ns + LEAVE_QUIET_NS > gone_ns + LEAVE_OPEN_NS
+               ? gone_ns + LEAVE_OPEN_NS
+               : last_ns + LEAVE_QUIET_NS;
+}
+
+/* Role held. A service gives its name up first. It answers calls until its parents have seen that,
+ * so that none of their calls is lost. */
+static void leave(mf_child *child)
+{
+    bool drained = false;
+    uint64_t gone_ns = 0;
+    uint64_t look_ns = MFI_NEVER; /* the keeper wakes the driver */
+    mfi_announce_leave(&child->announcement);
+    while (look_ns != 0) {
+        drained = turn(child, drained, look_ns);
+        if (gone_ns == 0 && mfi_announce_has_left(&child->announcement)) {
+            gone_ns = mfi_monotonic_ns();
+        }
+        look_ns = gone_ns != 0 ? next_look(child, gone_ns) : MFI_NEVER;
+    }
+    mfi_announce_unregister(&child->announcement);
+}
+
 static void serve_until_stopped(mf_child *child)
 {
     bool drained = false;
@@ -249,20 +318,13 @@ static void serve_until_stopped(mf_child *child)
         return;
     }
     while (!atomic_load_explicit(&child->state.stopping, memory_order_acquire)) {
-        drained =
-            child->settings.threads > 1 ? turn_with_threads(child) : turn_alone(child, drained);
-        if (drained && child->io.calls.first == NULL) {
-            mfi_driver_sleep(&child->io.channel.driver, MFI_NEVER);
-        }
+        drained = turn(child, drained, MFI_NEVER);
+    }
+    if (child->settings.registers) {
+        leave(child);
     }
     drain(child);
-    /* Taking the registry's locks may last, so the engine drives meanwhile. */
     mfi_driver_release(&child->io.channel.driver, false);
-    mfi_announce_unregister(&child->announcement);
-    if (mfi_driver_acquire(&child->io.channel.driver)) {
-        flush_messages(child);
-        mfi_driver_release(&child->io.channel.driver, false);
-    }
 }
 
 mf_status mf_child_run(mf_child *child, mf_error *error)

@@ -8,8 +8,16 @@
 
 void mfi_child_state_stop(mfi_child_state *state)
 {
+    if (!state->leaves_first) {
+        mfi_child_state_cancel(state);
+    }
     atomic_store_explicit(&state->stopping, true, memory_order_release);
     mfi_driver_wake(state->driver);
+}
+
+void mfi_child_state_cancel(mfi_child_state *state)
+{
+    atomic_store_explicit(&state->cancelling, true, memory_order_release);
 }
 
 uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns)

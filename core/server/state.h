@@ -28,9 +28,12 @@ typedef struct mfi_child_share {
 } mfi_child_share;
 
 typedef struct mfi_child_state {
-    mfi_driver *driver; /* is woken by a stop */
-    mfi_chain marks;    /* of all handler threads; complete before any call is received */
-    _Atomic(bool) stopping;
+    mfi_driver *driver;     /* is woken by a stop */
+    mfi_chain marks;        /* of all handler threads; complete before any call is received */
+    bool leaves_first;      /* a registered service answers for a while after it was told to stop */
+    _Atomic(bool) stopping; /* the worker was told to stop */
+    _Atomic(bool) refusing; /* calls that arrive are cancelled */
+    _Atomic(bool) cancelling;     /* calls that wait are cancelled too: no call is begun any more */
     _Atomic(uint32_t) queued;     /* calls that were received and are not begun */
     _Atomic(size_t) queued_bytes; /* bytes of these calls' messages */
     _Atomic(uint32_t) deferred;   /* deferred answers that are not given yet */
@@ -40,6 +43,8 @@ typedef struct mfi_child_state {
 
 /* Makes the run loop stop. Any thread, and signal handlers. */
 void mfi_child_state_stop(mfi_child_state *state);
+/* From here on no call is begun. Any thread, and signal handlers. */
+void mfi_child_state_cancel(mfi_child_state *state);
 /* Any thread: the number of running handlers; *ret_since_ns: when the longest began (0: none). */
 uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns);
 /* Any thread: how many handlers can run at a time. */

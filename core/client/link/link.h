@@ -5,7 +5,7 @@
  *   link.c       the table's events and actions: start, readiness, end, the next start
  *   monitor.c    the connections, as the transport reports them
  *   lost.c       the end of calls after a loss, and the decision about another start
- *   drain.c      restarts that wait for calls in flight
+ *   drain.c      calls that are held back; restarts that wait for calls in flight
  *   heartbeat.c  whether the peer answers
  *   unfit.c      peers that run, but are of no use any more
  *   spawned.c    spawn mode: the process, from its start until it has ended
@@ -116,6 +116,8 @@ void mfi_link_init_unfit(mfi_link *link);
 /* ---- drain.c: actions of the table ---- */
 
 void mfi_link_count_restart(mfi_link *link, mfi_life_phase before);
+void mfi_link_defer(mfi_link *link);
+void mfi_link_resume(mfi_link *link);
 void mfi_link_hold(mfi_link *link);
 void mfi_link_watch_calls(mfi_link *link);
 void mfi_link_settle(mfi_link *link);
