@@ -114,7 +114,7 @@ static size_t put_digits(char *to, bool negative, const char *digits, int count,
         if (i == whole && i > 0) {
             *at++ = '.';
         }
-        *at++ = i < count ? digits[i] : '0';
+        *at++ = (char)(i < count ? digits[i] : '0');
     }
     if (scientific) {
         at = put_exponent(at, exponent);
@@ -243,7 +243,8 @@ size_t mfi_read_double(const char *text, size_t length, double *ret_value)
             digits[kept++] = text[at];
         } else if (kept > first) {
             shift++;
-            digits[kept - 1] = text[at] != '0' ? '1' : digits[kept - 1]; /* not exactly between */
+            digits[kept - 1] =
+                (char)(text[at] != '0' ? '1' : digits[kept - 1]); /* not exactly between */
         }
     }
     if (seen == 0) {

@@ -1,6 +1,5 @@
 /* Connect mode: a parent finds a service by name, loses it, and finds it again. */
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -458,133 +457,6 @@ static void test_entry_removed_under_a_connection(void)
     end_service(service, SIGTERM);
 }
 
-/* ---- Under load ---- */
-
-#define LOAD_THREADS 4
-#define LOAD_ROUNDS 20
-
-typedef struct load {
-    mf_parent *parent;
-    pthread_t threads[LOAD_THREADS];
-    _Atomic(bool) ends;
-    _Atomic(int) calls, failed;
-} load;
-
-static void *call_until_the_end(void *argument)
-{
-    load *at = argument;
-    mf_call_options options = MF_CALL_OPTIONS_INIT;
-    options.timeout_ms = MF_TEST_PATIENCE_MS;
-    while (!atomic_load(&at->ends)) {
-        mf_error error = MF_ERROR_INIT;
-        mf_status status = mf_call_with(at->parent, "add", MF_ARGS(40, 2), &options, NULL, &error);
-        if (status != MF_OK) {
-            (void)fprintf(stderr, "a call failed: %s\n", error.message);
-            atomic_fetch_add(&at->failed, 1);
-        }
-        atomic_fetch_add(&at->calls, 1);
-    }
-    return NULL;
-}
-
-static void start_load(load *at, mf_parent *parent)
-{
-    *at = (load){.parent = parent};
-    for (size_t i = 0; i < LOAD_THREADS; i++) {
-        mf_check_int(pthread_create(&at->threads[i], NULL, call_until_the_end, at), 0);
-    }
-}
-
-typedef struct some_calls {
-    load *at;
-    int wanted;
-} some_calls;
-
-static bool has_called(void *data)
-{
-    const some_calls *some = data;
-    return atomic_load(&some->at->calls) >= some->wanted;
-}
-
-/* Waits for more calls than are under way. */
-static void await_calls(load *at)
-{
-    some_calls some = {.at = at, .wanted = atomic_load(&at->calls) + 10 * LOAD_THREADS};
-    mf_check(mf_test_until(has_called, &some, MF_TEST_PATIENCE_MS));
-}
-
-static void end_load(load *at)
-{
-    atomic_store(&at->ends, true);
-    for (size_t i = 0; i < LOAD_THREADS; i++) {
-        (void)pthread_join(at->threads[i], NULL);
-    }
-    mf_check_int(atomic_load(&at->failed), 0);
-}
-
-static void test_restarted_under_load(void)
-{
-    home at = new_home();
-    load busy;
-    mf_error error = MF_ERROR_INIT;
-    mf_runtime *runtime = NULL;
-    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
-    options.log_file = at.log;
-    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
-    pid_t service = start_service(&at, "math");
-    mf_parent *parent = make_parent(&at, runtime);
-    mf_check_int(mf_parent_start(parent, &error), MF_OK);
-    start_load(&busy, parent);
-    for (int i = 0; i < LOAD_ROUNDS; i++) {
-        await_calls(&busy);
-        end_service(service, SIGTERM);
-        service = start_service(&at, "math");
-        await_calls(&busy);
-        mf_check_int(mf_parent_pid(parent), service);
-    }
-    end_load(&busy);
-    mf_parent_destroy(parent);
-    mf_runtime_destroy(runtime);
-    mf_check_int(count_in_file(at.log, "\"event\":\"service_lost\""), LOAD_ROUNDS);
-    mf_check_int(count_in_file(at.log, "\"event\":\"service_found\""), LOAD_ROUNDS + 1);
-    end_service(service, SIGTERM);
-}
-
-/* Most entries are back within a second: the machine may be busy now and then. */
-static void test_entry_removed_under_load(void)
-{
-    home at = new_home();
-    load busy;
-    int in_time = 0;
-    mf_error error = MF_ERROR_INIT;
-    mf_runtime *runtime = NULL;
-    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
-    options.log_file = at.log;
-    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
-    pid_t service = start_service(&at, "math");
-    mf_parent *parent = make_parent(&at, runtime);
-    mf_check_int(mf_parent_start(parent, &error), MF_OK);
-    entry wanted = {.registry = open_registry(&at), .pid = service};
-    start_load(&busy, parent);
-    for (int i = 0; i < LOAD_ROUNDS; i++) {
-        int64_t removed = mf_test_now_ms();
-        replace_registry(&at, "{}");
-        mf_check(mf_test_until(is_entered, &wanted, MF_TEST_PATIENCE_MS));
-        in_time += mf_test_now_ms() - removed <= 1000 ? 1 : 0;
-        await_calls(&busy);
-    }
-    end_load(&busy);
-    mf_check(in_time > LOAD_ROUNDS / 2);
-    mf_check_int(mf_parent_pid(parent), service);
-    mf_parent_destroy(parent);
-    mf_runtime_destroy(runtime);
-    mf_registry_destroy(wanted.registry);
-    mf_check_int(count_in_file(at.log, "\"event\":\"service_lost\""), 0);
-    mf_check_int(count_in_file(at.log, "\"event\":\"service_found\""), 1);
-    mf_check_int(count_in_file(at.log, "reconnect"), 0);
-    end_service(service, SIGTERM);
-}
-
 static bool has_left(void *data)
 {
     return mf_parent_pid(data) == 1;
@@ -649,8 +521,6 @@ static void test_lost_while_the_registry_cannot_be_read(void)
 
 static const mf_test tests[] = {
     {"service__keeps_its_calls_and_its_entry", test_entry_removed_under_a_connection},
-    {"service__restarted_under_load_fails_no_call", test_restarted_under_load},
-    {"service__without_an_entry_under_load_fails_no_call", test_entry_removed_under_load},
     {"service__leaves_its_name_to_another_live_one", test_name_taken_by_another_live_service},
     {"service__lost_while_the_registry_cannot_be_read_ends_its_calls",
      test_lost_while_the_registry_cannot_be_read},

@@ -103,8 +103,8 @@ void mfi_link_init_unfit(mfi_link *link);
 /* ---- drain.c: actions of the table ---- */
 
 void mfi_link_count_restart(mfi_link *link, mfi_life_phase before);
-void mfi_link_defer(mfi_link *link);
-void mfi_link_resume(mfi_link *link);
+void mfi_link_defer(mfi_link *link, mfi_life_phase before);
+void mfi_link_resume(mfi_link *link, mfi_life_phase before);
 void mfi_link_hold(mfi_link *link);
 void mfi_link_watch_calls(mfi_link *link);
 void mfi_link_settle(mfi_link *link);
