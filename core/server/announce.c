@@ -28,6 +28,11 @@
 /* Between two looks where changes cannot be watched, or after a failure. An entry is back within a
  * second. */
 #define KEEPER_LOOK_MS 250
+/* When its entry has been gone for so long, a service refuses calls, because parents of other
+ * languages do not hold theirs back. Ours do for longer than that (core/client/link/found.c). */
+#define LEAVE_OPEN_MS 800
+/* After so much more time, calls that still wait are cancelled. Both chosen, not measured. */
+#define LEAVE_ANSWER_MS 2200
 
 /* Text NULL: the endpoint is reported. */
 static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
@@ -51,17 +56,24 @@ static mf_status make_registry(mf_registry **ret_registry, const mf_child_option
 }
 
 mf_status mfi_announce_init(mfi_announcement *announcement, mfi_channel *channel,
-                            const mfi_child_settings *settings, const mf_child_options *from,
-                            mf_runtime *runtime, mf_error *error)
+                            mfi_child_state *state, const mfi_child_settings *settings,
+                            const mf_child_options *from, mf_runtime *runtime, mf_error *error)
 {
     int64_t given_ms = from->lock_timeout_ms;
     int64_t kept_ms = given_ms > 0 && given_ms < KEEPER_LOCK_MS ? given_ms : KEEPER_LOCK_MS;
     announcement->channel = channel;
     announcement->service_id = settings->service_id;
+    announcement->state = state;
     announcement->stop_fd = -1;
     if (!settings->registers) {
         return MF_OK;
     }
+    announcement->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+    if (announcement->stop_fd < 0) {
+        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot make an eventfd for '%s'",
+                              announcement->service_id);
+    }
+    state->leave_fd = announcement->stop_fd;
     mf_status status = make_registry(&announcement->registry, from, given_ms, runtime, error);
     return status == MF_OK ? make_registry(&announcement->kept, from, kept_ms, runtime, error)
                            : status;
@@ -85,6 +97,9 @@ void mfi_announce_fini(mfi_announcement *announcement)
 {
     mf_registry_destroy(announcement->registry);
     mf_registry_destroy(announcement->kept);
+    if (announcement->channel != NULL && announcement->stop_fd >= 0) {
+        (void)close(announcement->stop_fd);
+    }
 }
 
 uint16_t mfi_announce_port(const mfi_announcement *announcement)
@@ -156,6 +171,32 @@ static void take_out(mfi_announcement *announcement)
     report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
 }
 
+/* True if the run thread ends the keeper within that time. */
+static bool is_ended_in(const mfi_announcement *announcement, int ms)
+{
+    struct pollfd at = {.fd = announcement->stop_fd, .events = POLLIN};
+    return poll(&at, 1, ms) != 0;
+}
+
+/* The entry is gone. The run thread may be in a handler meanwhile, so the keeper has the clock. */
+static void end_calls(mfi_announcement *announcement)
+{
+    eventfd_t one = 0;
+    mfi_child_state *state = announcement->state;
+    (void)!eventfd_read(announcement->stop_fd, &one); /* of the two writes, the first */
+    atomic_store_explicit(&state->gone_ns, mfi_monotonic_ns(), memory_order_release);
+    (void)mfi_driver_kick(state->driver);
+    if (is_ended_in(announcement, LEAVE_OPEN_MS)) {
+        return;
+    }
+    atomic_store_explicit(&state->refusing, true, memory_order_relaxed);
+    (void)mfi_driver_kick(state->driver);
+    if (!is_ended_in(announcement, LEAVE_ANSWER_MS)) {
+        mfi_child_state_cancel(state);
+        (void)mfi_driver_kick(state->driver);
+    }
+}
+
 static void *run_keeper(void *argument)
 {
     mfi_announcement *announcement = argument;
@@ -170,17 +211,13 @@ static void *run_keeper(void *argument)
         (void)poll(at, 2, wait_ms);
     }
     take_out(announcement);
-    atomic_store_explicit(&announcement->left, true, memory_order_release);
-    mfi_driver_wake(&announcement->channel->driver);
+    end_calls(announcement);
     return NULL;
 }
 
 static mf_status start_keeper(mfi_announcement *announcement, mf_error *error)
 {
-    announcement->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int failed = announcement->stop_fd < 0 ? errno
-                                           : mfi_thread_start(&announcement->keeper, "mf-keeper",
-                                                              run_keeper, announcement);
+    int failed = mfi_thread_start(&announcement->keeper, "mf-keeper", run_keeper, announcement);
     announcement->is_kept = failed == 0;
     return failed == 0 ? MF_OK
                        : mfi_fail_errno(error, MF_ERR_SYSTEM, failed,
@@ -211,30 +248,14 @@ mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error)
     return status;
 }
 
-void mfi_announce_leave(mfi_announcement *announcement)
-{
-    if (announcement->is_kept) {
-        (void)!eventfd_write(announcement->stop_fd, 1);
-    }
-}
-
-bool mfi_announce_has_left(const mfi_announcement *announcement)
-{
-    return !announcement->is_kept ||
-           atomic_load_explicit(&announcement->left, memory_order_acquire);
-}
-
 void mfi_announce_unregister(mfi_announcement *announcement)
 {
     if (announcement->is_kept) {
-        mfi_announce_leave(announcement);
+        mfi_child_state_leave(announcement->state);
+        (void)eventfd_write(announcement->stop_fd, 1);
         (void)pthread_join(announcement->keeper, NULL);
         announcement->is_kept = false;
     } else if (mfi_announce_is_registered(announcement)) { /* the keeper could not be started */
         take_out(announcement);
-    }
-    if (announcement->stop_fd >= 0) {
-        (void)close(announcement->stop_fd);
-        announcement->stop_fd = -1;
     }
 }

@@ -18,14 +18,9 @@
  * measured. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
-/* A service that was told to stop goes on until no call has come for LEAVE_QUIET_NS: parents have
- * seen by then that its entry is gone. After LEAVE_OPEN_NS it refuses calls, because parents of
- * other languages do not look. Parents hold calls back for longer than that
- * (core/client/link/found.c). After LEAVE_ANSWER_NS, calls that still wait are cancelled. Chosen,
- * not measured. */
+/* A service that was told to stop goes on until no call has come for so long: its parents have seen
+ * by then that its entry is gone. Chosen, not measured. */
 #define LEAVE_QUIET_NS (200 * MFI_NS_PER_MS)
-#define LEAVE_OPEN_NS (800 * MFI_NS_PER_MS)
-#define LEAVE_ANSWER_NS (5 * MFI_NS_PER_S)
 
 /* ---- Stopping ---- */
 
@@ -272,25 +267,23 @@ static bool owes_answers(const mfi_child_state *state)
            mfi_child_state_busy(state, &since) != 0;
 }
 
-/* Role held. gone_ns: when the entry was gone. Returns the time of the next look; 0: the service
- * may end. */
-static uint64_t next_look(mf_child *child, uint64_t gone_ns)
+/* Role held. The time of the next look; 0: the service may end. The keeper wakes the driver when
+ * the entry is gone, when calls are refused, and when they are cancelled. */
+static uint64_t next_look(const mf_child *child)
 {
-    mfi_child_state *state = &child->state;
-    uint64_t now = mfi_monotonic_ns();
+    const mfi_child_state *state = &child->state;
+    uint64_t gone_ns = atomic_load_explicit(&state->gone_ns, memory_order_acquire);
+    bool refuses = atomic_load_explicit(&state->refusing, memory_order_relaxed);
     uint64_t last_ns = child->io.call_ns > gone_ns ? child->io.call_ns : gone_ns;
-    bool is_quiet = now >= last_ns + LEAVE_QUIET_NS || child->io.peers.count == 0;
-    bool is_closed = now >= gone_ns + LEAVE_OPEN_NS;
-    atomic_store_explicit(&state->refusing, is_closed, memory_order_relaxed);
-    if (((is_quiet || is_closed) && !owes_answers(state)) || now >= gone_ns + LEAVE_ANSWER_NS) {
+    bool is_quiet = mfi_monotonic_ns() >= last_ns + LEAVE_QUIET_NS || child->io.peers.count == 0;
+    if (gone_ns == 0) {
+        return MFI_NEVER;
+    }
+    if (atomic_load_explicit(&state->cancelling, memory_order_relaxed) ||
+        ((is_quiet || refuses) && !owes_answers(state))) {
         return 0;
     }
-    if (is_closed) {
-        return gone_ns + LEAVE_ANSWER_NS;
-    }
-    return is_quiet || last_ns + LEAVE_QUIET_NS > gone_ns + LEAVE_OPEN_NS
-               ? gone_ns + LEAVE_OPEN_NS
-               : last_ns + LEAVE_QUIET_NS;
+    return is_quiet || refuses ? MFI_NEVER : last_ns + LEAVE_QUIET_NS;
 }
 
 /* Role held. A service gives its name up first. It answers calls until its parents have seen that,
@@ -298,15 +291,11 @@ static uint64_t next_look(mf_child *child, uint64_t gone_ns)
 static void leave(mf_child *child)
 {
     bool drained = false;
-    uint64_t gone_ns = 0;
-    uint64_t look_ns = MFI_NEVER; /* the keeper wakes the driver */
-    mfi_announce_leave(&child->announcement);
-    while (look_ns != 0) {
+    uint64_t look_ns = 0;
+    mfi_child_state_leave(&child->state);
+    /* Looked at before the sleep: a handler may have run for longer than the keeper. */
+    while ((look_ns = next_look(child)) != 0) {
         drained = turn(child, drained, look_ns);
-        if (gone_ns == 0 && mfi_announce_has_left(&child->announcement)) {
-            gone_ns = mfi_monotonic_ns();
-        }
-        look_ns = gone_ns != 0 ? next_look(child, gone_ns) : MFI_NEVER;
     }
     mfi_announce_unregister(&child->announcement);
 }

@@ -6,13 +6,24 @@
  * both stand below these parts. */
 #include "core/server/state.h"
 
+#include <sys/eventfd.h>
+
 void mfi_child_state_stop(mfi_child_state *state)
 {
-    if (!state->leaves_first) {
+    if (state->leave_fd >= 0) {
+        mfi_child_state_leave(state);
+    } else {
         mfi_child_state_cancel(state);
     }
     atomic_store_explicit(&state->stopping, true, memory_order_release);
     mfi_driver_wake(state->driver);
+}
+
+void mfi_child_state_leave(mfi_child_state *state)
+{
+    if (!atomic_exchange_explicit(&state->leaves, true, memory_order_relaxed)) {
+        (void)!eventfd_write(state->leave_fd, 1);
+    }
 }
 
 void mfi_child_state_cancel(mfi_child_state *state)

@@ -43,14 +43,16 @@ static void on_too_late(mfi_timer *timer)
 
 /* The public state stays READY, so that no call fails: the service may stay. A heartbeat would wait
  * in the queue too, and its time would pass. */
-void mfi_link_defer(mfi_link *link)
+void mfi_link_defer(mfi_link *link, mfi_life_phase before)
 {
+    (void)before;
     mfi_heartbeat_stop(link->heartbeat);
     atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
 }
 
-void mfi_link_resume(mfi_link *link)
+void mfi_link_resume(mfi_link *link, mfi_life_phase before)
 {
+    (void)before;
     atomic_store_explicit(&link->calls->holding, false, memory_order_relaxed);
     mfi_heartbeat_start(link->heartbeat);
     (void)mfi_driver_kick(&link->calls->driver); /* for the calls that wait in the queue */

@@ -160,7 +160,9 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     found->lost_ns = mfi_loop_now(found->state->loop);
     mfi_state_note_lost(found->state, why, found->service.pid);
     if (link->was_ready) {
+        bool has_left = link->phase == MFI_LIFE_UNLISTED;
         loss = mfi_link_lost_connection(link, why);
+        loss.is_orderly = has_left && loss.claimed.calls == 0;
     } else { /* the first start continues to look for it */
         link->wait_ns = 0;
     }

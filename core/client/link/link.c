@@ -242,18 +242,6 @@ static void finish(mfi_link *link, mfi_life_phase before)
 
 /* ---- Following the table ---- */
 
-static void defer(mfi_link *link, mfi_life_phase before)
-{
-    (void)before;
-    mfi_link_defer(link);
-}
-
-static void resume(mfi_link *link, mfi_life_phase before)
-{
-    (void)before;
-    mfi_link_resume(link);
-}
-
 static void hold(mfi_link *link, mfi_life_phase before)
 {
     (void)before;
@@ -279,8 +267,8 @@ static void (*const actions[MFI_LIFE_ACTION_COUNT])(mfi_link *link, mfi_life_pha
     [MFI_LIFE_BIT_REOPEN] = reopen,
     [MFI_LIFE_BIT_AWAIT] = await_ready,
     [MFI_LIFE_BIT_SERVE] = serve,
-    [MFI_LIFE_BIT_DEFER] = defer,
-    [MFI_LIFE_BIT_RESUME] = resume,
+    [MFI_LIFE_BIT_DEFER] = mfi_link_defer,
+    [MFI_LIFE_BIT_RESUME] = mfi_link_resume,
     [MFI_LIFE_BIT_HOLD] = hold,
     [MFI_LIFE_BIT_WATCH] = watch_calls,
     [MFI_LIFE_BIT_SETTLE] = settle,

@@ -87,6 +87,7 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
 /* The consequences of the loss of a peer. */
 typedef struct mfi_loss {
     bool again;          /* another start follows */
+    bool is_orderly;     /* a service has left, and no call ended because of it */
     mfi_claimed claimed; /* the calls that end because of it */
     mfi_circuit_reason reason;
 } mfi_loss;
@@ -98,8 +99,9 @@ mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause);
 mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why);
 /* What the peer printed last. Valid until the next call. */
 mfi_remains mfi_link_remains(mfi_link *link);
-/* After mfi_link_lost: opens the circuit, delivers the calls, reports the decision, and closes. The
- * circuit opens first, so that it tells the cause and not the calls that failed because of it. */
+/* After mfi_link_lost: opens the circuit (unless the end was orderly), delivers the calls, reports
+ * the decision, and closes. The circuit opens first, so that it tells the cause and not the calls
+ * that failed because of it. */
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss);
 /* Ends all calls. The status of a sent call says that it may have run. */
 void mfi_link_fail_calls(mfi_link *link, mf_status status);
@@ -116,8 +118,8 @@ void mfi_link_init_unfit(mfi_link *link);
 /* ---- drain.c: actions of the table ---- */
 
 void mfi_link_count_restart(mfi_link *link, mfi_life_phase before);
-void mfi_link_defer(mfi_link *link);
-void mfi_link_resume(mfi_link *link);
+void mfi_link_defer(mfi_link *link, mfi_life_phase before);
+void mfi_link_resume(mfi_link *link, mfi_life_phase before);
 void mfi_link_hold(mfi_link *link);
 void mfi_link_watch_calls(mfi_link *link);
 void mfi_link_settle(mfi_link *link);
