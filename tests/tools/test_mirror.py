@@ -32,7 +32,6 @@ core/transport/direct/connection.c
 core/transport/direct/linger.c
 core/transport/direct/peers.c
 core/transport/message.c
-core/observe/observe.c
 core/client/call/async.c
 core/client/call/call.c
 core/client/call/future.c
