@@ -331,6 +331,7 @@ static mf_status init_parts(mf_parent *parent, mf_error *error)
 
 static void free_parts(mf_parent *parent)
 {
+    mfi_target_hide(parent->state.observed); /* a collection reads the calls */
     mfi_found_fini(&parent->found);
     mfi_calls_fini(&parent->calls);
     mfi_target_destroy(parent->state.observed);
