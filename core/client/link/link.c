@@ -301,6 +301,7 @@ static void on_paused(void *self)
         calls->transport = NULL;
     }
     mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED);
+    mfi_signs_end(&calls->signs);
     mfi_link_step(link, MFI_LIFE_ON_PAUSED);
 }
 
