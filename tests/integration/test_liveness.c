@@ -287,6 +287,8 @@ static void test_a_frozen_worker_that_stays_is_shown(void)
     mf_check_str(at.output, "");
     check_metric(&at, "multifrost_worker_up{target=\"math\",worker=\"math-0\"} 1");
     mf_check_int(stats_of(at.parent).restarts, 0);
+    check_metric(&at, "multifrost_heartbeat_consecutive_misses{target=\"math\"} 0\n");
+    mf_check_int(stats_of(at.parent).late_replies, 0); /* late answers of heartbeats are none */
     end(&at);
 }
 
