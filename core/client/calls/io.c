@@ -91,7 +91,8 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
     mfi_traffic traffic = (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
     mfi_io io = calls->transport->ops->send(calls->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
-        if (calls->stalled == NULL) {
+        /* Before that there is no peer yet that could take anything. */
+        if (calls->stalled == NULL && mfi_state_get(calls->state) == MF_PARENT_READY) {
             mfi_observe_transport_event(calls->state->observed,
                                         &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
         }
