@@ -74,6 +74,7 @@ static void begin(mfi_link *link, mfi_life_phase before)
     link->ready_ns = 0;
     link->failure = MF_OK;
     set_restart_at(link->state, 0);
+    mfi_heartbeat_forget(link->heartbeat);
     mfi_signs_begin(&link->calls->signs);
     mfi_calls_sweep_queue(link->calls);
     mf_status status = mfi_descriptors_check(MFI_START_DESCRIPTORS, &error);
@@ -194,6 +195,7 @@ static void on_paused(void *self)
         calls->transport = NULL;
     }
     mfi_calls_fail_sent(calls, MF_ERR_WORKER_EXITED);
+    mfi_signs_end(&calls->signs);
     mfi_link_step(link, MFI_LIFE_ON_PAUSED);
 }
 
