@@ -1,5 +1,6 @@
 /* Which connection gives way where there are too many: of a child by descriptors, of a parent by
  * number. */
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,7 +16,12 @@ static void no_descriptor_is_left(few *at)
 {
     struct rlimit files;
     mf_check_int(getrlimit(RLIMIT_NOFILE, &files), 0);
-    mfi_direct_make_place(direct_of(at), (int)files.rlim_cur - 1);
+    int high = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)files.rlim_cur - 1);
+    mf_check(high >= 0);
+    int placed = mfi_direct_make_place(direct_of(at), high);
+    mf_check(placed >= 0 && placed < high); /* so that the next one is seen to be too many */
+    mf_check_int(fcntl(high, F_GETFD), -1);
+    (void)close(placed);
 }
 
 static void test_a_place_ends_nothing_where_there_is_room(void)
@@ -24,7 +30,7 @@ static void test_a_place_ends_nothing_where_there_is_room(void)
     few_open(&at);
     int fd = few_connect_raw(&at);
     expect_events(&at.child, MFI_PEER_CONNECTED, 2);
-    mfi_direct_make_place(direct_of(&at), fd);
+    mf_check_int(mfi_direct_make_place(direct_of(&at), fd), fd);
     mf_check_int(direct_of(&at)->count, 2);
     mf_check_int(at.child.events[MFI_PEER_DISCONNECTED], 0);
     (void)close(fd);
@@ -127,10 +133,29 @@ static void test_a_parent_has_few_connections(void)
     messaging->destroy(messaging);
 }
 
+/* The program took the last descriptor itself: silent connections go, and only these. */
+static void test_without_a_descriptor_only_silent_ones_go(void)
+{
+    few at;
+    few_open(&at);
+    int fd = few_connect_raw(&at);
+    expect_events(&at.child, MFI_PEER_CONNECTED, 2);
+    mfi_direct_free_descriptor(direct_of(&at));
+    mf_check(raw_is_dropped(fd));
+    mf_check_int(direct_of(&at)->count, 1);
+    mfi_direct_free_descriptor(direct_of(&at));
+    mf_check_int(direct_of(&at)->count, 1);
+    exchange(&at.parent, &at.child, 2, 300);
+    (void)close(fd);
+    few_close(&at);
+}
+
 static const mf_test tests[] = {
     {"crowd__a_place_ends_nothing_where_there_is_room",
      test_a_place_ends_nothing_where_there_is_room},
     {"crowd__who_gives_way", test_who_gives_way},
+    {"crowd__without_a_descriptor_only_silent_ones_go",
+     test_without_a_descriptor_only_silent_ones_go},
     {"crowd__silent_connections_leave_descriptors_free",
      test_silent_connections_leave_descriptors_free},
     {"crowd__a_parent_has_few_connections", test_a_parent_has_few_connections},
