@@ -340,38 +340,41 @@ static void read_call(const fake *from, call *ret_call)
     }
 }
 
-/* {app, id, type: response, timestamp: 1, result: a bin of that size}, without its last bytes. */
-static void answer_call(const fake *from, const call *to, uint32_t result_bytes, size_t cut)
+/* {app, id, type, timestamp: 1, result: a bin of that size}, without its last bytes. type: with the
+ * byte of its length in front. */
+static void answer(const fake *from, const call *to, const char *type, uint32_t result_bytes,
+                   size_t cut)
 {
     static const char begin[] = "\x85\xA3"
                                 "app\xAE"
                                 "comlink_ipc_v3\xA2id\xD9\x24";
-    static const char middle[] =
-        "\xA4type\xA8response\xA9timestamp\xCB\x3F\xF0\0\0\0\0\0\0\xA6result\xC6";
-    size_t size = sizeof begin - 1 + sizeof to->id + sizeof middle - 1 + 4 + result_bytes;
-    uint8_t *bytes = calloc(1, size);
-    uint8_t *at = bytes;
-    uint8_t front[] = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0};
-    mf_check(bytes != NULL);
-    if (bytes == NULL) {
-        return;
-    }
-    memcpy(at, begin, sizeof begin - 1);
-    at += sizeof begin - 1;
-    memcpy(at, to->id, sizeof to->id);
-    at += sizeof to->id;
-    memcpy(at, middle, sizeof middle - 1);
-    at += sizeof middle - 1;
+    static const char middle[] = "\xA9timestamp\xCB\x3F\xF0\0\0\0\0\0\0\xA6result\xC6";
+    uint8_t front[] = {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0}; /* the empty frame, and a size */
+    uint8_t head[256];
+    size_t size = 0;
+    memcpy(head, begin, sizeof begin - 1);
+    size += sizeof begin - 1;
+    memcpy(head + size, to->id, sizeof to->id);
+    size += sizeof to->id;
+    size += (size_t)snprintf((char *)head + size, 64, "\xA4type%s", type);
+    memcpy(head + size, middle, sizeof middle - 1);
+    size += sizeof middle - 1;
     for (int i = 3; i >= 0; i--) {
-        *at++ = (uint8_t)(result_bytes >> (8 * i));
+        head[size++] = (uint8_t)(result_bytes >> (8 * i));
     }
-    size -= cut;
+    size_t all = size + result_bytes - cut;
     for (int i = 0; i < 4; i++) {
-        front[10 - i] = (uint8_t)(size >> (8 * i));
+        front[10 - i] = (uint8_t)(all >> (8 * i));
     }
+    size = size < all ? size : all;
     send_all(from->fd, front, sizeof front);
-    send_all(from->fd, bytes, size);
-    free(bytes);
+    send_all(from->fd, head, size);
+    send_all(from->fd, large, all - size);
+}
+
+static void answer_call(const fake *from, const call *to, uint32_t result_bytes, size_t cut)
+{
+    answer(from, to, "\xA8response", result_bytes, cut);
 }
 
 static mf_parent *fake_open(fake *at, int64_t max_message_bytes)
@@ -396,6 +399,9 @@ static void *accept_parent(void *data)
     at->fd = accept(at->at.holder, NULL, NULL);
     mf_check(at->fd >= 0);
     shake_hands(at->fd, READY_ROUTER);
+    call probe; /* a start asks with a heartbeat */
+    read_call(at, &probe);
+    answer(at, &probe, "\xA9heartbeat", 1, 0);
     return NULL;
 }
 
