@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_MAX 8 /* kinds of objects; the library has six */
+#define KINDS_MAX 8 /* kinds of objects; the library has seven */
 #define MAGAZINE 64 /* objects that one thread keeps of one kind */
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -27,7 +27,8 @@ static mfi_cache *kinds[KINDS_MAX]; /* written under kinds_mutex before the kind
 static unsigned kind_count;         /* guarded by kinds_mutex */
 static pthread_key_t thread_key;    /* its destructor empties the magazines of a thread that ends */
 static bool has_key;                /* guarded by kinds_mutex */
-static _Thread_local magazine *own[KINDS_MAX];
+/* By the kinds' numbers. There is no kind 0, so a kind without a number has no magazine. */
+static _Thread_local magazine *own[KINDS_MAX + 1];
 
 static void free_object(const mfi_cache *cache, void *object)
 {
@@ -70,9 +71,9 @@ static void load(mfi_cache *cache, magazine *to)
 static void end_thread(void *unused)
 {
     (void)unused;
-    for (size_t i = 0; i < KINDS_MAX; i++) {
+    for (size_t i = 1; i <= KINDS_MAX; i++) {
         if (own[i] != NULL) {
-            unload(kinds[i], own[i], 0);
+            unload(kinds[i - 1], own[i], 0);
             free(own[i]);
             own[i] = NULL;
         }
@@ -128,17 +129,23 @@ static unsigned number_kind(mfi_cache *cache)
     return number;
 }
 
-/* NULL if the thread cannot keep objects of this kind. */
-static magazine *magazine_of(mfi_cache *cache)
+static __attribute__((noinline)) magazine *new_magazine(mfi_cache *cache)
 {
     unsigned number = atomic_load_explicit(&cache->number, memory_order_acquire);
     if (!KEEPS || (number == 0 && (number = number_kind(cache)) == 0)) {
         return NULL;
     }
-    if (own[number - 1] == NULL && pthread_setspecific(thread_key, own) == 0) {
-        own[number - 1] = calloc(1, sizeof(magazine));
+    if (pthread_setspecific(thread_key, own) == 0) {
+        own[number] = calloc(1, sizeof(magazine));
     }
-    return own[number - 1];
+    return own[number];
+}
+
+/* NULL if the thread cannot keep objects of this kind. */
+static inline magazine *magazine_of(mfi_cache *cache)
+{
+    magazine *there = own[atomic_load_explicit(&cache->number, memory_order_acquire)];
+    return there != NULL ? there : new_magazine(cache);
 }
 
 /* ---- Objects ---- */

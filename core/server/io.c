@@ -136,6 +136,9 @@ static bool has_place(const mfi_server_io *io, const mfi_incoming *call)
  * larger than the bound. */
 static bool has_bytes(const mfi_server_io *io, const mfi_incoming *call)
 {
+    if (mfi_budget_held(io->state->budget) == 0) {
+        return true;
+    }
     size_t free = mfi_budget_free(io->state->budget);
     size_t own = atomic_load_explicit(&io->state->shares[call->share].bytes, memory_order_relaxed);
     size_t most = (free + own) / 4 * 3;

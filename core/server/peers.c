@@ -204,11 +204,13 @@ bool mfi_peers_make_room(mfi_peers *peers, const mfi_route *route, size_t bytes)
 
 /* Whether the message finds room while it waits, here or in the transport. Where nothing else
  * waits it always does. */
-static bool fits(mfi_peers *peers, const mfi_route *route, const mfi_out *out)
+static inline bool fits(mfi_peers *peers, const mfi_route *route, const mfi_out *out)
 {
+    if (mfi_budget_held(peers->budget) == 0) {
+        return true;
+    }
     size_t bytes = bytes_of(out);
-    return bytes <= mfi_budget_free(peers->budget) || mfi_budget_held(peers->budget) == 0 ||
-           mfi_peers_make_room(peers, route, bytes);
+    return bytes <= mfi_budget_free(peers->budget) || mfi_peers_make_room(peers, route, bytes);
 }
 
 static void refuse(const mfi_peers *peers, mfi_out *out)

@@ -167,8 +167,9 @@ uint64_t mfi_serve_expected_ns(const mfi_incoming *call)
 bool mfi_serve_admit(void *self, size_t bytes)
 {
     mfi_handler_thread *thread = self;
-    bool fits = mfi_budget_take(thread->budget, bytes);
-    thread->charged += fits ? bytes : 0;
+    size_t charged = 0;
+    bool fits = mfi_budget_take_or_alone(thread->budget, thread->charged, bytes, &charged);
+    thread->charged += fits ? charged : 0;
     return fits;
 }
 
@@ -203,6 +204,11 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
         status = run_handler(handler, &request, &reply);
     }
     atomic_store_explicit(&thread->mark.since_ns, 0, memory_order_relaxed);
+    /* The values are freed below, but their room belongs to the answer, which may be as large. */
+    if (thread->charged != 0) {
+        mfi_budget_sub(thread->budget, thread->charged);
+        thread->charged = 0;
+    }
     if (reply.deferred != 0) {
         mfi_deferrals_handler_returned(&reply, status, &request.error);
         mfi_reply_fini(&reply);
@@ -215,10 +221,6 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
     }
     mfi_tree_trim(&thread->trees.args, MFI_TREE_MUCH);
     mfi_tree_trim(&thread->trees.metadata, MFI_TREE_MUCH);
-    if (thread->charged != 0) {
-        mfi_budget_sub(thread->budget, thread->charged);
-        thread->charged = 0;
-    }
     mfi_incoming_free(call);
     return now;
 }

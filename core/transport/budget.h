@@ -18,9 +18,13 @@
  *   - A connection may queue in its transport up to a fraction of what is free, so that the
  *     transport never fills the budget with the bytes of few peers.
  *   - A worker that has no room for a message or a call ends the peer that holds the most unsent
- *     bytes, if these are more than the peer of the new message would hold. Peers that read hold
+ *     bytes and received parts, if these are more than the peer of the new message would hold. Peers that read hold
  *     nothing for long, so the peer that makes the least progress goes.
  *   - The waiting calls of one peer have at most three quarters of what others leave.
+ *   - Arguments that take more decoded than is free are refused, except where nothing else is held:
+ *     a message that the limits of the protocol allow is served if it is alone. Arguments that
+ *     take more than the budget are charged with three quarters of it, so that the calls of others
+ *     still find room.
  *   - A parent refuses a call for which there is no room: its user learns that at once.
  *
  * Counts with the library's threads, and with libzmq's, which gives bytes back after the transport
@@ -112,6 +116,22 @@ static inline bool mfi_budget_take(mfi_budget *budget, size_t bytes)
         }
     }
     return false;
+}
+
+/* Charges bytes if there is room for them. Where nothing is held but the caller's own, more bytes
+ * are let through too, with a charge of three quarters of the budget. */
+static inline bool mfi_budget_take_or_alone(mfi_budget *budget, size_t own, size_t bytes,
+                                            size_t *ret_charged)
+{
+    *ret_charged = bytes;
+    if (mfi_budget_take(budget, bytes)) {
+        return true;
+    }
+    size_t most = budget->most / 4 * 3;
+    size_t held = own;
+    *ret_charged = most > own ? most - own : 0;
+    return atomic_compare_exchange_strong_explicit(&budget->held, &held, own + *ret_charged,
+                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Brings a holder's charge up to date with what it holds. Small changes are left out, except that

@@ -61,8 +61,8 @@ typedef struct mfi_transport_ops {
     mfi_peer_event (*next_event)(mfi_transport *transport);
     /* ROUTER; both may be NULL. Ends the connection of a route, and drops its unsent bytes. */
     void (*end)(mfi_transport *transport, const mfi_route *route);
-    /* Ends the connection with the most unsent bytes, if these are more than `most` and it is not
-     * that of `spared`; false if there is none. */
+    /* Ends the connection with the most unsent and unfinished bytes, if these are more than `most`
+     * and it is not that of `spared`; false if there is none. */
     bool (*end_largest)(mfi_transport *transport, const mfi_route *spared, size_t most);
     /* Goes on sending queued payloads for up to linger_ms, then frees the transport. */
     void (*close)(mfi_transport *transport);

@@ -33,7 +33,7 @@ void mfi_tree_trim(mfi_tree *tree, size_t most)
     }
 }
 
-static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
+static mf_status reserve_more(mfi_tree *tree, size_t needed, mf_error *error)
 {
     if (needed > MFI_TREE_MUCH && tree->admit != NULL && !tree->admit(tree->admit_self, needed)) {
         return mfi_fail(error, MF_ERR_LIMIT,
@@ -49,6 +49,12 @@ static mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
         tree->capacity = needed;
     }
     return MF_OK;
+}
+
+static inline mf_status reserve(mfi_tree *tree, size_t needed, mf_error *error)
+{
+    return needed <= tree->capacity && needed <= MFI_TREE_MUCH ? MF_OK
+                                                               : reserve_more(tree, needed, error);
 }
 
 /* Returns the value; copies the text of a str to *texts. */

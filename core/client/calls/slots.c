@@ -13,8 +13,7 @@
 #include "base/pages.h"
 #include "core/client/calls/result.h"
 
-#define KEPT_BUFFER_BYTES ((size_t)8 * 1024) /* that a free slot keeps; larger ones are freed */
-#define SLOT_BITS 48                         /* index and generation in the id */
+#define SLOT_BITS 48 /* index and generation in the id */
 #define INDEX_BITS 16
 
 /* ---- Ids ---- */
@@ -175,16 +174,6 @@ void mfi_slot_unpin(mfi_slot *slot)
     atomic_fetch_sub_explicit(&slot->pins, 1, memory_order_release);
 }
 
-bool mfi_slot_charge(mfi_slots *slots, mfi_slot *slot)
-{
-    bool is_small = slot->out.capacity <= KEPT_BUFFER_BYTES;
-    if (!is_small && !mfi_budget_take(slots->budget, slot->out.size)) {
-        return false;
-    }
-    slot->charged = is_small ? 0 : slot->out.size;
-    return true;
-}
-
 void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot)
 {
     if (slot == NULL) {
@@ -193,7 +182,7 @@ void mfi_slot_abandon(mfi_slots *slots, mfi_slot *slot)
     mf_result_destroy(slot->answer);
     slot->answer = NULL;
     mfi_slot_uncharge(slots, slot);
-    if (slot->out.capacity > KEPT_BUFFER_BYTES) {
+    if (slot->out.capacity > MFI_SLOT_KEPT_BYTES) {
         mfi_buf_fini(&slot->out);
         mfi_buf_init(&slot->out, slot->out.max);
     }

@@ -26,6 +26,9 @@
 #include "core/wire/limits.h"
 #include "core/words/attempts.h"
 
+/* Of its buffer, that a free slot keeps; a larger one is freed. */
+#define MFI_SLOT_KEPT_BYTES ((size_t)8 * 1024)
+
 typedef enum mfi_slot_phase {
     MFI_SLOT_FREE = 0,
     MFI_SLOT_SYNC = 1,   /* active; a thread waits, and times a near deadline itself */
@@ -96,7 +99,15 @@ void mfi_slot_activate(mfi_slot *slot, mfi_slot_phase phase);
 /* One holder releases the slot; the last holder frees it. */
 void mfi_slot_release(mfi_slots *slots, mfi_slot *slot);
 /* Charges the encoded message to the budget if it is large. False if there is no room. */
-bool mfi_slot_charge(mfi_slots *slots, mfi_slot *slot);
+static inline bool mfi_slot_charge(mfi_slots *slots, mfi_slot *slot)
+{
+    size_t bytes = slot->out.capacity > MFI_SLOT_KEPT_BYTES ? slot->out.size : 0;
+    if (bytes != 0 && !mfi_budget_take(slots->budget, bytes)) {
+        return false;
+    }
+    slot->charged = bytes;
+    return true;
+}
 /* The message leaves the slot, or its buffer is given back. */
 static inline void mfi_slot_uncharge(mfi_slots *slots, mfi_slot *slot)
 {

@@ -31,26 +31,30 @@ static void release_body(mfi_message *message)
     }
 }
 
-bool mfi_body_make(mfi_message *message, size_t size)
+static bool show(mfi_message *message, void *memory, size_t capacity, size_t size)
 {
     body *own = (body *)(void *)message->storage;
-    if (size <= SMALL_BYTES) {
-        own->capacity = SMALL_BYTES;
-        own->memory = mfi_cache_get(&smalls);
-    } else {
-        own->capacity = SMALLEST_BLOCK;
-        while (own->capacity < size) {
-            own->capacity *= 2;
-        }
-        own->memory = mfi_block_get(own->capacity);
-    }
-    if (own->memory == NULL) {
+    if (memory == NULL) {
         return false;
     }
-    message->data = own->memory;
+    own->memory = memory;
+    own->capacity = capacity;
+    message->data = memory;
     message->size = size;
     message->release = release_body;
     return true;
+}
+
+bool mfi_body_make(mfi_message *message, size_t size)
+{
+    if (size <= SMALL_BYTES) {
+        return show(message, mfi_cache_get(&smalls), SMALL_BYTES, size);
+    }
+    size_t capacity = SMALLEST_BLOCK;
+    while (capacity < size) {
+        capacity *= 2;
+    }
+    return show(message, mfi_block_get(capacity), capacity, size);
 }
 
 uint8_t *mfi_body_memory(mfi_message *message)

@@ -64,12 +64,30 @@ static void settle(mfi_connection *connection)
                       connection->waiting_memory + connection->partial_size);
 }
 
+/* The same after bytes have come or were queued. Few bytes need no charge, which is most often so.
+ */
+static inline void settle_growth(mfi_connection *connection)
+{
+    if (connection->charged != 0 ||
+        connection->waiting_memory + connection->partial_size >= MFI_BUDGET_STEP) {
+        settle(connection);
+    }
+}
+
+/* The same after bytes have left. */
+static inline void settle_decline(mfi_connection *connection)
+{
+    if (connection->charged != 0) {
+        settle(connection);
+    }
+}
+
 static void drop_segments(mfi_connection *connection)
 {
     while (connection->first != NULL) {
         drop_first(connection);
     }
-    settle(connection);
+    settle_decline(connection);
 }
 
 void mfi_connection_leave_budget(mfi_connection *connection)
@@ -166,7 +184,7 @@ bool mfi_connection_greet(mfi_connection *connection)
 
 /* Whether one more message may wait here. A single message always may, so that messages which are
  * charged already get on; the connection of a worker's peer has a share of the budget for more. */
-static bool has_memory(const mfi_connection *connection)
+static inline bool has_memory(const mfi_connection *connection)
 {
     size_t waiting = connection->waiting_memory;
     return waiting < MFI_BUDGET_STEP ||
@@ -175,10 +193,15 @@ static bool has_memory(const mfi_connection *connection)
              waiting < mfi_budget_share(connection->budget, WAITING_MEMORY)));
 }
 
-bool mfi_connection_has_room(const mfi_connection *connection)
+static inline bool has_room(const mfi_connection *connection)
 {
     return connection->phase == MFI_CONNECTION_UP &&
            connection->waiting < connection->waiting_most && has_memory(connection);
+}
+
+bool mfi_connection_has_room(const mfi_connection *connection)
+{
+    return has_room(connection);
 }
 
 mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
@@ -186,7 +209,7 @@ mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
     uint8_t front[MFI_ZMTP_FRONT_BYTES];
     size_t front_size = mfi_zmtp_front(front, payload->size);
     bool is_own = payload->size >= OWN_SEGMENT_BYTES;
-    if (!mfi_connection_has_room(connection)) {
+    if (!has_room(connection)) {
         return MFI_IO_AGAIN;
     }
     mfi_segment *segment = segment_for(connection, front_size + (is_own ? 0 : payload->size));
@@ -200,14 +223,14 @@ mfi_io mfi_connection_send(mfi_connection *connection, mfi_buf *payload)
     if (!is_own) {
         append(connection, segment, payload->data, payload->size);
         count_message(connection, segment);
-        settle(connection);
+        settle_growth(connection);
         return MFI_IO_DONE;
     }
     own->size = payload->size;
     connection->waiting_bytes += payload->size;
     connection->waiting_memory += payload->size;
     count_message(connection, own);
-    settle(connection);
+    settle_growth(connection);
     payload->data = NULL;
     payload->size = 0;
     payload->capacity = 0;
@@ -249,7 +272,7 @@ mfi_io mfi_connection_flush(mfi_connection *connection)
             return MFI_IO_FAILED;
         }
         sent(connection, done > 0 ? (size_t)done : 0);
-        settle(connection);
+        settle_decline(connection);
         if (done < 0 || (size_t)done < wanted) {
             return MFI_IO_AGAIN;
         }
@@ -393,11 +416,11 @@ mfi_connection_news mfi_connection_next(mfi_connection *connection, mfi_inbox *i
             *ret_message = connection->partial;
             connection->partial = (mfi_message){0};
             connection->partial_size = 0;
-            settle(connection);
+            settle_decline(connection);
             return MFI_NEWS_MESSAGE;
         }
         if (inbox->at == inbox->end) {
-            settle(connection);
+            settle_growth(connection);
             return MFI_NEWS_NONE;
         }
         if (connection->phase == MFI_CONNECTION_GREETING) {

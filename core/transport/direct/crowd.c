@@ -1,6 +1,8 @@
 /* Ends connections where there are too many. It exists so that silent strangers cannot take the
  * places and the descriptors of those who work. */
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/transport/direct/direct.h"
 
@@ -15,15 +17,16 @@ static bool gives_way(const mfi_direct_peer *peer, const mfi_direct_peer *to)
                                               : peer->read_number < to->read_number;
 }
 
-/* Ends the connection that gives way to all others. The connection of a
- * parent's peer stays. */
-static void end_one(mfi_direct *self)
+/* Ends the connection that gives way to all others. The connection of a parent's peer stays, and
+ * unless any may be ended, so do those that have spoken. */
+static void end_one(mfi_direct *self, bool any)
 {
     mfi_direct_peer *found = NULL;
     for (uint32_t i = 0; i < self->capacity; i++) {
         mfi_direct_peer *peer = self->peers[i];
         bool is_needed = !self->options.is_child && peer == self->target;
-        if (peer != NULL && !is_needed && (found == NULL || gives_way(peer, found))) {
+        bool may_end = peer != NULL && !is_needed && (any || !peer->has_spoken);
+        if (may_end && (found == NULL || gives_way(peer, found))) {
             found = peer;
         }
     }
@@ -42,9 +45,28 @@ static bool is_crowded(const mfi_direct *self, int fd)
                                    (rlim_t)fd + FREE_DESCRIPTORS >= files.rlim_cur);
 }
 
-void mfi_direct_make_place(mfi_direct *self, int fd)
+/* The descriptor of the ended connection was lower. The new connection takes that one, so that the
+ * next one gets a high number again and is seen to be one too many. */
+static int move_down(int fd)
 {
-    if (is_crowded(self, fd)) {
-        end_one(self);
+    int lower = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (lower < 0) {
+        return fd;
     }
+    (void)close(lower < fd ? fd : lower);
+    return lower < fd ? lower : fd;
+}
+
+int mfi_direct_make_place(mfi_direct *self, int fd)
+{
+    if (!is_crowded(self, fd)) {
+        return fd;
+    }
+    end_one(self, true);
+    return move_down(fd);
+}
+
+void mfi_direct_free_descriptor(mfi_direct *self)
+{
+    end_one(self, false);
 }

@@ -244,8 +244,10 @@ static bool direct_end_largest(mfi_transport *base, const mfi_route *spared, siz
     mfi_direct_peer *largest = NULL;
     for (uint32_t i = 0; has_routes(self) && i < self->capacity; i++) {
         mfi_direct_peer *peer = self->peers[i];
-        if (peer != NULL && peer != kept && peer->connection.waiting_memory > most) {
-            most = peer->connection.waiting_memory;
+        size_t holds =
+            peer != NULL ? peer->connection.waiting_memory + peer->connection.partial_size : 0;
+        if (peer != kept && holds > most) {
+            most = holds;
             largest = peer;
         }
     }

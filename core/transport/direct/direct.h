@@ -74,13 +74,16 @@ void mfi_direct_look(mfi_direct *self);
 /* To be called when the peer's handshake is complete. */
 void mfi_direct_up(mfi_direct *self, mfi_direct_peer *peer);
 /* To be called when the peer's bytes are parsed. What has come of unfinished payloads takes at most
- * half of the budget, or one largest payload; without a budget it takes four. Beyond that the peer
- * is dropped whose payload made no progress for longest, because it may never end. Announced bytes
- * that have not come count for nothing. */
+ * half of the budget, or is of one peer; without a budget it takes four largest payloads. Beyond
+ * that the peer is dropped whose payload made no progress for longest, because it may never end.
+ * Announced bytes that have not come count for nothing. */
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer);
 /* Before a connection that was accepted with this descriptor is added: ends another one if there
- * are too many, or if few descriptors are free. */
-void mfi_direct_make_place(mfi_direct *self, int fd);
+ * are too many, or if few descriptors are free. Returns the connection's descriptor, which may have
+ * become another number. */
+int mfi_direct_make_place(mfi_direct *self, int fd);
+/* No descriptor is left to accept a connection with: ends one that never sent a message. */
+void mfi_direct_free_descriptor(mfi_direct *self);
 /* Ends the connection. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
 /* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */

@@ -177,12 +177,8 @@ static mfi_direct_peer *slowest_partial(const mfi_direct *self)
 
 static size_t most_partial_bytes(const mfi_direct *self)
 {
-    size_t message = self->options.max_message_bytes;
-    if (self->options.budget == NULL) {
-        return PARTIALS_MOST * message;
-    }
-    size_t half = self->options.budget->most / 2;
-    return half > message ? half : message;
+    return self->options.budget != NULL ? self->options.budget->most / 2
+                                        : PARTIALS_MOST * self->options.max_message_bytes;
 }
 
 void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer)
@@ -199,8 +195,14 @@ void mfi_direct_note_partial(mfi_direct *self, mfi_direct_peer *peer)
     }
     self->partial_bytes += bytes - peer->partial_bytes;
     peer->partial_bytes = bytes;
-    while (self->partial_bytes > most_partial_bytes(self)) {
-        mfi_direct_drop(self, slowest_partial(self));
+    if (self->partial_bytes <= most_partial_bytes(self)) {
+        return;
+    }
+    mfi_direct_peer *slowest = slowest_partial(self);
+    while (self->partial_bytes > most_partial_bytes(self) && slowest != NULL &&
+           slowest->partial_bytes < self->partial_bytes) {
+        mfi_direct_drop(self, slowest);
+        slowest = slowest_partial(self);
     }
 }
 
@@ -283,12 +285,13 @@ static void accept_some(mfi_direct *self)
 {
     for (int i = 0; i < ACCEPTS_PER_LOOK; i++) { /* the listener stays ready for the rest */
         int fd = accept4(self->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+        bool is_full = fd < 0 && errno == EMFILE;
+        if (fd < 0 && (is_full || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             /* The listener would be ready all the time, so it is not watched for a while. */
             pause_listener(self, ACCEPT_AGAIN_NS);
-        }
-        if (fd >= 0) {
-            mfi_direct_make_place(self, fd);
+            if (is_full) {
+                mfi_direct_free_descriptor(self);
+            }
         }
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */
@@ -296,7 +299,7 @@ static void accept_some(mfi_direct *self)
         if (!admit(self, fd)) {
             return; /* the judgement took its time, and the listener stays ready */
         }
-        mfi_direct_peer *peer = add(self, fd);
+        mfi_direct_peer *peer = add(self, mfi_direct_make_place(self, fd));
         if (peer != NULL) {
             greet(self, peer);
         }

@@ -51,6 +51,7 @@ static void test_defaults(void)
     mf_check_int(at.heartbeat_misses, 3);
     mf_check_int(at.max_in_flight, 4096);
     mf_check_int(at.max_message_bytes, MFI_MESSAGE_MAX_BYTES);
+    mf_check_int(at.max_queued_bytes, 67108864);
     mf_check_int(at.limits.string_bytes, mfi_limits_default.string_bytes);
     mf_check_int(at.limits.items, mfi_limits_default.items);
     mf_check_int(at.restart.max_attempts, 5);
@@ -124,6 +125,9 @@ static void test_numbers_that_are_refused(void)
     CHECK_BAD(max_message_bytes, 1023);
     CHECK_BAD(max_string_bytes, 255);
     CHECK_BAD(max_items, 15);
+    CHECK_BAD(max_queued_bytes, -1);
+    CHECK_BAD(max_queued_bytes, INT64_MAX);
+    CHECK_BAD(max_queued_bytes, MFI_MESSAGE_MAX_BYTES - 1); /* less than max_message_bytes */
 }
 
 /* ---- Names ---- */

@@ -1,6 +1,7 @@
 /* What peers that never read cost a worker: its memory stays within the bound of its options, and a
  * good peer's calls are answered as before. */
 #include <arpa/inet.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -162,31 +163,111 @@ static void test_one_peer_does_not_fill_the_queue_for_all(void)
     worker_end(&worker);
 }
 
-/* Arguments that are small as bytes and large as values are refused by name. */
-static void test_decoded_arguments_count(void)
+enum { VALUES = 50000 }; /* each takes a byte in the message and 16 as a value */
+
+static mf_args many_values(void)
 {
-    enum { NILS = 50000 };
-    static mf_value nils[NILS];
-    test_worker worker;
-    test_peer peer;
-    test_answer answer;
+    static mf_value values[VALUES];
+    values[0] = mf_int(4);
+    return (mf_args){values, VALUES};
+}
+
+static sem_t entered;
+static sem_t left;
+
+/* Its first argument, once it is let go. */
+static mf_status hold(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)user_data;
+    (void)sem_post(&entered);
+    (void)sem_wait(&left);
+    return mf_reply_set(reply, mf_request_args(request).items[0]);
+}
+
+static void start_small(test_worker *worker, int32_t threads)
+{
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     options.max_message_bytes = (int64_t)256 * 1024;
-    options.max_queued_bytes = (int64_t)512 * 1024; /* the values take 16 bytes each */
-    worker_create(&worker, &options);
-    mf_check_int(mf_child_handle(worker.child, "twice", worker_twice, NULL), MF_OK);
-    worker_start(&worker);
-    peer_open(&peer, mf_child_port(worker.child));
-    for (int i = 0; i < 3; i++) { /* nothing is left behind */
-        peer_call(&peer, "n", "twice", (mf_args){nils, NILS}, mf_nil());
-        peer_receive(&peer, &answer);
+    options.max_queued_bytes = (int64_t)512 * 1024;
+    options.threads = threads;
+    mf_check_int(sem_init(&entered, 0, 0), 0);
+    mf_check_int(sem_init(&left, 0, 0), 0);
+    worker_create(worker, &options);
+    mf_check_int(mf_child_handle(worker->child, "hold", hold, NULL), MF_OK);
+    mf_check_int(mf_child_handle(worker->child, "twice", worker_twice, NULL), MF_OK);
+    worker_start(worker);
+}
+
+/* Arguments that are small as bytes and large as values are served where nothing else is held. A
+ * second call of that kind is refused by name meanwhile, and small ones find room. */
+static void test_decoded_arguments_count(void)
+{
+    test_worker worker;
+    test_peer alone;
+    test_peer second;
+    test_answer answer;
+    start_small(&worker, 2);
+    peer_open(&alone, mf_child_port(worker.child));
+    peer_open(&second, mf_child_port(worker.child));
+    peer_call(&alone, "a", "hold", many_values(), mf_nil());
+    (void)sem_wait(&entered);
+    for (int i = 0; i < 3; i++) {
+        peer_call(&second, "n", "twice", many_values(), mf_nil());
+        peer_receive(&second, &answer);
         mf_check_contains(answer.error, "max_queued_bytes");
         answer_free(&answer);
-        peer_call(&peer, "m", "twice", MF_ARGS(4), mf_nil());
-        peer_expect_int(&peer, "m", 8);
+        peer_call(&second, "m", "twice", MF_ARGS(i), mf_nil());
+        peer_expect_int(&second, "m", 2 * (int64_t)i);
     }
-    peer_close(&peer);
+    (void)sem_post(&left);
+    peer_expect_int(&alone, "a", 4);
+    for (int i = 0; i < 3; i++) { /* nothing is left behind */
+        (void)sem_post(&left);
+        peer_call(&alone, "b", "hold", many_values(), mf_nil());
+        peer_expect_int(&alone, "b", 4);
+    }
+    peer_close(&alone);
+    peer_close(&second);
     worker_end(&worker);
+}
+
+static mf_status echo(mf_request *request, mf_reply *reply, void *user_data)
+{
+    (void)user_data;
+    return mf_reply_set(reply, mf_request_args(request).items[0]);
+}
+
+/* The largest call that the protocol allows, and an answer of that size, pass with the default
+ * options, on the run thread and on a thread of its own. */
+static void test_the_largest_call_is_served(void)
+{
+    enum { TEXTS = 6 };
+    static char text[10485760]; /* the largest text of the protocol */
+    mf_value texts[TEXTS];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < TEXTS; i++) {
+        texts[i] = mf_str_n(text, sizeof text);
+    }
+    mf_value values[] = {mf_array(texts, TEXTS), mf_str_n(text, 4190000)};
+    for (int32_t threads = 1; threads <= 2; threads++) {
+        test_worker worker;
+        test_peer peer;
+        test_answer answer;
+        mf_child_options options = MF_CHILD_OPTIONS_INIT;
+        options.threads = threads;
+        worker_create(&worker, &options);
+        mf_check_int(mf_child_handle(worker.child, "echo", echo, NULL), MF_OK);
+        worker_start(&worker);
+        peer_open(&peer, mf_child_port(worker.child));
+        peer_call(&peer, "e", "echo", (mf_args){values, 2}, mf_nil());
+        peer_receive(&peer, &answer);
+        mf_check_str(answer.error, "");
+        mf_check_str(answer.id, "e");
+        mf_check(answer.result != NULL);
+        answer_free(&answer);
+        peer_close(&peer);
+        worker_end(&worker);
+    }
 }
 
 static const mf_test tests[] = {
@@ -195,6 +276,7 @@ static const mf_test tests[] = {
     {"strangers__one_peer_does_not_fill_the_queue_for_all",
      test_one_peer_does_not_fill_the_queue_for_all},
     {"strangers__decoded_arguments_count", test_decoded_arguments_count},
+    {"strangers__the_largest_call_is_served", test_the_largest_call_is_served},
 };
 
 MF_TEST_MAIN(tests)

@@ -2,7 +2,6 @@
  * in part. */
 #include <poll.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -223,78 +222,7 @@ static void test_a_next_payload_is_a_new_one(void)
     few_close(&at);
 }
 
-/* ---- Too many connections ---- */
-
-/* Silent connections give way to new ones before the descriptors run out; a peer that has spoken
- * stays, and a new one is served. */
-static void test_silent_connections_leave_descriptors_free(void)
-{
-    enum { LEFT = 180, STRANGERS = 90 };
-    few at;
-    end another;
-    struct rlimit before;
-    struct rlimit few_files;
-    int fds[STRANGERS];
-    few_open(&at);
-    exchange(&at.parent, &at.child, 1, 300);
-    int next = dup(0);
-    (void)close(next);
-    mf_check_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    few_files = (struct rlimit){.rlim_cur = (rlim_t)next + LEFT, .rlim_max = before.rlim_max};
-    mf_check_int(setrlimit(RLIMIT_NOFILE, &few_files), 0);
-    for (unsigned i = 0; i < STRANGERS;
-         i++) { /* both ends are this process's: it cannot hold all */
-        fds[i] = few_connect_raw(&at);
-    }
-    int lowest = dup(0);
-    mf_check(lowest >= 0 && (rlim_t)lowest < few_files.rlim_cur);
-    (void)close(lowest);
-    mf_check(raw_is_dropped(fds[0])); /* silent for longest */
-    exchange(&at.parent, &at.child, 2, 300);
-    few_another_parent(&at, &another);
-    exchange(&another, &at.child, 3, 300);
-    for (unsigned i = 0; i < STRANGERS; i++) {
-        (void)close(fds[i]);
-    }
-    mf_check_int(setrlimit(RLIMIT_NOFILE, &before), 0);
-    end_close(&another);
-    few_close(&at);
-}
-
-/* A parent has its peer, and a few connections beside it. */
-static void test_a_parent_has_few_connections(void)
-{
-    enum { STRANGERS = 12, EXTRA = 8 };
-    uint16_t port = 0;
-    end parent;
-    int fds[1 + STRANGERS];
-    mfi_messaging *messaging = messaging_of(false);
-    mfi_transport_options options = end_options(false, true, 0);
-    end_open(&parent, messaging, &options);
-    port = end_port(&parent);
-    for (unsigned i = 0; i <= STRANGERS; i++) {
-        fds[i] = raw_connect(port);
-        raw_handshake(fds[i], "ROUTER");
-        expect_events(&parent, MFI_PEER_CONNECTED, i + 1);
-    }
-    expect_events(&parent, MFI_PEER_DISCONNECTED, STRANGERS - EXTRA);
-    for (unsigned i = 1; i <= STRANGERS - EXTRA; i++) {
-        mf_check(raw_is_dropped(fds[i]));
-    }
-    send_numbered(&parent, &nowhere, 1, 0); /* the first one is the peer, silent as it is */
-    raw_expect(fds[0], RAW_BYTES("\1\0\0\0"));
-    mf_check_int(parent.events[MFI_PEER_DISCONNECTED], STRANGERS - EXTRA);
-    for (unsigned i = 0; i <= STRANGERS; i++) {
-        (void)close(fds[i]);
-    }
-    end_close(&parent);
-    messaging->destroy(messaging);
-}
-
 static const mf_test tests[] = {
-    {"direct_limits__silent_connections_leave_descriptors_free",
-     test_silent_connections_leave_descriptors_free},
-    {"direct_limits__a_parent_has_few_connections", test_a_parent_has_few_connections},
     {"direct_limits__who_does_not_finish_the_handshake_is_dropped",
      test_who_does_not_finish_the_handshake_is_dropped},
     {"direct_limits__who_is_too_late_is_not_read_from", test_who_is_too_late_is_not_read_from},

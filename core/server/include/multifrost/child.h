@@ -50,6 +50,8 @@ typedef struct mf_child_options {
                                  decoded arguments, parts of messages, and messages that peers do
                                  not accept. Beyond it, calls are refused ("ServerOverloaded"),
                                  and the peer that holds the most unsent bytes is disconnected.
+                                 Decoded arguments that take more are let through where nothing
+                                 else is held, and refused ("ValueError") otherwise.
                                  At least max_message_bytes; default 67,108,864. */
     bool forward_output; /**< Service mode: what the process prints is sent to its callers, and no
                             longer goes where stdout and stderr lead (a journal, the log of a
