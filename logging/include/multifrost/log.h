@@ -162,7 +162,8 @@ MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level 
  *
  * @param logger     Borrowed.
  * @param timeout_ms Milliseconds, or MF_TIMEOUT_INFINITE.
- * @return Whether that was so in time; false also because of a single sink that is stuck.
+ * @return Whether that was so in time; false also because of a single sink that is stuck. A process
+ *         that was forked since has no log writer: false at once if records wait.
  * @par Threads  Thread-safe.
  * @par Blocking At most timeout_ms.
  */
