@@ -148,9 +148,6 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
 static void evaluate(mfi_health *health)
 {
     evaluation now = {NULL, 0};
-    mfi_mutex_lock(&health->mutex);
-    health->begun_ns = mfi_monotonic_ns();
-    mfi_mutex_unlock(&health->mutex);
     health->probe->visit_health(health->probe->self, take_row, &now);
     /* Only this thread replaces the checks, so it reads them without the mutex. */
     mfi_check *before = health->checks;
@@ -161,7 +158,6 @@ static void evaluate(mfi_health *health)
     health->count = now.count;
     health->evaluated_ns = mfi_monotonic_ns();
     health->evaluated_wall_ns = mfi_wall_ns();
-    health->begun_ns = 0;
     mfi_mutex_unlock(&health->mutex);
     for (size_t i = 0; i < before_count; i++) {
         if (find(now.checks, now.count, before[i].name) == NULL) {

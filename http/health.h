@@ -44,7 +44,6 @@ typedef struct mfi_health {
     mfi_check *checks;
     size_t count;
     uint64_t evaluated_ns, evaluated_wall_ns;
-    uint64_t begun_ns; /* start of the running evaluation, 0 if none runs */
 } mfi_health;
 
 mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,

@@ -37,9 +37,11 @@ static mf_status read_address(const char *text, uint16_t port, ip_address *ret_a
 
 static bool is_loopback(const ip_address *address)
 {
+    const struct in6_addr *v6 = &address->v6.sin6_addr;
     return address->any.sa_family == AF_INET
                ? ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
-               : IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
+               : IN6_IS_ADDR_LOOPBACK(v6) ||
+                     (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
 }
 
 mf_status mfi_listen(mfi_listener *ret_listener, const char *text, uint16_t port, mf_error *error)

@@ -19,6 +19,7 @@
 
 #define CONNECTION_MEMORY ((size_t)32 * 1024) /* bytes; bounds a request's headers */
 #define HOST_NAMES_MAX 16
+#define SPAN_MAX_MS (INT64_MAX / (int64_t)MFI_NS_PER_S) /* longer ones are no limit at all */
 
 struct mf_http {
     mfi_exchanges exchanges;
@@ -125,6 +126,13 @@ static mf_status copy_hosts(mf_http *http, const mf_http_options *options, mf_er
     return MF_OK;
 }
 
+/* Milliseconds that can be added to a time in nanoseconds. */
+static int64_t span_of(int64_t given_ms, int64_t preset_ms)
+{
+    int64_t span = given_ms != 0 ? given_ms : preset_ms;
+    return span < SPAN_MAX_MS ? span : SPAN_MAX_MS;
+}
+
 static mf_status start_threads(mf_http *http, const mf_http_options *options, int listen_fd,
                                mf_error *error)
 {
@@ -134,9 +142,8 @@ static mf_status start_threads(mf_http *http, const mf_http_options *options, in
         status = copy_hosts(http, options, error);
     }
     if (status == MF_OK) {
-        status = mfi_evaluation_share(
-            &of->health, of->probe,
-            options->health_interval_ms != 0 ? options->health_interval_ms : 1000, error);
+        status = mfi_evaluation_share(&of->health, of->probe,
+                                      span_of(options->health_interval_ms, 1000), error);
     }
     if (status == MF_OK) {
         of->collector.make = mfi_exchange_make;
@@ -164,7 +171,7 @@ static mf_status serve(mf_http *http, const mf_http_options *options, mf_error *
     mfi_listener listener;
     mfi_acceptor *acceptor = &http->exchanges.acceptor;
     const char *address = options->bind_address != NULL ? options->bind_address : "127.0.0.1";
-    int64_t age_ms = options->connection_age_ms != 0 ? options->connection_age_ms : 10000;
+    int64_t age_ms = span_of(options->connection_age_ms, 10000);
     mf_status status = mfi_listen(&listener, address, options->port, error);
     if (status != MF_OK) {
         return status;

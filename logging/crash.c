@@ -174,7 +174,7 @@ static size_t write_outbox(int fd, const mfi_outbox *outbox, uint64_t *seq)
 {
     size_t written = 0;
     const mfi_line *line = NULL;
-    for (uint64_t i = 0; (line = mfi_outbox_peek_at(outbox, i)) != NULL; i++) {
+    for (uint64_t place = 0; (line = mfi_outbox_peek_from(outbox, &place)) != NULL; place++) {
         if (line->size == 0 || line->last_seq <= *seq) {
             continue;
         }
@@ -196,10 +196,10 @@ static const mfi_sink *oldest_sink(mf_logger *logger, uint64_t seq)
     for (size_t at = 0; at < count; at++) {
         const mfi_sink *sink = logger->sinks[at];
         const mfi_line *line = NULL;
-        uint64_t i = 0;
-        while ((line = mfi_outbox_peek_at(&sink->outbox, i)) != NULL &&
+        uint64_t place = 0;
+        while ((line = mfi_outbox_peek_from(&sink->outbox, &place)) != NULL &&
                (line->size == 0 || line->last_seq <= seq)) {
-            i++;
+            place++;
         }
         if (line != NULL && sink->format == MF_LOG_JSON && line->last_seq < least) {
             least = line->last_seq;

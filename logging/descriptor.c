@@ -7,6 +7,7 @@
  * gets a thread of its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,25 @@ int mfi_sink_open(const char *path)
                      S_IRUSR | S_IWUSR));
 }
 
+/* The path from the root, for free(): the program may change its folder before the file is opened
+ * anew. As given where the folder has no name. NULL without memory. */
+static char *from_root(const char *path)
+{
+    char folder[PATH_MAX];
+    bool is_relative = path[0] != '/' && getcwd(folder, sizeof folder) != NULL;
+    size_t size = strlen(path) + 1;
+    size_t before = is_relative ? strlen(folder) + 1 : 0;
+    char *made = malloc(before + size);
+    if (made != NULL && is_relative) {
+        memcpy(made, folder, before - 1);
+        made[before - 1] = '/';
+    }
+    if (made != NULL) {
+        memcpy(made + before, path, size);
+    }
+    return made;
+}
+
 mf_status mfi_sink_of_path(mfi_sink *sink, const char *path, mf_error *error)
 {
     struct stat facts;
@@ -105,7 +125,7 @@ mf_status mfi_sink_of_path(mfi_sink *sink, const char *path, mf_error *error)
     if (fd < 0 || fstat(fd, &facts) != 0) {
         return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot open the log file '%s'", path);
     }
-    sink->path = strdup(path);
+    sink->path = from_root(path);
     if (sink->path == NULL) {
         (void)close(fd);
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a path");

@@ -161,7 +161,7 @@ static uint64_t ask_for_retry(mf_logger *logger)
     for (size_t i = 0; i < sink_count(logger); i++) {
         any_failed |= atomic_load_explicit(&logger->sinks[i]->failed, memory_order_acquire);
     }
-    return any_failed && logger->fork_generation == mfi_fork_generation()
+    return any_failed
                ? atomic_fetch_add_explicit(&logger->retries_wanted, 1, memory_order_acq_rel) + 1
                : 0;
 }
@@ -170,6 +170,9 @@ bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
 {
     uint64_t wanted = mfi_ring_claimed(logger->ring);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
+    if (logger->fork_generation != mfi_fork_generation()) { /* nobody would wake the waiter */
+        return atomic_load_explicit(&logger->done, memory_order_acquire) >= wanted;
+    }
     uint64_t retry = ask_for_retry(logger);
     bool in_time = true;
     if (retry != 0) {
@@ -403,9 +406,8 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
 static void logger_free(mf_logger *logger)
 {
     mfi_crash_unlist(logger);
-    bool forked = logger->fork_generation != mfi_fork_generation();
     for (size_t i = 0; i < sink_count(logger); i++) {
-        mfi_sink_destroy(logger->sinks[i], forked);
+        mfi_sink_destroy(logger->sinks[i]);
     }
     if (logger->wake_fd >= 0) {
         (void)close(logger->wake_fd);

@@ -79,6 +79,13 @@ const mfi_line *mfi_outbox_peek_at(const mfi_outbox *outbox, uint64_t behind)
     return place < mfi_outbox_head(outbox) ? &outbox->lines[place % MFI_OUTBOX_LINES] : NULL;
 }
 
+const mfi_line *mfi_outbox_peek_from(const mfi_outbox *outbox, uint64_t *place)
+{
+    uint64_t tail = mfi_outbox_tail(outbox);
+    *place = *place < tail ? tail : *place;
+    return *place < mfi_outbox_head(outbox) ? &outbox->lines[*place % MFI_OUTBOX_LINES] : NULL;
+}
+
 int mfi_outbox_parts(const mfi_outbox *outbox, uint64_t at, size_t size, struct iovec parts[2])
 {
     size_t place = (size_t)(at % MFI_OUTBOX_BYTES);

@@ -49,6 +49,10 @@ void mfi_outbox_rewind(mfi_outbox *outbox);
 /* Consumer, or a reader while the producer is kept out: the line `behind` lines behind the oldest
  * one, or NULL. */
 const mfi_line *mfi_outbox_peek_at(const mfi_outbox *outbox, uint64_t behind);
+/* For the same reader, while the consumer may pop lines: the line at *place, which counts from the
+ * first line ever put; NULL if there is none. A place among popped lines moves up to the oldest
+ * line. */
+const mfi_line *mfi_outbox_peek_from(const mfi_outbox *outbox, uint64_t *place);
 /* The bytes [at, at + size) of the texts, in one or two parts. Returns the number of parts. */
 int mfi_outbox_parts(const mfi_outbox *outbox, uint64_t at, size_t size, struct iovec parts[2]);
 /* Consumer. */

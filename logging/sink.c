@@ -55,6 +55,7 @@ static void lose_front(mfi_sink *sink, int error)
         count_dropped(sink);
     }
     mfi_buf_clear(&front->text);
+    front->begun = false;
 }
 
 static void make_declaration(mfi_sink *sink)
@@ -225,6 +226,7 @@ static void settle(mfi_sink *sink, size_t written)
                 count_written(sink, &front->line);
             }
             mfi_buf_clear(&front->text);
+            front->begun = false;
             sink->broken = false;
         }
         return;
@@ -288,7 +290,10 @@ void mfi_sink_replace(mfi_sink *sink, int fd)
     (void)close(sink->fd);
     sink->fd = fd;
     sink->broken = false;
-    sink->is_regular = fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+    bool is_known = fstat(fd, &facts) == 0;
+    sink->is_regular = is_known && S_ISREG(facts.st_mode);
+    sink->is_pipe = is_known && S_ISFIFO(facts.st_mode);
+    sink->line_max = mfi_sink_line_max(sink);
     atomic_store(&sink->is_full, false);
     atomic_store_explicit(&sink->failed, false, memory_order_relaxed);
 }

@@ -29,12 +29,13 @@ typedef struct mfi_front {
     mfi_line line;
     int error;           /* of the loss, if the line is a declaration */
     bool is_declaration; /* else a record */
-    bool begun;          /* the sink has a part of the line */
+    bool begun;          /* the sink has a part of the line, and not all */
 } mfi_front;
 
 typedef struct mfi_sink {
     mf_log_format format;
-    int fd;          /* -1: the sink is a function */
+    uint64_t fork_generation; /* of the process that has the thread */
+    int fd;                   /* -1: the sink is a function */
     bool is_pipe;    /* writes at most PIPE_BUF bytes at once, so that processes do not mix lines */
     bool is_socket;  /* takes MSG_DONTWAIT */
     bool is_packet;  /* one line in each message */
@@ -74,15 +75,19 @@ typedef struct mfi_sink {
     bool ended;
 } mfi_sink;
 
+static inline size_t mfi_sink_line_max(const mfi_sink *sink)
+{
+    return sink->is_pipe ? MFI_LINE_MAX_PIPE : MFI_LINE_MAX_BYTES + 1;
+}
+
 /* An own copy of `from`, with an outbox, and a thread if it needs one; takes fd and path on MF_OK.
  * MF_ERR_NO_MEMORY or MF_ERR_SYSTEM. */
 mf_status mfi_sink_create(mfi_sink **ret_sink, const mfi_sink *from, const mfi_line_head *head,
                           mf_error *error);
 /* Log writer, at its end: waits until the lines are written, or the deadline. */
 void mfi_sink_finish(mfi_sink *sink, uint64_t deadline_ns);
-/* Frees the sink. A thread that is stuck in a write keeps the sink until it comes out. With
- * `forked` the process has no such thread. */
-void mfi_sink_destroy(mfi_sink *sink, bool forked);
+/* Frees the sink. A thread that is stuck in a write keeps the sink until it comes out. */
+void mfi_sink_destroy(mfi_sink *sink);
 
 /* Log writer. Puts a line with its newline into the outbox, or counts the line as lost. */
 void mfi_sink_put(mfi_sink *sink, mfi_line line, const char *text);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/id.h"
 #include "logging/sink.h"
 
 #define FRONT_ROOM (2 * MFI_LINE_MAX_BYTES) /* more than a declaration or a half line takes */
@@ -73,7 +74,8 @@ mf_status mfi_sink_create(mfi_sink **ret_sink, const mfi_sink *from, const mfi_l
     memcpy(sink, from, sizeof *sink);
     sink->fd = -1; /* the caller's, until the sink is made */
     sink->path = NULL;
-    sink->line_max = sink->is_pipe ? MFI_LINE_MAX_PIPE : MFI_LINE_MAX_BYTES + 1;
+    sink->fork_generation = mfi_fork_generation();
+    sink->line_max = mfi_sink_line_max(sink);
     mfi_mutex_init(&sink->mutex);
     mfi_cond_init(&sink->moved);
     mfi_buf_init(&sink->front.text, 0);
@@ -128,10 +130,12 @@ void mfi_sink_finish(mfi_sink *sink, uint64_t deadline_ns)
     }
 }
 
-void mfi_sink_destroy(mfi_sink *sink, bool forked)
+void mfi_sink_destroy(mfi_sink *sink)
 {
     bool is_left = false;
-    if (sink->has_thread && !forked) {
+    /* A process that was forked since has no such thread. */
+    if (sink->has_thread && sink->fork_generation == mfi_fork_generation()) {
+        pthread_t thread = sink->thread; /* a thread that is left frees the sink at any moment */
         mfi_mutex_lock(&sink->mutex);
         sink->abandoned = true;
         sink->left = sink->busy;
@@ -139,9 +143,9 @@ void mfi_sink_destroy(mfi_sink *sink, bool forked)
         mfi_cond_broadcast(&sink->moved);
         mfi_mutex_unlock(&sink->mutex);
         if (is_left) {
-            (void)pthread_detach(sink->thread);
+            (void)pthread_detach(thread);
         } else {
-            (void)pthread_join(sink->thread, NULL);
+            (void)pthread_join(thread, NULL);
         }
     }
     if (!is_left) {

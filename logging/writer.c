@@ -313,6 +313,7 @@ static void write_last(mf_logger *logger, forms *all)
     nfds_t full = 0;
     uint64_t deadline = mfi_monotonic_ns() + LAST_FLUSH_NS;
     begin_turn(logger);
+    declare_drops(logger, all); /* of a thread that counted late */
     sum_up(logger, all);
     move_lines(logger, all, true);
     (void)end_turn(logger);

@@ -178,8 +178,7 @@ static bool is_same(const mf_family *family, const mf_metric_options *options)
     return same;
 }
 
-mf_status mfi_metric_set_share(mf_metrics *metrics, const mf_metric_options *options,
-                               mf_family **ret_family, mf_error *error)
+static mf_family *find_same(mf_metrics *metrics, const mf_metric_options *options)
 {
     mf_family *found = NULL;
     mfi_mutex_lock(&metrics->mutex);
@@ -187,11 +186,23 @@ mf_status mfi_metric_set_share(mf_metrics *metrics, const mf_metric_options *opt
         found = is_same(at, options) ? at : NULL;
     }
     mfi_mutex_unlock(&metrics->mutex);
-    if (found != NULL) {
-        *ret_family = found;
-        return MF_OK;
+    return found;
+}
+
+mf_status mfi_metric_set_share(mf_metrics *metrics, const mf_metric_options *options,
+                               mf_family **ret_family, mf_error *error)
+{
+    mf_family *found = find_same(metrics, options);
+    if (found == NULL) {
+        mf_status status = mfi_metric_set_add(metrics, options, ret_family, error);
+        /* Another thread may have added the family meanwhile. */
+        found = status == MF_ERR_EXISTS ? find_same(metrics, options) : NULL;
+        if (found == NULL) {
+            return status;
+        }
     }
-    return mfi_metric_set_add(metrics, options, ret_family, error);
+    *ret_family = found;
+    return MF_OK;
 }
 
 mf_status mf_metrics_add(mf_metrics *metrics, const mf_metric_options *options,

@@ -162,7 +162,8 @@ MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level 
  *
  * @param logger     Borrowed.
  * @param timeout_ms Milliseconds, or MF_TIMEOUT_INFINITE.
- * @return Whether that was so in time; false also because of a single sink that is stuck.
+ * @return Whether that was so in time; false also because of a single sink that is stuck. A process
+ *         that was forked since has no log writer: false at once if records wait.
  * @par Threads  Thread-safe.
  * @par Blocking At most timeout_ms.
  */
@@ -207,9 +208,9 @@ MF_API size_t mf_log_crash_flush(int fd);
  * Opens the files of all sinks of the process anew, for programs that rotate their log files:
  * rename the file, then call this function, also from a handler of a signal. Each log writer
  * follows before it writes its next line; the writers of the first 64 loggers are woken to follow
- * at once. The path is opened as mf_log_add_file() opens it. If that fails, the sink keeps the file
- * that it has, and a `log_reopen` record (error) names the path and the reason. Sinks of
- * mf_log_add_fd() and functions stay as they are.
+ * at once. The path is opened as mf_log_add_file() opens it, in the folder in which the program
+ * added the sink. If that fails, the sink keeps the file that it has, and a `log_reopen` record
+ * (error) names the path and the reason. Sinks of mf_log_add_fd() and functions stay as they are.
  *
  * @par Threads  Thread-safe and async-signal-safe; keeps errno.
  * @par Blocking Never.

@@ -38,6 +38,7 @@ static void test_addresses(void)
         (void)close(probe.fd);
         check_bound("::1", true);
         check_bound("::", false);
+        check_bound("::ffff:127.0.0.1", true);
     }
 }
 

@@ -207,10 +207,40 @@ static void test_ends_under_load(void)
     mf_metrics_destroy(probe.metrics);
 }
 
+/* The largest age is no age at all: a connection that waits stays. */
+static void test_largest_age(void)
+{
+    static const char request[] = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    char answer[4096];
+    mf_probe probe;
+    int changes = 0;
+    mf_http *http = NULL;
+    mf_http_options options = MF_HTTP_OPTIONS_INIT;
+    options.port = MF_HTTP_PORT_ANY;
+    options.connection_age_ms = INT64_MAX;
+    options.health_interval_ms = INT64_MAX;
+    open_probe(&probe, &changes);
+    mf_check_int(mf_http_create(&http, &probe, &options, NULL), MF_OK);
+    int fd = dial(http);
+    for (int i = 0; i < 3; i++) {
+        mf_check_int(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+        ssize_t got = recv(fd, answer, sizeof answer - 1, 0);
+        answer[got > 0 ? got : 0] = '\0';
+        mf_check_contains(answer, "HTTP/1.1 200 ");
+        get(http, "/livez", answer, sizeof answer); /* the acceptor looks at all connections */
+        get(http, "/livez", answer, sizeof answer);
+        mf_check_contains(answer, "HTTP/1.1 200 ");
+    }
+    (void)close(fd);
+    mf_http_destroy(http);
+    mf_metrics_destroy(probe.metrics);
+}
+
 static const mf_test tests[] = {
     {"server__options_are_checked", test_options_are_checked},
     {"server__starts_again_on_its_port", test_again_and_again},
     {"server__two_share_a_probe", test_two_on_one_probe},
     {"server__ends_under_load", test_ends_under_load},
+    {"server__largest_age", test_largest_age},
 };
 MF_TEST_MAIN(tests)

@@ -1,8 +1,10 @@
 /* The last records before a fatal signal reach the log: mf_log_crash_flush() in a handler writes
  * what the log writer did not come to. Each crash is one of a forked process. */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -271,6 +273,84 @@ static void test_a_forked_process_writes_none(void)
     (void)close(fd);
 }
 
+/* ---- Beside a sink that goes on ---- */
+
+#define FREE_LINES 5
+
+/* A function that takes a line for each post. */
+typedef struct taker {
+    sem_t go_on;
+    _Atomic(uint64_t) last; /* number of the newest line taken */
+} taker;
+
+static void take(mf_log_level level, const char *line, size_t length, void *user_data)
+{
+    taker *at = user_data;
+    const char *seq = strstr(line, "\"seq\":");
+    (void)level;
+    (void)length;
+    sem_wait(&at->go_on);
+    atomic_store(&at->last, seq != NULL ? strtoull(seq + 6, NULL, 10) : UINT64_MAX);
+}
+
+static bool has_taken(void *data)
+{
+    taker *at = data;
+    return atomic_load(&at->last) >= FREE_LINES;
+}
+
+static bool is_full(void *data)
+{
+    struct pollfd ready = {.fd = *(int *)data, .events = POLLOUT};
+    return poll(&ready, 1, 0) == 0;
+}
+
+static void *flush_and_close(void *argument)
+{
+    int *fd = argument;
+    (void)mf_log_crash_flush(*fd);
+    (void)close(*fd);
+    return NULL;
+}
+
+/* The function takes lines while the flush is in the middle of the same queue: what comes behind
+ * them is all there. */
+static void test_a_sink_goes_on_meanwhile(void)
+{
+    static taker at;
+    static char text[256 * 1024];
+    int ends[2];
+    pthread_t thread;
+    size_t size = 0;
+    ssize_t got = 0;
+    mf_logger *logger = make_logger();
+    sem_init(&at.go_on, 0, 0);
+    mf_check_int(pipe2(ends, O_CLOEXEC), 0);
+    mf_check(fcntl(ends[1], F_SETPIPE_SZ, 4096) > 0);
+    mf_check_int(mf_log_add_callback(logger, take, &at, MF_LOG_JSON, NULL), MF_OK);
+    for (int i = 1; i <= 400; i++) {
+        log_number(logger, "own", i);
+    }
+    (void)mf_log_flush(logger, 100); /* the lines are in the queue of the function */
+    mf_check_int(pthread_create(&thread, NULL, flush_and_close, &ends[1]), 0);
+    mf_check(mf_test_until(is_full, &ends[1], MF_TEST_PATIENCE_MS));
+    for (int i = 0; i < FREE_LINES; i++) {
+        sem_post(&at.go_on);
+    }
+    mf_check(mf_test_until(has_taken, &at, MF_TEST_PATIENCE_MS));
+    while ((got = read(ends[0], text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)got;
+    }
+    (void)pthread_join(thread, NULL);
+    (void)close(ends[0]);
+    const found all = {.text = text};
+    check_each_once(&all, "own", 400);
+    for (int i = 0; i < 400; i++) {
+        sem_post(&at.go_on);
+    }
+    mf_logger_destroy(logger);
+}
+
 static const mf_test tests[] = {
     {"crash__abort_loses_no_record", test_abort_loses_no_record},
     {"crash__records_of_the_crashing_thread_are_there",
@@ -278,5 +358,6 @@ static const mf_test tests[] = {
     {"crash__of_the_writer_leaves_the_ring", test_a_crash_of_the_writer_leaves_the_ring},
     {"crash__the_program_may_go_on", test_the_program_may_go_on},
     {"crash__a_forked_process_writes_none", test_a_forked_process_writes_none},
+    {"crash__a_sink_goes_on_meanwhile", test_a_sink_goes_on_meanwhile},
 };
 MF_TEST_MAIN(tests)

@@ -74,8 +74,32 @@ static void test_bounds(void)
     mfi_outbox_fini(&outbox);
 }
 
+/* A reader keeps its place while the consumer pops lines. */
+static void test_reader_keeps_its_place(void)
+{
+    mfi_outbox outbox = {.text = NULL};
+    uint64_t place = 0;
+    mf_check(mfi_outbox_init(&outbox));
+    mf_check(mfi_outbox_peek_from(&outbox, &place) == NULL);
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        mf_check(put(&outbox, seq, "x", 1));
+    }
+    mf_check_int(mfi_outbox_peek_from(&outbox, &place)->last_seq, 1);
+    mfi_outbox_pop(&outbox);
+    mfi_outbox_pop(&outbox);
+    place++;
+    mf_check_int(mfi_outbox_peek_from(&outbox, &place)->last_seq, 3); /* 2 is popped */
+    place++;
+    mfi_outbox_pop(&outbox);
+    mf_check_int(mfi_outbox_peek_from(&outbox, &place)->last_seq, 4);
+    place += 2;
+    mf_check(mfi_outbox_peek_from(&outbox, &place) == NULL);
+    mfi_outbox_fini(&outbox);
+}
+
 static const mf_test tests[] = {
     {"outbox__lines_come_out_as_they_went_in", test_lines_come_out_as_they_went_in},
     {"outbox__bounds", test_bounds},
+    {"outbox__reader_keeps_its_place", test_reader_keeps_its_place},
 };
 MF_TEST_MAIN(tests)

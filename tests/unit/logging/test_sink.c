@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,9 +108,52 @@ static void test_half_line_is_ended(void)
     (void)close(other);
 }
 
+/* Takes what the socket has: each message is a line. */
+static void account_messages(account *at, int fd)
+{
+    char line[8300];
+    ssize_t got = 0;
+    while ((got = recv(fd, line, sizeof line, MSG_DONTWAIT)) > 0) {
+        at->wrong += line[got - 1] != '\n';
+        line[got - 1] = '\0';
+        account_line(at, line);
+    }
+}
+
+/* A sink that failed and came back declares its next loss alone, not the first one again. */
+static void test_each_loss_is_declared_once(void)
+{
+    char large[1024]; /* each byte becomes six */
+    int ends[2], least = 1;
+    account at;
+    mf_logger *logger = sink_logger();
+    account_init(&at);
+    memset(large, 1, sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    mf_check_int(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+    mf_check_int(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+    mf_check_int(mf_log_add_fd(logger, ends[1], MF_LOG_JSON, NULL), MF_OK);
+    for (int i = 0; i < 3; i++) {
+        mf_log_event(logger, MF_LOG_INFO, "tick", large, NULL, 0); /* no message takes it */
+        flush(logger);
+        account_messages(&at, ends[0]);
+        log_ticks(logger, 1);
+        flush(logger);
+        account_messages(&at, ends[0]);
+    }
+    mf_logger_destroy(logger);
+    account_messages(&at, ends[0]);
+    check_account(&at, 6);
+    mf_check_int(at.own_lost, 3);
+    mf_check_int(at.ticks, 3);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static const mf_test tests[] = {
     {"sink__failure_is_counted", test_failure_is_counted},
     {"sink__full_disk_loses_what_it_declares", test_full_disk},
     {"sink__half_line_is_ended", test_half_line_is_ended},
+    {"sink__each_loss_is_declared_once", test_each_loss_is_declared_once},
 };
 MF_TEST_MAIN(tests)

@@ -308,6 +308,45 @@ static void test_adds_all_or_nothing(void)
     mf_metrics_destroy(metrics);
 }
 
+typedef struct sharer {
+    pthread_barrier_t *start;
+    mf_metrics *metrics;
+    mf_family *family;
+    mf_status status;
+} sharer;
+
+static void *share(void *argument)
+{
+    sharer *at = argument;
+    mf_metric_options options = MF_METRIC_OPTIONS_INIT;
+    options.type = MF_METRIC_GAUGE;
+    options.name = "multifrost_shared";
+    options.help = "x";
+    (void)pthread_barrier_wait(at->start);
+    at->status = mfi_metric_set_share(at->metrics, &options, &at->family, NULL);
+    return NULL;
+}
+
+/* Two that share a family at the same moment get the same one. */
+static void test_shares_at_once(void)
+{
+    pthread_barrier_t start;
+    mf_check_int(pthread_barrier_init(&start, NULL, 2), 0);
+    for (int i = 0; i < 3000; i++) {
+        pthread_t thread;
+        mf_metrics *metrics = make_set();
+        sharer one = {&start, metrics, NULL, MF_OK}, two = one;
+        mf_check_int(pthread_create(&thread, NULL, share, &one), 0);
+        (void)share(&two);
+        (void)pthread_join(thread, NULL);
+        mf_check_int(one.status, MF_OK);
+        mf_check_int(two.status, MF_OK);
+        mf_check(one.family == two.family);
+        mf_metrics_destroy(metrics);
+    }
+    (void)pthread_barrier_destroy(&start);
+}
+
 static const mf_test tests[] = {
     {"set__names_are_checked", test_names_are_checked},
     {"set__options_are_checked", test_options_are_checked},
@@ -318,5 +357,6 @@ static const mf_test tests[] = {
     {"set__keeps_memory_as_long_as_it_lives", test_keeps_memory_as_long_as_the_set},
     {"set__creates_all_or_nothing", test_creates_all_or_nothing},
     {"set__adds_all_or_nothing", test_adds_all_or_nothing},
+    {"set__shares_at_once", test_shares_at_once},
 };
 MF_TEST_MAIN(tests)
