@@ -13,6 +13,7 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
+    uint64_t created_ns; /* wall clock */
     uint32_t holders; /* guarded by the family's mutex; 0: the series lives as long as its family */
     char *labels;     /* as exposed: a="x",b="y"; NULL for none */
     size_t labels_size;
