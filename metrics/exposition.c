@@ -262,9 +262,13 @@ bool mfi_exposition_has(mf_metrics_format format)
 }
 
 /* Writes what is wanted, and a zero byte behind it. */
-static void write_body(body *to, mf_metrics *metrics)
+static void write_body(body *to, mf_metrics *metrics, bool is_partial)
 {
-    mfi_metric_set_visit(metrics, append_family, to);
+    if (is_partial) {
+        mfi_metric_set_show(metrics, append_family, to);
+    } else {
+        mfi_metric_set_visit(metrics, append_family, to);
+    }
     if (to->openmetrics) {
         append(to, "# EOF\n");
     }
@@ -283,7 +287,7 @@ mf_status mfi_exposition_render(mf_metrics *metrics, const mfi_exposition *how, 
     to.protobuf = is_protobuf ? mfi_protobuf_begin() : NULL;
     to.text.failed = is_protobuf && to.protobuf == NULL;
     if (!to.text.failed) {
-        write_body(&to, metrics);
+        write_body(&to, metrics, how->is_partial);
     }
     mfi_protobuf_end(to.protobuf);
     if (to.text.failed) {

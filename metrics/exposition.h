@@ -10,6 +10,7 @@
 typedef struct mfi_exposition {
     mf_metrics_format format;
     const char *const *names; /* NULL-terminated: only families of these names; NULL: all */
+    bool is_partial;          /* the collectors do not run, and nothing waits for them */
 } mfi_exposition;
 
 /* As mf_metrics_render(). A name that no family has is ignored. */

@@ -66,6 +66,9 @@ void *mfi_metric_set_keep(mf_metrics *metrics, size_t size);
  * make series meanwhile, but every thread can record. */
 void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
                           void *user_data);
+/* The same without the collectors. */
+void mfi_metric_set_show(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
+                         void *user_data);
 
 /* Merges all series of a histogram family whose label `label` has this value. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
