@@ -116,12 +116,11 @@ static mf_status render(const mfi_page_request *request, mf_metrics_format forma
 {
     uint64_t begin = mfi_monotonic_ns();
     mfi_exposition how = {.format = format, .names = request->names};
-    how.is_partial = request->answer_by_ns != 0 && begin > request->answer_by_ns;
-    mf_status status =
-        mfi_exposition_render(request->probe->metrics, &how, &page->body, &page->size, error);
-    if (status == MF_OK) {
-        page->is_partial = how.is_partial;
-        page->made_ns = how.names == NULL ? mfi_monotonic_ns() - begin : 0;
+    how.in_haste = request->answer_by_ns != 0 && begin > request->answer_by_ns;
+    mf_status status = mfi_exposition_render(request->probe->metrics, &how, &page->body,
+                                             &page->size, &page->is_partial, error);
+    if (status == MF_OK && how.names == NULL) {
+        page->made_ns = mfi_monotonic_ns() - begin;
     }
     return status;
 }

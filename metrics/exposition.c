@@ -276,8 +276,9 @@ static void write_body(body *to, mf_metrics *metrics, bool is_partial)
 }
 
 mf_status mfi_exposition_render(mf_metrics *metrics, const mfi_exposition *how, char **ret_body,
-                                size_t *ret_length, mf_error *error)
+                                size_t *ret_length, bool *ret_is_partial, mf_error *error)
 {
+    bool is_partial = how->in_haste && mfi_metric_set_was_visited(metrics);
     bool is_protobuf = how->format == MF_METRICS_PROTOBUF;
     if (!mfi_exposition_has(how->format)) {
         return mfi_fail(error, MF_ERR_UNSUPPORTED, "this build has no protobuf");
@@ -287,7 +288,7 @@ mf_status mfi_exposition_render(mf_metrics *metrics, const mfi_exposition *how, 
     to.protobuf = is_protobuf ? mfi_protobuf_begin() : NULL;
     to.text.failed = is_protobuf && to.protobuf == NULL;
     if (!to.text.failed) {
-        write_body(&to, metrics, how->is_partial);
+        write_body(&to, metrics, is_partial);
     }
     mfi_protobuf_end(to.protobuf);
     if (to.text.failed) {
@@ -297,6 +298,7 @@ mf_status mfi_exposition_render(mf_metrics *metrics, const mfi_exposition *how, 
     size_t size = 0;
     *ret_body = (char *)mfi_buf_take(&to.text, &size);
     *ret_length = size - 1;
+    *ret_is_partial = is_partial;
     return MF_OK;
 }
 
@@ -307,6 +309,7 @@ mf_status mf_metrics_render(mf_metrics *metrics, mf_metrics_format format, char 
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "metrics, ret_text and ret_length must not be NULL");
     }
+    bool is_partial = false;
     return mfi_exposition_render(metrics, &(mfi_exposition){.format = format}, ret_text, ret_length,
-                                 error);
+                                 &is_partial, error);
 }

@@ -10,12 +10,13 @@
 typedef struct mfi_exposition {
     mf_metrics_format format;
     const char *const *names; /* NULL-terminated: only families of these names; NULL: all */
-    bool is_partial;          /* the collectors do not run, and nothing waits for them */
+    bool in_haste;            /* the collectors do not run if they have run before */
 } mfi_exposition;
 
-/* As mf_metrics_render(). A name that no family has is ignored. */
+/* As mf_metrics_render(). A name that no family has is ignored. *ret_is_partial says whether the
+ * collectors were left out. */
 mf_status mfi_exposition_render(mf_metrics *metrics, const mfi_exposition *how, char **ret_body,
-                                size_t *ret_length, mf_error *error);
+                                size_t *ret_length, bool *ret_is_partial, mf_error *error);
 
 /* Whether this build can write a format. */
 bool mfi_exposition_has(mf_metrics_format format);

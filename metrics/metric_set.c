@@ -267,6 +267,11 @@ void mfi_metric_set_show(mf_metrics *metrics, void (*visit)(mf_family *family, v
     mfi_mutex_unlock(&metrics->mutex);
 }
 
+bool mfi_metric_set_was_visited(mf_metrics *metrics)
+{
+    return atomic_load_explicit(&metrics->was_visited, memory_order_relaxed);
+}
+
 void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
                           void *user_data)
 {
@@ -278,6 +283,7 @@ void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, 
                  (double)atomic_load_explicit(&metrics->series_count, memory_order_relaxed));
     mf_gauge_set(mf_family_gauge(metrics->limit, NULL), (double)metrics->max_series);
     mfi_metric_set_show(metrics, visit, user_data);
+    atomic_store_explicit(&metrics->was_visited, true, memory_order_relaxed);
     mfi_mutex_unlock(&metrics->collecting);
 }
 

@@ -225,7 +225,9 @@ static void check_chosen(mf_metrics *metrics, mf_metrics_format format, const ch
     char *text = NULL;
     size_t length = 0;
     mfi_exposition how = {.format = format, .names = names};
-    mf_check_int(mfi_exposition_render(metrics, &how, &text, &length, NULL), MF_OK);
+    bool is_partial = true;
+    mf_check_int(mfi_exposition_render(metrics, &how, &text, &length, &is_partial, NULL), MF_OK);
+    mf_check(!is_partial);
     mf_check_str(text, wanted);
     mf_check(length == strlen(wanted));
     free(text);
@@ -251,6 +253,39 @@ static void test_names_choose_families(void)
     check_chosen(metrics, MF_METRICS_OPENMETRICS, (const char *const[]){"none", NULL}, "# EOF\n");
     if (mfi_exposition_has(MF_METRICS_PROTOBUF)) {
         check_chosen(metrics, MF_METRICS_PROTOBUF, (const char *const[]){"none", NULL}, "");
+    }
+    mf_metrics_destroy(metrics);
+}
+
+static void set_level(void *user_data)
+{
+    mf_gauge_set(user_data, mf_gauge_value(user_data) + 1);
+}
+
+/* In haste gauges are shown as they are, but not before their first collection. */
+static void test_haste_leaves_collectors_out(void)
+{
+    static const char *const names[] = {"b", NULL};
+    static const struct {
+        bool in_haste, is_partial;
+        const char *level;
+    } steps[] = {{true, false, "b 1\n"},
+                 {true, true, "b 1\n"},
+                 {false, false, "b 2\n"},
+                 {true, true, "b 2\n"}};
+    mf_metrics *metrics = make_set();
+    mf_gauge *gauge = mf_family_gauge(add_family(metrics, MF_METRIC_GAUGE, "b", NULL, 0, 0), NULL);
+    mf_check_int(mf_metrics_add_collector(metrics, set_level, gauge, NULL), MF_OK);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        char *text = NULL;
+        size_t length = 0;
+        bool is_partial = false;
+        mfi_exposition how = {.names = names, .in_haste = steps[i].in_haste};
+        mf_check_int(mfi_exposition_render(metrics, &how, &text, &length, &is_partial, NULL),
+                     MF_OK);
+        mf_check(is_partial == steps[i].is_partial);
+        mf_check_contains(text, steps[i].level);
+        free(text);
     }
     mf_metrics_destroy(metrics);
 }
@@ -350,6 +385,7 @@ static const mf_test tests[] = {
     {"exposition__overflow_comes_last", test_overflow_comes_last},
     {"exposition__of_exemplars", test_exemplars},
     {"exposition__names_choose_families", test_names_choose_families},
+    {"exposition__haste_leaves_collectors_out", test_haste_leaves_collectors_out},
     {"exposition__longest_line_has_room", test_longest_line},
     {"exposition__bad_arguments_are_named", test_arguments},
     {"exposition__is_whole_or_none_without_memory", test_without_memory},
