@@ -2,6 +2,7 @@
 #include "metrics/exemplars.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,12 +115,14 @@ static void test_other_ids_are_left_out(void)
 
 /* ---- Many writers ---- */
 
-#define WRITERS 4
-#define WRITES 20000
+#define WRITERS 2
+#define BURST 256  /* writes, or reads, until another thread may have the processor */
+#define CHANGES 50 /* of the writer that a reader sees, so that both were at work together */
 
 typedef struct writer {
     pthread_t thread;
     mf_histogram *histogram;
+    const _Atomic(bool) *may_end;
     char digit;
 } writer;
 
@@ -130,36 +133,57 @@ static void *write_many(void *argument)
     char trace[33] = "", span[17] = "";
     memset(trace, at->digit, 32);
     memset(span, at->digit, 16);
-    for (int i = 0; i < WRITES; i++) {
-        mfi_exemplar_keep(at->histogram, (uint64_t)at->digit, trace, span, (uint64_t)at->digit);
+    while (!atomic_load(at->may_end)) {
+        for (int i = 0; i < BURST; i++) {
+            mfi_exemplar_keep(at->histogram, (uint64_t)at->digit, trace, span, (uint64_t)at->digit);
+        }
+        (void)sched_yield();
     }
     return NULL;
+}
+
+/* Reads until the writer has changed often enough. */
+static void read_many(const mf_histogram *histogram)
+{
+    mfi_exemplar found;
+    char before = '\0';
+    int changes = 0;
+    for (int i = 1; changes < CHANGES; i++) {
+        if (i % BURST == 0) {
+            (void)sched_yield();
+        }
+        if (mfi_exemplar_read(histogram, 0, &found)) {
+            char digit[2] = {found.trace_id[0], '\0'};
+            if (!mf_check(strspn(found.trace_id, digit) == 32 &&
+                          strspn(found.span_id, digit) == 16) ||
+                !mf_check(found.value == (double)digit[0] / 1e9 &&
+                          found.wall_ns == (uint64_t)digit[0])) {
+                return;
+            }
+            changes += digit[0] != before ? 1 : 0;
+            before = digit[0];
+        }
+    }
 }
 
 static void test_whole_under_writers(void)
 {
     writer writers[WRITERS];
+    _Atomic(bool) may_end = false;
     mf_metrics *metrics = make_set();
     mf_histogram *histogram = make(metrics, MF_SCALE_DURATION);
-    mfi_exemplar_keep(histogram, '9', "99999999999999999999999999999999", "9999999999999999", '9');
     for (int i = 0; i < WRITERS; i++) {
-        writers[i] = (writer){.histogram = histogram, .digit = (char)('0' + i)};
+        writers[i] =
+            (writer){.histogram = histogram, .may_end = &may_end, .digit = (char)('0' + i)};
         mf_check_int(pthread_create(&writers[i].thread, NULL, write_many, &writers[i]), 0);
     }
-    for (int i = 0; i < WRITES; i++) {
-        mfi_exemplar found;
-        if (mfi_exemplar_read(histogram, 0, &found)) {
-            char digit[2] = {found.trace_id[0], '\0'};
-            mf_check(strspn(found.trace_id, digit) == 32 && strspn(found.span_id, digit) == 16);
-            mf_check(found.value == (double)digit[0] / 1e9);
-            mf_check(found.wall_ns == (uint64_t)digit[0]);
-        }
-    }
+    read_many(histogram);
+    atomic_store(&may_end, true);
     for (int i = 0; i < WRITERS; i++) {
         mf_check_int(pthread_join(writers[i].thread, NULL), 0);
     }
     mfi_exemplar last;
-    mf_check(mfi_exemplar_read(histogram, 0, &last)); /* nobody writes any more */
+    mf_check(mfi_exemplar_read(histogram, 0, &last)); /* no thread writes any more */
     mf_metrics_destroy(metrics);
 }
 
