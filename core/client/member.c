@@ -41,6 +41,11 @@ bool mfi_member_circuit_is_open(const mf_parent *parent)
     return mfi_circuit_get_state(&parent->state.circuit) == MFI_CIRCUIT_OPEN;
 }
 
+bool mfi_member_is_frozen(const mf_parent *parent)
+{
+    return mfi_parent_is_frozen(parent);
+}
+
 void mfi_member_explain(mf_parent *parent, char *to, size_t size)
 {
     mfi_parent_explain(parent, to, size);

@@ -22,10 +22,13 @@ const char *mfi_member_worker(const mf_parent *parent);
 int64_t mfi_member_call_timeout_ms(const mf_parent *parent);
 /* True if calls are refused while the worker is being restarted. */
 bool mfi_member_fails_fast(const mf_parent *parent);
-/* Any thread: the state, and whether the circuit refuses calls now. */
+/* Any thread: the state, whether the circuit refuses calls now, and whether a ready worker is
+ * frozen.
+ */
 mf_parent_state mfi_member_state(const mf_parent *parent);
 bool mfi_member_circuit_is_open(const mf_parent *parent);
-/* Writes for people why the member is not ready, and what happens next. */
+bool mfi_member_is_frozen(const mf_parent *parent);
+/* Writes for people why the member is not ready, or frozen, and what happens next. */
 void mfi_member_explain(mf_parent *parent, char *to, size_t size);
 /* Refuses a call that no member could be asked to take. error says why; reason is the reason that
  * is counted. The call is counted and logged as refused by this member. Returns error's code, or

@@ -229,6 +229,9 @@ static mfi_pool_state pool_state(const mf_parent *parent)
     if (atomic_load_explicit(&parent->calls.draining, memory_order_relaxed)) {
         return MFI_POOL_DRAINING;
     }
+    if (mfi_parent_is_frozen(parent)) {
+        return MFI_POOL_DOWN;
+    }
     return state == MF_PARENT_READY                                       ? MFI_POOL_READY
            : state == MF_PARENT_STARTING || state == MF_PARENT_RESTARTING ? MFI_POOL_STARTING
                                                                           : MFI_POOL_DOWN;
@@ -331,6 +334,7 @@ static mf_status init_parts(mf_parent *parent, mf_error *error)
 
 static void free_parts(mf_parent *parent)
 {
+    mfi_target_hide(parent->state.observed); /* a collection reads the calls */
     mfi_found_fini(&parent->found);
     mfi_calls_fini(&parent->calls);
     mfi_target_destroy(parent->state.observed);

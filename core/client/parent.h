@@ -41,7 +41,7 @@ static inline bool mfi_parent_is_frozen(const mf_parent *parent)
 
 /* probe.c: what mf_probe shows of a parent. */
 void mfi_parent_component_init(mf_parent *parent);
-/* probe.c: writes for people why the parent is not ready, and what happens next. */
+/* probe.c: writes for people why the parent is not ready, or frozen, and what happens next. */
 void mfi_parent_explain(mf_parent *parent, char *to, size_t size);
 
 #endif

@@ -9,6 +9,13 @@
 
 /* ---- Health ---- */
 
+static void explain_frozen(mf_parent *parent, char *to, size_t size)
+{
+    (void)mfi_str_format(
+        to, size, "worker %s is frozen: it answered none of %u heartbeats in a row",
+        parent->state.settings.worker, (unsigned)mfi_heartbeat_misses(&parent->heartbeat));
+}
+
 /* Writes why the parent is not ready, and what happens next: "worker math-0 was killed by signal 9
  * (SIGKILL), restart in 0.8 s (2 of 5 in 60 s)". */
 void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
@@ -20,6 +27,10 @@ void mfi_parent_explain(mf_parent *parent, char *to, size_t size)
         [MF_PARENT_RESTARTING] = "is restarting"};
     mf_parent_state state = mfi_state_get(&parent->state);
     uint64_t now = mfi_monotonic_ns();
+    if (mfi_parent_is_frozen(parent)) {
+        explain_frozen(parent, to, size);
+        return;
+    }
     bool explained = state == MF_PARENT_FAILED || state == MF_PARENT_RESTARTING;
     mfi_mutex_lock(&parent->state.mutex);
     const char *why =
@@ -45,13 +56,8 @@ static void add_workers(void *self, mfi_workers_row *row)
     mf_parent *parent = self;
     char output[MFI_WORKERS_TEXT_MAX] = "";
     bool ready = mfi_state_get(&parent->state) == MF_PARENT_READY;
-    if (!ready) {
+    if (!ready || mfi_parent_is_frozen(parent)) {
         mfi_parent_explain(parent, output, sizeof output);
-    } else if (mfi_parent_is_frozen(parent)) {
-        (void)mfi_str_format(output, sizeof output,
-                             "worker %s is frozen: it answered none of %u heartbeats in a row",
-                             parent->state.settings.worker,
-                             (unsigned)mfi_heartbeat_misses(&parent->heartbeat));
     }
     row->ready += ready;
     row->needed = row->needed > 0 ? row->needed : 1;

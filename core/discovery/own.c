@@ -23,9 +23,10 @@ static mfi_list entries; /* guarded by mutex */
 
 static own *find_locked(const char *directory, const char *id)
 {
+    pid_t pid = getpid();
     for (mfi_list_node *at = entries.first; at != NULL; at = at->next) {
         own *entry = MFI_CONTAINER(at, own, node);
-        if (entry->pid == getpid() && strcmp(entry->id, id) == 0 &&
+        if (entry->pid == pid && strcmp(entry->id, id) == 0 &&
             strcmp(entry->directory, directory) == 0) {
             return entry;
         }
@@ -91,10 +92,11 @@ void mfi_registry_own_remove(const char *directory, const char *id)
 bool mfi_registry_own_has(const char *id, uint16_t port)
 {
     bool found = false;
+    pid_t pid = getpid();
     mfi_mutex_lock(&mutex);
     for (mfi_list_node *at = entries.first; at != NULL && !found; at = at->next) {
         const own *entry = MFI_CONTAINER(at, own, node);
-        found = entry->pid == getpid() && entry->port == port && strcmp(entry->id, id) == 0;
+        found = entry->pid == pid && entry->port == port && strcmp(entry->id, id) == 0;
     }
     mfi_mutex_unlock(&mutex);
     return found;

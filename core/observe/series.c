@@ -227,6 +227,14 @@ static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT]
     }
 }
 
+/* The pool is gone; the target may be that of a parent, too, which goes on. */
+static void drop_pool(mfi_target *target)
+{
+    for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
+        drop(target->observer->families.pool_workers, &target->pool[i]);
+    }
+}
+
 static void show_server(const mfi_target *target, const mfi_server_gauges *gauges)
 {
     uint64_t idle =
@@ -339,8 +347,11 @@ static mfi_target *collect_clients_locked(mfi_target *first, totals *all)
     for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
         in_pools += members[i];
     }
-    if (in_pools > 0) { /* parents outside of pools may have the same target */
+    /* Parents outside of pools may have the same target. */
+    if (in_pools > 0) {
         show_pool(first, members);
+    } else {
+        drop_pool(first);
     }
     return target;
 }
@@ -398,9 +409,7 @@ static void drop_client(mfi_target *target)
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
         drop(families->circuit_state, &target->circuit_states[i]);
     }
-    for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
-        drop(families->pool_workers, &target->pool[i]);
-    }
+    drop_pool(target);
 }
 
 void mfi_target_series_end(mfi_target *target)

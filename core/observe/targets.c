@@ -39,8 +39,11 @@ static void list_target(mfi_target *target)
     mfi_mutex_unlock(&observer->mutex);
 }
 
-static void unlist_target(mfi_target *target)
+void mfi_target_hide(mfi_target *target)
 {
+    if (target == NULL) {
+        return;
+    }
     mfi_observer *observer = target->observer;
     mfi_mutex_lock(&observer->mutex);
     for (mfi_target **at = &observer->targets; *at != NULL; at = &(*at)->next) {
@@ -141,7 +144,7 @@ void mfi_target_destroy(mfi_target *target)
     if (target == NULL) {
         return;
     }
-    unlist_target(target);
+    mfi_target_hide(target);
     mfi_target_series_end(target);
     leave_owner(target);
     for (size_t i = 0; i < MFI_FUNCTIONS_MAX; i++) {
@@ -255,15 +258,19 @@ static void read_latency(const mfi_cells *cells, mfi_latency *ret_latency)
                                  .p99 = mfi_cells_quantile(cells, layout, 0.99)};
 }
 
+/* False of a worker, and where `_OTHER` has the series. */
+static bool has_latency(const mfi_target *target)
+{
+    return target->measured && target->owner->counted && target->window != NULL;
+}
+
 void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent)
 {
     mfi_cells all = {0};
     mfi_cells recent = {0};
     uint64_t total = 0;
-    if (target->measured && target->owner->counted) { /* else the series are not its own */
+    if (has_latency(target)) {
         mfi_family_merge(target->observer->families.call_duration, 0, target->label, &all);
-    }
-    if (target->measured && target->window != NULL) {
         mfi_window_merge(target->window, &recent, &total);
     }
     read_latency(&all, ret_all);
@@ -273,7 +280,7 @@ void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_
 double mfi_target_recent_p50(mfi_target *target)
 {
     mf_distribution recent = MF_DISTRIBUTION_INIT;
-    if (!target->measured || !target->owner->counted || target->window == NULL) {
+    if (!has_latency(target)) {
         return (double)NAN;
     }
     mf_window_read(target->window, &recent);

@@ -17,6 +17,9 @@ mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observ
                                    const mfi_client_options *options, mf_error *error);
 mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observer,
                                    const mfi_server_options *options, mf_error *error);
+/* From its return on no thread reads the target's gauges, so that their sources can be freed.
+ * Reports still count. Both: NULL is a no-op. */
+void mfi_target_hide(mfi_target *target);
 void mfi_target_destroy(mfi_target *target);
 
 /* Series of a function name; takes no lock for a known name. On the client side the first 32 names
@@ -32,8 +35,8 @@ typedef struct mfi_latency {
     uint64_t count;
     double mean, least, most, p50, p95, p99;
 } mfi_latency;
-/* All client calls of this target, merged over its functions: since its creation, and of the last
- * minute. None for a target that has no counters of its own. */
+/* All client calls of the targets of this name, merged over their functions: since the first of
+ * them was made, and of the last minute. None for a target that has no counters of its own. */
 void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent);
 /* Median of the last minute in seconds; NaN without calls. */
 double mfi_target_recent_p50(mfi_target *target);

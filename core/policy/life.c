@@ -2,9 +2,9 @@
  * and event is decided in one place, which can be read, printed and tested without a process or a
  * clock.
  *
- * Spawn mode and connect mode share the table. LOOKING, LEAVES and PEER_GONE belong to connect
- * mode; FROZEN, OVERDUE and CUT_OFF, which end a process, to spawn mode. Connect mode ends no
- * process, so the phases in which a peer is being ended last only an instant there. */
+ * Spawn mode and connect mode share the table. LOOKING, UNLISTED, LEAVES and PEER_GONE belong
+ * to connect mode; FROZEN, OVERDUE and CUT_OFF, which end a process, to spawn mode. Connect mode
+ * ends no process, so the phases in which a peer is being ended last only an instant there. */
 #include "core/policy/life.h"
 
 #define BIT(event) (UINT32_C(1) << MFI_LIFE_ON_##event)
@@ -37,11 +37,18 @@ static const mfi_life_transition transitions[] = {
     ON(RUNNING, FROZEN, KILLING, DO(KILL)),
     ON(RUNNING, OVERDUE, KILLING, DO(KILL)),
     ON(RUNNING, CUT_OFF, KILLING, DO(KILL)),
+    ON(RUNNING, MISSING, UNLISTED, DO(DEFER)),
     ON(RUNNING, LEAVES, HOLDING, DO(HOLD)),
     ON(RUNNING, OVER_AGAIN, CLOSING_AGAIN, DO(CLOSE)),
     ON(RUNNING, OVER_LAST, CLOSING_LAST, DO(CLOSE)),
     ON(RUNNING, RESTART, HOLDING, DO(COUNT) | DO(HOLD)),
     ON(RUNNING, STOP, STOPPING, DO(CANCEL) | DO(ASK)),
+
+    ON(UNLISTED, STAYS, RUNNING, DO(RESUME)),
+    ON(UNLISTED, LEAVES, HOLDING, DO(HOLD)),
+    ON(UNLISTED, OVER_AGAIN, CLOSING_AGAIN, DO(CLOSE)),
+    ON(UNLISTED, RESTART, HOLDING, DO(COUNT) | DO(HOLD)),
+    ON(UNLISTED, STOP, STOPPING, DO(CANCEL) | DO(ASK)),
 
     ON(HOLDING, PEER_GONE, HOLDING_GONE, 0),
     ON(HOLDING, OVER_AGAIN, CLOSING_AGAIN, DO(CLOSE)),
@@ -109,7 +116,9 @@ static const mfi_life_transition transitions[] = {
 #define OF_BEGIN (BIT(PEER) | BIT(NOT_FOUND) | BIT(PORT_BUSY))
 /* What makes the link end a peer that was ready. */
 #define UNFIT (BIT(FROZEN) | BIT(OVERDUE) | BIT(CUT_OFF))
-#define OF_PEER (UNFIT | BIT(LEAVES) | BIT(PEER_GONE) | BIT(ENDED))
+/* What the registry tells of a connected service. */
+#define LISTING (BIT(MISSING) | BIT(STAYS) | BIT(LEAVES))
+#define OF_PEER (UNFIT | LISTING | BIT(PEER_GONE) | BIT(ENDED))
 #define OF_DRIVER (BIT(PAUSED) | BIT(CLOSED))
 #define OVER (BIT(OVER_AGAIN) | BIT(OVER_LAST))
 
@@ -124,19 +133,22 @@ static const struct {
                                                         BIT(START) | BIT(ABORT) | BIT(BARRIER)},
     [MFI_LIFE_STARTING] = {BIT(RESTART) | BIT(DRAINED),
                            OF_BEGIN | OF_PEER | OF_DRIVER | BIT(START) | BIT(BARRIER) | BIT(DUE)},
-    [MFI_LIFE_RUNNING] = {LATE_NEWS, OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) |
+    [MFI_LIFE_RUNNING] = {LATE_NEWS, OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) | BIT(STAYS) |
                                          BIT(PEER_GONE) | BIT(ENDED) | BIT(BARRIER) | BIT(DUE)},
+    [MFI_LIFE_UNLISTED] = {LATE_NEWS | BIT(MISSING), OF_BEGIN | OF_DRIVER | UNFIT | BIT(START) |
+                                                         BIT(ABORT) | BIT(PEER_GONE) | BIT(ENDED) |
+                                                         BIT(OVER_LAST) | BIT(BARRIER) | BIT(DUE)},
     [MFI_LIFE_HOLDING] = {BIT(READY) | BIT(RESTART), OF_BEGIN | OF_DRIVER | BIT(START) |
-                                                         BIT(ABORT) | UNFIT | BIT(LEAVES) |
-                                                         BIT(ENDED) | BIT(OVER_LAST) | BIT(DUE)},
+                                                         BIT(ABORT) | UNFIT | LISTING | BIT(ENDED) |
+                                                         BIT(OVER_LAST) | BIT(DUE)},
     [MFI_LIFE_HOLDING_GONE] = {BIT(READY) | BIT(RESTART) | BIT(PEER_GONE),
                                OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | UNFIT |
-                                   BIT(LEAVES) | BIT(ENDED) | BIT(DUE)},
+                                   LISTING | BIT(ENDED) | BIT(DUE)},
     [MFI_LIFE_DRAINING] = {BIT(READY) | BIT(RESTART),
-                           OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) | UNFIT | BIT(LEAVES) |
+                           OF_BEGIN | OF_DRIVER | BIT(START) | BIT(ABORT) | UNFIT | LISTING |
                                BIT(ENDED) | BIT(OVER_LAST) | BIT(BARRIER) | BIT(DUE)},
     [MFI_LIFE_REPLACING] = {LATE_NEWS | BIT(BARRIER), OF_BEGIN | OF_DRIVER | OVER | BIT(START) |
-                                                          BIT(ABORT) | UNFIT | BIT(LEAVES) |
+                                                          BIT(ABORT) | UNFIT | LISTING |
                                                           BIT(PEER_GONE) | BIT(DUE)},
     [MFI_LIFE_ABORTING] = {LATE_NEWS, OF_BEGIN | OF_PEER | OF_DRIVER | BIT(START) | BIT(ABORT) |
                                           BIT(BARRIER) | BIT(DUE)},
@@ -149,8 +161,8 @@ static const struct {
                                                BIT(ABORT) | BIT(OVER_LAST) | BIT(BARRIER) |
                                                BIT(DUE)},
     [MFI_LIFE_STOPPING] = {LATE_NEWS | BIT(BARRIER) | BIT(STOP),
-                           OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | UNFIT |
-                               BIT(LEAVES) | BIT(PEER_GONE) | BIT(RESTART) | BIT(DUE)},
+                           OF_BEGIN | OF_DRIVER | OVER | BIT(START) | BIT(ABORT) | UNFIT | LISTING |
+                               BIT(PEER_GONE) | BIT(RESTART) | BIT(DUE)},
     [MFI_LIFE_CLOSING_AGAIN] = {LATE_NEWS | BIT(START),
                                 OF_BEGIN | OF_PEER | OVER | BIT(ABORT) | BIT(BARRIER) | BIT(DUE)},
     [MFI_LIFE_CLOSING_LAST] = {LATE_NEWS | BIT(START),

@@ -17,6 +17,7 @@
     X(LOOKING, "no live service has that name")                                                    \
     X(STARTING, "there is a peer; it has answered no heartbeat yet")                               \
     X(RUNNING, "the peer answers")                                                                 \
+    X(UNLISTED, "the entry of the service is gone; for a moment no call goes out")                 \
     X(HOLDING, "no call goes out any more; drivers are waited for")                                \
     X(HOLDING_GONE, "the same, and the peer has gone meanwhile")                                   \
     X(DRAINING, "calls that were sent are waited for")                                             \
@@ -44,6 +45,8 @@
     X(FROZEN, "the peer was silent for long enough, and does not work")                            \
     X(OVERDUE, "a handler has run longer than it may")                                             \
     X(CUT_OFF, "the worker has closed its connection, and its process goes on")                    \
+    X(MISSING, "the entry of the service is gone; the service still answers")                      \
+    X(STAYS, "the entry is back, or the moment is over and the service still answers")             \
     X(LEAVES, "the service gave up its name and still answers")                                    \
     X(PEER_GONE, "the service closed its last connection")                                         \
     X(OVER_AGAIN, "the peer is lost or its start failed; another start follows")                   \
@@ -65,6 +68,8 @@
     X(REOPEN, "let callers wait for the driver again")                                             \
     X(AWAIT, "send the first heartbeat, start the clock")                                          \
     X(SERVE, "tell those who wait for the start; go on with heartbeats")                           \
+    X(DEFER, "hold calls back, stop heartbeats")                                                   \
+    X(RESUME, "let calls go out again, go on with heartbeats")                                     \
     X(HOLD, "hold calls back, pause the drivers, start the clock of draining")                     \
     X(WATCH, "drive again for answers, watch for the last call's end")                             \
     X(SETTLE, "read what the peer sent before it went, end the rest of its calls")                 \

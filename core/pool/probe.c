@@ -21,13 +21,14 @@ void mfi_pool_explain(const mfi_pool_member *member, char *to, size_t size)
 static void add_workers(void *self, mfi_workers_row *row)
 {
     const mf_pool *pool = self;
-    const mfi_pool_member *first = NULL; /* the first member that is not ready */
+    const mfi_pool_member *first = NULL; /* the first member that is not ready, or frozen */
     for (uint32_t i = 0; i < pool->size; i++) {
         const mfi_pool_member *member = &pool->members[i];
         bool is_ready =
             !mfi_pool_is_out(member) && mfi_member_state(member->parent) == MF_PARENT_READY;
         row->ready += is_ready;
-        first = first == NULL && !is_ready ? member : first;
+        bool is_well = is_ready && !mfi_member_is_frozen(member->parent);
+        first = first == NULL && !is_well ? member : first;
     }
     bool starts = !atomic_load_explicit(&pool->started, memory_order_relaxed);
     row->needed = row->needed > pool->min_healthy ? row->needed : pool->min_healthy;

@@ -18,7 +18,6 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/process/exits.h"
 #include "core/process/private.h"
 
 extern char **environ;
@@ -259,7 +258,6 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
     char names[MFI_PRIVATE_PIPES_MAX];
     pipes all;
     pid_t helper_pid = 0;
-    mfi_process_reap_left();
     if (!find_helper(helper, options, error)) {
         return MF_ERR_START_FAILED;
     }

@@ -2,12 +2,13 @@
  * exists so that parents find the worker by its name.
  *
  * The worker binds a port first and registers then, so that a parent that finds the entry can reach
- * the worker. The worker unregisters after its last answer.
+ * the worker. A worker that stops unregisters first and goes on answering for a while, so that
+ * parents can hold their calls back.
  *
  * Between the two, the keeper watches the registry. Peers in other languages lose entries: each has
  * a lock that the others ignore, and a file can be removed or replaced by hand. The keeper enters
  * the worker again, unless another live service has taken the name. The keeper is a thread, because
- * taking the locks may last. */
+ * taking the locks may last. For the same reason the keeper takes the entry out at the end. */
 #include "core/server/announce.h"
 
 #include <errno.h>
@@ -27,6 +28,11 @@
 /* Between two looks where changes cannot be watched, or after a failure. An entry is back within a
  * second. */
 #define KEEPER_LOOK_MS 250
+/* When its entry has been gone for so long, a service refuses calls, because parents of other
+ * languages do not hold theirs back. Ours do for longer than that (core/client/link/found.c). */
+#define LEAVE_OPEN_MS 800
+/* After so much more time, calls that still wait are cancelled. Both chosen, not measured. */
+#define LEAVE_ANSWER_MS 2200
 
 /* Text NULL: the endpoint is reported. */
 static void report(const mfi_announcement *announcement, mfi_service_what what, const char *text)
@@ -49,18 +55,25 @@ static mf_status make_registry(mf_registry **ret_registry, const mf_child_option
     return mf_registry_create(ret_registry, &options, error);
 }
 
-mf_status mfi_announce_init(mfi_announcement *announcement, const mfi_channel *channel,
-                            const mfi_child_settings *settings, const mf_child_options *from,
-                            mf_runtime *runtime, mf_error *error)
+mf_status mfi_announce_init(mfi_announcement *announcement, mfi_channel *channel,
+                            mfi_child_state *state, const mfi_child_settings *settings,
+                            const mf_child_options *from, mf_runtime *runtime, mf_error *error)
 {
     int64_t given_ms = from->lock_timeout_ms;
     int64_t kept_ms = given_ms > 0 && given_ms < KEEPER_LOCK_MS ? given_ms : KEEPER_LOCK_MS;
     announcement->channel = channel;
     announcement->service_id = settings->service_id;
+    announcement->state = state;
     announcement->stop_fd = -1;
     if (!settings->registers) {
         return MF_OK;
     }
+    announcement->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+    if (announcement->stop_fd < 0) {
+        return mfi_fail_errno(error, MF_ERR_SYSTEM, errno, "cannot make an eventfd for '%s'",
+                              announcement->service_id);
+    }
+    state->leave_fd = announcement->stop_fd;
     mf_status status = make_registry(&announcement->registry, from, given_ms, runtime, error);
     return status == MF_OK ? make_registry(&announcement->kept, from, kept_ms, runtime, error)
                            : status;
@@ -84,6 +97,9 @@ void mfi_announce_fini(mfi_announcement *announcement)
 {
     mf_registry_destroy(announcement->registry);
     mf_registry_destroy(announcement->kept);
+    if (announcement->channel != NULL && announcement->stop_fd >= 0) {
+        (void)close(announcement->stop_fd);
+    }
 }
 
 uint16_t mfi_announce_port(const mfi_announcement *announcement)
@@ -144,6 +160,43 @@ static int keep(mfi_announcement *announcement, bool is_watched)
     return is_own && is_watched ? -1 : KEEPER_LOOK_MS;
 }
 
+static void take_out(mfi_announcement *announcement)
+{
+    mf_error error;
+    mfi_error_clear(&error);
+    set_registered(announcement, false);
+    mf_status status =
+        mf_registry_unregister(announcement->registry, announcement->service_id, &error);
+    /* If the entry stays, readers find it dead once this process has ended. */
+    report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
+}
+
+/* True if the run thread ends the keeper within that time. */
+static bool is_ended_in(const mfi_announcement *announcement, int ms)
+{
+    struct pollfd at = {.fd = announcement->stop_fd, .events = POLLIN};
+    return poll(&at, 1, ms) != 0;
+}
+
+/* The entry is gone. The run thread may be in a handler meanwhile, so the keeper has the clock. */
+static void end_calls(mfi_announcement *announcement)
+{
+    eventfd_t one = 0;
+    mfi_child_state *state = announcement->state;
+    (void)!eventfd_read(announcement->stop_fd, &one); /* of the two writes, the first */
+    atomic_store_explicit(&state->gone_ns, mfi_monotonic_ns(), memory_order_release);
+    (void)mfi_driver_kick(state->driver);
+    if (is_ended_in(announcement, LEAVE_OPEN_MS)) {
+        return;
+    }
+    atomic_store_explicit(&state->refusing, true, memory_order_relaxed);
+    (void)mfi_driver_kick(state->driver);
+    if (!is_ended_in(announcement, LEAVE_ANSWER_MS)) {
+        mfi_child_state_cancel(state);
+        (void)mfi_driver_kick(state->driver);
+    }
+}
+
 static void *run_keeper(void *argument)
 {
     mfi_announcement *announcement = argument;
@@ -157,33 +210,19 @@ static void *run_keeper(void *argument)
         int wait_ms = keep(announcement, at[1].fd >= 0);
         (void)poll(at, 2, wait_ms);
     }
+    take_out(announcement);
+    end_calls(announcement);
     return NULL;
 }
 
 static mf_status start_keeper(mfi_announcement *announcement, mf_error *error)
 {
-    announcement->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int failed = announcement->stop_fd < 0 ? errno
-                                           : mfi_thread_start(&announcement->keeper, "mf-keeper",
-                                                              run_keeper, announcement);
+    int failed = mfi_thread_start(&announcement->keeper, "mf-keeper", run_keeper, announcement);
     announcement->is_kept = failed == 0;
     return failed == 0 ? MF_OK
                        : mfi_fail_errno(error, MF_ERR_SYSTEM, failed,
                                         "cannot start the thread that keeps the entry of '%s'",
                                         announcement->service_id);
-}
-
-static void stop_keeper(mfi_announcement *announcement)
-{
-    if (announcement->is_kept) {
-        (void)!eventfd_write(announcement->stop_fd, 1);
-        (void)pthread_join(announcement->keeper, NULL);
-        announcement->is_kept = false;
-    }
-    if (announcement->stop_fd >= 0) {
-        (void)close(announcement->stop_fd);
-        announcement->stop_fd = -1;
-    }
 }
 
 /* ---- Register and unregister ---- */
@@ -211,17 +250,12 @@ mf_status mfi_announce_register(mfi_announcement *announcement, mf_error *error)
 
 void mfi_announce_unregister(mfi_announcement *announcement)
 {
-    mf_error error;
-    bool was_kept = announcement->is_kept;
-    stop_keeper(announcement);
-    if (!was_kept &&
-        !atomic_exchange_explicit(&announcement->registered, false, memory_order_relaxed)) {
-        return;
+    if (announcement->is_kept) {
+        mfi_child_state_leave(announcement->state);
+        (void)eventfd_write(announcement->stop_fd, 1);
+        (void)pthread_join(announcement->keeper, NULL);
+        announcement->is_kept = false;
+    } else if (mfi_announce_is_registered(announcement)) { /* the keeper could not be started */
+        take_out(announcement);
     }
-    set_registered(announcement, false);
-    mfi_error_clear(&error);
-    mf_status status =
-        mf_registry_unregister(announcement->registry, announcement->service_id, &error);
-    /* If the entry stays, readers find it dead once this process has ended. */
-    report(announcement, MFI_SERVICE_UNREGISTERED, status != MF_OK ? error.message : NULL);
 }

@@ -113,8 +113,8 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
         status = make_builtins(child, error);
     }
     if (status == MF_OK) {
-        status = mfi_announce_init(&child->announcement, &child->io.channel, &child->settings, from,
-                                   child->runtime, error);
+        status = mfi_announce_init(&child->announcement, &child->io.channel, &child->state,
+                                   &child->settings, from, child->runtime, error);
     }
     return status;
 }
@@ -135,6 +135,7 @@ mf_status mf_child_create(mf_child **ret_child, const mf_child_options *options,
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
     memset(child, 0, sizeof *child);
+    child->state.leave_fd = -1;
     mfi_watch_init(&child->watch, &child->io.channel, &child->state);
     status = mfi_child_settings_init(&child->settings, &from, error);
     if (status == MF_OK) {

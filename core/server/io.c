@@ -169,6 +169,11 @@ static void queue_call(mfi_server_io *io, mfi_incoming *call)
     call->handler =
         mfi_functions_find(io->functions, envelope->function.data, envelope->function.size);
     call->received_ns = mfi_monotonic_ns();
+    io->call_ns = call->received_ns;
+    if (atomic_load_explicit(&io->state->refusing, memory_order_relaxed)) {
+        mfi_serve_cancel(io->serving, call);
+        return;
+    }
     mfi_chain_push_back(&io->calls, &call->node);
     mfi_child_state_queue(io->state, call->share, call->message.size);
 }
@@ -315,7 +320,7 @@ bool mfi_server_io_burst(mfi_server_io *io)
     for (;;) {
         bool sent = send_queued(io);
         bool received = receive_all(io);
-        if (atomic_load_explicit(&io->state->stopping, memory_order_acquire)) {
+        if (atomic_load_explicit(&io->state->cancelling, memory_order_acquire)) {
             cancel_queued(io);
         }
         if (!received || !sent) {

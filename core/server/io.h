@@ -31,6 +31,7 @@ typedef struct mfi_server_io {
     _Atomic(mfi_chain_node *) taken;
     uint64_t received_in_row; /* messages received since the wire was last empty */
     bool one_by_one;          /* at the last emptying, that was one message at most */
+    uint64_t call_ns;         /* when the last call was received */
     mfi_peers peers;
 
     /* The engine thread's alone: sends again to a peer that accepts no message now. */

@@ -18,6 +18,9 @@
  * measured. */
 #define FLUSH_ROUNDS 20
 #define FLUSH_WAIT_NS (50 * MFI_NS_PER_MS)
+/* A service that was told to stop goes on until no call has come for so long: its parents have seen
+ * by then that its entry is gone. Chosen, not measured. */
+#define LEAVE_QUIET_NS (200 * MFI_NS_PER_MS)
 
 /* ---- Stopping ---- */
 
@@ -181,6 +184,7 @@ static void flush_messages(mf_child *child)
 /* Role held. The burst cancels queued calls. Running handlers are waited for. */
 static void drain(mf_child *child)
 {
+    mfi_child_state_cancel(&child->state);
     mfi_handlers_end(&child->handlers);
     while (!mfi_handlers_ended(&child->handlers)) {
         if (mfi_server_io_burst(&child->io)) {
@@ -217,7 +221,7 @@ static void serve_some(mf_child *child, mfi_chain *calls)
         }
     } while (calls->first != NULL && now - began < BATCH_NS &&
              mfi_serve_expected_ns(mfi_incoming_of(calls->first)) < BATCH_NS &&
-             !atomic_load_explicit(&state->stopping, memory_order_relaxed));
+             !atomic_load_explicit(&state->cancelling, memory_order_relaxed));
 }
 
 /* Role held. One thread does everything: no thread drives while a handler runs. */
@@ -242,6 +246,60 @@ static bool turn_with_threads(mf_child *child)
     return drained;
 }
 
+/* Role held. Serves what waits, then waits for more until the deadline. Returns what the last burst
+ * returned. */
+static bool turn(mf_child *child, bool drained, uint64_t deadline_ns)
+{
+    drained = child->settings.threads > 1 ? turn_with_threads(child) : turn_alone(child, drained);
+    if (drained && child->io.calls.first == NULL) {
+        mfi_driver_sleep(&child->io.channel.driver, deadline_ns);
+    }
+    return drained;
+}
+
+/* ---- Leaving ---- */
+
+static bool owes_answers(const mfi_child_state *state)
+{
+    uint64_t since = 0;
+    return atomic_load_explicit(&state->queued, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&state->deferred, memory_order_relaxed) != 0 ||
+           mfi_child_state_busy(state, &since) != 0;
+}
+
+/* Role held. The time of the next look; 0: the service may end. The keeper wakes the driver when
+ * the entry is gone, when calls are refused, and when they are cancelled. */
+static uint64_t next_look(const mf_child *child)
+{
+    const mfi_child_state *state = &child->state;
+    uint64_t gone_ns = atomic_load_explicit(&state->gone_ns, memory_order_acquire);
+    bool refuses = atomic_load_explicit(&state->refusing, memory_order_relaxed);
+    uint64_t last_ns = child->io.call_ns > gone_ns ? child->io.call_ns : gone_ns;
+    bool is_quiet = mfi_monotonic_ns() >= last_ns + LEAVE_QUIET_NS || child->io.peers.count == 0;
+    if (gone_ns == 0) {
+        return MFI_NEVER;
+    }
+    if (atomic_load_explicit(&state->cancelling, memory_order_relaxed) ||
+        ((is_quiet || refuses) && !owes_answers(state))) {
+        return 0;
+    }
+    return is_quiet || refuses ? MFI_NEVER : last_ns + LEAVE_QUIET_NS;
+}
+
+/* Role held. A service gives its name up first. It answers calls until its parents have seen that,
+ * so that none of their calls is lost. */
+static void leave(mf_child *child)
+{
+    bool drained = false;
+    uint64_t look_ns = 0;
+    mfi_child_state_leave(&child->state);
+    /* Looked at before the sleep: a handler may have run for longer than the keeper. */
+    while ((look_ns = next_look(child)) != 0) {
+        drained = turn(child, drained, look_ns);
+    }
+    mfi_announce_unregister(&child->announcement);
+}
+
 static void serve_until_stopped(mf_child *child)
 {
     bool drained = false;
@@ -249,20 +307,13 @@ static void serve_until_stopped(mf_child *child)
         return;
     }
     while (!atomic_load_explicit(&child->state.stopping, memory_order_acquire)) {
-        drained =
-            child->settings.threads > 1 ? turn_with_threads(child) : turn_alone(child, drained);
-        if (drained && child->io.calls.first == NULL) {
-            mfi_driver_sleep(&child->io.channel.driver, MFI_NEVER);
-        }
+        drained = turn(child, drained, MFI_NEVER);
+    }
+    if (child->settings.registers) {
+        leave(child);
     }
     drain(child);
-    /* Taking the registry's locks may last, so the engine drives meanwhile. */
     mfi_driver_release(&child->io.channel.driver, false);
-    mfi_announce_unregister(&child->announcement);
-    if (mfi_driver_acquire(&child->io.channel.driver)) {
-        flush_messages(child);
-        mfi_driver_release(&child->io.channel.driver, false);
-    }
 }
 
 mf_status mf_child_run(mf_child *child, mf_error *error)

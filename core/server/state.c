@@ -6,10 +6,29 @@
  * both stand below these parts. */
 #include "core/server/state.h"
 
+#include <sys/eventfd.h>
+
 void mfi_child_state_stop(mfi_child_state *state)
 {
+    if (state->leave_fd >= 0) {
+        mfi_child_state_leave(state);
+    } else {
+        mfi_child_state_cancel(state);
+    }
     atomic_store_explicit(&state->stopping, true, memory_order_release);
     mfi_driver_wake(state->driver);
+}
+
+void mfi_child_state_leave(mfi_child_state *state)
+{
+    if (!atomic_exchange_explicit(&state->leaves, true, memory_order_relaxed)) {
+        (void)!eventfd_write(state->leave_fd, 1);
+    }
+}
+
+void mfi_child_state_cancel(mfi_child_state *state)
+{
+    atomic_store_explicit(&state->cancelling, true, memory_order_release);
 }
 
 uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns)

@@ -30,7 +30,14 @@ typedef struct mfi_child_share {
 typedef struct mfi_child_state {
     mfi_driver *driver; /* is woken by a stop */
     mfi_chain marks;    /* of all handler threads; complete before any call is received */
-    _Atomic(bool) stopping;
+    /* An eventfd that tells the keeper of a service to take its entry out; -1: no service. Such a
+     * worker begins calls for a while after it was told to stop. */
+    int leave_fd;
+    _Atomic(bool) leaves;         /* leave_fd was written */
+    _Atomic(uint64_t) gone_ns;    /* when the keeper has taken the entry out; 0: not yet */
+    _Atomic(bool) stopping;       /* the worker was told to stop */
+    _Atomic(bool) refusing;       /* calls that arrive are cancelled */
+    _Atomic(bool) cancelling;     /* calls that wait are cancelled: no call is begun any more */
     _Atomic(uint32_t) queued;     /* calls that were received and are not begun */
     _Atomic(size_t) queued_bytes; /* bytes of these calls' messages */
     _Atomic(uint32_t) deferred;   /* deferred answers that are not given yet */
@@ -40,6 +47,10 @@ typedef struct mfi_child_state {
 
 /* Makes the run loop stop. Any thread, and signal handlers. */
 void mfi_child_state_stop(mfi_child_state *state);
+/* A service gives its name up. Any thread, and signal handlers. */
+void mfi_child_state_leave(mfi_child_state *state);
+/* From here on no call is begun. Any thread, and signal handlers. */
+void mfi_child_state_cancel(mfi_child_state *state);
 /* Any thread: the number of running handlers; *ret_since_ns: when the longest began (0: none). */
 uint32_t mfi_child_state_busy(const mfi_child_state *state, uint64_t *ret_since_ns);
 /* Any thread: how many handlers can run at a time. */

@@ -381,6 +381,7 @@ static void test_connections_of_killed_workers(void)
     scrape(&at);
     check_sum(&at, "transport_connections", "", 0);
     check_sum(&at, "transport_disconnects_total", "", KILLS + 1);
+    check_sum(&at, "transport_send_blocked_total", "", 0); /* a start waits for its worker */
     teardown(&at);
 }
 

@@ -124,16 +124,21 @@ static mf_parent_options quick(void)
     return options;
 }
 
-static void begin(scene *at, const mf_parent_options *from)
+static void begin_without(scene *at)
 {
     mf_error error = MF_ERROR_INIT;
-    mf_parent_options options = *from;
     memset(at, 0, sizeof *at);
     mf_check_int(pthread_mutex_init(&at->mutex, NULL), 0);
     mf_check_int(mf_runtime_create(&at->runtime, NULL, &error), MF_OK);
     mf_check_int(
         mf_log_add_callback(mf_runtime_logger(at->runtime), take_line, at, MF_LOG_JSON, &error),
         MF_OK);
+}
+
+static void begin(scene *at, const mf_parent_options *from)
+{
+    mf_parent_options options = *from;
+    begin_without(at);
     options.runtime = at->runtime;
     at->parent = start(&options);
 }
@@ -210,6 +215,51 @@ static void test_a_frozen_worker_is_replaced_during_a_call(void)
     end(&at);
 }
 
+static bool tells_of_the_frozen(void *data)
+{
+    scene *at = data;
+    look(at);
+    return strstr(at->output, "worker math-1 is frozen: it answered none of ") != NULL;
+}
+
+static bool tells_nothing(void *data)
+{
+    scene *at = data;
+    look(at);
+    return at->output[0] == '\0';
+}
+
+/* The others serve, and the pool says which one does not. */
+static void test_a_frozen_member_is_told(void)
+{
+    scene at;
+    mf_pool *pool = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_pool_options options = MF_POOL_OPTIONS_INIT;
+    mf_parent_options parent = quick();
+    begin_without(&at);
+    parent.runtime = at.runtime;
+    parent.circuit_failures = MF_DISABLED; /* an open circuit would warn as well */
+    options.parent = &parent;
+    mf_check_int(mf_pool_create(&pool, &options, &error), MF_OK);
+    mf_check_int(mf_pool_start(pool, &error), MF_OK);
+    mf_check_str(error.message, "");
+    look(&at);
+    mf_check_str(at.output, "");
+    check_metric(&at, "multifrost_pool_workers{target=\"math\",state=\"ready\"} 2");
+    stop_worker(mf_pool_member(pool, 1));
+    mf_check(mf_test_until(tells_of_the_frozen, &at, MF_TEST_PATIENCE_MS));
+    check_metric(&at, "multifrost_workers{state=\"frozen\"} 1");
+    check_metric(&at, "multifrost_worker_up{target=\"math\",worker=\"math-1\"} 0");
+    check_metric(&at, "multifrost_pool_workers{target=\"math\",state=\"ready\"} 1");
+    check_metric(&at, "multifrost_pool_workers{target=\"math\",state=\"down\"} 1");
+    continue_worker(mf_pool_member(pool, 1));
+    mf_check(mf_test_until(tells_nothing, &at, MF_TEST_PATIENCE_MS));
+    check_metric(&at, "multifrost_pool_workers{target=\"math\",state=\"ready\"} 2");
+    mf_pool_destroy(pool);
+    end(&at);
+}
+
 /* Where no process is ended, the worker is shown as frozen until it speaks again. */
 static void test_a_frozen_worker_that_stays_is_shown(void)
 {
@@ -237,6 +287,8 @@ static void test_a_frozen_worker_that_stays_is_shown(void)
     mf_check_str(at.output, "");
     check_metric(&at, "multifrost_worker_up{target=\"math\",worker=\"math-0\"} 1");
     mf_check_int(stats_of(at.parent).restarts, 0);
+    check_metric(&at, "multifrost_heartbeat_consecutive_misses{target=\"math\"} 0\n");
+    mf_check_int(stats_of(at.parent).late_replies, 0); /* late answers of heartbeats are none */
     end(&at);
 }
 
@@ -345,6 +397,33 @@ static void test_a_running_handler_is_seen(void)
     mf_future_destroy(open);
 }
 
+static bool is_idle(void *data)
+{
+    scene *at = data;
+    look(at);
+    return at->handler_seconds == 0;
+}
+
+/* Nothing runs in a worker that is gone. */
+static void test_a_dead_worker_runs_nothing(void)
+{
+    scene at;
+    mf_error error = MF_ERROR_INIT;
+    mf_future *open = NULL;
+    mf_parent_options options = quick();
+    begin(&at, &options);
+    mf_check_int(mf_call_future(at.parent, "sleep_ms", MF_ARGS(TOO_LONG_MS), NULL, &open, &error),
+                 MF_OK);
+    mf_check(mf_test_until(handler_is_seen, at.parent, MF_TEST_PATIENCE_MS));
+    check_metric(&at, "multifrost_server_running_handler_age_seconds{worker=\"math-0\"} ");
+    kill_worker(at.parent);
+    mf_check(mf_test_until(is_idle, &at, MF_TEST_PATIENCE_MS));
+    check_metric(&at, "multifrost_server_running_handler_age_seconds{worker=\"math-0\"} 0\n");
+    mf_check_int(stats_of(at.parent).handler_ms, 0);
+    end(&at);
+    mf_future_destroy(open);
+}
+
 static void test_a_handler_that_overruns_is_ended(void)
 {
     scene at;
@@ -391,10 +470,12 @@ static const mf_test tests[] = {
     {"frozen__is_told_as_frozen", test_a_frozen_worker_is_told_as_frozen},
     {"frozen__is_replaced_during_a_call", test_a_frozen_worker_is_replaced_during_a_call},
     {"frozen__is_shown_where_it_stays", test_a_frozen_worker_that_stays_is_shown},
+    {"frozen__member_of_a_pool_is_told", test_a_frozen_member_is_told},
     {"ended__is_told_in_words", test_a_killed_worker_is_told_in_words},
     {"ended__the_cause_comes_before_its_consequence", test_the_cause_comes_before_its_consequence},
     {"ended__an_idle_target_heals", test_an_idle_target_heals},
     {"busy__a_running_handler_is_seen", test_a_running_handler_is_seen},
+    {"busy__a_dead_worker_is_not", test_a_dead_worker_runs_nothing},
     {"busy__a_handler_that_overruns_is_ended", test_a_handler_that_overruns_is_ended},
     {"busy__a_handler_timeout_needs_what_it_needs", test_a_handler_timeout_needs_what_it_needs},
 };

@@ -2,6 +2,8 @@
  * that share a target, of those that are gone, and of a start that failed. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,6 +294,50 @@ static void test_counters_outlive_their_parent(void)
     end(&at);
 }
 
+typedef struct scraping {
+    mf_metrics *metrics;
+    _Atomic(uint32_t) pages;
+    _Atomic(bool) ends;
+} scraping;
+
+static void *scrape_on(void *data)
+{
+    scraping *at = data;
+    while (!at->ends) {
+        char *text = NULL;
+        size_t size = 0;
+        mf_check_int(mf_metrics_render(at->metrics, MF_METRICS_PROMETHEUS_TEXT, &text, &size, NULL),
+                     MF_OK);
+        free(text);
+        at->pages++;
+    }
+    return NULL;
+}
+
+/* A scrape reads the calls of a parent, which go with it. */
+static void test_scrapes_meet_ends(void)
+{
+    scene at;
+    pthread_t thread;
+    begin(&at, NULL, 0);
+    scraping scrapes = {.metrics = mf_runtime_metrics(at.runtime)};
+    mf_check_int(pthread_create(&thread, NULL, scrape_on, &scrapes), 0);
+    for (int i = 0; i < 20; i++) {
+        mf_parent *parent = make(&at, "math");
+        start_it(parent);
+        call_once(parent);
+        uint32_t before = scrapes.pages;
+        while (scrapes.pages == before) {
+            (void)usleep(100);
+        }
+        mf_parent_destroy(parent);
+    }
+    scrapes.ends = true;
+    mf_check_int(pthread_join(thread, NULL), 0);
+    check_no_states(&at);
+    end(&at);
+}
+
 /* ---- Single facts ---- */
 
 static void test_a_disabled_circuit_is_shown_so(void)
@@ -412,6 +458,7 @@ static const mf_test tests[] = {
     {"states__targets_beyond_the_cap_are_still_told", test_targets_beyond_the_cap_are_still_told},
     {"states__parents_of_one_target_are_two_workers", test_parents_of_one_target_are_two_workers},
     {"states__counters_outlive_their_parent", test_counters_outlive_their_parent},
+    {"states__scrapes_meet_ends", test_scrapes_meet_ends},
     {"states__a_disabled_circuit_is_shown_so", test_a_disabled_circuit_is_shown_so},
     {"states__the_worker_s_name_is_handed_down", test_the_worker_s_name_is_handed_down},
     {"states__a_failed_first_start_is_not_complete", test_a_failed_first_start_is_not_complete},

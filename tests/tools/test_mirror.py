@@ -43,6 +43,7 @@ core/client/calls/calls.c
 core/client/link/exited.c
 core/client/link/found.c
 core/client/link/lost.c
+core/client/link/monitor.c
 core/client/link/spawned.c
 core/client/member.c
 core/client/parent.c

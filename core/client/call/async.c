@@ -122,6 +122,7 @@ static void end_cancelled(mfi_async_retry *retry)
     if (!retry->begun) {
         mfi_observe_client_begin(&retry->span);
     }
+    retry->span.is_refused = false; /* whatever became of the last attempt */
     (void)mfi_fail(&error, MF_ERR_CANCELLED, "'%s': the call of '%s' was cancelled",
                    retry->calls->state->settings.target, retry->function);
     retry_done(retry, MF_ERR_CANCELLED, NULL, &error);

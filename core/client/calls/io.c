@@ -91,7 +91,8 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
     mfi_traffic traffic = (mfi_traffic)atomic_load_explicit(&slot->traffic, memory_order_relaxed);
     mfi_io io = calls->transport->ops->send(calls->transport, NULL, &slot->out);
     if (io == MFI_IO_AGAIN) {
-        if (calls->stalled == NULL) {
+        /* Before that there is no peer yet that could take anything. */
+        if (calls->stalled == NULL && mfi_state_get(calls->state) == MF_PARENT_READY) {
             mfi_observe_transport_event(calls->state->observed,
                                         &(mfi_transport_event){.what = MFI_TRANSPORT_SEND_BLOCKED});
         }
@@ -231,13 +232,13 @@ static void keep_answer(mfi_calls *calls, const mfi_envelope *envelope, mfi_slot
 /* An answer that no attempt waits for any more. */
 static void take_late_answer(mfi_calls *calls, const mfi_envelope *envelope)
 {
-    if (envelope->type == MFI_MESSAGE_HEARTBEAT) {
+    if (envelope->type == MFI_MESSAGE_HEARTBEAT) { /* it answers no call */
         mfi_metadata metadata;
         mfi_metadata_read(envelope->metadata, &metadata);
         mfi_signs_beat(&calls->signs, &metadata, true);
-    } else {
-        mfi_signs_late(&calls->signs);
+        return;
     }
+    mfi_signs_late(&calls->signs);
     atomic_fetch_add_explicit(&calls->late_replies, 1, memory_order_relaxed);
     mfi_observe_transport_event(calls->state->observed,
                                 &(mfi_transport_event){.what = MFI_TRANSPORT_LATE_REPLY});

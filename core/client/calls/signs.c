@@ -3,15 +3,20 @@
  * the peer prints may belong to that call. */
 #include "core/client/calls/signs.h"
 
+void mfi_signs_end(mfi_signs *signs)
+{
+    atomic_store_explicit(&signs->says_busy, false, memory_order_relaxed);
+    atomic_store_explicit(&signs->busy_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&signs->queue_length, 0, memory_order_relaxed);
+}
+
 void mfi_signs_begin(mfi_signs *signs)
 {
+    mfi_signs_end(signs);
     atomic_store_explicit(&signs->heard_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->given_up, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->given_up_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->handlers, 0, memory_order_relaxed);
-    atomic_store_explicit(&signs->says_busy, false, memory_order_relaxed);
-    atomic_store_explicit(&signs->busy_ms, 0, memory_order_relaxed);
-    atomic_store_explicit(&signs->queue_length, 0, memory_order_relaxed);
 }
 
 void mfi_signs_forgive_counted(mfi_signs *signs, uint32_t count)

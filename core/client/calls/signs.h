@@ -29,6 +29,8 @@ typedef struct mfi_signs {
 
 /* Engine thread, while no thread drives: another peer, of which nothing is known. */
 void mfi_signs_begin(mfi_signs *signs);
+/* Likewise: the peer is gone, and runs nothing any more. */
+void mfi_signs_end(mfi_signs *signs);
 
 static inline void mfi_signs_heard(mfi_signs *signs, uint64_t now_ns)
 {

@@ -1,6 +1,10 @@
-/* Restarts that wait for calls in flight. New calls are held back, every driver passes a barrier,
- * and the peer is replaced when the last sent call has ended. It exists so that a restart that the
- * program asks for fails no call. Engine thread, as all of the link. */
+/* Calls that are held back, and restarts that wait for calls in flight.
+ *
+ * At a restart, new calls are held back, every driver passes a barrier, and the peer is replaced
+ * when the last sent call has ended. While the entry of a service is gone, new calls are held back
+ * for a moment, because the service may be about to stop; calls in flight go on. It exists so that
+ * a restart that the program asks for fails no call, nor does the stop of a service. Engine thread,
+ * as all of the link. */
 #include "base/error.h"
 #include "core/client/link/link.h"
 
@@ -35,6 +39,23 @@ static void on_barrier(void *self)
 static void on_too_late(mfi_timer *timer)
 {
     mfi_link_step(MFI_CONTAINER(timer, mfi_link, drain_timer), MFI_LIFE_ON_DRAINED);
+}
+
+/* The public state stays READY, so that no call fails: the service may stay. A heartbeat would wait
+ * in the queue too, and its time would pass. */
+void mfi_link_defer(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    mfi_heartbeat_stop(link->heartbeat);
+    atomic_store_explicit(&link->calls->holding, true, memory_order_relaxed);
+}
+
+void mfi_link_resume(mfi_link *link, mfi_life_phase before)
+{
+    (void)before;
+    atomic_store_explicit(&link->calls->holding, false, memory_order_relaxed);
+    mfi_heartbeat_start(link->heartbeat);
+    (void)mfi_driver_kick(&link->calls->driver); /* for the calls that wait in the queue */
 }
 
 void mfi_link_hold(mfi_link *link)

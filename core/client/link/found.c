@@ -3,8 +3,12 @@
  * of the link.
  *
  * Two things can show that a connected service has changed: the registry's file changes, or the
- * connection ends. After both, the registry is read again. A service whose entry is only missing is
- * kept while it answers: other languages lose entries, and the service enters itself again.
+ * connection ends. After both, the registry is read again.
+ *
+ * A service whose entry is only missing may be about to stop, or another program has lost the
+ * entry. So new calls are held back for a moment. A service that stops ends the connection within
+ * that moment, and no call is lost. A service that is entered again, or that is still connected
+ * after the moment, is kept.
  *
  * A service at a fixed address is found at once, because no registry is asked. Whether the service
  * is there shows when the handshake is complete: the transport tries again until then. */
@@ -14,6 +18,9 @@
 #include "base/str.h"
 #include "core/discovery/inside.h"
 
+/* How long calls are held back while the entry is missing. Chosen: a service of ours is entered
+ * again within milliseconds, and one that stops has closed by then (core/server/run.c). */
+#define UNLISTED_MS 1000
 #define WRITTEN_PAUSE_MS 5 /* before the next look at a file that a peer writes in place */
 
 static void observe(const mfi_found *found, const mfi_service_event *event)
@@ -89,6 +96,7 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
         return status;
     }
     found->service = *service;
+    found->stayed = false;
     atomic_store_explicit(&state->pid, service->pid, memory_order_relaxed);
     if (!is_fixed(found)) {
         observe_found(found);
@@ -152,7 +160,9 @@ static void lost(mfi_found *found, const char *why, bool still_there)
     found->lost_ns = mfi_loop_now(found->state->loop);
     mfi_state_note_lost(found->state, why, found->service.pid);
     if (link->was_ready) {
+        bool has_left = link->phase == MFI_LIFE_UNLISTED;
         loss = mfi_link_lost_connection(link, why);
+        loss.is_orderly = has_left && loss.claimed.calls == 0;
     } else { /* the first start continues to look for it */
         link->wait_ns = 0;
     }
@@ -177,14 +187,45 @@ static void leaving(mfi_found *found, const char *why)
     mfi_link_step(found->link, MFI_LIFE_ON_LEAVES);
 }
 
+static bool is_running(const mfi_link *link)
+{
+    return link->phase == MFI_LIFE_RUNNING || link->phase == MFI_LIFE_UNLISTED;
+}
+
+/* The entry of a service that answers is gone. */
+static void missing(mfi_found *found)
+{
+    mfi_loop *loop = found->state->loop;
+    if (found->link->phase == MFI_LIFE_RUNNING && !found->stayed) {
+        (void)mfi_timer_set(loop, &found->stay_timer,
+                            mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
+        mfi_link_step(found->link, MFI_LIFE_ON_MISSING);
+    }
+}
+
+/* stayed: without an entry, which may be missing for a long time. */
+static void stays(mfi_found *found, bool stayed)
+{
+    found->stayed = stayed;
+    mfi_timer_cancel(found->state->loop, &found->stay_timer);
+    if (found->link->phase == MFI_LIFE_UNLISTED) {
+        mfi_link_step(found->link, MFI_LIFE_ON_STAYS);
+    }
+}
+
+static void on_stay(mfi_timer *timer)
+{
+    stays(MFI_CONTAINER(timer, mfi_found, stay_timer), true);
+}
+
 /* The service has changed, or its connection has ended. */
 static void changed(mfi_found *found, const char *why, bool disconnected, bool still_there)
 {
     mfi_link *link = found->link;
     if (link->phase == MFI_LIFE_STARTING ||
-        (link->phase == MFI_LIFE_RUNNING && (disconnected || link->connections == 0))) {
+        (is_running(link) && (disconnected || link->connections == 0))) {
         lost(found, why, still_there);
-    } else if (link->phase == MFI_LIFE_RUNNING) {
+    } else if (is_running(link)) {
         leaving(found, why);
     } else if (disconnected) { /* the service is already being drained */
         mfi_link_step(link, MFI_LIFE_ON_PEER_GONE);
@@ -196,8 +237,8 @@ static bool is_kept(const mfi_found *found, mf_status status, bool in_doubt)
 {
     const mfi_link *link = found->link;
     bool is_unknown = status == MF_ERR_NOT_FOUND && !in_doubt;
-    bool is_connected = link->connections > 0 &&
-                        (link->phase == MFI_LIFE_RUNNING || link->phase == MFI_LIFE_STARTING);
+    bool is_connected =
+        link->connections > 0 && (is_running(link) || link->phase == MFI_LIFE_STARTING);
     return !is_unknown || (is_connected && !mfi_heartbeat_is_frozen(link->heartbeat));
 }
 
@@ -228,7 +269,7 @@ static void check(void *self, bool disconnected)
     mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
     mfi_life_phase phase = found->link->phase;
     mfi_error_clear(&error);
-    if (phase != MFI_LIFE_STARTING && phase != MFI_LIFE_RUNNING && phase != MFI_LIFE_HOLDING &&
+    if (phase != MFI_LIFE_STARTING && !is_running(found->link) && phase != MFI_LIFE_HOLDING &&
         phase != MFI_LIFE_HOLDING_GONE && phase != MFI_LIFE_DRAINING) {
         return;
     }
@@ -238,6 +279,11 @@ static void check(void *self, bool disconnected)
     if (!disconnected && (same || (status != MF_OK && is_kept(found, status, in_doubt)))) {
         if (doubt == MFI_REGISTRY_WRITTEN || must_poll(found)) {
             look_later(found);
+        }
+        if (same) {
+            stays(found, false);
+        } else if (status == MF_ERR_NOT_FOUND && !in_doubt) {
+            missing(found);
         }
         return;
     }
@@ -285,6 +331,7 @@ static void close_found(void *self)
 {
     mfi_found *found = self;
     mfi_timer_cancel(found->state->loop, &found->look_timer);
+    mfi_timer_cancel(found->state->loop, &found->stay_timer);
 }
 
 const mfi_peer_ops mfi_found_ops = {
@@ -296,6 +343,7 @@ mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_
     found->state = state;
     found->subscriber.changed = on_view_changed;
     mfi_timer_init(&found->look_timer, on_look);
+    mfi_timer_init(&found->stay_timer, on_stay);
     if (state->settings.service_id == NULL) {
         return MF_OK;
     }

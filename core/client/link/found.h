@@ -16,6 +16,8 @@ typedef struct mfi_found {
     mfi_view_subscriber subscriber;
     mf_service service;   /* the connected service */
     mfi_timer look_timer; /* the next look at the registry */
+    mfi_timer stay_timer; /* the end of the phase UNLISTED */
+    bool stayed;          /* the service has answered for that long without an entry: it is kept */
     uint64_t lost_ns;     /* when it was lost; 0: it is not lost */
 } mfi_found;
 

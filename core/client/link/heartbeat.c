@@ -186,13 +186,18 @@ static void on_timer(mfi_timer *timer)
     set_timer(heartbeat);
 }
 
+void mfi_heartbeat_forget(mfi_heartbeat *heartbeat)
+{
+    mfi_liveness_init(&heartbeat->liveness, heartbeat->calls->state->settings.heartbeat_misses);
+    atomic_store_explicit(&heartbeat->misses_in_row, 0, memory_order_relaxed);
+    atomic_store_explicit(&heartbeat->frozen, false, memory_order_relaxed);
+}
+
 void mfi_heartbeat_start(mfi_heartbeat *heartbeat)
 {
     heartbeat->counts_misses = true;
     heartbeat->began_ns = mfi_monotonic_ns();
-    mfi_liveness_init(&heartbeat->liveness, heartbeat->calls->state->settings.heartbeat_misses);
-    atomic_store_explicit(&heartbeat->misses_in_row, 0, memory_order_relaxed);
-    atomic_store_explicit(&heartbeat->frozen, false, memory_order_relaxed);
+    mfi_heartbeat_forget(heartbeat);
     if (heartbeat->calls->state->settings.heartbeat_interval_ms != MF_DISABLED) {
         set_timer(heartbeat);
     }

@@ -38,6 +38,8 @@ typedef struct mfi_heartbeat {
 void mfi_heartbeat_init(mfi_heartbeat *heartbeat, mfi_calls *calls);
 /* Engine thread: sends a periodic heartbeat, and handles its answer or its miss. */
 void mfi_heartbeat_send(mfi_heartbeat *heartbeat, int64_t timeout_ms);
+/* Engine thread: another peer, which has missed nothing. */
+void mfi_heartbeat_forget(mfi_heartbeat *heartbeat);
 /* Engine thread: from now on sends a heartbeat after every interval, and counts misses. */
 void mfi_heartbeat_start(mfi_heartbeat *heartbeat);
 void mfi_heartbeat_stop(mfi_heartbeat *heartbeat);

@@ -3,8 +3,9 @@
  * engine thread.
  *
  *   link.c       the table's events and actions: start, readiness, end, the next start
+ *   monitor.c    the connections, as the transport reports them
  *   lost.c       the end of calls after a loss, and the decision about another start
- *   drain.c      restarts that wait for calls in flight
+ *   drain.c      calls that are held back; restarts that wait for calls in flight
  *   heartbeat.c  whether the peer answers
  *   unfit.c      peers that run, but are of no use any more
  *   spawned.c    spawn mode: the process, from its start until it has ended
@@ -67,8 +68,17 @@ mf_status mfi_link_restart(mfi_link *link, mf_error *error);
 void mfi_link_step(mfi_link *link, mfi_life_event event);
 /* STARTING: ends the peer, because its start has failed. */
 void mfi_link_abort(mfi_link *link, const mf_error *error);
+
+/* ---- monitor.c ---- */
+
 /* The transport is open: from here on, its events are received. */
 mf_status mfi_link_watch(mfi_link *link, mf_error *error);
+/* The transport is about to be closed, and its connections with it. */
+void mfi_link_end_connections(mfi_link *link);
+/* When the present start has taken too long. Without a registry the first start has one deadline,
+ * however often the service comes and goes. */
+uint64_t mfi_link_start_deadline(const mfi_link *link);
+void mfi_link_init_monitor(mfi_link *link);
 
 /* ---- lost.c ---- */
 
@@ -77,6 +87,7 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
 /* The consequences of the loss of a peer. */
 typedef struct mfi_loss {
     bool again;          /* another start follows */
+    bool is_orderly;     /* a service has left, and no call ended because of it */
     mfi_claimed claimed; /* the calls that end because of it */
     mfi_circuit_reason reason;
 } mfi_loss;
@@ -88,8 +99,9 @@ mfi_loss mfi_link_lost(mfi_link *link, const char *why, const mfi_unfit *cause);
 mfi_loss mfi_link_lost_connection(mfi_link *link, const char *why);
 /* What the peer printed last. Valid until the next call. */
 mfi_remains mfi_link_remains(mfi_link *link);
-/* After mfi_link_lost: opens the circuit, delivers the calls, reports the decision, and closes. The
- * circuit opens first, so that it tells the cause and not the calls that failed because of it. */
+/* After mfi_link_lost: opens the circuit (unless the end was orderly), delivers the calls, reports
+ * the decision, and closes. The circuit opens first, so that it tells the cause and not the calls
+ * that failed because of it. */
 void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss);
 /* Ends all calls. The status of a sent call says that it may have run. */
 void mfi_link_fail_calls(mfi_link *link, mf_status status);
@@ -106,6 +118,8 @@ void mfi_link_init_unfit(mfi_link *link);
 /* ---- drain.c: actions of the table ---- */
 
 void mfi_link_count_restart(mfi_link *link, mfi_life_phase before);
+void mfi_link_defer(mfi_link *link, mfi_life_phase before);
+void mfi_link_resume(mfi_link *link, mfi_life_phase before);
 void mfi_link_hold(mfi_link *link);
 void mfi_link_watch_calls(mfi_link *link);
 void mfi_link_settle(mfi_link *link);

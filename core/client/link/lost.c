@@ -141,7 +141,9 @@ void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
                        loss->claimed.ended.oldest.correlation_id);
     (void)mfi_str_copy(reason.trace_id, sizeof reason.trace_id,
                        loss->claimed.ended.oldest.trace_id);
-    mfi_circuit_trip(&link->state->circuit, &reason);
+    if (!loss->is_orderly) {
+        mfi_circuit_trip(&link->state->circuit, &reason);
+    }
     mfi_calls_deliver_claimed(link->calls, &loss->claimed);
     (void)report_decision(link);
     close_over(link, loss->again);

@@ -80,6 +80,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
                                  .args = (const char *const *)settings->args,
                                  .env = env,
                                  .working_directory = settings->working_directory};
+    mfi_process_reap_left();
     mf_status status = mfi_process_spawn(&spawned->process, &options, error);
     spawned->admission.root = spawned->process.helper_pid; /* nothing is accepted before */
     free(env);

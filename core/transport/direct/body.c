@@ -4,7 +4,6 @@
 
 #include "base/block.h"
 #include "base/cache.h"
-#include "core/transport/direct/connection.h"
 
 #define SMALL_BYTES 512               /* payloads up to this come from a cache */
 #define SMALLEST_BLOCK ((size_t)4096) /* of base/block.h */

@@ -11,7 +11,6 @@
 
 #include "base/block.h"
 #include "base/cache.h"
-#include "core/transport/direct/body.h"
 
 #define SEGMENT_BYTES ((size_t)64 * 1024)         /* capacity for many small messages */
 #define WAITING_MEMORY ((size_t)32 * 1024 * 1024) /* unsent bytes beyond which none are queued */

@@ -8,19 +8,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "core/transport/direct/body.h"
 #include "core/transport/direct/zmtp.h"
 #include "core/transport/transport.h"
-
-#define MFI_INBOX_BYTES ((size_t)64 * 1024)
-
-/* Bytes that were read from one connection and not parsed yet. A transport has one inbox. */
-typedef struct mfi_inbox {
-    uint8_t *bytes;
-    const uint8_t *at, *end;
-} mfi_inbox;
-
-bool mfi_inbox_open(mfi_inbox *inbox); /* false without memory */
-void mfi_inbox_close(mfi_inbox *inbox);
 
 typedef enum mfi_connection_phase {
     MFI_CONNECTION_CONNECTING,

@@ -163,6 +163,22 @@ static void test_answer_ends_a_row(void)
     rig_fini(&rig);
 }
 
+/* A row that was over does not come back while the next peer is looked for. */
+static void test_a_row_ends_with_its_peer(void)
+{
+    client_rig rig;
+    init_ready(&rig, false, false, 20, 1000);
+    mf_check(mf_test_until(has_missed, &rig, MF_TEST_PATIENCE_MS));
+    mf_check(mfi_heartbeat_misses(beat_of(&rig)) > 0);
+    atomic_store(&rig.begin_event, MFI_LIFE_ON_NOT_FOUND);
+    rig_step(&rig, MFI_LIFE_ON_OVER_AGAIN);
+    mf_check(rig_until(&rig.begins, 2));
+    mf_check(rig_until_phase(&rig, MFI_LIFE_LOOKING));
+    mf_check_int(mfi_heartbeat_misses(beat_of(&rig)), 0);
+    mf_check(!mfi_heartbeat_is_frozen(beat_of(&rig)));
+    rig_fini(&rig);
+}
+
 static const mf_test tests[] = {
     {"heartbeat__asked_and_answered", test_asked_and_answered},
     {"heartbeat__asked_and_not_answered", test_asked_and_not_answered},
@@ -170,5 +186,6 @@ static const mf_test tests[] = {
     {"heartbeat__peer_ends_meanwhile", test_peer_ends_meanwhile},
     {"heartbeat__no_slot_is_left", test_no_slot},
     {"heartbeat__answer_ends_a_row_of_misses", test_answer_ends_a_row},
+    {"heartbeat__a_row_ends_with_its_peer", test_a_row_ends_with_its_peer},
 };
 MF_TEST_MAIN(tests)

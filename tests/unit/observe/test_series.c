@@ -346,6 +346,60 @@ static void test_gauges_of_a_pool_are_summed(void)
     teardown(&at);
 }
 
+static void check_absent(const fixture *at, const char *text)
+{
+    const char *found = strstr(at->text, text);
+    char got[256] = "";
+    if (found != NULL) {
+        (void)mfi_str_copy_n(got, sizeof got, found, strcspn(found, "\n"));
+    }
+    mf_check_str(got, "");
+}
+
+/* A parent may share the target of a pool, and outlive it. */
+static void test_a_pool_ends_before_a_parent(void)
+{
+    fixture at;
+    mfi_client_gauges alone = {.calls_in_flight = 1};
+    mfi_client_gauges member = {.pool_state = MFI_POOL_READY};
+    setup(&at);
+    mfi_target *parent = add_client(&at, "math", "math-0", &alone);
+    mfi_target *first = add_client(&at, "math", "math-1", &member);
+    read_all(&at);
+    check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", "1");
+    mfi_target_destroy(first);
+    read_all(&at);
+    check_absent(&at, "pool_workers{target=\"math\"");
+    check_value(&at, "client_calls_in_flight{target=\"math\"}", "1");
+    first = add_client(&at, "math", "math-1", &member);
+    read_all(&at);
+    check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", "1");
+    mfi_target_destroy(parent);
+    mfi_target_destroy(first);
+    teardown(&at);
+}
+
+/* The sources of the gauges may be freed before the target is. */
+static void test_hidden_targets_are_not_read(void)
+{
+    fixture at;
+    mfi_client_gauges one = {.calls_in_flight = 1, .circuit = MFI_CIRCUIT_OPEN};
+    mfi_client_gauges two = {.calls_in_flight = 2, .circuit = MFI_CIRCUIT_OPEN};
+    setup(&at);
+    mfi_target *first = add_client(&at, "math", "math-0", &one);
+    mfi_target *second = add_client(&at, "math", "math-1", &two);
+    read_all(&at);
+    check_value(&at, "client_calls_in_flight{target=\"math\"}", "3");
+    mfi_target_hide(first);
+    read_all(&at);
+    check_value(&at, "client_calls_in_flight{target=\"math\"}", "2");
+    check_value(&at, "circuits{state=\"open\"}", "1");
+    mfi_target_hide(NULL);
+    mfi_target_destroy(first);
+    mfi_target_destroy(second);
+    teardown(&at);
+}
+
 static void test_gauges_of_workers_are_summed(void)
 {
     fixture at;
@@ -373,16 +427,6 @@ static void connect_one(mfi_target *target)
 {
     const mfi_transport_event event = {.what = MFI_TRANSPORT_CONNECTED};
     mfi_observe_transport_event(target, &event);
-}
-
-static void check_absent(const fixture *at, const char *text)
-{
-    const char *found = strstr(at->text, text);
-    char got[256] = "";
-    if (found != NULL) {
-        (void)mfi_str_copy_n(got, sizeof got, found, strcspn(found, "\n"));
-    }
-    mf_check_str(got, "");
 }
 
 /* Each line of a gauge that names this owner. */
@@ -495,6 +539,8 @@ static const mf_test tests[] = {
     {"series__of_clients_exist_at_once", test_client_series_exist_at_once},
     {"series__of_workers_exist_at_once", test_server_series_exist_at_once},
     {"series__gauges_of_a_pool_are_summed", test_gauges_of_a_pool_are_summed},
+    {"series__a_pool_ends_before_a_parent", test_a_pool_ends_before_a_parent},
+    {"series__hidden_targets_are_not_read", test_hidden_targets_are_not_read},
     {"series__gauges_of_workers_are_summed", test_gauges_of_workers_are_summed},
     {"series__gone_targets_leave_their_counters", test_gone_targets_leave_their_counters},
     {"series__targets_beyond_the_cap_are_counted", test_targets_beyond_the_cap_are_counted},

@@ -240,6 +240,28 @@ static void test_reads_all_calls_of_a_target(void)
     teardown(&at);
 }
 
+/* What `_OTHER` has is of many targets, so it is of none. */
+static void test_targets_beyond_the_cap_have_no_latencies(void)
+{
+    fixture at;
+    mfi_latency read;
+    mfi_latency recent;
+    setup(&at, true);
+    at.observer->max_targets = 1;
+    mfi_target *counted = add_client(&at, "a", "a-0");
+    mfi_target *others[] = {add_client(&at, "b", "b-0"), add_client(&at, "c", "c-0")};
+    end_call(others[0], "add", 1000000, MF_OK);
+    for (int i = 0; i < 2; i++) {
+        mfi_target_read(others[i], &read, &recent);
+        mf_check_int(read.count, 0);
+        mf_check_int(recent.count, 0);
+        mf_check(isnan(recent.p50) && isnan(mfi_target_recent_p50(others[i])));
+        mfi_target_destroy(others[i]);
+    }
+    mfi_target_destroy(counted);
+    teardown(&at);
+}
+
 typedef struct runs_seen {
     char text[256];
     double p50;
@@ -349,6 +371,7 @@ static const mf_test tests[] = {
     {"functions__have_names_for_notes_if_they_fit", test_names_for_notes},
     {"functions__are_the_same_for_all_threads", test_threads_find_the_same},
     {"targets__read_all_their_calls", test_reads_all_calls_of_a_target},
+    {"targets__beyond_the_cap_have_no_latencies", test_targets_beyond_the_cap_have_no_latencies},
     {"targets__visit_runs_of_each_function", test_visits_runs_of_each_function},
     {"targets__without_metrics_read_nothing", test_without_metrics},
     {"targets__without_memory_are_not_made", test_without_memory},

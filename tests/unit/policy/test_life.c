@@ -277,6 +277,15 @@ static void test_a_service_that_gives_its_name_up(void)
     live(STARTS "LEAVES>HOLDING PEER_GONE>HOLDING_GONE STOP>STOPPING!CANCEL,END");
 }
 
+static void test_a_service_whose_entry_is_missing(void)
+{
+    live(STARTS "MISSING>UNLISTED!DEFER READY>UNLISTED STAYS>RUNNING!RESUME "
+                "MISSING>UNLISTED!DEFER OVER_AGAIN>CLOSING_AGAIN!CLOSE" COMES_BACK);
+    live(STARTS "MISSING>UNLISTED LEAVES>HOLDING!HOLD BARRIER>DRAINING!WATCH");
+    live(STARTS "MISSING>UNLISTED RESTART>HOLDING!COUNT,HOLD");
+    live(STARTS "MISSING>UNLISTED STOP>STOPPING!CANCEL,ASK ENDED>CLOSING_STOP!CLOSE" IS_STOPPED);
+}
+
 /* The lives above use the whole table. */
 static void test_every_transition_is_walked(void)
 {
@@ -289,6 +298,7 @@ static void test_every_transition_is_walked(void)
     test_a_restart_waits_for_calls();
     test_a_restart_during_an_end();
     test_a_service_that_gives_its_name_up();
+    test_a_service_whose_entry_is_missing();
     for (size_t i = 0; (at = mfi_life_transition_at(i)) != NULL; i++) {
         mf_check(i < TRANSITIONS_MAX && walked[i]);
         if (!walked[i]) {
@@ -342,6 +352,7 @@ static const mf_test tests[] = {
     {"life__a_restart_waits_for_calls", test_a_restart_waits_for_calls},
     {"life__a_restart_during_an_end", test_a_restart_during_an_end},
     {"life__a_service_that_gives_its_name_up", test_a_service_that_gives_its_name_up},
+    {"life__a_service_whose_entry_is_missing", test_a_service_whose_entry_is_missing},
     {"life__every_transition_is_walked", test_every_transition_is_walked},
 };
 

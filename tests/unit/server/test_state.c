@@ -7,7 +7,7 @@
 
 static void test_calls_that_wait_are_counted_with_their_bytes(void)
 {
-    mfi_child_state state = {0};
+    mfi_child_state state = {.leave_fd = -1};
     mfi_child_state_queue(&state, 0, 100);
     mfi_child_state_queue(&state, 0, 20);
     mf_check_int(atomic_load(&state.queued), 2);
@@ -23,7 +23,7 @@ static void test_calls_that_wait_are_counted_with_their_bytes(void)
 static void test_busy_is_the_number_and_the_oldest(void)
 {
     mfi_handler_mark marks[3] = {0};
-    mfi_child_state state = {0};
+    mfi_child_state state = {.leave_fd = -1};
     uint64_t since = 1;
     mf_check_int(mfi_child_state_busy(&state, &since), 0); /* before the threads are made */
     mf_check_int(since, 0);
@@ -74,7 +74,7 @@ static void test_stop_wakes_the_driver(void)
     mfi_driver *driver = &at.channel.driver;
     mf_check_int(mfi_driver_init(driver, at.runtime->loop, &ops, NULL, MFI_NS_PER_MS, &error),
                  MF_OK);
-    mfi_child_state state = {.driver = driver};
+    mfi_child_state state = {.driver = driver, .leave_fd = -1};
     mf_check(!atomic_load(&state.stopping));
     mf_check_int(pthread_create(&thread, NULL, stop, &state), 0);
     while (!atomic_load(&state.stopping)) {

@@ -147,7 +147,7 @@ static void test_one_peer_does_not_fill_the_queue_for_all(void)
     peer_call(&greedy, "0", "gate", MF_ARGS(0), mf_nil());
     gate_wait_inside(1);
     for (int i = 1; i <= 5; i++) {
-        char id[8];
+        char id[16];
         (void)snprintf(id, sizeof id, "%d", i);
         peer_call(&greedy, id, "gate", MF_ARGS(i), mf_nil());
     }

@@ -1,0 +1,259 @@
+/* Connect mode under load: services that restart, and entries that are removed, fail no call. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <multifrost/multifrost.h>
+
+#include "mf_test.h"
+
+/* A home of its own for each test, and the registry's directory in it. */
+typedef struct home {
+    char path[256], registry[300], log[300];
+} home;
+
+static home new_home(void)
+{
+    static int count;
+    home at;
+    (void)snprintf(at.path, sizeof at.path, "%s/home%d", mf_test_temp_dir(), count++);
+    (void)snprintf(at.registry, sizeof at.registry, "%s/.multifrost", at.path);
+    (void)snprintf(at.log, sizeof at.log, "%s/log", at.path);
+    mf_check_int(mkdir(at.path, 0700), 0);
+    return at;
+}
+
+static pid_t start_service(const home *at, const char *id)
+{
+    char home_text[300], program[300], name[32], option[] = "--service";
+    char sanitizer[600];
+    const char *tsan = getenv("TSAN_OPTIONS");
+    pid_t pid = 0;
+    (void)snprintf(home_text, sizeof home_text, "HOME=%s", at->path);
+    (void)snprintf(name, sizeof name, "%s", id);
+    (void)snprintf(program, sizeof program, "%s",
+                   mf_test_build_path("tests/conformance/conformance_child"));
+    (void)snprintf(sanitizer, sizeof sanitizer, "TSAN_OPTIONS=%s", tsan != NULL ? tsan : "");
+    char *args[] = {program, option, name, NULL};
+    char *env[] = {home_text, sanitizer, NULL};
+    mf_check_int(posix_spawn(&pid, program, NULL, NULL, args, env), 0);
+    return pid;
+}
+
+static void end_service(pid_t pid, int number)
+{
+    int status = 0;
+    mf_check_int(kill(pid, number), 0);
+    mf_check_int(waitpid(pid, &status, 0), pid);
+    if (number == SIGTERM) {
+        mf_check(WIFEXITED(status));
+        mf_check_int(WEXITSTATUS(status), 0);
+    }
+}
+
+static mf_parent *make_parent(const home *at, mf_runtime *runtime)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.service_id = "math";
+    options.registry_directory = at->registry;
+    options.circuit_open_ms = 100;
+    options.discovery_timeout_ms = 20000; /* a service is on its way */
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_str(error.message, "");
+    return parent;
+}
+
+static int count_in_file(const char *path, const char *part)
+{
+    int count = 0;
+    char line[8192];
+    FILE *file = fopen(path, "r");
+    mf_check(file != NULL);
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        count += strstr(line, part) != NULL ? 1 : 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return count;
+}
+
+typedef struct entry {
+    mf_registry *registry;
+    pid_t pid;
+} entry;
+
+static mf_registry *open_registry(const home *at)
+{
+    mf_registry *registry = NULL;
+    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
+    options.directory = at->registry;
+    mf_check_int(mf_registry_create(&registry, &options, NULL), MF_OK);
+    return registry;
+}
+
+static bool is_entered(void *data)
+{
+    const entry *wanted = data;
+    mf_service found = MF_SERVICE_INIT;
+    return mf_registry_find(wanted->registry, "math", &found, NULL) == MF_OK &&
+           found.pid == wanted->pid;
+}
+
+/* Replaces the file at once, or removes it (text NULL). */
+static void replace_registry(const home *at, const char *text)
+{
+    char path[400], next[400];
+    (void)snprintf(path, sizeof path, "%s/services.json", at->registry);
+    (void)snprintf(next, sizeof next, "%s/next", at->registry);
+    if (text == NULL) {
+        mf_check_int(unlink(path), 0);
+        return;
+    }
+    FILE *file = fopen(next, "we");
+    mf_check(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+    mf_check_int(rename(next, path), 0);
+}
+
+#define LOAD_THREADS 4
+#define LOAD_ROUNDS 20
+
+typedef struct load {
+    mf_parent *parent;
+    pthread_t threads[LOAD_THREADS];
+    _Atomic(bool) ends;
+    _Atomic(int) calls, failed;
+} load;
+
+static void *call_until_the_end(void *argument)
+{
+    load *at = argument;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    options.timeout_ms = MF_TEST_PATIENCE_MS;
+    while (!atomic_load(&at->ends)) {
+        mf_error error = MF_ERROR_INIT;
+        mf_status status = mf_call_with(at->parent, "add", MF_ARGS(40, 2), &options, NULL, &error);
+        if (status != MF_OK) {
+            (void)fprintf(stderr, "a call failed: %s\n", error.message);
+            atomic_fetch_add(&at->failed, 1);
+        }
+        atomic_fetch_add(&at->calls, 1);
+    }
+    return NULL;
+}
+
+static void start_load(load *at, mf_parent *parent)
+{
+    *at = (load){.parent = parent};
+    for (size_t i = 0; i < LOAD_THREADS; i++) {
+        mf_check_int(pthread_create(&at->threads[i], NULL, call_until_the_end, at), 0);
+    }
+}
+
+typedef struct some_calls {
+    load *at;
+    int wanted;
+} some_calls;
+
+static bool has_called(void *data)
+{
+    const some_calls *some = data;
+    return atomic_load(&some->at->calls) >= some->wanted;
+}
+
+/* Waits for more calls than are under way. */
+static void await_calls(load *at)
+{
+    some_calls some = {.at = at, .wanted = atomic_load(&at->calls) + 10 * LOAD_THREADS};
+    mf_check(mf_test_until(has_called, &some, MF_TEST_PATIENCE_MS));
+}
+
+static void end_load(load *at)
+{
+    atomic_store(&at->ends, true);
+    for (size_t i = 0; i < LOAD_THREADS; i++) {
+        (void)pthread_join(at->threads[i], NULL);
+    }
+    mf_check_int(atomic_load(&at->failed), 0);
+}
+
+static void test_restarted_under_load(void)
+{
+    home at = new_home();
+    load busy;
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    options.log_file = at.log;
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, runtime);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    start_load(&busy, parent);
+    for (int i = 0; i < LOAD_ROUNDS; i++) {
+        await_calls(&busy);
+        end_service(service, SIGTERM);
+        service = start_service(&at, "math");
+        await_calls(&busy);
+        mf_check_int(mf_parent_pid(parent), service);
+    }
+    end_load(&busy);
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_lost\""), LOAD_ROUNDS);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_found\""), LOAD_ROUNDS + 1);
+    end_service(service, SIGTERM);
+}
+
+/* Most entries are back within a second: the machine may be busy now and then. */
+static void test_entry_removed_under_load(void)
+{
+    home at = new_home();
+    load busy;
+    int in_time = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    options.log_file = at.log;
+    mf_check_int(mf_runtime_create(&runtime, &options, &error), MF_OK);
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, runtime);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    entry wanted = {.registry = open_registry(&at), .pid = service};
+    start_load(&busy, parent);
+    for (int i = 0; i < LOAD_ROUNDS; i++) {
+        int64_t removed = mf_test_now_ms();
+        replace_registry(&at, "{}");
+        mf_check(mf_test_until(is_entered, &wanted, MF_TEST_PATIENCE_MS));
+        in_time += mf_test_now_ms() - removed <= 1000 ? 1 : 0;
+        await_calls(&busy);
+    }
+    end_load(&busy);
+    mf_check(in_time > LOAD_ROUNDS / 2);
+    mf_check_int(mf_parent_pid(parent), service);
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+    mf_registry_destroy(wanted.registry);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_lost\""), 0);
+    mf_check_int(count_in_file(at.log, "\"event\":\"service_found\""), 1);
+    mf_check_int(count_in_file(at.log, "reconnect"), 0);
+    end_service(service, SIGTERM);
+}
+
+static const mf_test tests[] = {
+    {"service__restarted_under_load_fails_no_call", test_restarted_under_load},
+    {"service__without_an_entry_under_load_fails_no_call", test_entry_removed_under_load},
+};
+
+MF_TEST_MAIN(tests)
