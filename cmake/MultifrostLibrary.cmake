@@ -4,6 +4,9 @@ mf_objects(MF_OBJECTS ${MF_ROOMS})
 
 set(MF_DEPENDENCIES PkgConfig::ZMQ PkgConfig::MSGPACK PkgConfig::MICROHTTPD PkgConfig::CJSON
     PkgConfig::ZLIB Threads::Threads m)
+if(MULTIFROST_PROTOBUF)
+    list(APPEND MF_DEPENDENCIES PkgConfig::PROTOBUF_C)
+endif()
 add_library(multifrost SHARED ${MF_OBJECTS})
 add_library(multifrost_static STATIC ${MF_OBJECTS})
 set_target_properties(multifrost PROPERTIES
@@ -79,6 +82,10 @@ foreach(export multifrost multifrost-static)
     install(EXPORT ${export} NAMESPACE multifrost:: DESTINATION ${MF_PACKAGE_DIR}
         FILE ${export}-targets.cmake)
 endforeach()
+set(MF_OPTIONAL_PACKAGES "")
+if(MULTIFROST_PROTOBUF)
+    set(MF_OPTIONAL_PACKAGES "\"PROTOBUF_C;${MF_PROTOBUF_C}\"")
+endif()
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/multifrost-config.cmake.in"
     "${CMAKE_BINARY_DIR}/multifrost-config.cmake" INSTALL_DESTINATION ${MF_PACKAGE_DIR})
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/multifrost-config-version.cmake"
@@ -89,7 +96,12 @@ install(FILES "${CMAKE_BINARY_DIR}/multifrost-config.cmake"
 # Relative to the .pc file, so that an installed tree may be moved.
 file(RELATIVE_PATH MF_PREFIX_FROM_PC "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
     "${CMAKE_INSTALL_PREFIX}")
-string(REPLACE ">=" " >= " MF_REQUIRES "${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON} ${MF_ZLIB}")
+set(MF_REQUIRES ${MF_ZMQ} ${MF_MSGPACK} ${MF_MICROHTTPD} ${MF_CJSON} ${MF_ZLIB})
+if(MULTIFROST_PROTOBUF)
+    list(APPEND MF_REQUIRES ${MF_PROTOBUF_C})
+endif()
+list(JOIN MF_REQUIRES " " MF_REQUIRES)
+string(REPLACE ">=" " >= " MF_REQUIRES "${MF_REQUIRES}")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/multifrost.pc.in" "${CMAKE_BINARY_DIR}/multifrost.pc"
     @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/multifrost.pc" DESTINATION ${MF_PKGCONFIG_DIR})

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "metrics/exposition.h"
 
 #define Q_MAX 1000 /* q in thousandths */
 
@@ -69,6 +70,10 @@ static const char *read_parameter(const char *at, mfi_media *to)
         (void)mfi_str_copy(to->version, sizeof to->version, value);
     } else if (strcasecmp(name, "escaping") == 0) {
         (void)mfi_str_copy(to->escaping, sizeof to->escaping, value);
+    } else if (strcasecmp(name, "proto") == 0) {
+        (void)mfi_str_copy(to->proto, sizeof to->proto, value);
+    } else if (strcasecmp(name, "encoding") == 0) {
+        (void)mfi_str_copy(to->encoding, sizeof to->encoding, value);
     }
     return at;
 }
@@ -98,6 +103,11 @@ static bool matches(const mfi_media *item, mf_metrics_format *ret_format)
         *ret_format = MF_METRICS_OPENMETRICS;
         return version[0] == '\0' || strcmp(version, "1.0.0") == 0;
     }
+    if (strcasecmp(item->type, "application/vnd.google.protobuf") == 0) {
+        *ret_format = MF_METRICS_PROTOBUF;
+        return strcmp(item->proto, "io.prometheus.client.MetricFamily") == 0 &&
+               strcmp(item->encoding, "delimited") == 0 && mfi_exposition_has(MF_METRICS_PROTOBUF);
+    }
     if (strcasecmp(item->type, "application/*") == 0) {
         *ret_format = MF_METRICS_OPENMETRICS;
         return true;
@@ -113,7 +123,9 @@ mf_metrics_format mfi_accept_choose(const char *header, char *ret_content_type, 
 {
     static const char *const types[] = {
         [MF_METRICS_PROMETHEUS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
-        [MF_METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8"};
+        [MF_METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        [MF_METRICS_PROTOBUF] = "application/vnd.google.protobuf; "
+                                "proto=io.prometheus.client.MetricFamily; encoding=delimited"};
     static const char *const schemes[] = {"allow-utf-8", "underscores", "dots", "values"};
     mf_metrics_format best = MF_METRICS_PROMETHEUS_TEXT;
     const char *scheme = NULL;

@@ -12,14 +12,16 @@ typedef struct mfi_media {
     char type[64]; /* "text/plain", "gzip"; "" for an item without one */
     char version[16];
     char escaping[24];
-    int q; /* in thousandths; -1 if it is malformed */
+    char proto[48];    /* of a protobuf type: the name of its message */
+    char encoding[16]; /* and how messages stand in the body */
+    int q;             /* in thousandths; -1 if it is malformed */
 } mfi_media;
 
 /* Reads the item at `at` and returns what is behind it, always further on. */
 const char *mfi_accept_next(const char *at, mfi_media *ret_item);
 
-/* Returns the supported format with the highest q, the earlier one on a tie; text if the header is
- * missing or malformed, or no format fits. ret_content_type (size bytes) receives the full type,
+/* Returns the format of this build with the highest q, the earlier one on a tie; text if the header
+ * is missing or malformed, or no format fits. ret_content_type (size bytes) receives the full type,
  * with the escaping parameter if the client sent a known one. */
 mf_metrics_format mfi_accept_choose(const char *header, char *ret_content_type, size_t size);
 

@@ -9,7 +9,7 @@
 
 static void do_jobs(const mfi_collector *collector, mfi_list *jobs)
 {
-    mfi_scrapes scrapes = {{{NULL, 0}, {NULL, 0}}};
+    mfi_scrapes scrapes = {.of = {{.body = NULL}}};
     for (mfi_list_node *job = NULL; (job = mfi_list_pop_front(jobs)) != NULL;) {
         collector->make(job, &scrapes);
     }

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "http/encoding.h"
 #include "http/pages.h"
+#include "http/patience.h"
 #include "http/url.h"
 
 #define EXCLUDES_MAX 16                  /* checks that one query excludes */
@@ -42,6 +43,8 @@ typedef struct exchange {
     char codings[CODINGS_MAX];
     const char *excluded[EXCLUDES_MAX + 1];
     size_t excluded_count;
+    const char *names[MFI_URL_ARGUMENTS_MAX + 1]; /* of families, as the query has them */
+    size_t name_count;
     mfi_page_request request;
     mfi_page page;
 } exchange;
@@ -84,7 +87,10 @@ static void count(exchange *at, unsigned answer)
 
 static void measure_scrape(const exchange *at)
 {
-    const char *format = strncmp(at->page.type, "text/", 5) == 0 ? "text" : "om";
+    const char *format = at->page.format;
+    if (at->page.is_partial) {
+        mf_counter_add(mf_family_counter(at->of->scrape_partial, NULL), 1);
+    }
     if (at->page.made_ns != 0) {
         mf_histogram_record_ns(mf_family_histogram(at->of->scrape_duration, &format),
                                at->page.made_ns);
@@ -100,7 +106,7 @@ static void add_headers(struct MHD_Response *response, const exchange *at)
         bool is_due;
         const char *name, *value;
     } headers[] = {
-        {page->size > 0, "Content-Type", page->type},
+        {page->type[0] != '\0', "Content-Type", page->type},
         {true, "Cache-Control", "no-store"},
         {true, "X-Content-Type-Options", "nosniff"},
         {true, "Content-Security-Policy", "default-src 'none'"},
@@ -186,6 +192,8 @@ static enum MHD_Result take_argument(void *user_data, enum MHD_ValueKind kind, c
         at->request.verbose = true;
     } else if (strcmp(key, "exclude") == 0 && value != NULL && at->excluded_count < EXCLUDES_MAX) {
         at->excluded[at->excluded_count++] = value;
+    } else if (strcmp(key, "name[]") == 0 && at->name_count < MFI_URL_ARGUMENTS_MAX) {
+        at->names[at->name_count++] = value != NULL ? value : "";
     }
     return MHD_YES;
 }
@@ -206,6 +214,9 @@ static enum MHD_Result take_header(void *user_data, enum MHD_ValueKind kind, con
         join(at->accept, sizeof at->accept, value);
     } else if (value != NULL && strcasecmp(key, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0) {
         join(at->codings, sizeof at->codings, value);
+    } else if (value != NULL && strcasecmp(key, MFI_PATIENCE_HEADER) == 0) {
+        uint64_t patience = mfi_patience_ns(value);
+        at->request.answer_by_ns = patience != 0 ? mfi_monotonic_ns() + patience : 0;
     }
     return MHD_YES;
 }
@@ -218,6 +229,7 @@ static void read_request(exchange *at)
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
     (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, take_header, at);
     at->request.accept = at->accept[0] != '\0' ? at->accept : NULL;
+    at->request.names = at->name_count > 0 ? at->names : NULL;
 }
 
 /* ---- Refusals ---- */

@@ -20,7 +20,7 @@ typedef struct mfi_exchanges {
     mfi_collector collector;
     bool is_loopback;         /* a Host header is checked */
     const char *const *hosts; /* NULL-terminated: names that are taken there; or NULL */
-    mf_family *requests, *scrape_duration, *scrape_size;
+    mf_family *requests, *scrape_duration, *scrape_size, *scrape_partial;
 } mfi_exchanges;
 
 /* The callbacks of libmicrohttpd; user_data is a mfi_exchanges. */

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "http/accept.h"
+#include "metrics/exposition.h"
 
 static const char *code_word(int code)
 {
@@ -108,17 +109,30 @@ void mfi_page_index(const mfi_page_request *request, mfi_page *page)
     set_body(page, &body);
 }
 
-/* Renders the metrics, or copies the rendering that another request has brought. */
+/* Renders the metrics for this request alone. A client that waited until it goes away soon gets
+ * what is there: the collectors, which may take long, are left out. */
 static mf_status render(const mfi_page_request *request, mf_metrics_format format, mfi_page *page,
                         mf_error *error)
 {
-    mfi_scrapes *shared = request->scrapes;
-    if (shared == NULL || shared->of[format].body == NULL) {
-        uint64_t begin = mfi_monotonic_ns();
-        mf_status status =
-            mf_metrics_render(request->probe->metrics, format, &page->body, &page->size, error);
+    uint64_t begin = mfi_monotonic_ns();
+    mfi_exposition how = {.format = format, .names = request->names};
+    how.in_haste = request->answer_by_ns != 0 && begin > request->answer_by_ns;
+    mf_status status = mfi_exposition_render(request->probe->metrics, &how, &page->body,
+                                             &page->size, &page->is_partial, error);
+    if (status == MF_OK && how.names == NULL) {
         page->made_ns = mfi_monotonic_ns() - begin;
-        if (status != MF_OK || shared == NULL) {
+    }
+    return status;
+}
+
+/* Renders the metrics, or copies the rendering that another request has brought. */
+static mf_status find_or_render(const mfi_page_request *request, mf_metrics_format format,
+                                mfi_page *page, mf_error *error)
+{
+    mfi_scrapes *shared = request->names == NULL ? request->scrapes : NULL;
+    if (shared == NULL || shared->of[format].body == NULL) {
+        mf_status status = render(request, format, page, error);
+        if (status != MF_OK || shared == NULL || page->is_partial) {
             return status;
         }
         shared->of[format].body = page->body;
@@ -135,10 +149,14 @@ static mf_status render(const mfi_page_request *request, mf_metrics_format forma
 
 void mfi_page_metrics(const mfi_page_request *request, mfi_page *page)
 {
+    static const char *const words[] = {[MF_METRICS_PROMETHEUS_TEXT] = "text",
+                                        [MF_METRICS_OPENMETRICS] = "om",
+                                        [MF_METRICS_PROTOBUF] = "proto"};
     mf_error error = MF_ERROR_INIT;
     mf_metrics_format format = mfi_accept_choose(request->accept, page->type, sizeof page->type);
     page->vary = "Accept, Accept-Encoding";
-    if (render(request, format, page, &error) != MF_OK) {
+    page->format = words[format];
+    if (find_or_render(request, format, page, &error) != MF_OK) {
         page->made_ns = 0;
         mfi_page_error(page, 500, "%s", error.message);
     }

@@ -9,12 +9,12 @@
 
 #include "http/health.h"
 
-/* Renderings of all metrics, by mf_metrics_format, for requests that share them. */
+/* Complete renderings of all metrics, by mf_metrics_format, for requests that share them. */
 typedef struct mfi_scrapes {
     struct {
         char *body; /* NULL: not rendered yet; for free() */
         size_t size;
-    } of[2];
+    } of[MF_METRICS_PROTOBUF + 1];
 } mfi_scrapes;
 
 /* The parts of a request that pages use. */
@@ -26,6 +26,8 @@ typedef struct mfi_page_request {
     const char *rest;     /* the path behind the route's name: "" or "math" */
     bool verbose;
     const char *const *excluded; /* NULL-terminated */
+    const char *const *names;    /* NULL-terminated: the families that /metrics shows; NULL: all */
+    uint64_t answer_by_ns; /* monotonic: the client goes away soon after; 0: it said nothing */
 } mfi_page_request;
 
 typedef struct mfi_page {
@@ -33,10 +35,12 @@ typedef struct mfi_page {
     char type[128]; /* Content-Type */
     char *body;     /* for free(); NULL means no memory */
     size_t size;
-    const char *vary; /* or NULL; static */
-    int64_t age_ms;   /* of the evaluation that the page shows; -1: none */
-    uint64_t made_ns; /* spent on a rendering of the metrics; 0: the page shows none of its own */
-    bool is_packed;   /* the body is compressed by gzip */
+    const char *vary;   /* or NULL; static */
+    int64_t age_ms;     /* of the evaluation that the page shows; -1: none */
+    uint64_t made_ns;   /* spent on a rendering of all metrics; 0: the page shows none of its own */
+    const char *format; /* of the metrics: "text", "om" or "proto" */
+    bool is_partial;    /* the metrics are shown without a collection */
+    bool is_packed;     /* the body is compressed by gzip */
 } mfi_page;
 
 /* {"error":{"code":404,"status":"not_found","message":"..."}} with the message cleaned and cut. */

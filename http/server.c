@@ -62,6 +62,14 @@ static mf_status add_families(mfi_exchanges *of, mf_error *error)
             add_family(of, MF_METRIC_GAUGE, "multifrost_scrape_size_bytes", "bytes",
                        "Size of the last /metrics body", format_label, 1, &of->scrape_size, error);
     }
+    if (status == MF_OK) {
+        status = add_family(of, MF_METRIC_COUNTER, "multifrost_scrape_partial_total", NULL,
+                            "Scrapes that had waited too long for a collection", NULL, 0,
+                            &of->scrape_partial, error);
+    }
+    if (status == MF_OK) {
+        mf_counter_add(mf_family_counter(of->scrape_partial, NULL), 0);
+    }
     return status;
 }
 

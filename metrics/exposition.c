@@ -1,6 +1,9 @@
 /* Writes the samples of a set as Prometheus text 0.0.4
  * (prometheus.io/docs/instrumenting/exposition_formats) or as OpenMetrics 1.0
- * (github.com/OpenObservability/OpenMetrics), with the same `le` and `quantile` texts. */
+ * (github.com/OpenObservability/OpenMetrics), with the same `le` and `quantile` texts. protobuf.c
+ * writes the third format. */
+#include "metrics/exposition.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,14 +12,18 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/str.h"
+#include "metrics/exemplars.h"
 #include "metrics/labels.h"
 #include "metrics/metric_set.h"
+#include "metrics/protobuf.h"
 
 #define BODY_MAX ((size_t)256 * 1024 * 1024) /* bytes of a text at most */
 
 typedef struct body {
     mfi_buf text;
     bool openmetrics;
+    mfi_protobuf *protobuf;   /* NULL: text */
+    const char *const *names; /* as in mfi_exposition */
 } body;
 
 /* One label more than the family has. */
@@ -36,7 +43,7 @@ static char *put(char *to, const char *text, size_t size)
 }
 
 /* Writes a line up to its number. The caller has reserved ROOM bytes beside name and labels. */
-#define ROOM 256 /* bytes: more than suffix, extra label and number take */
+#define ROOM 256 /* bytes: more than suffix, extra label, number and exemplar take */
 static char *put_sample(char *to, const mf_family *family, const char *suffix,
                         const mfi_series *series, extra more)
 {
@@ -89,6 +96,29 @@ static void append_count(body *to, const mf_family *family, const char *suffix,
         at = put_sample(at, family, suffix, series, more);
         end_line(to, mfi_str_put_u64(at, count));
     }
+}
+
+/* The count of a bucket, in OpenMetrics with its exemplar. */
+static void append_bucket(body *to, const mf_family *family, const mfi_series *series,
+                          size_t bucket, const char *le, uint64_t count)
+{
+    mfi_exemplar found;
+    char *at = room_for_line(to, family, series);
+    if (at == NULL) {
+        return;
+    }
+    at = put_sample(at, family, "_bucket", series, (extra){"le", le});
+    at = mfi_str_put_u64(at, count);
+    if (to->openmetrics && mfi_exemplar_read(series->as.histogram, bucket, &found)) {
+        at += mfi_str_format(at, ROOM / 2, " # {trace_id=\"%s\",span_id=\"%s\"} ", found.trace_id,
+                             found.span_id);
+        at += mfi_format_double(at, 48, found.value, false);
+        *at++ = ' ';
+        at = mfi_str_put_u64(at, found.wall_ns / MFI_NS_PER_S);
+        *at++ = '.';
+        at = mfi_str_put_padded(at, found.wall_ns % MFI_NS_PER_S / MFI_NS_PER_MS, 3);
+    }
+    end_line(to, at);
 }
 
 /* ---- Heads ---- */
@@ -152,11 +182,10 @@ static void append_histogram(body *to, const mf_family *family, const mfi_series
     mfi_buckets buckets;
     mfi_histogram_buckets(series->as.histogram, &buckets);
     for (size_t i = 0; i < layout->bound_count; i++) {
-        append_count(to, family, "_bucket", series, (extra){"le", layout->bound_texts[i]},
-                     buckets.counts[i]);
+        append_bucket(to, family, series, i, layout->bound_texts[i], buckets.counts[i]);
     }
     /* The count belongs to the same reading as the buckets, so that both agree. */
-    append_count(to, family, "_bucket", series, (extra){"le", "+Inf"}, buckets.count);
+    append_bucket(to, family, series, layout->bound_count, "+Inf", buckets.count);
     append_line(to, family, "_sum", series, (extra){0}, buckets.sum);
     append_count(to, family, "_count", series, (extra){0}, buckets.count);
 }
@@ -199,10 +228,23 @@ static void append_series(body *to, const mf_family *family, const mfi_series *s
     }
 }
 
+static bool is_wanted(const body *to, const mf_family *family)
+{
+    bool found = to->names == NULL;
+    for (const char *const *name = to->names; !found && *name != NULL; name++) {
+        found = strcmp(*name, family->name) == 0;
+    }
+    return found && (family->series != NULL || family->other_used);
+}
+
 static void append_family(mf_family *family, void *user_data)
 {
     body *to = user_data;
-    if (family->series == NULL && !family->other_used) {
+    if (!is_wanted(to, family)) {
+        return;
+    }
+    if (to->protobuf != NULL) {
+        mfi_protobuf_append(to->protobuf, family, &to->text);
         return;
     }
     append_head(to, family);
@@ -214,6 +256,52 @@ static void append_family(mf_family *family, void *user_data)
     }
 }
 
+bool mfi_exposition_has(mf_metrics_format format)
+{
+    return format != MF_METRICS_PROTOBUF || mfi_protobuf_is_built();
+}
+
+/* Writes what is wanted, and a zero byte behind it. */
+static void write_body(body *to, mf_metrics *metrics, bool is_partial)
+{
+    if (is_partial) {
+        mfi_metric_set_show(metrics, append_family, to);
+    } else {
+        mfi_metric_set_visit(metrics, append_family, to);
+    }
+    if (to->openmetrics) {
+        append(to, "# EOF\n");
+    }
+    mfi_buf_append_byte(&to->text, 0);
+}
+
+mf_status mfi_exposition_render(mf_metrics *metrics, const mfi_exposition *how, char **ret_body,
+                                size_t *ret_length, bool *ret_is_partial, mf_error *error)
+{
+    bool is_partial = how->in_haste && mfi_metric_set_was_visited(metrics);
+    bool is_protobuf = how->format == MF_METRICS_PROTOBUF;
+    if (!mfi_exposition_has(how->format)) {
+        return mfi_fail(error, MF_ERR_UNSUPPORTED, "this build has no protobuf");
+    }
+    body to = {.openmetrics = how->format == MF_METRICS_OPENMETRICS, .names = how->names};
+    mfi_buf_init(&to.text, BODY_MAX);
+    to.protobuf = is_protobuf ? mfi_protobuf_begin() : NULL;
+    to.text.failed = is_protobuf && to.protobuf == NULL;
+    if (!to.text.failed) {
+        write_body(&to, metrics, is_partial);
+    }
+    mfi_protobuf_end(to.protobuf);
+    if (to.text.failed) {
+        mfi_buf_fini(&to.text);
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the metrics");
+    }
+    size_t size = 0;
+    *ret_body = (char *)mfi_buf_take(&to.text, &size);
+    *ret_length = size - 1;
+    *ret_is_partial = is_partial;
+    return MF_OK;
+}
+
 mf_status mf_metrics_render(mf_metrics *metrics, mf_metrics_format format, char **ret_text,
                             size_t *ret_length, mf_error *error)
 {
@@ -221,19 +309,7 @@ mf_status mf_metrics_render(mf_metrics *metrics, mf_metrics_format format, char 
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "metrics, ret_text and ret_length must not be NULL");
     }
-    body to = {.openmetrics = format == MF_METRICS_OPENMETRICS};
-    mfi_buf_init(&to.text, BODY_MAX);
-    mfi_metric_set_visit(metrics, append_family, &to);
-    if (to.openmetrics) {
-        append(&to, "# EOF\n");
-    }
-    mfi_buf_append_byte(&to.text, 0);
-    if (to.text.failed) {
-        mfi_buf_fini(&to.text);
-        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the metrics");
-    }
-    size_t size = 0;
-    *ret_text = (char *)mfi_buf_take(&to.text, &size);
-    *ret_length = size - 1;
-    return MF_OK;
+    bool is_partial = false;
+    return mfi_exposition_render(metrics, &(mfi_exposition){.format = format}, ret_text, ret_length,
+                                 &is_partial, error);
 }

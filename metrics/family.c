@@ -102,6 +102,7 @@ static mfi_series *series_make(mf_family *family, const char *const *values)
         free(series);
         return NULL;
     }
+    series->created_ns = mfi_clock_wall(family->metrics->clock);
     char *text = (char *)&series->values[count];
     for (size_t i = 0; i < count; i++) {
         series->values[i] = text;

@@ -210,7 +210,36 @@ static uint64_t octave_sum(const mfi_octave *octave)
     return sum;
 }
 
-/* Every bound lies between two octaves, so the sums of the octaves are enough. */
+/* Every bound lies between two octaves, so the sums of the octaves are enough. Adds all of them to
+ * the count, which begins with the overflow. */
+static void fill_buckets(const mfi_layout *layout, const uint64_t *sums, uint64_t under,
+                         mfi_buckets *ret_buckets)
+{
+    uint64_t seen = under;
+    int octave = 0;
+    for (size_t i = 0; i < layout->bound_count; i++) {
+        int end = layout->bound_first + (int)i * layout->bound_step - layout->lowest_exponent;
+        for (; octave < end; octave++) {
+            seen += sums[octave];
+        }
+        ret_buckets->counts[i] = seen;
+    }
+    for (; octave < layout->octaves; octave++) {
+        seen += sums[octave];
+    }
+    ret_buckets->count += seen;
+}
+
+void mfi_cells_buckets(const mfi_cells *cells, const mfi_layout *layout, mfi_buckets *ret_buckets)
+{
+    uint64_t sums[MFI_OCTAVES_MAX] = {0};
+    for (int i = 0; i < layout->cells; i++) {
+        sums[i / MFI_CELLS_PER_OCTAVE] += cells->cells[i];
+    }
+    *ret_buckets = (mfi_buckets){.count = cells->over, .sum = cells->sum};
+    fill_buckets(layout, sums, cells->under, ret_buckets);
+}
+
 void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_buckets)
 {
     const mfi_layout *layout = histogram->layout;
@@ -230,19 +259,7 @@ void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_bucke
                 (double)atomic_load_explicit(&shard->sum, memory_order_relaxed) / layout->unit;
         }
     }
-    uint64_t seen = under;
-    int octave = 0;
-    for (size_t i = 0; i < layout->bound_count; i++) {
-        int end = layout->bound_first + (int)i * layout->bound_step - layout->lowest_exponent;
-        for (; octave < end; octave++) {
-            seen += sums[octave];
-        }
-        ret_buckets->counts[i] = seen;
-    }
-    for (; octave < layout->octaves; octave++) {
-        seen += sums[octave];
-    }
-    ret_buckets->count += seen;
+    fill_buckets(layout, sums, under, ret_buckets);
 }
 
 void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution)

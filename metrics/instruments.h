@@ -62,6 +62,7 @@ struct mf_histogram {
     const mfi_layout *layout;
     mfi_arena arena;
     _Atomic(void *) shards[MFI_SHARDS]; /* mfi_histogram_shard, made on first use */
+    _Atomic(void *) exemplars;          /* of exemplars.c, made on first use */
 };
 
 /* As mf_histogram_record(), for one of the layout's integers (nanoseconds or bytes) and the shard
@@ -93,6 +94,8 @@ typedef struct mfi_buckets {
     double sum;
 } mfi_buckets;
 void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_buckets);
+/* The same of cells that are merged already. */
+void mfi_cells_buckets(const mfi_cells *cells, const mfi_layout *layout, mfi_buckets *ret_buckets);
 
 /* ---- Windows ---- */
 

@@ -264,6 +264,25 @@ void *mfi_metric_set_keep(mf_metrics *metrics, size_t size)
     return metrics->arena.allocate(metrics->arena.self, size);
 }
 
+void mfi_metric_set_show(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
+                         void *user_data)
+{
+    mfi_mutex_lock(&metrics->mutex);
+    for (mf_family *family = metrics->families; family != NULL; family = family->next) {
+        if (!family->hidden) {
+            mfi_mutex_lock(&family->mutex);
+            visit(family, user_data);
+            mfi_mutex_unlock(&family->mutex);
+        }
+    }
+    mfi_mutex_unlock(&metrics->mutex);
+}
+
+bool mfi_metric_set_was_visited(mf_metrics *metrics)
+{
+    return atomic_load_explicit(&metrics->was_visited, memory_order_relaxed);
+}
+
 void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
                           void *user_data)
 {
@@ -274,15 +293,8 @@ void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, 
     mf_gauge_set(mf_family_gauge(metrics->series, NULL),
                  (double)atomic_load_explicit(&metrics->series_count, memory_order_relaxed));
     mf_gauge_set(mf_family_gauge(metrics->limit, NULL), (double)metrics->max_series);
-    mfi_mutex_lock(&metrics->mutex);
-    for (mf_family *family = metrics->families; family != NULL; family = family->next) {
-        if (!family->hidden) {
-            mfi_mutex_lock(&family->mutex);
-            visit(family, user_data);
-            mfi_mutex_unlock(&family->mutex);
-        }
-    }
-    mfi_mutex_unlock(&metrics->mutex);
+    mfi_metric_set_show(metrics, visit, user_data);
+    atomic_store_explicit(&metrics->was_visited, true, memory_order_relaxed);
     mfi_mutex_unlock(&metrics->collecting);
 }
 

@@ -13,6 +13,7 @@ typedef struct mfi_series {
     struct mfi_series *next; /* sorted by label values */
     struct mfi_series *hash_next;
     uint64_t hash;
+    uint64_t created_ns; /* wall clock */
     uint32_t holders; /* guarded by the family's mutex; 0: the series lives as long as its family */
     char *labels;     /* as exposed: a="x",b="y"; NULL for none */
     size_t labels_size;
@@ -65,6 +66,11 @@ void *mfi_metric_set_keep(mf_metrics *metrics, size_t size);
  * make series meanwhile, but every thread can record. */
 void mfi_metric_set_visit(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
                           void *user_data);
+/* The same without the collectors: gauges are as the visit before left them. */
+void mfi_metric_set_show(mf_metrics *metrics, void (*visit)(mf_family *family, void *user_data),
+                         void *user_data);
+/* Whether the collectors have run, so that gauges mean something. */
+bool mfi_metric_set_was_visited(mf_metrics *metrics);
 
 /* Merges all series of a histogram family whose label `label` has this value. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
@@ -91,6 +97,7 @@ struct mf_metrics {
     mfi_counter_page *page;
     uint32_t page_used;
     _Atomic(size_t) series_count;
+    _Atomic(bool) was_visited; /* relaxed: a family's mutex orders what the collectors wrote */
     mf_family *folded, *series, *limit; /* metrics about the set itself */
 };
 

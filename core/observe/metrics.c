@@ -2,7 +2,10 @@
  * that only the rarest reports look a series up by its name. */
 #include "base/clock.h"
 #include "core/observe/parts.h"
+#include "metrics/exemplars.h"
 #include "metrics/instruments.h"
+
+#define SAMPLED 1 /* of the flags of a trace: w3.org/TR/trace-context, 3.2.2.5 */
 
 static mf_counter *ended_counter(const mfi_target *target, mfi_function *function, mf_status status)
 {
@@ -88,6 +91,14 @@ static void measure_phases(const mfi_client_span *span, unsigned shard)
     }
 }
 
+/* A bucket names its newest call whose trace is sampled, because such a trace can be looked up. */
+static __attribute__((noinline)) void keep_exemplar(mf_histogram *durations, uint64_t duration_ns,
+                                                    const mf_context *context, uint64_t end_ns)
+{
+    mfi_exemplar_keep(durations, duration_ns, context->trace_id, context->span_id,
+                      mfi_wall_at_ns(end_ns));
+}
+
 void mfi_measure_client_end(const mfi_client_span *span)
 {
     mfi_target *target = span->target;
@@ -100,7 +111,11 @@ void mfi_measure_client_end(const mfi_client_span *span)
     if (span->is_refused) {
         return; /* its duration would pull the median to zero */
     }
-    mfi_histogram_record_at(duration_of(span->function, span->status), shard, duration);
+    mf_histogram *durations = duration_of(span->function, span->status);
+    mfi_histogram_record_at(durations, shard, duration);
+    if (__builtin_expect(span->context.trace_flags & SAMPLED, 0)) {
+        keep_exemplar(durations, duration, &span->context, span->end_ns);
+    }
     mfi_window_record_at(target->window, shard, duration, span->end_ns);
     if (span->response_bytes != 0) {
         mfi_histogram_record_at(target->response_size, shard, span->response_bytes);
@@ -123,7 +138,11 @@ void mfi_measure_server_end(const mfi_server_span *span)
     mfi_counter_add_at(target->busy, shard,
                        span->released_ns != 0 ? span->released_ns - span->begun_ns : run);
     mfi_histogram_record_at(target->queue_wait, shard, span->begun_ns - span->received_ns);
-    mfi_histogram_record_at(duration_of(span->function, span->status), shard, run);
+    mf_histogram *durations = duration_of(span->function, span->status);
+    mfi_histogram_record_at(durations, shard, run);
+    if (__builtin_expect(span->context.trace_flags & SAMPLED, 0)) {
+        keep_exemplar(durations, run, &span->context, span->done_ns);
+    }
 }
 
 void mfi_measure_unknown(const mfi_target *target)

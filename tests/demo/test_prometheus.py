@@ -20,10 +20,11 @@ TOOLS = os.environ.get("MF_TEST_PROMETHEUS_DIR", "")
 DEMO = os.path.join(BUILD, "examples", "demo", "demo")
 
 
-def fetch(url, accept=None):
+def fetch(url, accept=None, text=True):
     request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.read().decode(), answer.headers["Content-Type"]
+        body = answer.read()
+        return body.decode() if text else body, answer.headers["Content-Type"]
 
 
 def until(condition, seconds, what):
@@ -76,7 +77,7 @@ class Demo:
 class Prometheus:
     """Debian's Prometheus, scraping one target once a second."""
 
-    def __init__(self, directory, target):
+    def __init__(self, directory, target, *options):
         with open(os.path.join(SOURCE, "dashboards", "prometheus.yml"), encoding="utf-8") as file:
             text = file.read()
         config = os.path.join(directory, "prometheus.yml")
@@ -90,6 +91,7 @@ class Prometheus:
                 f"--config.file={config}",
                 f"--storage.tsdb.path={directory}/data",
                 f"--web.listen-address={self.url[7:]}",
+                *options,
             ],
             stdout=self.log,
             stderr=self.log,
@@ -108,6 +110,12 @@ class Prometheus:
         if answer["status"] != "success":
             raise AssertionError(f"{expression}: {answer}")
         return answer["data"]["result"]
+
+    def exemplars(self, expression):
+        """Of the last hour."""
+        now = time.time()
+        text = urllib.parse.urlencode({"query": expression, "start": now - 3600, "end": now + 60})
+        return json.loads(fetch(f"{self.url}/api/v1/query_exemplars?{text}")[0])["data"]
 
     def last_scrape(self):
         result = self.query('timestamp(up{job="multifrost"})')

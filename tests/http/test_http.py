@@ -174,6 +174,17 @@ REQUESTS = {
         200,
         b"# EOF",
     ),
+    "chosen families": (
+        simple(b"/metrics?name[]=multifrost_series_limit"),
+        200,
+        b"\r\n\r\n# HELP multifrost_series_limit ",
+    ),
+    "chosen by an escaped name": (
+        simple(b"/metrics?name%5B%5D=multifrost_series_limit", b"Accept: application/openmetrics-text"),
+        200,
+        b"multifrost_series_limit 50000\n# EOF\n",
+    ),
+    "no such family": (simple(b"/metrics?name[]=none&name[]"), 200, b"Content-Type: text/plain; version=0.0.4"),
     "Accept application/*": (simple(b"/metrics", b"Accept: application/*"), 200, b"# EOF"),
     "Accept of q=0": (
         simple(b"/metrics", b"Accept: application/openmetrics-text;q=0"),
@@ -452,6 +463,21 @@ class SlowPagesTest(unittest.TestCase):
             text = body_of(endpoint.get("/metrics")).decode()
             self.assertIn('multifrost_scrape_duration_seconds_count{format="text"} 2\n', text)
             self.assertIn('multifrost_http_requests_total{route="/metrics",code="200"} 5\n', text)
+
+    def test_scrapers_that_hardly_wait(self):
+        header = "X-Prometheus-Scrape-Timeout-Seconds"
+        with Endpoint() as endpoint:
+            self.assertEqual(status_of(endpoint.get("/metrics")), 200)
+            endpoint.tell("slow")
+            for limit in ("1e-9", "0.000000001"):  # over before its turn comes; nothing is collected
+                answer = endpoint.get("/metrics", f"{header}: {limit}")
+                self.assertEqual(status_of(answer), 200)
+                self.assertIn(b"\nmultifrost_http_requests_total{", answer)
+            endpoint.tell("pass")
+            for limit in ("3600", "0", "-1", "soon", "1,5", "", "1e-9x", "nan"):
+                self.assertEqual(status_of(endpoint.get("/metrics", f"{header}: {limit}")), 200)
+            text = body_of(endpoint.get("/metrics")).decode()
+            self.assertIn("\nmultifrost_scrape_partial_total 2\n", text)
 
     @staticmethod
     def take_busy(scrapes):

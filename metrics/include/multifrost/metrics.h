@@ -240,18 +240,21 @@ MF_API void mf_metrics_remove_collector(mf_metrics *metrics, mf_metrics_collect_
 /** Exposition formats. */
 typedef enum mf_metrics_format {
     MF_METRICS_PROMETHEUS_TEXT = 0, /**< Prometheus text 0.0.4. */
-    MF_METRICS_OPENMETRICS = 1,     /**< OpenMetrics 1.0. */
+    MF_METRICS_OPENMETRICS = 1,     /**< OpenMetrics 1.0, with exemplars. */
+    MF_METRICS_PROTOBUF = 2,        /**< Prometheus protobuf, delimited: with exemplars and native
+                                         histograms. Bytes, no text. */
 } mf_metrics_format;
 
 /**
- * Runs the collectors and writes every family as text.
+ * Runs the collectors and writes every family.
  *
  * @param metrics    Borrowed.
- * @param format     The text's format.
+ * @param format     The format.
  * @param ret_text   On MF_OK a NUL-terminated text for free(); untouched on failure.
  * @param ret_length On MF_OK the length in bytes, without the NUL.
  * @param error      NULL, or filled on failure.
- * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY.
+ * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY; MF_ERR_UNSUPPORTED for protobuf in a
+ *         build without protobuf-c.
  * @par Threads  Thread-safe; a writer never waits for it.
  * @par Blocking For other collections and for the collectors.
  */

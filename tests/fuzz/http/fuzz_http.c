@@ -52,8 +52,11 @@ static void read_list(const char *list)
         at = behind;
     }
     mf_metrics_format format = mfi_accept_choose(list, type, sizeof type);
-    must(format == MF_METRICS_PROMETHEUS_TEXT ? strncmp(type, "text/plain; version=0.0.4", 25) == 0
-                                              : strncmp(type, "application/openmetrics", 23) == 0);
+    const char *wanted = format == MF_METRICS_PROMETHEUS_TEXT ? "text/plain; version=0.0.4"
+                         : format == MF_METRICS_OPENMETRICS
+                             ? "application/openmetrics-text; version=1.0.0"
+                             : "application/vnd.google.protobuf; proto=";
+    must(strncmp(type, wanted, strlen(wanted)) == 0);
     must(strpbrk(type, "\r\n") == NULL);
     (void)mfi_encoding_takes_gzip(list);
 }

@@ -33,6 +33,7 @@ TEXTS = [
     b"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
     b"application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
     b'application/openmetrics-text; version="1.0.0" ; q="0.5, text/plain',
+    b"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6",
     b";;;,q=",
 ]
 

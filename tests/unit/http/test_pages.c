@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics/exposition.h"
 #include "mf_alloc.h"
 #include "page_support.h"
 
@@ -156,7 +157,7 @@ static void test_scrapes_are_shared(void)
     static const char om[] = "application/openmetrics-text";
     mf_metrics *metrics = metrics_with_a_counter();
     mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
-    mfi_scrapes scrapes = {{{NULL, 0}, {NULL, 0}}};
+    mfi_scrapes scrapes = {.of = {{.body = NULL}}};
     mfi_page first = shared_page(&probe, &scrapes, NULL);
     mf_family *late = NULL;
     mf_metric_options options = MF_METRIC_OPTIONS_INIT;
@@ -182,6 +183,99 @@ static void test_scrapes_are_shared(void)
     }
     free(scrapes.of[0].body);
     free(scrapes.of[1].body);
+    mf_metrics_destroy(metrics);
+}
+
+/* Families that one client chose are for that client alone, whatever others brought. */
+static void test_chosen_families_are_not_shared(void)
+{
+    static const char *const names[] = {"jobs_total", "none", "jobs_total", NULL};
+    static const char *const unknown[] = {"none", NULL};
+    static const char text_type[] = "text/plain; version=0.0.4; charset=utf-8";
+    mf_metrics *metrics = metrics_with_a_counter();
+    mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
+    mfi_scrapes scrapes = {.of = {{.body = NULL}}};
+    mfi_page_request request = plain_request(&probe);
+    request.scrapes = &scrapes;
+    for (int i = 0; i < 2; i++) { /* before and after a complete rendering */
+        request.names = names;
+        check_page(mfi_page_metrics, &request, 200, text_type,
+                   "# HELP jobs_total Jobs\n# TYPE jobs_total counter\njobs_total 7\n");
+        request.names = unknown;
+        check_page(mfi_page_metrics, &request, 200, text_type, "");
+        request.names = names;
+        mfi_page page = {.code = 200, .age_ms = -1};
+        mfi_page_metrics(&request, &page);
+        mf_check(page.made_ns == 0); /* no measure of the whole */
+        free(body_of(&page));
+        mf_check((scrapes.of[MF_METRICS_PROMETHEUS_TEXT].body != NULL) == (i == 1));
+        page = shared_page(&probe, &scrapes, NULL);
+        free(body_of(&page));
+    }
+    free(scrapes.of[MF_METRICS_PROMETHEUS_TEXT].body);
+    mf_metrics_destroy(metrics);
+}
+
+static void count_collection(void *user_data)
+{
+    ++*(int *)user_data;
+}
+
+/* A client that waited too long gets no collection of its own, and others do not get its page. */
+static void test_late_scrapes_show_what_is_there(void)
+{
+    int collections = 0;
+    mf_metrics *metrics = metrics_with_a_counter();
+    mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
+    mfi_scrapes scrapes = {.of = {{.body = NULL}}};
+    mfi_page_request request = plain_request(&probe);
+    mf_check_int(mf_metrics_add_collector(metrics, count_collection, &collections, NULL), MF_OK);
+    request.scrapes = &scrapes;
+    request.answer_by_ns = 1;
+    mfi_page late = {.code = 200, .age_ms = -1};
+    mfi_page_metrics(&request, &late);
+    mf_check(late.is_partial && late.made_ns != 0 && collections == 0);
+    mf_check(scrapes.of[MF_METRICS_PROMETHEUS_TEXT].body == NULL);
+    char *text = body_of(&late);
+    mf_check_contains(text, "\njobs_total 7\n");
+    free(text);
+    request.answer_by_ns = UINT64_MAX;
+    mfi_page timely = {.code = 200, .age_ms = -1};
+    mfi_page_metrics(&request, &timely);
+    mf_check(!timely.is_partial && collections == 1);
+    free(body_of(&timely));
+    request.answer_by_ns = 1;
+    late = (mfi_page){.code = 200, .age_ms = -1};
+    mfi_page_metrics(&request, &late);
+    mf_check(!late.is_partial && collections == 1); /* the other one's page was there */
+    free(body_of(&late));
+    free(scrapes.of[MF_METRICS_PROMETHEUS_TEXT].body);
+    mf_metrics_destroy(metrics);
+}
+
+/* Each format is shared by itself; a build without protobuf answers with text. */
+static void test_protobuf_is_a_format_of_its_own(void)
+{
+    static const char asked[] = "application/vnd.google.protobuf;encoding=delimited;"
+                                "proto=io.prometheus.client.MetricFamily";
+    bool has = mfi_exposition_has(MF_METRICS_PROTOBUF);
+    mf_metrics *metrics = metrics_with_a_counter();
+    mf_probe probe = {.metrics = metrics, .info = {.service = "s"}};
+    mfi_scrapes scrapes = {.of = {{.body = NULL}}};
+    mfi_page text = shared_page(&probe, &scrapes, NULL);
+    mfi_page first = shared_page(&probe, &scrapes, asked);
+    mfi_page second = shared_page(&probe, &scrapes, asked);
+    mf_check_str(text.format, "text");
+    mf_check_str(first.format, has ? "proto" : "text");
+    mf_check((first.made_ns != 0) == has && second.made_ns == 0);
+    mf_check(first.size == second.size && memcmp(first.body, second.body, first.size) == 0);
+    mf_check((first.size != text.size) == has);
+    free(text.body);
+    free(first.body);
+    free(second.body);
+    for (size_t i = 0; i < sizeof scrapes.of / sizeof scrapes.of[0]; i++) {
+        free(scrapes.of[i].body);
+    }
     mf_metrics_destroy(metrics);
 }
 
@@ -236,6 +330,9 @@ static const mf_test tests[] = {
     {"index__lists_the_routes_below_the_name", test_index},
     {"metrics__are_as_asked_for", test_metrics_are_as_asked_for},
     {"metrics__scrapes_share_a_rendering", test_scrapes_are_shared},
+    {"metrics__chosen_families_are_not_shared", test_chosen_families_are_not_shared},
+    {"metrics__late_scrapes_show_what_is_there", test_late_scrapes_show_what_is_there},
+    {"metrics__protobuf_is_a_format_of_its_own", test_protobuf_is_a_format_of_its_own},
     {"pages__are_whole_or_500_without_memory", test_pages_are_whole_or_500},
 };
 MF_TEST_MAIN(tests)

@@ -5,6 +5,8 @@
 
 #include "base/str.h"
 #include "metric_support.h"
+#include "metrics/exemplars.h"
+#include "metrics/exposition.h"
 #include "mf_alloc.h"
 
 static void check_family(mf_metrics *metrics, mf_metrics_format format, const char *name,
@@ -191,6 +193,103 @@ static void test_overflow_comes_last(void)
     mf_metrics_destroy(metrics);
 }
 
+/* Exemplars are in OpenMetrics alone, behind the count of their bucket. */
+static void test_exemplars(void)
+{
+    mf_metrics *metrics = make_set();
+    mf_family *family = add_family(metrics, MF_METRIC_HISTOGRAM, "a_seconds", NULL, 0, 0);
+    mf_histogram *histogram = mf_family_histogram(family, NULL);
+    mf_histogram_record_ns(histogram, 800000000);
+    mf_histogram_record_ns(histogram, 100000000000);
+    char *before = render_family(metrics, MF_METRICS_PROMETHEUS_TEXT, "a_seconds");
+    mfi_exemplar_keep(histogram, 800000000, "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331",
+                      1700000000007456789);
+    mfi_exemplar_keep(histogram, 100000000000, "11111111111111111111111111111111",
+                      "2222222222222222", 1700000001000000000);
+    check_family(metrics, MF_METRICS_PROMETHEUS_TEXT, "a_seconds", before);
+    check_family(metrics, MF_METRICS_OPENMETRICS, "a_seconds_bucket{le=\"1.0\"",
+                 "a_seconds_bucket{le=\"1.0\"} 1 # {trace_id=\"0af7651916cd43dd8448eb211c80319c\","
+                 "span_id=\"b7ad6b7169203331\"} 0.8 1700000000.007\n");
+    check_family(metrics, MF_METRICS_OPENMETRICS, "a_seconds_bucket{le=\"2.0\"",
+                 "a_seconds_bucket{le=\"2.0\"} 1\n");
+    check_family(metrics, MF_METRICS_OPENMETRICS, "a_seconds_bucket{le=\"+Inf\"",
+                 "a_seconds_bucket{le=\"+Inf\"} 2 # {trace_id=\"11111111111111111111111111111111\","
+                 "span_id=\"2222222222222222\"} 100 1700000001.000\n");
+    free(before);
+    mf_metrics_destroy(metrics);
+}
+
+static void check_chosen(mf_metrics *metrics, mf_metrics_format format, const char *const *names,
+                         const char *wanted)
+{
+    char *text = NULL;
+    size_t length = 0;
+    mfi_exposition how = {.format = format, .names = names};
+    bool is_partial = true;
+    mf_check_int(mfi_exposition_render(metrics, &how, &text, &length, &is_partial, NULL), MF_OK);
+    mf_check(!is_partial);
+    mf_check_str(text, wanted);
+    mf_check(length == strlen(wanted));
+    free(text);
+}
+
+/* A family is chosen by its whole name, however often that is said. */
+static void test_names_choose_families(void)
+{
+    static const char gauge[] = "# HELP b a test\n# TYPE b gauge\nb 0\n";
+    static const char both[] = "# HELP a_total a test\n# TYPE a_total counter\na_total 0\n"
+                               "# HELP b a test\n# TYPE b gauge\nb 0\n";
+    mf_metrics *metrics = make_set();
+    (void)mf_family_counter(add_family(metrics, MF_METRIC_COUNTER, "a_total", NULL, 0, 0), NULL);
+    (void)mf_family_gauge(add_family(metrics, MF_METRIC_GAUGE, "b", NULL, 0, 0), NULL);
+    (void)mf_family_gauge(add_family(metrics, MF_METRIC_GAUGE, "bb", NULL, 0, 0), NULL);
+    check_chosen(metrics, MF_METRICS_PROMETHEUS_TEXT, (const char *const[]){"b", NULL}, gauge);
+    check_chosen(metrics, MF_METRICS_PROMETHEUS_TEXT,
+                 (const char *const[]){"b", "a_total", "none", "b", NULL}, both);
+    check_chosen(metrics, MF_METRICS_PROMETHEUS_TEXT, (const char *const[]){"none", "", NULL}, "");
+    check_chosen(metrics, MF_METRICS_PROMETHEUS_TEXT, (const char *const[]){NULL}, "");
+    check_chosen(metrics, MF_METRICS_OPENMETRICS, (const char *const[]){"a_total", NULL},
+                 "# HELP a a test\n# TYPE a counter\na_total 0\n# EOF\n");
+    check_chosen(metrics, MF_METRICS_OPENMETRICS, (const char *const[]){"none", NULL}, "# EOF\n");
+    if (mfi_exposition_has(MF_METRICS_PROTOBUF)) {
+        check_chosen(metrics, MF_METRICS_PROTOBUF, (const char *const[]){"none", NULL}, "");
+    }
+    mf_metrics_destroy(metrics);
+}
+
+static void set_level(void *user_data)
+{
+    mf_gauge_set(user_data, mf_gauge_value(user_data) + 1);
+}
+
+/* In haste gauges are shown as they are, but not before their first collection. */
+static void test_haste_leaves_collectors_out(void)
+{
+    static const char *const names[] = {"b", NULL};
+    static const struct {
+        bool in_haste, is_partial;
+        const char *level;
+    } steps[] = {{true, false, "b 1\n"},
+                 {true, true, "b 1\n"},
+                 {false, false, "b 2\n"},
+                 {true, true, "b 2\n"}};
+    mf_metrics *metrics = make_set();
+    mf_gauge *gauge = mf_family_gauge(add_family(metrics, MF_METRIC_GAUGE, "b", NULL, 0, 0), NULL);
+    mf_check_int(mf_metrics_add_collector(metrics, set_level, gauge, NULL), MF_OK);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        char *text = NULL;
+        size_t length = 0;
+        bool is_partial = false;
+        mfi_exposition how = {.names = names, .in_haste = steps[i].in_haste};
+        mf_check_int(mfi_exposition_render(metrics, &how, &text, &length, &is_partial, NULL),
+                     MF_OK);
+        mf_check(is_partial == steps[i].is_partial);
+        mf_check_contains(text, steps[i].level);
+        free(text);
+    }
+    mf_metrics_destroy(metrics);
+}
+
 /* The longest name and labels: a line has room for them. */
 static void test_longest_line(void)
 {
@@ -284,6 +383,9 @@ static const mf_test tests[] = {
     {"exposition__of_histograms", test_histogram},
     {"exposition__of_windows", test_window},
     {"exposition__overflow_comes_last", test_overflow_comes_last},
+    {"exposition__of_exemplars", test_exemplars},
+    {"exposition__names_choose_families", test_names_choose_families},
+    {"exposition__haste_leaves_collectors_out", test_haste_leaves_collectors_out},
     {"exposition__longest_line_has_room", test_longest_line},
     {"exposition__bad_arguments_are_named", test_arguments},
     {"exposition__is_whole_or_none_without_memory", test_without_memory},

@@ -534,6 +534,65 @@ static void test_sides_of_one_name_stay_apart(void)
     teardown(&at);
 }
 
+/* ---- Exemplars ---- */
+
+static const char *const traces[] = {
+    "0af7651916cd43dd8448eb211c80319c", /* sampled */
+    "11111111111111111111111111111111", /* not sampled: its other flag says nothing of that */
+    "22222222222222222222222222222222", /* sampled, and refused or not run */
+};
+
+static void trace(mf_context *context, size_t which, uint8_t flags)
+{
+    (void)mfi_str_copy(context->trace_id, sizeof context->trace_id, traces[which]);
+    (void)mfi_str_copy(context->span_id, sizeof context->span_id, "b7ad6b7169203331");
+    context->trace_flags = flags;
+}
+
+static void end_calls(fixture *at)
+{
+    static const uint8_t flags[] = {3, 2, 1};
+    for (size_t i = 0; i < 3; i++) {
+        mfi_client_span client = client_span(at);
+        mfi_server_span server = server_span(at);
+        trace(&client.context, i, flags[i]);
+        trace(&server.context, i, flags[i]);
+        client.is_refused = i == 2;
+        server.has_run = i != 2;
+        mfi_observe_client_end(&client, NULL);
+        mfi_observe_server_end(&server, NULL);
+    }
+}
+
+/* The buckets of calls name sampled calls that were observed, on both sides. */
+static void test_buckets_name_sampled_calls(void)
+{
+    fixture at;
+    char *text = NULL;
+    size_t size = 0;
+    setup(&at);
+    end_calls(&at);
+    mf_check_int(mf_metrics_render(at.metrics, MF_METRICS_OPENMETRICS, &text, &size, NULL), MF_OK);
+    const char *after = text;
+    static const char *const wanted[] = {
+        "multifrost_client_call_duration_seconds_bucket{target=\"math\",function=\"add\","
+        "outcome=\"ok\",le=\"3.0517578125e-05\"} 2 # {trace_id=\""
+        "0af7651916cd43dd8448eb211c80319c\",span_id=\"b7ad6b7169203331\"} 4e-06 ",
+        "multifrost_server_call_duration_seconds_bucket{function=\"add\",outcome=\"ok\","
+        "le=\"3.0517578125e-05\"} 2 # {trace_id=\""
+        "0af7651916cd43dd8448eb211c80319c\",span_id=\"b7ad6b7169203331\"} 2e-06 "};
+    for (size_t i = 0; i < 2; i++) {
+        mf_check_contains(text, wanted[i]);
+    }
+    int count = 0;
+    for (; (after = strstr(after, " # {")) != NULL; after++) {
+        count++;
+    }
+    mf_check_int(count, 2);
+    free(text);
+    teardown(&at);
+}
+
 static const mf_test tests[] = {
     {"observe__calls_move_their_series", test_calls_move_their_series},
     {"observe__events_move_their_series", test_events_move_their_series},
@@ -543,5 +602,6 @@ static const mf_test tests[] = {
     {"observe__budget_is_of_those_that_restart", test_budget_is_of_those_that_restart},
     {"observe__pools_alone_have_members", test_pools_alone_have_members},
     {"observe__sides_of_one_name_stay_apart", test_sides_of_one_name_stay_apart},
+    {"observe__buckets_name_sampled_calls", test_buckets_name_sampled_calls},
 };
 MF_TEST_MAIN(tests)
