@@ -320,7 +320,9 @@ void mfi_peers_send(mfi_peers *peers, mfi_out *out)
 void mfi_peers_retry(mfi_peers *peers)
 {
     while (peers->count != 0 && !list_is_empty(&peers->early)) {
-        broadcast(peers, list_pop(&peers->early));
+        mfi_out *out = list_pop(&peers->early);
+        settle(peers); /* the line is charged where it waits next */
+        broadcast(peers, out);
     }
     for (uint32_t i = peers->count; i-- > 0 && peers->stalled != 0;) {
         mfi_peer *peer = &peers->all[i];

@@ -143,7 +143,29 @@ static void test_what_waits_is_bounded_in_bytes(void)
     table_close(&at);
 }
 
+/* Output from before the first peer is charged as long as it waits, and no longer. */
+static void test_early_output_is_charged_until_it_leaves(void)
+{
+    enum { SIZE = 100000 };
+    static const char line[SIZE];
+    table at;
+    table_open(&at, 1 << 20);
+    at.wire.open = true;
+    mfi_out *out = mfi_out_make(&at.base.channel, MFI_TRAFFIC_OUTPUT, NULL);
+    mfi_buf_append(&out->buf, line, sizeof line);
+    mf_check(!out->buf.failed);
+    mfi_peers_send(&at.peers, out);
+    mf_check(mfi_budget_held(at.budget) >= SIZE);
+    hear(&at, 0);
+    mfi_peers_retry(&at.peers);
+    mf_check_int(at.wire.taken[0], 1);
+    mf_check_int(mfi_budget_held(at.budget), 0);
+    table_close(&at);
+}
+
 static const mf_test tests[] = {
+    {"peers__early_output_is_charged_until_it_leaves",
+     test_early_output_is_charged_until_it_leaves},
     {"peers__many_identities_do_not_push_out_one_that_waits",
      test_many_identities_do_not_push_out_one_that_waits},
     {"peers__what_waits_is_bounded_in_bytes", test_what_waits_is_bounded_in_bytes},
