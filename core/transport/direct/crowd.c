@@ -15,8 +15,7 @@ static bool gives_way(const mfi_direct_peer *peer, const mfi_direct_peer *to)
                                               : peer->read_number < to->read_number;
 }
 
-/* Ends the connection that gives way to all others. The connection of a
- * parent's peer stays. */
+/* Ends the connection that gives way to all others. The connection of a parent's peer stays. */
 static void end_one(mfi_direct *self)
 {
     mfi_direct_peer *found = NULL;

@@ -287,15 +287,13 @@ static void accept_some(mfi_direct *self)
             /* The listener would be ready all the time, so it is not watched for a while. */
             pause_listener(self, ACCEPT_AGAIN_NS);
         }
-        if (fd >= 0) {
-            mfi_direct_make_place(self, fd);
-        }
         if (fd < 0) {
             return; /* also for a connection that has ended already: the listener stays ready */
         }
         if (!admit(self, fd)) {
             return; /* the judgement took its time, and the listener stays ready */
         }
+        mfi_direct_make_place(self, fd); /* now, so that a stranger ends nobody's connection */
         mfi_direct_peer *peer = add(self, fd);
         if (peer != NULL) {
             greet(self, peer);
