@@ -20,6 +20,7 @@
  *   - A worker that has no room for a message or a call ends the peer that holds the most unsent
  *     bytes, if these are more than the peer of the new message would hold. Peers that read hold
  *     nothing for long, so the peer that makes the least progress goes.
+ *   - A worker's output from before its first peer has at most half; more of it is dropped.
  *   - The waiting calls of one peer have at most three quarters of what others leave.
  *   - A parent refuses a call for which there is no room: its user learns that at once.
  *
