@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_MAX 8 /* kinds of objects; the library has six */
+#define KINDS_MAX 8 /* kinds of objects; the library has seven */
 #define MAGAZINE 64 /* objects that one thread keeps of one kind */
 
 #if defined(__SANITIZE_ADDRESS__)
