@@ -16,7 +16,7 @@ typedef struct mfi_watch {
     mfi_timer orphan_timer; /* ends a worker that has no connection by then */
     int parent_fd;          /* pidfd of the parent process; -1: none */
     bool was_connected;
-    uint32_t connections; /* number of open connections */
+    uint32_t connections;    /* number of open connections */
     mfi_admission admission; /* service mode: who may connect */
     bool told_blind;         /* that the kernel does not tell who connects */
 } mfi_watch;

@@ -59,9 +59,8 @@ static uint64_t start_deadline(const mfi_link *link)
  * heartbeat in time, so it is ready without, when it has had the time of one. */
 static void accept_soon(mfi_link *link)
 {
-    const mfi_parent_settings *settings = &link->state->settings;
     uint64_t now = mfi_loop_now(link->state->loop);
-    uint64_t at = mfi_deadline_after_ms(now, settings->heartbeat_timeout_ms);
+    uint64_t at = mfi_deadline_after_ms(now, link->state->settings.heartbeat_timeout_ms);
     uint64_t end = start_deadline(link);
     (void)mfi_timer_set(link->state->loop, &link->start_timer, at < end ? at : end);
 }
