@@ -10,7 +10,6 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +18,11 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "core/process/alive.h"
 
-#define TREE_MAX 4096 /* processes of a tree that are looked at */
-#define LOOKS_MOST 4  /* at a tree that changes while it is read */
+#define NOBODY ((uid_t)-1) /* no uid was told */
+#define TREE_MAX 4096      /* processes of a tree that are looked at */
+#define LOOKS_MOST 4       /* at a tree that changes while it is read */
 /* What follows the addresses in a line of /proc/net/tcp: uid and inode. */
 #define OWNER "%*s %*s %*s %*s %u %*s %llu"
 
@@ -66,12 +67,17 @@ static bool read_end(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), tc
     return name.any.sa_family == AF_INET || name.any.sa_family == AF_INET6;
 }
 
+static bool is_loopback(const struct in6_addr *address)
+{
+    return IN6_IS_ADDR_LOOPBACK(address) ||
+           (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* Only this host reaches its loopback, from any of its addresses. */
 static bool is_local(const connection_ends *ends)
 {
-    const struct in6_addr *other = &ends->other.address;
-    return IN6_IS_ADDR_LOOPBACK(other) ||
-           (IN6_IS_ADDR_V4MAPPED(other) && other->s6_addr[12] == IN_LOOPBACKNET) ||
-           memcmp(other, &ends->own.address, sizeof *other) == 0;
+    return is_loopback(&ends->other.address) || is_loopback(&ends->own.address) ||
+           memcmp(&ends->other.address, &ends->own.address, sizeof ends->own.address) == 0;
 }
 
 /* ---- By netlink ---- */
@@ -249,7 +255,7 @@ static bool netlink_knows(const connection_ends *ends)
 mfi_holder_source mfi_holder_find(int fd, mfi_holder *ret_holder)
 {
     connection_ends ends;
-    *ret_holder = (mfi_holder){.uid = (uid_t)-1};
+    *ret_holder = (mfi_holder){.uid = NOBODY};
     if (!read_end(fd, getpeername, &ends.other) || !read_end(fd, getsockname, &ends.own)) {
         return MFI_HOLDER_GONE;
     }
@@ -258,8 +264,10 @@ mfi_holder_source mfi_holder_find(int fd, mfi_holder *ret_holder)
         source = ask_proc(&ends, ret_holder);
     }
     /* A process of this host may connect from any address of the host, so the address tells only
-     * what a connection is of which the kernel does not know the other end. */
-    bool is_unheard = source == MFI_HOLDER_GONE || source == MFI_HOLDER_UNKNOWN;
+     * what a connection is of which the kernel does not know the other end. An end that was closed
+     * is known for a while, with a uid that says nothing. */
+    bool is_unheard =
+        (source == MFI_HOLDER_GONE && ret_holder->uid == NOBODY) || source == MFI_HOLDER_UNKNOWN;
     return is_unheard && !is_local(&ends) ? MFI_HOLDER_REMOTE : source;
 }
 
@@ -286,10 +294,12 @@ static bool names_socket(int folder, const char *name, const char *wanted, bool 
     return strcmp(link, wanted) == 0;
 }
 
-/* Whether there is no such file because the process has ended, and not because it is hidden. */
+/* Whether a file cannot be read because the process has ended, and not because it is hidden. What
+ * is left of a process that nobody has waited for is closed to all users but root. */
 static bool has_ended(pid_t pid, int reason)
 {
-    return reason == ESRCH || (reason == ENOENT && kill(pid, 0) != 0 && errno == ESRCH);
+    bool may_have = reason == ENOENT || reason == EACCES || reason == EPERM;
+    return reason == ESRCH || (may_have && !mfi_process_alive(pid, NULL));
 }
 
 /* Whether a process has the socket open. *ret_read becomes false if its descriptors are hidden; one
@@ -310,6 +320,7 @@ static bool has_socket(pid_t pid, const char *wanted, bool *ret_read)
             entry->d_name[0] != '.' && names_socket(dirfd(folder), entry->d_name, wanted, ret_read);
     }
     (void)closedir(folder);
+    *ret_read = *ret_read || has_ended(pid, EACCES); /* meanwhile */
     return has;
 }
 

@@ -52,7 +52,7 @@ static void watch_helper(mf_runtime *runtime, int fd)
 
 void mfi_runtime_leave_process(mf_runtime *runtime, mfi_process *process)
 {
-    int fd = process->pidfd >= 0 ? fcntl(process->pidfd, F_DUPFD_CLOEXEC, 0) : -1;
+    int fd = process->pidfd >= 0 ? fcntl(process->pidfd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
     mfi_process_leave(process);
     if (fd >= 0) {
         watch_helper(runtime, fd);

@@ -303,13 +303,22 @@ static void broadcast(mfi_peers *peers, mfi_out *out)
     }
 }
 
+/* Before the first peer output has at most half of the budget, so that calls find room. */
+static bool has_early_room(const mfi_peers *peers, const mfi_out *out)
+{
+    size_t bytes = bytes_of(out);
+    return peers->early.count < MFI_CHILD_OUTPUTS_MAX &&
+           (peers->budget == NULL || (peers->early.bytes + bytes <= peers->budget->most / 2 &&
+                                      bytes <= mfi_budget_free(peers->budget)));
+}
+
 void mfi_peers_send(mfi_peers *peers, mfi_out *out)
 {
     if (out->route.size != 0) {
         send_to(peers, find(peers, &out->route), &out->route, out);
     } else if (peers->count != 0) {
         broadcast(peers, out);
-    } else if (peers->early.count < MFI_CHILD_OUTPUTS_MAX) {
+    } else if (has_early_room(peers, out)) {
         list_append(&peers->early, out);
         settle(peers);
     } else {
@@ -322,7 +331,9 @@ void mfi_peers_send(mfi_peers *peers, mfi_out *out)
 void mfi_peers_retry(mfi_peers *peers)
 {
     while (peers->count != 0 && !list_is_empty(&peers->early)) {
-        broadcast(peers, list_pop(&peers->early));
+        mfi_out *out = list_pop(&peers->early);
+        settle(peers); /* the line is charged where it waits next */
+        broadcast(peers, out);
     }
     for (uint32_t i = peers->count; i-- > 0 && peers->stalled != 0;) {
         mfi_peer *peer = &peers->all[i];

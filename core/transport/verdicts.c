@@ -7,13 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static size_t place_of(const mfi_route *route)
+/* All sources of a DEALER have the same route, so the descriptor sets them apart. */
+static size_t place_of(const mfi_route *route, int fd)
 {
     uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
     for (size_t i = 0; i < route->size; i++) {
         hash = (hash ^ route->bytes[i]) * UINT32_C(16777619);
     }
-    return (hash ^ hash >> 16) % MFI_VERDICTS;
+    return ((hash ^ hash >> 16) + (uint32_t)fd) % MFI_VERDICTS;
 }
 
 /* 0 if the descriptor is closed. */
@@ -28,7 +29,7 @@ static uint64_t socket_of(int fd)
 bool mfi_verdicts_admit(mfi_verdicts *verdicts, const mfi_route *route, int fd,
                         bool (*admits)(void *data, int fd), void *data)
 {
-    size_t place = place_of(route);
+    size_t place = place_of(route, fd);
     uint64_t socket = socket_of(fd);
     bool is_known = verdicts->places[place].is_set && verdicts->places[place].fd == fd &&
                     (socket == 0 || socket == verdicts->places[place].socket) &&

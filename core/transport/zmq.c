@@ -127,6 +127,8 @@ static mfi_io transport_send(mfi_transport *base, const mfi_route *route, mfi_bu
         return io_of_errno(zmq_errno());
     }
     if (send_payload(transport, at, payload) < 0) {
+        /* Without memory the message ends empty, so that the next one does not go on with it. */
+        (void)send_frame(transport->socket, "", 0, 0);
         return MFI_IO_FAILED;
     }
     return MFI_IO_DONE;

@@ -291,28 +291,39 @@ static void find_message_origin(const mfi_output *output, const mfi_envelope *en
     }
 }
 
+typedef struct output_message {
+    mfi_output *output;
+    mfi_origin origin;
+    bool is_stderr;
+    bool is_kept; /* so far */
+} output_message;
+
+static void on_message_line(void *self, const char *text, size_t length)
+{
+    output_message *message = self;
+    if (length > 0) {
+        message->is_kept =
+            has_room(message->output) &&
+            show(message->output, message->is_stderr, text, length, &message->origin) &&
+            message->is_kept;
+    }
+}
+
+/* A message may have any number of lines of any length, so it is cut as the pipes are. */
 bool mfi_output_message(mfi_output *output, const mfi_envelope *envelope)
 {
-    mfi_origin origin;
-    const char *text = envelope->output.data;
-    size_t length = envelope->output.size;
-    bool is_kept = has_room(output);
-    if (!is_kept) {
+    mfi_lines lines;
+    output_message message = {.output = output,
+                              .is_stderr = envelope->type == MFI_MESSAGE_STDERR,
+                              .is_kept = has_room(output)};
+    if (!message.is_kept) {
         return false;
     }
-    find_message_origin(output, envelope, &origin);
-    while (length > 0) {
-        const char *newline = memchr(text, '\n', length);
-        size_t line = newline != NULL ? (size_t)(newline - text) : length;
-        size_t used = newline != NULL ? line + 1 : line;
-        if (line > 0) {
-            is_kept =
-                show(output, envelope->type == MFI_MESSAGE_STDERR, text, line, &origin) && is_kept;
-        }
-        text += used;
-        length -= used;
-    }
-    return is_kept;
+    find_message_origin(output, envelope, &message.origin);
+    mfi_lines_init(&lines, MFI_OUTPUT_MAX_BYTES, on_message_line, &message);
+    mfi_lines_feed(&lines, envelope->output.data, envelope->output.size);
+    mfi_lines_end(&lines);
+    return message.is_kept;
 }
 
 /* ---- Life ---- */

@@ -83,8 +83,8 @@ static inline void mfi_output_before_answer(mfi_output *output)
         mfi_output_empty(output);
     }
 }
-/* A message with text that the worker printed. False if the text was not kept for on_output,
- * because too much waits. */
+/* A message with text that the worker printed. False if some of the text was dropped, because too
+ * much waits for on_output. */
 bool mfi_output_message(mfi_output *output, const mfi_envelope *envelope);
 /* Nothing is on its way to on_output. */
 bool mfi_output_is_settled(mfi_output *output);

@@ -1,5 +1,6 @@
 /* What the parts of the direct transport share: direct.c (the operations), peers.c (the table of
- * connections), linger.c (unsent bytes of closed connections). */
+ * connections), crowd.c (too many connections), events.c (what the engine thread is told), linger.c
+ * (unsent bytes of closed connections). */
 #ifndef MFI_TRANSPORT_DIRECT_DIRECT_H
 #define MFI_TRANSPORT_DIRECT_DIRECT_H
 
@@ -86,9 +87,9 @@ int mfi_direct_make_place(mfi_direct *self, int fd);
 void mfi_direct_free_descriptor(mfi_direct *self);
 /* Ends the connection. */
 void mfi_direct_drop(mfi_direct *self, mfi_direct_peer *peer);
-/* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */
 /* Shows how many payloads of the target wait for the kernel. */
 void mfi_direct_show_unsent(mfi_direct *self, uint32_t count);
+/* Send queued bytes of one peer, or of all dirty ones, as far as the kernel has room. */
 void mfi_direct_flush(mfi_direct *self, mfi_direct_peer *peer);
 void mfi_direct_flush_all(mfi_direct *self);
 /* Marks the peer as dirty, because bytes were queued for it. */

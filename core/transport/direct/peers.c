@@ -299,6 +299,7 @@ static void accept_some(mfi_direct *self)
         if (!admit(self, fd)) {
             return; /* the judgement took its time, and the listener stays ready */
         }
+        /* The place is made now, so that a stranger ends no connection. */
         mfi_direct_peer *peer = add(self, mfi_direct_make_place(self, fd));
         if (peer != NULL) {
             greet(self, peer);

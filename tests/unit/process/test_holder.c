@@ -4,10 +4,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -154,6 +157,120 @@ static void test_a_closed_end_is_gone(void)
     close_all(&made);
 }
 
+/* ---- From another address of this host ---- */
+
+#define OTHER_ADDRESS "10.9.8.7"
+#define SECOND_ADDRESS "10.9.8.6"
+
+/* A network of this process alone, whose loopback has OTHER_ADDRESS and SECOND_ADDRESS. False where
+ * that is not allowed. */
+static bool enter_network(void)
+{
+    struct ifreq request = {.ifr_flags = IFF_UP};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+        return false;
+    }
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)strcpy(request.ifr_name, "lo"); /* NOLINT: it fits */
+    bool is_up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+    for (size_t i = 0; i < 2; i++) {
+        (void)strcpy(request.ifr_name, i == 0 ? "lo:1" : "lo:2"); /* NOLINT: it fits */
+        (void)inet_pton(AF_INET, i == 0 ? OTHER_ADDRESS : SECOND_ADDRESS, &address.sin_addr);
+        memcpy(&request.ifr_addr, &address, sizeof address);
+        is_up = is_up && ioctl(fd, SIOCSIFADDR, &request) == 0;
+    }
+    (void)close(fd);
+    return is_up;
+}
+
+/* A listener on all addresses, and a client of OTHER_ADDRESS that connects to `to`. */
+static connection connect_from_other(const char *to)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    struct sockaddr_in peer = {.sin_family = AF_INET};
+    socklen_t size = sizeof own;
+    connection made = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                       .client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    mf_check(bind(made.listener, (struct sockaddr *)&own, sizeof own) == 0);
+    mf_check(listen(made.listener, 4) == 0);
+    mf_check(getsockname(made.listener, (struct sockaddr *)&own, &size) == 0);
+    (void)inet_pton(AF_INET, OTHER_ADDRESS, &peer.sin_addr);
+    mf_check(bind(made.client, (struct sockaddr *)&peer, sizeof peer) == 0);
+    (void)inet_pton(AF_INET, to, &own.sin_addr);
+    mf_check(connect(made.client, (struct sockaddr *)&own, sizeof own) == 0);
+    made.server = accept4(made.listener, NULL, NULL, SOCK_CLOEXEC);
+    mf_check(made.server >= 0);
+    return made;
+}
+
+/* Who sends and closes at once is not taken for another host's. */
+static int check_other_address(void)
+{
+    static const char *const targets[] = {"127.0.0.1", SECOND_ADDRESS};
+    mfi_holder holder;
+    int wrong = 0;
+    for (size_t i = 0; i < 2; i++) {
+        connection made = connect_from_other(targets[i]);
+        wrong += mfi_holder_find(made.server, &holder) != MFI_HOLDER_KNOWN;
+        (void)write(made.client, "x", 1);
+        (void)close(made.client);
+        wrong += mfi_holder_find(made.server, &holder) != MFI_HOLDER_GONE;
+        (void)close(made.server);
+        (void)close(made.listener);
+    }
+    return wrong;
+}
+
+static void test_another_address_is_no_other_host(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(enter_network() ? check_other_address() : 77);
+    }
+    mf_check(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        (void)fprintf(stderr, "skipped: no network namespaces here\n");
+        return;
+    }
+    mf_check_int(WEXITSTATUS(status), 0);
+}
+
+/* ---- A tree with a process that nobody has waited for ---- */
+
+static int check_unwaited(int server)
+{
+    mfi_holder holder;
+    pid_t dead = fork();
+    if (dead == 0) {
+        _exit(0);
+    }
+    siginfo_t info;
+    if (waitid(P_PID, (id_t)dead, &info, WEXITED | WNOWAIT) != 0 ||
+        mfi_holder_find(server, &holder) != MFI_HOLDER_KNOWN) {
+        return 1;
+    }
+    holder.inode += UINT64_C(1) << 40; /* no socket has it */
+    return mfi_holder_in_tree(&holder, getpid(), NULL) == MFI_HOLDING_NO ? 0 : 2;
+}
+
+/* /proc closes what is left of a process to all users but root. */
+static void test_an_unwaited_process_hides_nothing(void)
+{
+    int status = 0;
+    connection made = connect_pair(AF_INET, AF_INET);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool is_user = getuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0);
+        (void)prctl(PR_SET_DUMPABLE, 1); /* else its own descriptors are hidden too */
+        _exit(is_user ? check_unwaited(made.server) : 3);
+    }
+    mf_check(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    mf_check_int(WEXITSTATUS(status), 0);
+    close_all(&made);
+}
+
 /* A process that connects, says so, and waits for its end. below: it lets a child of its own do
  * that. */
 static pid_t start_client(int listener, bool below, int *ret_said)
@@ -289,6 +406,8 @@ static const mf_test tests[] = {
     {"holder__a_closed_end_is_gone", test_a_closed_end_is_gone},
     {"holder__a_child_holds_it", test_a_child_holds_it},
     {"holder__a_child_of_a_child_holds_it", test_a_child_of_a_child_holds_it},
+    {"holder__another_address_is_no_other_host", test_another_address_is_no_other_host},
+    {"holder__an_unwaited_process_hides_nothing", test_an_unwaited_process_hides_nothing},
     {"holder__is_found_while_processes_fork", test_a_holder_is_found_while_processes_fork},
 };
 

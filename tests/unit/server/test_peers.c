@@ -143,7 +143,33 @@ static void test_what_waits_is_bounded_in_bytes(void)
     table_close(&at);
 }
 
+/* Output from before the first peer is bounded in bytes, and charged no longer than it waits. */
+static void test_early_output_is_charged_until_it_leaves(void)
+{
+    enum { SIZE = 100000, BOUND = 600000, FIT = 2 };
+    static const char line[SIZE];
+    table at;
+    table_open(&at, BOUND);
+    at.wire.open = true;
+    for (int i = 0; i < 2 * FIT; i++) {
+        mfi_out *out = mfi_out_make(&at.base.channel, MFI_TRAFFIC_OUTPUT, NULL);
+        mfi_buf_append(&out->buf, line, sizeof line);
+        mf_check(!out->buf.failed);
+        mfi_peers_send(&at.peers, out);
+    }
+    mf_check(mfi_budget_held(at.budget) >= (size_t)FIT * SIZE);
+    mf_check(mfi_budget_held(at.budget) <= BOUND / 2);
+    channel_check_metrics(&at.base, "transport_dropped_messages_total{reason=\"hwm\"} 2");
+    hear(&at, 0);
+    mfi_peers_retry(&at.peers);
+    mf_check_int(at.wire.taken[0], FIT);
+    mf_check_int(mfi_budget_held(at.budget), 0);
+    table_close(&at);
+}
+
 static const mf_test tests[] = {
+    {"peers__early_output_is_charged_until_it_leaves",
+     test_early_output_is_charged_until_it_leaves},
     {"peers__many_identities_do_not_push_out_one_that_waits",
      test_many_identities_do_not_push_out_one_that_waits},
     {"peers__what_waits_is_bounded_in_bytes", test_what_waits_is_bounded_in_bytes},

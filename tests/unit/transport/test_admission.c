@@ -135,6 +135,29 @@ static void test_a_parent_with_a_peer_judges_at_leisure(void)
     close_guarded(&at);
 }
 
+/* Where there is no place left, a stranger ends nobody's connection. */
+static void test_a_stranger_takes_nobodys_place(void)
+{
+    enum { ADMITTED = 1 + 8 };
+    guarded at;
+    int fds[ADMITTED];
+    open_guarded(&at, false, false, true);
+    for (unsigned i = 0; i < ADMITTED; i++) {
+        fds[i] = raw_connect(end_port(&at.own));
+        raw_handshake(fds[i], "ROUTER");
+        expect_events(&at.own, MFI_PEER_CONNECTED, i + 1);
+    }
+    at.gate.admits = false;
+    int stranger = raw_connect(end_port(&at.own));
+    expect_events(&at.own, MFI_PEER_REFUSED, 1);
+    mf_check_int(at.own.events[MFI_PEER_DISCONNECTED], 0);
+    (void)close(stranger);
+    for (unsigned i = 0; i < ADMITTED; i++) {
+        (void)close(fds[i]);
+    }
+    close_guarded(&at);
+}
+
 /* ---- A second connection that is admitted ---- */
 
 /* Messages are read from the peer that calls go to, until it goes; then from the next one. */
@@ -218,6 +241,7 @@ static const mf_test tests[] = {
      test_a_stranger_is_closed_before_a_byte_is_read},
     {"direct__who_has_gone_is_no_stranger", test_who_has_gone_is_no_stranger},
     {"direct__strangers_are_judged_one_by_one", test_strangers_are_judged_one_by_one},
+    {"direct__a_stranger_takes_nobodys_place", test_a_stranger_takes_nobodys_place},
     {"direct__a_parent_with_a_peer_judges_at_leisure", test_a_parent_with_a_peer_judges_at_leisure},
     {"direct__a_second_peer_is_not_listened_to", test_a_second_peer_is_not_listened_to},
     {"direct__a_service_listens_to_all", test_a_service_listens_to_all},
