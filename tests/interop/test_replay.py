@@ -39,13 +39,14 @@ ODD = {
     "result_ext_js_undefined": re.compile(NO_EXT),
     "result_invalid_utf8": re.compile("was refused: result.*UTF-8"),
     "result_array_100001": re.compile("was refused: result.*max_items"),
+    "trailing_garbage": re.compile("was refused: 1 bytes follow the message"),
     "result_nan": ("ok", None),
     "result_uint64_max": ("ok", 2**63 - 1),
 }
 # These are passed over, as unknown ids, apps and types are, and what is no message at all.
 PASSED_OVER = """response_wrong_app response_id_missing response_id_unknown response_id_as_bin
     response_type_missing response_type_unknown ready_message garbage_payload empty_payload
-    single_frame_payload trailing_garbage top_level_array unsolicited_heartbeat stdout_without_id
+    single_frame_payload top_level_array unsolicited_heartbeat stdout_without_id
     stdout_with_id stdout_empty_id stdout_output_missing stdout_output_int stderr_with_id
     stdout_multiline_ansi call_sent_to_parent
     shutdown_sent_to_parent"""
