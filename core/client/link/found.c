@@ -78,14 +78,6 @@ static void observe_found(mfi_found *found)
     found->lost_ns = 0;
 }
 
-static void ready(void *self)
-{
-    mfi_found *found = self;
-    if (is_fixed(found)) {
-        observe_found(found);
-    }
-}
-
 static mf_status connect_to(mfi_found *found, const mf_service *service, mf_error *error)
 {
     mfi_state *state = found->state;
@@ -97,6 +89,7 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
     }
     found->service = *service;
     found->stayed = false;
+    found->is_missing = false;
     atomic_store_explicit(&state->pid, service->pid, memory_order_relaxed);
     if (!is_fixed(found)) {
         observe_found(found);
@@ -192,10 +185,11 @@ static bool is_running(const mfi_link *link)
     return link->phase == MFI_LIFE_RUNNING || link->phase == MFI_LIFE_UNLISTED;
 }
 
-/* The entry of a service that answers is gone. */
+/* The entry of a service that answers is gone, or of one that does not answer yet. */
 static void missing(mfi_found *found)
 {
     mfi_loop *loop = found->state->loop;
+    found->is_missing = true;
     if (found->link->phase == MFI_LIFE_RUNNING && !found->stayed) {
         (void)mfi_timer_set(loop, &found->stay_timer,
                             mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
@@ -207,9 +201,22 @@ static void missing(mfi_found *found)
 static void stays(mfi_found *found, bool stayed)
 {
     found->stayed = stayed;
+    found->is_missing = stayed;
     mfi_timer_cancel(found->state->loop, &found->stay_timer);
     if (found->link->phase == MFI_LIFE_UNLISTED) {
         mfi_link_step(found->link, MFI_LIFE_ON_STAYS);
+    }
+}
+
+/* The service answers for the first time. */
+static void ready(void *self)
+{
+    mfi_found *found = self;
+    if (is_fixed(found)) {
+        observe_found(found);
+    }
+    if (found->is_missing) { /* since the connection was begun */
+        missing(found);
     }
 }
 

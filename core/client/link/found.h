@@ -18,6 +18,7 @@ typedef struct mfi_found {
     mfi_timer look_timer; /* the next look at the registry */
     mfi_timer stay_timer; /* the end of the phase UNLISTED */
     bool stayed;          /* the service has answered for that long without an entry: it is kept */
+    bool is_missing;      /* the entry is gone, and this connection was begun when it was there */
     uint64_t lost_ns;     /* when it was lost; 0: it is not lost */
 } mfi_found;
 
