@@ -280,6 +280,9 @@ static void check(void *self, bool disconnected)
         phase != MFI_LIFE_HOLDING_GONE && phase != MFI_LIFE_DRAINING) {
         return;
     }
+    if (must_poll(found)) { /* the folder may be there again */
+        mfi_view_join(found->view, &found->subscriber);
+    }
     mf_status status = find(found, &now, &doubt, &error);
     bool in_doubt = doubt != MFI_REGISTRY_SURE;
     bool same = status == MF_OK && now.pid == found->service.pid && now.port == found->service.port;
