@@ -8,6 +8,8 @@
 
 /* The folder of the registry's file. Borrowed from the registry. */
 const char *mfi_registry_directory(const mf_registry *registry);
+/* False from when the watched folder is removed or replaced until the watch is opened again. */
+bool mfi_registry_is_watched(mf_registry *registry);
 /* mf_registry_find() without its wait for a peer that writes the file in place. Instead *ret_doubt
  * says whether the answer may be that of a file that is only half written. The arguments must be
  * valid. */

@@ -414,3 +414,11 @@ int mf_registry_watch_fd(mf_registry *registry)
     mfi_mutex_unlock(&registry->mutex);
     return fd;
 }
+
+bool mfi_registry_is_watched(mf_registry *registry)
+{
+    mfi_mutex_lock(&registry->mutex);
+    bool is_watched = registry->watch.folder >= 0;
+    mfi_mutex_unlock(&registry->mutex);
+    return is_watched;
+}

@@ -83,6 +83,11 @@ void mfi_view_join(mfi_view *view, mfi_view_subscriber *subscriber)
     }
 }
 
+bool mfi_view_is_watched(const mfi_view *view)
+{
+    return view->source.fd >= 0 && mfi_registry_is_watched(view->registry);
+}
+
 void mfi_view_leave(mfi_view *view, mfi_view_subscriber *subscriber)
 {
     mf_runtime *runtime = view->runtime;

@@ -33,9 +33,6 @@ void mfi_view_join(mfi_view *view, mfi_view_subscriber *subscriber);
 void mfi_view_leave(mfi_view *view, mfi_view_subscriber *subscriber);
 /* Engine thread: true if changes are watched; else subscribers must read the file from time to
  * time. */
-static inline bool mfi_view_is_watched(const mfi_view *view)
-{
-    return view->source.fd >= 0;
-}
+bool mfi_view_is_watched(const mfi_view *view);
 
 #endif

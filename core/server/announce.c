@@ -133,16 +133,21 @@ static void set_registered(mfi_announcement *announcement, bool registered)
     atomic_store_explicit(&announcement->registered, registered, memory_order_relaxed);
 }
 
-static void enter(mfi_announcement *announcement, uint16_t port)
+static bool enter(mfi_announcement *announcement, uint16_t port)
 {
-    if (mf_registry_register(announcement->kept, announcement->service_id, port, NULL) == MF_OK) {
+    mf_status status =
+        mf_registry_register(announcement->kept, announcement->service_id, port, NULL);
+    if (status == MF_OK) {
         set_registered(announcement, true);
         report(announcement, MFI_SERVICE_REGISTERED, NULL);
     }
+    return status == MF_OK;
 }
 
-/* Looks for the entry. Returns the time until the next look in milliseconds; -1: at a change. */
-static int keep(mfi_announcement *announcement, bool is_watched)
+/* Looks for the entry. Returns the time until the next look in milliseconds; -1: at a change.
+ * *watches becomes false if a change must not bring that look forward: an attempt to make the entry
+ * changes the folder itself, so that failing attempts would follow each other without a pause. */
+static int keep(mfi_announcement *announcement, bool *watches)
 {
     mf_service found = MF_SERVICE_INIT;
     mfi_registry_doubt doubt = MFI_REGISTRY_SURE;
@@ -155,9 +160,9 @@ static int keep(mfi_announcement *announcement, bool is_watched)
         set_registered(announcement, is_own);
     } else if (is_gone) {
         set_registered(announcement, false);
-        enter(announcement, port);
+        *watches = enter(announcement, port) && *watches;
     }
-    return is_own && is_watched ? -1 : KEEPER_LOOK_MS;
+    return is_own && *watches ? -1 : KEEPER_LOOK_MS;
 }
 
 static void take_out(mfi_announcement *announcement)
@@ -207,8 +212,9 @@ static void *run_keeper(void *argument)
         if (at[1].fd >= 0) {
             (void)!mf_registry_wait(announcement->kept, 0, NULL);
         }
-        int wait_ms = keep(announcement, at[1].fd >= 0);
-        (void)poll(at, 2, wait_ms);
+        bool watches = at[1].fd >= 0;
+        int wait_ms = keep(announcement, &watches);
+        (void)poll(at, watches ? 2 : 1, wait_ms);
     }
     take_out(announcement);
     end_calls(announcement);

@@ -43,6 +43,7 @@ mfi_out *mfi_out_make(const mfi_channel *channel, mfi_traffic traffic, const mfi
     if (out != NULL) {
         out->traffic = traffic;
         out->route.size = 0;
+        out->is_short = false;
         if (route != NULL) {
             out->route.size = route->size;
             memcpy(out->route.bytes, route->bytes, route->size);

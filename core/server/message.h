@@ -71,6 +71,7 @@ typedef struct mfi_out {
     mfi_chain_node node;  /* in the chain of a peer that does not accept the message now */
     mfi_traffic traffic;
     mfi_route route; /* empty for output, which goes to every peer */
+    bool is_short;   /* there was no room in the budget: it needs none (peers.c) */
     mfi_buf buf;
 } mfi_out;
 

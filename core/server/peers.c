@@ -4,14 +4,27 @@
  * with the fewest waiting messages; most often this is a peer with none. Of several such peers it
  * forgets the one that was silent longest. An answer goes to the route of its call; output goes to
  * every peer. A peer that accepts no messages has a queue of its own, so that other peers do not
- * wait for it. */
+ * wait for it.
+ *
+ * Every caller gets an answer, because it would wait for its timeout otherwise. In the place of an
+ * answer that finds no room in the budget, a short error answer is sent, which needs no room, nor
+ * do other short messages. A peer that does not even accept those is ended, so that its callers see
+ * the end of the connection. libzmq ends no connection: there, what is beyond the bound is lost. */
 #include "core/server/peers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/wire/envelope_fast.h"
+#include "core/wire/limits.h"
+#include "core/wire/reject.h"
+
 #define NOBODY UINT32_MAX
 #define LARGE_BYTES ((size_t)8 * 1024 * 1024) /* larger buffers are never reused (base/block.h) */
+#define HEAD_BYTES ((size_t)1024)             /* of an answer: its id is among its first fields */
+#define SHORT_BYTES MFI_MESSAGE_LEAST_BYTES   /* of a message that needs no room */
+#define NOT_TAKEN "a peer does not take its messages"
+#define NO_ROOM "ServerOverloaded: the answer finds no room in max_queued_bytes"
 
 /* ---- Lists ---- */
 
@@ -31,6 +44,7 @@ static bool list_is_empty(const mfi_out_list *list)
 static void list_count(mfi_out_list *list, const mfi_out *out)
 {
     list->count++;
+    list->short_ones += out->is_short ? 1 : 0;
     list->bytes += bytes_of(out);
 }
 
@@ -52,6 +66,7 @@ static mfi_out *list_pop(mfi_out_list *list)
     mfi_out *out = MFI_CONTAINER_OR_NULL(node, mfi_out, node);
     if (out != NULL) {
         list->count--;
+        list->short_ones -= out->is_short ? 1 : 0;
         list->bytes -= bytes_of(out);
     }
     return out;
@@ -162,26 +177,103 @@ void mfi_peers_heard(mfi_peers *peers, const mfi_route *route)
     peers->latest = index;
 }
 
-/* ---- Sending ---- */
+/* ---- Short messages ---- */
 
-/* Drops what waits for the peer with the most waiting bytes, if these are more than `most`, and
- * ends its connection. The peer stays in the table until it is found to be gone. */
-static bool end_most_waiting(mfi_peers *peers, uint32_t spared, size_t most)
+/* Makes a short error answer of an answer. False if it is none, or without memory. */
+static bool make_short(const mfi_channel *channel, mfi_out *out)
+{
+    char id[MFI_ID_MAX_BYTES];
+    mfi_envelope envelope;
+    mfi_reject why = MFI_REJECT_NONE;
+    size_t head = out->buf.size < HEAD_BYTES ? out->buf.size : HEAD_BYTES;
+    double now = mfi_wall_seconds(mfi_monotonic_ns());
+    mfi_reply_times times = {.timestamp_received = now};
+    if (out->traffic == MFI_TRAFFIC_OUTPUT) {
+        return false;
+    }
+    (void)!mfi_envelope_decode_general(out->buf.data, head, &channel->limits, &envelope, &why,
+                                       NULL);
+    if (envelope.id.size == 0 || envelope.id.size > sizeof id) {
+        return false;
+    }
+    memcpy(id, envelope.id.data, envelope.id.size);
+    mfi_buf_reuse(&out->buf, 0, channel->max_message_bytes);
+    out->traffic = MFI_TRAFFIC_ERROR;
+    out->is_short = true;
+    return mfi_encode_error(&out->buf, (mfi_text){id, envelope.id.size},
+                            (mfi_text){NO_ROOM, sizeof NO_ROOM - 1}, now, &times, NULL) == MF_OK;
+}
+
+/* The message that is sent in the place of one that finds no room: a short one itself, a short
+ * answer, or NULL for output. */
+static mfi_out *replace(const mfi_peers *peers, mfi_out *out)
+{
+    if (out->traffic != MFI_TRAFFIC_OUTPUT && out->buf.size <= SHORT_BYTES) {
+        out->is_short = true;
+        return out;
+    }
+    mfi_channel_dropped(peers->channel, MFI_DROP_HWM, NOT_TAKEN, out->buf.size);
+    if (make_short(peers->channel, out)) {
+        return out;
+    }
+    mfi_out_free(out);
+    return NULL;
+}
+
+/* Short messages take the place of those that wait for the peer; the rest is dropped. */
+static void shorten_waiting(mfi_peers *peers, mfi_peer *peer)
+{
+    mfi_out_list before = peer->waiting;
+    mfi_out_list *after = &peer->waiting;
+    *after = (mfi_out_list){0};
+    for (mfi_out *out = NULL; (out = list_pop(&before)) != NULL;) {
+        if (after->short_ones == MFI_CHILD_SHORT_MAX) {
+            mfi_channel_dropped(peers->channel, MFI_DROP_HWM, NOT_TAKEN, out->buf.size);
+            mfi_out_free(out);
+            continue;
+        }
+        out = out->is_short ? out : replace(peers, out);
+        if (out != NULL) {
+            list_append(after, out);
+        }
+    }
+    peers->stalled -= list_is_empty(after) ? 1 : 0;
+}
+
+/* ---- Peers that take no messages ---- */
+
+/* Drops what waits for the peer, and ends its connection. The peer stays in the table until it is
+ * found to be gone. */
+static void end_peer(mfi_peers *peers, mfi_peer *peer)
 {
     mfi_transport *transport = peers->channel->transport;
+    drop_waiting(peers, peer, MFI_DROP_HWM, NOT_TAKEN);
+    if (transport->ops->end != NULL) {
+        transport->ops->end(transport, &peer->route);
+    }
+}
+
+/* Ends the peer with the most waiting bytes, if these are more than `most`. Where no connection can
+ * be ended, the messages that wait for that peer are shortened; short ones alone are left to it. */
+static bool end_most_waiting(mfi_peers *peers, uint32_t spared, size_t most)
+{
+    bool ends = peers->channel->transport->ops->end != NULL;
     mfi_peer *found = NULL;
     for (uint32_t i = 0; i < peers->count; i++) {
         mfi_peer *each = &peers->all[i];
-        if (i != spared && each->waiting.bytes > most) {
+        bool can_give = ends || each->waiting.count > each->waiting.short_ones;
+        if (i != spared && can_give && each->waiting.bytes > most) {
             most = each->waiting.bytes;
             found = each;
         }
     }
-    if (found != NULL) {
-        drop_waiting(peers, found, MFI_DROP_HWM, "a peer does not take its messages");
-        if (transport->ops->end != NULL) {
-            transport->ops->end(transport, &found->route);
-        }
+    if (found != NULL && ends) {
+        end_peer(peers, found);
+    } else if (found != NULL) {
+        peers->waiting_bytes -= found->waiting.bytes;
+        shorten_waiting(peers, found);
+        peers->waiting_bytes += found->waiting.bytes;
+        settle(peers);
     }
     return found != NULL;
 }
@@ -213,22 +305,30 @@ static inline bool fits(mfi_peers *peers, const mfi_route *route, const mfi_out 
     return bytes <= mfi_budget_free(peers->budget) || mfi_peers_make_room(peers, route, bytes);
 }
 
-static void refuse(const mfi_peers *peers, mfi_out *out)
+/* More short messages wait for the peer than may. */
+static void refuse_short(mfi_peers *peers, uint32_t index, mfi_out *out)
 {
-    mfi_channel_dropped(peers->channel, MFI_DROP_HWM, "a peer does not take its messages",
-                        out->buf.size);
+    mfi_channel_dropped(peers->channel, MFI_DROP_HWM, NOT_TAKEN, out->buf.size);
     mfi_out_free(out);
+    if (index != NOBODY && peers->channel->transport->ops->end != NULL) {
+        end_peer(peers, &peers->all[index]);
+    }
 }
 
-/* Keeps a message that fits the budget for later, within the number of messages of this peer.
- * Output has the lower bound, so that a flood of output leaves room for answers. */
+/* Keeps a message for later, within the number of messages of this peer. Output has the lower
+ * bound, so that a flood of output leaves room for answers. */
 static void keep(mfi_peers *peers, uint32_t index, mfi_out *out)
 {
     mfi_out_list *waiting = index != NOBODY ? &peers->all[index].waiting : NULL;
     uint32_t most =
         out->traffic == MFI_TRAFFIC_OUTPUT ? MFI_CHILD_OUTPUTS_MAX : MFI_CHILD_PEER_WAITING_MAX;
+    if (out->is_short && (waiting == NULL || waiting->short_ones == MFI_CHILD_SHORT_MAX)) {
+        refuse_short(peers, index, out);
+        return;
+    }
     if (waiting == NULL || waiting->count >= most) {
-        refuse(peers, out);
+        mfi_channel_dropped(peers->channel, MFI_DROP_HWM, NOT_TAKEN, out->buf.size);
+        mfi_out_free(out);
         return;
     }
     peers->stalled += list_is_empty(waiting) ? 1 : 0;
@@ -262,8 +362,8 @@ static bool transmit(const mfi_channel *channel, const mfi_route *route, mfi_out
 static void send_to(mfi_peers *peers, uint32_t index, const mfi_route *route, mfi_out *out)
 {
     bool gone = false;
-    if (!fits(peers, route, out)) {
-        refuse(peers, out);
+    out = fits(peers, route, out) ? out : replace(peers, out);
+    if (out == NULL) {
         return;
     }
     bool behind_others = index != NOBODY && !list_is_empty(&peers->all[index].waiting);

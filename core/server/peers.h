@@ -10,12 +10,15 @@
 #define MFI_CHILD_PEERS_MAX 256
 /* Messages that wait for one peer at most. Most often the bound in bytes is met before. */
 #define MFI_CHILD_PEER_WAITING_MAX 20000
+/* Short messages that wait for one peer at most, beyond the budget. */
+#define MFI_CHILD_SHORT_MAX 128
 
 /* Messages in their order, counted. All zero: empty. */
 typedef struct mfi_out_list {
     mfi_chain outs;
     uint32_t count;
-    size_t bytes; /* memory of the messages */
+    uint32_t short_ones; /* of count */
+    size_t bytes;        /* memory of the messages */
 } mfi_out_list;
 
 /* A peer that has sent a message. It is removed when a message to it cannot be routed. */
@@ -43,14 +46,14 @@ void mfi_peers_init(mfi_peers *peers, mfi_channel *channel, mfi_budget *budget);
 void mfi_peers_clear(mfi_peers *peers);
 /* A message was received from this route. */
 void mfi_peers_heard(mfi_peers *peers, const mfi_route *route);
-/* Sends the message, keeps it until its peer accepts it, or drops and counts it. Owns the message.
- */
+/* Sends the message, keeps it until its peer accepts it, or drops and counts it. In the place of an
+ * answer that finds no room in the budget, a short error answer is sent. Owns the message. */
 void mfi_peers_send(mfi_peers *peers, mfi_out *out);
 /* Sends the waiting messages again. */
 void mfi_peers_retry(mfi_peers *peers);
 /* Makes room in the budget for bytes of the route's peer: ends other peers, those with the most
- * unsent bytes first, as long as they hold more than this one would. False if that is not enough.
- */
+ * unsent bytes first, as long as they hold more than this one would. Where the transport ends no
+ * connection, short answers take the place of what waits. False if that is not enough. */
 bool mfi_peers_make_room(mfi_peers *peers, const mfi_route *route, size_t bytes);
 
 #endif

@@ -20,6 +20,8 @@
  *   - A worker that has no room for a message or a call ends the peer that holds the most unsent
  *     bytes and received parts, if these are more than the peer of the new message would hold.
  *     Peers that read hold nothing for long, so the peer that makes the least progress goes.
+ *   - In the place of an answer that finds no room even so, a short error answer is sent. A
+ *     bounded number of short messages for each peer needs no room.
  *   - A worker's output from before its first peer has at most half; more of it is dropped.
  *   - The waiting calls of one peer have at most three quarters of what others leave.
  *   - Arguments that take more decoded than is free are refused, except where nothing else is held:

@@ -76,14 +76,7 @@ static void observe_found(mfi_found *found)
                                         .pid = found->service.pid,
                                         .gap_ns = found->lost_ns != 0 ? now - found->lost_ns : 0});
     found->lost_ns = 0;
-}
-
-static void ready(void *self)
-{
-    mfi_found *found = self;
-    if (is_fixed(found)) {
-        observe_found(found);
-    }
+    found->is_told = true;
 }
 
 static mf_status connect_to(mfi_found *found, const mf_service *service, mf_error *error)
@@ -95,10 +88,14 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
     if (status != MF_OK) {
         return status;
     }
+    /* The process of a lost service may be about to end: then nothing is found. */
+    bool is_again = found->lost_ns != 0 && service->pid == found->service.pid &&
+                    service->port == found->service.port;
     found->service = *service;
     found->stayed = false;
+    found->is_missing = false;
     atomic_store_explicit(&state->pid, service->pid, memory_order_relaxed);
-    if (!is_fixed(found)) {
+    if (!is_fixed(found) && !is_again) {
         observe_found(found);
     }
     if (must_poll(found)) {
@@ -142,8 +139,12 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
 
 /* ---- Losing it ---- */
 
-static void observe_lost(const mfi_found *found, const char *why, uint32_t calls)
+static void observe_lost(mfi_found *found, const char *why, uint32_t calls)
 {
+    if (!found->is_told) {
+        return;
+    }
+    found->is_told = false;
     observe(found, &(mfi_service_event){.what = MFI_SERVICE_LOST,
                                         .service_id = found->state->settings.service_id,
                                         .text = why,
@@ -192,10 +193,11 @@ static bool is_running(const mfi_link *link)
     return link->phase == MFI_LIFE_RUNNING || link->phase == MFI_LIFE_UNLISTED;
 }
 
-/* The entry of a service that answers is gone. */
+/* The entry of a service that answers is gone, or of one that does not answer yet. */
 static void missing(mfi_found *found)
 {
     mfi_loop *loop = found->state->loop;
+    found->is_missing = true;
     if (found->link->phase == MFI_LIFE_RUNNING && !found->stayed) {
         (void)mfi_timer_set(loop, &found->stay_timer,
                             mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
@@ -207,9 +209,22 @@ static void missing(mfi_found *found)
 static void stays(mfi_found *found, bool stayed)
 {
     found->stayed = stayed;
+    found->is_missing = stayed;
     mfi_timer_cancel(found->state->loop, &found->stay_timer);
     if (found->link->phase == MFI_LIFE_UNLISTED) {
         mfi_link_step(found->link, MFI_LIFE_ON_STAYS);
+    }
+}
+
+/* The service answers for the first time. */
+static void ready(void *self)
+{
+    mfi_found *found = self;
+    if (!found->is_told) {
+        observe_found(found);
+    }
+    if (found->is_missing) { /* since the connection was begun */
+        missing(found);
     }
 }
 
@@ -272,6 +287,9 @@ static void check(void *self, bool disconnected)
     if (phase != MFI_LIFE_STARTING && !is_running(found->link) && phase != MFI_LIFE_HOLDING &&
         phase != MFI_LIFE_HOLDING_GONE && phase != MFI_LIFE_DRAINING) {
         return;
+    }
+    if (must_poll(found)) { /* the folder may be there again */
+        mfi_view_join(found->view, &found->subscriber);
     }
     mf_status status = find(found, &now, &doubt, &error);
     bool in_doubt = doubt != MFI_REGISTRY_SURE;

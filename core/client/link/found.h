@@ -18,7 +18,9 @@ typedef struct mfi_found {
     mfi_timer look_timer; /* the next look at the registry */
     mfi_timer stay_timer; /* the end of the phase UNLISTED */
     bool stayed;          /* the service has answered for that long without an entry: it is kept */
+    bool is_missing;      /* the entry is gone, and this connection was begun when it was there */
     uint64_t lost_ns;     /* when it was lost; 0: it is not lost */
+    bool is_told;         /* that it was found is reported, and not yet that it was lost */
 } mfi_found;
 
 extern const mfi_peer_ops mfi_found_ops; /* of an mfi_found */

@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <multifrost/child.h>
+#include <multifrost/metrics.h>
 #include <multifrost/registry.h>
+
+#include "base/clock.h"
 
 static mf_status find_service(const char *folder, const char *id, mf_service *ret_service)
 {
@@ -115,11 +119,58 @@ static void test_health_says_whether_it_is_registered(void)
     worker_end(&worker);
 }
 
+enum { FAILURES = 5 };
+
+static bool has_failed_to_enter(void *data)
+{
+    static const char name[] = "registry_operations_total{op=\"register\",result=\"error\"} ";
+    const test_worker *worker = data;
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(worker->runtime), MF_METRICS_PROMETHEUS_TEXT,
+                                   &text, &size, NULL),
+                 MF_OK);
+    const char *at = strstr(text, name);
+    bool enough = at != NULL && strtol(at + sizeof name - 1, NULL, 10) >= FAILURES;
+    free(text);
+    return enough;
+}
+
+/* Every attempt makes files in the folder that the keeper watches. */
+static void test_an_entry_that_cannot_be_made_is_not_tried_without_pause(void)
+{
+    test_worker worker;
+    char folder[512];
+    char lock[600];
+    char file[600];
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    (void)snprintf(folder, sizeof folder, "%s", registry_folder());
+    (void)snprintf(lock, sizeof lock, "%s/services.lock", folder);
+    (void)snprintf(file, sizeof file, "%s/services.json", folder);
+    options.registry_directory = folder;
+    worker_create(&worker, &options);
+    worker_start(&worker);
+    look at = {.folder = folder, .service = MF_SERVICE_INIT};
+    mf_check(mf_test_until(is_registered, &at, MF_TEST_PATIENCE_MS));
+    mf_check(mf_test_until(health_passes, &worker, MF_TEST_PATIENCE_MS));
+    mf_check_int(mkdir(lock, 0700), 0); /* no language makes such a lock */
+    uint64_t begin = mfi_monotonic_ns();
+    mf_check_int(unlink(file), 0);
+    mf_check(mf_test_until(has_failed_to_enter, &worker, MF_TEST_PATIENCE_MS));
+    /* The keeper looks again after 250 ms. */
+    mf_check(mfi_monotonic_ns() - begin >= (FAILURES - 1) * 250 * MFI_NS_PER_MS);
+    mf_check_int(rmdir(lock), 0);
+    mf_check(mf_test_until(is_registered, &at, MF_TEST_PATIENCE_MS));
+    worker_end(&worker);
+}
+
 static const mf_test tests[] = {
     {"service__registers_what_is_bound_and_unregisters",
      test_service_registers_what_is_bound_and_unregisters},
     {"service__refuses_a_name_that_is_taken", test_service_refuses_a_name_that_is_taken},
     {"service__health_says_whether_it_is_registered", test_health_says_whether_it_is_registered},
+    {"service__an_entry_that_cannot_be_made_is_not_tried_without_pause",
+     test_an_entry_that_cannot_be_made_is_not_tried_without_pause},
 };
 
 MF_TEST_MAIN(tests)

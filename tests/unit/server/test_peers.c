@@ -2,8 +2,10 @@
  * transport belongs to the test, so that a peer takes a message exactly when the test says so. */
 #include "core/server/peers.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "core/wire/reject.h"
 #include "test_channel.h"
 
 #define NAMES_MAX 1024
@@ -12,6 +14,8 @@ typedef struct wire {
     mfi_transport base; /* first member */
     bool open;
     uint32_t taken[NAMES_MAX]; /* messages, by the number in the route */
+    uint32_t ended[NAMES_MAX];
+    char error[256]; /* of the last error answer that was taken */
 } wire;
 
 typedef struct table {
@@ -25,16 +29,30 @@ static mfi_io take(mfi_transport *transport, const mfi_route *route, mfi_buf *pa
 {
     wire *at = (wire *)(void *)transport;
     uint32_t number = 0;
-    (void)payload;
+    mfi_envelope envelope;
+    mfi_reject why = MFI_REJECT_NONE;
     if (!at->open) {
         return MFI_IO_AGAIN;
+    }
+    if (mfi_envelope_decode(payload->data, payload->size, NULL, &envelope, &why, NULL) == MF_OK &&
+        envelope.type == MFI_MESSAGE_ERROR) {
+        (void)snprintf(at->error, sizeof at->error, "%.*s: %.*s", (int)envelope.id.size,
+                       envelope.id.data, (int)envelope.error.size, envelope.error.data);
     }
     memcpy(&number, route->bytes, sizeof number);
     at->taken[number]++;
     return MFI_IO_DONE;
 }
 
+static void end(mfi_transport *transport, const mfi_route *route)
+{
+    uint32_t number = 0;
+    memcpy(&number, route->bytes, sizeof number);
+    ((wire *)(void *)transport)->ended[number]++;
+}
+
 static const mfi_transport_ops ops = {.send = take};
+static const mfi_transport_ops ending_ops = {.send = take, .end = end};
 
 static void table_open(table *at, size_t max_waiting_bytes)
 {
@@ -167,12 +185,112 @@ static void test_early_output_is_charged_until_it_leaves(void)
     table_close(&at);
 }
 
+static void send_answer(table *at, uint32_t number, size_t size)
+{
+    static char bytes[1 << 20];
+    mf_value result = mf_bin(bytes, size);
+    mfi_route route = route_of(number);
+    mfi_out *out = mfi_out_make(&at->base.channel, MFI_TRAFFIC_RESPONSE, &route);
+    mfi_reply_times times = {.timestamp_received = 1};
+    mf_check_int(
+        mfi_encode_response(&out->buf, (mfi_text){"id", 2}, &result, 1, NULL, &times, NULL), MF_OK);
+    mfi_peers_send(&at->peers, out);
+}
+
+#define REFUSED "id: ServerOverloaded: the answer finds no room in max_queued_bytes"
+
+/* The answers of calls that were served are replaced, and none is missing. */
+static void test_an_answer_without_room_becomes_a_short_one(void)
+{
+    enum { SIZE = 100000, ANSWERS = 12 };
+    table at;
+    table_open(&at, (size_t)3 * SIZE);
+    hear(&at, 0);
+    for (int i = 0; i < ANSWERS; i++) {
+        send_answer(&at, 0, SIZE);
+    }
+    mf_check_str(at.wire.error, "");
+    open_wire(&at);
+    mf_check_int(at.wire.taken[0], ANSWERS);
+    mf_check_str(at.wire.error, REFUSED);
+    table_close(&at);
+}
+
+/* What is held elsewhere leaves no room at all. */
+static void test_a_short_message_needs_no_room(void)
+{
+    table at;
+    table_open(&at, 1000);
+    mfi_budget_add(at.budget, 1000);
+    at.wire.open = true;
+    hear(&at, 0);
+    send_answer(&at, 0, 10);
+    mf_check_int(at.wire.taken[0], 1);
+    mf_check_str(at.wire.error, "");
+    at.wire.open = false;
+    send_answer(&at, 0, 10);
+    send_answer(&at, 0, 5000);
+    open_wire(&at);
+    mf_check_int(at.wire.taken[0], 3);
+    mf_check_str(at.wire.error, REFUSED);
+    mfi_budget_sub(at.budget, 1000);
+    table_close(&at);
+}
+
+static void test_short_messages_are_bounded(void)
+{
+    for (int ends = 0; ends <= 1; ends++) {
+        table at;
+        table_open(&at, 1000);
+        at.wire.base.ops = ends != 0 ? &ending_ops : &ops;
+        mfi_budget_add(at.budget, 1000);
+        hear(&at, 0);
+        for (int i = 0; i < MFI_CHILD_SHORT_MAX; i++) {
+            send_answer(&at, 0, 5000);
+        }
+        mf_check_int(at.wire.ended[0], 0);
+        send_answer(&at, 0, 5000);
+        mf_check_int(at.wire.ended[0], ends);
+        open_wire(&at);
+        mf_check_int(at.wire.taken[0], ends != 0 ? 0 : MFI_CHILD_SHORT_MAX);
+        mfi_budget_sub(at.budget, 1000);
+        table_close(&at);
+    }
+}
+
+/* Where no connection can be ended, the answers of a peer that reads nothing give way, and its
+ * callers learn it. */
+static void test_answers_of_a_peer_that_reads_nothing_give_way(void)
+{
+    enum { SIZE = 100000, FIT = 9 };
+    table at;
+    table_open(&at, 1200000);
+    hear(&at, 0);
+    hear(&at, 1);
+    for (int i = 0; i < FIT; i++) {
+        send_answer(&at, 0, SIZE);
+    }
+    send_answer(&at, 1, SIZE);
+    channel_check_metrics(&at.base, "transport_dropped_messages_total{reason=\"hwm\"} 9");
+    open_wire(&at);
+    mf_check_int(at.wire.taken[0], FIT);
+    mf_check_int(at.wire.taken[1], 1);
+    mf_check_str(at.wire.error, REFUSED);
+    table_close(&at);
+}
+
 static const mf_test tests[] = {
     {"peers__early_output_is_charged_until_it_leaves",
      test_early_output_is_charged_until_it_leaves},
     {"peers__many_identities_do_not_push_out_one_that_waits",
      test_many_identities_do_not_push_out_one_that_waits},
     {"peers__what_waits_is_bounded_in_bytes", test_what_waits_is_bounded_in_bytes},
+    {"peers__an_answer_without_room_becomes_a_short_one",
+     test_an_answer_without_room_becomes_a_short_one},
+    {"peers__a_short_message_needs_no_room", test_a_short_message_needs_no_room},
+    {"peers__short_messages_are_bounded", test_short_messages_are_bounded},
+    {"peers__answers_of_a_peer_that_reads_nothing_give_way",
+     test_answers_of_a_peer_that_reads_nothing_give_way},
     {"peers__where_all_wait_the_least_is_lost", test_where_all_wait_the_least_is_lost},
 };
 

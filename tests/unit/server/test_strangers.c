@@ -2,10 +2,14 @@
  * good peer's calls are answered as before. */
 #include <arpa/inet.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <multifrost/metrics.h>
 
 #include "child_peer.h"
 #include "core/transport/direct/zmtp.h"
@@ -270,11 +274,79 @@ static void test_the_largest_call_is_served(void)
     }
 }
 
+static _Atomic(int) served;
+
+static mf_status large_counted(mf_request *request, mf_reply *reply, void *user_data)
+{
+    atomic_fetch_add(&served, 1);
+    return large(request, reply, user_data);
+}
+
+static bool has_served(void *wanted)
+{
+    return atomic_load(&served) >= *(int *)wanted;
+}
+
+static bool has_dropped(const test_worker *worker)
+{
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(worker->runtime), MF_METRICS_PROMETHEUS_TEXT,
+                                   &text, &size, NULL),
+                 MF_OK);
+    bool none = strstr(text, "transport_dropped_messages_total{reason=\"hwm\"} 0") != NULL;
+    free(text);
+    return !none;
+}
+
+/* A peer that reads late: the answers for which there was no room are errors, and none is missing.
+ */
+static void test_every_call_is_answered_where_answers_find_no_room(void)
+{
+    enum { CALLS_MAX = 10000 };
+    test_worker worker;
+    test_peer peer;
+    test_answer answer;
+    char id[16];
+    int sent = 0;
+    int refused = 0;
+    static bool seen[CALLS_MAX];
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    options.max_queued_bytes = (int64_t)8 * ANSWER_BYTES;
+    options.max_message_bytes = (int64_t)4 * ANSWER_BYTES;
+    worker_create(&worker, &options);
+    mf_check_int(mf_child_handle(worker.child, "large", large_counted, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open_narrow(&peer, mf_child_port(worker.child));
+    while (sent < CALLS_MAX && !has_dropped(&worker)) {
+        (void)snprintf(id, sizeof id, "%d", sent++);
+        peer_call(&peer, id, "large", MF_ARGS(1), mf_nil());
+        mf_check(mf_test_until(has_served, &sent, MF_TEST_PATIENCE_MS));
+    }
+    for (int i = 0; i < sent; i++) {
+        peer_receive(&peer, &answer);
+        int number = (int)strtol(answer.id, NULL, 10);
+        mf_check(number < sent && !seen[number]);
+        seen[number] = true;
+        refused += strcmp(answer.error, "ServerOverloaded: the answer finds no room in "
+                                        "max_queued_bytes") == 0
+                       ? 1
+                       : 0;
+        mf_check(answer.result != NULL || answer.error[0] != '\0');
+        answer_free(&answer);
+    }
+    mf_check(refused > 0);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
 static const mf_test tests[] = {
     {"strangers__peers_that_never_read_cost_a_bounded_memory",
      test_peers_that_never_read_cost_a_bounded_memory},
     {"strangers__one_peer_does_not_fill_the_queue_for_all",
      test_one_peer_does_not_fill_the_queue_for_all},
+    {"strangers__every_call_is_answered_where_answers_find_no_room",
+     test_every_call_is_answered_where_answers_find_no_room},
     {"strangers__decoded_arguments_count", test_decoded_arguments_count},
     {"strangers__the_largest_call_is_served", test_the_largest_call_is_served},
 };

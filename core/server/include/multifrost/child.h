@@ -50,6 +50,7 @@ typedef struct mf_child_options {
                                  decoded arguments, parts of messages, and messages that peers do
                                  not accept. Beyond it, calls are refused ("ServerOverloaded"),
                                  and the peer that holds the most unsent bytes is disconnected.
+                                 An answer that finds no room becomes that error too.
                                  Decoded arguments that take more are let through where nothing
                                  else is held, and refused ("ValueError") otherwise.
                                  At least max_message_bytes; default 67,108,864. */
