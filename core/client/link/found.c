@@ -92,6 +92,7 @@ static mf_status connect_to(mfi_found *found, const mf_service *service, mf_erro
     bool is_again = found->lost_ns != 0 && service->pid == found->service.pid &&
                     service->port == found->service.port;
     found->service = *service;
+    found->is_told = false;
     found->stayed = false;
     found->is_missing = false;
     atomic_store_explicit(&state->pid, service->pid, memory_order_relaxed);
