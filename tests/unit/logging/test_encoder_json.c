@@ -252,7 +252,7 @@ static void test_lines_fit_a_pipe(void)
     memset(text, '"', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     bare_logger_init(&logger);
-    for (size_t skipped = 0; skipped < sizeof key - 1; skipped++) {
+    for (size_t skipped = 0; skipped + 2 < sizeof key; skipped++) {
         fixed_record(&record, &logger, MF_LOG_INFO, "e");
         mfi_record_message_strn(&record, text, sizeof text - 1);
         mfi_record_object_begin(&record, "fields");
