@@ -38,7 +38,6 @@ core/client/call/call.c
 core/client/call/future.c
 core/client/calls/calls.c
 core/client/link/exited.c
-core/client/link/found.c
 core/client/link/lost.c
 core/client/link/monitor.c
 core/client/link/spawned.c

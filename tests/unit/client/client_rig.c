@@ -191,16 +191,15 @@ void rig_fini(client_rig *rig)
 
 /* ---- The other end ---- */
 
-void rig_take(client_rig *rig, rig_message *message, mfi_message_type type, const char *function)
+static bool has_received(client_rig *rig, rig_message *message)
+{
+    memset(message, 0, sizeof *message);
+    return rig->peer->ops->receive(rig->peer, &message->from, &message->message) != MFI_IO_AGAIN;
+}
+
+static void check_message(rig_message *message, mfi_message_type type, const char *function)
 {
     mfi_reject reject = MFI_REJECT_NONE;
-    memset(message, 0, sizeof *message);
-    struct pollfd wake = {.fd = rig->peer->ops->readiness(rig->peer), .events = POLLIN};
-    while (rig->peer->ops->receive(rig->peer, &message->from, &message->message) == MFI_IO_AGAIN) {
-        if (poll(&wake, 1, MF_TEST_PATIENCE_MS) <= 0) {
-            break;
-        }
-    }
     mf_check_int(mfi_envelope_decode(message->message.data, message->message.size,
                                      &mfi_limits_default, &message->envelope, &reject, NULL),
                  MF_OK);
@@ -210,6 +209,29 @@ void rig_take(client_rig *rig, rig_message *message, mfi_message_type type, cons
         mf_check(message->envelope.function.data != NULL &&
                  memcmp(message->envelope.function.data, function, strlen(function)) == 0);
     }
+}
+
+void rig_take(client_rig *rig, rig_message *message, mfi_message_type type, const char *function)
+{
+    struct pollfd wake = {.fd = rig->peer->ops->readiness(rig->peer), .events = POLLIN};
+    while (!has_received(rig, message) && poll(&wake, 1, MF_TEST_PATIENCE_MS) > 0) {
+    }
+    check_message(message, type, function);
+}
+
+bool rig_take_unless(client_rig *rig, rig_message *message, const char *function,
+                     rig_outcome *outcome)
+{
+    while (!has_received(rig, message)) {
+        int ended = 0;
+        (void)sem_getvalue(&outcome->ended, &ended);
+        if (ended != 0) {
+            return false;
+        }
+        (void)poll(NULL, 0, 1);
+    }
+    check_message(message, MFI_MESSAGE_CALL, function);
+    return true;
 }
 
 void rig_drop(rig_message *message)

@@ -60,6 +60,10 @@ typedef struct rig_outcome {
     char text[256];
 } rig_outcome;
 
+/* Takes a call. False if it ended before it was sent. */
+bool rig_take_unless(client_rig *rig, rig_message *message, const char *function,
+                     rig_outcome *outcome);
+
 /* ---- The link's peer ---- */
 
 /* The process has ended, as spawned.c would report it. */
