@@ -14,65 +14,7 @@
 
 #include "mf_test.h"
 #include "parents.h"
-
-/* A home of its own for each test, and the registry's directory in it. */
-typedef struct home {
-    char path[256], registry[300], log[300];
-} home;
-
-static home new_home(void)
-{
-    static int count;
-    home at;
-    (void)snprintf(at.path, sizeof at.path, "%s/home%d", mf_test_temp_dir(), count++);
-    (void)snprintf(at.registry, sizeof at.registry, "%s/.multifrost", at.path);
-    (void)snprintf(at.log, sizeof at.log, "%s/log", at.path);
-    mf_check_int(mkdir(at.path, 0700), 0);
-    return at;
-}
-
-static pid_t start_service(const home *at, const char *id)
-{
-    char home_text[300], program[300], name[32], option[] = "--service";
-    char sanitizer[600];
-    const char *tsan = getenv("TSAN_OPTIONS");
-    pid_t pid = 0;
-    (void)snprintf(home_text, sizeof home_text, "HOME=%s", at->path);
-    (void)snprintf(name, sizeof name, "%s", id);
-    (void)snprintf(program, sizeof program, "%s",
-                   mf_test_build_path("tests/conformance/conformance_child"));
-    (void)snprintf(sanitizer, sizeof sanitizer, "TSAN_OPTIONS=%s", tsan != NULL ? tsan : "");
-    char *args[] = {program, option, name, NULL};
-    char *env[] = {home_text, sanitizer, NULL};
-    mf_check_int(posix_spawn(&pid, program, NULL, NULL, args, env), 0);
-    return pid;
-}
-
-static void end_service(pid_t pid, int number)
-{
-    int status = 0;
-    mf_check_int(kill(pid, number), 0);
-    mf_check_int(waitpid(pid, &status, 0), pid);
-    if (number == SIGTERM) {
-        mf_check(WIFEXITED(status));
-        mf_check_int(WEXITSTATUS(status), 0);
-    }
-}
-
-static mf_parent *make_parent(const home *at, mf_runtime *runtime)
-{
-    mf_parent *parent = NULL;
-    mf_error error = MF_ERROR_INIT;
-    mf_parent_options options = MF_PARENT_OPTIONS_INIT;
-    options.runtime = runtime;
-    options.service_id = "math";
-    options.registry_directory = at->registry;
-    options.circuit_open_ms = 100;
-    options.discovery_timeout_ms = 20000; /* a service is on its way */
-    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
-    mf_check_str(error.message, "");
-    return parent;
-}
+#include "services.h"
 
 static void check_add(mf_parent *parent)
 {
@@ -174,21 +116,6 @@ static void test_service_that_comes_later(void)
     check_add(parent);
     mf_parent_destroy(parent);
     end_service(service, SIGTERM);
-}
-
-static int count_in_file(const char *path, const char *part)
-{
-    int count = 0;
-    char line[8192];
-    FILE *file = fopen(path, "r");
-    mf_check(file != NULL);
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        count += strstr(line, part) != NULL ? 1 : 0;
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    return count;
 }
 
 /* A call that was on its way to the old service may be lost with it. */
