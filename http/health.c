@@ -168,15 +168,34 @@ static void evaluate(mfi_health *health)
     free(before);
 }
 
+/* A parent that was just made must not leave the gates open until the next evaluation. */
+static void on_rows_changed(void *user_data)
+{
+    mfi_health *health = user_data;
+    mfi_mutex_lock(&health->mutex);
+    health->is_due = true;
+    mfi_cond_signal(&health->wake);
+    mfi_mutex_unlock(&health->mutex);
+}
+
+static void watch(mfi_health *health, void (*changed)(void *user_data))
+{
+    if (health->probe->watch != NULL) {
+        health->probe->watch(health->probe->self, changed, health);
+    }
+}
+
 static void *health_thread(void *argument)
 {
     mfi_health *health = argument;
     mfi_mutex_lock(&health->mutex);
     while (!health->stopping) {
         uint64_t next = mfi_deadline_after_ms(health->evaluated_ns, health->interval_ms);
-        if (mfi_cond_wait_until(&health->wake, &health->mutex, next) || health->stopping) {
+        if (!health->is_due &&
+            (mfi_cond_wait_until(&health->wake, &health->mutex, next) || health->stopping)) {
             continue;
         }
+        health->is_due = false;
         mfi_mutex_unlock(&health->mutex);
         evaluate(health);
         mfi_mutex_lock(&health->mutex);
@@ -220,6 +239,7 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
     if (status != MF_OK) {
         return status;
     }
+    watch(health, on_rows_changed);
     evaluate(health);
     int started = mfi_thread_start(&health->thread, "mf-health", health_thread, health);
     health->started = started == 0;
@@ -230,6 +250,7 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
 
 void mfi_evaluation_stop(mfi_health *health)
 {
+    watch(health, NULL);
     if (health->started) {
         mfi_mutex_lock(&health->mutex);
         health->stopping = true;

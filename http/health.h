@@ -41,6 +41,7 @@ typedef struct mfi_health {
     mfi_mutex mutex; /* guards the members below, and the thread's sleep */
     mfi_cond wake;
     bool stopping;
+    bool is_due; /* a row came or went since the last evaluation began */
     mfi_check *checks;
     size_t count;
     uint64_t evaluated_ns, evaluated_wall_ns;

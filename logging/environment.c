@@ -36,7 +36,7 @@ mf_status mfi_log_add_from_environment(mf_logger *logger, mf_error *error)
         (void)mfi_str_copy_visible(shown, sizeof shown, text, strlen(text));
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         VARIABLE " is '%s'; it must be stderr, stdout, or a path that begins with "
-                                 "/ or ./",
+                                 "/, ./ or ../",
                         shown);
     }
     return status == MF_OK ? MF_OK : mfi_fail(error, status, VARIABLE ": %s", reason.message);

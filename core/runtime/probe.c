@@ -276,6 +276,11 @@ static void health_changed(void *self, const char *check, mf_health from, mf_hea
     mfi_observe_health_changed(runtime->observer, check, from, to, output);
 }
 
+static void watch(void *self, void (*changed)(void *user_data), void *user_data)
+{
+    mfi_runtime_watch_components(self, changed, user_data);
+}
+
 mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error)
 {
     runtime->ping = calloc(1, sizeof *runtime->ping);
@@ -294,7 +299,8 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required
                                          .instance = runtime->instance},
                                 .visit_health = visit_health,
                                 .visit_circuits = visit_circuits,
-                                .health_changed = health_changed};
+                                .health_changed = health_changed,
+                                .watch = watch};
     return MF_OK;
 }
 

@@ -216,6 +216,22 @@ const mf_probe *mf_runtime_probe(mf_runtime *runtime)
     return runtime != NULL ? &runtime->probe : NULL;
 }
 
+void mfi_runtime_watch_components(mf_runtime *runtime, void (*changed)(void *user_data),
+                                  void *user_data)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    runtime->changed = changed;
+    runtime->changed_data = user_data;
+    mfi_mutex_unlock(&runtime->mutex);
+}
+
+static void tell_change_locked(const mf_runtime *runtime)
+{
+    if (runtime->changed != NULL) {
+        runtime->changed(runtime->changed_data);
+    }
+}
+
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
 {
     mfi_mutex_lock(&runtime->mutex);
@@ -225,6 +241,7 @@ void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
         at = at->next;
     }
     mfi_list_insert(&runtime->components, at, &component->node);
+    tell_change_locked(runtime);
     mfi_mutex_unlock(&runtime->mutex);
 }
 
@@ -232,6 +249,7 @@ void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
 {
     mfi_mutex_lock(&runtime->mutex);
     mfi_list_remove(&runtime->components, &component->node);
+    tell_change_locked(runtime);
     mfi_mutex_unlock(&runtime->mutex);
 }
 

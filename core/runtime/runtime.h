@@ -61,6 +61,8 @@ struct mf_runtime {
     uint64_t started_ns;
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
+    void (*changed)(void *user_data); /* guarded by mutex: told when a component comes or goes */
+    void *changed_data;               /* guarded by mutex */
     mfi_list places;                  /* guarded by mutex, sorted by target and index */
     struct mfi_required *required;    /* probe.c: targets that must exist */
     struct mfi_health_checks *checks; /* the program's; they have a mutex of their own */
@@ -90,6 +92,10 @@ void mfi_runtime_forget_left(mf_runtime *runtime);
  * worker that takes it. */
 void mfi_runtime_take_place(mf_runtime *runtime, mfi_place *place, const char *target);
 void mfi_runtime_leave_place(mf_runtime *runtime, mfi_place *place);
+
+/* Names the function that is told when a component comes or goes: see mf_probe.watch. */
+void mfi_runtime_watch_components(mf_runtime *runtime, void (*changed)(void *user_data),
+                                  void *user_data);
 
 /* probe.c: fills runtime->probe. required: names as in mf_runtime_options. */
 mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error);

@@ -60,7 +60,8 @@ static inline mf_http_options mf_detail_http_options_init()
  * open, the one that has waited longest for its client is closed for a new one. A body of 1 KiB or
  * more is compressed for a client that takes gzip. On a loopback address a Host header must be an
  * address, localhost, a name without a dot or one of host_names (else 421), so that no web page of
- * a stranger reads the endpoint through a browser (DNS rebinding).
+ * a stranger reads the endpoint through a browser (DNS rebinding). A request with an absolute
+ * target ("GET http://...") is served whatever it names: browsers send none to an origin.
  *
  * @param ret_http On MF_OK the endpoint; untouched on failure.
  * @param probe    Not NULL; see mf_runtime_probe(). Borrowed until mf_http_destroy().

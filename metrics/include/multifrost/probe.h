@@ -169,6 +169,11 @@ typedef struct mf_probe {
      *  "component:measurement". The function may be NULL. */
     void (*health_changed)(void *self, const char *check, mf_health from, mf_health to,
                            const char *output);
+    /** Names the function to call when a row of visit_health comes or goes, so that the next
+     *  evaluation need not wait for its time; NULL for none. Only one is kept. After the return no
+     *  call of the function before is running. `changed` must not block, and must call nothing of
+     *  the probe. The function may be NULL. */
+    void (*watch)(void *self, void (*changed)(void *user_data), void *user_data);
 } mf_probe;
 
 MF_EXTERN_C_END

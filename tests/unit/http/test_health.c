@@ -22,6 +22,8 @@ typedef struct program {
     unsigned visits;
     char told[512]; /* "name:from>to:output|" of each change */
     sem_t was_told;
+    void (*changed)(void *user_data); /* of the evaluation that watches */
+    void *changed_data;
 } program;
 
 static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
@@ -47,6 +49,15 @@ static void health_changed(void *self, const char *check, mf_health from, mf_hea
     (void)sem_post(&all->was_told);
 }
 
+static void watch(void *self, void (*changed)(void *user_data), void *user_data)
+{
+    program *all = self;
+    mfi_mutex_lock(&all->mutex);
+    all->changed = changed;
+    all->changed_data = user_data;
+    mfi_mutex_unlock(&all->mutex);
+}
+
 static program *open_program(void)
 {
     program *all = calloc(1, sizeof *all);
@@ -57,7 +68,8 @@ static program *open_program(void)
                             .self = all,
                             .metrics = all->metrics,
                             .visit_health = visit_health,
-                            .health_changed = health_changed};
+                            .health_changed = health_changed,
+                            .watch = watch};
     return all;
 }
 
@@ -272,6 +284,22 @@ static void test_bounds(void)
     close_program(all);
 }
 
+/* A row that comes is seen long before the interval is over. */
+static void test_a_new_row_is_evaluated_at_once(void)
+{
+    program *all = open_program();
+    mfi_health *health = NULL;
+    mf_check_int(mfi_evaluation_share(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+    (void)add_row(all, "math", "workers", MF_HEALTH_FAIL, "starts");
+    mf_check(all->changed != NULL);
+    all->changed(all->changed_data);
+    wait_until_told(all);
+    mf_check_str(all->told, "math:workers 0>2 starts|");
+    mfi_evaluation_release(health);
+    mf_check(all->changed == NULL);
+    close_program(all);
+}
+
 /* Two endpoints on one probe: one thread visits it, at the shorter interval, until both are gone.
  */
 static void test_one_probe_is_shared(void)
@@ -339,6 +367,7 @@ static const mf_test tests[] = {
     {"health__gone_checks_have_no_status", test_gone_checks_have_no_status},
     {"health__rows_of_one_name_are_one_check", test_names},
     {"health__texts_and_numbers_are_bounded", test_bounds},
+    {"health__a_new_row_is_evaluated_at_once", test_a_new_row_is_evaluated_at_once},
     {"health__endpoints_of_one_probe_share", test_one_probe_is_shared},
     {"health__probes_are_apart", test_probes_are_apart},
     {"health__metrics_are_used_again", test_metrics_are_used_again},

@@ -13,6 +13,7 @@ typedef struct left_test {
     mf_runtime *runtime;
     mfi_process process;
     pid_t helper;
+    bool is_watched;
 } left_test;
 
 static void leave_on_engine(void *data)
@@ -62,9 +63,16 @@ static bool is_waited_for(void *pid)
            errno == ECHILD;
 }
 
-static bool has_watch(const left_test *at)
+static void look_for_watch(void *data)
 {
-    return at->runtime->left.first != NULL;
+    left_test *at = data;
+    at->is_watched = at->runtime->left.first != NULL;
+}
+
+static bool has_watch(left_test *at)
+{
+    mfi_loop_call(at->runtime->loop, look_for_watch, at);
+    return at->is_watched;
 }
 
 static void test_waited_for_when_it_ends(void)

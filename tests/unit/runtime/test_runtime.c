@@ -179,9 +179,17 @@ static void check_order(mf_runtime *runtime, const char *wanted)
     mf_check_str(order, wanted);
 }
 
+static void count_change(void *user_data)
+{
+    ++*(int *)user_data;
+}
+
 static void test_components_are_sorted(void)
 {
+    int changes = 0;
     mf_runtime *runtime = make();
+    const mf_probe *probe = mf_runtime_probe(runtime);
+    probe->watch(probe->self, count_change, &changes);
     mfi_component b = {.target = "b"};
     mfi_component c = {.target = "c"};
     mfi_component a = {.target = "a"};
@@ -193,12 +201,15 @@ static void test_components_are_sorted(void)
     check_order(runtime, "a0 b0 b1 c0 ");
     mfi_runtime_remove_component(runtime, &b);
     check_order(runtime, "a0 b1 c0 ");
+    mf_check_int(changes, 5);
+    probe->watch(probe->self, NULL, NULL);
     mfi_runtime_remove_component(runtime, &c);
     mfi_runtime_remove_component(runtime, &a);
     mfi_runtime_remove_component(runtime, &a); /* is a no-op */
     check_order(runtime, "b1 ");
     mfi_runtime_remove_component(runtime, &second_b);
     check_order(runtime, "");
+    mf_check_int(changes, 5);
     mf_runtime_destroy(runtime);
 }
 

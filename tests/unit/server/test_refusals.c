@@ -45,6 +45,11 @@ typedef struct fixture {
     bool told_blind;
 } fixture;
 
+static void begin_watch(void *data)
+{
+    mf_check_int(mfi_watch_connection(data, NULL), MF_OK);
+}
+
 static void setup(fixture *to)
 {
     memset(to, 0, sizeof *to);
@@ -54,7 +59,7 @@ static void setup(fixture *to)
     to->transport.ops = &ops;
     to->at.channel.transport = &to->transport;
     mfi_watch_init(&to->watch, &to->at.channel, NULL);
-    mf_check_int(mfi_watch_connection(&to->watch, NULL), MF_OK);
+    mfi_loop_call(to->at.runtime->loop, begin_watch, &to->watch);
 }
 
 static void end_watch(void *data)
