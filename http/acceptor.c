@@ -131,7 +131,7 @@ static void close_spare(mfi_acceptor *acceptor)
     }
 }
 
-/* Without a descriptor the spare one serves: who asks for the process's health must be answered
+/* Without a descriptor the spare one serves: a probe of the process's health must be answered
  * then above all. */
 static int accept_one(mfi_acceptor *acceptor, struct sockaddr_storage *address, socklen_t *size)
 {

@@ -125,7 +125,7 @@ typedef enum mfi_transport_what {
     MFI_TRANSPORT_CONNECTED,        /* socket_connect */
     MFI_TRANSPORT_EXTRA_CONNECTION, /* a second peer on a spawn-mode socket: socket_connect, warn */
     MFI_TRANSPORT_REFUSED,          /* a stranger: socket_disconnect (warn, at most one a second) */
-    MFI_TRANSPORT_BLIND,        /* the kernel does not tell who connects: socket_connect, warn */
+    MFI_TRANSPORT_BLIND, /* the kernel tells no holder of a connection: socket_connect, warn */
     MFI_TRANSPORT_DISCONNECTED, /* socket_disconnect */
     MFI_TRANSPORT_RECONNECTED,  /* socket_reconnect */
     MFI_TRANSPORT_SEND_BLOCKED, /* counted only */

@@ -41,7 +41,7 @@ mf_status mfi_admission_allow(mfi_admission *admission, const char *const *names
 /* Judges a new connection. data: a mfi_admission. Any thread, several at a time. */
 bool mfi_admission_admits(void *data, int fd);
 
-/* Says who was refused last, and the option that would change it. */
+/* Names the user that was refused last, and the option that would change it. */
 void mfi_admission_tell(const mfi_admission *admission, char to[MFI_ADMISSION_TEXT_MAX]);
 /* Whether is_blind was set since the last call. */
 bool mfi_admission_was_blind(mfi_admission *admission);

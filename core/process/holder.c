@@ -1,5 +1,5 @@
-/* Asks the kernel who holds a socket. It exists because a port on loopback is open to every user of
- * the host: a stranger that connects first would be taken for the worker. */
+/* Asks the kernel for the holder of a socket. It exists because a port on loopback is open to every
+ * user of the host: a stranger that connects first would be taken for the worker. */
 #include "core/process/holder.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/* Who holds the other end of a TCP connection on this host, by the word of the kernel.
+/* The holder of the other end of a TCP connection on this host, by the word of the kernel.
  *
  * On loopback the kernel knows both ends of a connection. It tells the user of the other socket and
  * its inode (sock_diag(7), or /proc/net/tcp where netlink is filtered), and /proc/<pid>/fd tells

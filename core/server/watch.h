@@ -18,7 +18,7 @@ typedef struct mfi_watch {
     bool was_connected;
     uint32_t connections;    /* number of open connections */
     mfi_admission admission; /* service mode: who may connect */
-    bool told_blind;         /* that the kernel does not tell who connects */
+    bool told_blind;         /* that the kernel does not tell whose a connection is */
 } mfi_watch;
 
 /* Any thread. Watches nothing yet. */

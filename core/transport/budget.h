@@ -13,7 +13,7 @@
  * bounded otherwise: MFI_BUDGET_STEP bytes for each connection and for each call in flight, and one
  * message that is being received or encoded for each thread.
  *
- * Who gives way when the budget is full:
+ * What gives way when the budget is full:
  *
  *   - A connection may queue in its transport up to a fraction of what is free, so that the
  *     transport never fills the budget with the bytes of few peers.

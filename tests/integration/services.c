@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "mf_test.h"
 
@@ -78,4 +79,35 @@ int count_in_file(const char *path, const char *part)
         (void)fclose(file);
     }
     return count;
+}
+
+mf_registry *open_registry(const home *at)
+{
+    mf_registry *registry = NULL;
+    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
+    options.directory = at->registry;
+    mf_check_int(mf_registry_create(&registry, &options, NULL), MF_OK);
+    return registry;
+}
+
+bool is_entered(void *data)
+{
+    const entry *wanted = data;
+    mf_service found = MF_SERVICE_INIT;
+    return mf_registry_find(wanted->registry, "math", &found, NULL) == MF_OK &&
+           found.pid == wanted->pid;
+}
+
+void replace_registry(const home *at, const char *text)
+{
+    char path[400], next[400];
+    (void)snprintf(path, sizeof path, "%s/services.json", at->registry);
+    (void)snprintf(next, sizeof next, "%s/next", at->registry);
+    if (text == NULL) {
+        mf_check_int(unlink(path), 0);
+        return;
+    }
+    FILE *file = fopen(next, "we");
+    mf_check(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+    mf_check_int(rename(next, path), 0);
 }

@@ -2,6 +2,7 @@
 #ifndef SERVICES_H
 #define SERVICES_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include <multifrost/multifrost.h>
@@ -20,5 +21,15 @@ void end_service(pid_t pid, int number);
 mf_parent *make_parent(const home *at, mf_runtime *runtime);
 /* Lines of the file that contain the part. */
 int count_in_file(const char *path, const char *part);
+
+mf_registry *open_registry(const home *at);
+/* For mf_test_until(): whether the service "math" has an entry of this process. */
+typedef struct entry {
+    mf_registry *registry;
+    pid_t pid;
+} entry;
+bool is_entered(void *data);
+/* Replaces the registry's file at once, or removes it (text NULL). */
+void replace_registry(const home *at, const char *text);
 
 #endif

@@ -16,43 +16,6 @@
 #include "mf_test.h"
 #include "services.h"
 
-typedef struct entry {
-    mf_registry *registry;
-    pid_t pid;
-} entry;
-
-static mf_registry *open_registry(const home *at)
-{
-    mf_registry *registry = NULL;
-    mf_registry_options options = MF_REGISTRY_OPTIONS_INIT;
-    options.directory = at->registry;
-    mf_check_int(mf_registry_create(&registry, &options, NULL), MF_OK);
-    return registry;
-}
-
-static bool is_entered(void *data)
-{
-    const entry *wanted = data;
-    mf_service found = MF_SERVICE_INIT;
-    return mf_registry_find(wanted->registry, "math", &found, NULL) == MF_OK &&
-           found.pid == wanted->pid;
-}
-
-/* Replaces the file at once, or removes it (text NULL). */
-static void replace_registry(const home *at, const char *text)
-{
-    char path[400], next[400];
-    (void)snprintf(path, sizeof path, "%s/services.json", at->registry);
-    (void)snprintf(next, sizeof next, "%s/next", at->registry);
-    if (text == NULL) {
-        mf_check_int(unlink(path), 0);
-        return;
-    }
-    FILE *file = fopen(next, "we");
-    mf_check(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
-    mf_check_int(rename(next, path), 0);
-}
-
 #define LOAD_THREADS 4
 #define LOAD_ROUNDS 20
 

@@ -298,7 +298,14 @@ typedef struct scraping {
     mf_metrics *metrics;
     _Atomic(uint32_t) pages;
     _Atomic(bool) ends;
+    uint32_t before; /* the test's own */
 } scraping;
+
+static bool has_scraped(void *data)
+{
+    const scraping *at = data;
+    return at->pages != at->before;
+}
 
 static void *scrape_on(void *data)
 {
@@ -326,10 +333,8 @@ static void test_scrapes_meet_ends(void)
         mf_parent *parent = make(&at, "math");
         start_it(parent);
         call_once(parent);
-        uint32_t before = scrapes.pages;
-        while (scrapes.pages == before) {
-            (void)usleep(100);
-        }
+        scrapes.before = scrapes.pages;
+        mf_check(mf_test_until(has_scraped, &scrapes, MF_TEST_PATIENCE_MS));
         mf_parent_destroy(parent);
     }
     scrapes.ends = true;

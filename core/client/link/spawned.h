@@ -28,7 +28,7 @@ typedef struct mfi_spawned {
     mfi_timer look_timer;  /* the next look for an end that is near, or cannot be watched */
     uint64_t look_wait_ns; /* before that look */
     mfi_admission admission;
-    bool told_blind; /* that the kernel does not tell who connects */
+    bool told_blind; /* that the kernel does not tell whose a connection is */
 } mfi_spawned;
 
 extern const mfi_peer_ops mfi_spawned_ops; /* of an mfi_spawned */

@@ -5,53 +5,10 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/observe/observe.h"
+#include "metric_support.h"
 #include "mf_test.h"
 
-typedef struct fixture {
-    mf_logger *logger;
-    mf_metrics *metrics;
-    mfi_observer *observer;
-    mfi_target *client, *server;
-    mfi_client_gauges client_gauges;
-    mfi_server_gauges server_gauges;
-    char *text; /* the exposition that was read last */
-} fixture;
-
-static void show_client(mfi_client_gauges *ret_gauges, void *user_data)
-{
-    *ret_gauges = ((const fixture *)user_data)->client_gauges;
-}
-
-static void show_server(mfi_server_gauges *ret_gauges, void *user_data)
-{
-    *ret_gauges = ((const fixture *)user_data)->server_gauges;
-}
-
-static void setup(fixture *at)
-{
-    const mfi_client_options client = {
-        .target = "math", .worker = "math-0", .gauges = show_client, .user_data = at};
-    const mfi_server_options server = {.worker = "serve", .gauges = show_server, .user_data = at};
-    mf_log_options options = MF_LOG_OPTIONS_INIT;
-    *at = (fixture){.text = NULL};
-    mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
-    mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
-    mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
-    mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
-}
-
-static void teardown(fixture *at)
-{
-    mfi_target_destroy(at->client);
-    mfi_target_destroy(at->server);
-    mfi_observer_destroy(at->observer);
-    mf_metrics_destroy(at->metrics);
-    mf_logger_destroy(at->logger);
-    free(at->text);
-}
-
-static void read_all(fixture *at)
+static void read_all(metric_fixture *at)
 {
     size_t size = 0;
     free(at->text);
@@ -61,7 +18,7 @@ static void read_all(fixture *at)
 }
 
 /* Of what was read last; -1000 where there is no such series. */
-static double value_of(const fixture *at, const char *series)
+static double value_of(const metric_fixture *at, const char *series)
 {
     char line[256];
     size_t length = mfi_str_format(line, sizeof line, "\nmultifrost_%s ", series);
@@ -69,7 +26,7 @@ static double value_of(const fixture *at, const char *series)
     return found != NULL ? strtod(found + length, NULL) : -1000;
 }
 
-static void check_value(const fixture *at, const char *series, double wanted)
+static void check_value(const metric_fixture *at, const char *series, double wanted)
 {
     char got[256], right[256]; /* with the name, so that a failure shows it */
     (void)mfi_str_format(got, sizeof got, "%s %g", series, value_of(at, series));
@@ -81,107 +38,76 @@ static void check_value(const fixture *at, const char *series, double wanted)
 
 /* One report, and the series that has to be `wanted` afterwards, and `before` until then. */
 typedef struct event_case {
-    void (*report)(fixture *at, int word);
+    void (*report)(metric_fixture *at, int word);
     int word;
     const char *series;
     double before, wanted;
 } event_case;
 
-static mfi_client_span client_span(const fixture *at)
-{
-    uint64_t now = mfi_monotonic_ns();
-    return (mfi_client_span){.target = at->client,
-                             .function = mfi_target_function(at->client, "add", 3),
-                             .function_name = "add",
-                             .start_ns = now - 4000,
-                             .sent_ns = now - 3000,
-                             .received_ns = now - 1000,
-                             .end_ns = now,
-                             .server_queue_ns = 300,
-                             .server_handler_ns = 400,
-                             .has_server_times = true,
-                             .request_bytes = 100,
-                             .response_bytes = 200,
-                             .attempt = 1};
-}
-
-static mfi_server_span server_span(const fixture *at)
-{
-    uint64_t now = mfi_monotonic_ns();
-    return (mfi_server_span){.target = at->server,
-                             .function = mfi_target_function(at->server, "add", 3),
-                             .function_name = "add",
-                             .received_ns = now - 3000,
-                             .begun_ns = now - 2000,
-                             .done_ns = now,
-                             .end_ns = now,
-                             .has_run = true};
-}
-
-static void client_begin(fixture *at, int word)
+static void client_begin(metric_fixture *at, int word)
 {
     (void)word;
     mfi_client_span span = client_span(at);
     mfi_observe_client_begin(&span);
 }
 
-static void client_attempt(fixture *at, int number)
+static void client_attempt(metric_fixture *at, int number)
 {
     mfi_observe_client_attempt(at->client, number > 1 ? MFI_ATTEMPT_RETRY : MFI_ATTEMPT_FIRST, 100);
 }
 
-static void client_refused(fixture *at, int reason)
+static void client_refused(metric_fixture *at, int reason)
 {
     mfi_client_span span = client_span(at);
     mfi_observe_client_refused(&span, (mfi_refusal)reason);
 }
 
-static void client_suppressed(fixture *at, int reason)
+static void client_suppressed(metric_fixture *at, int reason)
 {
     mfi_client_span span = client_span(at);
     mfi_observe_client_suppressed(&span, (mfi_suppression)reason);
 }
 
-static void client_end(fixture *at, int status)
+static void client_end(metric_fixture *at, int status)
 {
     mfi_client_span span = client_span(at);
     span.status = (mf_status)status;
     mfi_observe_client_end(&span, NULL);
 }
 
-static void server_begin(fixture *at, int word)
+static void server_begin(metric_fixture *at, int word)
 {
     (void)word;
     mfi_server_span span = server_span(at);
     mfi_observe_server_begin(&span);
 }
 
-static void server_end(fixture *at, int status)
+static void server_end(metric_fixture *at, int status)
 {
     mfi_server_span span = server_span(at);
     span.status = (mf_status)status;
     mfi_observe_server_end(&span, NULL);
 }
 
-static void server_expired(fixture *at, int stage)
+static void server_expired(metric_fixture *at, int stage)
 {
     mfi_observe_server_expired(at->server, (mfi_expiry)stage);
 }
 
-static void server_unknown(fixture *at, int word)
+static void server_unknown(metric_fixture *at, int word)
 {
     (void)word;
     mfi_observe_server_unknown(at->server);
 }
 
-static void circuit_opens(fixture *at, int from)
+static void circuit_opens(metric_fixture *at, int from)
 {
     mfi_observe_circuit_changed(at->client, &(mfi_circuit_event){.from = (mfi_circuit_state)from,
                                                                  .to = MFI_CIRCUIT_OPEN,
                                                                  .cause = MFI_RULE_FAILURES});
 }
 
-static void process(fixture *at, int what)
+static void process(metric_fixture *at, int what)
 {
     mfi_observe_process_changed(at->client, &(mfi_process_event){.what = (mfi_process_what)what,
                                                                  .pid = 4711,
@@ -191,60 +117,60 @@ static void process(fixture *at, int what)
                                                                  .signal = 9});
 }
 
-static void restart(fixture *at, int reason)
+static void restart(metric_fixture *at, int reason)
 {
     mfi_observe_process_changed(
         at->client,
         &(mfi_process_event){.what = MFI_PROCESS_RESTART, .reason = (mfi_restart_reason)reason});
 }
 
-static void heartbeat(fixture *at, int what)
+static void heartbeat(metric_fixture *at, int what)
 {
     mfi_observe_heartbeat_seen(
         at->client, &(mfi_heartbeat_event){.what = (mfi_heartbeat_what)what, .rtt_ns = 1000});
 }
 
-static void transport(fixture *at, int what)
+static void transport(metric_fixture *at, int what)
 {
     mfi_observe_transport_event(at->client,
                                 &(mfi_transport_event){.what = (mfi_transport_what)what});
 }
 
-static void disconnected(fixture *at, int reason)
+static void disconnected(metric_fixture *at, int reason)
 {
     mfi_observe_transport_event(
         at->client, &(mfi_transport_event){.what = MFI_TRANSPORT_DISCONNECTED,
                                            .disconnect = (mfi_disconnect_reason)reason});
 }
 
-static void dropped(fixture *at, int reason)
+static void dropped(metric_fixture *at, int reason)
 {
     mfi_observe_transport_event(
         at->client,
         &(mfi_transport_event){.what = MFI_TRANSPORT_DROPPED, .drop = (mfi_drop_reason)reason});
 }
 
-static void sent(fixture *at, int type)
+static void sent(metric_fixture *at, int type)
 {
     mfi_observe_traffic(at->client, MFI_DIRECTION_SENT, (mfi_traffic)type, 100);
 }
 
-static void received(fixture *at, int type)
+static void received(metric_fixture *at, int type)
 {
     mfi_observe_traffic(at->server, MFI_DIRECTION_RECEIVED, (mfi_traffic)type, 100);
 }
 
-static void registry_op(fixture *at, int op)
+static void registry_op(metric_fixture *at, int op)
 {
     mfi_observe_registry(at->observer, (mfi_registry_op)op, MFI_REGISTRY_RESULT_OK, MFI_NO_LOCK);
 }
 
-static void registry_result(fixture *at, int result)
+static void registry_result(metric_fixture *at, int result)
 {
     mfi_observe_registry(at->observer, MFI_REGISTRY_OP_REGISTER, (mfi_registry_result)result, 1000);
 }
 
-static void loop_lag(fixture *at, int word)
+static void loop_lag(metric_fixture *at, int word)
 {
     (void)word;
     mfi_observe_loop_lag(at->observer, 1000);
@@ -320,14 +246,14 @@ static const event_case event_cases[] = {
 static void check_cases(const event_case *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        fixture at;
-        setup(&at);
+        metric_fixture at;
+        metric_setup(&at);
         read_all(&at);
         check_value(&at, cases[i].series, cases[i].before);
         cases[i].report(&at, cases[i].word);
         read_all(&at);
         check_value(&at, cases[i].series, cases[i].wanted);
-        teardown(&at);
+        metric_teardown(&at);
     }
 }
 
@@ -345,7 +271,7 @@ static void test_events_move_their_series(void)
 
 typedef struct word_case {
     const char *before, *after; /* the series, around the word */
-    void (*report)(fixture *at, int word);
+    void (*report)(metric_fixture *at, int word);
     const char *(*word_of)(int word);
     int first, count;
 } word_case;
@@ -384,7 +310,7 @@ static const word_case word_cases[] = {
      registry_result_of, 0, MFI_REGISTRY_RESULT_COUNT},
 };
 
-static void check_words(const fixture *at, const word_case *of, int reported)
+static void check_words(const metric_fixture *at, const word_case *of, int reported)
 {
     char series[160];
     for (int word = of->first; word < of->count; word++) {
@@ -398,8 +324,8 @@ static void test_every_word_has_its_series(void)
 {
     for (size_t i = 0; i < sizeof word_cases / sizeof word_cases[0]; i++) {
         const word_case *of = &word_cases[i];
-        fixture at;
-        setup(&at);
+        metric_fixture at;
+        metric_setup(&at);
         read_all(&at);
         check_words(&at, of, of->first - 1);
         for (int word = of->first; word < of->count; word++) {
@@ -407,7 +333,7 @@ static void test_every_word_has_its_series(void)
             read_all(&at);
             check_words(&at, of, word);
         }
-        teardown(&at);
+        metric_teardown(&at);
     }
 }
 
@@ -415,8 +341,8 @@ static void test_every_word_has_its_series(void)
 
 static void test_gauges_show_what_the_engine_says(void)
 {
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
     at.client_gauges = (mfi_client_gauges){.calls_in_flight = 3,
                                            .oldest_call_age_seconds = 1.5,
                                            .queue_depth = 4,
@@ -465,14 +391,14 @@ static void test_gauges_show_what_the_engine_says(void)
     check_value(&at, "server_queue_bytes{worker=\"serve\"}", 90);
     check_value(&at, "server_threads{worker=\"serve\",state=\"busy\"}", 3);
     check_value(&at, "server_threads{worker=\"serve\",state=\"idle\"}", 5);
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 /* Connected and answering: frozen, restarting and ended workers are not up. */
 static void test_up_follows_the_state(void)
 {
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
     for (int state = 0; state < MFI_WORKER_STATE_COUNT; state++) {
         char series[64];
         at.client_gauges.state = (mfi_worker_state)state;
@@ -485,44 +411,45 @@ static void test_up_follows_the_state(void)
             check_value(&at, series, other == state ? 1 : 0);
         }
     }
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 /* A budget of restarts is no fact where nothing restarts. */
 static void test_budget_is_of_those_that_restart(void)
 {
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
     at.client_gauges.restart_budget = 5;
     read_all(&at);
     check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", ABSENT);
     at.client_gauges.restarts = true;
     read_all(&at);
     check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", 5);
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 /* What is not one of a pool has no series of pools. */
 static void test_pools_alone_have_members(void)
 {
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
     read_all(&at);
     check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", ABSENT);
     check_value(&at, "log_dropped_total{reason=\"ring_full\"}", 0);
     check_value(&at, "log_dropped_total{reason=\"oversize\"}", 0);
     check_value(&at, "log_dropped_total{reason=\"sampled\"}", 0);
     check_value(&at, "log_dropped_total{reason=\"sink_error\"}", 0);
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 /* A worker of the same name as a target is neither added to it nor hidden by it. */
 static void test_sides_of_one_name_stay_apart(void)
 {
-    fixture at;
+    metric_fixture at;
     mfi_target *other = NULL;
-    setup(&at);
-    const mfi_server_options server = {.worker = "math", .gauges = show_server, .user_data = &at};
+    metric_setup(&at);
+    const mfi_server_options server = {
+        .worker = "math", .gauges = metric_show_server, .user_data = &at};
     mf_check_int(mfi_target_create_server(&other, at.observer, &server, NULL), MF_OK);
     at.client_gauges.calls_in_flight = 3;
     at.server_gauges.handlers_busy = 2;
@@ -531,7 +458,7 @@ static void test_sides_of_one_name_stay_apart(void)
     check_value(&at, "server_calls_in_flight{worker=\"math\"}", 2);
     check_value(&at, "server_calls_in_flight{worker=\"serve\"}", 2);
     mfi_target_destroy(other);
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 /* ---- Exemplars ---- */
@@ -549,7 +476,7 @@ static void trace(mf_context *context, size_t which, uint8_t flags)
     context->trace_flags = flags;
 }
 
-static void end_calls(fixture *at)
+static void end_calls(metric_fixture *at)
 {
     static const uint8_t flags[] = {3, 2, 1};
     for (size_t i = 0; i < 3; i++) {
@@ -567,10 +494,10 @@ static void end_calls(fixture *at)
 /* The buckets of calls name sampled calls that were observed, on both sides. */
 static void test_buckets_name_sampled_calls(void)
 {
-    fixture at;
+    metric_fixture at;
     char *text = NULL;
     size_t size = 0;
-    setup(&at);
+    metric_setup(&at);
     end_calls(&at);
     mf_check_int(mf_metrics_render(at.metrics, MF_METRICS_OPENMETRICS, &text, &size, NULL), MF_OK);
     const char *after = text;
@@ -590,7 +517,7 @@ static void test_buckets_name_sampled_calls(void)
     }
     mf_check_int(count, 2);
     free(text);
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 static const mf_test tests[] = {

@@ -7,54 +7,11 @@
 #include "base/str.h"
 #include "core/observe/observe.h"
 #include "core/observe/parts.h"
+#include "metric_support.h"
 #include "metrics/metric_set.h"
 #include "mf_test.h"
 
-typedef struct fixture {
-    mf_logger *logger;
-    mf_metrics *metrics;
-    mfi_observer *observer;
-    mfi_target *client, *server;
-    mfi_client_gauges client_gauges;
-    mfi_server_gauges server_gauges;
-} fixture;
-
-static void show_client(mfi_client_gauges *ret_gauges, void *user_data)
-{
-    *ret_gauges = ((const fixture *)user_data)->client_gauges;
-}
-
-static void show_server(mfi_server_gauges *ret_gauges, void *user_data)
-{
-    *ret_gauges = ((const fixture *)user_data)->server_gauges;
-}
-
-static void setup(fixture *at)
-{
-    const mfi_client_options client = {
-        .target = "math", .worker = "math-0", .gauges = show_client, .user_data = at};
-    const mfi_server_options server = {.worker = "serve", .gauges = show_server, .user_data = at};
-    mf_log_options options = MF_LOG_OPTIONS_INIT;
-    *at = (fixture){.logger = NULL};
-    mf_check_int(mf_logger_create(&at->logger, &options, NULL), MF_OK);
-    mf_check_int(mf_metrics_create(&at->metrics, NULL, NULL), MF_OK);
-    mf_check_int(mfi_observer_create(&at->observer, at->logger, at->metrics, 64, NULL), MF_OK);
-    mf_check_int(mfi_target_create_client(&at->client, at->observer, &client, NULL), MF_OK);
-    mf_check_int(mfi_target_create_server(&at->server, at->observer, &server, NULL), MF_OK);
-    at->client_gauges.state = MFI_WORKER_STARTING;
-    at->client_gauges.pool_state = MFI_POOL_READY;
-}
-
-static void teardown(fixture *at)
-{
-    mfi_target_destroy(at->client);
-    mfi_target_destroy(at->server);
-    mfi_observer_destroy(at->observer);
-    mf_metrics_destroy(at->metrics);
-    mf_logger_destroy(at->logger);
-}
-
-static char *render(const fixture *at)
+static char *render(const metric_fixture *at)
 {
     char *text = NULL;
     size_t size = 0;
@@ -63,40 +20,9 @@ static char *render(const fixture *at)
     return text;
 }
 
-static mfi_client_span client_span(const fixture *at)
-{
-    uint64_t now = mfi_monotonic_ns();
-    return (mfi_client_span){.target = at->client,
-                             .function = mfi_target_function(at->client, "add", 3),
-                             .function_name = "add",
-                             .start_ns = now - 4000,
-                             .sent_ns = now - 3000,
-                             .received_ns = now - 1000,
-                             .end_ns = now,
-                             .server_queue_ns = 300,
-                             .server_handler_ns = 400,
-                             .has_server_times = true,
-                             .request_bytes = 100,
-                             .response_bytes = 200,
-                             .attempt = 1};
-}
-
-static mfi_server_span server_span(const fixture *at)
-{
-    uint64_t now = mfi_monotonic_ns();
-    return (mfi_server_span){.target = at->server,
-                             .function = mfi_target_function(at->server, "add", 3),
-                             .function_name = "add",
-                             .received_ns = now - 3000,
-                             .begun_ns = now - 2000,
-                             .done_ns = now,
-                             .end_ns = now,
-                             .has_run = true};
-}
-
 /* ---- Everything that the engine can report ---- */
 
-static void report_calls(fixture *at)
+static void report_calls(metric_fixture *at)
 {
     mfi_client_span client = client_span(at);
     mfi_server_span server = server_span(at);
@@ -112,7 +38,7 @@ static void report_calls(fixture *at)
     mfi_observe_traffic(at->client, MFI_DIRECTION_SENT, MFI_TRAFFIC_CALL, 100);
 }
 
-static void report_events(fixture *at)
+static void report_events(metric_fixture *at)
 {
     static const mfi_transport_what transports[] = {
         MFI_TRANSPORT_CONNECTED,    MFI_TRANSPORT_EXTRA_CONNECTION, MFI_TRANSPORT_DISCONNECTED,
@@ -141,7 +67,7 @@ static void report_events(fixture *at)
     mfi_observe_loop_lag(at->observer, 1000);
 }
 
-static void show_gauges(fixture *at)
+static void show_gauges(metric_fixture *at)
 {
     at->client_gauges = (mfi_client_gauges){.calls_in_flight = 3,
                                             .oldest_call_age_seconds = 1.5,
@@ -222,8 +148,10 @@ static void check_moved(mf_family *family, void *user_data)
 
 static void test_every_family_moves(void)
 {
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
+    at.client_gauges.state = MFI_WORKER_STARTING;
+    at.client_gauges.pool_state = MFI_POOL_READY;
     char *before = render(&at);
     report_calls(&at);
     report_events(&at);
@@ -234,12 +162,12 @@ static void test_every_family_moves(void)
     mf_check_int(both.families, sizeof(mfi_families) / sizeof(mf_family *) - EXCEPTED_OF_CATALOGUE);
     free(before);
     free(after);
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 /* ---- What is not observed ---- */
 
-static void check_has(const fixture *at, const char *sample)
+static void check_has(const metric_fixture *at, const char *sample)
 {
     char line[200];
     char *text = render(at);
@@ -252,8 +180,8 @@ static void test_refusals_are_no_latencies(void)
 {
     static const mf_status statuses[] = {MF_ERR_CIRCUIT_OPEN, MF_ERR_TOO_MANY_CALLS,
                                          MF_ERR_NOT_RUNNING, MF_ERR_NOT_RUNNING};
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         mfi_client_span span = client_span(&at);
         span.status = statuses[i];
@@ -274,15 +202,15 @@ static void test_refusals_are_no_latencies(void)
     sent.status = MF_ERR_NOT_RUNNING;
     mfi_observe_client_end(&sent, NULL);
     check_has(&at, "client_call_latency_window_seconds_count{target=\"math\"} 1");
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 static void test_handlers_that_did_not_run_took_no_time(void)
 {
     static const mf_status statuses[] = {MF_ERR_TIMEOUT, MF_ERR_FUNCTION_NOT_FOUND,
                                          MF_ERR_INVALID_ARGUMENT, MF_ERR_CANCELLED};
-    fixture at;
-    setup(&at);
+    metric_fixture at;
+    metric_setup(&at);
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         mfi_server_span span = server_span(&at);
         span.status = statuses[i];
@@ -295,7 +223,7 @@ static void test_handlers_that_did_not_run_took_no_time(void)
     check_has(&at, "server_call_duration_seconds_count{function=\"add\",outcome=\"error\"} 0");
     check_has(&at, "server_queue_wait_seconds_count{worker=\"serve\"} 0");
     check_has(&at, "server_busy_seconds_total{worker=\"serve\"} 0");
-    teardown(&at);
+    metric_teardown(&at);
 }
 
 static const mf_test tests[] = {
