@@ -290,12 +290,16 @@ static uint64_t next_look(const mf_child *child)
  * so that none of their calls is lost. */
 static void leave(mf_child *child)
 {
-    bool drained = false;
-    uint64_t look_ns = 0;
     mfi_child_state_leave(&child->state);
-    /* Looked at before the sleep: a handler may have run for longer than the keeper. */
-    while ((look_ns = next_look(child)) != 0) {
-        drained = turn(child, drained, look_ns);
+    /* Looked at before the sleep: a handler may have run for longer than the keeper. What came
+     * during the last sleep is read first, so that calls which wait unread are no silence. */
+    while (true) {
+        bool drained = mfi_server_io_burst(&child->io);
+        uint64_t look_ns = next_look(child);
+        if (look_ns == 0) {
+            break;
+        }
+        (void)turn(child, drained, look_ns);
     }
     mfi_announce_unregister(&child->announcement);
 }
