@@ -1,6 +1,6 @@
-/* The catalogue of metrics: every family is described once, here. It also makes the series that
- * belong to no target: dropped messages, the registry, the log, the loop. It exists so that names,
- * types, labels and help texts stand in one table. */
+/* Adds the families of the catalogue to a set, and makes the series that belong to no target:
+ * dropped messages, the registry, the log, the loop. It exists so that those series are there, at
+ * zero, before the first event. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/parts.h"
@@ -8,154 +8,45 @@
 #include "logging/logger.h"
 #include "metrics/metric_set.h"
 
-/* No family bounds its series that name a target, because a state must not be left out. What bounds
- * them is max_targets (owners.c), and the functions of each target (targets.c). */
-#define BY_TARGET SIZE_MAX
-
-/* X(field, type, name, unit, labels, cap, help). */
-#define L(...)                                                                                     \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
-#define FAMILIES(X)                                                                                \
-    X(calls_started, COUNTER, "client_calls_started_total", "", L("target", "function"),           \
-      BY_TARGET, "Calls begun, including those still open")                                        \
-    X(calls, COUNTER, "client_calls_total", "", L("target", "function", "status"), BY_TARGET,      \
-      "Calls ended, by final status after retries")                                                \
-    X(call_duration, HISTOGRAM, "client_call_duration_seconds", "seconds",                         \
-      L("target", "function", "outcome"), BY_TARGET,                                               \
-      "Time from call entry to result delivery, all attempts")                                     \
-    X(latency_window, WINDOW, "client_call_latency_window_seconds", "seconds", L("target"),        \
-      BY_TARGET, "Latency quantiles over the last 60 s")                                           \
-    X(call_phase, HISTOGRAM, "client_call_phase_seconds", "seconds", L("target", "phase"),         \
-      BY_TARGET, "Time per phase: send_wait, wire, peer_queue, handler, receive_wait")             \
-    X(in_flight, GAUGE, "client_calls_in_flight", "", L("target"), BY_TARGET, "Calls open now")    \
-    X(oldest_age, GAUGE, "client_oldest_call_age_seconds", "seconds", L("target"), BY_TARGET,      \
-      "Age of the oldest open call, 0 if none")                                                    \
-    X(attempts, COUNTER, "client_attempts_total", "", L("target", "kind"), BY_TARGET,              \
-      "Attempts handed to the transport: first, retry")                                            \
-    X(refused, COUNTER, "client_refused_total", "", L("target", "reason"), BY_TARGET,              \
-      "Calls that ended because they were refused before sending")                                 \
-    X(retries_suppressed, COUNTER, "client_retries_suppressed_total", "", L("target", "reason"),   \
-      BY_TARGET, "Retries not sent: budget, deadline, not_idempotent, pushback, circuit")          \
-    X(late_replies, COUNTER, "client_late_replies_total", "", L("target"), BY_TARGET,              \
-      "Replies that arrived after their call had ended")                                           \
-    X(request_size, HISTOGRAM, "client_request_size_bytes", "bytes", L("target"), BY_TARGET,       \
-      "Encoded request size")                                                                      \
-    X(response_size, HISTOGRAM, "client_response_size_bytes", "bytes", L("target"), BY_TARGET,     \
-      "Encoded response size")                                                                     \
-    X(queue_depth, GAUGE, "client_queue_depth", "", L("target"), BY_TARGET,                        \
-      "Messages waiting to be sent")                                                               \
-    X(queue_capacity, GAUGE, "client_queue_capacity", "", L("target"), BY_TARGET,                  \
-      "Most messages that may wait to be sent")                                                    \
-    X(concurrency_limit, GAUGE, "client_concurrency_limit", "", L("target"), BY_TARGET,            \
-      "Present limit on open calls")                                                               \
-    X(server_started, COUNTER, "server_calls_started_total", "", L("worker", "function"),          \
-      BY_TARGET, "Calls accepted")                                                                 \
-    X(server_calls, COUNTER, "server_calls_total", "", L("worker", "function", "status"),          \
-      BY_TARGET, "Calls answered")                                                                 \
-    X(server_duration, HISTOGRAM, "server_call_duration_seconds", "seconds",                       \
-      L("function", "outcome"), BY_TARGET, "Handler run time")                                     \
-    X(server_queue_wait, HISTOGRAM, "server_queue_wait_seconds", "seconds", L("worker"),           \
-      BY_TARGET, "Time between receipt and handler start")                                         \
-    X(server_queue_depth, GAUGE, "server_queue_depth", "", L("worker"), BY_TARGET,                 \
-      "Calls that wait for a handler")                                                             \
-    X(server_queue_bytes, GAUGE, "server_queue_bytes", "bytes", L("worker"), BY_TARGET,            \
-      "Size of the calls that wait for a handler")                                                 \
-    X(server_in_flight, GAUGE, "server_calls_in_flight", "", L("worker"), BY_TARGET,               \
-      "Handlers running now")                                                                      \
-    X(server_expired, COUNTER, "server_expired_calls_total", "", L("worker", "stage"), BY_TARGET,  \
-      "Calls whose deadline had passed: before_start, at_reply")                                   \
-    X(server_unknown, COUNTER, "server_unknown_function_total", "", L("worker"), BY_TARGET,        \
-      "Calls to functions not registered")                                                         \
-    X(server_threads, GAUGE, "server_threads", "", L("worker", "state"), BY_TARGET,                \
-      "Handler threads busy or idle")                                                              \
-    X(server_running_age, GAUGE, "server_running_handler_age_seconds", "seconds", L("worker"),     \
-      BY_TARGET, "Age of the handler that has run longest, 0 if none runs")                        \
-    X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", L("worker"), BY_TARGET,        \
-      "Thread-seconds spent in handlers")                                                          \
-    X(messages, COUNTER, "transport_messages_total", "", L("target", "direction", "type"),         \
-      BY_TARGET, "Messages by type")                                                               \
-    X(bytes, COUNTER, "transport_bytes_total", "bytes", L("target", "direction"), BY_TARGET,       \
-      "Encoded bytes")                                                                             \
-    X(send_blocked, COUNTER, "transport_send_blocked_total", "", L("target"), BY_TARGET,           \
-      "Sends that met the high-water mark")                                                        \
-    X(dropped, COUNTER, "transport_dropped_messages_total", "", L("reason"), 16,                   \
-      "Messages not delivered or not accepted")                                                    \
-    X(connections, GAUGE, "transport_connections", "", L("target"), BY_TARGET, "Live connections") \
-    X(disconnects, COUNTER, "transport_disconnects_total", "", L("target", "reason"), BY_TARGET,   \
-      "Connections that ended")                                                                    \
-    X(heartbeat_rtt, HISTOGRAM, "heartbeat_rtt_seconds", "seconds", L("target"), BY_TARGET,        \
-      "Round trip of heartbeats")                                                                  \
-    X(heartbeat_missed, COUNTER, "heartbeat_missed_total", "", L("target"), BY_TARGET,             \
-      "Heartbeats without an answer in time")                                                      \
-    X(heartbeat_consecutive, GAUGE, "heartbeat_consecutive_misses", "", L("target"), BY_TARGET,    \
-      "Misses since the last answer")                                                              \
-    X(heartbeat_last, GAUGE, "heartbeat_last_success_timestamp_seconds", "seconds", L("target"),   \
-      BY_TARGET, "Unix time of the last answer")                                                   \
-    X(circuits, GAUGE, "circuits", "", L("state"), MFI_CIRCUIT_STATE_COUNT,                        \
-      "Circuits in each state, all of them")                                                       \
-    X(circuit_state, GAUGE, "circuit_state", "", L("target", "worker", "state"), BY_TARGET,        \
-      "1 for the present state")                                                                   \
-    X(circuit_transitions, COUNTER, "circuit_transitions_total", "",                               \
-      L("target", "worker", "from", "to"), BY_TARGET, "State changes")                             \
-    X(circuit_since, GAUGE, "circuit_state_since_timestamp_seconds", "seconds",                    \
-      L("target", "worker"), BY_TARGET, "Unix time of the last change")                            \
-    X(circuit_probe, GAUGE, "circuit_next_probe_timestamp_seconds", "seconds",                     \
-      L("target", "worker"), BY_TARGET, "Unix time when probing may begin, 0 if not open")         \
-    X(pool_workers, GAUGE, "pool_workers", "", L("target", "state"), BY_TARGET,                    \
-      "Pool members by state: ready, starting, draining, down")                                    \
-    X(worker_up, GAUGE, "worker_up", "", L("target", "worker"), BY_TARGET,                         \
-      "1 when connected and answering")                                                            \
-    X(workers, GAUGE, "workers", "", L("state"), MFI_WORKER_STATE_COUNT,                           \
-      "Workers in each state, all of them: ready, starting, restarting, draining, frozen, down")   \
-    X(worker_restarts, COUNTER, "worker_restarts_total", "", L("target", "reason"), BY_TARGET,     \
-      "Restarts by reason")                                                                        \
-    X(worker_exit_code, GAUGE, "worker_last_exit_code", "", L("target", "worker"), BY_TARGET,      \
-      "Exit code of the last ended process, -1 if none")                                           \
-    X(worker_exit_signal, GAUGE, "worker_last_exit_signal", "", L("target", "worker"), BY_TARGET,  \
-      "Signal that ended the last process, 0 if none")                                             \
-    X(worker_start, HISTOGRAM, "worker_start_duration_seconds", "seconds", L("target"), BY_TARGET, \
-      "From start to first answered heartbeat")                                                    \
-    X(worker_pid, GAUGE, "worker_pid", "", L("target", "worker"), BY_TARGET,                       \
-      "Process id of the worker, 0 if none runs")                                                  \
-    X(restart_backoff, GAUGE, "worker_restart_backoff_seconds", "seconds", L("target", "worker"),  \
-      BY_TARGET, "Wait before the next start, 0 when running")                                     \
-    X(restart_budget, GAUGE, "worker_restart_budget_remaining", "", L("target"), BY_TARGET,        \
-      "Restarts left in the present period")                                                       \
-    X(log_records, COUNTER, "log_records_total", "", L("level"), 8, "Records written")             \
-    X(log_dropped, COUNTER, "log_dropped_total", "", L("reason"), 8, "Records dropped")            \
-    X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", L(NULL), 1,                                 \
-      "Highest fill of the log ring since the last scrape")                                        \
-    X(log_bytes, COUNTER, "log_bytes_total", "bytes", L(NULL), 1, "Bytes given to the sinks")      \
-    X(registry_operations, COUNTER, "registry_operations_total", "", L("op", "result"), 32,        \
-      "Operations on the service registry")                                                        \
-    X(registry_lock_wait, HISTOGRAM, "registry_lock_wait_seconds", "seconds", L(NULL), 1,          \
-      "Wait for the registry's locks")                                                             \
-    X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", L("loop"), 8, "How late loops wake")
+typedef enum measure {
+    MEASURE_NUMBERS,
+    MEASURE_NANOSECONDS,
+    MEASURE_DURATIONS,
+    MEASURE_SIZES,
+} measure;
 
 typedef struct description {
     size_t offset; /* of the family's field in mfi_families */
     mf_metric_type type;
     const char *name, *unit;
+    measure measure;
     const char *labels[MF_METRIC_LABELS_MAX];
     size_t cap;
     const char *help;
 } description;
 
 static const description catalogue[] = {
-#define DESCRIBE(field, kind, name, unit, labels, cap, help)                                       \
-    {offsetof(mfi_families, field), MF_METRIC_##kind, "multifrost_" name, unit, labels, cap, help},
-    FAMILIES(DESCRIBE)
+#define LABELS(...)                                                                                \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define DESCRIBE(field, kind, name, unit, measure, labels, cap, help)                              \
+    {offsetof(mfi_families, field),                                                                \
+     MF_METRIC_##kind,                                                                             \
+     "multifrost_" name,                                                                           \
+     unit,                                                                                         \
+     MEASURE_##measure,                                                                            \
+     labels,                                                                                       \
+     cap,                                                                                          \
+     help},
+    MFI_CATALOGUE(DESCRIBE, LABELS)
 #undef DESCRIBE
+#undef LABELS
 };
 
 static mf_status add_one(mfi_observer *observer, const description *from, mf_error *error)
 {
     mf_family **place = (mf_family **)(void *)((char *)&observer->families + from->offset);
-    bool is_size = from->type == MF_METRIC_HISTOGRAM && from->unit[0] == 'b';
-    /* Counted in nanoseconds, shown in seconds. */
-    bool is_busy = place == &observer->families.server_busy;
     mf_metric_options options = {.struct_size = sizeof options,
                                  .type = from->type,
                                  .name = from->name,
@@ -163,8 +54,9 @@ static mf_status add_one(mfi_observer *observer, const description *from, mf_err
                                  .unit = from->unit,
                                  .label_names = from->labels,
                                  .max_series = from->cap,
-                                 .scale = is_size ? MF_SCALE_SIZE : MF_SCALE_DURATION,
-                                 .counter_factor = is_busy ? 1e-9 : 1};
+                                 .scale = from->measure == MEASURE_SIZES ? MF_SCALE_SIZE
+                                                                         : MF_SCALE_DURATION,
+                                 .counter_factor = from->measure == MEASURE_NANOSECONDS ? 1e-9 : 1};
     while (options.label_count < MF_METRIC_LABELS_MAX &&
            from->labels[options.label_count] != NULL) {
         options.label_count++;

@@ -9,6 +9,7 @@
 #include <multifrost/probe.h>
 
 #include "base/mutex.h"
+#include "core/observe/catalogue.h"
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
 #include "core/observe/span.h"
@@ -25,21 +26,9 @@
 
 /* The families of the catalogue, one field each. */
 typedef struct mfi_families {
-    mf_family *calls_started, *calls, *call_duration, *latency_window, *call_phase;
-    mf_family *in_flight, *oldest_age, *attempts, *refused, *late_replies;
-    mf_family *queue_depth, *queue_capacity, *concurrency_limit, *request_size, *response_size;
-    mf_family *server_started, *server_calls, *server_duration, *server_queue_wait;
-    mf_family *server_in_flight, *server_unknown, *server_threads, *server_busy;
-    mf_family *server_running_age, *server_queue_depth, *server_queue_bytes;
-    mf_family *messages, *bytes, *send_blocked, *dropped, *connections, *disconnects;
-    mf_family *heartbeat_rtt, *heartbeat_missed, *heartbeat_consecutive, *heartbeat_last;
-    mf_family *circuits, *circuit_state, *circuit_transitions, *circuit_since;
-    mf_family *workers, *worker_up, *worker_restarts, *worker_exit_code, *worker_exit_signal;
-    mf_family *worker_start, *worker_pid, *restart_backoff, *restart_budget;
-    mf_family *retries_suppressed, *server_expired, *circuit_probe, *pool_workers;
-    mf_family *log_records, *log_dropped, *log_ring, *log_bytes;
-    mf_family *registry_operations, *registry_lock_wait;
-    mf_family *loop_lag;
+#define MFI_FAMILY_FIELD(field, ...) mf_family *field;
+    MFI_CATALOGUE(MFI_FAMILY_FIELD, )
+#undef MFI_FAMILY_FIELD
 } mfi_families;
 
 /* A name that series have, as the value of their label `target` or, of a worker that serves,

@@ -45,7 +45,7 @@ def first_cells(text):
 
 def families(code):
     """Of each metric, whether it is a histogram. Names in the catalogue have no prefix."""
-    catalogue = read(f"{SOURCE}/core/observe/families.c")
+    catalogue = read(f"{SOURCE}/core/observe/catalogue.h")
     listed = re.findall(r"\bX\(\w+, (\w+), \"(\w+)\"", catalogue)
     found = {f"multifrost_{name}": kind == "HISTOGRAM" for kind, name in listed}
     for name in re.findall(r"\"(multifrost_[a-z_]+[a-z])\"", code):

@@ -1,0 +1,138 @@
+/* The catalogue of the engine's metrics: every family is described here, once. The fields of
+ * mfi_families, the families themselves, their help texts and docs/metrics.md all come from it. */
+#ifndef MFI_OBSERVE_CATALOGUE_H
+#define MFI_OBSERVE_CATALOGUE_H
+
+/* No family bounds its series that name a target, because a state must not be left out. What bounds
+ * them is max_targets (owners.c), and the functions of each target (targets.c). */
+#define MFI_BY_TARGET SIZE_MAX
+
+/* X(field, type, name, unit, measure, labels, cap, help).
+ *
+ * measure says how the family's numbers are kept: NUMBERS as they are, NANOSECONDS in a counter
+ * that is shown in seconds, DURATIONS, SIZES and RATIOS in a histogram of that scale. labels is
+ * L(...), with the names in the order of the exposition. */
+#define MFI_CATALOGUE(X, L)                                                                        \
+    X(calls_started, COUNTER, "client_calls_started_total", "", NUMBERS, L("target", "function"),  \
+      MFI_BY_TARGET, "Calls begun, including those still open")                                    \
+    X(calls, COUNTER, "client_calls_total", "", NUMBERS, L("target", "function", "status"),        \
+      MFI_BY_TARGET, "Calls ended, by final status after retries")                                 \
+    X(call_duration, HISTOGRAM, "client_call_duration_seconds", "seconds", DURATIONS,              \
+      L("target", "function", "outcome"), MFI_BY_TARGET,                                           \
+      "Time from call entry to result delivery, all attempts")                                     \
+    X(latency_window, WINDOW, "client_call_latency_window_seconds", "seconds", DURATIONS,          \
+      L("target"), MFI_BY_TARGET, "Latency quantiles over the last 60 s")                          \
+    X(call_phase, HISTOGRAM, "client_call_phase_seconds", "seconds", DURATIONS,                    \
+      L("target", "phase"), MFI_BY_TARGET,                                                         \
+      "Time per phase: send_wait, wire, peer_queue, handler, receive_wait")                        \
+    X(in_flight, GAUGE, "client_calls_in_flight", "", NUMBERS, L("target"), MFI_BY_TARGET,         \
+      "Calls open now")                                                                            \
+    X(oldest_age, GAUGE, "client_oldest_call_age_seconds", "seconds", NUMBERS, L("target"),        \
+      MFI_BY_TARGET, "Age of the oldest open call, 0 if none")                                     \
+    X(attempts, COUNTER, "client_attempts_total", "", NUMBERS, L("target", "kind"), MFI_BY_TARGET, \
+      "Attempts handed to the transport: first, retry")                                            \
+    X(refused, COUNTER, "client_refused_total", "", NUMBERS, L("target", "reason"), MFI_BY_TARGET, \
+      "Calls that ended because they were refused before sending")                                 \
+    X(retries_suppressed, COUNTER, "client_retries_suppressed_total", "", NUMBERS,                 \
+      L("target", "reason"), MFI_BY_TARGET,                                                        \
+      "Retries not sent: budget, deadline, not_idempotent, pushback, circuit")                     \
+    X(late_replies, COUNTER, "client_late_replies_total", "", NUMBERS, L("target"), MFI_BY_TARGET, \
+      "Replies that arrived after their call had ended")                                           \
+    X(request_size, HISTOGRAM, "client_request_size_bytes", "bytes", SIZES, L("target"),           \
+      MFI_BY_TARGET, "Encoded request size")                                                       \
+    X(response_size, HISTOGRAM, "client_response_size_bytes", "bytes", SIZES, L("target"),         \
+      MFI_BY_TARGET, "Encoded response size")                                                      \
+    X(queue_depth, GAUGE, "client_queue_depth", "", NUMBERS, L("target"), MFI_BY_TARGET,           \
+      "Messages waiting to be sent")                                                               \
+    X(queue_capacity, GAUGE, "client_queue_capacity", "", NUMBERS, L("target"), MFI_BY_TARGET,     \
+      "Most messages that may wait to be sent")                                                    \
+    X(concurrency_limit, GAUGE, "client_concurrency_limit", "", NUMBERS, L("target"),              \
+      MFI_BY_TARGET, "Present limit on open calls")                                                \
+    X(server_started, COUNTER, "server_calls_started_total", "", NUMBERS, L("worker", "function"), \
+      MFI_BY_TARGET, "Calls accepted")                                                             \
+    X(server_calls, COUNTER, "server_calls_total", "", NUMBERS, L("worker", "function", "status"), \
+      MFI_BY_TARGET, "Calls answered")                                                             \
+    X(server_duration, HISTOGRAM, "server_call_duration_seconds", "seconds", DURATIONS,            \
+      L("function", "outcome"), MFI_BY_TARGET, "Handler run time")                                 \
+    X(server_queue_wait, HISTOGRAM, "server_queue_wait_seconds", "seconds", DURATIONS,             \
+      L("worker"), MFI_BY_TARGET, "Time between receipt and handler start")                        \
+    X(server_queue_depth, GAUGE, "server_queue_depth", "", NUMBERS, L("worker"), MFI_BY_TARGET,    \
+      "Calls that wait for a handler")                                                             \
+    X(server_queue_bytes, GAUGE, "server_queue_bytes", "bytes", NUMBERS, L("worker"),              \
+      MFI_BY_TARGET, "Size of the calls that wait for a handler")                                  \
+    X(server_in_flight, GAUGE, "server_calls_in_flight", "", NUMBERS, L("worker"), MFI_BY_TARGET,  \
+      "Handlers running now")                                                                      \
+    X(server_expired, COUNTER, "server_expired_calls_total", "", NUMBERS, L("worker", "stage"),    \
+      MFI_BY_TARGET, "Calls whose deadline had passed: before_start, at_reply")                    \
+    X(server_unknown, COUNTER, "server_unknown_function_total", "", NUMBERS, L("worker"),          \
+      MFI_BY_TARGET, "Calls to functions not registered")                                          \
+    X(server_threads, GAUGE, "server_threads", "", NUMBERS, L("worker", "state"), MFI_BY_TARGET,   \
+      "Handler threads busy or idle")                                                              \
+    X(server_running_age, GAUGE, "server_running_handler_age_seconds", "seconds", NUMBERS,         \
+      L("worker"), MFI_BY_TARGET, "Age of the handler that has run longest, 0 if none runs")       \
+    X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", NANOSECONDS, L("worker"),      \
+      MFI_BY_TARGET, "Thread-seconds spent in handlers")                                           \
+    X(messages, COUNTER, "transport_messages_total", "", NUMBERS,                                  \
+      L("target", "direction", "type"), MFI_BY_TARGET, "Messages by type")                         \
+    X(bytes, COUNTER, "transport_bytes_total", "bytes", NUMBERS, L("target", "direction"),         \
+      MFI_BY_TARGET, "Encoded bytes")                                                              \
+    X(send_blocked, COUNTER, "transport_send_blocked_total", "", NUMBERS, L("target"),             \
+      MFI_BY_TARGET, "Sends that met the high-water mark")                                         \
+    X(dropped, COUNTER, "transport_dropped_messages_total", "", NUMBERS, L("reason"), 16,          \
+      "Messages not delivered or not accepted")                                                    \
+    X(connections, GAUGE, "transport_connections", "", NUMBERS, L("target"), MFI_BY_TARGET,        \
+      "Live connections")                                                                          \
+    X(disconnects, COUNTER, "transport_disconnects_total", "", NUMBERS, L("target", "reason"),     \
+      MFI_BY_TARGET, "Connections that ended")                                                     \
+    X(heartbeat_rtt, HISTOGRAM, "heartbeat_rtt_seconds", "seconds", DURATIONS, L("target"),        \
+      MFI_BY_TARGET, "Round trip of heartbeats")                                                   \
+    X(heartbeat_missed, COUNTER, "heartbeat_missed_total", "", NUMBERS, L("target"),               \
+      MFI_BY_TARGET, "Heartbeats without an answer in time")                                       \
+    X(heartbeat_consecutive, GAUGE, "heartbeat_consecutive_misses", "", NUMBERS, L("target"),      \
+      MFI_BY_TARGET, "Misses since the last answer")                                               \
+    X(heartbeat_last, GAUGE, "heartbeat_last_success_timestamp_seconds", "seconds", NUMBERS,       \
+      L("target"), MFI_BY_TARGET, "Unix time of the last answer")                                  \
+    X(circuits, GAUGE, "circuits", "", NUMBERS, L("state"), MFI_CIRCUIT_STATE_COUNT,               \
+      "Circuits in each state, all of them")                                                       \
+    X(circuit_state, GAUGE, "circuit_state", "", NUMBERS, L("target", "worker", "state"),          \
+      MFI_BY_TARGET, "1 for the present state")                                                    \
+    X(circuit_transitions, COUNTER, "circuit_transitions_total", "", NUMBERS,                      \
+      L("target", "worker", "from", "to"), MFI_BY_TARGET, "State changes")                         \
+    X(circuit_since, GAUGE, "circuit_state_since_timestamp_seconds", "seconds", NUMBERS,           \
+      L("target", "worker"), MFI_BY_TARGET, "Unix time of the last change")                        \
+    X(circuit_probe, GAUGE, "circuit_next_probe_timestamp_seconds", "seconds", NUMBERS,            \
+      L("target", "worker"), MFI_BY_TARGET, "Unix time when probing may begin, 0 if not open")     \
+    X(pool_workers, GAUGE, "pool_workers", "", NUMBERS, L("target", "state"), MFI_BY_TARGET,       \
+      "Pool members by state: ready, starting, draining, down")                                    \
+    X(worker_up, GAUGE, "worker_up", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,            \
+      "1 when connected and answering")                                                            \
+    X(workers, GAUGE, "workers", "", NUMBERS, L("state"), MFI_WORKER_STATE_COUNT,                  \
+      "Workers in each state, all of them: ready, starting, restarting, draining, frozen, down")   \
+    X(worker_restarts, COUNTER, "worker_restarts_total", "", NUMBERS, L("target", "reason"),       \
+      MFI_BY_TARGET, "Restarts by reason")                                                         \
+    X(worker_exit_code, GAUGE, "worker_last_exit_code", "", NUMBERS, L("target", "worker"),        \
+      MFI_BY_TARGET, "Exit code of the last ended process, -1 if none")                            \
+    X(worker_exit_signal, GAUGE, "worker_last_exit_signal", "", NUMBERS, L("target", "worker"),    \
+      MFI_BY_TARGET, "Signal that ended the last process, 0 if none")                              \
+    X(worker_start, HISTOGRAM, "worker_start_duration_seconds", "seconds", DURATIONS, L("target"), \
+      MFI_BY_TARGET, "From start to first answered heartbeat")                                     \
+    X(worker_pid, GAUGE, "worker_pid", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,          \
+      "Process id of the worker, 0 if none runs")                                                  \
+    X(restart_backoff, GAUGE, "worker_restart_backoff_seconds", "seconds", NUMBERS,                \
+      L("target", "worker"), MFI_BY_TARGET, "Wait before the next start, 0 when running")          \
+    X(restart_budget, GAUGE, "worker_restart_budget_remaining", "", NUMBERS, L("target"),          \
+      MFI_BY_TARGET, "Restarts left in the present period")                                        \
+    X(log_records, COUNTER, "log_records_total", "", NUMBERS, L("level"), 8, "Records written")    \
+    X(log_dropped, COUNTER, "log_dropped_total", "", NUMBERS, L("reason"), 8, "Records dropped")   \
+    X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", NUMBERS, L(NULL), 1,                        \
+      "Highest fill of the log ring since the last scrape")                                        \
+    X(log_bytes, COUNTER, "log_bytes_total", "bytes", NUMBERS, L(NULL), 1,                         \
+      "Bytes given to the sinks")                                                                  \
+    X(registry_operations, COUNTER, "registry_operations_total", "", NUMBERS, L("op", "result"),   \
+      32, "Operations on the service registry")                                                    \
+    X(registry_lock_wait, HISTOGRAM, "registry_lock_wait_seconds", "seconds", DURATIONS, L(NULL),  \
+      1, "Wait for the registry's locks")                                                          \
+    X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", DURATIONS, L("loop"), 8,                 \
+      "How late loops wake")
+
+#endif
