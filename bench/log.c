@@ -224,6 +224,7 @@ static void run(const bench_options *options, const char *path, const char *peer
     ours log = ours_make(path);
     ours mute = ours_make(NULL);
     mfi_client_span span = make_span(log.target);
+    mfi_client_span muted = make_span(mute.target);
     const char *against = NULL;
     const subject with_file = {&log, ours_record, ours_drain};
     const subject without = {&mute, ours_record, ours_drain};
@@ -238,7 +239,7 @@ static void run(const bench_options *options, const char *path, const char *peer
     for (unsigned round = 0; round < options->rounds; round++) {
         double clock_ns = round_of(&nothing, &span, fills).p50_ns;
         add_round(&own, round_of(&with_file, &span, fills), clock_ns);
-        add_round(&silent, round_of(&without, &span, fills), clock_ns);
+        add_round(&silent, round_of(&without, &muted, fills), clock_ns);
         bench_add(&observed, observed_ns(mute.logger, bench_scaled(options, OBSERVED)));
 #ifdef BENCH_WITH_SPDLOG
         add_round(&theirs, round_of(&peer, &span, fills), clock_ns);
