@@ -68,8 +68,9 @@ static bool is_private(const char *entry)
 }
 
 /* Copies the environment, with the entries of `over` in place of those of the same name, and the
- * entry that names the worker's pipes. Borrows all texts; NULL without memory. */
-static char **make_environment(const char *const *over, char *pipes)
+ * entries that name what the worker inherits: its pipes, and its segment unless that is NULL.
+ * Borrows all texts; NULL without memory. */
+static char **make_environment(const char *const *over, char *pipes, char *segment)
 {
     size_t own = 0;
     size_t more = 0;
@@ -79,7 +80,7 @@ static char **make_environment(const char *const *over, char *pipes)
     while (over != NULL && over[more] != NULL) {
         more++;
     }
-    char **all = calloc(own + more + 2, sizeof *all);
+    char **all = calloc(own + more + 3, sizeof *all);
     size_t count = 0;
     for (size_t i = 0; all != NULL && i < own; i++) {
         bool replaced = is_private(environ[i]);
@@ -95,6 +96,7 @@ static char **make_environment(const char *const *over, char *pipes)
     }
     if (all != NULL) {
         all[count] = pipes;
+        all[count + 1] = segment;
     }
     return all;
 }
@@ -173,10 +175,11 @@ static mf_status open_pipes(pipes *all, mf_error *error)
     return MF_OK;
 }
 
-/* Two descriptors must stay open across the exec, under known numbers. A dup2 of a descriptor onto
- * itself, as a file action, clears its close-on-exec flag. */
+/* Two descriptors must stay open across the exec, under known numbers, and the segment too, unless
+ * that is 0. A dup2 of a descriptor onto itself, as a file action, clears its close-on-exec flag.
+ */
 static int spawn_helper(const char *helper, char **argv, char **envp, const pipes *all,
-                        pid_t *ret_pid)
+                        int segment_fd, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -196,6 +199,9 @@ static int spawn_helper(const char *helper, char **argv, char **envp, const pipe
         result |= posix_spawn_file_actions_adddup2(&actions, all->err[1], 2);
         result |= posix_spawn_file_actions_adddup2(&actions, all->death[0], all->death[0]);
         result |= posix_spawn_file_actions_adddup2(&actions, all->status[1], all->status[1]);
+        if (segment_fd != 0) {
+            result |= posix_spawn_file_actions_adddup2(&actions, segment_fd, segment_fd);
+        }
         if (result == 0) {
             result = posix_spawn(ret_pid, helper, &actions, &attributes, argv, envp);
         }
@@ -256,6 +262,7 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
     char helper[PATH_MAX];
     numbers texts;
     char names[MFI_PRIVATE_PIPES_MAX];
+    char segment[MFI_PRIVATE_SEGMENT_MAX];
     pipes all;
     pid_t helper_pid = 0;
     if (!find_helper(helper, options, error)) {
@@ -267,12 +274,14 @@ mf_status mfi_process_spawn(mfi_process *ret_process, const mfi_spawn_options *o
     }
     char **argv = make_arguments(helper, options, &all, &texts);
     mfi_private_name_pipes(names, all.out[1], all.err[1]);
-    char **envp = make_environment(options->env, names);
+    bool has_segment = mfi_private_name_segment(segment, options->segment_fd);
+    char **envp = make_environment(options->env, names, has_segment ? segment : NULL);
     if (argv == NULL || envp == NULL) {
         status = mfi_fail(error, MF_ERR_NO_MEMORY, "no memory to start '%s'", options->program);
         goto out;
     }
-    int result = spawn_helper(helper, argv, envp, &all, &helper_pid);
+    int result =
+        spawn_helper(helper, argv, envp, &all, has_segment ? options->segment_fd : 0, &helper_pid);
     if (result != 0) {
         status = mfi_fail_errno(error, MF_ERR_START_FAILED, result,
                                 "cannot start '%s': the helper %s cannot be run", options->program,

@@ -24,6 +24,9 @@ typedef struct mfi_spawn_options {
     const char *working_directory; /* NULL: this process's own */
     /* NULL: MULTIFROST_EXEC, else the helper that is installed with the library */
     const char *helper_path;
+    /* A memfd that the worker inherits under the same number, at least 3; 0: none. Borrowed until
+     * the spawn returns. COMLINK_SEGMENT names it to the worker (private.h). */
+    int segment_fd;
 } mfi_spawn_options;
 
 typedef struct mfi_process {
