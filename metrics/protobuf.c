@@ -287,10 +287,12 @@ static void pack_series(mfi_protobuf *at, const mf_family *family, const mfi_ser
 {
     MfiPb__Metric metric = MFI_PB__METRIC__INIT;
     for (size_t i = 0; i < family->label_count; i++) {
-        at->labels[i] = label_of(family->label_names[i], series->values[i]);
-        at->label_places[i] = &at->labels[i];
+        if (series->values[i][0] != '\0') { /* as labels.c does */
+            at->labels[metric.n_label] = label_of(family->label_names[i], series->values[i]);
+            at->label_places[metric.n_label] = &at->labels[metric.n_label];
+            metric.n_label++;
+        }
     }
-    metric.n_label = family->label_count;
     metric.label = at->label_places;
     at->created = time_of(series->created_ns);
     if (family->type == MF_METRIC_HISTOGRAM) {

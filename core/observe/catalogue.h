@@ -48,30 +48,32 @@
       "Most messages that may wait to be sent")                                                    \
     X(concurrency_limit, GAUGE, "client_concurrency_limit", "", NUMBERS, L("target"),              \
       MFI_BY_TARGET, "Present limit on open calls")                                                \
-    X(server_started, COUNTER, "server_calls_started_total", "", NUMBERS, L("worker", "function"), \
-      MFI_BY_TARGET, "Calls accepted")                                                             \
-    X(server_calls, COUNTER, "server_calls_total", "", NUMBERS, L("worker", "function", "status"), \
-      MFI_BY_TARGET, "Calls answered")                                                             \
+    X(server_started, COUNTER, "server_calls_started_total", "", NUMBERS,                          \
+      L("target", "worker", "function"), MFI_BY_TARGET, "Calls accepted")                          \
+    X(server_calls, COUNTER, "server_calls_total", "", NUMBERS,                                    \
+      L("target", "worker", "function", "status"), MFI_BY_TARGET, "Calls answered")                \
     X(server_duration, HISTOGRAM, "server_call_duration_seconds", "seconds", DURATIONS,            \
-      L("function", "outcome"), MFI_BY_TARGET, "Handler run time")                                 \
+      L("target", "function", "outcome"), MFI_BY_TARGET, "Handler run time, workers summed")       \
     X(server_queue_wait, HISTOGRAM, "server_queue_wait_seconds", "seconds", DURATIONS,             \
-      L("worker"), MFI_BY_TARGET, "Time between receipt and handler start")                        \
-    X(server_queue_depth, GAUGE, "server_queue_depth", "", NUMBERS, L("worker"), MFI_BY_TARGET,    \
-      "Calls that wait for a handler")                                                             \
-    X(server_queue_bytes, GAUGE, "server_queue_bytes", "bytes", NUMBERS, L("worker"),              \
+      L("target", "worker"), MFI_BY_TARGET, "Time between receipt and handler start")              \
+    X(server_queue_depth, GAUGE, "server_queue_depth", "", NUMBERS, L("target", "worker"),         \
+      MFI_BY_TARGET, "Calls that wait for a handler")                                              \
+    X(server_queue_bytes, GAUGE, "server_queue_bytes", "bytes", NUMBERS, L("target", "worker"),    \
       MFI_BY_TARGET, "Size of the calls that wait for a handler")                                  \
-    X(server_in_flight, GAUGE, "server_calls_in_flight", "", NUMBERS, L("worker"), MFI_BY_TARGET,  \
-      "Handlers running now")                                                                      \
-    X(server_expired, COUNTER, "server_expired_calls_total", "", NUMBERS, L("worker", "stage"),    \
-      MFI_BY_TARGET, "Calls whose deadline had passed: before_start, at_reply")                    \
-    X(server_unknown, COUNTER, "server_unknown_function_total", "", NUMBERS, L("worker"),          \
-      MFI_BY_TARGET, "Calls to functions not registered")                                          \
-    X(server_threads, GAUGE, "server_threads", "", NUMBERS, L("worker", "state"), MFI_BY_TARGET,   \
-      "Handler threads busy or idle")                                                              \
+    X(server_in_flight, GAUGE, "server_calls_in_flight", "", NUMBERS, L("target", "worker"),       \
+      MFI_BY_TARGET, "Handlers running now")                                                       \
+    X(server_expired, COUNTER, "server_expired_calls_total", "", NUMBERS,                          \
+      L("target", "worker", "stage"), MFI_BY_TARGET,                                               \
+      "Calls whose deadline had passed: before_start, at_reply")                                   \
+    X(server_unknown, COUNTER, "server_unknown_function_total", "", NUMBERS,                       \
+      L("target", "worker"), MFI_BY_TARGET, "Calls to functions not registered")                   \
+    X(server_threads, GAUGE, "server_threads", "", NUMBERS, L("target", "worker", "state"),        \
+      MFI_BY_TARGET, "Handler threads busy or idle")                                               \
     X(server_running_age, GAUGE, "server_running_handler_age_seconds", "seconds", NUMBERS,         \
-      L("worker"), MFI_BY_TARGET, "Age of the handler that has run longest, 0 if none runs")       \
-    X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", NANOSECONDS, L("worker"),      \
-      MFI_BY_TARGET, "Thread-seconds spent in handlers")                                           \
+      L("target", "worker"), MFI_BY_TARGET,                                                        \
+      "Age of the handler that has run longest, 0 if none runs")                                   \
+    X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", NANOSECONDS,                   \
+      L("target", "worker"), MFI_BY_TARGET, "Thread-seconds spent in handlers")                    \
     X(messages, COUNTER, "transport_messages_total", "", NUMBERS,                                  \
       L("target", "direction", "type"), MFI_BY_TARGET, "Messages by type")                         \
     X(bytes, COUNTER, "transport_bytes_total", "bytes", NUMBERS, L("target", "direction"),         \
@@ -122,6 +124,15 @@
       L("target", "worker"), MFI_BY_TARGET, "Wait before the next start, 0 when running")          \
     X(restart_budget, GAUGE, "worker_restart_budget_remaining", "", NUMBERS, L("target"),          \
       MFI_BY_TARGET, "Restarts left in the present period")                                        \
+    X(exposed_by_parent, GAUGE, "exposed_by_parent", "", NUMBERS, L(NULL), 1,                      \
+      "1 if the parent's endpoint shows the figures of this worker's handlers too")                \
+    X(worker_segments, COUNTER, "worker_segments_total", "", NUMBERS, L("target", "result"),       \
+      MFI_BY_TARGET, "Memories made for the figures of a worker, by how the worker took them")     \
+    X(segment_ignored, COUNTER, "worker_segment_ignored_cells_total", "", NUMBERS, L("target"),    \
+      MFI_BY_TARGET,                                                                               \
+      "Numbers in a worker's memory that went backwards or made no sense, and were left out")      \
+    X(segment_lost, COUNTER, "worker_segment_lost_series_total", "", NUMBERS, L("target"),         \
+      MFI_BY_TARGET, "Series of a worker that found its memory full")                              \
     X(log_records, COUNTER, "log_records_total", "", NUMBERS, L("level"), 8, "Records written")    \
     X(log_dropped, COUNTER, "log_dropped_total", "", NUMBERS, L("reason"), 8, "Records dropped")   \
     X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", NUMBERS, L(NULL), 1,                        \

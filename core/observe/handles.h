@@ -55,7 +55,9 @@ typedef void (*mfi_server_gauges_fn)(mfi_server_gauges *ret_gauges, void *user_d
 typedef struct mfi_server_options {
     const char *worker;
     mfi_server_gauges_fn gauges;
-    void *user_data; /* passed to gauges */
+    void *user_data;   /* passed to gauges */
+    uint32_t handlers; /* how many can run at a time */
+    int segment_fd;    /* of the memory that the worker's parent made, which is closed; -1: none */
 } mfi_server_options;
 
 #endif

@@ -15,10 +15,10 @@ static mf_counter *ended_counter(const mfi_target *target, mfi_function *functio
     if (counter == NULL) {
         const mfi_families *families = &target->observer->families;
         bool own = target->owner->counted && function->name != NULL;
-        const char *labels[] = {target->label, own ? function->name : MF_METRIC_OTHER,
+        const char *labels[] = {"", target->label, own ? function->name : MF_METRIC_OTHER,
                                 mfi_call_status_word(counted)};
-        counter =
-            mf_family_counter(target->is_server ? families->server_calls : families->calls, labels);
+        counter = target->is_server ? mf_family_counter(families->server_calls, labels)
+                                    : mf_family_counter(families->calls, labels + 1);
         atomic_store_explicit(place, counter, memory_order_release);
     }
     return counter;

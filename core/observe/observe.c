@@ -75,7 +75,18 @@ void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error)
 void mfi_observe_server_begin(const mfi_server_span *span)
 {
     mfi_measure_begin(span->target, span->function);
+    mfi_segment_began(span);
     mfi_logged_server_begin(span);
+}
+
+void mfi_observe_server_returned(mfi_target *target, uint32_t handler)
+{
+    mfi_segment_returned(target, handler);
+}
+
+void mfi_observe_server_waiting(mfi_target *target, int32_t calls, int64_t bytes)
+{
+    mfi_segment_waits(target, calls, bytes);
 }
 
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error)

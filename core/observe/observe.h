@@ -30,6 +30,9 @@
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               size_t max_targets, mf_error *error);
 void mfi_observer_destroy(mfi_observer *observer);
+/* The memory that the parent of this process made for its figures; NULL: none. It must outlive the
+ * set of metrics, so its owner detaches it behind both. observer may be NULL. */
+struct mfi_segment *mfi_observer_segment(const mfi_observer *observer);
 
 /* ---- Calls, as their caller sees them ---- */
 
@@ -52,6 +55,10 @@ void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error);
 
 /* A handler is about to run: counts the call as started, and logs `request_start` (debug). */
 void mfi_observe_server_begin(const mfi_server_span *span);
+/* The handler returned, or was not run; its thread is free. handler: as in the span. */
+void mfi_observe_server_returned(mfi_target *target, uint32_t handler);
+/* Calls begin to wait for a handler, or fewer of them wait: differences of count and bytes. */
+void mfi_observe_server_waiting(mfi_target *target, int32_t calls, int64_t bytes);
 /* The answer is in the driver's queue. error as above. */
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error);
 /* The caller no longer waits. Noticed before the handler started (then the call is refused), or

@@ -12,6 +12,7 @@
 #include "core/observe/catalogue.h"
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
+#include "core/observe/segments.h"
 #include "core/observe/span.h"
 #include "core/observe/statuses.h"
 #include "core/words/attempts.h"
@@ -21,8 +22,6 @@
 #include "core/words/registry.h"
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
-
-#define MFI_FUNCTIONS_MAX 32
 
 /* The families of the catalogue, one field each. */
 typedef struct mfi_families {
@@ -45,6 +44,9 @@ typedef struct mfi_owner {
 struct mfi_observer {
     mf_logger *logger;
     mf_metrics *metrics; /* NULL: nothing is measured */
+    /* Of this process, if it is a worker whose parent made one; NULL else. Set before the first
+     * worker's target is open. */
+    struct mfi_segment *segment;
     mfi_families families;
     mf_counter *dropped[MFI_DROP_COUNT];
     mf_histogram *loop_lag;
@@ -82,6 +84,12 @@ struct mfi_function {
     mf_histogram *duration[MFI_OUTCOME_COUNT];
 };
 
+/* The gauges of handlers; NULL where the target has no states of its own, or they are not known. */
+typedef struct mfi_serving_gauges {
+    mf_gauge *in_flight, *threads[MFI_THREAD_COUNT], *waiting, *waiting_bytes;
+    mf_gauge *age; /* of the handler that runs longest */
+} mfi_serving_gauges;
+
 /* The series of one target (client) or worker (server). */
 struct mfi_target {
     mfi_observer *observer;
@@ -103,8 +111,9 @@ struct mfi_target {
     mf_counter *messages[MFI_DIRECTION_COUNT][MFI_TRAFFIC_COUNT], *bytes[MFI_DIRECTION_COUNT];
     mf_counter *send_blocked, *disconnects[MFI_DISCONNECT_COUNT];
     /* Gauges are NULL where the target has no states of its own. */
-    mf_gauge *connections, *in_flight;
-    mf_gauge *running_age; /* client: NULL until the worker says it */
+    mf_gauge *connections;
+    mfi_serving_gauges serving; /* client: of its worker, as far as they are known */
+    mfi_segments segments;      /* client: the memory of its worker */
     /* Client. */
     mf_window *window;
     mf_histogram *phases[MFI_CALL_PHASE_COUNT];
@@ -112,7 +121,7 @@ struct mfi_target {
     mf_counter *attempts[MFI_ATTEMPT_COUNT], *refused[MFI_REFUSAL_COUNT];
     mf_counter *suppressed[MFI_SUPPRESSED_COUNT], *restarts[MFI_RESTART_COUNT];
     mf_counter *late_replies, *heartbeat_missed;
-    mf_gauge *oldest_age, *queue_depth, *queue_capacity, *concurrency_limit;
+    mf_gauge *in_flight, *oldest_age, *queue_depth, *queue_capacity, *concurrency_limit;
     mf_gauge *heartbeat_consecutive, *heartbeat_last;
     mf_gauge *up, *exit_code, *exit_signal, *pid;
     mf_gauge *circuit_states[MFI_CIRCUIT_STATE_COUNT], *circuit_since, *circuit_probe;
@@ -122,7 +131,6 @@ struct mfi_target {
     /* Server. */
     mf_histogram *queue_wait;
     mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;
-    mf_gauge *threads[MFI_THREAD_COUNT], *waiting, *waiting_bytes;
 };
 
 /* ---- families.c ---- */
@@ -142,6 +150,14 @@ void mfi_target_series_end(mfi_target *target);
 void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name);
 /* Collector: sets the gauges of all targets. */
 void mfi_targets_collect(void *user_data);
+
+/* ---- own_segment.c ---- */
+/* Attaches this worker to the memory that its parent made. Closes fd; -1 is a no-op. */
+void mfi_observer_attach(mfi_observer *observer, int fd, uint32_t handlers);
+/* The handler's thread says what it runs. */
+void mfi_segment_began(const mfi_server_span *span);
+void mfi_segment_returned(const mfi_target *target, uint32_t handler);
+void mfi_segment_waits(const mfi_target *target, int32_t calls, int64_t bytes);
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

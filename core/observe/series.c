@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/observe/holding.h"
 #include "core/observe/parts.h"
+#include "core/observe/serving.h"
 #include "metrics/metric_set.h"
 
 static const char *const *pair(const char **values, const char *first, const char *second)
@@ -19,28 +21,9 @@ static mf_counter *counter1(mf_family *family, const char *value)
     return mf_family_counter(family, &value);
 }
 
-/* Gauges are held, so that they end with the last target that shows them. NULL without states. */
-static mf_gauge *hold(const mfi_target *target, mf_family *family, const char *const *values)
-{
-    return target->owner->shown ? mfi_family_hold_gauge(family, values) : NULL;
-}
-
 static mf_gauge *hold1(const mfi_target *target, mf_family *family, const char *value)
 {
-    return hold(target, family, &value);
-}
-
-static void drop(mf_family *family, mf_gauge **gauge)
-{
-    mfi_family_drop_gauge(family, *gauge);
-    *gauge = NULL;
-}
-
-static void show(mf_gauge *gauge, double value)
-{
-    if (gauge != NULL) {
-        mf_gauge_set(gauge, value);
-    }
+    return mfi_hold(target, family, &value);
 }
 
 static mf_histogram *histogram1(mf_family *family, const char *value)
@@ -56,17 +39,16 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
     if (target->observer->metrics == NULL) {
         return;
     }
-    const char *names[2];
     name = target->owner->counted ? name : MF_METRIC_OTHER;
-    mf_family *started = target->is_server ? families->server_started : families->calls_started;
-    function->started = mf_family_counter(started, pair(names, target->label, name));
+    if (target->is_server) {
+        mfi_serving_function_make(target, function, name);
+        return;
+    }
+    const char *names[] = {target->label, name, NULL};
+    function->started = mf_family_counter(families->calls_started, names);
     for (size_t i = 0; i < MFI_OUTCOME_COUNT; i++) {
-        const char *outcome = mfi_outcome_word((mfi_outcome)i);
-        const char *of_call[] = {target->label, name, outcome};
-        function->duration[i] =
-            target->is_server
-                ? mf_family_histogram(families->server_duration, pair(names, name, outcome))
-                : mf_family_histogram(families->call_duration, of_call);
+        names[2] = mfi_outcome_word((mfi_outcome)i);
+        function->duration[i] = mf_family_histogram(families->call_duration, names);
     }
 }
 
@@ -102,10 +84,10 @@ static void make_circuit(mfi_target *target)
     const char *names[] = {target->name, target->worker, NULL};
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
         names[2] = mfi_circuit_state_word((mfi_circuit_state)i);
-        target->circuit_states[i] = hold(target, families->circuit_state, names);
+        target->circuit_states[i] = mfi_hold(target, families->circuit_state, names);
     }
-    target->circuit_probe = hold(target, families->circuit_probe, names);
-    target->circuit_since = hold(target, families->circuit_since, names);
+    target->circuit_probe = mfi_hold(target, families->circuit_probe, names);
+    target->circuit_since = mfi_hold(target, families->circuit_since, names);
     for (size_t i = 0; i < sizeof legal / sizeof legal[0]; i++) {
         const char *change[] = {target->label, target->worker_label,
                                 mfi_circuit_state_word(legal[i][0]),
@@ -119,12 +101,12 @@ static void make_worker(mfi_target *target)
     const mfi_families *families = &target->observer->families;
     const char *names[2];
     (void)pair(names, target->name, target->worker);
-    target->up = hold(target, families->worker_up, names);
-    target->exit_code = hold(target, families->worker_exit_code, names);
-    target->exit_signal = hold(target, families->worker_exit_signal, names);
-    target->pid = hold(target, families->worker_pid, names);
-    show(target->exit_code, -1);
-    target->restart_backoff = hold(target, families->restart_backoff, names);
+    target->up = mfi_hold(target, families->worker_up, names);
+    target->exit_code = mfi_hold(target, families->worker_exit_code, names);
+    target->exit_signal = mfi_hold(target, families->worker_exit_signal, names);
+    target->pid = mfi_hold(target, families->worker_pid, names);
+    mfi_show(target->exit_code, -1);
+    target->restart_backoff = mfi_hold(target, families->restart_backoff, names);
     target->start_duration = histogram1(families->worker_start, target->label);
     for (size_t i = MFI_RESTART_NONE + 1; i < MFI_RESTART_COUNT; i++) {
         const char *reason = mfi_restart_word((mfi_restart_reason)i);
@@ -175,27 +157,7 @@ static void make_client(mfi_target *target)
     make_attempts(target);
     make_circuit(target);
     make_worker(target);
-}
-
-static void make_server(mfi_target *target)
-{
-    const mfi_families *families = &target->observer->families;
-    const char *names[2] = {target->label, NULL};
-    target->queue_wait = histogram1(families->server_queue_wait, target->label);
-    target->in_flight = hold1(target, families->server_in_flight, target->name);
-    target->waiting = hold1(target, families->server_queue_depth, target->name);
-    target->waiting_bytes = hold1(target, families->server_queue_bytes, target->name);
-    target->unknown = counter1(families->server_unknown, target->label);
-    target->busy = counter1(families->server_busy, target->label);
-    target->running_age = hold1(target, families->server_running_age, target->name);
-    for (size_t i = 0; i < MFI_EXPIRY_COUNT; i++) {
-        names[1] = mfi_expiry_word((mfi_expiry)i);
-        target->expired[i] = mf_family_counter(families->server_expired, names);
-    }
-    for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
-        (void)pair(names, target->name, mfi_thread_word((mfi_thread_state)i));
-        target->threads[i] = hold(target, families->server_threads, names);
-    }
+    mfi_segments_make(target);
 }
 
 void mfi_target_series_make(mfi_target *target)
@@ -204,7 +166,7 @@ void mfi_target_series_make(mfi_target *target)
         return;
     }
     if (target->is_server) {
-        make_server(target);
+        mfi_serving_make(target);
     } else {
         make_client(target);
     }
@@ -221,9 +183,9 @@ static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT]
     for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
         const char *names[] = {target->name, mfi_pool_word((mfi_pool_state)i)};
         if (target->pool[i] == NULL) {
-            target->pool[i] = hold(target, target->observer->families.pool_workers, names);
+            target->pool[i] = mfi_hold(target, target->observer->families.pool_workers, names);
         }
-        show(target->pool[i], (double)members[i]);
+        mfi_show(target->pool[i], (double)members[i]);
     }
 }
 
@@ -231,39 +193,25 @@ static void show_pool(mfi_target *target, const uint64_t members[MFI_POOL_COUNT]
 static void drop_pool(mfi_target *target)
 {
     for (size_t i = MFI_POOL_NONE + 1; i < MFI_POOL_COUNT; i++) {
-        drop(target->observer->families.pool_workers, &target->pool[i]);
+        mfi_drop(target->observer->families.pool_workers, &target->pool[i]);
     }
-}
-
-static void show_server(const mfi_target *target, const mfi_server_gauges *gauges)
-{
-    uint64_t idle =
-        gauges->handlers > gauges->handlers_busy ? gauges->handlers - gauges->handlers_busy : 0;
-    show(target->in_flight, (double)gauges->handlers_busy);
-    show(target->threads[MFI_THREAD_BUSY], (double)gauges->handlers_busy);
-    show(target->threads[MFI_THREAD_IDLE], (double)idle);
-    show(target->running_age, gauges->handler_seconds);
-    show(target->waiting, (double)gauges->queue_depth);
-    show(target->waiting_bytes, (double)gauges->queue_bytes);
 }
 
 /* Shows the gauges that every worker has for itself. */
 static void show_worker(mfi_target *target, const mfi_client_gauges *gauges)
 {
-    if (gauges->says_busy && target->running_age == NULL) { /* made on first sight */
-        target->running_age =
-            hold1(target, target->observer->families.server_running_age, target->worker);
+    if (!mfi_segments_show_locked(target) && (gauges->says_busy || target->serving.age != NULL)) {
+        mfi_serving_show_age(target, gauges->handler_seconds);
     }
     bool up = gauges->state == MFI_WORKER_READY || gauges->state == MFI_WORKER_DRAINING;
-    show(target->running_age, gauges->handler_seconds);
-    show(target->up, up ? 1 : 0);
-    show(target->pid, (double)gauges->pid);
-    show(target->restart_backoff, gauges->restart_backoff_seconds);
+    mfi_show(target->up, up ? 1 : 0);
+    mfi_show(target->pid, (double)gauges->pid);
+    mfi_show(target->restart_backoff, gauges->restart_backoff_seconds);
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
-        show(target->circuit_states[i], i == gauges->circuit ? 1 : 0);
+        mfi_show(target->circuit_states[i], i == gauges->circuit ? 1 : 0);
     }
-    show(target->circuit_since, (double)gauges->circuit_since_ns / (double)MFI_NS_PER_S);
-    show(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
+    mfi_show(target->circuit_since, (double)gauges->circuit_since_ns / (double)MFI_NS_PER_S);
+    mfi_show(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
 }
 
 static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
@@ -289,21 +237,21 @@ static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
 
 static void show_client(mfi_target *target, const mfi_client_gauges *sum)
 {
-    show(target->in_flight, (double)sum->calls_in_flight);
-    show(target->oldest_age, sum->oldest_call_age_seconds);
-    show(target->queue_depth, (double)sum->queue_depth);
-    show(target->queue_capacity, (double)sum->queue_capacity);
-    show(target->concurrency_limit, (double)sum->concurrency_limit);
-    show(target->heartbeat_consecutive, sum->heartbeat_misses);
-    show(target->heartbeat_last, (double)sum->heartbeat_last_ns / (double)MFI_NS_PER_S);
+    mfi_show(target->in_flight, (double)sum->calls_in_flight);
+    mfi_show(target->oldest_age, sum->oldest_call_age_seconds);
+    mfi_show(target->queue_depth, (double)sum->queue_depth);
+    mfi_show(target->queue_capacity, (double)sum->queue_capacity);
+    mfi_show(target->concurrency_limit, (double)sum->concurrency_limit);
+    mfi_show(target->heartbeat_consecutive, sum->heartbeat_misses);
+    mfi_show(target->heartbeat_last, (double)sum->heartbeat_last_ns / (double)MFI_NS_PER_S);
     if (sum->restarts && target->restart_budget == NULL) {
         target->restart_budget =
             hold1(target, target->observer->families.restart_budget, target->name);
     }
     if (!sum->restarts) {
-        drop(target->observer->families.restart_budget, &target->restart_budget);
+        mfi_drop(target->observer->families.restart_budget, &target->restart_budget);
     }
-    show(target->restart_budget, (double)sum->restart_budget);
+    mfi_show(target->restart_budget, (double)sum->restart_budget);
 }
 
 static bool same_series(const mfi_target *a, const mfi_target *b)
@@ -363,14 +311,9 @@ static mfi_target *collect_servers_locked(mfi_target *first)
     for (; same_series(first, target); target = target->next) {
         mfi_server_gauges gauges = {0};
         target->server_gauges(&gauges, target->user_data);
-        sum.handlers_busy += gauges.handlers_busy;
-        sum.handlers += gauges.handlers;
-        sum.queue_depth += gauges.queue_depth;
-        sum.queue_bytes += gauges.queue_bytes;
-        sum.handler_seconds = gauges.handler_seconds > sum.handler_seconds ? gauges.handler_seconds
-                                                                           : sum.handler_seconds;
+        mfi_serving_add(&sum, &gauges);
     }
-    show_server(first, &sum);
+    mfi_serving_show(first, &sum);
     return target;
 }
 
@@ -392,22 +335,23 @@ void mfi_targets_collect(void *user_data)
 static void drop_client(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    drop(families->oldest_age, &target->oldest_age);
-    drop(families->queue_depth, &target->queue_depth);
-    drop(families->queue_capacity, &target->queue_capacity);
-    drop(families->concurrency_limit, &target->concurrency_limit);
-    drop(families->heartbeat_consecutive, &target->heartbeat_consecutive);
-    drop(families->heartbeat_last, &target->heartbeat_last);
-    drop(families->worker_up, &target->up);
-    drop(families->worker_exit_code, &target->exit_code);
-    drop(families->worker_exit_signal, &target->exit_signal);
-    drop(families->worker_pid, &target->pid);
-    drop(families->restart_backoff, &target->restart_backoff);
-    drop(families->restart_budget, &target->restart_budget);
-    drop(families->circuit_since, &target->circuit_since);
-    drop(families->circuit_probe, &target->circuit_probe);
+    mfi_drop(families->in_flight, &target->in_flight);
+    mfi_drop(families->oldest_age, &target->oldest_age);
+    mfi_drop(families->queue_depth, &target->queue_depth);
+    mfi_drop(families->queue_capacity, &target->queue_capacity);
+    mfi_drop(families->concurrency_limit, &target->concurrency_limit);
+    mfi_drop(families->heartbeat_consecutive, &target->heartbeat_consecutive);
+    mfi_drop(families->heartbeat_last, &target->heartbeat_last);
+    mfi_drop(families->worker_up, &target->up);
+    mfi_drop(families->worker_exit_code, &target->exit_code);
+    mfi_drop(families->worker_exit_signal, &target->exit_signal);
+    mfi_drop(families->worker_pid, &target->pid);
+    mfi_drop(families->restart_backoff, &target->restart_backoff);
+    mfi_drop(families->restart_budget, &target->restart_budget);
+    mfi_drop(families->circuit_since, &target->circuit_since);
+    mfi_drop(families->circuit_probe, &target->circuit_probe);
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
-        drop(families->circuit_state, &target->circuit_states[i]);
+        mfi_drop(families->circuit_state, &target->circuit_states[i]);
     }
     drop_pool(target);
 }
@@ -422,14 +366,8 @@ void mfi_target_series_end(mfi_target *target)
         mf_gauge_add(target->connections,
                      -(double)atomic_load_explicit(&target->connected, memory_order_relaxed));
     }
-    drop(families->connections, &target->connections);
-    drop(target->is_server ? families->server_in_flight : families->in_flight, &target->in_flight);
-    drop(families->server_running_age, &target->running_age);
-    drop(families->server_queue_depth, &target->waiting);
-    drop(families->server_queue_bytes, &target->waiting_bytes);
-    for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
-        drop(families->server_threads, &target->threads[i]);
-    }
+    mfi_drop(families->connections, &target->connections);
+    mfi_serving_end(target);
     if (!target->is_server) {
         drop_client(target);
     }

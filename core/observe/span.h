@@ -38,6 +38,8 @@ typedef struct mfi_client_span {
     mf_status status; /* set at the end */
 } mfi_client_span;
 
+#define MFI_NO_HANDLER UINT32_MAX /* the call is answered without a handler's thread */
+
 /* A call as the worker sees it. */
 typedef struct mfi_server_span {
     mfi_target *target;
@@ -53,6 +55,7 @@ typedef struct mfi_server_span {
     uint32_t request_bytes;
     uint32_t response_bytes;
     bool correlation_id_replaced; /* the caller's id was not valid */
+    uint32_t handler;             /* number of the thread that runs the handler */
     bool has_run;                 /* a handler was started for the call */
     mf_status status;             /* at the end */
 } mfi_server_span;

@@ -57,6 +57,7 @@ void mfi_target_hide(mfi_target *target)
 
 static void free_target(mfi_target *target)
 {
+    mfi_segments_free(target);
     mfi_mutex_fini(&target->mutex);
     free(target->name);
     free(target->worker);
@@ -133,6 +134,7 @@ mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observ
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for target '%s'", options->worker);
     }
     made->is_server = true;
+    mfi_observer_attach(observer, options->segment_fd, options->handlers);
     made->server_gauges = options->gauges;
     open_target(made);
     *ret_target = made;
@@ -144,6 +146,7 @@ void mfi_target_destroy(mfi_target *target)
     if (target == NULL) {
         return;
     }
+    mfi_target_end_segment(target);
     mfi_target_hide(target);
     mfi_target_series_end(target);
     leave_owner(target);

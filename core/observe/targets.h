@@ -11,6 +11,7 @@
 #include <multifrost/metrics.h>
 
 #include "core/observe/handles.h"
+#include "core/observe/segments.h"
 
 /* Both make the series with closed label sets, at zero. On MF_OK the target is not NULL. */
 mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observer,

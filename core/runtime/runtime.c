@@ -14,6 +14,7 @@
 #include "core/transport/transport.h"
 #include "logging/environment.h"
 #include "metrics/process_metrics.h"
+#include "metrics/segment.h"
 
 #define MAX_TARGETS_DEFAULT 64
 #define MAX_TARGETS_MOST 4096
@@ -29,6 +30,7 @@ static void on_late(void *user_data, uint64_t lag_ns)
 static void runtime_free(mf_runtime *runtime)
 {
     mfi_runtime_forget_left(runtime);
+    mfi_segment *segment = mfi_observer_segment(runtime->observer);
     mfi_loop_destroy(runtime->loop);
     mfi_engine_probe_fini(runtime);
     mfi_observer_destroy(runtime->observer);
@@ -37,6 +39,7 @@ static void runtime_free(mf_runtime *runtime)
     }
     mf_logger_destroy(runtime->logger);
     mf_metrics_destroy(runtime->metrics);
+    mfi_segment_detach(segment);
     mfi_mutex_fini(&runtime->mutex);
     free(runtime->service);
     free(runtime->version);
@@ -135,6 +138,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     }
     atomic_init(&runtime->references, 1);
     runtime->fork_generation = mfi_fork_generation();
+    runtime->makes_segments = !from.no_segments;
     runtime->clock = mfi_clock_system();
     runtime->started_ns = mfi_monotonic_ns();
     mfi_mutex_init(&runtime->mutex);

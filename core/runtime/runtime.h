@@ -50,6 +50,7 @@ typedef struct mfi_component {
 struct mf_runtime {
     _Atomic(uint32_t) references;
     uint64_t fork_generation; /* of the process that made the runtime */
+    bool makes_segments;      /* parents make memory for the figures of their workers */
     const mfi_clock *clock;
     mfi_messaging *messaging;
     mfi_loop *loop;

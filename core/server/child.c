@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "core/process/private.h"
 
 /* ---- What probes see ---- */
 
@@ -102,13 +103,17 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
                                        .is_child = true,
                                        .self = child,
                                        .visit_health = visit_health};
-    mfi_server_options observed = {
-        .worker = child->component.target, .gauges = read_gauges, .user_data = child};
+    mfi_server_options observed = {.worker = child->component.target,
+                                   .gauges = read_gauges,
+                                   .user_data = child,
+                                   .handlers = child->settings.threads,
+                                   .segment_fd = mfi_private_take_segment()};
     status = make_io(child, error);
     if (status == MF_OK) {
         status = mfi_target_create_server(&child->io.channel.observed, child->runtime->observer,
                                           &observed, error);
     }
+    child->state.observed = child->io.channel.observed;
     if (status == MF_OK) {
         status = make_builtins(child, error);
     }

@@ -29,6 +29,7 @@ mf_status mfi_handlers_init(mfi_handlers *handlers, uint32_t count, const mfi_se
         thread->trees.metadata.admit_self = thread;
         thread->trees.args.limits = &serving->channel->limits;
         thread->trees.metadata.limits = &serving->channel->limits;
+        thread->number = i;
         mfi_chain_push_back(&state->marks, &thread->mark.node);
     }
     handlers->serving = serving;

@@ -198,12 +198,14 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
     request.deadline_ns = reply.deadline_ns;
     request.metadata_decoded = false;
     mfi_error_clear(&request.error);
+    span.handler = thread->number;
     mfi_observe_server_begin(&span);
     atomic_store_explicit(&thread->mark.since_ns, span.begun_ns, memory_order_relaxed);
     if (check_call(&request, &reply, &handler, &status) && decode_args(&request, &reply)) {
         status = run_handler(handler, &request, &reply);
     }
     atomic_store_explicit(&thread->mark.since_ns, 0, memory_order_relaxed);
+    mfi_observe_server_returned(span.target, thread->number);
     /* The values are freed below, but their room belongs to the answer, which may be as large. */
     if (thread->charged != 0) {
         mfi_budget_sub(thread->budget, thread->charged);
@@ -233,6 +235,7 @@ void mfi_serve_cancel(const mfi_serving *serving, mfi_incoming *call)
     uint64_t now = mfi_monotonic_ns();
     (void)mfi_reply_init(&reply, serving->channel, &call->route, call->envelope.id, &span, now);
     reply.deadline_ns = fill_span(serving, &span, call, now, function);
+    span.handler = MFI_NO_HANDLER;
     mfi_observe_server_begin(&span);
     (void)mf_reply_error(&reply, "CancelledError", "the worker is stopping");
     mfi_reply_finish(&reply, MF_ERR_CANCELLED);

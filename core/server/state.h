@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "core/engine/driver.h"
+#include "core/observe/observe.h"
 #include "core/transport/budget.h"
 
 /* The state of a handler thread that other threads read. */
@@ -41,6 +42,7 @@ typedef struct mfi_child_state {
     _Atomic(uint32_t) queued;     /* calls that were received and are not begun */
     _Atomic(size_t) queued_bytes; /* bytes of these calls' messages */
     _Atomic(uint32_t) deferred;   /* deferred answers that are not given yet */
+    mfi_target *observed;         /* is told what waits; set before any call is received */
     mfi_budget *budget;           /* of all that waits; NULL: none */
     mfi_child_share shares[MFI_CHILD_SHARES];
 } mfi_child_state;
@@ -64,6 +66,7 @@ static inline void mfi_child_state_queue(mfi_child_state *state, uint32_t share,
     mfi_budget_add(state->budget, bytes);
     atomic_fetch_add_explicit(&state->queued, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->queued_bytes, bytes, memory_order_relaxed);
+    mfi_observe_server_waiting(state->observed, 1, (int64_t)bytes);
 }
 
 /* Any thread: subtracts a call that is begun or cancelled. */
@@ -74,6 +77,7 @@ static inline void mfi_child_state_unqueue(mfi_child_state *state, uint32_t shar
     mfi_budget_sub(state->budget, bytes);
     atomic_fetch_sub_explicit(&state->queued, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&state->queued_bytes, bytes, memory_order_relaxed);
+    mfi_observe_server_waiting(state->observed, -1, -(int64_t)bytes);
 }
 
 #endif

@@ -172,6 +172,7 @@ void mfi_spawned_exited(mfi_spawned *spawned, const mfi_exit *ended)
     }
     observe_exit(spawned, ended, text, killed && crash ? why : NULL, aborted || asked,
                  crash ? &loss : NULL);
+    mfi_target_end_segment(spawned->state->observed);
     if (crash) {
         mfi_link_close_lost(spawned->link, &loss);
     } else if (asked) {

@@ -76,7 +76,11 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     env[count] = port;
     env[count + 1] = MFI_PRIVATE_MODE "=1";
     env[count + 2] = worker;
-    mfi_spawn_options options = {.program = settings->program,
+    int segment = spawned->state->runtime->makes_segments
+                      ? mfi_target_begin_segment(spawned->state->observed)
+                      : -1;
+    mfi_spawn_options options = {.segment_fd = segment > 0 ? segment : 0,
+                                 .program = settings->program,
                                  .args = (const char *const *)settings->args,
                                  .env = env,
                                  .working_directory = settings->working_directory};
@@ -84,6 +88,9 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     mf_status status = mfi_process_spawn(&spawned->process, &options, error);
     spawned->admission.root = spawned->process.helper_pid; /* nothing is accepted before */
     free(env);
+    if (segment > 0) {
+        (void)close(segment);
+    }
     return status;
 }
 

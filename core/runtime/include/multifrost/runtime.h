@@ -48,6 +48,9 @@ typedef struct mf_runtime_options {
     /** Names of targets, ends with NULL; or NULL. While one of them has no parent or pool, /readyz
      *  fails. /startupz fails until each of them had a worker that was ready. Copied. */
     const char *const *required_targets;
+    /** Parents make no memory in which the figures of their C workers outlive the workers: /metrics
+     *  then shows `multifrost_server_*` of a worker at the worker's own endpoint alone. */
+    bool no_segments;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 

@@ -1,0 +1,267 @@
+/* Adds what a worker counted to the parent's series. It exists so that one scrape of a parent shows
+ * all its workers, and a worker that is killed takes nothing along.
+ *
+ * The bytes are the worker's, so nothing of them is trusted: words are looked up in their closed
+ * sets, names are counted, and the reader bounds the rest. */
+#include "core/observe/segments.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core/observe/holding.h"
+#include "core/observe/serving.h"
+#include "metrics/segment.h"
+
+/* ---- Names and words ---- */
+
+/* The function's own name, or `_OTHER`: a worker has no more names than a parent gives it. */
+static const char *name_of(mfi_target *target, const char *function)
+{
+    mfi_segments *segments = &target->segments;
+    if (!target->owner->counted) {
+        return MF_METRIC_OTHER;
+    }
+    for (size_t i = 0; i < segments->function_count; i++) {
+        if (strcmp(segments->functions[i], function) == 0) {
+            return segments->functions[i];
+        }
+    }
+    if (segments->function_count == MFI_FUNCTIONS_MAX || strcmp(function, MF_METRIC_OTHER) == 0) {
+        return MF_METRIC_OTHER;
+    }
+    char *copy = strdup(function);
+    if (copy == NULL) {
+        return MF_METRIC_OTHER;
+    }
+    segments->functions[segments->function_count++] = copy;
+    return copy;
+}
+
+/* The word of a closed set; NULL if the worker gave a number beyond it. */
+static const char *status_of(unsigned word)
+{
+    return word < MFI_STATUS_COUNT ? mfi_call_status_word((mfi_call_status)word) : NULL;
+}
+
+static const char *outcome_of(unsigned word)
+{
+    return word < MFI_OUTCOME_COUNT ? mfi_outcome_word((mfi_outcome)word) : NULL;
+}
+
+static const char *stage_of(unsigned word)
+{
+    return word < MFI_EXPIRY_COUNT ? mfi_expiry_word((mfi_expiry)word) : NULL;
+}
+
+/* ---- Differences ---- */
+
+static void add_count(mf_family *family, const char *const *labels, const mfi_segment_delta *delta)
+{
+    mf_counter_add(mf_family_counter(family, labels), delta->count);
+}
+
+static void add_cells(mf_family *family, const char *const *labels, const mfi_segment_delta *delta)
+{
+    mfi_histogram_add_cells(mf_family_histogram(family, labels), delta->cells, delta->sum);
+}
+
+static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
+{
+    const mfi_families *families = &target->observer->families;
+    const char *labels[4];
+    mfi_serving_names(target, false, labels);
+    switch (delta->family) {
+    case MFI_SEGMENT_CALLS_STARTED:
+        labels[2] = name_of(target, delta->function);
+        add_count(families->server_started, labels, delta);
+        break;
+    case MFI_SEGMENT_CALLS:
+        labels[2] = name_of(target, delta->function);
+        labels[3] = status_of(delta->word);
+        if (labels[3] != NULL) {
+            add_count(families->server_calls, labels, delta);
+        }
+        break;
+    case MFI_SEGMENT_EXPIRED:
+        labels[2] = stage_of(delta->word);
+        if (labels[2] != NULL) {
+            add_count(families->server_expired, labels, delta);
+        }
+        break;
+    case MFI_SEGMENT_UNKNOWN:
+        add_count(families->server_unknown, labels, delta);
+        break;
+    case MFI_SEGMENT_BUSY_NS:
+        add_count(families->server_busy, labels, delta);
+        break;
+    default: /* a number of the worker's own */
+        break;
+    }
+}
+
+static void add_histogram(mfi_target *target, const mfi_segment_delta *delta)
+{
+    const mfi_families *families = &target->observer->families;
+    const char *names[2];
+    mfi_serving_names(target, false, names);
+    if (delta->family == MFI_SEGMENT_QUEUE_WAIT) {
+        add_cells(families->server_queue_wait, names, delta);
+    } else if (delta->family == MFI_SEGMENT_DURATION && outcome_of(delta->word) != NULL) {
+        const char *labels[] = {names[0], name_of(target, delta->function),
+                                outcome_of(delta->word)};
+        add_cells(families->server_duration, labels, delta);
+    }
+}
+
+static void add_delta(const mfi_segment_delta *delta, void *user_data)
+{
+    if (delta->is_histogram) {
+        add_histogram(user_data, delta);
+    } else {
+        add_counter(user_data, delta);
+    }
+}
+
+/* ---- What became of the memory itself ---- */
+
+static void count_result(mfi_target *target, mfi_segment_result result)
+{
+    const char *labels[] = {target->label, mfi_segment_word(result)};
+    mf_counter_add(mf_family_counter(target->observer->families.worker_segments, labels), 1);
+    target->segments.is_counted = true;
+}
+
+static void count_errors(mfi_target *target, const mfi_segment_facts *facts)
+{
+    const mfi_families *families = &target->observer->families;
+    mfi_segments *segments = &target->segments;
+    mf_counter_add(mf_family_counter(families->segment_ignored, &target->label),
+                   facts->ignored - segments->ignored);
+    segments->ignored = facts->ignored;
+    if (facts->lost_series > segments->lost) {
+        mf_counter_add(mf_family_counter(families->segment_lost, &target->label),
+                       facts->lost_series - segments->lost);
+        segments->lost = facts->lost_series;
+    }
+}
+
+void mfi_segments_make(mfi_target *target)
+{
+    const mfi_families *families = &target->observer->families;
+    for (size_t i = 0; i < MFI_SEGMENT_RESULT_COUNT; i++) {
+        const char *labels[] = {target->label, mfi_segment_word((mfi_segment_result)i)};
+        (void)mf_family_counter(families->worker_segments, labels);
+    }
+    (void)mf_family_counter(families->segment_ignored, &target->label);
+    (void)mf_family_counter(families->segment_lost, &target->label);
+}
+
+static bool collect_locked(mfi_target *target, mfi_segment_facts *ret_facts)
+{
+    mfi_segments *segments = &target->segments;
+    if (segments->reader == NULL) {
+        return false;
+    }
+    mfi_segment_read(segments->reader, ret_facts);
+    bool taken = ret_facts->worker_version == MFI_SEGMENT_VERSION;
+    if (!segments->is_counted && ret_facts->worker_version != 0) {
+        count_result(target, taken ? MFI_SEGMENT_TAKEN : MFI_SEGMENT_OTHER_LAYOUT);
+    }
+    if (taken) {
+        mfi_segment_collect(segments->reader, add_delta, target);
+        mfi_segment_read(segments->reader, ret_facts);
+        count_errors(target, ret_facts);
+    }
+    return taken;
+}
+
+/* ---- Begin, show, end ---- */
+
+static void end_locked(mfi_target *target)
+{
+    mfi_segments *segments = &target->segments;
+    mfi_segment_facts facts;
+    if (segments->reader == NULL) {
+        return;
+    }
+    (void)collect_locked(target, &facts);
+    if (!segments->is_counted) {
+        count_result(target, MFI_SEGMENT_UNUSED);
+    }
+    mfi_segment_close(segments->reader);
+    segments->reader = NULL;
+    mfi_serving_end(target);
+}
+
+int mfi_target_begin_segment(mfi_target *target)
+{
+    if (!target->measured) {
+        return -1;
+    }
+    int fd = mfi_segment_make(0);
+    mfi_segment_reader *reader = fd >= 0 ? mfi_segment_open(fd) : NULL;
+    if (reader == NULL && fd >= 0) {
+        (void)close(fd);
+    }
+    mfi_mutex_lock(&target->observer->mutex);
+    end_locked(target);
+    target->segments.reader = reader;
+    target->segments.is_counted = false;
+    target->segments.ignored = 0;
+    target->segments.lost = 0;
+    mfi_mutex_unlock(&target->observer->mutex);
+    return reader != NULL ? fd : -1;
+}
+
+void mfi_target_end_segment(mfi_target *target)
+{
+    mfi_mutex_lock(&target->observer->mutex);
+    end_locked(target);
+    mfi_mutex_unlock(&target->observer->mutex);
+}
+
+/* The oldest of the running handlers; a time in the future is a worker's mistake, and counts as
+ * now. */
+static double oldest_seconds(const mfi_segment_running *running, size_t count)
+{
+    uint64_t now = mfi_monotonic_ns();
+    uint64_t most = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t age = running[i].started_ns < now ? now - running[i].started_ns : 0;
+        most = age > most ? age : most;
+    }
+    return (double)most / (double)MFI_NS_PER_S;
+}
+
+bool mfi_segments_show_locked(mfi_target *target)
+{
+    mfi_segment_facts facts;
+    if (!collect_locked(target, &facts)) {
+        return false;
+    }
+    mfi_segment_running *running = calloc(MFI_SEGMENT_RUNNING, sizeof *running);
+    size_t count = running != NULL ? mfi_segment_read_running(target->segments.reader, running,
+                                                              MFI_SEGMENT_RUNNING)
+                                   : 0;
+    mfi_server_gauges gauges = {.handlers_busy = count,
+                                .handlers = facts.gauges[MFI_SEGMENT_THREADS],
+                                .handler_seconds = oldest_seconds(running, count),
+                                .queue_depth = facts.gauges[MFI_SEGMENT_QUEUE_DEPTH],
+                                .queue_bytes = facts.gauges[MFI_SEGMENT_QUEUE_BYTES]};
+    free(running);
+    mfi_serving_hold(target);
+    mfi_serving_show(target, &gauges);
+    return true;
+}
+
+void mfi_segments_free(mfi_target *target)
+{
+    mfi_segments *segments = &target->segments;
+    mfi_segment_close(segments->reader);
+    segments->reader = NULL;
+    for (size_t i = 0; i < segments->function_count; i++) {
+        free(segments->functions[i]);
+    }
+}
