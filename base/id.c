@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "base/hex.h"
@@ -14,8 +15,31 @@
 
 static _Atomic(uint64_t) fork_generation;
 
+/* A place with an address is in use. It is written before the address, which releases it. */
+typedef struct cover {
+    _Atomic(bool) taken;
+    _Atomic(size_t) size;
+    _Atomic(void *) address;
+} cover;
+
+static cover covers[MFI_FORK_COVERS_MAX];
+
+/* Calls only what a signal handler may call: other threads of the parent may hold any lock. */
+static void cover_shared_memory(void)
+{
+    for (size_t i = 0; i < MFI_FORK_COVERS_MAX; i++) {
+        void *address = atomic_exchange_explicit(&covers[i].address, NULL, memory_order_acquire);
+        if (address != NULL) {
+            (void)mmap(address, atomic_load_explicit(&covers[i].size, memory_order_relaxed),
+                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        }
+        atomic_store_explicit(&covers[i].taken, false, memory_order_release);
+    }
+}
+
 static void after_fork_in_child(void)
 {
+    cover_shared_memory();
     atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
 }
 
@@ -33,6 +57,30 @@ uint64_t mfi_fork_generation(void)
         atomic_store_explicit(&watched, true, memory_order_release);
     }
     return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}
+
+bool mfi_fork_cover(void *address, size_t size)
+{
+    (void)mfi_fork_generation(); /* forks are watched from now on */
+    for (size_t i = 0; i < MFI_FORK_COVERS_MAX; i++) {
+        if (!atomic_exchange_explicit(&covers[i].taken, true, memory_order_acquire)) {
+            atomic_store_explicit(&covers[i].size, size, memory_order_relaxed);
+            atomic_store_explicit(&covers[i].address, address, memory_order_release);
+            return true;
+        }
+    }
+    return false;
+}
+
+void mfi_fork_uncover(void *address)
+{
+    for (size_t i = 0; i < MFI_FORK_COVERS_MAX; i++) {
+        void *expected = address;
+        if (atomic_compare_exchange_strong_explicit(&covers[i].address, &expected, NULL,
+                                                    memory_order_acq_rel, memory_order_relaxed)) {
+            atomic_store_explicit(&covers[i].taken, false, memory_order_release);
+        }
+    }
 }
 
 typedef struct pool {

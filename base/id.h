@@ -29,4 +29,12 @@ bool mfi_uuid_parse(const char *text, size_t length, mfi_uuid *ret_uuid);
 /* Counts forks. A value made in another generation belongs to another process. Never 0. */
 uint64_t mfi_fork_generation(void);
 
+/* Memory that is shared with another process, and that a forked child must not touch: before fork()
+ * returns in the child, private zeroed memory takes its place there. address and size: whole pages.
+ * False if MFI_FORK_COVERS_MAX ranges are known already. */
+#define MFI_FORK_COVERS_MAX 8
+bool mfi_fork_cover(void *address, size_t size);
+/* Before the range is unmapped. */
+void mfi_fork_uncover(void *address);
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/str.h"
 #include "metrics/labels.h"
+#include "metrics/segment_inside.h"
 
 #define FAMILY_SERIES_DEFAULT 1024
 
@@ -64,12 +65,17 @@ static bool make_instrument(mf_family *family, mfi_series *series)
     mf_metrics *metrics = family->metrics;
     switch (family->type) {
     case MF_METRIC_COUNTER:
-        return make_counter(metrics, &series->as.counter);
+        return (family->segment != NULL &&
+                mfi_segment_make_counter(family->segment, &series->as.counter, series->values)) ||
+               make_counter(metrics, &series->as.counter);
     case MF_METRIC_HISTOGRAM:
         series->as.histogram = metrics->arena.allocate(metrics->arena.self, sizeof(mf_histogram));
         if (series->as.histogram != NULL) {
             series->as.histogram->layout = family->layout;
             series->as.histogram->arena = metrics->arena;
+            if (family->segment != NULL) {
+                mfi_segment_make_histogram(family->segment, series->as.histogram, series->values);
+            }
         }
         return series->as.histogram != NULL;
     case MF_METRIC_WINDOW:
@@ -98,8 +104,7 @@ static mfi_series *series_make(mf_family *family, const char *const *values)
         size += lengths[i] + 1;
     }
     mfi_series *series = calloc(1, size);
-    if (series == NULL || !make_instrument(family, series)) {
-        free(series);
+    if (series == NULL) {
         return NULL;
     }
     series->created_ns = mfi_clock_wall(family->metrics->clock);
@@ -109,8 +114,8 @@ static mfi_series *series_make(mf_family *family, const char *const *values)
         memcpy(text, values[i], lengths[i]);
         text += lengths[i] + 1;
     }
-    if (!mfi_series_label(family, series)) {
-        free(series);
+    if (!mfi_series_label(family, series) || !make_instrument(family, series)) {
+        series_free(series);
         return NULL;
     }
     return series;
@@ -331,6 +336,7 @@ void mfi_family_free(mf_family *family)
         free(family->label_names[i]);
     }
     free(family->label_names);
+    free(family->segment);
     free(family->name);
     free(family->help);
     free(family->unit);
@@ -361,6 +367,24 @@ static bool family_fill(mf_family *family, const mf_metric_options *options)
     }
     family->other = complete ? series_make(family, others) : NULL;
     return family->other != NULL;
+}
+
+bool mfi_family_keep_in(mf_family *family, void *segment)
+{
+    mfi_mutex_lock(&family->mutex);
+    bool keeps = family->series == NULL && !family->other_used && family->segment == NULL;
+    if (keeps) {
+        /* Series beyond the cap count too. What the heap had for them was never used. */
+        mfi_series other = *family->other;
+        family->segment = segment;
+        keeps = make_instrument(family, family->other);
+        if (!keeps) {
+            family->other->as = other.as;
+            family->segment = NULL;
+        }
+    }
+    mfi_mutex_unlock(&family->mutex);
+    return keeps;
 }
 
 mf_family *mfi_family_make(mf_metrics *metrics, const mf_metric_options *options)

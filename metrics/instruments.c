@@ -51,27 +51,88 @@ void *mfi_make_on_use(const mfi_arena *arena, _Atomic(void *) *place, size_t siz
     return placed ? made : found;
 }
 
+/* As mfi_made_on_use(), from the arena's memory for cells if there is any. */
+static void *make_cells(const mfi_arena *arena, _Atomic(void *) *place, size_t size,
+                        mfi_cells_tag tag)
+{
+    void *found = atomic_load_explicit(place, memory_order_acquire);
+    if (found != NULL || arena->cells == NULL) {
+        return mfi_made_on_use(arena, place, size);
+    }
+    void *made = arena->cells(arena->self, size, arena->series, tag);
+    bool placed = made != NULL &&
+                  atomic_compare_exchange_strong_explicit(place, &found, made, memory_order_acq_rel,
+                                                          memory_order_acquire);
+    return placed ? made : found;
+}
+
+static mfi_edges *edges_of(mf_histogram *histogram, mfi_histogram_shard *shard, unsigned own)
+{
+    mfi_edges *edges = NULL;
+    if (histogram->arena.cells != NULL) {
+        edges = make_cells(&histogram->arena, &shard->edges, sizeof *edges,
+                           (mfi_cells_tag){.kind = MFI_CELLS_EDGES, .shard = own});
+    }
+    return edges != NULL ? edges : &shard->own;
+}
+
+/* NULL for a value outside the range, and without memory. */
+static mfi_octave *octave_of(mf_histogram *histogram, mfi_histogram_shard *shard, unsigned own,
+                             int index)
+{
+    if (index < 0 || index >= histogram->layout->cells) {
+        return NULL;
+    }
+    unsigned octave = (unsigned)index / MFI_CELLS_PER_OCTAVE;
+    return make_cells(&histogram->arena, &shard->octaves[octave], sizeof(mfi_octave),
+                      (mfi_cells_tag){.kind = MFI_CELLS_OCTAVE, .shard = own, .octave = octave});
+}
+
+static mfi_histogram_shard *shard_of(mf_histogram *histogram, unsigned own)
+{
+    return mfi_made_on_use(&histogram->arena, &histogram->shards[own], sizeof(mfi_histogram_shard));
+}
+
 /* The slow path: the first value of a thread or an octave, and every value of the shared shard. */
 static __attribute__((noinline)) void record_slowly(mf_histogram *histogram, int index,
                                                     uint64_t integer)
 {
     unsigned own = mfi_shard_index();
-    mfi_histogram_shard *shard =
-        mfi_made_on_use(&histogram->arena, &histogram->shards[own], sizeof *shard);
+    mfi_histogram_shard *shard = shard_of(histogram, own);
     if (shard == NULL) {
         return; /* no memory for the first value of this thread: the value is lost */
     }
-    _Atomic(uint64_t) *cell = &shard->under;
-    if (index >= histogram->layout->cells) {
-        cell = &shard->over;
-    } else if (index >= 0) {
-        mfi_octave *octave = mfi_made_on_use(
-            &histogram->arena, &shard->octaves[index / MFI_CELLS_PER_OCTAVE], sizeof *octave);
-        /* Without memory the value counts as one above the range. */
-        cell = octave != NULL ? &octave->cells[index % MFI_CELLS_PER_OCTAVE] : &shard->over;
+    mfi_octave *octave = octave_of(histogram, shard, own, index);
+    if (octave != NULL) {
+        mfi_cell_add(own, &octave->cells[index % MFI_CELLS_PER_OCTAVE], 1);
+        mfi_cell_add(own, &octave->sum, integer);
+        return;
     }
-    mfi_cell_add(own, cell, 1);
-    mfi_cell_add(own, &shard->sum, integer);
+    /* Without memory the value counts as one above the range. */
+    mfi_edges *edges = edges_of(histogram, shard, own);
+    mfi_cell_add(own, index < 0 ? &edges->under : &edges->over, 1);
+    mfi_cell_add(own, &edges->sum, integer);
+}
+
+void mfi_histogram_add_cells(mf_histogram *histogram, const mfi_cells *cells, uint64_t sum)
+{
+    const unsigned own = MFI_SHARED_SHARD; /* the numbers are of many threads */
+    mfi_histogram_shard *shard = shard_of(histogram, own);
+    if (shard == NULL || (cells->count == 0 && sum == 0)) {
+        return;
+    }
+    mfi_edges *edges = edges_of(histogram, shard, own);
+    mfi_cell_add(own, &edges->under, cells->under);
+    mfi_cell_add(own, &edges->over, cells->over);
+    mfi_cell_add(own, &edges->sum, sum);
+    for (int i = 0; i < histogram->layout->cells; i++) {
+        if (cells->cells[i] > 0) {
+            mfi_octave *octave = octave_of(histogram, shard, own, i);
+            mfi_cell_add(own,
+                         octave != NULL ? &octave->cells[i % MFI_CELLS_PER_OCTAVE] : &edges->over,
+                         cells->cells[i]);
+        }
+    }
 }
 
 /* The fast path of nearly every value: an owned shard, and cells that exist. */
@@ -92,7 +153,7 @@ static inline void record(mf_histogram *histogram, unsigned own, int index, uint
         return;
     }
     mfi_cell_add(own, &octave->cells[place % MFI_CELLS_PER_OCTAVE], 1);
-    mfi_cell_add(own, &shard->sum, integer);
+    mfi_cell_add(own, &octave->sum, integer);
 }
 
 void mf_histogram_record(mf_histogram *histogram, double value)
@@ -126,6 +187,30 @@ void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
 
 /* ---- Reading ---- */
 
+/* Adds to both counts. NULL is a no-op. Returns the sum. */
+static uint64_t read_edges(const mfi_edges *edges, uint64_t *under, uint64_t *over)
+{
+    if (edges == NULL) {
+        return 0;
+    }
+    *under += atomic_load_explicit(&edges->under, memory_order_relaxed);
+    *over += atomic_load_explicit(&edges->over, memory_order_relaxed);
+    return atomic_load_explicit(&edges->sum, memory_order_relaxed);
+}
+
+static uint64_t merge_octave(const mfi_octave *octave, uint64_t *to, mfi_cells *ret_cells)
+{
+    if (octave == NULL) {
+        return 0;
+    }
+    for (int c = 0; c < MFI_CELLS_PER_OCTAVE; c++) {
+        uint64_t n = atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
+        to[c] += n;
+        ret_cells->count += n;
+    }
+    return atomic_load_explicit(&octave->sum, memory_order_relaxed);
+}
+
 void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells)
 {
     for (unsigned s = 0; s < MFI_SHARDS; s++) {
@@ -134,22 +219,18 @@ void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells)
         if (shard == NULL) {
             continue;
         }
-        uint64_t under = atomic_load_explicit(&shard->under, memory_order_relaxed);
-        uint64_t over = atomic_load_explicit(&shard->over, memory_order_relaxed);
+        uint64_t under = 0;
+        uint64_t over = 0;
+        uint64_t sum = read_edges(&shard->own, &under, &over);
+        sum += read_edges(atomic_load_explicit(&shard->edges, memory_order_acquire), &under, &over);
         ret_cells->under += under;
         ret_cells->over += over;
         ret_cells->count += under + over;
         for (int o = 0; o < histogram->layout->octaves; o++) {
-            const mfi_octave *octave =
-                atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
-            for (int c = 0; octave != NULL && c < MFI_CELLS_PER_OCTAVE; c++) {
-                uint64_t n = atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
-                ret_cells->cells[o * MFI_CELLS_PER_OCTAVE + c] += n;
-                ret_cells->count += n;
-            }
+            sum += merge_octave(atomic_load_explicit(&shard->octaves[o], memory_order_acquire),
+                                &ret_cells->cells[o * MFI_CELLS_PER_OCTAVE], ret_cells);
         }
-        ret_cells->sum += (double)atomic_load_explicit(&shard->sum, memory_order_relaxed) /
-                          histogram->layout->unit;
+        ret_cells->sum += (double)sum / histogram->layout->unit;
     }
 }
 
@@ -201,7 +282,7 @@ void mfi_cells_range_of(const mfi_cells *cells, const mfi_layout *layout,
     ret_range->most = mfi_cells_quantile(cells, layout, 1);
 }
 
-static uint64_t octave_sum(const mfi_octave *octave)
+static uint64_t octave_count(const mfi_octave *octave)
 {
     uint64_t sum = 0;
     for (int c = 0; octave != NULL && c < MFI_CELLS_PER_OCTAVE; c++) {
@@ -249,15 +330,19 @@ void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_bucke
     for (unsigned s = 0; s < MFI_SHARDS; s++) {
         const mfi_histogram_shard *shard =
             atomic_load_explicit(&histogram->shards[s], memory_order_acquire);
-        for (int o = 0; shard != NULL && o < layout->octaves; o++) {
-            sums[o] += octave_sum(atomic_load_explicit(&shard->octaves[o], memory_order_acquire));
+        if (shard == NULL) {
+            continue;
         }
-        if (shard != NULL) {
-            under += atomic_load_explicit(&shard->under, memory_order_relaxed);
-            ret_buckets->count += atomic_load_explicit(&shard->over, memory_order_relaxed);
-            ret_buckets->sum +=
-                (double)atomic_load_explicit(&shard->sum, memory_order_relaxed) / layout->unit;
+        uint64_t sum = read_edges(&shard->own, &under, &ret_buckets->count);
+        sum += read_edges(atomic_load_explicit(&shard->edges, memory_order_acquire), &under,
+                          &ret_buckets->count);
+        for (int o = 0; o < layout->octaves; o++) {
+            const mfi_octave *octave =
+                atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
+            sums[o] += octave_count(octave);
+            sum += octave != NULL ? atomic_load_explicit(&octave->sum, memory_order_relaxed) : 0;
         }
+        ret_buckets->sum += (double)sum / layout->unit;
     }
     fill_buckets(layout, sums, under, ret_buckets);
 }

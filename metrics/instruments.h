@@ -48,13 +48,21 @@ static inline void *mfi_made_on_use(const mfi_arena *arena, _Atomic(void *) *pla
     return __builtin_expect(made != NULL, 1) ? made : mfi_make_on_use(arena, place, size);
 }
 
+/* Sums are in the layout's integers: nanoseconds or bytes. Each octave has a sum of its own, so
+ * that cells and sum lie in memory that may be apart from the pointers. */
 typedef struct mfi_octave {
+    _Atomic(uint64_t) sum;
     _Atomic(uint64_t) cells[MFI_CELLS_PER_OCTAVE];
 } mfi_octave;
 
+/* Values that have no octave. */
+typedef struct mfi_edges {
+    _Atomic(uint64_t) sum, under, over;
+} mfi_edges;
+
 typedef struct mfi_histogram_shard {
-    _Alignas(64) _Atomic(uint64_t) sum; /* in the layout's integers: nanoseconds or bytes */
-    _Atomic(uint64_t) under, over;
+    _Alignas(64) mfi_edges own;
+    _Atomic(void *) edges; /* mfi_edges, made on first use where an arena has memory for cells */
     _Atomic(void *) octaves[MFI_OCTAVES_MAX]; /* mfi_octave, made on first use */
 } mfi_histogram_shard;
 
@@ -69,12 +77,17 @@ struct mf_histogram {
  * of the calling thread. */
 void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t integer);
 
+/* Adds values that other memory has counted: cells, and their sum in the layout's integers. Any
+ * thread. */
+typedef struct mfi_cells mfi_cells;
+void mfi_histogram_add_cells(mf_histogram *histogram, const mfi_cells *cells, uint64_t sum);
+
 /* A merged copy of all shards. */
-typedef struct mfi_cells {
+struct mfi_cells {
     uint64_t count, under, over;
     double sum;
     uint64_t cells[MFI_CELLS_MAX];
-} mfi_cells;
+};
 /* Adds the histogram's cells to ret_cells, which begins zeroed. */
 void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells);
 double mfi_cells_quantile(const mfi_cells *cells, const mfi_layout *layout, double q);

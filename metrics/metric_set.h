@@ -46,6 +46,7 @@ struct mf_family {
     mfi_series *other; /* takes series beyond the cap; exposed once used, but for gauges */
     bool other_used;   /* guarded by mutex */
     bool hidden;       /* never exposed, because it takes series of a wrong type */
+    void *segment;     /* segment.h: NULL, or where its series have their cells; owned */
 };
 
 /* As mf_metrics_create(), with memory and clock of the caller. */
@@ -100,6 +101,10 @@ struct mf_metrics {
     _Atomic(bool) was_visited; /* relaxed: a family's mutex orders what the collectors wrote */
     mf_family *folded, *series, *limit; /* metrics about the set itself */
 };
+
+/* For segment.h: new series have their cells where `segment` says. Takes it, as one piece of the
+ * heap. False if the family has series already, or without memory. */
+bool mfi_family_keep_in(mf_family *family, void *segment);
 
 /* Makes a family that is in no set yet. NULL without memory. */
 mf_family *mfi_family_make(mf_metrics *metrics, const mf_metric_options *options);

@@ -133,7 +133,8 @@ typedef struct mfi_segment_delta {
     bool is_histogram;
     uint64_t count;         /* of a counter */
     const mfi_cells *cells; /* of a histogram, else NULL; `sum` in the layout's unit */
-    uint64_t sum;           /* of a histogram, in the layout's integers */
+    uint64_t sum;           /* of a histogram, in the layout's integers: cells and sum are what
+                               mfi_histogram_add_cells() takes */
 } mfi_segment_delta;
 
 /* Reports each series that has grown since the last call, or that is new (with zeros, so that the
@@ -172,8 +173,5 @@ size_t mfi_segment_read_running(const mfi_segment_reader *reader, mfi_segment_ru
 void mfi_segment_read_log(mfi_segment_reader *reader,
                           void (*line)(const char *line, size_t size, void *user_data),
                           void *user_data);
-
-/* Adds the cells of a delta to a histogram of the same scale. Any thread. */
-void mfi_histogram_add_delta(mf_histogram *histogram, const mfi_segment_delta *delta);
 
 #endif
