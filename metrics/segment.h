@@ -93,6 +93,9 @@ typedef enum mfi_segment_gauge {
 /* Any thread. segment NULL is a no-op. */
 void mfi_segment_set(mfi_segment *segment, mfi_segment_gauge gauge, uint64_t value);
 
+/* Any thread: adds to what waits. */
+void mfi_segment_queue(mfi_segment *segment, int32_t calls, int64_t bytes);
+
 /* What a handler thread runs. Longer texts are cut, NULL counts as "". The limits are in bytes. */
 #define MFI_SEGMENT_CORRELATION_MAX 128
 #define MFI_SEGMENT_TRACE_MAX 32

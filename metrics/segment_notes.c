@@ -20,6 +20,14 @@ size_t mfi_segment_put_text(_Atomic(uint64_t) *words, size_t max, const char *te
     return size;
 }
 
+void mfi_segment_queue(mfi_segment *segment, int32_t calls, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&segment->head->gauges[MFI_SEGMENT_QUEUE_DEPTH], (uint64_t)calls,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&segment->head->gauges[MFI_SEGMENT_QUEUE_BYTES], (uint64_t)bytes,
+                              memory_order_relaxed);
+}
+
 void mfi_segment_begin(mfi_segment *segment, unsigned number, const mfi_segment_call *call)
 {
     if (segment == NULL || number >= MFI_SEGMENT_RUNNING) {

@@ -3,6 +3,7 @@
  * after the worker is gone. */
 #include <unistd.h>
 
+#include "core/observe/observe.h"
 #include "core/observe/parts.h"
 #include "metrics/segment.h"
 
@@ -37,7 +38,7 @@ static void keep_families(mfi_observer *observer)
 
 void mfi_observer_attach(mfi_observer *observer, int fd, uint32_t handlers)
 {
-    if (fd < 0) {
+    if (fd <= STDERR_FILENO) {
         return;
     }
     if (observer->segment == NULL &&

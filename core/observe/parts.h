@@ -152,7 +152,7 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
 void mfi_targets_collect(void *user_data);
 
 /* ---- own_segment.c ---- */
-/* Attaches this worker to the memory that its parent made. Closes fd; -1 is a no-op. */
+/* Attaches this worker to the memory that its parent made. Closes fd; below 3: none. */
 void mfi_observer_attach(mfi_observer *observer, int fd, uint32_t handlers);
 /* The handler's thread says what it runs. */
 void mfi_segment_began(const mfi_server_span *span);

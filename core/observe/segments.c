@@ -96,7 +96,10 @@ static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
     case MFI_SEGMENT_BUSY_NS:
         add_count(families->server_busy, labels, delta);
         break;
-    default: /* a number of the worker's own */
+    case MFI_SEGMENT_DURATION: /* histograms; or a number that a worker made up */
+    case MFI_SEGMENT_QUEUE_WAIT:
+    case MFI_SEGMENT_STATE_NS:
+    case MFI_SEGMENT_FAMILY_END:
         break;
     }
 }
