@@ -41,7 +41,7 @@ INPUTS = [
     patches(HEAD, (64, b"\x01" + b"\0" * 7)),
     patches(HEAD, (128, b"\xff" * 8 + b"\0" * 8), (192, b"\xff" * 24)),
     patches(HEAD, (128, struct.pack("<QQ", 2**64 - 32768, 2**64 - 1))),
-    patches(RUNNING, (0, b"\1"), (512, b"\2" + b"\0" * 7 + b"\xff" * 255), (1024, b"\xff" * 255)),
+    patches(RUNNING, (0, b"\1"), (512, b"\2" + b"\0" * 7 + b"\xff" * 200), (1024, b"\xff" * 255)),
     patches(LOG, (0, b"\n" * 255), (300, b"\xff\xfe\x1b\0\r\n" * 40), (600, bytes(range(255)))),
     patches(BLOCKS, (0, b"\xff" * 255)),
     patches(BLOCKS, (0, b"\0" * 255)),
