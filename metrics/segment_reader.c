@@ -309,13 +309,13 @@ static uint64_t histogram_gain(mfi_segment_reader *reader, const series *of)
             cells->over = capped_sum(cells->over, gain(reader, first + sizeof(uint64_t)));
             continue;
         }
-        uint64_t *to = &cells->cells[at->octave * MFI_CELLS_PER_OCTAVE];
+        uint64_t *to = &cells->cells[(size_t)at->octave * MFI_CELLS_PER_OCTAVE];
         for (size_t c = 0; c < MFI_CELLS_PER_OCTAVE; c++) {
             to[c] = capped_sum(to[c], gain(reader, first + c * sizeof(uint64_t)));
         }
     }
     cells->count = capped_sum(cells->under, cells->over);
-    for (size_t c = 0; c < MFI_CELLS_MAX; c++) {
+    for (int c = 0; c < MFI_CELLS_MAX; c++) {
         cells->count = capped_sum(cells->count, cells->cells[c]);
     }
     return sum;
