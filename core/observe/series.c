@@ -404,6 +404,7 @@ static void drop_client(mfi_target *target)
     drop(families->worker_pid, &target->pid);
     drop(families->restart_backoff, &target->restart_backoff);
     drop(families->restart_budget, &target->restart_budget);
+    mfi_figures_end(target);
     drop(families->circuit_since, &target->circuit_since);
     drop(families->circuit_probe, &target->circuit_probe);
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
