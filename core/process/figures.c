@@ -3,7 +3,8 @@
  *
  * proc(5) describes the files. All of them are opened below one descriptor of the process's folder.
  * That folder stays the folder of the same process: after its end nothing can be opened there, also
- * when another process has got the pid. */
+ * when another process has got the pid. None of the files waits for the process, so one that hangs
+ * is read like any other. */
 #include "core/process/figures.h"
 
 #include <dirent.h>
