@@ -120,6 +120,20 @@
       MFI_BY_TARGET, "From start to first answered heartbeat")                                     \
     X(worker_pid, GAUGE, "worker_pid", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,          \
       "Process id of the worker, 0 if none runs")                                                  \
+    X(worker_cpu, COUNTER, "worker_cpu_seconds_total", "seconds", NANOSECONDS,                     \
+      L("target", "worker"), MFI_BY_TARGET,                                                        \
+      "Processor time of the worker's processes, and of the children they waited for")             \
+    X(worker_wait, COUNTER, "worker_run_queue_seconds_total", "seconds", NANOSECONDS,              \
+      L("target", "worker"), MFI_BY_TARGET,                                                        \
+      "Time that the worker's threads waited for a processor")                                     \
+    X(worker_resident, GAUGE, "worker_resident_memory_bytes", "bytes", NUMBERS,                    \
+      L("target", "worker"), MFI_BY_TARGET, "Resident memory of the worker's process")             \
+    X(worker_fds, GAUGE, "worker_open_fds", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,     \
+      "Open file descriptors of the worker's process")                                             \
+    X(worker_threads, GAUGE, "worker_threads", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,  \
+      "Threads of the worker's process")                                                           \
+    X(worker_started, GAUGE, "worker_start_time_seconds", "seconds", NUMBERS,                      \
+      L("target", "worker"), MFI_BY_TARGET, "Unix time at which the worker's process started")     \
     X(restart_backoff, GAUGE, "worker_restart_backoff_seconds", "seconds", NUMBERS,                \
       L("target", "worker"), MFI_BY_TARGET, "Wait before the next start, 0 when running")          \
     X(restart_budget, GAUGE, "worker_restart_budget_remaining", "", NUMBERS, L("target"),          \

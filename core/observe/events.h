@@ -60,6 +60,10 @@ typedef struct mfi_process_event {
     mfi_process_what what;
     int64_t pid;
     uint64_t duration_ns;
+    /* MFI_PROCESS_SPAWNED: start of the process, in clock ticks since the boot; 0: not known. */
+    uint64_t start_ticks;
+    /* MFI_PROCESS_EXITED: processor time of its life, with that of its children; 0: not known. */
+    uint64_t used_ns;
     bool expected; /* the program asked for the exit */
     bool exit_known;
     int exit_code;              /* -1 if a signal ended it */
@@ -91,7 +95,10 @@ typedef struct mfi_service_event {
     const char *text;       /* the endpoint, or the reason */
     int64_t pid;
     uint64_t pending_failed; /* calls that the loss ended */
-    uint64_t gap_ns;         /* when found again: how long it was lost */
+    /* MFI_SERVICE_FOUND: start of its process as above, 0 if it cannot be read; and the processor
+     * time that it had used by then. */
+    uint64_t start_ticks, used_ns;
+    uint64_t gap_ns; /* when found again: how long it was lost */
 } mfi_service_event;
 
 /* A worker gets no new calls from now on (begins); or its calls in flight have ended, or the time

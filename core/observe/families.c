@@ -151,12 +151,16 @@ mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
     if (status == MF_OK) {
         status = mf_metrics_add_collector(observer->metrics, mfi_targets_collect, observer, error);
     }
+    if (status == MF_OK) {
+        status = mf_metrics_add_collector(observer->metrics, mfi_figures_collect, observer, error);
+    }
     return status;
 }
 
 void mfi_families_remove(mfi_observer *observer)
 {
     if (observer->metrics != NULL) {
+        mf_metrics_remove_collector(observer->metrics, mfi_figures_collect, observer);
         mf_metrics_remove_collector(observer->metrics, mfi_targets_collect, observer);
         mf_metrics_remove_collector(observer->metrics, collect_log, observer);
     }

@@ -116,11 +116,13 @@ void mfi_observe_circuit_changed(mfi_target *target, const mfi_circuit_event *ev
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
 {
     mfi_measure_process(target, event);
+    mfi_figures_process(target, event);
     mfi_logged_process(target, event);
 }
 
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event)
 {
+    mfi_figures_service(target, event);
     mfi_logged_service(target, event);
 }
 

@@ -60,6 +60,7 @@ struct mfi_observer {
     mfi_owner *owners;     /* guarded by mutex, as are the next two */
     size_t counted, shown; /* how many owners are that */
     mf_gauge *circuits[MFI_CIRCUIT_STATE_COUNT], *workers[MFI_WORKER_STATE_COUNT];
+    _Atomic(uint64_t) accounts;           /* how many were opened */
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
     _Atomic(uint64_t) refusal_logged_ns;  /* time of the last record of a refused stranger */
     _Atomic(uint64_t)
@@ -72,6 +73,19 @@ typedef struct mfi_call_names {
     char target[MFI_CALL_NAME_MAX], function[MFI_CALL_NAME_MAX];
     char worker[MFI_CALL_NAME_MAX]; /* empty: no worker */
 } mfi_call_names;
+
+/* The process of a worker: what was counted of it, and its gauges, which are NULL while they are
+ * not known. Guarded by the mutex of its target. */
+typedef struct mfi_account {
+    int64_t pid;          /* 0: there is no process */
+    uint64_t start_ticks; /* tells another process with the same pid; 0: it cannot be read */
+    uint64_t serial;      /* no other process of the observer has it */
+    uint64_t cpu_ns;      /* of the process, counted or left out before */
+    uint64_t wait_ns;     /* likewise */
+    bool counts_wait;     /* false until it is known what is to be left out */
+    uint64_t read_ns;     /* monotonic, of the last reading; 0: none yet */
+    mf_gauge *resident, *fds, *threads, *started;
+} mfi_account;
 
 struct mfi_function {
     bool has_names; /* false if a name is too long, or not known before the call */
@@ -103,7 +117,7 @@ struct mfi_target {
     mfi_client_gauges_fn client_gauges; /* client: not NULL if metrics are kept */
     mfi_server_gauges_fn server_gauges; /* server: likewise */
     void *user_data;
-    mfi_mutex mutex; /* guards appending to functions */
+    mfi_mutex mutex; /* guards appending to functions, and the account; after the observer's */
     _Atomic(mfi_function *) functions[MFI_FUNCTIONS_MAX];
     mfi_function other;
     /* The pointers below are set: those for both sides, and those for its own side. */
@@ -128,6 +142,7 @@ struct mfi_target {
     /* The budget and the pool's states belong to one target of those that share a name, and are
      * NULL where nothing restarts, and without a pool. Guarded by the observer's mutex. */
     mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_COUNT];
+    mfi_account account;
     /* Server. */
     mf_histogram *queue_wait;
     mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;
@@ -158,6 +173,13 @@ void mfi_observer_attach(mfi_observer *observer, int fd, uint32_t handlers);
 void mfi_segment_began(const mfi_server_span *span);
 void mfi_segment_returned(const mfi_target *target, uint32_t handler);
 void mfi_segment_waits(const mfi_target *target, int32_t calls, int64_t bytes);
+/* ---- figures.c ---- */
+void mfi_figures_process(mfi_target *target, const mfi_process_event *event);
+void mfi_figures_service(mfi_target *target, const mfi_service_event *event);
+/* The target is destroyed. */
+void mfi_figures_end(mfi_target *target);
+/* Collector: reads the processes of the workers, and counts and shows what it read. */
+void mfi_figures_collect(void *user_data);
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

@@ -348,6 +348,7 @@ static void drop_client(mfi_target *target)
     mfi_drop(families->worker_pid, &target->pid);
     mfi_drop(families->restart_backoff, &target->restart_backoff);
     mfi_drop(families->restart_budget, &target->restart_budget);
+    mfi_figures_end(target);
     mfi_drop(families->circuit_since, &target->circuit_since);
     mfi_drop(families->circuit_probe, &target->circuit_probe);
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/client/link/spawned.h"
+#include "core/process/figures.h"
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {
@@ -16,9 +17,16 @@ void mfi_spawned_report_start(mfi_spawned *spawned)
 {
     int64_t pid = spawned->process.pid;
     if (!spawned->reported && pid > 0) {
+        mfi_figures figures = {0};
+        /* A process that has ended may have left its pid to a stranger, which is no child of the
+         * helper. */
+        bool is_worker = mfi_figures_look(pid, &figures) &&
+                         figures.parent == (int64_t)spawned->process.helper_pid;
         spawned->reported = true;
         atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
-        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = pid});
+        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED,
+                                              .pid = pid,
+                                              .start_ticks = is_worker ? figures.start_ticks : 0});
     }
 }
 
@@ -137,17 +145,18 @@ static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char
     }
     if (spawned->reported) {
         observe(spawned,
-                &(mfi_process_event){.what = MFI_PROCESS_EXITED,
-                                     .pid = spawned->process.pid,
-                                     .expected = expected,
-                                     .exit_known = ended->known,
-                                     .exit_code = ended->code,
-                                     .signal = ended->signal,
-                                     .text = why != NULL ? why : text,
-                                     .reason = why != NULL ? spawned->link->unfit.restart
-                                                           : MFI_RESTART_NONE,
-                                     .pending_failed = loss != NULL ? loss->claimed.calls : 0,
-                                     .remains = loss != NULL ? &remains : NULL});
+                &(mfi_process_event){
+                    .what = MFI_PROCESS_EXITED,
+                    .pid = spawned->process.pid,
+                    .used_ns = (uint64_t)(ended->user_us + ended->system_us) * 1000,
+                    .expected = expected,
+                    .exit_known = ended->known,
+                    .exit_code = ended->code,
+                    .signal = ended->signal,
+                    .text = why != NULL ? why : text,
+                    .reason = why != NULL ? spawned->link->unfit.restart : MFI_RESTART_NONE,
+                    .pending_failed = loss != NULL ? loss->claimed.calls : 0,
+                    .remains = loss != NULL ? &remains : NULL});
     }
 }
 

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/discovery/inside.h"
+#include "core/process/figures.h"
 
 /* How long calls are held back while the entry is missing. Chosen: a service of ours is entered
  * again within milliseconds, and one that stops has closed by then (core/server/run.c). */
@@ -70,10 +71,14 @@ static void observe_found(mfi_found *found)
 {
     const mfi_state *state = found->state;
     uint64_t now = mfi_loop_now(state->loop);
+    mfi_figures figures = {0};
+    (void)mfi_figures_look(found->service.pid, &figures);
     observe(found, &(mfi_service_event){.what = MFI_SERVICE_FOUND,
                                         .service_id = state->settings.service_id,
                                         .text = found->link->calls->transport->endpoint,
                                         .pid = found->service.pid,
+                                        .start_ticks = figures.start_ticks,
+                                        .used_ns = figures.cpu_ns,
                                         .gap_ns = found->lost_ns != 0 ? now - found->lost_ns : 0});
     found->lost_ns = 0;
     found->is_told = true;

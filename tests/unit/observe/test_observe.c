@@ -2,11 +2,13 @@
  * no trace but its count. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/observe/observe.h"
 #include "core/observe/parts.h"
+#include "core/process/figures.h"
 #include "metric_support.h"
 #include "metrics/metric_set.h"
 #include "mf_test.h"
@@ -40,6 +42,8 @@ static void report_calls(metric_fixture *at)
 
 static void report_events(metric_fixture *at)
 {
+    mfi_figures own = {0};
+    mf_check(mfi_figures_look(getpid(), &own)); /* the worker is this process */
     static const mfi_transport_what transports[] = {
         MFI_TRANSPORT_CONNECTED,    MFI_TRANSPORT_EXTRA_CONNECTION, MFI_TRANSPORT_DISCONNECTED,
         MFI_TRANSPORT_SEND_BLOCKED, MFI_TRANSPORT_DROPPED,          MFI_TRANSPORT_LATE_REPLY};
@@ -51,7 +55,8 @@ static void report_events(metric_fixture *at)
     }
     for (size_t i = 0; i < sizeof processes / sizeof processes[0]; i++) {
         mfi_observe_process_changed(at->client, &(mfi_process_event){.what = processes[i],
-                                                                     .pid = 4711,
+                                                                     .pid = getpid(),
+                                                                     .start_ticks = own.start_ticks,
                                                                      .exit_known = true,
                                                                      .exit_code = 3,
                                                                      .signal = 9,
