@@ -39,7 +39,10 @@ bool mfi_series_label(const mf_family *family, mfi_series *series)
     mfi_buf labels;
     mfi_buf_init(&labels, 0);
     for (size_t i = 0; i < family->label_count; i++) {
-        mfi_buf_append_str(&labels, i > 0 ? "," : "");
+        if (family->omits_empty && series->values[i][0] == '\0') {
+            continue;
+        }
+        mfi_buf_append_str(&labels, labels.size > 0 ? "," : "");
         mfi_buf_append_str(&labels, family->label_names[i]);
         mfi_buf_append_str(&labels, "=\"");
         mfi_append_escaped(&labels, series->values[i], true);

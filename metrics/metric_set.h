@@ -45,6 +45,7 @@ struct mf_family {
     size_t series_count;                     /* guarded by mutex */
     mfi_series *other; /* takes series beyond the cap; exposed once used, but for gauges */
     bool other_used;   /* guarded by mutex */
+    bool omits_empty;  /* labels without a value are not exposed; set before any series is made */
     bool hidden;       /* never exposed, because it takes series of a wrong type */
 };
 

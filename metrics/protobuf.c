@@ -286,11 +286,16 @@ static void pack_value(mfi_protobuf *at, MfiPb__Metric *metric, const mf_family 
 static void pack_series(mfi_protobuf *at, const mf_family *family, const mfi_series *series)
 {
     MfiPb__Metric metric = MFI_PB__METRIC__INIT;
+    size_t count = 0;
     for (size_t i = 0; i < family->label_count; i++) {
-        at->labels[i] = label_of(family->label_names[i], series->values[i]);
-        at->label_places[i] = &at->labels[i];
+        if (family->omits_empty && series->values[i][0] == '\0') {
+            continue;
+        }
+        at->labels[count] = label_of(family->label_names[i], series->values[i]);
+        at->label_places[count] = &at->labels[count];
+        count++;
     }
-    metric.n_label = family->label_count;
+    metric.n_label = count;
     metric.label = at->label_places;
     at->created = time_of(series->created_ns);
     if (family->type == MF_METRIC_HISTOGRAM) {

@@ -33,16 +33,35 @@ static const description catalogue[] = {
 #define DESCRIBE(field, kind, name, unit, measure, labels, cap, help)                              \
     {offsetof(mfi_families, field),                                                                \
      MF_METRIC_##kind,                                                                             \
-     "multifrost_" name,                                                                           \
+     PREFIX name,                                                                                  \
      unit,                                                                                         \
      MEASURE_##measure,                                                                            \
      labels,                                                                                       \
      cap,                                                                                          \
      help},
+#define PREFIX "multifrost_"
     MFI_CATALOGUE(DESCRIBE, LABELS)
+#undef PREFIX
+};
+
+static const description otel_catalogue[] = {
+#define PREFIX
+    MFI_OTEL_CATALOGUE(DESCRIBE, LABELS)
+#undef PREFIX
 #undef DESCRIBE
 #undef LABELS
 };
+
+/* The description that takes the place of another where OpenTelemetry's names are asked for. */
+static const description *otel_of(const description *native)
+{
+    for (size_t i = 0; i < sizeof otel_catalogue / sizeof otel_catalogue[0]; i++) {
+        if (otel_catalogue[i].offset == native->offset) {
+            return &otel_catalogue[i];
+        }
+    }
+    return native;
+}
 
 static mf_status add_one(mfi_observer *observer, const description *from, mf_error *error)
 {
@@ -61,7 +80,11 @@ static mf_status add_one(mfi_observer *observer, const description *from, mf_err
            from->labels[options.label_count] != NULL) {
         options.label_count++;
     }
-    return mfi_metric_set_add(observer->metrics, &options, place, error);
+    mf_status status = mfi_metric_set_add(observer->metrics, &options, place, error);
+    if (status == MF_OK) {
+        (*place)->omits_empty = observer->otel_names; /* error_type is there on failures only */
+    }
+    return status;
 }
 
 /* ---- Figures of the log and the loop ---- */
@@ -141,7 +164,8 @@ static void make_series(mfi_observer *observer)
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
 {
     for (size_t i = 0; i < sizeof catalogue / sizeof catalogue[0]; i++) {
-        mf_status status = add_one(observer, &catalogue[i], error);
+        const description *from = observer->otel_names ? otel_of(&catalogue[i]) : &catalogue[i];
+        mf_status status = add_one(observer, from, error);
         if (status != MF_OK) {
             return status;
         }

@@ -21,6 +21,7 @@
 #include "core/words/registry.h"
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
+#include "metrics/instruments.h"
 
 #define MFI_FUNCTIONS_MAX 32
 
@@ -46,6 +47,7 @@ struct mfi_observer {
     mf_logger *logger;
     mf_metrics *metrics; /* NULL: nothing is measured */
     mfi_families families;
+    bool otel_names; /* the durations of calls have the names of OpenTelemetry */
     mf_counter *dropped[MFI_DROP_COUNT];
     mf_histogram *loop_lag;
     mf_counter *registry[MFI_REGISTRY_OP_COUNT][MFI_REGISTRY_RESULT_COUNT];
@@ -58,6 +60,7 @@ struct mfi_observer {
     mfi_owner *owners;     /* guarded by mutex, as are the next two */
     size_t counted, shown; /* how many owners are that */
     mf_gauge *circuits[MFI_CIRCUIT_STATE_COUNT], *workers[MFI_WORKER_STATE_COUNT];
+    mf_gauge *config; /* the present series of config_info; reports come one at a time */
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
     _Atomic(uint64_t) refusal_logged_ns;  /* time of the last record of a refused stranger */
     _Atomic(uint64_t)
@@ -78,8 +81,8 @@ struct mfi_function {
     char *name;       /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
-    _Atomic(mf_counter *) ended[MFI_STATUS_COUNT]; /* made on first use; release and acquire */
-    mf_histogram *duration[MFI_OUTCOME_COUNT];
+    _Atomic(mf_counter *) ended[MFI_STATUS_COUNT];      /* made on first use; release and acquire */
+    _Atomic(mf_histogram *) duration[MFI_STATUS_COUNT]; /* durations.c; likewise */
 };
 
 /* The series of one target (client) or worker (server). */
@@ -142,6 +145,15 @@ void mfi_target_series_end(mfi_target *target);
 void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name);
 /* Collector: sets the gauges of all targets. */
 void mfi_targets_collect(void *user_data);
+
+/* ---- durations.c ---- */
+/* Makes the series that exist from the start. */
+void mfi_durations_make(const mfi_target *target, mfi_function *function);
+/* The series of calls that ended with this status. Hot path. */
+mf_histogram *mfi_duration_of(const mfi_target *target, mfi_function *function,
+                              mfi_call_status status);
+/* Adds up those of all statuses. */
+void mfi_durations_merge(const mfi_function *function, mfi_cells *ret_cells);
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

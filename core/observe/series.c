@@ -60,14 +60,7 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
     name = target->owner->counted ? name : MF_METRIC_OTHER;
     mf_family *started = target->is_server ? families->server_started : families->calls_started;
     function->started = mf_family_counter(started, pair(names, target->label, name));
-    for (size_t i = 0; i < MFI_OUTCOME_COUNT; i++) {
-        const char *outcome = mfi_outcome_word((mfi_outcome)i);
-        const char *of_call[] = {target->label, name, outcome};
-        function->duration[i] =
-            target->is_server
-                ? mf_family_histogram(families->server_duration, pair(names, name, outcome))
-                : mf_family_histogram(families->call_duration, of_call);
-    }
+    mfi_durations_make(target, function);
 }
 
 /* ---- Targets ---- */
