@@ -128,6 +128,7 @@
       "Highest fill of the log ring since the last scrape")                                        \
     X(log_bytes, COUNTER, "log_bytes_total", "bytes", NUMBERS, L(NULL), 1,                         \
       "Bytes given to the sinks")                                                                  \
+    X(log_redactions, COUNTER, "log_redactions_total", "", NUMBERS, L(NULL), 1, "Values masked")   \
     X(registry_operations, COUNTER, "registry_operations_total", "", NUMBERS, L("op", "result"),   \
       32, "Operations on the service registry")                                                    \
     X(registry_lock_wait, HISTOGRAM, "registry_lock_wait_seconds", "seconds", DURATIONS, L(NULL),  \

@@ -24,7 +24,7 @@
 #define MFI_LEVEL_WORDS(X)                                                                         \
     X(, "trace") X(, "debug") X(, "info") X(, "warn") X(, "error") X(, "fatal")
 #define MFI_LOOP_WORDS(X) X(, "engine")
-#define MFI_FORMAT_WORDS(X) X(, "text") X(, "openmetrics") X(, "protobuf")
+#define MFI_FORMAT_WORDS(X) X(, "text") X(, "om") X(, "proto")
 #define MFI_HEALTH_WORDS(X) X(, "pass") X(, "warn") X(, "fail")
 #define MFI_SYSTEM_WORDS(X) X(, "multifrost")
 

@@ -130,6 +130,7 @@ static void collect_log(void *user_data)
                        *dropped(&now, (mfi_log_drop)i), dropped(seen, (mfi_log_drop)i));
     }
     add_difference(families->log_bytes, NULL, now.bytes, &seen->bytes);
+    add_difference(families->log_redactions, NULL, now.redactions, &seen->redactions);
     mf_gauge_set(mf_family_gauge(families->log_ring, NULL), now.ring_used_ratio);
 }
 

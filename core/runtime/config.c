@@ -45,11 +45,14 @@ mf_status mfi_runtime_pick_names(mf_runtime_options *options, mf_error *error)
 
 /* ---- The fingerprint ---- */
 
-static void fingerprint_targets(uint64_t *sum, const char *const *targets)
+/* The order of a list does not matter. */
+static uint64_t list(const char *name, const char *const *texts)
 {
-    for (size_t i = 0; targets != NULL && targets[i] != NULL; i++) {
-        *sum += mfi_fingerprint_text(MFI_FINGERPRINT_BEGIN, "required_target", targets[i]);
+    uint64_t sum = 0;
+    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) {
+        sum += mfi_fingerprint_text(MFI_FINGERPRINT_BEGIN, name, texts[i]);
     }
+    return sum;
 }
 
 /* What differs between processes of one job on purpose is left out: the instance, the log file. */
@@ -73,8 +76,9 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
     hash = mfi_fingerprint_number(hash, "transport", transport);
     hash = mfi_fingerprint_number(hash, "max_targets", options->max_targets);
     hash = mfi_fingerprint_number(hash, "metric_names", options->metric_names);
-    runtime->config = hash;
-    fingerprint_targets(&runtime->config, options->required_targets);
+    hash = mfi_fingerprint_number(hash, "redact_value_bytes", options->redact_value_bytes);
+    runtime->config = hash + list("required_targets", options->required_targets) +
+                      list("redact_keys", options->redact_keys);
     mfi_runtime_show_config(runtime);
 }
 

@@ -53,7 +53,9 @@ static mf_status make_logger(mf_runtime *runtime, const mf_runtime_options *opti
                           .instance = options->instance,
                           .role = options->role,
                           .log_sample_first = options->log_sample_first,
-                          .log_sample_thereafter = options->log_sample_thereafter};
+                          .log_sample_thereafter = options->log_sample_thereafter,
+                          .redact_keys = options->redact_keys,
+                          .redact_value_bytes = options->redact_value_bytes};
     mf_status status = mf_logger_create(&runtime->logger, &log, error);
     if (status == MF_OK && options->log_file != NULL) {
         status = mf_log_add_file(runtime->logger, options->log_file, MF_LOG_JSON, error);

@@ -58,7 +58,9 @@ typedef struct mf_runtime_options {
     /** Names of targets, ends with NULL; or NULL. While one of them has no parent or pool, /readyz
      *  fails. /startupz fails until each of them had a worker that was ready. Copied. */
     const char *const *required_targets;
-    mf_metric_names metric_names; /**< Default: as COMLINK_METRIC_NAMES says. */
+    mf_metric_names metric_names;   /**< Default: as COMLINK_METRIC_NAMES says. */
+    const char *const *redact_keys; /**< As in mf_log_options, as is the next. */
+    int64_t redact_value_bytes;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
