@@ -120,38 +120,9 @@ static void test_read_back(void)
     }
 }
 
-static size_t count_series(const char *text)
-{
-    size_t count = 0;
-    for (const char *at = text; (at = strstr(at, "\nmultifrost_config_info{")) != NULL; at++) {
-        count++;
-    }
-    return count;
-}
-
-/* The fingerprint of the past leaves the exposition. */
-static void test_config_info(void)
-{
-    metric_fixture at;
-    setup(&at, false);
-    read_all(&at, MF_METRICS_PROMETHEUS_TEXT);
-    mf_check_int(count_series(at.text), 0);
-    mfi_observe_config(at.observer, "0123456789abcdef");
-    mfi_observe_config(at.observer, "0123456789abcdef"); /* the same again */
-    read_all(&at, MF_METRICS_PROMETHEUS_TEXT);
-    mf_check_int(count_series(at.text), 1);
-    mf_check_contains(at.text, "\nmultifrost_config_info{hash=\"0123456789abcdef\"} 1\n");
-    mfi_observe_config(at.observer, "fedcba9876543210");
-    read_all(&at, MF_METRICS_PROMETHEUS_TEXT);
-    mf_check_int(count_series(at.text), 1);
-    mf_check_contains(at.text, "\nmultifrost_config_info{hash=\"fedcba9876543210\"} 1\n");
-    metric_teardown(&at);
-}
-
 static const mf_test tests[] = {
     {"durations__otel_names", test_otel_names},
     {"durations__native_names", test_native_names},
     {"durations__read_back", test_read_back},
-    {"config__info_shows_the_present_one", test_config_info},
 };
 MF_TEST_MAIN(tests)
