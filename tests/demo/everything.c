@@ -1,7 +1,7 @@
 /* A program in which everything happens, for test_families.py to scrape. It exists so that each
  * family of docs/metrics.md is seen to move in a real program, and not in a unit test alone.
  *
- * usage: everything REGISTRY_DIRECTORY LOG_FILE    (it starts itself as worker: --worker)
+ * usage: everything REGISTRY_DIRECTORY LOG_FILE    (it starts itself as a worker)
  * Prints its port. A line on stdin begins; "ready" is printed when all has happened. Then calls are
  * still open, a worker is frozen and a circuit is open, until stdin ends. */
 #include <poll.h>
@@ -18,9 +18,11 @@
 
 #define TOO_LONG_MS 600000
 #define PATIENCE_MS 60000
+#define MANY 4000
 #define LARGE_BYTES ((size_t)9 * 1024 * 1024)
 
 static sem_t may_return; /* the handler `hold` waits for it */
+static const char *own_path;
 
 static void check(mf_status status, const mf_error *error)
 {
@@ -33,8 +35,8 @@ static void check(mf_status status, const mf_error *error)
 static void expect(mf_status got, mf_status wanted, const char *what)
 {
     if (got != wanted) {
-        (void)fprintf(stderr, "everything: %s gave %s, not %s\n", what, mf_status_name(got),
-                      mf_status_name(wanted));
+        (void)fprintf(stderr, "everything: %s gave %s, not %s\n", what, mf_err_name(got),
+                      mf_err_name(wanted));
         exit(1);
     }
 }
@@ -77,6 +79,16 @@ static mf_status die(mf_request *request, mf_reply *reply, void *user_data)
     _exit(3);
 }
 
+/* More than the parent of this call takes. */
+static mf_status large(mf_request *request, mf_reply *reply, void *user_data)
+{
+    static char text[64 * 1024];
+    (void)request;
+    (void)user_data;
+    memset(text, 'x', sizeof text - 1);
+    return mf_reply_value(reply, text);
+}
+
 static mf_status hold(mf_request *request, mf_reply *reply, void *user_data)
 {
     (void)request;
@@ -95,6 +107,7 @@ static mf_child *make_child(const mf_child_options *options)
     (void)mf_child_handle(child, "take_long", take_long, NULL);
     (void)mf_child_handle(child, "die", die, NULL);
     (void)mf_child_handle(child, "hold", hold, NULL);
+    (void)mf_child_handle(child, "large", large, NULL);
     return child;
 }
 
@@ -115,7 +128,7 @@ static mf_parent_options spawn(mf_runtime *runtime, const char *target)
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     options.runtime = runtime;
     options.target = target;
-    options.program = "/proc/self/exe";
+    options.program = own_path;
     options.heartbeat_interval_ms = 20;
     options.heartbeat_timeout_ms = 1000;
     options.restart_backoff_ms = 1;
@@ -195,11 +208,20 @@ static void use_worker(mf_parent *parent)
 /* Stays open: no restart comes, and calls are refused. */
 static void break_circuit(mf_parent *parent)
 {
-    expect(call(parent, "die", MF_NO_ARGS, NULL), MF_ERR_WORKER_EXITED, "die");
+    (void)kill((pid_t)mf_parent_pid(parent), SIGKILL);
     wait_until(is_open, parent, "the circuit's opening");
     if (call(parent, "add", MF_ARGS(1, 2), NULL) == MF_OK) {
         expect(MF_OK, MF_ERR_CIRCUIT_OPEN, "add");
     }
+}
+
+/* The end of a call that nobody waits for. */
+static void ignore(mf_status status, mf_result *result, const mf_error *error, void *user_data)
+{
+    (void)status;
+    (void)error;
+    (void)user_data;
+    mf_result_destroy(result);
 }
 
 static void begin_call(mf_parent *parent, const char *function, mf_args args)
@@ -207,7 +229,7 @@ static void begin_call(mf_parent *parent, const char *function, mf_args args)
     mf_error error = MF_ERROR_INIT;
     mf_call_options options = MF_CALL_OPTIONS_INIT;
     options.timeout_ms = TOO_LONG_MS;
-    check(mf_call_async(parent, function, args, &options, NULL, NULL, &error), &error);
+    check(mf_call_async(parent, function, args, &options, ignore, NULL, &error), &error);
 }
 
 /* A stopped worker takes no more: the messages wait in this process. */
@@ -222,18 +244,38 @@ static void stuff(mf_parent *parent)
     for (int i = 0; i < 3; i++) {
         begin_call(parent, "add", MF_ARGS(large));
     }
+    for (int i = 0; i < MANY; i++) { /* more than the transport holds */
+        begin_call(parent, "add", MF_ARGS(1, 2));
+    }
     free(large);
 }
 
+static void wait_for_sample(mf_runtime *runtime, const char *line)
+{
+    for (bool is_there = false; !is_there;) {
+        char *text = NULL;
+        size_t size = 0;
+        mf_error error = MF_ERROR_INIT;
+        check(mf_metrics_render(mf_runtime_metrics(runtime), MF_METRICS_PROMETHEUS_TEXT, &text,
+                                &size, &error),
+              &error);
+        is_there = strstr(text, line) != NULL;
+        free(text);
+    }
+}
+
 /* The service's only thread is held, one call waits behind it, and one has waited in vain. */
-static void use_service(mf_parent *parent)
+static void use_service(mf_runtime *runtime, mf_parent *parent)
 {
     mf_call_options hurried = MF_CALL_OPTIONS_INIT;
     hurried.timeout_ms = 10;
     expect(call(parent, "add", MF_ARGS(1, 2), NULL), MF_OK, "add of the service");
     expect(call(parent, "nothing", MF_NO_ARGS, NULL), MF_ERR_FUNCTION_NOT_FOUND, "nothing");
+    expect(call(parent, "fail", MF_NO_ARGS, NULL), MF_ERR_REMOTE, "fail of the service");
     begin_call(parent, "hold", MF_NO_ARGS);
     expect(call(parent, "add", MF_ARGS(1, 2), &hurried), MF_ERR_TIMEOUT, "add behind hold");
+    wait_for_sample(runtime, "\nmultifrost_server_queue_depth{worker=\"shop\"} 1\n");
+    (void)poll(NULL, 0, (int)hurried.timeout_ms + 1); /* its deadline is over in the service too */
     (void)sem_post(&may_return);
     expect(call(parent, "add", MF_ARGS(1, 2), NULL), MF_OK, "add behind an expired call");
     begin_call(parent, "hold", MF_NO_ARGS);
@@ -272,7 +314,7 @@ typedef struct program {
     mf_http *http;
     mf_child *child;
     pthread_t service;
-    mf_parent *parents[5];
+    mf_parent *parents[6];
     size_t count;
     mf_pool *pool;
 } program;
@@ -305,7 +347,7 @@ static void start_service(program *at, const char *registry)
     parent.runtime = at->runtime;
     parent.service_id = "shop";
     parent.registry_directory = registry;
-    use_service(keep(at, &parent));
+    use_service(at->runtime, keep(at, &parent));
 }
 
 static void start_pool(program *at)
@@ -313,7 +355,6 @@ static void start_pool(program *at)
     mf_error error = MF_ERROR_INIT;
     mf_pool_options options = MF_POOL_OPTIONS_INIT;
     mf_parent_options parent = spawn(at->runtime, "pool");
-    parent.args = (const char *const[]){"--worker", NULL};
     options.parent = &parent;
     check(mf_pool_create(&at->pool, &options, &error), &error);
     check(mf_pool_start(at->pool, &error), &error);
@@ -321,12 +362,12 @@ static void start_pool(program *at)
 
 static void let_it_happen(program *at, const char *registry)
 {
-    const char *const args[] = {"--worker", NULL};
     mf_parent_options math = spawn(at->runtime, "math");
     mf_parent_options broken = spawn(at->runtime, "broken");
     mf_parent_options frozen = spawn(at->runtime, "frozen");
     mf_parent_options stuffed = spawn(at->runtime, "stuffed");
-    math.args = broken.args = frozen.args = stuffed.args = args;
+    mf_parent_options small = spawn(at->runtime, "small");
+    small.max_message_bytes = 4096;
     math.auto_restart = true;
     math.circuit_open_ms = 1;
     math.max_restart_attempts = 100;
@@ -345,6 +386,7 @@ static void let_it_happen(program *at, const char *registry)
     (void)kill((pid_t)mf_parent_pid(stopped), SIGSTOP);
     wait_until(is_open, stopped, "the freeze");
     stuff(keep(at, &stuffed));
+    begin_call(keep(at, &small), "large", MF_NO_ARGS);
     start_pool(at);
     start_service(at, registry);
 }
@@ -383,6 +425,7 @@ int main(int argc, char **argv)
     if (argc != 3) {
         return 2;
     }
+    own_path = argv[0];
     options.log_file = argv[2];
     options.log_sample_first = 1;
     serving.port = MF_HTTP_PORT_ANY;

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 from test_prometheus import fetch, until
 
@@ -22,12 +23,16 @@ import promql  # noqa: E402
 # Families that the program does not move, and why. A family that is neither here nor moved is new: let it
 # happen in everything.c, or say here why it cannot, and which test moves it instead.
 UNMOVED = {
+    # A caller asks the transport for room before it sends; tests/unit/observe/test_observe.c moves the family.
+    "multifrost_transport_send_blocked_total",
 }
+# Facts, which do not move.
+FACTS = {"multifrost_build_info", "multifrost_series_limit", "process_max_fds", "process_start_time_seconds",
+         "process_virtual_memory_max_bytes", "target_info"}
 
 
-def scrape(url, timeout=None):
+def scrape(url):
     """Of each sample, by name and labels, its value."""
-    del timeout
     text, _ = fetch(f"{url}/metrics")
     return {(name, labels or ""): float(value) for name, labels, value in SAMPLE.findall(text)}
 
@@ -94,9 +99,8 @@ class FamiliesTest(unittest.TestCase):
                 if known[label] is not None:
                     self.assertIn(value, known[label], f"{name}{{{labels}}}")
                 seen.add((family_of(name, families), label))
-        for name, family in families.items():
-            for label in family.labels:
-                self.assertIn((name, label), seen, "no sample has this label")
+        listed = {(name, label) for name, family in families.items() for label in family.labels}
+        self.assertEqual(sorted(listed - seen), [], "no sample has this label")
 
     def run_with(self, names):
         families = self.expected(names)
@@ -110,13 +114,13 @@ class FamiliesTest(unittest.TestCase):
                 def all_moved():
                     # Gauges follow the program, so a family may move in one scrape and not in the next.
                     moved.update(self.moved(program, families))
-                    return set(families) - moved <= set(UNMOVED)
+                    return set(families) - moved - FACTS <= set(UNMOVED)
 
                 try:
-                    until(all_moved, 20, "that all families move")
+                    until(all_moved, 60, "that all families move")
                 except AssertionError:
-                    pass
-                self.assertEqual(sorted(set(families) - moved), sorted(UNMOVED))
+                    pass  # the next line names them
+                self.assertEqual(sorted(set(families) - moved - FACTS), sorted(UNMOVED))
                 now = scrape(program.url)
                 present = {family_of(name, families) for name, _ in now}
                 self.assertEqual(sorted(set(families) - present), [], "have no sample")
@@ -134,8 +138,6 @@ class FamiliesTest(unittest.TestCase):
 
 def fetch_partial(url):
     """A scrape whose time is over before its turn."""
-    import urllib.request
-
     request = urllib.request.Request(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "0.000000001"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         answer.read()
