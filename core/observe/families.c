@@ -17,12 +17,12 @@ typedef enum measure {
 
 typedef struct description {
     size_t offset; /* of the family's field in mfi_families */
-    mf_metric_type type;
     const char *name, *unit;
-    measure measure;
-    const char *labels[MF_METRIC_LABELS_MAX];
     size_t cap;
     const char *help;
+    const char *labels[MF_METRIC_LABELS_MAX];
+    mf_metric_type type;
+    measure measure;
 } description;
 
 static const description catalogue[] = {
@@ -32,13 +32,13 @@ static const description catalogue[] = {
     }
 #define DESCRIBE(field, kind, name, unit, measure, labels, cap, help)                              \
     {offsetof(mfi_families, field),                                                                \
-     MF_METRIC_##kind,                                                                             \
      PREFIX name,                                                                                  \
      unit,                                                                                         \
-     MEASURE_##measure,                                                                            \
-     labels,                                                                                       \
      cap,                                                                                          \
-     help},
+     help,                                                                                         \
+     labels,                                                                                       \
+     MF_METRIC_##kind,                                                                             \
+     MEASURE_##measure},
 #define PREFIX "multifrost_"
     MFI_CATALOGUE(DESCRIBE, LABELS)
 #undef PREFIX
