@@ -12,7 +12,11 @@
 #include "http/json.h"
 #include "http/pages.h"
 
+#define UNKNOWN_MAX 16               /* names that one query excludes */
+#define UNKNOWN_SIZE 101             /* longer names are cut */
 #define STUCK_NS (10 * MFI_NS_PER_S) /* an older evaluation means that a check hangs */
+
+#define NOTE "no check '%s' here to exclude"
 
 static const char *const words[] = {"pass", "warn", "fail"};
 
@@ -39,6 +43,35 @@ static size_t select_checks(const mfi_page_request *request, unsigned gate, mfi_
         }
     }
     return kept;
+}
+
+/* The names that the request excludes and that no check of the gate has; as Kubernetes does, the
+ * answer says so and is otherwise the same. */
+typedef struct unknown_names {
+    char names[UNKNOWN_MAX][UNKNOWN_SIZE]; /* visible characters alone */
+    size_t count;
+} unknown_names;
+
+static bool has_check(unsigned gate, const mfi_check *checks, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((gate == 0 || (checks[i].gates & gate) != 0) && strcmp(checks[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void find_unknown(unknown_names *to, const mfi_page_request *request, unsigned gate,
+                         const mfi_check *checks, size_t count)
+{
+    to->count = 0;
+    for (size_t i = 0; request->excluded[i] != NULL && to->count < UNKNOWN_MAX; i++) {
+        const char *name = request->excluded[i];
+        if (name[0] != '\0' && !has_check(gate, checks, count, name)) {
+            (void)mfi_str_copy_visible(to->names[to->count++], UNKNOWN_SIZE, name, strlen(name));
+        }
+    }
 }
 
 static mf_health worst(const mfi_check *checks, size_t count)
@@ -86,8 +119,21 @@ static const char *describe(const mfi_check *checks, size_t count)
     return "all checks pass";
 }
 
+static void add_notes(mfi_json body, const unknown_names *unknown)
+{
+    if (unknown->count == 0) {
+        return;
+    }
+    mfi_json notes = mfi_json_array(body, "notes");
+    for (size_t i = 0; i < unknown->count; i++) {
+        char note[UNKNOWN_SIZE + 48];
+        (void)mfi_str_format(note, sizeof note, NOTE, unknown->names[i]);
+        mfi_json_text_entry(notes, note);
+    }
+}
+
 static void json_body(const mfi_page_request *request, mfi_page *page, const mfi_check *checks,
-                      size_t count, uint64_t wall_ns)
+                      size_t count, const unknown_names *unknown, uint64_t wall_ns)
 {
     bool failed = false;
     const mf_probe_info *info = &request->probe->info;
@@ -103,6 +149,7 @@ static void json_body(const mfi_page_request *request, mfi_page *page, const mfi
     for (size_t i = 0; i < count; i++) {
         add_check(all, &checks[i], wall_ns);
     }
+    add_notes(body, unknown);
     mfi_json links = mfi_json_object(body, "links");
     mfi_json_text(links, "circuits", "/circuits");
     mfi_json_text(links, "metrics", "/metrics");
@@ -110,7 +157,8 @@ static void json_body(const mfi_page_request *request, mfi_page *page, const mfi
     cJSON_Delete(body.item);
 }
 
-static void text_body(mfi_page *page, const mfi_check *checks, size_t count)
+static void text_body(mfi_page *page, const mfi_check *checks, size_t count,
+                      const unknown_names *unknown)
 {
     mfi_buf body;
     mfi_buf_init(&body, 0);
@@ -121,6 +169,9 @@ static void text_body(mfi_page *page, const mfi_check *checks, size_t count)
                        : checks[i].status == MF_HEALTH_WARN ? "warn"
                                                             : "ok",
                        checks[i].output[0] != '\0' ? ": " : "", checks[i].output);
+    }
+    for (size_t i = 0; i < unknown->count; i++) {
+        mfi_buf_printf(&body, "[!]" NOTE "\n", unknown->names[i]);
     }
     mfi_buf_printf(&body, "%s\n", words[worst(checks, count)]);
     if (body.failed) {
@@ -168,6 +219,8 @@ static void answer(const mfi_page_request *request, mfi_page *page, unsigned gat
     if (age_ns > patience) {
         count = add_stuck(checks, count, age_ns); /* the copy has room for one check more */
     }
+    unknown_names unknown;
+    find_unknown(&unknown, request, gate, checks, count);
     count = select_checks(request, gate, checks, count);
     page->age_ms = (int64_t)(age_ns / MFI_NS_PER_MS);
     if (count == 0 && request->rest[0] != '\0') {
@@ -179,9 +232,9 @@ static void answer(const mfi_page_request *request, mfi_page *page, unsigned gat
             page->size = page->body != NULL ? strlen(page->body) : 0;
             (void)mfi_str_copy(page->type, sizeof page->type, "text/plain; charset=utf-8");
         } else if (wants_text(request)) {
-            text_body(page, checks, count);
+            text_body(page, checks, count, &unknown);
         } else {
-            json_body(request, page, checks, count, wall_ns);
+            json_body(request, page, checks, count, &unknown, wall_ns);
         }
     }
     free(checks);

@@ -72,6 +72,16 @@ static inline mfi_json mfi_json_array(mfi_json to, const char *name)
     return mfi_json_part(to, cJSON_AddArrayToObject(to.item, name));
 }
 
+/* One more text of an array. */
+static inline void mfi_json_text_entry(mfi_json array, const char *text)
+{
+    cJSON *entry = cJSON_CreateString(text);
+    if (entry == NULL || array.item == NULL || !cJSON_AddItemToArray(array.item, entry)) {
+        cJSON_Delete(entry);
+        *array.failed = true;
+    }
+}
+
 /* One more object of an array. */
 static inline mfi_json mfi_json_entry(mfi_json array)
 {

@@ -337,6 +337,7 @@ void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
     stats.dropped_ring_full =
         atomic_load_explicit(&logger->dropped_ring_full, memory_order_relaxed);
     stats.dropped_sampled = mfi_sampler_left_out(logger->gate.sampler);
+    stats.redactions = atomic_load_explicit(&logger->redaction.count, memory_order_relaxed);
     stats.ring_used_ratio =
         (double)atomic_exchange_explicit(&logger->most_used, 0, memory_order_relaxed) /
         (double)mfi_ring_capacity(logger->ring);
@@ -371,6 +372,9 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
     mf_status status = mfi_level_pick(options->level, &level, error);
     if (status == MF_OK) {
         status = check_sampling(options, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_redaction_init(&logger->redaction, options, error);
     }
     if (status != MF_OK) {
         return status;
@@ -413,6 +417,7 @@ static void logger_free(mf_logger *logger)
         (void)close(logger->wake_fd);
     }
     mfi_ring_destroy(logger->ring);
+    mfi_redaction_fini(&logger->redaction);
     mfi_sampler_destroy(logger->gate.sampler);
     mfi_mutex_fini(&logger->mutex);
     mfi_mutex_fini(&logger->flush_mutex);

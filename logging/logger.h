@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "logging/encoder.h"
 #include "logging/record.h"
+#include "logging/redact.h"
 #include "logging/sink.h"
 
 #define MFI_SINKS_MAX 8 /* sinks of one logger */
@@ -32,6 +33,7 @@ struct mf_logger {
     _Atomic(int) level;
     mfi_line_head head; /* of the writer, and of mf_log_crash_flush() in its turn */
     uint64_t fork_generation;
+    mfi_redaction redaction;
     mfi_ring *ring;
     pthread_t thread; /* the writer, if has_writer */
     bool has_writer;  /* guarded by mutex until the logger is destroyed */

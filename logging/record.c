@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "base/context.h"
 #include "base/id.h"
 #include "base/str.h"
+#include "logging/redact.h"
 
 #define KEY_COPIED 255u /* in place of the length of a static key */
 #define KEY_MAX 128u    /* bytes of a copied key; longer ones are cut */
@@ -249,19 +249,6 @@ void mfi_record_user_event(mfi_record *record, const char *event)
     put(record, event, size);
 }
 
-/* Whether a key, or a part of it, names a secret, whose value must not be logged. */
-static bool is_secret(const char *key)
-{
-    static const char *const words[] = {"password", "token",  "authorization",
-                                        "secret",   "cookie", "api_key"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(key, words[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_user_text(mfi_record *record, const char *key, const char *text, size_t length)
 {
     uint16_t size = text_room(record, sizeof(uint16_t) + KEY_MAX, text, length);
@@ -285,7 +272,7 @@ void mfi_record_user_field(mfi_record *record, const mf_log_field *field)
     if (key == NULL) {
         return;
     }
-    if (is_secret(key)) {
+    if (mfi_redact(record->logger, field)) {
         add_user_text(record, key, mask, sizeof mask - 1);
         return;
     }

@@ -47,6 +47,9 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
 /* Names the worker after its target and its number. */
 mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t number, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
+/* fingerprint.c: of the options that change how calls behave. Those of two workers of one target
+ * are equal. */
+uint64_t mfi_parent_settings_fingerprint(const mfi_parent_settings *settings);
 
 /* Copies a list of strings that ends with NULL, and adds `last` (NULL: nothing). NULL without
  * memory. */

@@ -232,10 +232,12 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
 void mfi_parent_component_init(mf_parent *parent)
 {
     bool is_member = parent->state.settings.is_member;
-    parent->component = (mfi_component){.target = parent->state.settings.target,
-                                        .self = parent,
-                                        .visit_health = visit_health,
-                                        .add_workers = is_member ? NULL : add_workers,
-                                        .visit_target = visit_target,
-                                        .visit_circuit = visit_circuit};
+    parent->component =
+        (mfi_component){.target = parent->state.settings.target,
+                        .self = parent,
+                        .visit_health = visit_health,
+                        .add_workers = is_member ? NULL : add_workers,
+                        .visit_target = visit_target,
+                        .visit_circuit = visit_circuit,
+                        .config = mfi_parent_settings_fingerprint(&parent->state.settings)};
 }

@@ -153,11 +153,25 @@
       "Highest fill of the log ring since the last scrape")                                        \
     X(log_bytes, COUNTER, "log_bytes_total", "bytes", NUMBERS, L(NULL), 1,                         \
       "Bytes given to the sinks")                                                                  \
+    X(log_redactions, COUNTER, "log_redactions_total", "", NUMBERS, L(NULL), 1, "Values masked")   \
     X(registry_operations, COUNTER, "registry_operations_total", "", NUMBERS, L("op", "result"),   \
       32, "Operations on the service registry")                                                    \
     X(registry_lock_wait, HISTOGRAM, "registry_lock_wait_seconds", "seconds", DURATIONS, L(NULL),  \
       1, "Wait for the registry's locks")                                                          \
     X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", DURATIONS, L("loop"), 8,                 \
-      "How late loops wake")
+      "How late loops wake")                                                                       \
+    X(config, INFO, "config_info", "", NUMBERS, L("hash"), 2,                                      \
+      "Fingerprint of the effective configuration")
+
+/* Families that have another name and other labels where OpenTelemetry's names are asked for
+ * (opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics). Their field is that of the family which
+ * they replace. The first label of call_duration is the target in both (mfi_target_read()). */
+#define MFI_OTEL_CATALOGUE(X, L)                                                                   \
+    X(call_duration, HISTOGRAM, "rpc_client_call_duration_seconds", "seconds", DURATIONS,          \
+      L("server_address", "rpc_system_name", "rpc_method", "error_type"), MFI_BY_TARGET,           \
+      "Time from call entry to result delivery, all attempts")                                     \
+    X(server_duration, HISTOGRAM, "rpc_server_call_duration_seconds", "seconds", DURATIONS,        \
+      L("server_address", "rpc_system_name", "rpc_method", "error_type"), MFI_BY_TARGET,           \
+      "Handler run time, workers summed")
 
 #endif

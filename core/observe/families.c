@@ -17,12 +17,12 @@ typedef enum measure {
 
 typedef struct description {
     size_t offset; /* of the family's field in mfi_families */
-    mf_metric_type type;
     const char *name, *unit;
-    measure measure;
-    const char *labels[MF_METRIC_LABELS_MAX];
     size_t cap;
     const char *help;
+    const char *labels[MF_METRIC_LABELS_MAX];
+    mf_metric_type type;
+    measure measure;
 } description;
 
 static const description catalogue[] = {
@@ -32,17 +32,36 @@ static const description catalogue[] = {
     }
 #define DESCRIBE(field, kind, name, unit, measure, labels, cap, help)                              \
     {offsetof(mfi_families, field),                                                                \
-     MF_METRIC_##kind,                                                                             \
-     "multifrost_" name,                                                                           \
+     PREFIX name,                                                                                  \
      unit,                                                                                         \
-     MEASURE_##measure,                                                                            \
-     labels,                                                                                       \
      cap,                                                                                          \
-     help},
+     help,                                                                                         \
+     labels,                                                                                       \
+     MF_METRIC_##kind,                                                                             \
+     MEASURE_##measure},
+#define PREFIX "multifrost_"
     MFI_CATALOGUE(DESCRIBE, LABELS)
+#undef PREFIX
+};
+
+static const description otel_catalogue[] = {
+#define PREFIX
+    MFI_OTEL_CATALOGUE(DESCRIBE, LABELS)
+#undef PREFIX
 #undef DESCRIBE
 #undef LABELS
 };
+
+/* The description that takes the place of another where OpenTelemetry's names are asked for. */
+static const description *otel_of(const description *native)
+{
+    for (size_t i = 0; i < sizeof otel_catalogue / sizeof otel_catalogue[0]; i++) {
+        if (otel_catalogue[i].offset == native->offset) {
+            return &otel_catalogue[i];
+        }
+    }
+    return native;
+}
 
 static mf_status add_one(mfi_observer *observer, const description *from, mf_error *error)
 {
@@ -107,6 +126,7 @@ static void collect_log(void *user_data)
                        *dropped(&now, (mfi_log_drop)i), dropped(seen, (mfi_log_drop)i));
     }
     add_difference(families->log_bytes, NULL, now.bytes, &seen->bytes);
+    add_difference(families->log_redactions, NULL, now.redactions, &seen->redactions);
     mf_gauge_set(mf_family_gauge(families->log_ring, NULL), now.ring_used_ratio);
 }
 
@@ -141,7 +161,8 @@ static void make_series(mfi_observer *observer)
 mf_status mfi_families_add(mfi_observer *observer, mf_error *error)
 {
     for (size_t i = 0; i < sizeof catalogue / sizeof catalogue[0]; i++) {
-        mf_status status = add_one(observer, &catalogue[i], error);
+        const description *from = observer->otel_names ? otel_of(&catalogue[i]) : &catalogue[i];
+        mf_status status = add_one(observer, from, error);
         if (status != MF_OK) {
             return status;
         }

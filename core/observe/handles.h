@@ -57,7 +57,8 @@ typedef struct mfi_server_options {
     mfi_server_gauges_fn gauges;
     void *user_data;   /* passed to gauges */
     uint32_t handlers; /* how many can run at a time */
-    int segment_fd;    /* of the memory that the worker's parent made, which is closed; below 3: none */
+    int segment_fd; /* of the memory that the worker's parent made, which is closed; below 3: none
+                     */
 } mfi_server_options;
 
 #endif

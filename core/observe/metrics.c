@@ -7,9 +7,14 @@
 
 #define SAMPLED 1 /* of the flags of a trace: w3.org/TR/trace-context, 3.2.2.5 */
 
-static mf_counter *ended_counter(const mfi_target *target, mfi_function *function, mf_status status)
+static mfi_call_status counted_as(mf_status status)
 {
-    mfi_call_status counted = status == MF_OK ? MFI_STATUS_OK : mfi_call_status_of(status);
+    return status == MF_OK ? MFI_STATUS_OK : mfi_call_status_of(status);
+}
+
+static mf_counter *ended_counter(const mfi_target *target, mfi_function *function,
+                                 mfi_call_status counted)
+{
     _Atomic(mf_counter *) *place = &function->ended[counted];
     mf_counter *counter = atomic_load_explicit(place, memory_order_acquire);
     if (counter == NULL) {
@@ -22,11 +27,6 @@ static mf_counter *ended_counter(const mfi_target *target, mfi_function *functio
         atomic_store_explicit(place, counter, memory_order_release);
     }
     return counter;
-}
-
-static mf_histogram *duration_of(const mfi_function *function, mf_status status)
-{
-    return function->duration[status == MF_OK ? MFI_OUTCOME_OK : MFI_OUTCOME_ERROR];
 }
 
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function)
@@ -107,11 +107,12 @@ void mfi_measure_client_end(const mfi_client_span *span)
     }
     unsigned shard = mfi_shard_index();
     uint64_t duration = span->end_ns - span->start_ns;
-    mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
+    mfi_call_status status = counted_as(span->status);
+    mfi_counter_add_at(ended_counter(target, span->function, status), shard, 1);
     if (span->is_refused) {
         return; /* its duration would pull the median to zero */
     }
-    mf_histogram *durations = duration_of(span->function, span->status);
+    mf_histogram *durations = mfi_duration_of(target, span->function, status);
     mfi_histogram_record_at(durations, shard, duration);
     if (__builtin_expect(span->context.trace_flags & SAMPLED, 0)) {
         keep_exemplar(durations, duration, &span->context, span->end_ns);
@@ -131,14 +132,15 @@ void mfi_measure_server_end(const mfi_server_span *span)
     }
     unsigned shard = mfi_shard_index();
     uint64_t run = span->done_ns - span->begun_ns;
-    mfi_counter_add_at(ended_counter(target, span->function, span->status), shard, 1);
+    mfi_call_status status = counted_as(span->status);
+    mfi_counter_add_at(ended_counter(target, span->function, status), shard, 1);
     if (!span->has_run) {
         return; /* expired, unknown, malformed or cancelled while it waited */
     }
     mfi_counter_add_at(target->busy, shard,
                        span->released_ns != 0 ? span->released_ns - span->begun_ns : run);
     mfi_histogram_record_at(target->queue_wait, shard, span->begun_ns - span->received_ns);
-    mf_histogram *durations = duration_of(span->function, span->status);
+    mf_histogram *durations = mfi_duration_of(target, span->function, status);
     mfi_histogram_record_at(durations, shard, run);
     if (__builtin_expect(span->context.trace_flags & SAMPLED, 0)) {
         keep_exemplar(durations, run, &span->context, span->done_ns);

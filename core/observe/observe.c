@@ -10,6 +10,13 @@
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               size_t max_targets, mf_error *error)
 {
+    return mfi_observer_create_named(ret_observer, logger, metrics, max_targets, false, error);
+}
+
+mf_status mfi_observer_create_named(mfi_observer **ret_observer, mf_logger *logger,
+                                    mf_metrics *metrics, size_t max_targets, bool otel_names,
+                                    mf_error *error)
+{
     mfi_observer *observer = calloc(1, sizeof *observer);
     if (observer == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for an observer");
@@ -17,6 +24,7 @@ mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf
     observer->logger = logger;
     observer->metrics = metrics;
     observer->max_targets = max_targets;
+    observer->otel_names = otel_names;
     mfi_mutex_init(&observer->mutex);
     mf_status status = metrics != NULL ? mfi_families_add(observer, error) : MF_OK;
     if (status != MF_OK) {

@@ -29,6 +29,10 @@
  * metrics NULL: nothing is measured. At most max_targets targets have series of their own. */
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               size_t max_targets, mf_error *error);
+/* The same. otel_names: the durations of calls have OpenTelemetry's names and labels. */
+mf_status mfi_observer_create_named(mfi_observer **ret_observer, mf_logger *logger,
+                                    mf_metrics *metrics, size_t max_targets, bool otel_names,
+                                    mf_error *error);
 void mfi_observer_destroy(mfi_observer *observer);
 /* The memory that the parent of this process made for its figures; NULL: none. It must outlive the
  * set of metrics, so its owner detaches it behind both. observer may be NULL. */
@@ -87,6 +91,8 @@ void mfi_observe_registry(mfi_observer *observer, mfi_registry_op op, mfi_regist
                           uint64_t lock_wait_ns);
 /* How late the engine's loop ran a timer or a ping. */
 void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns);
+/* The runtime's configuration has another fingerprint. Reports come one at a time. */
+void mfi_observe_config(mfi_observer *observer, const char *hash);
 /* Logs health_change, once for every transition. */
 void mfi_observe_health_changed(mfi_observer *observer, const char *check, mf_health from,
                                 mf_health to, const char *output);

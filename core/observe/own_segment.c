@@ -8,8 +8,12 @@
 #include "metrics/segment.h"
 
 static const char *const statuses[] = {MFI_CALL_STATUSES(MFI_WORD_TEXT)};
-static const char *const outcomes[] = {MFI_OUTCOMES(MFI_WORD_TEXT)};
 static const char *const stages[] = {MFI_EXPIRIES(MFI_WORD_TEXT)};
+
+/* How a handler ended: by the library's names an outcome, by those of OpenTelemetry a status, which
+ * a good end has not. */
+#define PLAIN(value, word) (word),
+static const char *const ends[] = {MFI_OUTCOMES(PLAIN) MFI_CALL_STATUSES(PLAIN)};
 
 #define NONE (-1)
 #define WORDS(list) (list), sizeof(list) / sizeof(list)[0]
@@ -18,13 +22,14 @@ static const char *const stages[] = {MFI_EXPIRIES(MFI_WORD_TEXT)};
 static void keep_families(mfi_observer *observer)
 {
     const mfi_families *all = &observer->families;
+    int name = observer->otel_names ? 2 : 1; /* of the labels of a duration */
     const struct {
         mf_family *family;
         mfi_segment_place place;
     } kept[] = {
         {all->server_started, {MFI_SEGMENT_CALLS_STARTED, 2, NONE, NULL, 0}},
         {all->server_calls, {MFI_SEGMENT_CALLS, 2, 3, WORDS(statuses)}},
-        {all->server_duration, {MFI_SEGMENT_DURATION, 1, 2, WORDS(outcomes)}},
+        {all->server_duration, {MFI_SEGMENT_DURATION, name, name + 1, WORDS(ends)}},
         {all->server_queue_wait, {MFI_SEGMENT_QUEUE_WAIT, NONE, NONE, NULL, 0}},
         {all->server_expired, {MFI_SEGMENT_EXPIRED, NONE, 2, WORDS(stages)}},
         {all->server_unknown, {MFI_SEGMENT_UNKNOWN, NONE, NONE, NULL, 0}},

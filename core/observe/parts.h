@@ -22,6 +22,7 @@
 #include "core/words/registry.h"
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
+#include "metrics/instruments.h"
 
 /* The families of the catalogue, one field each. */
 typedef struct mfi_families {
@@ -48,6 +49,7 @@ struct mfi_observer {
      * worker's target is open. */
     struct mfi_segment *segment;
     mfi_families families;
+    bool otel_names; /* the durations of calls have the names of OpenTelemetry */
     mf_counter *dropped[MFI_DROP_COUNT];
     mf_histogram *loop_lag;
     mf_counter *registry[MFI_REGISTRY_OP_COUNT][MFI_REGISTRY_RESULT_COUNT];
@@ -60,7 +62,8 @@ struct mfi_observer {
     mfi_owner *owners;     /* guarded by mutex, as are the next two */
     size_t counted, shown; /* how many owners are that */
     mf_gauge *circuits[MFI_CIRCUIT_STATE_COUNT], *workers[MFI_WORKER_STATE_COUNT];
-    _Atomic(uint64_t) accounts;           /* how many were opened */
+    _Atomic(uint64_t) accounts; /* how many were opened */
+    mf_gauge *config;           /* the present series of config_info; reports come one at a time */
     _Atomic(uint64_t) overflow_logged_ns; /* time of the last queue_overflow record */
     _Atomic(uint64_t) refusal_logged_ns;  /* time of the last record of a refused stranger */
     _Atomic(uint64_t)
@@ -94,8 +97,8 @@ struct mfi_function {
     char *name;       /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
-    _Atomic(mf_counter *) ended[MFI_STATUS_COUNT]; /* made on first use; release and acquire */
-    mf_histogram *duration[MFI_OUTCOME_COUNT];
+    _Atomic(mf_counter *) ended[MFI_STATUS_COUNT];      /* made on first use; release and acquire */
+    _Atomic(mf_histogram *) duration[MFI_STATUS_COUNT]; /* durations.c; likewise */
 };
 
 /* The gauges of handlers; NULL where the target has no states of its own, or they are not known. */
@@ -180,6 +183,18 @@ void mfi_figures_service(mfi_target *target, const mfi_service_event *event);
 void mfi_figures_end(mfi_target *target);
 /* Collector: reads the processes of the workers, and counts and shows what it read. */
 void mfi_figures_collect(void *user_data);
+/* ---- durations.c ---- */
+/* Makes the series that exist from the start. */
+void mfi_durations_make(const mfi_target *target, mfi_function *function);
+/* The series of calls that ended with this status. Hot path. */
+mf_histogram *mfi_duration_of(const mfi_target *target, mfi_function *function,
+                              mfi_call_status status);
+/* The series of calls, or of handlers. target: "" for a worker's own. MFI_STATUS_COUNT: a failure
+ * whose status is not known. */
+mf_histogram *mfi_duration_series(const mfi_observer *observer, bool of_handlers,
+                                  const char *target, const char *function, mfi_call_status status);
+/* Adds up those of all statuses. */
+void mfi_durations_merge(const mfi_function *function, mfi_cells *ret_cells);
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

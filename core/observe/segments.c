@@ -45,9 +45,16 @@ static const char *status_of(unsigned word)
     return word < MFI_STATUS_COUNT ? mfi_call_status_word((mfi_call_status)word) : NULL;
 }
 
-static const char *outcome_of(unsigned word)
+/* The words of own_segment.c: outcomes, then statuses; none for a good end. False for others. */
+static bool read_end(unsigned word, mfi_call_status *ret_status)
 {
-    return word < MFI_OUTCOME_COUNT ? mfi_outcome_word((mfi_outcome)word) : NULL;
+    if (word >= MFI_OUTCOME_COUNT && word < MFI_OUTCOME_COUNT + MFI_STATUS_COUNT) {
+        *ret_status = (mfi_call_status)(word - MFI_OUTCOME_COUNT);
+        return true;
+    }
+    bool is_ok = word == MFI_OUTCOME_OK || word == MFI_SEGMENT_NO_WORD;
+    *ret_status = is_ok ? MFI_STATUS_OK : MFI_STATUS_COUNT;
+    return is_ok || word == MFI_OUTCOME_ERROR;
 }
 
 static const char *stage_of(unsigned word)
@@ -60,11 +67,6 @@ static const char *stage_of(unsigned word)
 static void add_count(mf_family *family, const char *const *labels, const mfi_segment_delta *delta)
 {
     mf_counter_add(mf_family_counter(family, labels), delta->count);
-}
-
-static void add_cells(mf_family *family, const char *const *labels, const mfi_segment_delta *delta)
-{
-    mfi_histogram_add_cells(mf_family_histogram(family, labels), delta->cells, delta->sum);
 }
 
 static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
@@ -106,15 +108,19 @@ static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
 
 static void add_histogram(mfi_target *target, const mfi_segment_delta *delta)
 {
-    const mfi_families *families = &target->observer->families;
-    const char *names[2];
-    mfi_serving_names(target, false, names);
+    const mfi_observer *observer = target->observer;
+    mf_histogram *to = NULL;
+    mfi_call_status status = MFI_STATUS_OK;
     if (delta->family == MFI_SEGMENT_QUEUE_WAIT) {
-        add_cells(families->server_queue_wait, names, delta);
-    } else if (delta->family == MFI_SEGMENT_DURATION && outcome_of(delta->word) != NULL) {
-        const char *labels[] = {names[0], name_of(target, delta->function),
-                                outcome_of(delta->word)};
-        add_cells(families->server_duration, labels, delta);
+        const char *names[2];
+        mfi_serving_names(target, false, names);
+        to = mf_family_histogram(observer->families.server_queue_wait, names);
+    } else if (delta->family == MFI_SEGMENT_DURATION && read_end(delta->word, &status)) {
+        to = mfi_duration_series(observer, true, target->label, name_of(target, delta->function),
+                                 status);
+    }
+    if (to != NULL) {
+        mfi_histogram_add_cells(to, delta->cells, delta->sum);
     }
 }
 

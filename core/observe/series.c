@@ -40,16 +40,14 @@ void mfi_function_series_make(mfi_target *target, mfi_function *function, const 
         return;
     }
     name = target->owner->counted ? name : MF_METRIC_OTHER;
+    mf_family *started = target->is_server ? families->server_started : families->calls_started;
+    const char *names[3] = {target->label, name};
     if (target->is_server) {
-        mfi_serving_function_make(target, function, name);
-        return;
+        mfi_serving_names(target, false, names);
+        names[2] = name;
     }
-    const char *names[] = {target->label, name, NULL};
-    function->started = mf_family_counter(families->calls_started, names);
-    for (size_t i = 0; i < MFI_OUTCOME_COUNT; i++) {
-        names[2] = mfi_outcome_word((mfi_outcome)i);
-        function->duration[i] = mf_family_histogram(families->call_duration, names);
-    }
+    function->started = mf_family_counter(started, names);
+    mfi_durations_make(target, function);
 }
 
 /* ---- Targets ---- */

@@ -13,19 +13,6 @@ void mfi_serving_names(const mfi_target *target, bool own, const char *ret_names
     ret_names[1] = target->is_server ? name : worker;
 }
 
-void mfi_serving_function_make(mfi_target *target, mfi_function *function, const char *name)
-{
-    const mfi_families *families = &target->observer->families;
-    const char *names[3];
-    mfi_serving_names(target, false, names);
-    names[2] = name;
-    function->started = mf_family_counter(families->server_started, names);
-    for (size_t i = 0; i < MFI_OUTCOME_COUNT; i++) {
-        const char *of_run[] = {names[0], name, mfi_outcome_word((mfi_outcome)i)};
-        function->duration[i] = mf_family_histogram(families->server_duration, of_run);
-    }
-}
-
 void mfi_serving_hold(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;

@@ -5,9 +5,8 @@
 
 #include "core/observe/parts.h"
 
-/* The worker's own series, at zero. */
+/* The worker's own series, at zero, but for those of its functions. */
 void mfi_serving_make(mfi_target *target);
-void mfi_serving_function_make(mfi_target *target, mfi_function *function, const char *name);
 
 /* The values of the first two labels, target and worker. own: a gauge, which names its owner even
  * where counters fold. */

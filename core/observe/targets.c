@@ -306,8 +306,7 @@ static bool read_runs(const mfi_function *function, mfi_function_runs *ret_runs)
         ret_runs->calls += count_ended(function, (mfi_call_status)i);
     }
     ret_runs->errors = ret_runs->calls - count_ended(function, MFI_STATUS_OK);
-    mfi_histogram_merge(function->duration[MFI_OUTCOME_ERROR], &cells);
-    mfi_histogram_merge(function->duration[MFI_OUTCOME_OK], &cells);
+    mfi_durations_merge(function, &cells);
     mfi_cells_summarise(&cells, mfi_layout_of(MF_SCALE_DURATION), &all);
     ret_runs->name = function->name;
     ret_runs->p50 = all.p50;

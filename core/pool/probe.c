@@ -1,5 +1,6 @@
 /* Shows a pool in mf_probe: one health row for all its members. Circuits are shown by the members
  * themselves. */
+#include "base/fingerprint.h"
 #include "base/str.h"
 #include "core/client/member.h"
 #include "core/pool/pool.h"
@@ -41,8 +42,20 @@ static void add_workers(void *self, mfi_workers_row *row)
     }
 }
 
+/* The members have fingerprints of their own. */
+static uint64_t fingerprint(const mf_pool *pool)
+{
+    uint64_t hash = mfi_fingerprint_text(MFI_FINGERPRINT_BEGIN, "pool", mfi_pool_name(pool));
+    hash = mfi_fingerprint_number(hash, "workers", pool->size);
+    hash = mfi_fingerprint_number(hash, "min_ready", pool->min_ready);
+    hash = mfi_fingerprint_number(hash, "min_healthy", pool->min_healthy);
+    return mfi_fingerprint_number(hash, "drain_timeout_ms", pool->drain_timeout_ms);
+}
+
 void mfi_pool_component_init(mf_pool *pool)
 {
-    pool->component =
-        (mfi_component){.target = mfi_pool_name(pool), .self = pool, .add_workers = add_workers};
+    pool->component = (mfi_component){.target = mfi_pool_name(pool),
+                                      .self = pool,
+                                      .add_workers = add_workers,
+                                      .config = fingerprint(pool)};
 }

@@ -56,7 +56,9 @@ static mf_status make_logger(mf_runtime *runtime, const mf_runtime_options *opti
                           .instance = options->instance,
                           .role = options->role,
                           .log_sample_first = options->log_sample_first,
-                          .log_sample_thereafter = options->log_sample_thereafter};
+                          .log_sample_thereafter = options->log_sample_thereafter,
+                          .redact_keys = options->redact_keys,
+                          .redact_value_bytes = options->redact_value_bytes};
     mf_status status = mf_logger_create(&runtime->logger, &log, error);
     if (status == MF_OK && options->log_file != NULL) {
         status = mf_log_add_file(runtime->logger, options->log_file, MF_LOG_JSON, error);
@@ -93,14 +95,14 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
         status = mfi_metrics_add_process(runtime->metrics, error);
     }
     if (status == MF_OK) {
-        status = mfi_observer_create(
+        status = mfi_observer_create_named(
             &runtime->observer, runtime->logger, options->no_metrics ? NULL : runtime->metrics,
-            options->max_targets != 0 ? (size_t)options->max_targets : MAX_TARGETS_DEFAULT, error);
+            (size_t)options->max_targets, options->metric_names == MF_METRIC_NAMES_OTEL, error);
     }
     return status;
 }
 
-static mf_status check_options(const mf_runtime_options *from, mf_error *error)
+static mf_status check_options(mf_runtime_options *from, mf_error *error)
 {
     if (from->role != NULL && strcmp(from->role, "parent") != 0 &&
         strcmp(from->role, "child") != 0) {
@@ -113,7 +115,8 @@ static mf_status check_options(const mf_runtime_options *from, mf_error *error)
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "max_targets must be 1 to %d, not %d",
                         MAX_TARGETS_MOST, (int)from->max_targets);
     }
-    return MF_OK;
+    from->max_targets = from->max_targets != 0 ? from->max_targets : MAX_TARGETS_DEFAULT;
+    return mfi_runtime_pick_names(from, error);
 }
 
 mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *options,
@@ -163,6 +166,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
         runtime_free(runtime);
         return status;
     }
+    mfi_runtime_config_init(runtime, &from);
     *ret_runtime = runtime;
     return MF_OK;
 }
@@ -229,8 +233,9 @@ void mfi_runtime_watch_components(mf_runtime *runtime, void (*changed)(void *use
     mfi_mutex_unlock(&runtime->mutex);
 }
 
-static void tell_change_locked(const mf_runtime *runtime)
+static void tell_change_locked(mf_runtime *runtime)
 {
+    mfi_runtime_show_config(runtime);
     if (runtime->changed != NULL) {
         runtime->changed(runtime->changed_data);
     }

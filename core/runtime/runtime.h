@@ -45,6 +45,7 @@ typedef struct mfi_component {
     void (*visit_target)(void *self, mf_health_visit_fn visit, void *user_data);
     void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
     mfi_list_node node; /* in runtime->components */
+    uint64_t config;    /* fingerprint of its options, without what differs between processes */
 } mfi_component;
 
 struct mf_runtime {
@@ -60,6 +61,7 @@ struct mf_runtime {
     mf_probe probe;
     char *service, *version, *instance;
     uint64_t started_ns;
+    uint64_t config; /* config.c: fingerprint of the runtime's own options */
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
     void (*changed)(void *user_data); /* guarded by mutex: told when a component comes or goes */
@@ -97,6 +99,13 @@ void mfi_runtime_leave_place(mf_runtime *runtime, mfi_place *place);
 /* Names the function that is told when a component comes or goes: see mf_probe.watch. */
 void mfi_runtime_watch_components(mf_runtime *runtime, void (*changed)(void *user_data),
                                   void *user_data);
+
+/* config.c: the option metric_names; the environment decides where it says nothing. */
+mf_status mfi_runtime_pick_names(mf_runtime_options *options, mf_error *error);
+/* config.c: the fingerprint of the runtime and its components, in metrics. The second one with the
+ * mutex held. */
+void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *options);
+void mfi_runtime_show_config(mf_runtime *runtime);
 
 /* probe.c: fills runtime->probe. required: names as in mf_runtime_options. */
 mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error);

@@ -102,7 +102,8 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
     child->component = (mfi_component){.target = child->settings.name,
                                        .is_child = true,
                                        .self = child,
-                                       .visit_health = visit_health};
+                                       .visit_health = visit_health,
+                                       .config = mfi_child_settings_fingerprint(&child->settings)};
     mfi_server_options observed = {.worker = child->component.target,
                                    .gauges = read_gauges,
                                    .user_data = child,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/str.h"
 #include "core/discovery/endpoint.h"
 #include "core/discovery/file.h"
@@ -199,6 +200,26 @@ mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_o
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a child");
     }
     return pick_mode(settings, from, error);
+}
+
+uint64_t mfi_child_settings_fingerprint(const mfi_child_settings *settings)
+{
+    uint64_t hash = mfi_fingerprint_text(MFI_FINGERPRINT_BEGIN, "child", settings->service_id);
+    hash = mfi_fingerprint_text(hash, "namespace_name", settings->namespace_name);
+    hash = mfi_fingerprint_number(hash, "binds", settings->binds);
+    hash = mfi_fingerprint_number(hash, "registers", settings->registers);
+    hash =
+        mfi_fingerprint_text(hash, "bind_address", settings->binds ? settings->bind_address : NULL);
+    hash = mfi_fingerprint_number(hash, "port", settings->binds ? settings->port : 0);
+    hash = mfi_fingerprint_number(hash, "threads", settings->threads);
+    hash = mfi_fingerprint_number(hash, "max_queued", settings->max_queued);
+    hash = mfi_fingerprint_number(hash, "max_queued_bytes", (int64_t)settings->max_queued_bytes);
+    hash = mfi_fingerprint_number(hash, "max_message_bytes", (int64_t)settings->max_message_bytes);
+    hash = mfi_fingerprint_number(hash, "max_string_bytes", (int64_t)settings->limits.string_bytes);
+    hash = mfi_fingerprint_number(hash, "max_items", settings->limits.items);
+    hash = mfi_fingerprint_number(hash, "deferred_timeout_ms", settings->deferred_timeout_ms);
+    hash = mfi_fingerprint_number(hash, "no_signals", settings->no_signals);
+    return mfi_fingerprint_number(hash, "forward_output", settings->forwards_output);
 }
 
 void mfi_child_settings_fini(mfi_child_settings *settings)

@@ -37,5 +37,8 @@ typedef struct mfi_child_settings {
 mf_status mfi_child_settings_init(mfi_child_settings *settings, const mf_child_options *from,
                                   mf_error *error);
 void mfi_child_settings_fini(mfi_child_settings *settings);
+/* For multifrost_config_info. Without the worker's name and its parent's port, which differ between
+ * the workers of one target. */
+uint64_t mfi_child_settings_fingerprint(const mfi_child_settings *settings);
 
 #endif

@@ -15,7 +15,7 @@ void mfi_endpoint_write(char to[MFI_ENDPOINT_MAX], const char *address, uint16_t
                          (unsigned)port);
 }
 
-static mf_status from_environment(mf_transport *ret_transport, mf_error *error)
+mf_status mfi_transport_from_environment(mf_transport *ret_transport, mf_error *error)
 {
     const char *text = getenv("COMLINK_TRANSPORT"); /* NOLINT: read once, at creation */
     if (text == NULL || text[0] == '\0' || strcmp(text, "direct") == 0) {
@@ -34,7 +34,7 @@ mf_status mfi_messaging_create(mfi_messaging **ret_messaging, mf_transport trans
 {
     mf_status status = MF_OK;
     if (transport == MF_TRANSPORT_DEFAULT) {
-        status = from_environment(&transport, error);
+        status = mfi_transport_from_environment(&transport, error);
     }
     if (status != MF_OK) {
         return status;

@@ -110,6 +110,8 @@ struct mfi_messaging {
 
 mf_status mfi_messaging_zmq_create(mfi_messaging **ret_messaging, mf_error *error);
 mf_status mfi_messaging_direct_create(mfi_messaging **ret_messaging, mf_error *error);
+/* What COMLINK_TRANSPORT says, or the default. */
+mf_status mfi_transport_from_environment(mf_transport *ret_transport, mf_error *error);
 /* Makes the messaging that the option names, or else the environment. */
 mf_status mfi_messaging_create(mfi_messaging **ret_messaging, mf_transport transport,
                                mf_error *error);

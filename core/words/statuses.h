@@ -4,8 +4,7 @@
 
 #include "core/words/words.h"
 
-#define MFI_CALL_STATUSES(X)                                                                       \
-    X(MFI_STATUS_OK, "ok")                                                                         \
+#define MFI_FAILED_STATUSES(X)                                                                     \
     X(MFI_STATUS_APP_ERROR, "app_error")                                                           \
     X(MFI_STATUS_FUNCTION_NOT_FOUND, "function_not_found")                                         \
     X(MFI_STATUS_INVALID_ARGUMENT, "invalid_argument")                                             \
@@ -17,6 +16,10 @@
     X(MFI_STATUS_WORKER_CRASHED, "worker_crashed")                                                 \
     X(MFI_STATUS_PROTOCOL_ERROR, "protocol_error")                                                 \
     X(MFI_STATUS_INTERNAL, "internal")
+
+#define MFI_CALL_STATUSES(X)                                                                       \
+    X(MFI_STATUS_OK, "ok")                                                                         \
+    MFI_FAILED_STATUSES(X)
 
 typedef enum mfi_call_status { MFI_CALL_STATUSES(MFI_WORD_VALUE) MFI_STATUS_COUNT } mfi_call_status;
 

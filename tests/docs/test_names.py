@@ -4,9 +4,12 @@ log events, variables of the environment, functions, options.
 
 import fnmatch
 import glob
+import json
 import os
 import re
 import unittest
+
+import promql
 
 SOURCE = os.environ["MF_SOURCE_DIR"]
 ROOMS = ("base", "metrics", "logging", "core", "http")
@@ -43,14 +46,46 @@ def first_cells(text):
     return [name for row in rows for name in re.findall(r"`([\w*]+)`", row)]
 
 
-def families(code):
-    """Of each metric, whether it is a histogram. Names in the catalogue have no prefix."""
-    catalogue = read(f"{SOURCE}/core/observe/catalogue.h")
-    listed = re.findall(r"\bX\(\w+, (\w+), \"(\w+)\"", catalogue)
-    found = {f"multifrost_{name}": kind == "HISTOGRAM" for kind, name in listed}
-    for name in re.findall(r"\"(multifrost_[a-z_]+[a-z])\"", code):
-        found.setdefault(name, name.endswith(("_seconds", "_bytes")))
-    return found
+# Expressions as they may come from a slip, each with the word that the refusal must have.
+WRONG = {
+    "multifrost_client_call_total": "multifrost_client_call_total",
+    "rate(multifrost_client_calls[5m])": "multifrost_client_calls",
+    "multifrost_client_calls_total_sum": "multifrost_client_calls_total_sum",
+    "multifrost_client_call_latency_window_seconds_bucket": "_bucket",
+    "sum by (tarqet) (rate(multifrost_client_calls_total[5m]))": "tarqet",
+    "sum(rate(multifrost_client_calls_total[5m])) by (worker)": "worker",
+    "sum without (worker) (multifrost_client_calls_in_flight)": "worker",
+    "sum by (le) (rate(multifrost_client_call_duration_seconds_sum[5m]))": "le",
+    "sum by (function) (sum by (target) (rate(multifrost_client_calls_total[5m])))": "function",
+    'multifrost_client_calls_total{state="ok"}': "state",
+    'multifrost_client_calls_total{status="failed"}': "failed",
+    'multifrost_client_calls_total{status!="failed"}': "failed",
+    'multifrost_client_calls_total{status!~"ok|canceled"}': "canceled",
+    'multifrost_client_calls_total{status=~"time_.*"}': "time_.*",
+    'multifrost_circuit_state{state="opened"} == 1': "opened",
+    'multifrost_workers{state="restart"} > 0': "restart",
+    'process_open_fds{worker="a"}': "worker",
+    "process_open_files / process_max_fds": "process_open_files",
+    "multifrost_worker_up * on (target, function) multifrost_worker_pid": "function",
+    "label_values(multifrost_worker_up, function)": "function",
+    'label_values(multifrost_workers{state="gone"}, instance)': "gone",
+    "a:recorded:rate5m > 1": "a:recorded:rate5m",
+    'histogram_quantile(0.9, sum by (le) (rate(multifrost_client_call_duration_seconds_bucket{outcome="failed"}[5m])))': "failed",
+    'rpc_client_call_duration_seconds_count{error_type="ok"}': "ok",
+}
+RIGHT = (
+    'sum by (job, target) (rate(multifrost_client_calls_total{status!~"ok|cancelled|app_error"}[5m])) / on (job, target)'
+    " sum by (job, target) (rate(multifrost_client_calls_total[5m])) > 0.01",
+    "histogram_quantile(0.99, sum by (job, target, le) (rate(multifrost_client_call_duration_seconds_bucket[$__rate_interval])))",
+    "histogram_quantile(0.99, sum by (function) (rate(multifrost_client_call_duration_seconds[5m])))",
+    'max(multifrost_client_call_latency_window_seconds{quantile="0.99",target=~"$target"}) by (target)',
+    'up{job=~"multi.*",pod="x"} == 0 or absent(up)',
+    'multifrost_circuit_state{state=~".*open"} == 1',
+    'multifrost_client_calls_total{target="anything",function=~"a.*"} offset 5m',
+    "a:b:rate5m{x=\"y\"} > 2 * (1 - 0.99)",
+    "label_values(multifrost_worker_up, worker)",
+    'rpc_client_call_duration_seconds_count{error_type=""}',
+)
 
 
 def unknown_metrics(text, known):
@@ -69,19 +104,79 @@ class NamesTest(unittest.TestCase):
         cls.headers = rooms("include/**/*.h")
         cls.pages = join("README.md", "CONTRIBUTING.md", "docs/*.md", "*/README.md")
         cls.observability = read(f"{SOURCE}/docs/observability.md")
-        cls.families = families(cls.code)
+        cls.catalogue = promql.read_page(read(f"{SOURCE}/docs/metrics.md"))
+        cls.families = {name: family.kind == "histogram" for name, family in cls.catalogue.items()}
 
     def test_metrics_that_are_named_exist(self):
         self.assertGreater(len(self.families), 60)
         text = (self.pages + join("dashboards/*.json")).replace("multifrost_peer", "")  # a module of examples/
         self.assertEqual(unknown_metrics(text, self.families), [])
 
-    def test_the_table_of_metrics_has_all_families(self):
-        patterns = [name for name in first_cells(section(self.observability, "Metrics")) if not name.startswith("process")]
+    def test_families_of_the_table_exist(self):
+        patterns = first_cells(section(self.observability, "Metrics"))
         names = {name.removeprefix("multifrost_") for name in self.families}
-        patterns = {name.removeprefix("multifrost_") for name in patterns} - {"target_info"}
-        self.assertEqual([one for one in patterns if not fnmatch.filter(names, one)], [])
-        self.assertEqual([name for name in names if not any(fnmatch.fnmatch(name, one) for one in patterns)], [])
+        self.assertEqual([one for one in patterns if not fnmatch.filter(names, one.removeprefix("multifrost_"))], [])
+
+    def test_dashboards_name_what_is_there(self):
+        found = []
+        for path in glob.glob(f"{SOURCE}/dashboards/**/*.json", recursive=True):
+            found += promql.expressions_of_json(json.loads(read(path)))
+        self.assertGreater(len(found), 20)
+        for expression in found:
+            with self.subTest(expression):
+                self.assertEqual(promql.wrong_names(expression, self.catalogue), [])
+
+    def test_rules_name_what_is_there(self):
+        files = [promql.expressions_of_rules(read(path)) for path in glob.glob(f"{SOURCE}/dashboards/**/*.y*ml", recursive=True)]
+        recorded = set().union(*(names for _, names in files))
+        for expression in [each for found, _ in files for each in found]:
+            with self.subTest(expression):
+                self.assertEqual(promql.wrong_names(expression, self.catalogue, recorded), [])
+
+    def test_pages_name_labels_and_words_that_are_there(self):
+        pages = self.pages.replace("multifrost_peer", "")
+        self.assertIn("multifrost_log_dropped_total{reason=", pages)
+        self.assertEqual(promql.wrong_selectors(pages, self.catalogue), [])
+        for expression in re.findall(r"^(?:histogram_quantile|sum|rate|max)\b.*\(.*$", pages, re.MULTILINE):
+            with self.subTest(expression):
+                self.assertEqual(promql.wrong_names(expression, self.catalogue), [])
+
+    def test_wrong_expressions_are_refused(self):
+        for expression, word in WRONG.items():
+            with self.subTest(expression):
+                self.assertIn(word, " ".join(promql.wrong_names(expression, self.catalogue)))
+        for expression in RIGHT:
+            with self.subTest(expression):
+                self.assertEqual(promql.wrong_names(expression, self.catalogue, {"a:b:rate5m"}), [])
+
+    def test_wrong_selectors_of_pages_are_refused(self):
+        for text, word in {
+            '`multifrost_log_dropped_total{reason="full"}` counts': "full",
+            "`multifrost_log_dropped_total{cause}`": "cause",
+            "`multifrost_log_drop_total`": "multifrost_log_drop_total",
+        }.items():
+            with self.subTest(text):
+                self.assertIn(word, " ".join(promql.wrong_selectors(text, self.catalogue)))
+
+    def test_rules_are_found(self):
+        text = """groups:
+- name: g
+  rules:
+  - record: a:b:rate5m
+    expr: sum by (target) (multifrost_worker_up)
+  - alert: Down
+    # expr: none
+    expr: |
+      multifrost_worker_up
+        == 0
+    for: 1m
+  - alert: Quoted
+    expr: 'multifrost_workers{state="down"} > 0'
+"""
+        found, recorded = promql.expressions_of_rules(text)
+        self.assertEqual(found, ["sum by (target) (multifrost_worker_up)", "multifrost_worker_up == 0",
+                                 'multifrost_workers{state="down"} > 0'])
+        self.assertEqual(recorded, {"a:b:rate5m"})
 
     def test_the_table_of_log_events_has_all_events(self):
         known = re.search(r"own\[\] = \{(.*?)\}", read(f"{SOURCE}/logging/event.c"), re.DOTALL).group(1)

@@ -56,6 +56,13 @@ typedef struct mf_log_options {
     int32_t log_sample_first;      /**< Below MF_LOG_WARN, the first N records of each event and
                                         function in a second are kept; default 0: all. */
     int32_t log_sample_thereafter; /**< After those, every Nth is kept; default 0: none. */
+    /** Keys whose values are written as "[redacted]", beside the built-in ones; NULL-terminated, or
+     *  NULL; at most 64. Copied. Each is a whole key, or the end of one behind an underscore ("pin"
+     *  masks `pin` and `card_pin`), in any case. It works on fields of mf_log_event(). The built-in
+     *  words count anywhere in a key: password, token, authorization, secret, cookie, api_key. */
+    const char *const *redact_keys;
+    int64_t redact_value_bytes; /**< Texts of fields that are longer are masked whatever their key
+                                     is; default 0: none. */
 } mf_log_options;
 #define MF_LOG_OPTIONS_INIT MF_DETAIL_INIT(mf_log_options)
 
@@ -227,6 +234,7 @@ typedef struct mf_log_stats {
     uint64_t bytes;              /**< Written to the sinks. */
     double ring_used_ratio;      /**< Highest fill since the last reading, 0 to 1. */
     uint64_t dropped_sampled;    /**< Left out by log_sample_first. */
+    uint64_t redactions;         /**< Values that were masked. */
 } mf_log_stats;
 #define MF_LOG_STATS_INIT MF_DETAIL_INIT(mf_log_stats)
 /**

@@ -197,12 +197,52 @@ static void test_excluded_checks(void)
     check_page(mfi_page_readyz, &request, 200, TEXT, "[+]math:circuit ok: not shown\npass\n");
     request.excluded = (const char *const[]){"math", "", "math:circuit", NULL};
     check_page(mfi_page_readyz, &request, 503, TEXT,
-               "[-]math:workers failed: one \"of two\" is down\nfail\n");
+               "[-]math:workers failed: one \"of two\" is down\n"
+               "[!]no check 'math' here to exclude\nfail\n");
     request.excluded = (const char *const[]){"math:workers", "math:circuit", "process", NULL};
     check_page(mfi_page_health, &request, 200, TEXT, "pass\n");
     check_page(mfi_page_healthz, &request, 200, TEXT, "ok\n");
     request.rest = "process"; /* asked for and excluded at once */
     check_page(mfi_page_health, &request, 404, "application/json", NOT_FOUND("process"));
+    mfi_mutex_fini(&health.mutex);
+}
+
+/* Names that no check has are told, and change nothing else. A check of another gate is none. */
+static void test_unknown_exclusions_are_noted(void)
+{
+    static const char *many[18];
+    mfi_check checks[3];
+    memcpy(checks, three, sizeof three);
+    mfi_health health = evaluated(checks, 3);
+    mfi_page_request request = request_for(&health);
+    request.excluded = (const char *const[]){"process", "nope", "math:workers", "\"\n\xff", NULL};
+    mfi_page page = {.code = 0, .age_ms = -1};
+    mfi_page_readyz(&request, &page);
+    char *text = body_of(&page);
+    mf_check_int(page.code, 200);
+    mf_check_contains(text, "\"checks\":{\"math:circuit\":[{");
+    mf_check_contains(text, "]},\"notes\":[\"no check 'process' here to exclude\","
+                            "\"no check 'nope' here to exclude\",\"no check '");
+    mf_check_contains(text, "],\"links\":{");
+    free(text);
+    request.verbose = true;
+    request.excluded = (const char *const[]){"nope", NULL};
+    check_page(mfi_page_livez, &request, 200, TEXT,
+               "[+]process ok\n[!]no check 'nope' here to exclude\npass\n");
+    check_page(mfi_page_healthz, &request, 200, TEXT, "ok\n");
+    for (size_t i = 0; i < 17; i++) {
+        many[i] = "x";
+    }
+    request.excluded = many; /* more than a query can have: the first sixteen are told */
+    page = (mfi_page){.code = 0, .age_ms = -1};
+    mfi_page_livez(&request, &page);
+    text = body_of(&page);
+    size_t notes = 0;
+    for (const char *at = text; (at = strstr(at, "[!]")) != NULL; at++) {
+        notes++;
+    }
+    mf_check_int(notes, 16);
+    free(text);
     mfi_mutex_fini(&health.mutex);
 }
 
@@ -340,6 +380,7 @@ static const mf_test tests[] = {
     {"health__text_or_json_as_asked_for", test_text_or_json},
     {"health__one_check_alone", test_one_check},
     {"health__excluded_checks_do_not_count", test_excluded_checks},
+    {"health__unknown_exclusions_are_noted", test_unknown_exclusions_are_noted},
     {"health__values_are_what_json_can_say", test_values},
     {"health__release_is_the_library_s_by_default", test_release},
     {"health__stuck_evaluation_fails", test_stuck_evaluation},

@@ -33,6 +33,7 @@ static const char *const catalogue[] = {
     "client_request_size_bytes histogram target all",
     "client_response_size_bytes histogram target all",
     "client_retries_suppressed_total counter target,reason all",
+    "config_info info hash 2",
     "heartbeat_consecutive_misses gauge target all",
     "heartbeat_last_success_timestamp_seconds gauge target all",
     "heartbeat_missed_total counter target all",
@@ -40,6 +41,7 @@ static const char *const catalogue[] = {
     "log_bytes_total counter - 1",
     "log_dropped_total counter reason 8",
     "log_records_total counter level 8",
+    "log_redactions_total counter - 1",
     "log_ring_used_ratio gauge - 1",
     "loop_lag_seconds histogram loop 8",
     "pool_workers gauge target,state all",
@@ -95,7 +97,7 @@ static void check_lines(const char *text, const char *const *lines, size_t count
 typedef struct listed {
     char text[16 * 1024];
     size_t length;
-    const mf_family *seen[80];
+    const mf_family *seen[160];
     size_t count;
 } listed;
 

@@ -9,6 +9,7 @@
 #include "core/observe/observe.h"
 #include "core/observe/parts.h"
 #include "core/process/figures.h"
+#include "logging/redact.h"
 #include "metric_support.h"
 #include "metrics/metric_set.h"
 #include "mf_test.h"
@@ -70,6 +71,9 @@ static void report_events(metric_fixture *at)
                                                                  .cause = MFI_RULE_FAILURES});
     mfi_observe_registry(at->observer, MFI_REGISTRY_OP_LIST, MFI_REGISTRY_RESULT_OK, 1000);
     mfi_observe_loop_lag(at->observer, 1000);
+    mfi_observe_config(at->observer, "0123456789abcdef");
+    const mf_log_field secret = mf_log_field_int("token", 1);
+    (void)mfi_redact(at->logger, &secret);
 }
 
 static void show_gauges(metric_fixture *at)

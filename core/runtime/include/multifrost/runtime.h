@@ -27,6 +27,16 @@ MF_EXTERN_C_BEGIN
  */
 typedef struct mf_runtime mf_runtime;
 
+/** The names of two metrics: how long calls took, as the caller and as the worker saw them. */
+typedef enum mf_metric_names {
+    MF_METRIC_NAMES_DEFAULT = 0, /**< COMLINK_METRIC_NAMES (native or otel), else native. */
+    MF_METRIC_NAMES_NATIVE = 1,  /**< multifrost_client_call_duration_seconds and
+                                      multifrost_server_call_duration_seconds. */
+    MF_METRIC_NAMES_OTEL = 2,    /**< Instead of these, rpc_client_call_duration_seconds and
+                                      rpc_server_call_duration_seconds, with OpenTelemetry's labels,
+                                      for dashboards that know these. */
+} mf_metric_names;
+
 /** Set by MF_RUNTIME_OPTIONS_INIT; zero means the default. Texts are copied. */
 typedef struct mf_runtime_options {
     size_t struct_size;
@@ -51,6 +61,9 @@ typedef struct mf_runtime_options {
     /** Parents make no memory in which the figures of their C workers outlive the workers: /metrics
      *  then shows `multifrost_server_*` of a worker at the worker's own endpoint alone. */
     bool no_segments;
+    mf_metric_names metric_names;   /**< Default: as COMLINK_METRIC_NAMES says. */
+    const char *const *redact_keys; /**< As in mf_log_options, as is the next. */
+    int64_t redact_value_bytes;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
@@ -65,8 +78,8 @@ typedef struct mf_runtime_options {
  * @param options     NULL for defaults. Copied.
  * @param error       NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (an option, COMLINK_LOG_LEVEL, COMLINK_LOG_SINK,
- *         COMLINK_TRANSPORT); MF_ERR_IO naming the log file, or COMLINK_LOG_SINK and its file;
- *         MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
+ *         COMLINK_TRANSPORT, COMLINK_METRIC_NAMES); MF_ERR_IO naming the log file, or
+ * COMLINK_LOG_SINK and its file; MF_ERR_NO_MEMORY; MF_ERR_SYSTEM.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_runtime_create(mf_runtime **ret_runtime,
