@@ -35,6 +35,8 @@ typedef struct mfi_parent_settings {
     size_t max_queued_bytes;
     mfi_limits limits;
     mfi_circuit_config circuit;
+    mfi_circuit_config trial;
+    bool has_trial;
     mfi_restart_config restart;
     mf_output_fn on_output;
     void *user_data;
@@ -47,6 +49,14 @@ mf_status mfi_parent_settings_init(mfi_parent_settings *settings, const mf_paren
 /* Names the worker after its target and its number. */
 mf_status mfi_parent_settings_name(mfi_parent_settings *settings, uint32_t number, mf_error *error);
 void mfi_parent_settings_fini(mfi_parent_settings *settings);
+
+/* circuit_options.c: the circuit, and the one on trial. The restarts, heartbeat_misses and the
+ * circuit's times are picked before. */
+mf_status mfi_circuit_options_pick(mfi_parent_settings *to, const mf_parent_options *from,
+                                   mf_error *error);
+/* 0 takes the preset; 1 to most. */
+mf_status mfi_option_pick_count(const char *name, int32_t given, uint32_t preset, int32_t most,
+                                uint32_t *ret_count, mf_error *error);
 
 /* Copies a list of strings that ends with NULL, and adds `last` (NULL: nothing). NULL without
  * memory. */
