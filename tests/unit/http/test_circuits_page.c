@@ -158,7 +158,7 @@ static void test_absent_values_are_left_out(void)
     text = body_of(&page);
     mf_check_contains(text, "\"reason\":{\"rule\":\"heartbeat\",\"observed\":0},");
     mf_check_contains(text, "\"window_at_trip\":{\"calls\":0,\"ok\":0,\"failed\":0,"
-                            "\"by_status\":{}},");
+                            "\"slow\":0,\"by_status\":{}},");
     mf_check(strstr(text, "worker\"") == NULL && strstr(text, "null") == NULL);
     free(text);
 }
