@@ -173,22 +173,6 @@ void mfi_circuit_tick(mfi_circuit *circuit)
     end_step(circuit, &step);
 }
 
-uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit)
-{
-    uint64_t next = MFI_NEVER;
-    mfi_mutex_lock(&circuit->mutex);
-    mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
-    if (state == MFI_CIRCUIT_OPEN) {
-        next = circuit->probe_at_ns;
-    }
-    for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
-        uint64_t until = circuit->probe_until_ns[i];
-        next = until != 0 && until < next ? until : next;
-    }
-    mfi_mutex_unlock(&circuit->mutex);
-    return next;
-}
-
 /* ---- Calls ---- */
 
 /* What the refusal of a call says. */
@@ -232,7 +216,8 @@ static int8_t take_probe_locked(mfi_circuit *circuit)
 static bool admit_at_once(const mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket)
 {
     uint64_t word = mfi_circuit_word(circuit);
-    *ret_ticket = (mfi_circuit_ticket){.generation = mfi_circuit_generation_of(word), .probe = -1};
+    *ret_ticket =
+        (mfi_circuit_ticket){.generation = (uint32_t)mfi_circuit_generation_of(word), .probe = -1};
     if (circuit->config.rules.slow_call_ms != 0) {
         ret_ticket->at_ns = mfi_clock_monotonic(circuit->clock);
     }
@@ -248,7 +233,7 @@ static bool admit_or_refuse(mfi_circuit *circuit, mfi_circuit_ticket *ticket,
     begin_step(circuit, &step);
     pass_time_locked(circuit, &step);
     uint64_t word = mfi_circuit_word(circuit);
-    ticket->generation = mfi_circuit_generation_of(word);
+    ticket->generation = (uint32_t)mfi_circuit_generation_of(word);
     if (mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED) {
         admitted = true;
     } else if (mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
@@ -264,13 +249,16 @@ static bool admit_or_refuse(mfi_circuit *circuit, mfi_circuit_ticket *ticket,
     return admitted;
 }
 
-mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error)
+static __attribute__((noinline)) mf_status admit_slowly(mfi_circuit *circuit,
+                                                        mfi_circuit_ticket *ticket, mf_error *error)
 {
     mfi_circuit_refusal why;
-    if (admit_at_once(circuit, ret_ticket) || admit_or_refuse(circuit, ret_ticket, &why)) {
-        return MF_OK;
-    }
-    return mfi_circuit_refuse(&why, error);
+    return admit_or_refuse(circuit, ticket, &why) ? MF_OK : mfi_circuit_refuse(&why, error);
+}
+
+mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error)
+{
+    return admit_at_once(circuit, ret_ticket) ? MF_OK : admit_slowly(circuit, ret_ticket, error);
 }
 
 bool mfi_circuit_would_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket,
@@ -356,6 +344,43 @@ static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_verdict v
     }
 }
 
+/* The outcome of one call. */
+typedef struct report {
+    mfi_verdict verdict;
+    mf_status status;
+    bool slow, counted; /* counted: the window has it */
+    const char *correlation_id, *trace_id;
+} report;
+
+/* Apart, so that the fast path has no large frame. */
+static __attribute__((noinline)) void report_slowly(mfi_circuit *circuit, mfi_circuit_ticket ticket,
+                                                    const report *call)
+{
+    change_step step;
+    begin_step(circuit, &step);
+    uint64_t word = mfi_circuit_word(circuit);
+    if (!call->counted) {
+        count_locked(circuit, call->verdict, call->status, call->slow);
+    }
+    bool current = (uint32_t)mfi_circuit_generation_of(word) == ticket.generation;
+    if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
+        if (call->verdict == MFI_VERDICT_FAILED) {
+            /* The rule is kept, because the same fault persists. */
+            set_call_locked(circuit, call->status, call->correlation_id, call->trace_id);
+        }
+        probe_ended_locked(circuit, ticket.probe, call->verdict, &step);
+    } else if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
+               call->verdict != MFI_VERDICT_EXCLUDED) {
+        circuit->failures = call->verdict == MFI_VERDICT_FAILED ? circuit->failures + 1 : 0;
+        store_word_locked(circuit, mfi_circuit_generation_of(word), MFI_CIRCUIT_CLOSED);
+        if (judge_locked(circuit)) {
+            set_call_locked(circuit, call->status, call->correlation_id, call->trace_id);
+            open_locked(circuit, circuit->reason.rule, &step);
+        }
+    }
+    end_step(circuit, &step);
+}
+
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
                         const char *correlation_id, const char *trace_id)
 {
@@ -373,29 +398,13 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
             return;
         }
     }
-    change_step step;
-    begin_step(circuit, &step);
-    word = mfi_circuit_word(circuit);
-    if (!counted) {
-        count_locked(circuit, verdict, status, slow);
-    }
-    bool current = mfi_circuit_generation_of(word) == ticket.generation;
-    if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
-        if (verdict == MFI_VERDICT_FAILED) {
-            /* The rule is kept, because the same fault persists. */
-            set_call_locked(circuit, status, correlation_id, trace_id);
-        }
-        probe_ended_locked(circuit, ticket.probe, verdict, &step);
-    } else if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
-               verdict != MFI_VERDICT_EXCLUDED) {
-        circuit->failures = verdict == MFI_VERDICT_FAILED ? circuit->failures + 1 : 0;
-        store_word_locked(circuit, ticket.generation, MFI_CIRCUIT_CLOSED);
-        if (judge_locked(circuit)) {
-            set_call_locked(circuit, status, correlation_id, trace_id);
-            open_locked(circuit, circuit->reason.rule, &step);
-        }
-    }
-    end_step(circuit, &step);
+    report_slowly(circuit, ticket,
+                  &(report){.verdict = verdict,
+                            .status = status,
+                            .slow = slow,
+                            .counted = counted,
+                            .correlation_id = correlation_id,
+                            .trace_id = trace_id});
 }
 
 /* ---- Other rules ---- */

@@ -49,9 +49,9 @@ typedef struct mfi_circuit_config {
 
 /* An admitted call returns its ticket with its outcome. */
 typedef struct mfi_circuit_ticket {
-    uint64_t generation;
-    uint64_t at_ns; /* when it was admitted; set if calls can be slow */
-    int8_t probe;   /* index of the probe's slot, or -1 */
+    uint32_t generation; /* its low bits: the ticket fits two registers */
+    int8_t probe;        /* index of the probe's slot, or -1 */
+    uint64_t at_ns;      /* when it was admitted; set if calls can be slow */
 } mfi_circuit_ticket;
 
 typedef struct mfi_circuit_change {

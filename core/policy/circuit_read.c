@@ -37,3 +37,19 @@ void mfi_circuit_read(mfi_circuit *circuit, mfi_circuit_snapshot *ret_snapshot)
     memcpy(ret_snapshot->history, circuit->history, sizeof circuit->history);
     mfi_mutex_unlock(&circuit->mutex);
 }
+
+uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit)
+{
+    uint64_t next = MFI_NEVER;
+    mfi_mutex_lock(&circuit->mutex);
+    mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
+    if (state == MFI_CIRCUIT_OPEN) {
+        next = circuit->probe_at_ns;
+    }
+    for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
+        uint64_t until = circuit->probe_until_ns[i];
+        next = until != 0 && until < next ? until : next;
+    }
+    mfi_mutex_unlock(&circuit->mutex);
+    return next;
+}
