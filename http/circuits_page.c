@@ -6,6 +6,24 @@
 #include "http/json.h"
 #include "http/pages.h"
 
+/* "count:50"; nothing for 0. */
+static void add_length(mfi_json to, uint32_t calls)
+{
+    char window[24];
+    if (calls != 0) {
+        (void)mfi_str_format(window, sizeof window, "count:%u", (unsigned)calls);
+        mfi_json_text(to, "window", window);
+    }
+}
+
+/* A rule that is off has no figure. */
+static void add_positive(mfi_json to, const char *name, double value)
+{
+    if (value > 0) {
+        mfi_json_number(to, name, value);
+    }
+}
+
 static void add_reason(mfi_json to, const mf_circuit_row *row)
 {
     if (row->rule == NULL) {
@@ -14,27 +32,32 @@ static void add_reason(mfi_json to, const mf_circuit_row *row)
     mfi_json reason = mfi_json_object(to, "reason");
     mfi_json_text(reason, "rule", row->rule);
     mfi_json_number(reason, "observed", row->observed);
-    if (row->threshold > 0) {
-        mfi_json_number(reason, "threshold", row->threshold);
-    }
+    add_positive(reason, "threshold", row->threshold);
+    add_length(reason, row->reason_window_calls);
     mfi_json_text(reason, "text", row->reason_text);
     mfi_json_text(reason, "first_error", row->first_error);
     mfi_json_text(reason, "correlation_id", row->correlation_id);
     mfi_json_text(reason, "trace_id", row->trace_id);
 }
 
+static double share(uint64_t part, uint64_t all)
+{
+    return all > 0 ? (double)part / (double)all : 0;
+}
+
 static void add_window(mfi_json to, const char *name, const mf_circuit_window *window,
-                       bool by_status)
+                       uint64_t slow, bool by_status)
 {
     mfi_json object = mfi_json_object(to, name);
     mfi_json_number(object, "calls", (double)window->calls);
     mfi_json_number(object, "ok", (double)window->ok);
     mfi_json_number(object, "failed", (double)window->failed);
+    mfi_json_number(object, "slow", (double)slow);
     if (!by_status) {
-        uint64_t judged = window->ok + window->failed;
+        uint64_t counted = window->ok + window->failed;
         mfi_json_number(object, "excluded", (double)window->excluded);
-        mfi_json_number(object, "failure_ratio",
-                        judged > 0 ? (double)window->failed / (double)judged : 0);
+        mfi_json_number(object, "failure_ratio", share(window->failed, counted));
+        mfi_json_number(object, "slow_ratio", share(slow, counted));
         return;
     }
     const struct {
@@ -59,11 +82,11 @@ static void add_config(mfi_json to, const mf_circuit_row *row)
     mfi_json config = mfi_json_object(to, "config");
     mfi_json_number(config, "consecutive_failures", row->config_consecutive_failures);
     mfi_json_number(config, "heartbeat_misses", row->config_heartbeat_misses);
-    if (row->config_window_calls != 0) {
-        char window[24];
-        (void)mfi_str_format(window, sizeof window, "count:%u", (unsigned)row->config_window_calls);
-        mfi_json_text(config, "window", window);
-    }
+    add_positive(config, "failure_ratio", row->config_failure_ratio);
+    add_positive(config, "slow_ratio", row->config_slow_ratio);
+    add_positive(config, "slow_call_seconds", row->config_slow_call_seconds);
+    add_positive(config, "min_calls", row->config_min_calls);
+    add_length(config, row->config_window_calls);
     mfi_json_number(config, "open_seconds", row->config_open_seconds);
     mfi_json_number(config, "open_max_seconds", row->config_open_max_seconds);
     mfi_json_number(config, "jitter", row->config_jitter);
@@ -72,6 +95,30 @@ static void add_config(mfi_json to, const mf_circuit_row *row)
         *config.failed = true;
         cJSON_Delete(words.item);
     }
+}
+
+static void add_trial(mfi_json to, const mf_circuit_trial *trial)
+{
+    if (trial->state == NULL) {
+        return;
+    }
+    mfi_json object = mfi_json_object(to, "trial");
+    mfi_json_text(object, "state", trial->state);
+    mfi_json_number(object, "refused", (double)trial->refused);
+    if (trial->rule != NULL) {
+        mfi_json reason = mfi_json_object(object, "reason");
+        mfi_json_text(reason, "rule", trial->rule);
+        mfi_json_number(reason, "observed", trial->observed);
+        add_positive(reason, "threshold", trial->threshold);
+        add_length(reason, trial->window_calls);
+        mfi_json_text(reason, "text", trial->reason_text);
+    }
+    mfi_json config = mfi_json_object(object, "config");
+    add_positive(config, "failure_ratio", trial->failure_ratio);
+    add_positive(config, "slow_ratio", trial->slow_ratio);
+    add_positive(config, "slow_call_seconds", trial->slow_call_seconds);
+    add_positive(config, "min_calls", trial->min_calls);
+    add_length(config, trial->window_calls);
 }
 
 static void add_transitions(mfi_json to, const mf_circuit_row *row)
@@ -136,9 +183,9 @@ static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
         mfi_json_number(circuit, "next_probe_in_seconds", row->next_probe_in_seconds);
     }
     mfi_json_number(circuit, "open_count_in_row", row->open_count_in_row);
-    add_window(circuit, "window", &row->window, false);
+    add_window(circuit, "window", &row->window, row->window_slow, false);
     if (row->rule != NULL) {
-        add_window(circuit, "window_at_trip", &row->window_at_trip, true);
+        add_window(circuit, "window_at_trip", &row->window_at_trip, row->window_at_trip_slow, true);
     }
     mfi_json half_open = mfi_json_object(circuit, "half_open");
     mfi_json_number(half_open, "permitted", row->probes_permitted);
@@ -149,6 +196,7 @@ static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
     mfi_json_number(circuit, "consecutive_failures", row->consecutive_failures);
     mfi_json_number(circuit, "refused_since_open", (double)row->refused_since_open);
     add_config(circuit, row);
+    add_trial(circuit, &row->trial);
     add_transitions(circuit, row);
     add_worker(circuit, &row->worker);
 }

@@ -56,8 +56,8 @@ static mf_status pick_ms(const char *name, int64_t given, int64_t preset, bool c
     return MF_OK;
 }
 
-static mf_status pick_count(const char *name, int32_t given, uint32_t preset, int32_t most,
-                            uint32_t *ret_count, mf_error *error)
+mf_status mfi_option_pick_count(const char *name, int32_t given, uint32_t preset, int32_t most,
+                                uint32_t *ret_count, mf_error *error)
 {
     if (given < 0 || given > most) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be 1 to %d, not %d", name, most,
@@ -116,31 +116,24 @@ static mf_status pick_times(mfi_parent_settings *to, const mf_parent_options *fr
 static mf_status pick_counts(mfi_parent_settings *to, const mf_parent_options *from,
                              mf_error *error)
 {
-    to->circuit.disabled = from->circuit_failures == MF_DISABLED;
     bool unlimited = from->max_restart_attempts == MF_DISABLED;
-    mf_status status =
-        pick_count("max_in_flight", from->max_in_flight, 4096, 65528, &to->max_in_flight, error);
+    mf_status status = mfi_option_pick_count("max_in_flight", from->max_in_flight, 4096, 65528,
+                                             &to->max_in_flight, error);
     if (status == MF_OK) {
-        status = pick_count("max_restart_attempts", unlimited ? 0 : from->max_restart_attempts, 5,
-                            MFI_RESTARTS_MAX, &to->restart.max_attempts, error);
+        status = mfi_option_pick_count("max_restart_attempts",
+                                       unlimited ? 0 : from->max_restart_attempts, 5,
+                                       MFI_RESTARTS_MAX, &to->restart.max_attempts, error);
     }
     if (status == MF_OK) {
-        status = pick_count("heartbeat_misses", from->heartbeat_misses, 3, 1000,
-                            &to->heartbeat_misses, error);
+        status = mfi_option_pick_count("heartbeat_misses", from->heartbeat_misses, 3, 1000,
+                                       &to->heartbeat_misses, error);
     }
-    if (status == MF_OK) {
-        status =
-            pick_count("circuit_failures", to->circuit.disabled ? 0 : from->circuit_failures,
-                       to->restart.max_attempts, 1000000, &to->circuit.consecutive_failures, error);
-    }
-    to->restart.max_attempts = unlimited ? 0 : to->restart.max_attempts;
     to->restart.backoff.multiplier = 2;
     to->restart.backoff.jitter = 0.2;
-    to->circuit.heartbeat_misses = to->heartbeat_misses;
-    to->circuit.jitter = 0.2;
-    to->circuit.probes = 3;
-    to->circuit.probe_slot_ms = 5000;
-    to->circuit.count_remote_errors = from->circuit_counts_remote_errors;
+    if (status == MF_OK) {
+        status = mfi_circuit_options_pick(to, from, error);
+    }
+    to->restart.max_attempts = unlimited ? 0 : to->restart.max_attempts;
     return status;
 }
 

@@ -35,6 +35,8 @@ typedef struct mfi_parent_settings {
     size_t max_queued_bytes;
     mfi_limits limits;
     mfi_circuit_config circuit;
+    mfi_circuit_config trial;
+    bool has_trial;
     mfi_restart_config restart;
     mf_output_fn on_output;
     void *user_data;
@@ -50,6 +52,14 @@ void mfi_parent_settings_fini(mfi_parent_settings *settings);
 /* fingerprint.c: of the options that change how calls behave. Those of two workers of one target
  * are equal. */
 uint64_t mfi_parent_settings_fingerprint(const mfi_parent_settings *settings);
+
+/* circuit_options.c: the circuit, and the one on trial. The restarts, heartbeat_misses and the
+ * circuit's times are picked before. */
+mf_status mfi_circuit_options_pick(mfi_parent_settings *to, const mf_parent_options *from,
+                                   mf_error *error);
+/* 0 takes the preset; 1 to most. */
+mf_status mfi_option_pick_count(const char *name, int32_t given, uint32_t preset, int32_t most,
+                                uint32_t *ret_count, mf_error *error);
 
 /* Copies a list of strings that ends with NULL, and adds `last` (NULL: nothing). NULL without
  * memory. */

@@ -182,6 +182,8 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
                                .cause = change->why,
                                .retry_in_ms = change->cool_down_ms};
     if (opens) {
+        event.rule = reason->rule;
+        event.window_calls = reason->window_calls;
         event.observed = reason->observed;
         event.threshold = reason->threshold;
         event.detail = reason->text;
@@ -192,6 +194,12 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
     mfi_observe_circuit_changed(parent->state.observed, &event);
     /* The timer belongs to the engine thread; this may be any thread. */
     (void)mfi_loop_post(parent->state.loop, &parent->circuit_task);
+}
+
+static void on_circuit_probed(void *user_data, mfi_probe_result result)
+{
+    mf_parent *parent = user_data;
+    mfi_observe_circuit_probed(parent->state.observed, result);
 }
 
 /* ---- Heartbeats on demand ---- */
@@ -279,6 +287,12 @@ static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
         .pid = mf_parent_pid(parent),
         .circuit = circuit.state,
         .circuit_since_ns = circuit.since_wall_ns,
+        .failure_ratio = circuit.ratios.failure,
+        .slow_ratio = circuit.ratios.slow,
+        .window = {[MFI_WINDOW_OK] = circuit.counts.ok,
+                   [MFI_WINDOW_FAILED] = circuit.counts.failed,
+                   [MFI_WINDOW_SLOW] = circuit.counts.slow,
+                   [MFI_WINDOW_EXCLUDED] = circuit.counts.excluded},
         .says_busy = atomic_load_explicit(&parent->calls.signs.says_busy, memory_order_relaxed),
         .handler_seconds =
             (double)atomic_load_explicit(&parent->calls.signs.busy_ms, memory_order_relaxed) / 1000,
@@ -308,8 +322,11 @@ static mf_status init_parts(mf_parent *parent, mf_error *error)
     mfi_state_init(state);
     mfi_task_init(&parent->circuit_task, on_circuit_task);
     mfi_timer_init(&parent->circuit_timer, on_circuit_timer);
+    mfi_circuit_listener listener = {
+        .changed = on_circuit_changed, .probed = on_circuit_probed, .user_data = parent};
     mfi_circuit_init(&state->circuit, &state->settings.circuit, state->runtime->clock, NULL,
-                     on_circuit_changed, parent);
+                     &listener);
+    mfi_circuit_init(&state->trial, &state->settings.trial, state->runtime->clock, NULL, NULL);
     mf_status status = mfi_calls_init(&parent->calls, state, error);
     mfi_retries_init(&parent->calls);
     mfi_heartbeat_init(&parent->heartbeat, &parent->calls);
@@ -339,6 +356,7 @@ static void free_parts(mf_parent *parent)
     mfi_calls_fini(&parent->calls);
     mfi_target_destroy(parent->state.observed);
     mfi_circuit_fini(&parent->state.circuit);
+    mfi_circuit_fini(&parent->state.trial);
     mfi_state_fini(&parent->state);
     mfi_runtime_leave_place(parent->state.runtime, &parent->state.place);
     mfi_parent_settings_fini(&parent->state.settings);

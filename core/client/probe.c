@@ -148,6 +148,7 @@ static void fill_reason(mf_circuit_row *row, const mfi_circuit_reason *reason)
     row->correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
     row->trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
     row->reason_text = reason->text[0] != '\0' ? reason->text : NULL;
+    row->reason_window_calls = reason->window_calls;
 }
 
 static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
@@ -159,6 +160,34 @@ static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
     row->config_open_seconds = (double)config->open_ms / 1000;
     row->config_open_max_seconds = (double)config->open_max_ms / 1000;
     row->config_jitter = config->jitter;
+    row->config_window_calls = config->rules.window_calls;
+    row->config_failure_ratio = config->rules.failure_ratio;
+    row->config_slow_ratio = config->rules.slow_ratio;
+    row->config_slow_call_seconds = (double)config->rules.slow_call_ms / 1000;
+    row->config_min_calls = config->rules.min_calls;
+}
+
+/* The snapshot keeps the texts. */
+static void fill_trial(mf_circuit_row *row, mf_parent *parent, mfi_circuit_snapshot *trial)
+{
+    if (!parent->state.settings.has_trial) {
+        return;
+    }
+    mfi_circuit_tick(&parent->state.trial); /* it has no timer */
+    mfi_circuit_read(&parent->state.trial, trial);
+    const mfi_window_rules *rules = &parent->state.trial.config.rules;
+    const mfi_circuit_reason *reason = &trial->reason;
+    row->trial = (mf_circuit_trial){.state = mfi_circuit_state_word(trial->state),
+                                    .refused = trial->refused_total,
+                                    .rule = mfi_circuit_cause_word(reason->rule),
+                                    .observed = reason->observed,
+                                    .threshold = reason->threshold,
+                                    .reason_text = reason->text[0] != '\0' ? reason->text : NULL,
+                                    .failure_ratio = rules->failure_ratio,
+                                    .slow_ratio = rules->slow_ratio,
+                                    .slow_call_seconds = (double)rules->slow_call_ms / 1000,
+                                    .min_calls = rules->min_calls,
+                                    .window_calls = rules->window_calls};
 }
 
 static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit, size_t size)
@@ -213,10 +242,14 @@ static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data
                           .probes_failed = circuit.probes_failed,
                           .consecutive_failures = circuit.failures,
                           .refused_since_open = circuit.refused,
-                          .config_window_calls = MFI_OUTCOMES_WINDOW,
+                          .window_slow = circuit.counts.slow,
+                          .window_at_trip_slow = circuit.counts_at_trip.slow,
+                          .window_judged = circuit.judged_calls,
                           .transition_count = circuit.history_count};
     fill_reason(&row, &circuit.reason);
     fill_config(&row, &parent->state.circuit.config);
+    mfi_circuit_snapshot trial;
+    fill_trial(&row, parent, &trial);
     char last_exit[MFI_EXIT_TEXT_MAX] = "";
     fill_worker(&row, parent, last_exit, sizeof last_exit);
     for (uint32_t i = 0; i < circuit.history_count; i++) {

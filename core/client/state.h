@@ -30,6 +30,7 @@ typedef struct mfi_state {
     mfi_target *observed;
     mfi_place place;
     mfi_circuit circuit;
+    mfi_circuit trial;       /* refuses nothing; used if settings.has_trial */
     _Atomic(uint32_t) value; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;    /* of the peer; 0: there is none */
     _Atomic(bool) was_ready; /* the first start is complete */

@@ -87,12 +87,14 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf
 {
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
     mfi_circuit_snapshot circuit;
+    mfi_circuit_snapshot trial;
     if (parent == NULL || ret_stats == NULL || ret_stats->struct_size < sizeof(size_t) ||
         ret_stats->struct_size > sizeof stats) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "parent must not be NULL, ret_stats set by MF_PARENT_STATS_INIT");
     }
     mfi_circuit_read(&parent->state.circuit, &circuit);
+    mfi_circuit_read(&parent->state.trial, &trial);
     stats.struct_size = ret_stats->struct_size;
     stats.calls_failed = load(&parent->calls.failed);
     stats.calls_total = load(&parent->calls.finished);
@@ -102,6 +104,9 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf
     read_latency(parent, &stats);
     stats.circuit_trips = circuit.trips;
     stats.consecutive_failures = circuit.failures;
+    stats.circuit_failure_ratio = circuit.ratios.failure;
+    stats.circuit_slow_ratio = circuit.ratios.slow;
+    stats.circuit_trial_refusals = trial.refused_total;
     stats.heartbeat_rtt_ns = load(&parent->heartbeat.rtt_ns);
     stats.heartbeat_misses = load(&parent->heartbeat.misses);
     stats.late_replies = load(&parent->calls.late_replies);

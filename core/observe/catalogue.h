@@ -104,6 +104,20 @@
       L("target", "worker"), MFI_BY_TARGET, "Unix time of the last change")                        \
     X(circuit_probe, GAUGE, "circuit_next_probe_timestamp_seconds", "seconds", NUMBERS,            \
       L("target", "worker"), MFI_BY_TARGET, "Unix time when probing may begin, 0 if not open")     \
+    X(circuit_failure_ratio, GAUGE, "circuit_failure_ratio", "ratio", NUMBERS,                     \
+      L("target", "worker"), MFI_BY_TARGET,                                                        \
+      "Share of failed calls in the window, 0 below the minimum volume")                           \
+    X(circuit_slow_ratio, GAUGE, "circuit_slow_call_ratio", "ratio", NUMBERS,                      \
+      L("target", "worker"), MFI_BY_TARGET,                                                        \
+      "Share of slow calls in the window, 0 below the minimum volume")                             \
+    X(circuit_window, GAUGE, "circuit_window_calls", "", NUMBERS, L("target", "worker", "kind"),   \
+      MFI_BY_TARGET, "Calls in the window: ok, failed, slow (which are ok too), excluded")         \
+    X(circuit_probes, COUNTER, "circuit_probes_total", "", NUMBERS,                                \
+      L("target", "worker", "result"), MFI_BY_TARGET,                                              \
+      "Probe calls of a half-open circuit: ok, failed, expired")                                   \
+    X(circuit_trials, COUNTER, "circuit_shadow_refusals_total", "", NUMBERS,                       \
+      L("target", "worker", "policy"), MFI_BY_TARGET,                                              \
+      "Calls that a policy on trial would have refused")                                           \
     X(pool_workers, GAUGE, "pool_workers", "", NUMBERS, L("target", "state"), MFI_BY_TARGET,       \
       "Pool members by state: ready, starting, draining, down")                                    \
     X(worker_up, GAUGE, "worker_up", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,            \

@@ -21,6 +21,8 @@ typedef struct mfi_circuit_event {
     mfi_circuit_cause cause;
     double observed, threshold; /* when opening: of the rule; threshold 0: the rule has none */
     const char *detail;         /* when opening: the same in words */
+    mfi_circuit_cause rule;     /* when opening: it may be an earlier one than the cause */
+    uint32_t window_calls;      /* of the rule; 0: the rule looks at no window */
     /* Of the call that opened the circuit; MF_OK if no call did. */
     mf_status status;
     const char *correlation_id, *trace_id; /* or NULL */

@@ -9,6 +9,7 @@
 #include "core/observe/span.h"
 #include "core/words/circuits.h"
 #include "core/words/pools.h"
+#include "core/words/windows.h"
 #include "core/words/workers.h"
 
 typedef struct mfi_observer mfi_observer; /* made by observe.h */
@@ -31,8 +32,10 @@ typedef struct mfi_client_gauges {
     bool restarts;                  /* the worker is started again when it ends */
     uint64_t restart_budget;        /* then: restarts left in the present period */
     mfi_circuit_state circuit;
-    uint64_t circuit_since_ns; /* wall clock of its last change */
-    uint64_t next_probe_ns;    /* wall clock; 0 unless the circuit is open */
+    uint64_t circuit_since_ns;        /* wall clock of its last change */
+    uint64_t next_probe_ns;           /* wall clock; 0 unless the circuit is open */
+    double failure_ratio, slow_ratio; /* that the circuit's rules look at */
+    uint64_t window[MFI_WINDOW_KIND_COUNT];
     mfi_pool_state pool_state;
 } mfi_client_gauges;
 typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_data);

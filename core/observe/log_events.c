@@ -53,9 +53,15 @@ void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event
         mfi_record_str(record, "status",
                        event->status != MF_OK ? mf_err_status(event->status) : NULL);
         mfi_record_object_begin(record, "fields");
+        mfi_record_str(record, "rule", mfi_circuit_cause_word(event->rule));
         mfi_record_float(record, "observed", event->observed);
         if (event->threshold > 0) {
             mfi_record_float(record, "threshold", event->threshold);
+        }
+        if (event->window_calls != 0) {
+            char window[24];
+            (void)mfi_str_format(window, sizeof window, "count:%u", (unsigned)event->window_calls);
+            mfi_record_str(record, "window", window);
         }
         mfi_record_str(record, "detail", event->detail);
         mfi_record_uint(record, "retry_in_ms", event->retry_in_ms);

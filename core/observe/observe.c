@@ -121,6 +121,16 @@ void mfi_observe_circuit_changed(mfi_target *target, const mfi_circuit_event *ev
     mfi_logged_circuit(target, event);
 }
 
+void mfi_observe_circuit_probed(mfi_target *target, mfi_probe_result result)
+{
+    mfi_measure_probe(target, result);
+}
+
+void mfi_observe_circuit_trial(mfi_target *target, mfi_trial_policy policy)
+{
+    mfi_measure_trial(target, policy);
+}
+
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
 {
     mfi_measure_process(target, event);

@@ -74,6 +74,10 @@ void mfi_observe_server_unknown(mfi_target *target);
 /* ---- Events ---- */
 
 void mfi_observe_circuit_changed(mfi_target *target, const mfi_circuit_event *event);
+/* A call that a half-open circuit let through has ended, or was not heard of in time. */
+void mfi_observe_circuit_probed(mfi_target *target, mfi_probe_result result);
+/* A circuit on trial would have refused the call. Hot path while it is open. */
+void mfi_observe_circuit_trial(mfi_target *target, mfi_trial_policy policy);
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event);
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event);
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event);

@@ -22,6 +22,7 @@
 #include "core/words/registry.h"
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
+#include "core/words/windows.h"
 #include "metrics/instruments.h"
 
 /* The families of the catalogue, one field each. */
@@ -142,6 +143,8 @@ struct mfi_target {
     mf_gauge *heartbeat_consecutive, *heartbeat_last;
     mf_gauge *up, *exit_code, *exit_signal, *pid;
     mf_gauge *circuit_states[MFI_CIRCUIT_STATE_COUNT], *circuit_since, *circuit_probe;
+    mf_gauge *failure_ratio, *slow_ratio, *window_calls[MFI_WINDOW_KIND_COUNT];
+    mf_counter *probes[MFI_PROBE_RESULT_COUNT], *trials[MFI_TRIAL_POLICY_COUNT];
     /* The budget and the pool's states belong to one target of those that share a name, and are
      * NULL where nothing restarts, and without a pool. Guarded by the observer's mutex. */
     mf_gauge *restart_backoff, *restart_budget, *pool[MFI_POOL_COUNT];
@@ -195,6 +198,12 @@ mf_histogram *mfi_duration_series(const mfi_observer *observer, bool of_handlers
                                   const char *target, const char *function, mfi_call_status status);
 /* Adds up those of all statuses. */
 void mfi_durations_merge(const mfi_function *function, mfi_cells *ret_cells);
+/* ---- circuit_series.c: a client's window, probe calls and trial ---- */
+void mfi_circuit_series_make(mfi_target *target);
+void mfi_circuit_series_show(const mfi_target *target, const mfi_client_gauges *gauges);
+void mfi_circuit_series_end(mfi_target *target);
+void mfi_measure_probe(const mfi_target *target, mfi_probe_result result);
+void mfi_measure_trial(const mfi_target *target, mfi_trial_policy policy);
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

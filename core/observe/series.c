@@ -154,6 +154,7 @@ static void make_client(mfi_target *target)
     target->concurrency_limit = hold1(target, families->concurrency_limit, target->name);
     make_attempts(target);
     make_circuit(target);
+    mfi_circuit_series_make(target);
     make_worker(target);
     mfi_segments_make(target);
 }
@@ -210,6 +211,7 @@ static void show_worker(mfi_target *target, const mfi_client_gauges *gauges)
     }
     mfi_show(target->circuit_since, (double)gauges->circuit_since_ns / (double)MFI_NS_PER_S);
     mfi_show(target->circuit_probe, (double)gauges->next_probe_ns / (double)MFI_NS_PER_S);
+    mfi_circuit_series_show(target, gauges);
 }
 
 static void add_gauges(mfi_client_gauges *sum, const mfi_client_gauges *more)
@@ -349,6 +351,7 @@ static void drop_client(mfi_target *target)
     mfi_figures_end(target);
     mfi_drop(families->circuit_since, &target->circuit_since);
     mfi_drop(families->circuit_probe, &target->circuit_probe);
+    mfi_circuit_series_end(target);
     for (size_t i = 0; i < MFI_CIRCUIT_STATE_COUNT; i++) {
         mfi_drop(families->circuit_state, &target->circuit_states[i]);
     }

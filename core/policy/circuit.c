@@ -12,13 +12,15 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/policy/backoff.h"
-#include "core/words/statuses.h"
+#include "core/policy/circuit_word.h"
+#include "core/policy/verdict.h"
 
 /* Changes that happened under the lock and are reported outside it. One step makes two at most: the
  * end of the cool-down, and the change that follows. */
 typedef struct change_step {
     mfi_circuit_change changes[2];
     size_t count;
+    uint32_t probes[MFI_PROBE_RESULT_COUNT]; /* that ended */
 } change_step;
 
 static uint64_t system_random(void *user_data)
@@ -29,37 +31,18 @@ static uint64_t system_random(void *user_data)
 
 /* ---- The word ---- */
 
-#define STATE_SHIFT 1
-#define STATE_MASK 7u
-#define GENERATION_SHIFT 4
-_Static_assert(MFI_CIRCUIT_STATE_COUNT <= STATE_MASK + 1, "a state must fit the word");
-
-static mfi_circuit_state state_of(uint64_t word)
-{
-    return (mfi_circuit_state)((word >> STATE_SHIFT) & STATE_MASK);
-}
-
-static uint64_t generation_of(uint64_t word)
-{
-    return word >> GENERATION_SHIFT;
-}
-
-static uint64_t load_word(const mfi_circuit *circuit)
-{
-    return atomic_load_explicit(&circuit->word, memory_order_acquire);
-}
-
 static void store_word_locked(mfi_circuit *circuit, uint64_t generation, mfi_circuit_state state)
 {
     uint64_t failing = circuit->failures > 0 ? 1 : 0;
     atomic_store_explicit(&circuit->word,
-                          generation << GENERATION_SHIFT | (uint64_t)state << STATE_SHIFT | failing,
+                          generation << MFI_GENERATION_SHIFT | (uint64_t)state << MFI_STATE_SHIFT |
+                              failing,
                           memory_order_release);
 }
 
 mfi_circuit_state mfi_circuit_get_state(const mfi_circuit *circuit)
 {
-    return state_of(load_word(circuit));
+    return mfi_circuit_state_of(mfi_circuit_word(circuit));
 }
 
 /* ---- Changing state ---- */
@@ -78,9 +61,9 @@ static void remember_locked(mfi_circuit *circuit, const mfi_circuit_change *chan
 static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circuit_cause why,
                           change_step *step)
 {
-    uint64_t word = load_word(circuit);
+    uint64_t word = mfi_circuit_word(circuit);
     mfi_circuit_change *change = &step->changes[step->count++];
-    *change = (mfi_circuit_change){.from = state_of(word),
+    *change = (mfi_circuit_change){.from = mfi_circuit_state_of(word),
                                    .to = to,
                                    .why = why,
                                    .wall_ns = mfi_clock_wall(circuit->clock),
@@ -95,9 +78,11 @@ static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circui
         circuit->open_in_row = 0;
         circuit->probe_at_ns = 0;
         circuit->reason = (mfi_circuit_reason){.rule = MFI_CAUSE_NONE}; /* kept in the history */
+        mfi_outcomes_begin(
+            &circuit->outcomes); /* the window stays; the same calls trip only once */
     }
     remember_locked(circuit, change);
-    store_word_locked(circuit, generation_of(word) + 1, to);
+    store_word_locked(circuit, mfi_circuit_generation_of(word) + 1, to);
 }
 
 static uint64_t cool_down_locked(const mfi_circuit *circuit)
@@ -106,7 +91,8 @@ static uint64_t cool_down_locked(const mfi_circuit *circuit)
                                  .most_ms = circuit->config.open_max_ms,
                                  .multiplier = 2,
                                  .jitter = circuit->config.jitter};
-    return mfi_backoff_ns(&backoff, circuit->open_in_row, circuit->random(circuit->user_data));
+    return mfi_backoff_ns(&backoff, circuit->open_in_row,
+                          circuit->random(circuit->listener.user_data));
 }
 
 static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step *step)
@@ -117,8 +103,9 @@ static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step
     circuit->open_in_row++;
     circuit->trips++;
     circuit->heartbeats_ok = 0;
-    circuit->by_calls =
-        why == MFI_RULE_FAILURES || why == MFI_CAUSE_PROBE_FAILED || why == MFI_CAUSE_PROBE_EXPIRED;
+    circuit->by_calls = why == MFI_RULE_FAILURES || why == MFI_RULE_FAILURE_RATIO ||
+                        why == MFI_RULE_SLOW_RATIO || why == MFI_CAUSE_PROBE_FAILED ||
+                        why == MFI_CAUSE_PROBE_EXPIRED;
     atomic_store_explicit(&circuit->refused, 0, memory_order_relaxed);
     change_locked(circuit, MFI_CIRCUIT_OPEN, why, step);
     step->changes[step->count - 1].cool_down_ms = cool_down_ns / MFI_NS_PER_MS;
@@ -139,6 +126,7 @@ static void set_call_locked(mfi_circuit *circuit, mf_status status, const char *
 static void begin_step(mfi_circuit *circuit, change_step *step)
 {
     step->count = 0;
+    memset(step->probes, 0, sizeof step->probes);
     mfi_mutex_lock(&circuit->order);
     mfi_mutex_lock(&circuit->mutex);
 }
@@ -146,8 +134,14 @@ static void begin_step(mfi_circuit *circuit, change_step *step)
 static void end_step(mfi_circuit *circuit, const change_step *step)
 {
     mfi_mutex_unlock(&circuit->mutex);
-    for (size_t i = 0; i < step->count && circuit->changed != NULL; i++) {
-        circuit->changed(circuit->user_data, &step->changes[i]);
+    const mfi_circuit_listener *listener = &circuit->listener;
+    for (size_t i = 0; i < MFI_PROBE_RESULT_COUNT && listener->probed != NULL; i++) {
+        for (uint32_t ended = 0; ended < step->probes[i]; ended++) {
+            listener->probed(listener->user_data, (mfi_probe_result)i);
+        }
+    }
+    for (size_t i = 0; i < step->count && listener->changed != NULL; i++) {
+        listener->changed(listener->user_data, &step->changes[i]);
     }
     mfi_mutex_unlock(&circuit->order);
 }
@@ -157,16 +151,17 @@ static void end_step(mfi_circuit *circuit, const change_step *step)
 static void pass_time_locked(mfi_circuit *circuit, change_step *step)
 {
     uint64_t now = mfi_clock_monotonic(circuit->clock);
-    mfi_circuit_state state = state_of(load_word(circuit));
+    mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
     if (state == MFI_CIRCUIT_OPEN && now >= circuit->probe_at_ns) {
         change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_COOL_DOWN, step);
         return;
     }
     for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
-        if (circuit->probe_until_ns[i] != 0 && now >= circuit->probe_until_ns[i]) {
-            open_locked(circuit, MFI_CAUSE_PROBE_EXPIRED, step);
-            return;
-        }
+        step->probes[MFI_PROBE_EXPIRED] +=
+            circuit->probe_until_ns[i] != 0 && now >= circuit->probe_until_ns[i];
+    }
+    if (step->probes[MFI_PROBE_EXPIRED] > 0) {
+        open_locked(circuit, MFI_CAUSE_PROBE_EXPIRED, step);
     }
 }
 
@@ -178,29 +173,13 @@ void mfi_circuit_tick(mfi_circuit *circuit)
     end_step(circuit, &step);
 }
 
-uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit)
-{
-    uint64_t next = MFI_NEVER;
-    mfi_mutex_lock(&circuit->mutex);
-    mfi_circuit_state state = state_of(load_word(circuit));
-    if (state == MFI_CIRCUIT_OPEN) {
-        next = circuit->probe_at_ns;
-    }
-    for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
-        uint64_t until = circuit->probe_until_ns[i];
-        next = until != 0 && until < next ? until : next;
-    }
-    mfi_mutex_unlock(&circuit->mutex);
-    return next;
-}
-
 /* ---- Calls ---- */
 
 /* What the refusal of a call says. */
 static void read_refusal_locked(const mfi_circuit *circuit, mfi_circuit_refusal *to)
 {
     uint64_t now = mfi_clock_monotonic(circuit->clock);
-    to->state = state_of(load_word(circuit));
+    to->state = mfi_circuit_state_of(mfi_circuit_word(circuit));
     to->reason = circuit->reason;
     to->permitted = circuit->config.probes;
     to->probes = circuit->probes_ok;
@@ -233,79 +212,90 @@ static int8_t take_probe_locked(mfi_circuit *circuit)
     return free_slot;
 }
 
-mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error)
+/* Admits the calls that meet a closed circuit, or one without rules. */
+static bool admit_at_once(const mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket)
 {
-    uint64_t word = load_word(circuit);
-    *ret_ticket = (mfi_circuit_ticket){.generation = generation_of(word), .probe = -1};
-    if (state_of(word) == MFI_CIRCUIT_CLOSED || state_of(word) == MFI_CIRCUIT_DISABLED) {
-        return MF_OK;
+    uint64_t word = mfi_circuit_word(circuit);
+    *ret_ticket =
+        (mfi_circuit_ticket){.generation = (uint32_t)mfi_circuit_generation_of(word), .probe = -1};
+    if (circuit->config.rules.slow_call_ms != 0) {
+        ret_ticket->at_ns = mfi_clock_monotonic(circuit->clock);
     }
+    return mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED ||
+           mfi_circuit_state_of(word) == MFI_CIRCUIT_DISABLED;
+}
+
+static bool admit_or_refuse(mfi_circuit *circuit, mfi_circuit_ticket *ticket,
+                            mfi_circuit_refusal *ret_why)
+{
     change_step step;
     bool admitted = false;
     begin_step(circuit, &step);
     pass_time_locked(circuit, &step);
-    word = load_word(circuit);
-    ret_ticket->generation = generation_of(word);
-    if (state_of(word) == MFI_CIRCUIT_CLOSED) {
+    uint64_t word = mfi_circuit_word(circuit);
+    ticket->generation = (uint32_t)mfi_circuit_generation_of(word);
+    if (mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED) {
         admitted = true;
-    } else if (state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
-        ret_ticket->probe = take_probe_locked(circuit);
-        admitted = ret_ticket->probe >= 0;
+    } else if (mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
+        ticket->probe = take_probe_locked(circuit);
+        admitted = ticket->probe >= 0;
     }
-    mfi_circuit_refusal why;
-    read_refusal_locked(circuit, &why);
+    read_refusal_locked(circuit, ret_why);
+    circuit->refused_total += !admitted;
     end_step(circuit, &step);
-    if (admitted) {
-        return MF_OK;
+    if (!admitted) {
+        atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
     }
-    atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
-    return mfi_circuit_refuse(&why, error);
+    return admitted;
 }
 
-typedef enum call_verdict { VERDICT_OK, VERDICT_FAILED, VERDICT_EXCLUDED } call_verdict;
-
-/* Uses the one table of codes, so that metrics and circuit agree. */
-static mfi_call_status status_of(mf_status code)
+static __attribute__((noinline)) mf_status admit_slowly(mfi_circuit *circuit,
+                                                        mfi_circuit_ticket *ticket, mf_error *error)
 {
-    switch (code) {
-        /* NOLINTNEXTLINE(bugprone-branch-clone): a table, in which several codes have one status */
-        MFI_CALL_STATUS_CODES(MFI_CALL_STATUS_CASE)
-    }
-    return MFI_STATUS_INTERNAL; /* a number that is no code */
+    mfi_circuit_refusal why;
+    return admit_or_refuse(circuit, ticket, &why) ? MF_OK : mfi_circuit_refuse(&why, error);
 }
 
-static call_verdict judge(const mfi_circuit *circuit, mf_status status)
+mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error)
 {
-    switch (status_of(status)) {
-    case MFI_STATUS_OK:
-        return VERDICT_OK;
-    case MFI_STATUS_APP_ERROR:
-    case MFI_STATUS_FUNCTION_NOT_FOUND:
-        return circuit->config.count_remote_errors ? VERDICT_FAILED : VERDICT_OK;
-    case MFI_STATUS_TIMEOUT:
-    case MFI_STATUS_UNAVAILABLE:
-    case MFI_STATUS_WORKER_CRASHED:
-    case MFI_STATUS_PROTOCOL_ERROR:
-        return VERDICT_FAILED;
-    case MFI_STATUS_INVALID_ARGUMENT:
-    case MFI_STATUS_CANCELLED:
-    case MFI_STATUS_CIRCUIT_OPEN:
-    case MFI_STATUS_REJECTED:
-    case MFI_STATUS_INTERNAL:
-    case MFI_STATUS_COUNT:
-        break;
-    }
-    return VERDICT_EXCLUDED;
+    return admit_at_once(circuit, ret_ticket) ? MF_OK : admit_slowly(circuit, ret_ticket, error);
 }
 
-static void count_locked(mfi_circuit *circuit, call_verdict verdict, mf_status status)
+bool mfi_circuit_would_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket,
+                             mfi_circuit_cause *ret_rule)
 {
-    if (verdict == VERDICT_EXCLUDED) {
+    mfi_circuit_refusal why;
+    if (admit_at_once(circuit, ret_ticket) || admit_or_refuse(circuit, ret_ticket, &why)) {
+        return true;
+    }
+    *ret_rule = why.reason.rule;
+    return false;
+}
+
+static void count_locked(mfi_circuit *circuit, mfi_verdict verdict, mf_status status, bool slow)
+{
+    if (verdict == MFI_VERDICT_EXCLUDED) {
         mfi_outcomes_exclude(&circuit->outcomes);
     } else {
         mfi_outcomes_add(&circuit->outcomes,
-                         verdict == VERDICT_OK ? MFI_STATUS_OK : status_of(status));
+                         verdict == MFI_VERDICT_OK ? MFI_STATUS_OK : mfi_verdict_status(status),
+                         slow);
     }
+}
+
+static bool is_slow(const mfi_circuit *circuit, mfi_circuit_ticket ticket)
+{
+    int64_t most_ms = circuit->config.rules.slow_call_ms;
+    return most_ms != 0 &&
+           mfi_clock_monotonic(circuit->clock) >= mfi_deadline_after_ms(ticket.at_ns, most_ms);
+}
+
+/* Whether a call that did not fail can bring a ratio to its threshold: a slow one, or the one that
+ * makes up the minimum volume. */
+static bool is_decisive(const mfi_circuit *circuit, uint64_t calls, bool slow)
+{
+    uint64_t begun = atomic_load_explicit(&circuit->outcomes.begun, memory_order_relaxed);
+    return slow || calls - begun == circuit->config.rules.min_calls;
 }
 
 static void fail_locked(mfi_circuit *circuit)
@@ -318,57 +308,103 @@ static void fail_locked(mfi_circuit *circuit)
                          (unsigned)circuit->failures);
 }
 
-static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, call_verdict verdict,
+/* Whether a rule is reached; then the circuit has the reason. */
+static bool judge_locked(mfi_circuit *circuit)
+{
+    uint32_t most = circuit->config.consecutive_failures;
+    if (most != 0 && circuit->failures >= most) {
+        fail_locked(circuit);
+        return true;
+    }
+    if (!circuit->has_ratios) {
+        return false;
+    }
+    mfi_circuit_counts counts;
+    mfi_outcomes_read_begun(&circuit->outcomes, &counts);
+    return mfi_window_judge(&circuit->config.rules, &counts, &circuit->reason);
+}
+
+static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_verdict verdict,
                                change_step *step)
 {
     if (probe < 0 || circuit->probe_until_ns[probe] == 0) {
         return;
     }
     circuit->probe_until_ns[probe] = 0; /* an excluded outcome only frees the slot */
-    if (verdict == VERDICT_FAILED) {
+    if (verdict == MFI_VERDICT_FAILED) {
         circuit->probes_failed++;
+        step->probes[MFI_PROBE_FAILED]++;
         open_locked(circuit, MFI_CAUSE_PROBE_FAILED, step);
-    } else if (verdict == VERDICT_OK) {
+    } else if (verdict == MFI_VERDICT_OK) {
         circuit->probes_ok++;
+        step->probes[MFI_PROBE_OK]++;
         if (circuit->probes_ok >= circuit->config.probes) {
             change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_PROBES_PASSED, step);
         }
     }
 }
 
-void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
-                        const char *correlation_id, const char *trace_id)
+/* The outcome of one call. */
+typedef struct report {
+    mfi_verdict verdict;
+    mf_status status;
+    bool slow, counted; /* counted: the window has it */
+    const char *correlation_id, *trace_id;
+} report;
+
+/* Apart, so that the fast path has no large frame. */
+static __attribute__((noinline)) void report_slowly(mfi_circuit *circuit, mfi_circuit_ticket ticket,
+                                                    const report *call)
 {
-    uint64_t word = load_word(circuit);
-    call_verdict verdict = judge(circuit, status);
-    if (state_of(word) == MFI_CIRCUIT_DISABLED) {
-        return;
-    }
-    if (verdict == VERDICT_OK && state_of(word) == MFI_CIRCUIT_CLOSED && (word & 1) == 0) {
-        mfi_outcomes_add(&circuit->outcomes, MFI_STATUS_OK);
-        return;
-    }
     change_step step;
     begin_step(circuit, &step);
-    word = load_word(circuit);
-    count_locked(circuit, verdict, status);
-    bool current = generation_of(word) == ticket.generation;
-    if (current && state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
-        if (verdict == VERDICT_FAILED) {
+    uint64_t word = mfi_circuit_word(circuit);
+    if (!call->counted) {
+        count_locked(circuit, call->verdict, call->status, call->slow);
+    }
+    bool current = (uint32_t)mfi_circuit_generation_of(word) == ticket.generation;
+    if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
+        if (call->verdict == MFI_VERDICT_FAILED) {
             /* The rule is kept, because the same fault persists. */
-            set_call_locked(circuit, status, correlation_id, trace_id);
+            set_call_locked(circuit, call->status, call->correlation_id, call->trace_id);
         }
-        probe_ended_locked(circuit, ticket.probe, verdict, &step);
-    } else if (current && state_of(word) == MFI_CIRCUIT_CLOSED && verdict != VERDICT_EXCLUDED) {
-        circuit->failures = verdict == VERDICT_FAILED ? circuit->failures + 1 : 0;
-        store_word_locked(circuit, ticket.generation, MFI_CIRCUIT_CLOSED);
-        if (circuit->failures >= circuit->config.consecutive_failures) {
-            fail_locked(circuit);
-            set_call_locked(circuit, status, correlation_id, trace_id);
-            open_locked(circuit, MFI_RULE_FAILURES, &step);
+        probe_ended_locked(circuit, ticket.probe, call->verdict, &step);
+    } else if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
+               call->verdict != MFI_VERDICT_EXCLUDED) {
+        circuit->failures = call->verdict == MFI_VERDICT_FAILED ? circuit->failures + 1 : 0;
+        store_word_locked(circuit, mfi_circuit_generation_of(word), MFI_CIRCUIT_CLOSED);
+        if (judge_locked(circuit)) {
+            set_call_locked(circuit, call->status, call->correlation_id, call->trace_id);
+            open_locked(circuit, circuit->reason.rule, &step);
         }
     }
     end_step(circuit, &step);
+}
+
+void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
+                        const char *correlation_id, const char *trace_id)
+{
+    uint64_t word = mfi_circuit_word(circuit);
+    mfi_verdict verdict = mfi_verdict_of(status, circuit->config.count_remote_errors);
+    if (mfi_circuit_state_of(word) == MFI_CIRCUIT_DISABLED) {
+        return;
+    }
+    bool slow = verdict == MFI_VERDICT_OK && is_slow(circuit, ticket);
+    bool counted = verdict == MFI_VERDICT_OK && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
+                   (word & 1) == 0;
+    if (counted) {
+        uint64_t calls = mfi_outcomes_add(&circuit->outcomes, MFI_STATUS_OK, slow) + 1;
+        if (!circuit->has_ratios || !is_decisive(circuit, calls, slow)) {
+            return;
+        }
+    }
+    report_slowly(circuit, ticket,
+                  &(report){.verdict = verdict,
+                            .status = status,
+                            .slow = slow,
+                            .counted = counted,
+                            .correlation_id = correlation_id,
+                            .trace_id = trace_id});
 }
 
 /* ---- Other rules ---- */
@@ -377,7 +413,7 @@ void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason)
 {
     change_step step;
     begin_step(circuit, &step);
-    mfi_circuit_state state = state_of(load_word(circuit));
+    mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
     if (state != MFI_CIRCUIT_DISABLED) {
         circuit->reason = *reason;
         circuit->by_calls = false;
@@ -392,7 +428,7 @@ void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason)
 
 static bool is_between(const mfi_circuit *circuit)
 {
-    mfi_circuit_state state = state_of(load_word(circuit));
+    mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
     return state == MFI_CIRCUIT_OPEN || state == MFI_CIRCUIT_HALF_OPEN;
 }
 
@@ -406,7 +442,7 @@ void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, uint64_t sent_ns)
     /* A heartbeat proves that the peer lives. It proves nothing about calls that fail. */
     if (is_between(circuit) && !circuit->by_calls) {
         circuit->heartbeats_ok += sent_ns >= circuit->tripped_ns ? 1 : 0;
-        if (state_of(load_word(circuit)) == MFI_CIRCUIT_OPEN) {
+        if (mfi_circuit_state_of(mfi_circuit_word(circuit)) == MFI_CIRCUIT_OPEN) {
             change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
         }
         if (circuit->heartbeats_ok >= circuit->config.probes) {
@@ -423,40 +459,11 @@ void mfi_circuit_heartbeat_missed(mfi_circuit *circuit)
     mfi_mutex_unlock(&circuit->mutex);
 }
 
-/* ---- Reading ---- */
-
-void mfi_circuit_read(mfi_circuit *circuit, mfi_circuit_snapshot *ret_snapshot)
-{
-    mfi_mutex_lock(&circuit->mutex);
-    uint64_t word = load_word(circuit);
-    *ret_snapshot = (mfi_circuit_snapshot){
-        .state = state_of(word),
-        .generation = generation_of(word),
-        .since_ns = circuit->since_ns,
-        .since_wall_ns = circuit->since_wall_ns,
-        .probe_at_ns = state_of(word) == MFI_CIRCUIT_OPEN ? circuit->probe_at_ns : 0,
-        .failures = circuit->failures,
-        .open_in_row = circuit->open_in_row,
-        .trips = circuit->trips,
-        .refused = atomic_load_explicit(&circuit->refused, memory_order_relaxed),
-        .counts_at_trip = circuit->counts_at_trip,
-        .reason = circuit->reason,
-        .probes_ok = circuit->probes_ok,
-        .probes_failed = circuit->probes_failed,
-        .history_count = circuit->history_count,
-    };
-    mfi_outcomes_read(&circuit->outcomes, &ret_snapshot->counts);
-    for (uint32_t i = 0; i < circuit->config.probes; i++) {
-        ret_snapshot->probes_in_flight += circuit->probe_until_ns[i] != 0;
-    }
-    memcpy(ret_snapshot->history, circuit->history, sizeof circuit->history);
-    mfi_mutex_unlock(&circuit->mutex);
-}
+/* ---- Life ---- */
 
 void mfi_circuit_init(mfi_circuit *circuit, const mfi_circuit_config *config,
                       const mfi_clock *clock, uint64_t (*random)(void *user_data),
-                      void (*changed)(void *user_data, const mfi_circuit_change *change),
-                      void *user_data)
+                      const mfi_circuit_listener *listener)
 {
     memset(circuit, 0, sizeof *circuit);
     circuit->config = *config;
@@ -465,8 +472,9 @@ void mfi_circuit_init(mfi_circuit *circuit, const mfi_circuit_config *config,
     }
     circuit->clock = clock;
     circuit->random = random != NULL ? random : system_random;
-    circuit->changed = changed;
-    circuit->user_data = user_data;
+    circuit->listener = listener != NULL ? *listener : (mfi_circuit_listener){.changed = NULL};
+    circuit->has_ratios = mfi_window_rules_on(&config->rules);
+    circuit->outcomes.window = config->rules.window_calls;
     mfi_mutex_init(&circuit->mutex);
     mfi_mutex_init(&circuit->order);
     circuit->since_ns = mfi_clock_monotonic(clock);

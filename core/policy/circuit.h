@@ -1,8 +1,9 @@
 /* The circuit breaker: a state machine fed by the outcomes of calls and heartbeats. Pure but for
  * its mutexes: clock and random numbers are passed in; it logs nothing and sets no timer.
  *
- *   closed     all calls pass. Opens on `consecutive_failures` failures in a row, or because of
- *              the peer (frozen, ended, overdue, disconnected), through mfi_circuit_trip.
+ *   closed     all calls pass. Opens on `consecutive_failures` failures in a row, on a share of
+ *              failed or slow calls in the window (circuit_window.h), or because of the peer
+ *              (frozen, ended, overdue, disconnected), through mfi_circuit_trip.
  *   open       no call passes until the cool-down is over (exponential, jittered, capped) or a
  *              heartbeat is answered.
  *   half_open  a few probes pass. All must succeed to close; one failure opens again. A probe that
@@ -25,19 +26,22 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "core/policy/circuit_window.h"
 #include "core/policy/outcomes.h"
 #include "core/policy/refusal.h"
 #include "core/words/circuits.h"
+#include "core/words/windows.h"
 
 typedef struct mfi_circuit_config {
-    uint32_t consecutive_failures;
-    uint32_t heartbeat_misses; /* for display only: the heartbeat itself counts */
+    uint32_t consecutive_failures; /* 0: any number */
+    uint32_t heartbeat_misses;     /* for display only: the heartbeat itself counts */
     int64_t open_ms, open_max_ms;
     double jitter; /* 0.2: the cool-down varies by up to 20 % either way */
     uint32_t probes;
     int64_t probe_slot_ms;
     bool count_remote_errors;
     bool disabled;
+    mfi_window_rules rules;
 } mfi_circuit_config;
 
 #define MFI_CIRCUIT_PROBES_MAX 8
@@ -45,8 +49,9 @@ typedef struct mfi_circuit_config {
 
 /* An admitted call returns its ticket with its outcome. */
 typedef struct mfi_circuit_ticket {
-    uint64_t generation;
-    int8_t probe; /* index of the probe's slot, or -1 */
+    uint32_t generation; /* its low bits: the ticket fits two registers */
+    int8_t probe;        /* index of the probe's slot, or -1 */
+    uint64_t at_ns;      /* when it was admitted; set if calls can be slow */
 } mfi_circuit_ticket;
 
 typedef struct mfi_circuit_change {
@@ -63,25 +68,32 @@ typedef struct mfi_circuit_history {
     uint64_t wall_ns;
 } mfi_circuit_history;
 
+/* Called without the mutex, in the order of the events. */
+typedef struct mfi_circuit_listener {
+    void (*changed)(void *user_data, const mfi_circuit_change *change); /* or NULL */
+    void (*probed)(void *user_data, mfi_probe_result result);           /* or NULL */
+    void *user_data;
+} mfi_circuit_listener;
+
 typedef struct mfi_circuit {
     mfi_circuit_config config;
     const mfi_clock *clock;
     uint64_t (*random)(void *user_data);
-    /* Called without the mutex, in the order of the changes. */
-    void (*changed)(void *user_data, const mfi_circuit_change *change);
-    void *user_data;
+    mfi_circuit_listener listener;
+    bool has_ratios; /* config.rules are on */
     /* generation << 4 | state << 1 | failing: the fast paths read this word. Written under the
      * mutex. */
     _Atomic(uint64_t) word;
     mfi_outcomes outcomes;     /* of the last calls; excluding takes the mutex */
     _Atomic(uint64_t) refused; /* calls refused since the circuit opened */
     mfi_mutex mutex;           /* guards what follows */
-    mfi_mutex order;           /* held while `changed` runs; taken before mutex */
+    mfi_mutex order;           /* held while the listener runs; taken before mutex */
     uint64_t since_ns, since_wall_ns;
     uint64_t probe_at_ns;
     uint32_t failures; /* in a row */
     uint32_t open_in_row;
     uint64_t trips;
+    uint64_t refused_total;
     mfi_circuit_counts counts_at_trip;
     mfi_circuit_reason reason;
     uint64_t probe_until_ns[MFI_CIRCUIT_PROBES_MAX]; /* 0: slot free */
@@ -93,18 +105,23 @@ typedef struct mfi_circuit {
     uint32_t history_count;
 } mfi_circuit;
 
-/* Uses the caller's storage. random NULL: the system's random numbers. */
+/* Uses the caller's storage. random NULL: the system's random numbers. listener NULL: none; copied.
+ * random gets the listener's user_data. */
 void mfi_circuit_init(mfi_circuit *circuit, const mfi_circuit_config *config,
                       const mfi_clock *clock, uint64_t (*random)(void *user_data),
-                      void (*changed)(void *user_data, const mfi_circuit_change *change),
-                      void *user_data);
+                      const mfi_circuit_listener *listener);
 void mfi_circuit_fini(mfi_circuit *circuit);
 
 /* MF_OK with a ticket that the caller must report; or MF_ERR_CIRCUIT_OPEN naming the rule. */
 mf_status mfi_circuit_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket, mf_error *error);
+/* The same for a trial policy, which hinders no call: false if it would refuse this one, with the
+ * rule. Only an admitted call is reported, so the trial goes on as if it had refused the others. */
+bool mfi_circuit_would_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticket,
+                             mfi_circuit_cause *ret_rule);
 /* The call ended. Timeouts, unavailability, crashes and protocol errors count as failures. An error
  * that the remote function raised counts as success unless count_remote_errors. Refusals and the
- * caller's own mistakes do not count. An outcome of an older generation changes no state, only
+ * caller's own mistakes do not count. A call that succeeds is slow if it took slow_call_ms. An
+ * outcome of an older generation changes no state, only
  * counts. The ids (NULL: none) are kept if this call opens the circuit. */
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
                         const char *correlation_id, const char *trace_id);
@@ -129,8 +146,10 @@ typedef struct mfi_circuit_snapshot {
     uint64_t since_ns, since_wall_ns;
     uint64_t probe_at_ns; /* 0 unless open */
     uint32_t failures, open_in_row;
-    uint64_t trips, refused;
+    uint64_t trips, refused, refused_total;    /* refused: since the circuit opened */
     mfi_circuit_counts counts, counts_at_trip; /* the last calls, now and at the last trip */
+    uint64_t judged_calls;                     /* of counts: those since the circuit closed */
+    mfi_window_ratios ratios;                  /* of these; 0 below the minimum volume */
     mfi_circuit_reason reason;
     uint32_t probes_in_flight, probes_ok, probes_failed;
     mfi_circuit_history history[MFI_CIRCUIT_HISTORY];

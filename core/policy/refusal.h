@@ -15,6 +15,7 @@
 typedef struct mfi_circuit_reason {
     mfi_circuit_cause rule;          /* MFI_CAUSE_NONE if the circuit is closed */
     double observed, threshold;      /* threshold 0: the rule has none */
+    uint32_t window_calls;           /* 0: the rule looks at no window */
     char text[MFI_CIRCUIT_TEXT_MAX]; /* what was observed, for people: "exit code 3" */
     mf_status status;                /* of the call that opened the circuit; MF_OK if no call did */
     char correlation_id[MF_CORRELATION_ID_MAX];

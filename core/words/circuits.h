@@ -27,7 +27,9 @@ static inline const char *mfi_circuit_state_word(mfi_circuit_state state)
     X(MFI_RULE_HEARTBEAT, "heartbeat")                                                             \
     X(MFI_RULE_EXIT, "process_exit")                                                               \
     X(MFI_RULE_HANDLER_TIMEOUT, "handler_timeout")                                                 \
-    X(MFI_RULE_DISCONNECTED, "disconnected")
+    X(MFI_RULE_DISCONNECTED, "disconnected")                                                       \
+    X(MFI_RULE_FAILURE_RATIO, "failure_ratio")                                                     \
+    X(MFI_RULE_SLOW_RATIO, "slow_ratio")
 
 /* Why a circuit changed its state: a rule, or a later event. */
 #define MFI_CIRCUIT_CAUSES(X)                                                                      \

@@ -161,6 +161,10 @@ mf_status mfi_attempt_read(mfi_calls *calls, mfi_slot *slot, mf_result **ret_res
         mfi_circuit_report(&calls->state->circuit, slot->ticket, status,
                            span->context.correlation_id, span->context.trace_id);
     }
+    if (slot->tried) {
+        mfi_circuit_report(&calls->state->trial, slot->trial_ticket, status,
+                           span->context.correlation_id, span->context.trace_id);
+    }
     if (atomic_load_explicit(&calls->watching, memory_order_acquire)) {
         (void)mfi_loop_post(calls->state->loop, calls->idle_task);
     }
@@ -237,6 +241,19 @@ static void fill_slot(mfi_slot *slot, const mfi_call_request *request, mfi_clien
     atomic_store_explicit(&slot->deadline_ns, deadline, memory_order_relaxed);
 }
 
+/* Counts the call if the circuit on trial would have refused it. */
+static void ask_trial(mfi_calls *calls, mfi_slot *slot)
+{
+    mfi_circuit_cause rule;
+    mfi_state *state = calls->state;
+    slot->tried = mfi_circuit_would_admit(&state->trial, &slot->trial_ticket, &rule);
+    if (!slot->tried) {
+        mfi_observe_circuit_trial(state->observed, rule == MFI_RULE_SLOW_RATIO
+                                                       ? MFI_TRIAL_SLOW_RATIO
+                                                       : MFI_TRIAL_FAILURE_RATIO);
+    }
+}
+
 /* Asks the circuit. A call that is made while the worker is restarting is not checked, because the
  * restart is why the circuit is open: such a call waits in the queue. */
 static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_slot *slot,
@@ -258,6 +275,9 @@ static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_sl
     }
     mf_status status = mfi_circuit_admit(&calls->state->circuit, &slot->ticket, error);
     slot->admitted = status == MF_OK;
+    if (slot->admitted && calls->state->settings.has_trial) {
+        ask_trial(calls, slot);
+    }
     return status == MF_OK ? status : refuse(slot->span, MFI_REFUSAL_CIRCUIT_OPEN, status);
 }
 
@@ -291,6 +311,9 @@ mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
     if (status != MF_OK) {
         if (slot->admitted) {
             mfi_circuit_report(&calls->state->circuit, slot->ticket, status, NULL, NULL);
+        }
+        if (slot->tried) {
+            mfi_circuit_report(&calls->state->trial, slot->trial_ticket, status, NULL, NULL);
         }
     }
     return status;

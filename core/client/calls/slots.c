@@ -131,6 +131,7 @@ mfi_slot *mfi_slots_acquire(mfi_slots *slots)
         slot->on_delivered = NULL;
         slot->callback = NULL;
         slot->admitted = false;
+        slot->tried = false;
         slot->status = MF_OK;
     }
     return slot;

@@ -64,7 +64,9 @@ struct mfi_slot {
     mfi_client_span own_span; /* for an attempt that has no call's span */
     mfi_attempt_kind kind;    /* of a call's attempt */
     mfi_circuit_ticket ticket;
+    mfi_circuit_ticket trial_ticket;
     bool admitted;              /* the circuit gets a report with the ticket */
+    bool tried;                 /* the circuit on trial gets one with its ticket */
     int64_t attempt_timeout_ms; /* of the deadline; 0: the deadline is the call's */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];

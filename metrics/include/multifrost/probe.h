@@ -108,6 +108,17 @@ typedef struct mf_circuit_worker {
     uint64_t handler_queue; /**< Calls that wait for a handler. */
 } mf_circuit_worker;
 
+/** A policy on trial: it refuses nothing, and counts what it would have refused. */
+typedef struct mf_circuit_trial {
+    const char *state; /**< closed, open or half_open; NULL: there is no trial. */
+    uint64_t refused;  /**< Calls that it would have refused, since the start. */
+    const char *rule;  /**< The rule that it would have opened by; NULL if it is closed. */
+    double observed, threshold;
+    const char *reason_text; /**< What was observed, for people; or NULL. */
+    double failure_ratio, slow_ratio, slow_call_seconds; /**< As configured; 0: off. */
+    uint32_t min_calls, window_calls;
+} mf_circuit_trial;
+
 #define MF_CIRCUIT_TRANSITIONS_MAX 8 /**< State changes in one row: the last ones. */
 
 /** One circuit's state. All texts are borrowed for the duration of the visit. */
@@ -138,6 +149,14 @@ typedef struct mf_circuit_row {
     mf_circuit_worker worker;
     const char *reason_text;      /**< What was observed, for people ("exit code 3"); or NULL. */
     uint32_t config_window_calls; /**< How many calls the window holds; 0: not told. */
+    uint32_t reason_window_calls; /**< Of the rule that opened it; 0: it looks at no window. */
+    /** Slow calls in the two windows: a part of ok. */
+    uint64_t window_slow, window_at_trip_slow;
+    uint64_t
+        window_judged; /**< Calls in the window since the circuit closed: ratios are of these. */
+    double config_failure_ratio, config_slow_ratio, config_slow_call_seconds; /**< 0: off. */
+    uint32_t config_min_calls;                                                /**< 0: not told. */
+    mf_circuit_trial trial;
 } mf_circuit_row;
 
 /** Receives one health check. The row is borrowed until the return. */

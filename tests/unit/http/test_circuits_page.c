@@ -64,6 +64,7 @@ static mf_circuit_row open_row(void)
                                              .unavailable = 1,
                                              .worker_crashed = 1,
                                              .protocol_error = 1};
+    row.window_slow = 1;
     row.probes_in_flight = 1;
     row.probes_ok = 2;
     row.probes_failed = 3;
@@ -98,7 +99,8 @@ static mf_circuit_row open_row(void)
 #define CLOSED(target)                                                                             \
     "{\"target\":\"" target "\",\"state\":\"closed\",\"since\":\"2026-01-01T00:00:00.123Z\","      \
     "\"since_seconds\":1.5,\"generation\":0,\"open_count_in_row\":0,"                              \
-    "\"window\":{\"calls\":0,\"ok\":0,\"failed\":0,\"excluded\":0,\"failure_ratio\":0},"           \
+    "\"window\":{\"calls\":0,\"ok\":0,\"failed\":0,\"slow\":0,\"excluded\":0,"                     \
+    "\"failure_ratio\":0,\"slow_ratio\":0},"                                                       \
     "\"half_open\":{\"permitted\":1,\"in_flight\":0,\"ok\":0,\"failed\":0,"                        \
     "\"slot_timeout_seconds\":30},\"consecutive_failures\":0,\"refused_since_open\":0," CONFIG     \
     ",\"recent_transitions\":[]}"
@@ -109,8 +111,9 @@ static mf_circuit_row open_row(void)
     "\"observed\":5,\"threshold\":5,\"first_error\":\"timeout\",\"correlation_id\":\"corr-1\","    \
     "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"},"                                          \
     "\"next_probe_at\":\"2026-01-01T00:00:10.000Z\",\"next_probe_in_seconds\":8.25,"               \
-    "\"open_count_in_row\":2,\"window\":{\"calls\":9,\"ok\":1,\"failed\":3,\"excluded\":5,"        \
-    "\"failure_ratio\":0.75},\"window_at_trip\":{\"calls\":6,\"ok\":1,\"failed\":5,"               \
+    "\"open_count_in_row\":2,\"window\":{\"calls\":9,\"ok\":1,\"failed\":3,\"slow\":1,"            \
+    "\"excluded\":5,\"failure_ratio\":0.75,\"slow_ratio\":0.25},"                                  \
+    "\"window_at_trip\":{\"calls\":6,\"ok\":1,\"failed\":5,\"slow\":0,"                            \
     "\"by_status\":{\"timeout\":2,\"unavailable\":1,\"worker_crashed\":1,\"protocol_error\":1}},"  \
     "\"half_open\":{\"permitted\":1,\"in_flight\":1,\"ok\":2,\"failed\":3,"                        \
     "\"slot_timeout_seconds\":30},\"consecutive_failures\":5,\"refused_since_open\":40," CONFIG    \
@@ -155,7 +158,7 @@ static void test_absent_values_are_left_out(void)
     text = body_of(&page);
     mf_check_contains(text, "\"reason\":{\"rule\":\"heartbeat\",\"observed\":0},");
     mf_check_contains(text, "\"window_at_trip\":{\"calls\":0,\"ok\":0,\"failed\":0,"
-                            "\"by_status\":{}},");
+                            "\"slow\":0,\"by_status\":{}},");
     mf_check(strstr(text, "worker\"") == NULL && strstr(text, "null") == NULL);
     free(text);
 }
@@ -240,6 +243,52 @@ static void test_foreign_texts(void)
     free(text);
 }
 
+/* A circuit that a share of slow calls opened, and another policy on trial. */
+static void test_ratios_and_trial(void)
+{
+    mf_circuit_row row = closed_row("add");
+    shown all = {&row, 1};
+    mf_probe probe = {.self = &all, .visit_circuits = visit_circuits};
+    mfi_page_request request = plain_request(&probe);
+    mfi_page page = {.code = 200, .age_ms = -1};
+    request.rest = "add";
+    row.rule = "slow_ratio";
+    row.observed = 0.62;
+    row.threshold = 0.5;
+    row.reason_window_calls = 50;
+    row.reason_text = "31 of the last 50 calls took 1.000 s or longer";
+    row.window_at_trip = (mf_circuit_window){.calls = 50, .ok = 50};
+    row.window_at_trip_slow = 31;
+    row.config_failure_ratio = 0.75;
+    row.config_slow_ratio = 0.5;
+    row.config_slow_call_seconds = 1;
+    row.config_min_calls = 20;
+    row.trial = (mf_circuit_trial){.state = "open",
+                                   .refused = 7,
+                                   .rule = "failure_ratio",
+                                   .observed = 0.3,
+                                   .threshold = 0.25,
+                                   .reason_text = "3 of the last 10 calls failed",
+                                   .failure_ratio = 0.25,
+                                   .min_calls = 10,
+                                   .window_calls = 40};
+    mfi_page_circuits(&request, &page);
+    char *text = body_of(&page);
+    mf_check_contains(text,
+                      "\"reason\":{\"rule\":\"slow_ratio\",\"observed\":0.62,\"threshold\":0.5,"
+                      "\"window\":\"count:50\","
+                      "\"text\":\"31 of the last 50 calls took 1.000 s or longer\"}");
+    mf_check_contains(text, "\"window_at_trip\":{\"calls\":50,\"ok\":50,\"failed\":0,\"slow\":31,");
+    mf_check_contains(text, "\"heartbeat_misses\":3,\"failure_ratio\":0.75,\"slow_ratio\":0.5,"
+                            "\"slow_call_seconds\":1,\"min_calls\":20,\"window\":\"count:50\",");
+    mf_check_contains(text, ",\"trial\":{\"state\":\"open\",\"refused\":7,\"reason\":{"
+                            "\"rule\":\"failure_ratio\",\"observed\":0.3,\"threshold\":0.25,"
+                            "\"window\":\"count:40\",\"text\":\"3 of the last 10 calls failed\"},"
+                            "\"config\":{\"failure_ratio\":0.25,\"min_calls\":10,"
+                            "\"window\":\"count:40\"}},\"recent_transitions\"");
+    free(text);
+}
+
 static void test_without_memory(void)
 {
     mf_circuit_row rows[] = {closed_row("add"), open_row()};
@@ -275,6 +324,7 @@ static const mf_test tests[] = {
     {"circuits__unknown_targets_are_named", test_unknown_targets},
     {"circuits__list_of_a_target", test_list_of_a_target},
     {"circuits__foreign_texts_are_json", test_foreign_texts},
+    {"circuits__ratios_and_trial", test_ratios_and_trial},
     {"circuits__page_is_whole_or_none_without_memory", test_without_memory},
 };
 MF_TEST_MAIN(tests)

@@ -12,10 +12,15 @@
 #include "mf_test.h"
 
 static const char *const catalogue[] = {
+    "circuit_failure_ratio gauge target,worker all",
     "circuit_next_probe_timestamp_seconds gauge target,worker all",
+    "circuit_probes_total counter target,worker,result all",
+    "circuit_shadow_refusals_total counter target,worker,policy all",
+    "circuit_slow_call_ratio gauge target,worker all",
     "circuit_state gauge target,worker,state all",
     "circuit_state_since_timestamp_seconds gauge target,worker all",
     "circuit_transitions_total counter target,worker,from,to all",
+    "circuit_window_calls gauge target,worker,kind all",
     "circuits gauge state 5",
     "client_attempts_total counter target,kind all",
     "client_call_duration_seconds histogram target,function,outcome all",

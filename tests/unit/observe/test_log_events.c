@@ -35,6 +35,16 @@ static void test_circuit(void)
     check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
                       ",\"from\":\"closed\",\"to\":\"open\",\"reason\":\"heartbeat\","
                       "\"fields\":{\"observed\":5,\"threshold\":4.5,\"retry_in_ms\":10000}}");
+    event.cause = MFI_CAUSE_PROBE_FAILED; /* the rule is the one that opened it first */
+    event.rule = MFI_RULE_FAILURE_RATIO;
+    event.window_calls = 50;
+    event.observed = 0.62;
+    event.threshold = 0.5;
+    mfi_observe_circuit_changed(at.client, &event);
+    check_logged(&at, "warn circuit_open|Circuit of math-0: open|" MATH
+                      ",\"from\":\"closed\",\"to\":\"open\",\"reason\":\"probe_failed\","
+                      "\"fields\":{\"rule\":\"failure_ratio\",\"observed\":0.62,"
+                      "\"threshold\":0.5,\"window\":\"count:50\",\"retry_in_ms\":10000}}");
     event = (mfi_circuit_event){
         .from = MFI_CIRCUIT_OPEN, .to = MFI_CIRCUIT_HALF_OPEN, .cause = MFI_CAUSE_COOL_DOWN};
     mfi_observe_circuit_changed(at.client, &event);

@@ -69,6 +69,8 @@ static void report_events(metric_fixture *at)
     mfi_observe_circuit_changed(at->client, &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED,
                                                                  .to = MFI_CIRCUIT_OPEN,
                                                                  .cause = MFI_RULE_FAILURES});
+    mfi_observe_circuit_probed(at->client, MFI_PROBE_OK);
+    mfi_observe_circuit_trial(at->client, MFI_TRIAL_SLOW_RATIO);
     mfi_observe_registry(at->observer, MFI_REGISTRY_OP_LIST, MFI_REGISTRY_RESULT_OK, 1000);
     mfi_observe_loop_lag(at->observer, 1000);
     mfi_observe_config(at->observer, "0123456789abcdef");
@@ -93,6 +95,9 @@ static void show_gauges(metric_fixture *at)
                                             .circuit = MFI_CIRCUIT_OPEN,
                                             .circuit_since_ns = 8 * MFI_NS_PER_S,
                                             .next_probe_ns = 9 * MFI_NS_PER_S,
+                                            .failure_ratio = 0.5,
+                                            .slow_ratio = 0.25,
+                                            .window = {[MFI_WINDOW_OK] = 1},
                                             .pool_state = MFI_POOL_DRAINING};
     at->server_gauges = (mfi_server_gauges){.handlers_busy = 3,
                                             .handlers = 8,

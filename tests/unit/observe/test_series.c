@@ -111,7 +111,14 @@ static void check_series(fixture *at, const char *one, const char *other, const 
 }
 
 static const char *const client_series[] = {
+    "circuit_failure_ratio{target=\"math\",worker=\"math-0\"} 0",
     "circuit_next_probe_timestamp_seconds{target=\"math\",worker=\"math-0\"} 0",
+    "circuit_probes_total{target=\"math\",worker=\"math-0\",result=\"expired\"} 0",
+    "circuit_probes_total{target=\"math\",worker=\"math-0\",result=\"failed\"} 0",
+    "circuit_probes_total{target=\"math\",worker=\"math-0\",result=\"ok\"} 0",
+    "circuit_shadow_refusals_total{target=\"math\",worker=\"math-0\",policy=\"failure_ratio\"} 0",
+    "circuit_shadow_refusals_total{target=\"math\",worker=\"math-0\",policy=\"slow_ratio\"} 0",
+    "circuit_slow_call_ratio{target=\"math\",worker=\"math-0\"} 0",
     "circuit_state{target=\"math\",worker=\"math-0\",state=\"closed\"} 1",
     "circuit_state{target=\"math\",worker=\"math-0\",state=\"disabled\"} 0",
     "circuit_state{target=\"math\",worker=\"math-0\",state=\"forced_open\"} 0",
@@ -123,6 +130,10 @@ static const char *const client_series[] = {
     "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"half_open\",to=\"open\"} 0",
     "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"open\",to=\"closed\"} 0",
     "circuit_transitions_total{target=\"math\",worker=\"math-0\",from=\"open\",to=\"half_open\"} 0",
+    "circuit_window_calls{target=\"math\",worker=\"math-0\",kind=\"excluded\"} 0",
+    "circuit_window_calls{target=\"math\",worker=\"math-0\",kind=\"failed\"} 0",
+    "circuit_window_calls{target=\"math\",worker=\"math-0\",kind=\"ok\"} 0",
+    "circuit_window_calls{target=\"math\",worker=\"math-0\",kind=\"slow\"} 0",
     "client_attempts_total{target=\"math\",kind=\"first\"} 0",
     "client_attempts_total{target=\"math\",kind=\"retry\"} 0",
     "client_call_duration_seconds_count{target=\"math\",function=\"_OTHER\",outcome=\"error\"} 0",

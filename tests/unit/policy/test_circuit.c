@@ -25,7 +25,7 @@ static void setup(fixture *at)
                                  .probes = 3,
                                  .probe_slot_ms = 5000};
     mfi_fake_clock_init(&at->clock, MFI_NS_PER_S);
-    mfi_circuit_init(&at->circuit, &config, &at->clock.clock, middle, NULL, NULL);
+    mfi_circuit_init(&at->circuit, &config, &at->clock.clock, middle, NULL);
 }
 
 static mf_status call(fixture *at, mf_status outcome)

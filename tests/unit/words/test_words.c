@@ -17,6 +17,7 @@
 #include "core/words/restarts.h"
 #include "core/words/serving.h"
 #include "core/words/traffic.h"
+#include "core/words/windows.h"
 #include "core/words/workers.h"
 #include "mf_test.h"
 
@@ -90,9 +91,15 @@ static void test_words_of_workers(void)
               "open", "half_open", "forced_open", "disabled");
     CHECK_SET(mfi_circuit_cause_word, mfi_circuit_cause, MFI_CAUSE_NONE + 1, MFI_CAUSE_COUNT,
               "consecutive_failures", "heartbeat", "process_exit", "handler_timeout",
-              "disconnected", "cool_down", "heartbeat_answered", "probes_passed", "probe_failed",
-              "probe_expired");
+              "disconnected", "failure_ratio", "slow_ratio", "cool_down", "heartbeat_answered",
+              "probes_passed", "probe_failed", "probe_expired");
     mf_check(mfi_circuit_cause_word(MFI_CAUSE_NONE) == NULL);
+    CHECK_SET(mfi_window_kind_word, mfi_window_kind, 0, MFI_WINDOW_KIND_COUNT, "ok", "failed",
+              "slow", "excluded");
+    CHECK_SET(mfi_probe_result_word, mfi_probe_result, 0, MFI_PROBE_RESULT_COUNT, "ok", "failed",
+              "expired");
+    CHECK_SET(mfi_trial_policy_word, mfi_trial_policy, 0, MFI_TRIAL_POLICY_COUNT, "failure_ratio",
+              "slow_ratio");
 }
 
 static void test_words_of_other_parts(void)

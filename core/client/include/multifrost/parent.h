@@ -123,6 +123,24 @@ typedef struct mf_parent_options {
                                      read; at least max_message_bytes; default 67,108,864. A further
                                      call of more than 8 KiB is refused with
                                      MF_ERR_TOO_MANY_CALLS. */
+    double circuit_failure_ratio; /**< 0 to 1: the share of failed calls in the window that opens
+                                       the circuit, beside circuit_failures; default 0: none. */
+    double circuit_slow_ratio;    /**< 0 to 1: the same for slow calls; default 0: none. */
+    int64_t circuit_slow_call_ms; /**< A call that succeeds is slow if it took so long; default
+                                       1,000 with circuit_slow_ratio, else no call is slow. */
+    int32_t circuit_min_calls;    /**< Calls in the window, since the circuit closed, below which
+                                       no ratio opens it; 1 to circuit_window_calls; default 20, or
+                                       circuit_window_calls if that is less. Calls that were
+                                       refused or cancelled count neither way. */
+    int32_t circuit_window_calls; /**< How many of the last calls the window holds; 1 to 1,000;
+                                       default 50. */
+    /** A policy on trial: the same rules with these figures. They refuse no call, and count those
+     *  that they would have refused (multifrost_circuit_shadow_refusals_total). Without a ratio
+     *  there is no trial. The window is as long as circuit_window_calls by default; the other
+     *  defaults are as above. */
+    double circuit_trial_failure_ratio, circuit_trial_slow_ratio;
+    int64_t circuit_trial_slow_call_ms;
+    int32_t circuit_trial_min_calls, circuit_trial_window_calls;
 } mf_parent_options;
 #define MF_PARENT_OPTIONS_INIT MF_DETAIL_INIT(mf_parent_options)
 
@@ -283,6 +301,10 @@ typedef struct mf_parent_stats {
     uint64_t recent_calls; /**< Calls of the last minute, which the figures below describe. */
     uint64_t recent_p50_ns, recent_p95_ns, recent_p99_ns;
     uint64_t recent_mean_ns, recent_min_ns, recent_max_ns;
+    /** Shares of failed and of slow calls in the circuit's window, of those since it closed; 0
+     *  below circuit_min_calls. */
+    double circuit_failure_ratio, circuit_slow_ratio;
+    uint64_t circuit_trial_refusals; /**< Calls that circuit_trial_* would have refused. */
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT MF_DETAIL_INIT(mf_parent_stats)
 /**

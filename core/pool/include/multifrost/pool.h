@@ -24,7 +24,8 @@ typedef struct mf_pool mf_pool;
 /** Set by MF_POOL_OPTIONS_INIT; zero means the default. Copied. */
 typedef struct mf_pool_options {
     size_t struct_size;
-    const mf_parent_options *parent; /**< Required: how each member is made. */
+    const mf_parent_options *parent; /**< Required: how each member is made; its circuit too, which
+                                          each member has for itself. */
     int32_t workers; /**< Spawn mode: number of workers of parent->program; default 2. */
     const char *const *service_ids; /**< Connect mode, instead of parent->program: one member for
                                          every name; NULL-terminated. */
