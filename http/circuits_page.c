@@ -88,8 +88,9 @@ static void add_transitions(mfi_json to, const mf_circuit_row *row)
 }
 
 /* Adds the worker behind the circuit: whether it runs, and how its last process ended. */
-static void add_worker(mfi_json to, const mf_circuit_worker *worker)
+static void add_worker(mfi_json to, const mf_circuit_row *row)
 {
+    const mf_circuit_worker *worker = &row->worker;
     if (worker->name == NULL) {
         return;
     }
@@ -121,6 +122,9 @@ static void add_worker(mfi_json to, const mf_circuit_worker *worker)
         mfi_json_number(object, "running_handler_seconds", worker->handler_seconds);
         mfi_json_number(object, "queue_length", (double)worker->handler_queue);
     }
+    if (row->worker_says_load) {
+        mfi_json_number(object, "load", row->worker_load);
+    }
 }
 
 static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
@@ -150,7 +154,7 @@ static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
     mfi_json_number(circuit, "refused_since_open", (double)row->refused_since_open);
     add_config(circuit, row);
     add_transitions(circuit, row);
-    add_worker(circuit, &row->worker);
+    add_worker(circuit, row);
 }
 
 typedef struct selection {

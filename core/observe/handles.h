@@ -34,6 +34,8 @@ typedef struct mfi_client_gauges {
     uint64_t circuit_since_ns; /* wall clock of its last change */
     uint64_t next_probe_ns;    /* wall clock; 0 unless the circuit is open */
     mfi_pool_state pool_state;
+    bool says_load; /* the worker's answers carry its load */
+    double load;    /* 0 to 1: of the last answer */
 } mfi_client_gauges;
 typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_data);
 

@@ -209,6 +209,7 @@ void mfi_target_series_make(mfi_target *target)
         make_client(target);
     }
     make_traffic(target);
+    mfi_answer_series_make(target);
     target->measured = true;
     mfi_function_series_make(target, &target->other, MF_METRIC_OTHER);
 }
@@ -256,6 +257,7 @@ static void show_worker(mfi_target *target, const mfi_client_gauges *gauges)
     }
     bool up = gauges->state == MFI_WORKER_READY || gauges->state == MFI_WORKER_DRAINING;
     show(target->running_age, gauges->handler_seconds);
+    mfi_answer_show_load(target, gauges);
     show(target->up, up ? 1 : 0);
     show(target->pid, (double)gauges->pid);
     show(target->restart_backoff, gauges->restart_backoff_seconds);
@@ -422,6 +424,7 @@ void mfi_target_series_end(mfi_target *target)
         mf_gauge_add(target->connections,
                      -(double)atomic_load_explicit(&target->connected, memory_order_relaxed));
     }
+    mfi_answer_series_end(target);
     drop(families->connections, &target->connections);
     drop(target->is_server ? families->server_in_flight : families->in_flight, &target->in_flight);
     drop(families->server_running_age, &target->running_age);

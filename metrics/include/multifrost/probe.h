@@ -138,6 +138,8 @@ typedef struct mf_circuit_row {
     mf_circuit_worker worker;
     const char *reason_text;      /**< What was observed, for people ("exit code 3"); or NULL. */
     uint32_t config_window_calls; /**< How many calls the window holds; 0: not told. */
+    bool worker_says_load;        /**< The worker's answers carry the next figure. */
+    double worker_load;           /**< Busy share of its handler threads, 0 to 1. */
 } mf_circuit_row;
 
 /** Receives one health check. The row is borrowed until the return. */

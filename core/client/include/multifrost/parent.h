@@ -283,6 +283,9 @@ typedef struct mf_parent_stats {
     uint64_t recent_calls; /**< Calls of the last minute, which the figures below describe. */
     uint64_t recent_p50_ns, recent_p95_ns, recent_p99_ns;
     uint64_t recent_mean_ns, recent_min_ns, recent_max_ns;
+    bool says_load; /**< The worker's answers carry the next figure. */
+    double load;    /**< Busy share of the worker's handler threads, 0 to 1, over the last second
+                         before its last answer. */
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT MF_DETAIL_INIT(mf_parent_stats)
 /**
