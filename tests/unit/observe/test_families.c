@@ -25,6 +25,7 @@ static const char *const catalogue[] = {
     "client_calls_started_total counter target,function all",
     "client_calls_total counter target,function,status all",
     "client_concurrency_limit gauge target all",
+    "client_deadline_used_ratio histogram target all",
     "client_late_replies_total counter target all",
     "client_oldest_call_age_seconds gauge target all",
     "client_queue_capacity gauge target all",
@@ -51,6 +52,7 @@ static const char *const catalogue[] = {
     "server_calls_started_total counter worker,function all",
     "server_calls_total counter worker,function,status all",
     "server_expired_calls_total counter worker,stage all",
+    "server_handler_state_seconds_total counter worker,state all",
     "server_queue_bytes gauge worker all",
     "server_queue_depth gauge worker all",
     "server_queue_wait_seconds histogram worker all",
@@ -65,6 +67,7 @@ static const char *const catalogue[] = {
     "transport_send_blocked_total counter target all",
     "worker_last_exit_code gauge target,worker all",
     "worker_last_exit_signal gauge target,worker all",
+    "worker_load_ratio gauge target,worker all",
     "worker_pid gauge target,worker all",
     "worker_restart_backoff_seconds gauge target,worker all",
     "worker_restart_budget_remaining gauge target all",
@@ -119,6 +122,8 @@ static void list_family(mf_family *family, void *user_data)
     mf_check(strlen(family->help) > 5);
     mf_check((family->layout == mfi_layout_of(MF_SCALE_SIZE)) ==
              (family->type == MF_METRIC_HISTOGRAM && strcmp(family->unit, "bytes") == 0));
+    mf_check((family->layout == mfi_layout_of(MF_SCALE_RATIO)) ==
+             (family->type == MF_METRIC_HISTOGRAM && strcmp(family->unit, "ratio") == 0));
 }
 
 static void test_catalogue(void)

@@ -63,6 +63,7 @@ static void report_events(metric_fixture *at)
     mfi_observe_circuit_changed(at->client, &(mfi_circuit_event){.from = MFI_CIRCUIT_CLOSED,
                                                                  .to = MFI_CIRCUIT_OPEN,
                                                                  .cause = MFI_RULE_FAILURES});
+    mfi_observe_handler_times(at->server, &(mfi_handler_times){.ns = {1000, 1000, 1000}});
     mfi_observe_registry(at->observer, MFI_REGISTRY_OP_LIST, MFI_REGISTRY_RESULT_OK, 1000);
     mfi_observe_loop_lag(at->observer, 1000);
 }
@@ -84,7 +85,9 @@ static void show_gauges(metric_fixture *at)
                                             .circuit = MFI_CIRCUIT_OPEN,
                                             .circuit_since_ns = 8 * MFI_NS_PER_S,
                                             .next_probe_ns = 9 * MFI_NS_PER_S,
-                                            .pool_state = MFI_POOL_DRAINING};
+                                            .pool_state = MFI_POOL_DRAINING,
+                                            .says_load = true,
+                                            .load = 0.5};
     at->server_gauges = (mfi_server_gauges){.handlers_busy = 3,
                                             .handlers = 8,
                                             .handler_seconds = 2,
