@@ -396,6 +396,12 @@ static void test_caller_follows_the_worker(void)
     teardown(&at);
 }
 
+static bool says_no_load(void *parent)
+{
+    return !stats_of(parent).says_load;
+}
+
+/* The load ends with the worker that said it. */
 static void test_answers_say_the_load(void)
 {
     fixture at;
@@ -410,7 +416,7 @@ static void test_answers_say_the_load(void)
     mf_check(exposition_has(&at, "multifrost_worker_load_ratio{target=\"math\",worker=\"math-0\"} "
                                  "0."));
     kill_worker(at.parent);
-    mf_check(!stats_of(at.parent).says_load);
+    mf_check(mf_test_until(says_no_load, at.parent, 20000));
     mf_check(!exposition_has(&at, "multifrost_worker_load_ratio{"));
     teardown(&at);
 }
