@@ -265,8 +265,8 @@ static states states_of(const fixture *at, const char *function)
                     field_of(object, "blocked")};
 }
 
-/* A record rounds each figure to microseconds. */
-#define ROUNDED 0.002
+/* A record rounds each figure to nanoseconds. */
+#define ROUNDED 0.00001
 
 static double ms(int64_t ns)
 {
