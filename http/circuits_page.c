@@ -135,8 +135,9 @@ static void add_transitions(mfi_json to, const mf_circuit_row *row)
 }
 
 /* Adds the worker behind the circuit: whether it runs, and how its last process ended. */
-static void add_worker(mfi_json to, const mf_circuit_worker *worker)
+static void add_worker(mfi_json to, const mf_circuit_row *row)
 {
+    const mf_circuit_worker *worker = &row->worker;
     if (worker->name == NULL) {
         return;
     }
@@ -168,6 +169,9 @@ static void add_worker(mfi_json to, const mf_circuit_worker *worker)
         mfi_json_number(object, "running_handler_seconds", worker->handler_seconds);
         mfi_json_number(object, "queue_length", (double)worker->handler_queue);
     }
+    if (row->worker_says_load) {
+        mfi_json_number(object, "load", row->worker_load);
+    }
 }
 
 static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
@@ -198,7 +202,7 @@ static void add_circuit(mfi_json circuit, const mf_circuit_row *row)
     add_config(circuit, row);
     add_trial(circuit, &row->trial);
     add_transitions(circuit, row);
-    add_worker(circuit, &row->worker);
+    add_worker(circuit, row);
 }
 
 typedef struct selection {

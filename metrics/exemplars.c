@@ -21,7 +21,7 @@ typedef struct places {
 static size_t bucket_of(const mfi_layout *layout, uint64_t integer)
 {
     int cell = mfi_layout_index_integer(layout, integer);
-    int end = cell < 0 ? 0 : cell / MFI_CELLS_PER_OCTAVE + 1; /* in octaves above the lowest */
+    int end = cell < 0 ? 0 : cell / layout->cells_per_group + 1; /* in groups above the lowest */
     int first = layout->bound_first - layout->lowest_exponent;
     if (end <= first) {
         return 0;

@@ -169,7 +169,12 @@ void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t i
     record(histogram, shard, mfi_layout_near_index(histogram->layout, integer), integer);
 }
 
-/* For a histogram of bytes: its value is the number of seconds. */
+void mfi_histogram_record_share_at(mf_histogram *histogram, unsigned shard, uint64_t billionths)
+{
+    record(histogram, shard, mfi_layout_linear_index(histogram->layout, billionths), billionths);
+}
+
+/* For a histogram of bytes or ratios: its value is the number of seconds. */
 static __attribute__((noinline)) void record_seconds(mf_histogram *histogram, uint64_t duration_ns)
 {
     record_slowly(histogram, mfi_layout_index(histogram->layout, (double)duration_ns / 1e9),
@@ -291,22 +296,30 @@ static uint64_t octave_count(const mfi_octave *octave)
     return sum;
 }
 
-/* Every bound lies between two octaves, so the sums of the octaves are enough. Adds all of them to
+/* A linear layout has one octave, and each of its cells is a group. */
+static void add_cells(uint64_t *sums, const mfi_layout *layout, const mfi_octave *octave)
+{
+    for (int c = 0; octave != NULL && c < layout->cells; c++) {
+        sums[c] += atomic_load_explicit(&octave->cells[c], memory_order_relaxed);
+    }
+}
+
+/* Every bound lies between two groups, so the sums of the groups are enough. Adds all of them to
  * the count, which begins with the overflow. */
 static void fill_buckets(const mfi_layout *layout, const uint64_t *sums, uint64_t under,
                          mfi_buckets *ret_buckets)
 {
     uint64_t seen = under;
-    int octave = 0;
+    int group = 0;
     for (size_t i = 0; i < layout->bound_count; i++) {
         int end = layout->bound_first + (int)i * layout->bound_step - layout->lowest_exponent;
-        for (; octave < end; octave++) {
-            seen += sums[octave];
+        for (; group < end; group++) {
+            seen += sums[group];
         }
         ret_buckets->counts[i] = seen;
     }
-    for (; octave < layout->octaves; octave++) {
-        seen += sums[octave];
+    for (; group < layout->groups; group++) {
+        seen += sums[group];
     }
     ret_buckets->count += seen;
 }
@@ -315,7 +328,7 @@ void mfi_cells_buckets(const mfi_cells *cells, const mfi_layout *layout, mfi_buc
 {
     uint64_t sums[MFI_OCTAVES_MAX] = {0};
     for (int i = 0; i < layout->cells; i++) {
-        sums[i / MFI_CELLS_PER_OCTAVE] += cells->cells[i];
+        sums[i / layout->cells_per_group] += cells->cells[i];
     }
     *ret_buckets = (mfi_buckets){.count = cells->over, .sum = cells->sum};
     fill_buckets(layout, sums, cells->under, ret_buckets);
@@ -339,7 +352,11 @@ void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_bucke
         for (int o = 0; o < layout->octaves; o++) {
             const mfi_octave *octave =
                 atomic_load_explicit(&shard->octaves[o], memory_order_acquire);
-            sums[o] += octave_count(octave);
+            if (layout->is_linear) {
+                add_cells(sums, layout, octave);
+            } else {
+                sums[o] += octave_count(octave);
+            }
             sum += octave != NULL ? atomic_load_explicit(&octave->sum, memory_order_relaxed) : 0;
         }
         ret_buckets->sum += (double)sum / layout->unit;

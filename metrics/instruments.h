@@ -76,6 +76,8 @@ struct mf_histogram {
 /* As mf_histogram_record(), for one of the layout's integers (nanoseconds or bytes) and the shard
  * of the calling thread. */
 void mfi_histogram_record_at(mf_histogram *histogram, unsigned shard, uint64_t integer);
+/* The same for a histogram of MF_SCALE_RATIO, which mfi_histogram_record_at() must not get. */
+void mfi_histogram_record_share_at(mf_histogram *histogram, unsigned shard, uint64_t billionths);
 
 /* Adds values that other memory has counted: cells, and their sum in the layout's integers. Any
  * thread. */

@@ -1,6 +1,11 @@
-/* The buckets of a histogram: base-2 exponential, 32 for each octave, upper bounds inclusive at
- * 2^(k/32). This is the layout of Prometheus native histograms of schema 5 and of OpenTelemetry
- * exponential histograms of scale 5 (opentelemetry.io/docs/specs/otel/metrics/data-model). */
+/* The buckets of a histogram. Those of durations and sizes are base-2 exponential, 32 for each
+ * octave, upper bounds inclusive at 2^(k/32). This is the layout of Prometheus native histograms of
+ * schema 5 and of OpenTelemetry exponential histograms of scale 5
+ * (opentelemetry.io/docs/specs/otel/metrics/data-model).
+ *
+ * Those of ratios are linear: ten cells, upper bounds inclusive at 0.1 to 1. A share of a deadline
+ * is read in tenths, and half of an exponential scale would lie between 0.5 and 1. No native
+ * histogram has such buckets, so ratios are exposed in classic ones alone. */
 #ifndef MFI_METRICS_LAYOUT_H
 #define MFI_METRICS_LAYOUT_H
 
@@ -31,14 +36,16 @@ static inline int mfi_ladder_index(const mfi_ladder *ladder, uint64_t number)
 }
 
 typedef struct mfi_layout {
+    bool is_linear; /* cell i ends at (i + 1) / cells; no value belongs to the underflow cell */
     int lowest_exponent; /* values up to 2^lowest belong to the underflow cell */
     int octaves;         /* values above 2^(lowest + octaves) belong to the overflow cell */
-    double unit;         /* recorded integer = value * unit: 1e9 for durations, 1 for bytes */
-    size_t bound_count;  /* exposed classic bounds: 2^(first + i * step) */
-    int bound_first, bound_step;
+    double unit;         /* recorded integer = value * unit: 1 for bytes, 1e9 for the others */
+    size_t bound_count;  /* exposed classic bounds; they lie between groups of cells */
+    int bound_first, bound_step;          /* exponential: bound i is 2^(first + i * step) */
+    int groups, cells_per_group;          /* octaves or, if linear, single cells */
     char bound_texts[MFI_BOUNDS_MAX][24]; /* the `le` texts */
     bool integer_is_ns;
-    int cells;              /* octaves * 32 */
+    int cells;              /* octaves * 32, or those of the linear scale */
     int integer_base;       /* cells between the highest bit of an integer and cell 0 */
     mfi_ladder of_integers; /* cells of recorded integers */
     mfi_ladder of_values;   /* cells of doubles */
@@ -47,11 +54,17 @@ typedef struct mfi_layout {
 /* Returns a layout; the first call makes the tables of all. Never NULL. */
 const mfi_layout *mfi_layout_of(mf_metric_scale scale);
 
-/* Index of the cell that holds a positive value: -1 underflow, octaves * 32 overflow. */
+/* Index of the cell that holds a positive value: -1 underflow, `cells` overflow. */
 int mfi_layout_index(const mfi_layout *layout, double value);
 
+/* The exposed classic bound i, below bound_count. */
+double mfi_layout_classic_bound(const mfi_layout *layout, size_t i);
+
+/* For a linear layout: the cell of a recorded integer. */
+int mfi_layout_linear_index(const mfi_layout *layout, uint64_t integer);
+
 /* As mfi_layout_index(layout, integer / unit), without a division. The _near form does not clamp:
- * its result may lie beyond both ends. */
+ * its result may lie beyond both ends. It is for exponential layouts alone. */
 static inline int mfi_layout_near_index(const mfi_layout *layout, uint64_t integer)
 {
     int zeros = __builtin_clzll(integer | 1);
@@ -66,10 +79,12 @@ static inline int mfi_layout_clamp(const mfi_layout *layout, int index)
 
 static inline int mfi_layout_index_integer(const mfi_layout *layout, uint64_t integer)
 {
-    return mfi_layout_clamp(layout, mfi_layout_near_index(layout, integer));
+    return layout->is_linear ? mfi_layout_linear_index(layout, integer)
+                             : mfi_layout_clamp(layout, mfi_layout_near_index(layout, integer));
 }
 
-/* Upper bound of a cell, and the value that stands for the cell (its geometric middle). */
+/* Upper bound of a cell, and the value that stands for the cell: its geometric middle or, if the
+ * layout is linear, its middle. */
 double mfi_layout_bound(const mfi_layout *layout, int index);
 double mfi_layout_middle(const mfi_layout *layout, int index);
 

@@ -126,8 +126,7 @@ static void add_classic(mfi_protobuf *at, const mf_histogram *histogram, MfiPb__
         bucket->has_cumulative_count = true;
         bucket->cumulative_count = is_last ? buckets.count : buckets.counts[i];
         bucket->has_upper_bound = true;
-        bucket->upper_bound =
-            is_last ? (double)INFINITY : exp2(layout->bound_first + (int)i * layout->bound_step);
+        bucket->upper_bound = is_last ? (double)INFINITY : mfi_layout_classic_bound(layout, i);
         bucket->exemplar = read_exemplar(&at->exemplars[i], histogram, i);
     }
     message->n_bucket = layout->bound_count + 1;
@@ -190,7 +189,9 @@ static MfiPb__Histogram histogram_of(mfi_protobuf *at, const mf_histogram *histo
     message.has_sum = true;
     message.sum = at->cells.sum;
     add_classic(at, histogram, &message);
-    add_native(at, histogram->layout, &message);
+    if (!histogram->layout->is_linear) { /* native buckets are exponential */
+        add_native(at, histogram->layout, &message);
+    }
     message.created = &at->created;
     return message;
 }

@@ -296,6 +296,8 @@ static void read_gauges(mfi_client_gauges *ret_gauges, void *user_data)
         .says_busy = atomic_load_explicit(&parent->calls.signs.says_busy, memory_order_relaxed),
         .handler_seconds =
             (double)atomic_load_explicit(&parent->calls.signs.busy_ms, memory_order_relaxed) / 1000,
+        .says_load = atomic_load_explicit(&parent->calls.signs.says_load, memory_order_relaxed),
+        .load = atomic_load_explicit(&parent->calls.signs.load, memory_order_relaxed),
         .heartbeat_misses = mfi_heartbeat_misses(&parent->heartbeat),
         .heartbeat_last_ns = atomic_load_explicit(&parent->heartbeat.last_ns, memory_order_relaxed),
         .queue_depth = mfi_calls_waiting(&parent->calls) +

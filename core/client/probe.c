@@ -217,6 +217,8 @@ static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit,
         .says_busy = stats.says_busy,
         .handler_seconds = (double)stats.handler_ms / 1000,
         .handler_queue = stats.handler_queue};
+    row->worker_says_load = stats.says_load;
+    row->worker_load = stats.load;
 }
 
 static void visit_circuit(void *self, mf_circuit_visit_fn visit, void *user_data)

@@ -115,6 +115,8 @@ mf_status mf_parent_read_stats(mf_parent *parent, mf_parent_stats *ret_stats, mf
     stats.says_busy = atomic_load_explicit(&parent->calls.signs.says_busy, memory_order_relaxed);
     stats.handler_ms = load(&parent->calls.signs.busy_ms);
     stats.handler_queue = load(&parent->calls.signs.queue_length);
+    stats.says_load = atomic_load_explicit(&parent->calls.signs.says_load, memory_order_relaxed);
+    stats.load = atomic_load_explicit(&parent->calls.signs.load, memory_order_relaxed);
     read_restarts(parent, &stats);
     memcpy(ret_stats, &stats, stats.struct_size);
     return MF_OK;

@@ -25,6 +25,8 @@
     X(call_phase, HISTOGRAM, "client_call_phase_seconds", "seconds", DURATIONS,                    \
       L("target", "phase"), MFI_BY_TARGET,                                                         \
       "Time per phase: send_wait, wire, peer_queue, handler, receive_wait")                        \
+    X(deadline_used, HISTOGRAM, "client_deadline_used_ratio", "ratio", RATIOS, L("target"),        \
+      MFI_BY_TARGET, "Share of its deadline that a call took; above 1: it ended late")             \
     X(in_flight, GAUGE, "client_calls_in_flight", "", NUMBERS, L("target"), MFI_BY_TARGET,         \
       "Calls open now")                                                                            \
     X(oldest_age, GAUGE, "client_oldest_call_age_seconds", "seconds", NUMBERS, L("target"),        \
@@ -74,6 +76,9 @@
       "Age of the handler that has run longest, 0 if none runs")                                   \
     X(server_busy, COUNTER, "server_busy_seconds_total", "seconds", NANOSECONDS,                   \
       L("target", "worker"), MFI_BY_TARGET, "Thread-seconds spent in handlers")                    \
+    X(handler_state, COUNTER, "server_handler_state_seconds_total", "seconds", NANOSECONDS,        \
+      L("target", "worker", "state"), MFI_BY_TARGET,                                               \
+      "Time of sampled handlers by state: on_cpu, runnable, blocked")                              \
     X(messages, COUNTER, "transport_messages_total", "", NUMBERS,                                  \
       L("target", "direction", "type"), MFI_BY_TARGET, "Messages by type")                         \
     X(bytes, COUNTER, "transport_bytes_total", "bytes", NUMBERS, L("target", "direction"),         \
@@ -122,6 +127,8 @@
       "Pool members by state: ready, starting, draining, down")                                    \
     X(worker_up, GAUGE, "worker_up", "", NUMBERS, L("target", "worker"), MFI_BY_TARGET,            \
       "1 when connected and answering")                                                            \
+    X(worker_load, GAUGE, "worker_load_ratio", "ratio", NUMBERS, L("target", "worker"),            \
+      MFI_BY_TARGET, "Busy share of the handler threads, as the last answer says")                 \
     X(workers, GAUGE, "workers", "", NUMBERS, L("state"), MFI_WORKER_STATE_COUNT,                  \
       "Workers in each state, all of them: ready, starting, restarting, draining, frozen, down")   \
     X(worker_restarts, COUNTER, "worker_restarts_total", "", NUMBERS, L("target", "reason"),       \

@@ -13,6 +13,7 @@ typedef enum measure {
     MEASURE_NANOSECONDS,
     MEASURE_DURATIONS,
     MEASURE_SIZES,
+    MEASURE_RATIOS,
 } measure;
 
 typedef struct description {
@@ -63,6 +64,13 @@ static const description *otel_of(const description *native)
     return native;
 }
 
+static mf_metric_scale scale_of(measure kind)
+{
+    return kind == MEASURE_SIZES    ? MF_SCALE_SIZE
+           : kind == MEASURE_RATIOS ? MF_SCALE_RATIO
+                                    : MF_SCALE_DURATION;
+}
+
 static mf_status add_one(mfi_observer *observer, const description *from, mf_error *error)
 {
     mf_family **place = (mf_family **)(void *)((char *)&observer->families + from->offset);
@@ -73,8 +81,7 @@ static mf_status add_one(mfi_observer *observer, const description *from, mf_err
                                  .unit = from->unit,
                                  .label_names = from->labels,
                                  .max_series = from->cap,
-                                 .scale = from->measure == MEASURE_SIZES ? MF_SCALE_SIZE
-                                                                         : MF_SCALE_DURATION,
+                                 .scale = scale_of(from->measure),
                                  .counter_factor = from->measure == MEASURE_NANOSECONDS ? 1e-9 : 1};
     while (options.label_count < MF_METRIC_LABELS_MAX &&
            from->labels[options.label_count] != NULL) {

@@ -37,6 +37,8 @@ typedef struct mfi_client_gauges {
     double failure_ratio, slow_ratio; /* that the circuit's rules look at */
     uint64_t window[MFI_WINDOW_KIND_COUNT];
     mfi_pool_state pool_state;
+    bool says_load; /* the worker's answers carry its load */
+    double load;    /* 0 to 1: of the last answer */
 } mfi_client_gauges;
 typedef void (*mfi_client_gauges_fn)(mfi_client_gauges *ret_gauges, void *user_data);
 

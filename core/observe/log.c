@@ -323,6 +323,19 @@ static void expand_server_begin(mfi_record *record, const void *data)
     add_server_begin(record, &note->span.server, &texts);
 }
 
+static void add_handler_times(mfi_record *record, const mfi_handler_times *times)
+{
+    if (times->one_in == 0) {
+        return;
+    }
+    mfi_record_object_begin(record, "handler_state");
+    for (size_t i = 0; i < MFI_HANDLER_STATE_COUNT; i++) {
+        mfi_record_ms(record, mfi_handler_state_word((mfi_handler_state)i), times->ns[i]);
+    }
+    mfi_record_object_end(record);
+    mfi_record_uint(record, "handler_sampled_one_in", times->one_in);
+}
+
 static void add_server_end(mfi_record *record, const mfi_server_span *span, const call_texts *texts,
                            const mf_error *error)
 {
@@ -332,6 +345,7 @@ static void add_server_end(mfi_record *record, const mfi_server_span *span, cons
     add_phase(record, MFI_CALL_PHASE_PEER_QUEUE, true, span->begun_ns - span->received_ns);
     add_phase(record, MFI_CALL_PHASE_HANDLER, true, span->done_ns - span->begun_ns);
     mfi_record_object_end(record);
+    add_handler_times(record, &span->handler_times);
     add_sizes(record, span->request_bytes, span->response_bytes);
     if (span->correlation_id_replaced) {
         mfi_record_str(record, "reason", "correlation_id was not fit for use and was replaced");

@@ -122,6 +122,7 @@ void mfi_measure_client_end(const mfi_client_span *span)
         mfi_histogram_record_at(target->response_size, shard, span->response_bytes);
     }
     measure_phases(span, shard);
+    mfi_measure_deadline_used(span, shard);
 }
 
 void mfi_measure_server_end(const mfi_server_span *span)

@@ -103,6 +103,11 @@ void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error)
     mfi_logged_server_end(span, error);
 }
 
+void mfi_observe_handler_times(mfi_target *target, const mfi_handler_times *times)
+{
+    mfi_measure_handler_times(target, times);
+}
+
 void mfi_observe_server_expired(mfi_target *target, mfi_expiry stage)
 {
     mfi_measure_expired(target, stage);

@@ -65,6 +65,8 @@ void mfi_observe_server_returned(mfi_target *target, uint32_t handler);
 void mfi_observe_server_waiting(mfi_target *target, int32_t calls, int64_t bytes);
 /* The answer is in the driver's queue. error as above. */
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error);
+/* A sampled handler has returned. Its answer may have been given before, or may come later. */
+void mfi_observe_handler_times(mfi_target *target, const mfi_handler_times *times);
 /* The caller no longer waits. Noticed before the handler started (then the call is refused), or
  * when the answer was ready. */
 void mfi_observe_server_expired(mfi_target *target, mfi_expiry stage);

@@ -12,6 +12,7 @@ static const char *const stages[] = {MFI_EXPIRIES(MFI_WORD_TEXT)};
 
 /* How a handler ended: by the library's names an outcome, by those of OpenTelemetry a status, which
  * a good end has not. */
+static const char *const states[] = {MFI_HANDLER_STATES(MFI_WORD_TEXT)};
 #define PLAIN(value, word) (word),
 static const char *const ends[] = {MFI_OUTCOMES(PLAIN) MFI_CALL_STATUSES(PLAIN)};
 
@@ -34,6 +35,7 @@ static void keep_families(mfi_observer *observer)
         {all->server_expired, {MFI_SEGMENT_EXPIRED, NONE, 2, WORDS(stages)}},
         {all->server_unknown, {MFI_SEGMENT_UNKNOWN, NONE, NONE, NULL, 0}},
         {all->server_busy, {MFI_SEGMENT_BUSY_NS, NONE, NONE, NULL, 0}},
+        {all->handler_state, {MFI_SEGMENT_STATE_NS, NONE, 2, WORDS(states)}},
     };
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         (void)mfi_segment_keep(observer->segment, kept[i].family, &kept[i].place);

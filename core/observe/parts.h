@@ -139,6 +139,8 @@ struct mfi_target {
     mf_counter *attempts[MFI_ATTEMPT_COUNT], *refused[MFI_REFUSAL_COUNT];
     mf_counter *suppressed[MFI_SUPPRESSED_COUNT], *restarts[MFI_RESTART_COUNT];
     mf_counter *late_replies, *heartbeat_missed;
+    mf_histogram *deadline_used;
+    mf_gauge *load; /* NULL until an answer says it, and after its worker ended */
     mf_gauge *in_flight, *oldest_age, *queue_depth, *queue_capacity, *concurrency_limit;
     mf_gauge *heartbeat_consecutive, *heartbeat_last;
     mf_gauge *up, *exit_code, *exit_signal, *pid;
@@ -152,6 +154,7 @@ struct mfi_target {
     /* Server. */
     mf_histogram *queue_wait;
     mf_counter *expired[MFI_EXPIRY_COUNT], *unknown, *busy;
+    mf_counter *handler_states[MFI_HANDLER_STATE_COUNT];
 };
 
 /* ---- families.c ---- */
@@ -204,6 +207,14 @@ void mfi_circuit_series_show(const mfi_target *target, const mfi_client_gauges *
 void mfi_circuit_series_end(mfi_target *target);
 void mfi_measure_probe(const mfi_target *target, mfi_probe_result result);
 void mfi_measure_trial(const mfi_target *target, mfi_trial_policy policy);
+/* ---- answers.c ---- */
+void mfi_answer_series_make(mfi_target *target);
+void mfi_answer_series_end(mfi_target *target);
+/* Collector. */
+void mfi_answer_show_load(mfi_target *target, const mfi_client_gauges *gauges);
+void mfi_measure_handler_times(const mfi_target *target, const mfi_handler_times *times);
+/* A call ended that was not refused. */
+void mfi_measure_deadline_used(const mfi_client_span *span, unsigned shard);
 
 /* ---- metrics.c ---- */
 void mfi_measure_begin(const mfi_target *target, const mfi_function *function);

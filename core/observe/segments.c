@@ -57,6 +57,11 @@ static bool read_end(unsigned word, mfi_call_status *ret_status)
     return is_ok || word == MFI_OUTCOME_ERROR;
 }
 
+static const char *state_of(unsigned word)
+{
+    return word < MFI_HANDLER_STATE_COUNT ? mfi_handler_state_word((mfi_handler_state)word) : NULL;
+}
+
 static const char *stage_of(unsigned word)
 {
     return word < MFI_EXPIRY_COUNT ? mfi_expiry_word((mfi_expiry)word) : NULL;
@@ -98,9 +103,14 @@ static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
     case MFI_SEGMENT_BUSY_NS:
         add_count(families->server_busy, labels, delta);
         break;
+    case MFI_SEGMENT_STATE_NS:
+        labels[2] = state_of(delta->word);
+        if (labels[2] != NULL) {
+            add_count(families->handler_state, labels, delta);
+        }
+        break;
     case MFI_SEGMENT_DURATION: /* histograms; or a number that a worker made up */
     case MFI_SEGMENT_QUEUE_WAIT:
-    case MFI_SEGMENT_STATE_NS:
     case MFI_SEGMENT_FAMILY_END:
         break;
     }

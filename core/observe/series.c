@@ -170,6 +170,7 @@ void mfi_target_series_make(mfi_target *target)
         make_client(target);
     }
     make_traffic(target);
+    mfi_answer_series_make(target);
     target->measured = true;
     mfi_function_series_make(target, &target->other, MF_METRIC_OTHER);
 }
@@ -203,6 +204,7 @@ static void show_worker(mfi_target *target, const mfi_client_gauges *gauges)
         mfi_serving_show_age(target, gauges->handler_seconds);
     }
     bool up = gauges->state == MFI_WORKER_READY || gauges->state == MFI_WORKER_DRAINING;
+    mfi_answer_show_load(target, gauges);
     mfi_show(target->up, up ? 1 : 0);
     mfi_show(target->pid, (double)gauges->pid);
     mfi_show(target->restart_backoff, gauges->restart_backoff_seconds);
@@ -368,6 +370,7 @@ void mfi_target_series_end(mfi_target *target)
         mf_gauge_add(target->connections,
                      -(double)atomic_load_explicit(&target->connected, memory_order_relaxed));
     }
+    mfi_answer_series_end(target);
     mfi_drop(families->connections, &target->connections);
     mfi_serving_end(target);
     if (!target->is_server) {

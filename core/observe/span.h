@@ -12,6 +12,15 @@
 #include <multifrost/context.h>
 #include <multifrost/error.h>
 
+#include "core/words/handler_states.h"
+
+/* Where the time of a sampled handler went. The sum of the states is the time that the handler
+ * took, until it returned. */
+typedef struct mfi_handler_times {
+    uint64_t ns[MFI_HANDLER_STATE_COUNT];
+    uint32_t one_in; /* calls for each sampled one, in the mean; 0: the call was not sampled */
+} mfi_handler_times;
+
 /* Observe's handle of one parent's target, or of one worker. */
 typedef struct mfi_target mfi_target;
 typedef struct mfi_function mfi_function; /* observe's handle of one function of a target */
@@ -33,9 +42,11 @@ typedef struct mfi_client_span {
     uint32_t response_bytes;
     uint16_t attempt; /* 1 for the first attempt */
     bool has_server_times;
-    bool is_refused;  /* the present attempt was refused before it was queued */
-    uint8_t refusal;  /* mfi_refusal; if is_refused */
-    mf_status status; /* set at the end */
+    bool has_pushback;   /* the answer says when another attempt may follow */
+    int64_t pushback_ms; /* then: after this wait; negative: none may */
+    bool is_refused;     /* the present attempt was refused before it was queued */
+    uint8_t refusal;     /* mfi_refusal; if is_refused */
+    mf_status status;    /* set at the end */
 } mfi_client_span;
 
 #define MFI_NO_HANDLER UINT32_MAX /* the call is answered without a handler's thread */
@@ -57,7 +68,8 @@ typedef struct mfi_server_span {
     bool correlation_id_replaced; /* the caller's id was not valid */
     uint32_t handler;             /* number of the thread that runs the handler */
     bool has_run;                 /* a handler was started for the call */
-    mf_status status;             /* at the end */
+    mfi_handler_times handler_times;
+    mf_status status; /* at the end */
 } mfi_server_span;
 
 /* The ids are texts of half a kilobyte. Only their first characters are cleared. */

@@ -70,10 +70,20 @@ mf_status mfi_retry_policy_read(mf_retry_policy *ret_policy, const mf_retry_poli
     return MF_OK;
 }
 
-/* Failures of the way to the worker and back. All other outcomes are answers or the caller's own
- * mistakes. */
+/* An error answer whose worker says when another attempt may follow. (The idea is gRPC's server
+ * pushback: github.com/grpc/proposal, A6.) */
+static bool is_pushback(const mfi_retry_outcome *outcome)
+{
+    return outcome->status == MF_ERR_REMOTE && outcome->has_pushback;
+}
+
+/* Failures of the way to the worker and back. All other outcomes are answers, which are final
+ * unless they say otherwise, or the caller's own mistakes. */
 static bool is_retriable(const mfi_retry_outcome *outcome)
 {
+    if (is_pushback(outcome)) {
+        return true;
+    }
     switch ((int)outcome->status) {
     case MF_ERR_TIMEOUT:
     case MF_ERR_CIRCUIT_OPEN:
@@ -99,8 +109,13 @@ mfi_retry_verdict mfi_retry_decide(const mf_retry_policy *policy, mfi_retry_budg
                                  .most_ms = policy->backoff_max_ms,
                                  .multiplier = policy->multiplier,
                                  .jitter = policy->jitter};
-    verdict.wait_ns = mfi_backoff_ns(&backoff, outcome->attempt - 1, random);
-    if (outcome->sent && !outcome->idempotent) {
+    bool is_invited = is_pushback(outcome); /* the worker knows that its function may run again */
+    verdict.wait_ns = is_invited ? (uint64_t)outcome->pushback_ms * MFI_NS_PER_MS
+                                 : mfi_backoff_ns(&backoff, outcome->attempt - 1, random);
+    if (is_invited && outcome->pushback_ms < 0) {
+        verdict.wait_ns = 0;
+        verdict.suppressed = MFI_SUPPRESSED_BY_PUSHBACK;
+    } else if (outcome->sent && !outcome->idempotent && !is_invited) {
         verdict.suppressed = MFI_SUPPRESSED_NOT_IDEMPOTENT;
     } else if (outcome->now_ns + verdict.wait_ns >= outcome->deadline_ns) {
         verdict.suppressed = MFI_SUPPRESSED_BY_DEADLINE;

@@ -27,9 +27,11 @@ mf_status mfi_retry_policy_read(mf_retry_policy *ret_policy, const mf_retry_poli
 /* How one attempt ended. */
 typedef struct mfi_retry_outcome {
     mf_status status;
-    bool sent;       /* sent to the wire, so that the function may have run */
-    bool idempotent; /* the function may run more than once */
-    bool can_return; /* MF_ERR_NOT_RUNNING: the worker is expected back */
+    bool sent;           /* sent to the wire, so that the function may have run */
+    bool idempotent;     /* the function may run more than once */
+    bool can_return;     /* MF_ERR_NOT_RUNNING: the worker is expected back */
+    bool has_pushback;   /* MF_ERR_REMOTE: the answer says when another attempt may follow */
+    int64_t pushback_ms; /* then: after this wait; negative: none may */
     uint32_t attempt;
     uint64_t now_ns, deadline_ns; /* monotonic; the deadline is the whole call's */
 } mfi_retry_outcome;

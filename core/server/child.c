@@ -67,12 +67,15 @@ static mf_status make_io(mf_child *child, mf_error *error)
                                      .serving = &child->serving};
     child->serving.channel = &child->io.channel;
     child->serving.namespace_name = settings->namespace_name;
+    child->serving.handler_sampling = settings->handler_sampling;
+    child->serving.load = &child->load;
     child->state.driver = &child->io.channel.driver;
     mf_status status = mfi_server_io_init(&child->io, &options, error);
     if (status == MF_OK) {
         status = mfi_handlers_init(&child->handlers, settings->threads, &child->serving,
                                    &child->state, error);
     }
+    mfi_load_init(&child->load, &child->state, mfi_monotonic_ns());
     if (status == MF_OK) {
         status = mfi_deferrals_create(&child->deferrals, &child->io.channel, &child->state,
                                       settings->deferred_timeout_ms, error);

@@ -4,6 +4,8 @@
  *   output.c     what the process prints, caught and forwarded
  *   functions.c  the functions by their names
  *   state.c      whether the worker stops, what waits, what runs
+ *   load.c       the busy share of the handler threads, for answers
+ *   sampling.c   where the time of a handler went, for one call in N
  *   request.c    a call as its handler sees it
  *   reply.c      an answer, from the handler to the channel
  *   deferred.c   answers that are given later
@@ -41,6 +43,7 @@
 #include "core/server/functions.h"
 #include "core/server/handlers.h"
 #include "core/server/io.h"
+#include "core/server/load.h"
 #include "core/server/options.h"
 #include "core/server/output.h"
 #include "core/server/serve.h"
@@ -54,6 +57,7 @@ struct mf_child {
     mfi_functions functions;
     mfi_builtins builtins;
     mfi_child_state state;
+    mfi_load load;
     mfi_server_io io; /* with the channel and the peers */
     mfi_serving serving;
     mfi_deferrals *deferrals;

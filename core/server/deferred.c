@@ -89,6 +89,7 @@ static void answer_for_user_locked(mf_deferred *deferred, mf_status outcome, con
                          deferred->reply.id, &deferred->span, 0);
     reply.received = deferred->reply.received;
     reply.deadline_ns = deferred->reply.deadline_ns;
+    reply.load = deferred->reply.load;
     va_start(args, format);
     mfi_reply_verror(&reply, type, format, args);
     va_end(args);
@@ -195,6 +196,7 @@ static void move_reply(mf_deferred *deferred, mf_reply *from)
     deferred->reply = *from;
     deferred->reply.span = &deferred->span;
     deferred->reply.id = (mfi_text){deferred->id, from->id.size};
+    deferred->reply.mark = NULL; /* its thread counts the handler */
     deferred->reply.has_result = false;
     deferred->reply.has_error = false;
     mfi_buf_clear(&deferred->reply.out->buf);
@@ -248,6 +250,7 @@ void mfi_deferrals_handler_returned(const mf_reply *reply, mf_status status, con
     mf_deferred *deferred = find_locked(owner, reply->deferred);
     if (deferred != NULL) {
         deferred->span.released_ns = mfi_monotonic_ns();
+        deferred->span.handler_times = reply->span->handler_times;
         failed = status != MF_OK;
     }
     if (failed) {

@@ -30,6 +30,7 @@ mf_status mfi_handlers_init(mfi_handlers *handlers, uint32_t count, const mfi_se
         thread->trees.args.limits = &serving->channel->limits;
         thread->trees.metadata.limits = &serving->channel->limits;
         thread->number = i;
+        mfi_sampling_init(&thread->sampling, serving->handler_sampling);
         mfi_chain_push_back(&state->marks, &thread->mark.node);
     }
     handlers->serving = serving;
@@ -47,6 +48,7 @@ void mfi_handlers_fini(mfi_handlers *handlers)
         return;
     }
     for (uint32_t i = 0; i < handlers->count; i++) {
+        mfi_sampling_fini(&handlers->threads[i].sampling);
         mfi_tree_fini(&handlers->threads[i].trees.args);
         mfi_tree_fini(&handlers->threads[i].trees.metadata);
     }

@@ -30,8 +30,9 @@ typedef struct number {
 static mf_status pick_numbers(mfi_child_settings *settings, const mf_child_options *from,
                               mf_error *error)
 {
-    enum { QUEUED, BYTES, MESSAGE, THREADS, DEFERRED, LOCK, COUNT };
+    enum { QUEUED, BYTES, MESSAGE, THREADS, DEFERRED, LOCK, SAMPLING, COUNT };
     int64_t largest = (int64_t)MFI_MESSAGE_MAX_BYTES;
+    bool samples = from->handler_sampling != MF_DISABLED;
     number numbers[COUNT] = {
         [QUEUED] = {"max_queued", from->max_queued, 10000, 1, INT32_MAX, 0},
         [BYTES] = {"max_queued_bytes", from->max_queued_bytes, QUEUED_BYTES, 1, INT64_MAX / 2, 0},
@@ -40,6 +41,8 @@ static mf_status pick_numbers(mfi_child_settings *settings, const mf_child_optio
         [THREADS] = {"threads", from->threads, 1, 1, MFI_CHILD_THREADS_MAX, 0},
         [DEFERRED] = {"deferred_timeout_ms", from->deferred_timeout_ms, 30000, 1, INT64_MAX, 0},
         [LOCK] = {"lock_timeout_ms", from->lock_timeout_ms, 10000, 1, INT64_MAX, 0},
+        [SAMPLING] = {"handler_sampling", samples ? from->handler_sampling : 0, 64, 1, INT32_MAX,
+                      0},
     };
     for (size_t i = 0; i < COUNT; i++) {
         number *each = &numbers[i];
@@ -60,6 +63,7 @@ static mf_status pick_numbers(mfi_child_settings *settings, const mf_child_optio
     }
     settings->threads = (uint32_t)numbers[THREADS].picked;
     settings->deferred_timeout_ms = numbers[DEFERRED].picked;
+    settings->handler_sampling = samples ? (uint32_t)numbers[SAMPLING].picked : 0;
     return mfi_limits_pick(&settings->limits, from->max_string_bytes, from->max_items, error);
 }
 

@@ -26,6 +26,7 @@ typedef struct mfi_child_settings {
     size_t max_message_bytes;
     mfi_limits limits;
     int64_t deferred_timeout_ms;
+    uint32_t handler_sampling; /* one call in so many is sampled; 0: none */
     bool no_signals;
     bool forwards_output; /* to the peers, in messages */
     void (*on_stop)(void *user_data);

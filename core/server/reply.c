@@ -119,13 +119,27 @@ mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, 
     return MF_OK;
 }
 
+mf_status mf_reply_retry_after(mf_reply *reply, int64_t retry_after_ms)
+{
+    if (reply->deferred != 0) {
+        return MF_ERR_STATE;
+    }
+    if (retry_after_ms > MFI_PUSHBACK_MAX_MS) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    reply->has_pushback = true;
+    reply->retry_after_ms = retry_after_ms < 0 ? -1 : retry_after_ms;
+    return MF_OK;
+}
+
 /* ---- The answer's metadata ---- */
 
 /* True for keys that every answer has already. */
 static bool is_reserved(const char *key)
 {
     return strcmp(key, "timestamp_received") == 0 || strcmp(key, "server_queue_us") == 0 ||
-           strcmp(key, "server_handler_us") == 0;
+           strcmp(key, "server_handler_us") == 0 || strcmp(key, "load") == 0 ||
+           strcmp(key, "retry_after_ms") == 0;
 }
 
 static bool pair_fits(const char *key, const mf_value *value)
@@ -210,7 +224,7 @@ bool mfi_reply_encode_error(mfi_buf *to, mfi_text id, mfi_text text, double time
 }
 
 /* If the answer cannot be sent, an error answer is, because the caller must not wait for ever. */
-static bool complete(mf_reply *reply, const mfi_reply_times *times)
+static bool complete(mf_reply *reply, mfi_reply_times *times)
 {
     mf_error error;
     mfi_out *out = reply->out;
@@ -236,6 +250,8 @@ static bool complete(mf_reply *reply, const mfi_reply_times *times)
         (void)mf_reply_error(reply, "ResultError", "%s", error.message);
     }
     out->traffic = MFI_TRAFFIC_ERROR;
+    times->has_pushback = reply->has_pushback;
+    times->pushback_ms = reply->retry_after_ms;
     mfi_text text = {(const char *)reply->error_text.data, reply->error_text.size};
     if (text.data == NULL) {
         text = (mfi_text){"error", 5};
@@ -264,6 +280,13 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
                              .queue_us = (span->begun_ns - span->received_ns) / MFI_NS_PER_US,
                              .handler_us = (span->done_ns - span->begun_ns) / MFI_NS_PER_US,
                              .more = reply->pairs != NULL ? &reply->pairs->map : NULL};
+    if (reply->mark != NULL) { /* before the load is read, which counts this handler too */
+        mfi_handler_mark_add(reply->mark, span->done_ns - span->begun_ns);
+    }
+    if (reply->load != NULL) {
+        times.has_load = true;
+        times.load = mfi_load_read(reply->load, span->done_ns) / 1000.0;
+    }
     if (complete(reply, &times)) {
         span->response_bytes = (uint32_t)reply->out->buf.size;
         mfi_channel_push(channel, reply->out);

@@ -8,6 +8,7 @@
 
 #include <multifrost/child.h>
 
+#include "core/server/load.h"
 #include "core/server/message.h"
 
 struct mfi_deferrals;
@@ -30,6 +31,10 @@ struct mf_reply {
     mfi_buf error_text;
     mfi_reply_pairs *pairs; /* NULL: none */
     uint64_t deferred;      /* number of the deferred answer that took over; 0: none */
+    mfi_load *load;         /* NULL: the answer carries none */
+    mfi_handler_mark *mark; /* of the thread whose handler ends with the answer; or NULL */
+    bool has_pushback;      /* an error answer carries retry_after_ms */
+    int64_t retry_after_ms;
 };
 
 /* False without memory: the reply can then only be finished, and the answer is lost. The reply can

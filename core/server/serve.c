@@ -132,7 +132,8 @@ static bool decode_args(mf_request *request, mf_reply *reply)
 
 /* ---- The call ---- */
 
-static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf_reply *reply)
+static mf_status run_handler(mfi_handler_thread *thread, const mfi_handler *handler,
+                             mf_request *request, mf_reply *reply)
 {
     mfi_context_scope scope;
     mfi_printing printing;
@@ -140,7 +141,12 @@ static mf_status run_handler(const mfi_handler *handler, mf_request *request, mf
     uint64_t deadline_before = mfi_running_enter(request->deadline_ns);
     mfi_printing_enter(&printing, request->context);
     reply->span->has_run = true;
+    bool is_sampled = mfi_sampling_begins(&thread->sampling);
     mf_status status = handler->run(request, reply, handler->user_data);
+    if (is_sampled) {
+        mfi_sampling_end(&thread->sampling, &reply->span->handler_times);
+        mfi_observe_handler_times(reply->span->target, &reply->span->handler_times);
+    }
     mfi_printing_leave(&printing);
     mfi_running_leave(deadline_before);
     mfi_context_leave(&scope);
@@ -190,6 +196,8 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
         return now;
     }
     reply.deferrals = serving->deferrals;
+    reply.load = serving->load;
+    reply.mark = &thread->mark;
     reply.deadline_ns = fill_span(serving, &span, call, now, request.function);
     request.trees = &thread->trees;
     request.call = call;
@@ -202,7 +210,7 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
     mfi_observe_server_begin(&span);
     atomic_store_explicit(&thread->mark.since_ns, span.begun_ns, memory_order_relaxed);
     if (check_call(&request, &reply, &handler, &status) && decode_args(&request, &reply)) {
-        status = run_handler(handler, &request, &reply);
+        status = run_handler(thread, handler, &request, &reply);
     }
     atomic_store_explicit(&thread->mark.since_ns, 0, memory_order_relaxed);
     mfi_observe_server_returned(span.target, thread->number);
@@ -218,6 +226,9 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
         mfi_reply_finish(&reply, status);
     }
     now = span.done_ns != 0 ? span.done_ns : mfi_monotonic_ns();
+    if (span.done_ns == 0) { /* deferred: the thread is free, and the answer comes later */
+        mfi_handler_mark_add(&thread->mark, now - span.begun_ns);
+    }
     if (handler != NULL) {
         atomic_store_explicit(&handler->last_run_ns, now - span.begun_ns, memory_order_relaxed);
     }
@@ -234,6 +245,7 @@ void mfi_serve_cancel(const mfi_serving *serving, mfi_incoming *call)
     char function[MFI_NAME_MAX_BYTES + 1];
     uint64_t now = mfi_monotonic_ns();
     (void)mfi_reply_init(&reply, serving->channel, &call->route, call->envelope.id, &span, now);
+    reply.load = serving->load;
     reply.deadline_ns = fill_span(serving, &span, call, now, function);
     span.handler = MFI_NO_HANDLER;
     mfi_observe_server_begin(&span);

@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 #include "core/server/functions.h"
+#include "core/server/load.h"
 #include "core/server/message.h"
 #include "core/server/request.h"
+#include "core/server/sampling.h"
 #include "core/server/state.h"
 
 struct mfi_deferrals;
@@ -19,6 +21,8 @@ typedef struct mfi_serving {
     mfi_channel *channel;
     struct mfi_deferrals *deferrals;
     const char *namespace_name;
+    mfi_load *load;            /* NULL: answers carry none */
+    uint32_t handler_sampling; /* one call in so many is sampled; 0: none */
 } mfi_serving;
 
 /* The data of one handler thread. */
@@ -29,6 +33,7 @@ typedef struct mfi_handler_thread {
     size_t charged;     /* bytes of it that the trees take, where that is much */
     mfi_handler_mark mark;
     uint32_t number;               /* 0 for the first */
+    mfi_sampling sampling;
     struct mfi_handlers *handlers; /* the set that the thread belongs to */
     pthread_t thread;              /* set by handlers.c if it starts threads */
 } mfi_handler_thread;

@@ -17,7 +17,15 @@
 typedef struct mfi_handler_mark {
     mfi_chain_node node;
     _Atomic(uint64_t) since_ns; /* when the running handler began; 0: no handler runs */
+    _Atomic(uint64_t) busy_ns;  /* that all handlers before it took; only the thread writes it */
 } mfi_handler_mark;
+
+/* The mark's thread: its handler took so long. */
+static inline void mfi_handler_mark_add(mfi_handler_mark *mark, uint64_t ns)
+{
+    uint64_t before = atomic_load_explicit(&mark->busy_ns, memory_order_relaxed);
+    atomic_store_explicit(&mark->busy_ns, before + ns, memory_order_relaxed);
+}
 
 /* Peers are counted in this many places, by their routes. Two peers seldom share a place. */
 #define MFI_CHILD_SHARES 1024

@@ -73,6 +73,9 @@ typedef struct mfi_envelope {
 mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *limits,
                               mfi_envelope *ret_envelope, mfi_reject *ret_reject, mf_error *error);
 
+/* The longest wait that an answer may ask for: a day. */
+#define MFI_PUSHBACK_MAX_MS INT64_C(86400000)
+
 /* The metadata keys with a meaning, as views. Invalid values count as absent. */
 typedef struct mfi_metadata {
     mfi_text correlation_id, parent_request_id, traceparent;
@@ -87,6 +90,9 @@ typedef struct mfi_metadata {
     uint64_t busy_ms;         /* how long the running handler has run; 0 if none runs */
     uint64_t queue_length;    /* calls that wait behind it; 0 if absent */
     uint64_t handlers;        /* how many calls the peer runs at a time; 0 if absent */
+    bool has_load, has_pushback;
+    double load;         /* 0 to 1: busy share of the peer's handler threads */
+    int64_t pushback_ms; /* when the call may be tried again; negative: never */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);
@@ -113,6 +119,9 @@ typedef struct mfi_reply_times {
     double timestamp_received;
     bool has_server_times;
     uint64_t queue_us, handler_us;
+    bool has_load, has_pushback;
+    double load;          /* 0 to 1 */
+    int64_t pushback_ms;  /* retry_after_ms */
     const mf_value *more; /* a map of further pairs, or NULL; checked when they were added */
 } mfi_reply_times;
 mf_status mfi_encode_response(mfi_buf *to, mfi_text id, const mf_value *result, double timestamp,

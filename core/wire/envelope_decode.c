@@ -225,6 +225,20 @@ static uint32_t attempt_of(const mf_value *value)
     return fits ? (uint32_t)attempt : 1;
 }
 
+static void take_load(const mf_value *value, mfi_metadata *to)
+{
+    double load = 0;
+    to->has_load = mf_value_get_double(value, &load) == MF_OK && load >= 0 && load <= 1;
+    to->load = to->has_load ? load : 0;
+}
+
+static void take_pushback(const mf_value *value, mfi_metadata *to)
+{
+    int64_t ms = 0;
+    to->has_pushback = mf_value_get_int64(value, &ms) == MF_OK && ms <= MFI_PUSHBACK_MAX_MS;
+    to->pushback_ms = to->has_pushback ? ms : 0;
+}
+
 static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, void *user_data)
 {
     times_seen *at = user_data;
@@ -251,6 +265,10 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
         metadata->says_busy = mf_value_get_uint64(value, &metadata->busy_ms) == MF_OK;
     } else if (text_is(key, "queue_length")) {
         (void)!mf_value_get_uint64(value, &metadata->queue_length);
+    } else if (text_is(key, "load")) {
+        take_load(value, metadata);
+    } else if (text_is(key, "retry_after_ms")) {
+        take_pushback(value, metadata);
     } else if (text_is(key, "hb_timestamp")) {
         metadata->hb_timestamp = bytes;
     } else if (text_is(key, "handlers")) {

@@ -231,7 +231,8 @@ static void append_times(mfi_buf *to, const mfi_reply_times *times)
     uint8_t *at = mfi_buf_room(to, METADATA_MAX_BYTES);
     if (at != NULL) {
         at = MFI_PUT_WORD(at, "metadata");
-        at = mfi_put_map(at, (times->has_server_times ? 3u : 1u) + more);
+        at = mfi_put_map(at, (times->has_server_times ? 3u : 1u) + times->has_load +
+                                 times->has_pushback + more);
         mfi_buf_advance(to, at);
     }
     for (uint32_t i = 0; i < more; i++) {
@@ -251,6 +252,14 @@ static void append_times(mfi_buf *to, const mfi_reply_times *times)
         at = mfi_put_uint(at, times->queue_us);
         at = MFI_PUT_WORD(at, "server_handler_us");
         at = mfi_put_uint(at, times->handler_us);
+    }
+    if (times->has_load) {
+        at = MFI_PUT_WORD(at, "load");
+        at = mfi_put_double(at, times->load);
+    }
+    if (times->has_pushback) {
+        at = MFI_PUT_WORD(at, "retry_after_ms");
+        at = mfi_put_int(at, times->pushback_ms);
     }
     mfi_buf_advance(to, at);
 }

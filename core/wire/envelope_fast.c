@@ -262,6 +262,24 @@ static inline const uint8_t *take_attempt(const uint8_t *at, const uint8_t *end,
     return at;
 }
 
+static inline const uint8_t *take_load(const uint8_t *at, const uint8_t *end, mfi_metadata *to)
+{
+    double load = 0;
+    at = take_double(at, end, &load);
+    to->has_load = at != NULL && load >= 0 && load <= 1;
+    to->load = to->has_load ? load : 0;
+    return at;
+}
+
+static const uint8_t *take_pushback(const uint8_t *at, const uint8_t *end, mfi_metadata *to)
+{
+    int64_t ms = 0;
+    at = take_integer(at, end, &ms);
+    to->has_pushback = at != NULL && ms <= MFI_PUSHBACK_MAX_MS;
+    to->pushback_ms = to->has_pushback ? ms : 0;
+    return at;
+}
+
 /* Takes an id that is fit for logs, and so ASCII. */
 static inline const uint8_t *take_id(const uint8_t *at, const uint8_t *end, mfi_text *ret_id)
 {
@@ -293,7 +311,8 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     if (length == 14) {
         return IS(key, "correlation_id")
                    ? take_id(BEHIND(key, "correlation_id"), end, &to->correlation_id)
-                   : pass_value(BEHIND(key, "timestamp_sent"), end);
+               : IS(key, "retry_after_ms") ? take_pushback(BEHIND(key, "retry_after_ms"), end, to)
+                                           : pass_value(BEHIND(key, "timestamp_sent"), end);
     }
     if (length == 11 && IS(key, "traceparent")) {
         return take_text(BEHIND(key, "traceparent"), end, &to->traceparent);
@@ -309,6 +328,9 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     if (length == 17 && IS(key, "server_handler_us")) {
         times->handler = true;
         return take_count(BEHIND(key, "server_handler_us"), end, &to->server_handler_us);
+    }
+    if (length == 4 && IS(key, "load")) {
+        return take_load(BEHIND(key, "load"), end, to);
     }
     if (length == 17 && IS(key, "parent_request_id")) {
         return take_id(BEHIND(key, "parent_request_id"), end, &to->parent_request_id);

@@ -34,6 +34,8 @@ class ChildTest(unittest.TestCase):
                 self.assertEqual((answer["type"], answer["result"]), ("response", wanted))
                 self.assertGreaterEqual(answer["metadata"]["server_handler_us"], 0)
                 self.assertGreaterEqual(answer["metadata"]["server_queue_us"], 0)
+                self.assertTrue(0 <= answer["metadata"]["load"] <= 1)
+                self.assertNotIn("retry_after_ms", answer["metadata"])
             names = parent.call("list_functions")["result"]
             self.assertIn("add", names)
             self.assertNotIn("_secret", names)

@@ -68,6 +68,8 @@ bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_clien
                                  .can_return = state == MF_PARENT_RESTARTING ||
                                                state == MF_PARENT_READY ||
                                                state == MF_PARENT_STARTING,
+                                 .has_pushback = span->has_pushback,
+                                 .pushback_ms = span->pushback_ms,
                                  .attempt = span->attempt,
                                  .now_ns = mfi_monotonic_ns(),
                                  .deadline_ns = request->deadline_ns};
@@ -88,6 +90,7 @@ bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_clien
     span->sent_ns = 0;
     span->received_ns = 0;
     span->has_server_times = false;
+    span->has_pushback = false;
     span->is_refused = false;
     span->response_bytes = 0;
     mfi_trace_new_span_id(span->context.span_id);

@@ -265,12 +265,15 @@ static void take_answer(mfi_calls *calls, const mfi_envelope *envelope)
     slot->span->has_server_times = metadata.has_server_times;
     slot->span->server_queue_ns = metadata.server_queue_us * MFI_NS_PER_US;
     slot->span->server_handler_ns = metadata.server_handler_us * MFI_NS_PER_US;
+    slot->span->has_pushback = metadata.has_pushback;
+    slot->span->pushback_ms = metadata.pushback_ms;
     slot->status = envelope->type == MFI_MESSAGE_ERROR ? MF_ERR_REMOTE : MF_OK;
     if (is_beat) {
         mfi_signs_beat(&calls->signs, &metadata, false);
     } else {
         mfi_signs_answered(&calls->signs,
                            atomic_load_explicit(&slot->sent_ns, memory_order_relaxed));
+        mfi_signs_load(&calls->signs, &metadata);
         keep_answer(calls, envelope, slot);
     }
     deliver(calls, slot, state);

@@ -8,6 +8,8 @@ void mfi_signs_end(mfi_signs *signs)
     atomic_store_explicit(&signs->says_busy, false, memory_order_relaxed);
     atomic_store_explicit(&signs->busy_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->queue_length, 0, memory_order_relaxed);
+    atomic_store_explicit(&signs->says_load, false, memory_order_relaxed);
+    atomic_store_explicit(&signs->load, 0, memory_order_relaxed);
 }
 
 void mfi_signs_begin(mfi_signs *signs)

@@ -23,8 +23,10 @@ typedef struct mfi_signs {
     _Atomic(bool) says_busy;       /* a heartbeat answer carried `busy_ms` */
     _Atomic(uint64_t) busy_ms;     /* in the last heartbeat answer; 0: no handler runs */
     _Atomic(uint64_t) queue_length;
-    mfi_loop *loop;      /* where late_task runs */
-    mfi_task *late_task; /* the heartbeat's: posted for a heartbeat answer that came late */
+    _Atomic(bool) says_load; /* an answer carried `load` */
+    _Atomic(double) load;    /* in the last such answer */
+    mfi_loop *loop;          /* where late_task runs */
+    mfi_task *late_task;     /* the heartbeat's: posted for a heartbeat answer that came late */
 } mfi_signs;
 
 /* Engine thread, while no thread drives: another peer, of which nothing is known. */
@@ -62,6 +64,14 @@ static inline void mfi_signs_answered(mfi_signs *signs, uint64_t sent_ns)
 }
 /* A call that was sent at that time is about to be given up; or is not, after all. */
 void mfi_signs_give_up(mfi_signs *signs, uint64_t sent_ns);
+/* An answer came, with this metadata. */
+static inline void mfi_signs_load(mfi_signs *signs, const mfi_metadata *metadata)
+{
+    if (metadata->has_load) {
+        atomic_store_explicit(&signs->load, metadata->load, memory_order_relaxed);
+        atomic_store_explicit(&signs->says_load, true, memory_order_relaxed);
+    }
+}
 /* An answer came that no call waits for: probably that of a call that was given up. */
 void mfi_signs_late(mfi_signs *signs);
 /* A heartbeat answer came; late: no heartbeat waited for it any more. */

@@ -33,7 +33,7 @@ typedef struct mf_window mf_window;       /**< Quantiles of the last minute. Thr
 typedef enum mf_metric_type {
     MF_METRIC_COUNTER = 1, /**< Name must end in "_total". */
     MF_METRIC_GAUGE = 2,
-    MF_METRIC_HISTOGRAM = 3, /**< Base-2 exponential, exposed as classic buckets. */
+    MF_METRIC_HISTOGRAM = 3, /**< Base-2 exponential or, of shares, linear; classic buckets. */
     MF_METRIC_WINDOW = 4,    /**< Exposed as a summary with quantiles 0.5 to 0.999. */
     MF_METRIC_INFO = 5,      /**< Constant 1; the facts are in the labels. */
 } mf_metric_type;
@@ -42,6 +42,8 @@ typedef enum mf_metric_type {
 typedef enum mf_metric_scale {
     MF_SCALE_DURATION = 0, /**< Seconds, 2^-20 to 2^7; exposed bounds 2^-15 to 2^2. */
     MF_SCALE_SIZE = 1,     /**< Bytes, 2^0 to 2^36; exposed bounds 64 * 4^n, n = 0..9. */
+    MF_SCALE_RATIO = 2,    /**< Shares, 0 to 1 in ten equal steps; exposed bounds 0.1 to 1. Exposed
+                                in classic buckets only; quantiles are within 0.05. */
 } mf_metric_scale;
 
 #define MF_METRIC_LABELS_MAX 8        /**< Label names of one family. */
@@ -167,7 +169,7 @@ MF_API double mf_gauge_value(const mf_gauge *gauge);
  * underflow or overflow cell.
  *
  * @param histogram Not NULL.
- * @param value     Seconds or bytes, by the family's scale.
+ * @param value     Seconds, bytes or a share, by the family's scale.
  * @par Threads Thread-safe, lock-free; the first value in a new octave may allocate its cells.
  */
 MF_API void mf_histogram_record(mf_histogram *histogram, double value);
@@ -178,7 +180,7 @@ MF_API void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns
 typedef struct mf_distribution {
     size_t struct_size; /**< Set by MF_DISTRIBUTION_INIT. */
     uint64_t count;
-    double sum;                      /**< Seconds or bytes. */
+    double sum;                      /**< Seconds, bytes or shares. */
     double p50, p90, p95, p99, p999; /**< Within 1.1 %; NaN when count is 0. */
 } mf_distribution;
 #define MF_DISTRIBUTION_INIT MF_DETAIL_INIT(mf_distribution)

@@ -157,6 +157,8 @@ typedef struct mf_circuit_row {
     double config_failure_ratio, config_slow_ratio, config_slow_call_seconds; /**< 0: off. */
     uint32_t config_min_calls;                                                /**< 0: not told. */
     mf_circuit_trial trial;
+    bool worker_says_load;        /**< The worker's answers carry the next figure. */
+    double worker_load;           /**< Busy share of its handler threads, 0 to 1. */
 } mf_circuit_row;
 
 /** Receives one health check. The row is borrowed until the return. */

@@ -87,6 +87,8 @@ static mf_circuit_row open_row(void)
                                      .last_exit_signal = 9,
                                      .heartbeat_rtt_seconds = 0.000125,
                                      .heartbeat_misses = 1};
+    row.worker_says_load = true;
+    row.worker_load = 0.75;
     return row;
 }
 
@@ -123,7 +125,7 @@ static mf_circuit_row open_row(void)
     "\"state\":\"restarting\",\"pid\":4711,\"restarts\":4,\"restarts_in_period\":2,"               \
     "\"restarts_permitted\":5,\"restart_in_seconds\":0.5,"                                         \
     "\"last_exit\":{\"text\":\"killed by signal 9 (SIGKILL)\",\"code\":-1,\"signal\":9},"          \
-    "\"heartbeat_rtt_seconds\":0.000125,\"heartbeat_misses\":1}}"
+    "\"heartbeat_rtt_seconds\":0.000125,\"heartbeat_misses\":1,\"load\":0.75}}"
 
 static void test_one_circuit(void)
 {

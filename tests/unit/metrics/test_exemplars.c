@@ -90,6 +90,23 @@ static void test_bucket_is_that_of_the_value(void)
     }
 }
 
+static void test_bucket_of_a_share(void)
+{
+    static const struct {
+        uint64_t billionths;
+        int bucket;
+    } cases[] = {{0, 0},         {100000000, 0},  {100000001, 1},
+                 {300000000, 2}, {1000000000, 9}, {1000000001, 10}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mfi_exemplar found;
+        mf_metrics *metrics = make_set();
+        mf_histogram *histogram = make(metrics, MF_SCALE_RATIO);
+        mfi_exemplar_keep(histogram, cases[i].billionths, TRACE, SPAN, 1);
+        mf_check_int(bucket_with_one(histogram, &found), cases[i].bucket);
+        mf_metrics_destroy(metrics);
+    }
+}
+
 static void test_other_ids_are_left_out(void)
 {
     static const char *const traces[] = {
@@ -191,6 +208,7 @@ static const mf_test tests[] = {
     {"exemplars__none_at_first", test_none_at_first},
     {"exemplars__newest_is_kept", test_newest_is_kept},
     {"exemplars__bucket_is_that_of_the_value", test_bucket_is_that_of_the_value},
+    {"exemplars__bucket_of_a_share", test_bucket_of_a_share},
     {"exemplars__other_ids_are_left_out", test_other_ids_are_left_out},
     {"exemplars__whole_under_writers", test_whole_under_writers},
 };

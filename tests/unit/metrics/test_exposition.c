@@ -144,6 +144,45 @@ static void test_histogram(void)
     mf_metrics_destroy(metrics);
 }
 
+static void test_shares(void)
+{
+    static const char wanted[] = "# HELP used_ratio a test\n# TYPE used_ratio histogram\n"
+                                 "%sused_ratio_bucket{le=\"0.1\"} 2\n"
+                                 "used_ratio_bucket{le=\"0.2\"} 2\n"
+                                 "used_ratio_bucket{le=\"0.3\"} 4\n"
+                                 "used_ratio_bucket{le=\"0.4\"} 5\n"
+                                 "used_ratio_bucket{le=\"0.5\"} 5\n"
+                                 "used_ratio_bucket{le=\"0.6\"} 5\n"
+                                 "used_ratio_bucket{le=\"0.7\"} 5\n"
+                                 "used_ratio_bucket{le=\"0.8\"} 5\n"
+                                 "used_ratio_bucket{le=\"0.9\"} 5\n"
+                                 "used_ratio_bucket{le=\"1.0\"} 6\n"
+                                 "used_ratio_bucket{le=\"+Inf\"} 8\n"
+                                 "used_ratio_sum 5.53125\n"
+                                 "used_ratio_count 8\n";
+    char text[1024];
+    mf_metrics *metrics = make_set();
+    mf_family *family = add_with(metrics, (mf_metric_options){.type = MF_METRIC_HISTOGRAM,
+                                                              .name = "used_ratio",
+                                                              .help = "a test",
+                                                              .unit = "ratio",
+                                                              .scale = MF_SCALE_RATIO});
+    mf_histogram *histogram = mf_family_histogram(family, NULL);
+    mf_histogram_record(histogram, 0);
+    mf_histogram_record(histogram, 0.03125);
+    mf_histogram_record(histogram, 0.25);
+    mfi_histogram_record_share_at(histogram, mfi_shard_index(), 300000000); /* at its bound */
+    mfi_histogram_record_share_at(histogram, mfi_shard_index(), 400000000);
+    mf_histogram_record(histogram, 1);
+    mf_histogram_record(histogram, 1.05); /* late, as is the next */
+    mfi_histogram_record_share_at(histogram, mfi_shard_index(), 2500000000);
+    (void)snprintf(text, sizeof text, wanted, "");
+    check_family(metrics, MF_METRICS_PROMETHEUS_TEXT, "used_ratio", text);
+    (void)snprintf(text, sizeof text, wanted, "# UNIT used_ratio ratio\n");
+    check_family(metrics, MF_METRICS_OPENMETRICS, "used_ratio", text);
+    mf_metrics_destroy(metrics);
+}
+
 static void test_window(void)
 {
     mf_metrics *metrics = make_set();
@@ -381,6 +420,7 @@ static const mf_test tests[] = {
     {"exposition__of_help_and_unit", test_help_and_unit},
     {"exposition__of_gauges_and_infos", test_gauge_and_info},
     {"exposition__of_histograms", test_histogram},
+    {"exposition__shares_have_ten_buckets", test_shares},
     {"exposition__of_windows", test_window},
     {"exposition__overflow_comes_last", test_overflow_comes_last},
     {"exposition__of_exemplars", test_exemplars},

@@ -2,6 +2,7 @@
 #include "metrics/layout.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "metric_support.h"
 
@@ -123,11 +124,39 @@ static void test_ends_take_the_rest(void)
     }
 }
 
+/* Ten equal cells: each ends at its bound, as the text shows it, and what is above 1 is late. */
+static void test_shares_are_in_tenths(void)
+{
+    static const char *const texts[] = {"0.1", "0.2", "0.3", "0.4", "0.5",
+                                        "0.6", "0.7", "0.8", "0.9", "1.0"};
+    const mfi_layout *layout = mfi_layout_of(MF_SCALE_RATIO);
+    mf_check_int(layout->bound_count, 10);
+    mf_check_int(layout->cells, 10);
+    for (int i = 0; i < 10; i++) {
+        double bound = strtod(texts[i], NULL);
+        uint64_t integer = (uint64_t)(i + 1) * 100000000;
+        mf_check_str(layout->bound_texts[i], texts[i]);
+        mf_check(mfi_layout_bound(layout, i) == bound);
+        mf_check(mfi_layout_classic_bound(layout, (size_t)i) == bound);
+        mf_check_int(mfi_layout_index(layout, bound), i);
+        mf_check_int(mfi_layout_index(layout, nextafter(bound, 2)), i + 1);
+        mf_check_int(mfi_layout_index_integer(layout, integer), i);
+        mf_check_int(mfi_layout_index_integer(layout, integer + 1), i + 1);
+        mf_check_int(mfi_layout_index(layout, mfi_layout_middle(layout, i)), i);
+    }
+    mf_check_int(mfi_layout_index(layout, 0), 0);
+    mf_check_int(mfi_layout_index_integer(layout, 0), 0);
+    mf_check_int(mfi_layout_index(layout, (double)INFINITY), layout->cells);
+    mf_check_int(mfi_layout_index_integer(layout, UINT64_MAX), layout->cells);
+    mf_check(mfi_layout_middle(layout, layout->cells) == 1);
+}
+
 static const mf_test tests[] = {
     {"layout__bounds_are_inclusive", test_bounds_are_inclusive},
     {"layout__integers_land_in_the_cells_of_their_values", test_integers_land_as_their_values},
     {"layout__bounds_have_fixed_texts", test_bounds_have_fixed_texts},
     {"layout__middles_stand_for_cells", test_middles_stand_for_cells},
     {"layout__ends_take_the_rest", test_ends_take_the_rest},
+    {"layout__shares_are_in_tenths", test_shares_are_in_tenths},
 };
 MF_TEST_MAIN(tests)

@@ -410,6 +410,37 @@ static void test_views_agree(void)
     }
 }
 
+/* No native histogram has linear buckets: schema, threshold, spans and deltas are left out. */
+static void test_shares(void)
+{
+    if (!begin_or_skip()) {
+        return;
+    }
+    static const uint64_t counts[] = {1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 4};
+    char *body = NULL;
+    mf_metrics *metrics = make_set();
+    mf_histogram *histogram = add_histogram(metrics, MF_SCALE_RATIO);
+    mf_histogram_record(histogram, 0.0625);
+    mf_histogram_record(histogram, 0.3);
+    mf_histogram_record(histogram, 1);
+    mf_histogram_record(histogram, 1.5);
+    bytes message = histogram_of(render(metrics, &body));
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        field bucket;
+        mf_check(find_nth(message, 3, i, &bucket));
+        double bound = find_double(bucket.value, 2);
+        mf_check(i == 10 ? isinf(bound) : bound == (double)(i + 1) / 10);
+        mf_check(find_varint(bucket.value, 1) == counts[i]);
+    }
+    mf_check_int((int)count_of(message, 3), 11);
+    mf_check_int((int)find_varint(message, 1), 4);
+    for (unsigned number = 5; number <= 13; number++) { /* the fields of native histograms */
+        mf_check_int((int)count_of(message, number), 0);
+    }
+    free(body);
+    mf_metrics_destroy(metrics);
+}
+
 /* Each cell filled, and every fourth one, which makes the most spans. */
 static void test_fullest_histograms(void)
 {
@@ -503,6 +534,7 @@ static const mf_test tests[] = {
     {"protobuf__native_bounds", test_native_bounds},
     {"protobuf__empty_histogram", test_empty_histogram},
     {"protobuf__classic_and_native_buckets_agree", test_views_agree},
+    {"protobuf__shares_have_classic_buckets_alone", test_shares},
     {"protobuf__fullest_histograms", test_fullest_histograms},
     {"protobuf__exemplars", test_exemplars},
     {"protobuf__is_whole_or_none_without_memory", test_without_memory},

@@ -54,6 +54,7 @@ mfi_client_span client_span(const metric_fixture *at)
                              .server_queue_ns = 300,
                              .server_handler_ns = 400,
                              .has_server_times = true,
+                             .deadline_ms = 30000,
                              .request_bytes = 100,
                              .response_bytes = 200,
                              .attempt = 1};

@@ -30,6 +30,7 @@ static const char *const catalogue[] = {
     "client_calls_started_total counter target,function all",
     "client_calls_total counter target,function,status all",
     "client_concurrency_limit gauge target all",
+    "client_deadline_used_ratio histogram target all",
     "client_late_replies_total counter target all",
     "client_oldest_call_age_seconds gauge target all",
     "client_queue_capacity gauge target all",
@@ -58,6 +59,7 @@ static const char *const catalogue[] = {
     "server_calls_started_total counter worker,function all",
     "server_calls_total counter worker,function,status all",
     "server_expired_calls_total counter worker,stage all",
+    "server_handler_state_seconds_total counter worker,state all",
     "server_queue_bytes gauge worker all",
     "server_queue_depth gauge worker all",
     "server_queue_wait_seconds histogram worker all",
@@ -74,6 +76,7 @@ static const char *const catalogue[] = {
     "worker_last_exit_code gauge target,worker all",
     "worker_last_exit_signal gauge target,worker all",
     "worker_open_fds gauge target,worker all",
+    "worker_load_ratio gauge target,worker all",
     "worker_pid gauge target,worker all",
     "worker_resident_memory_bytes gauge target,worker all",
     "worker_restart_backoff_seconds gauge target,worker all",
@@ -132,6 +135,8 @@ static void list_family(mf_family *family, void *user_data)
     mf_check(strlen(family->help) > 5);
     mf_check((family->layout == mfi_layout_of(MF_SCALE_SIZE)) ==
              (family->type == MF_METRIC_HISTOGRAM && strcmp(family->unit, "bytes") == 0));
+    mf_check((family->layout == mfi_layout_of(MF_SCALE_RATIO)) ==
+             (family->type == MF_METRIC_HISTOGRAM && strcmp(family->unit, "ratio") == 0));
 }
 
 static void test_catalogue(void)

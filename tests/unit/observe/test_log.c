@@ -164,6 +164,25 @@ static void test_worker_has_a_record_of_its_own(void)
     close_log(&seen);
 }
 
+/* In notes and in records that the caller makes, after a success and after a failure. */
+static void test_sampled_handlers_tell_their_states(void)
+{
+    log_seen seen;
+    static const char wanted[] = "\"handler_state\":{\"on_cpu\":0.060000,\"runnable\":0.001000,"
+                                 "\"blocked\":0.010111},\"handler_sampled_one_in\":64,";
+    open_log(&seen, NULL, true, true);
+    mfi_server_span span = make_server_span(&seen, "add");
+    span.handler_times = (mfi_handler_times){.ns = {60000, 1000, 10111}, .one_in = 64};
+    mfi_observe_server_end(&span, NULL);
+    mf_check(mf_log_flush(seen.logger, MF_TEST_PATIENCE_MS));
+    mf_check_contains(call_part(&seen), wanted);
+    span.status = MF_ERR_REMOTE;
+    mfi_observe_server_end(&span, NULL);
+    mf_check(mf_log_flush(seen.logger, MF_TEST_PATIENCE_MS));
+    mf_check_contains(call_part(&seen), wanted);
+    close_log(&seen);
+}
+
 static void test_level_is_that_of_the_code(void)
 {
     char level[32];
@@ -287,6 +306,7 @@ static const mf_test tests[] = {
     {"sampling__goes_by_event_and_function", test_calls_are_sampled_by_function},
     {"note__says_what_the_call_was", test_note_says_what_the_call_was},
     {"note__worker_has_a_record_of_its_own", test_worker_has_a_record_of_its_own},
+    {"note__sampled_handlers_tell_their_states", test_sampled_handlers_tell_their_states},
     {"record__level_is_that_of_the_code", test_level_is_that_of_the_code},
     {"note__long_names_are_logged_in_full", test_long_names_are_logged_in_full},
     {"note__silent_log_gets_nothing", test_silent_log_gets_nothing},

@@ -71,6 +71,7 @@ static void report_events(metric_fixture *at)
                                                                  .cause = MFI_RULE_FAILURES});
     mfi_observe_circuit_probed(at->client, MFI_PROBE_OK);
     mfi_observe_circuit_trial(at->client, MFI_TRIAL_SLOW_RATIO);
+    mfi_observe_handler_times(at->server, &(mfi_handler_times){.ns = {1000, 1000, 1000}});
     mfi_observe_registry(at->observer, MFI_REGISTRY_OP_LIST, MFI_REGISTRY_RESULT_OK, 1000);
     mfi_observe_loop_lag(at->observer, 1000);
     mfi_observe_config(at->observer, "0123456789abcdef");
@@ -98,7 +99,9 @@ static void show_gauges(metric_fixture *at)
                                             .failure_ratio = 0.5,
                                             .slow_ratio = 0.25,
                                             .window = {[MFI_WINDOW_OK] = 1},
-                                            .pool_state = MFI_POOL_DRAINING};
+                                            .pool_state = MFI_POOL_DRAINING,
+                                            .says_load = true,
+                                            .load = 0.5};
     at->server_gauges = (mfi_server_gauges){.handlers_busy = 3,
                                             .handlers = 8,
                                             .handler_seconds = 2,

@@ -149,6 +149,47 @@ static void test_only_a_retry_spends(void)
     mf_check_int(atomic_load(&budget.thousandths), 9000);
 }
 
+/* An error answer may say when the next attempt may follow. */
+static void test_pushback(void)
+{
+    mfi_retry_budget budget;
+    mf_retry_policy policy = make_policy();
+    mfi_retry_budget_init(&budget);
+    mfi_retry_outcome outcome = make_outcome(MF_ERR_REMOTE, true, false);
+    outcome.has_pushback = true;
+    outcome.pushback_ms = 7;
+    mfi_retry_verdict verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
+    mf_check(verdict.again && verdict.wait_ns == 7 * MS);
+    outcome.pushback_ms = 0;
+    mf_check(mfi_retry_decide(&policy, &budget, &outcome, MIDDLE).again);
+    outcome.pushback_ms = 7999;
+    mf_check(mfi_retry_decide(&policy, &budget, &outcome, MIDDLE).again);
+    outcome.pushback_ms = 8000; /* at the deadline */
+    verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
+    mf_check(!verdict.again && verdict.suppressed == MFI_SUPPRESSED_BY_DEADLINE);
+    outcome.pushback_ms = -1;
+    verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
+    mf_check(!verdict.again && verdict.suppressed == MFI_SUPPRESSED_BY_PUSHBACK);
+    outcome.attempt = 3; /* no attempt is left that could be suppressed */
+    verdict = mfi_retry_decide(&policy, &budget, &outcome, MIDDLE);
+    mf_check(!verdict.again && verdict.suppressed == MFI_SUPPRESSED_NOT);
+    mf_check_int(atomic_load(&budget.thousandths), 7000);
+}
+
+static void test_pushback_is_of_error_answers(void)
+{
+    mfi_retry_budget budget;
+    mf_retry_policy policy = make_policy();
+    mfi_retry_budget_init(&budget);
+    mfi_retry_outcome outcome = make_outcome(MF_ERR_TIMEOUT, true, true);
+    outcome.has_pushback = true;
+    outcome.pushback_ms = -1;
+    mf_check(mfi_retry_decide(&policy, &budget, &outcome, MIDDLE).again);
+    outcome.status = MF_ERR_FUNCTION_NOT_FOUND;
+    outcome.pushback_ms = 1;
+    mf_check(!mfi_retry_decide(&policy, &budget, &outcome, MIDDLE).again);
+}
+
 /* ---- The policy ---- */
 
 static void test_zero_means_the_default(void)
@@ -198,6 +239,8 @@ static const mf_test tests[] = {
     {"retry__minds_the_deadline", test_retry_minds_the_deadline},
     {"retry__spends_from_a_budget", test_retry_budget},
     {"retry__alone_spends", test_only_a_retry_spends},
+    {"retry__follows_what_the_answer_says", test_pushback},
+    {"retry__of_other_failures_ignores_pushback", test_pushback_is_of_error_answers},
     {"policy__zero_means_the_default", test_zero_means_the_default},
     {"policy__what_is_out_of_range_is_named", test_what_is_out_of_range_is_named},
 };

@@ -23,6 +23,7 @@ static void test_options_are_named_when_they_are_wrong(void)
         {"max_items", {.max_items = 15}}, /* less than a message itself has */
         {"deferred_timeout_ms", {.deferred_timeout_ms = -1}},
         {"lock_timeout_ms", {.lock_timeout_ms = -1}},
+        {"handler_sampling must be 1 to 2147483647, not -2", {.handler_sampling = -2}},
         {"bind_address", {.bind_address = "localhost"}},
         {"bind 'tcp://127.0.0.1': the port is missing", {.bind = "tcp://127.0.0.1"}},
         {"bind '127.0.0.1:5555': it must begin", {.bind = "127.0.0.1:5555"}},
@@ -69,6 +70,21 @@ static void test_defaults_are_those_of_the_header(void)
     mf_check(!settings.no_signals);
     mf_check(!settings.forwards_output); /* a journal gets what a service prints */
     mfi_child_settings_fini(&settings);
+}
+
+static void test_sampling_may_be_turned_off(void)
+{
+    static const struct {
+        int32_t given;
+        uint32_t wanted;
+    } cases[] = {{0, 64}, {1, 1}, {INT32_MAX, INT32_MAX}, {MF_DISABLED, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mfi_child_settings settings = {0};
+        const mf_child_options options = {.service_id = "x", .handler_sampling = cases[i].given};
+        mf_check_int(mfi_child_settings_init(&settings, &options, NULL), MF_OK);
+        mf_check_int(settings.handler_sampling, cases[i].wanted);
+        mfi_child_settings_fini(&settings);
+    }
 }
 
 static void test_texts_are_copied(void)
@@ -255,6 +271,7 @@ static const mf_test tests[] = {
     {"options__are_named_when_they_are_wrong", test_options_are_named_when_they_are_wrong},
     {"options__defaults_are_those_of_the_header", test_defaults_are_those_of_the_header},
     {"options__texts_are_copied", test_texts_are_copied},
+    {"options__sampling_may_be_turned_off", test_sampling_may_be_turned_off},
     {"options__parents_port_means_spawn_mode", test_parents_port_means_spawn_mode},
     {"options__output_is_forwarded_to_a_parent_or_where_asked_for",
      test_output_is_forwarded_to_a_parent_or_where_asked_for},

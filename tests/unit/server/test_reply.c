@@ -147,6 +147,68 @@ static void test_metadata_is_bounded_and_typed(void)
     channel_close(&at.base);
 }
 
+/* What the metadata says of load and pushback. */
+static mfi_metadata finish_and_read(made *at, mf_status status)
+{
+    mfi_envelope envelope;
+    mfi_metadata metadata;
+    mfi_out *out = finish(at, status, &envelope);
+    mfi_metadata_read(envelope.metadata, &metadata);
+    mfi_out_free(out);
+    channel_close(&at->base);
+    return metadata;
+}
+
+static void test_pushback_goes_with_errors_alone(void)
+{
+    static const int64_t given[] = {0, 86400000, -1, INT64_MIN};
+    static const int64_t wanted[] = {0, 86400000, -1, -1};
+    made at;
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        make(&at);
+        mf_check_int(mf_reply_retry_after(&at.reply, given[i]), MF_OK);
+        mf_check_int(mf_reply_retry_after(&at.reply, 86400001), MF_ERR_INVALID_ARGUMENT);
+        mf_check_int(mf_reply_error(&at.reply, "Busy", "later"), MF_OK);
+        mfi_metadata metadata = finish_and_read(&at, MF_OK);
+        mf_check(metadata.has_pushback && !metadata.has_load);
+        mf_check_int(metadata.pushback_ms, wanted[i]);
+    }
+    make(&at);
+    mf_check_int(mf_reply_retry_after(&at.reply, 5), MF_OK);
+    mf_check(!finish_and_read(&at, MF_OK).has_pushback);
+    make(&at);
+    at.reply.deferred = 1;
+    mf_check_int(mf_reply_retry_after(&at.reply, 5), MF_ERR_STATE);
+    at.reply.deferred = 0;
+    mf_check_int(mf_reply_metadata(&at.reply, "load", mf_int(1)), MF_ERR_INVALID_ARGUMENT);
+    mf_check_int(mf_reply_metadata(&at.reply, "retry_after_ms", mf_int(1)),
+                 MF_ERR_INVALID_ARGUMENT);
+    (void)finish_and_read(&at, MF_OK);
+}
+
+/* The handler that ends with the answer counts, with results and with errors. */
+static void test_load_goes_with_each_answer(void)
+{
+    for (int fails = 0; fails <= 1; fails++) {
+        static mfi_child_state state;
+        mfi_handler_mark mark = {.since_ns = 0};
+        mfi_load load;
+        made at;
+        make(&at);
+        state.marks = (mfi_chain){.first = NULL};
+        mfi_chain_push_back(&state.marks, &mark.node);
+        mfi_load_init(&load, &state, at.span.begun_ns);
+        at.reply.load = &load;
+        at.reply.mark = &mark;
+        if (fails) {
+            mf_check_int(mf_reply_error(&at.reply, "Busy", "later"), MF_OK);
+        }
+        mfi_metadata metadata = finish_and_read(&at, MF_OK);
+        mf_check(metadata.has_load && metadata.load == 1); /* it ran all the time */
+        mf_check_int(atomic_load(&mark.busy_ns), at.span.done_ns - at.span.begun_ns);
+    }
+}
+
 static void test_error_that_does_not_fit_is_cut(void)
 {
     enum { MOST = 1024, TEXT = 4000 };
@@ -187,6 +249,8 @@ static const mf_test tests[] = {
     {"reply__error_is_type_and_text", test_error_is_type_and_text},
     {"reply__nothing_set_is_nil", test_nothing_set_is_nil},
     {"reply__metadata_is_bounded_and_typed", test_metadata_is_bounded_and_typed},
+    {"reply__pushback_goes_with_errors_alone", test_pushback_goes_with_errors_alone},
+    {"reply__load_goes_with_each_answer", test_load_goes_with_each_answer},
     {"reply__error_that_does_not_fit_is_cut", test_error_that_does_not_fit_is_cut},
     {"reply__that_was_deferred_takes_nothing", test_reply_that_was_deferred_takes_nothing},
 };

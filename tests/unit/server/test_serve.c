@@ -180,12 +180,12 @@ static void test_metadata_goes_with_results_and_errors(void)
         mf_check_str(text, "two");
         mf_check(mf_value_find(map, "k14") != NULL && mf_value_find(map, "k15") == NULL);
         mf_check(mf_value_find(map, "server_queue_us") != NULL);
-        mf_check_int(map->length, 16 + 3);
+        mf_check_int(map->length, 16 + 4); /* and times and load */
         answer_free(&answer);
     }
     peer_call(&peer, "m", "tell_too_much", MF_NO_ARGS, mf_nil());
     peer_receive(&peer, &answer);
-    mf_check_int(mf_document_root(answer.metadata)->length, 1 + 3);
+    mf_check_int(mf_document_root(answer.metadata)->length, 1 + 4);
     answer_free(&answer);
     peer_close(&peer);
     worker_end(&worker);

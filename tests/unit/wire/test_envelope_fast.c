@@ -137,11 +137,21 @@ static void test_message_keys(void)
 
 static void test_metadata_keys(void)
 {
-    static const char *const keys[] = {
-        "correlation_id",    "parent_request_id",  "traceparent", "server_queue_us",
-        "server_handler_us", "deadline_ms_left",   "attempt",     "hb_timestamp",
-        "timestamp_sent",    "timestamp_received", "tenant",      "seventeen_letters",
-        "handlers"};
+    static const char *const keys[] = {"correlation_id",
+                                       "parent_request_id",
+                                       "traceparent",
+                                       "server_queue_us",
+                                       "server_handler_us",
+                                       "deadline_ms_left",
+                                       "attempt",
+                                       "hb_timestamp",
+                                       "timestamp_sent",
+                                       "timestamp_received",
+                                       "tenant",
+                                       "seventeen_letters",
+                                       "handlers",
+                                       "load",
+                                       "retry_after_ms"};
     test_keys(keys, sizeof keys / sizeof keys[0], check_metadata);
 }
 
@@ -170,9 +180,46 @@ static void test_metadata_is_read(void)
     mf_check(!mfi_metadata_read_fast((mfi_slice){NULL, 0}, &metadata));
 }
 
+/* `\xcb` and eight bytes: a double. */
+static void check_load(const char *number, bool wanted, double load)
+{
+    uint8_t bytes[] = "\x81\xa4loadxxxxxxxxx";
+    mfi_metadata metadata;
+    memcpy(bytes + 6, number, 9);
+    mf_check(mfi_metadata_read_fast((mfi_slice){bytes, 15}, &metadata));
+    mf_check_int(metadata.has_load, wanted);
+    mf_check(metadata.load == load);
+}
+
+static void check_pushback(const char *number, size_t size, bool wanted, int64_t ms)
+{
+    uint8_t bytes[32] = "\x81\xaeretry_after_ms";
+    mfi_metadata metadata;
+    memcpy(bytes + 16, number, size);
+    mfi_metadata_read((mfi_slice){bytes, 16 + size}, &metadata);
+    mf_check_int(metadata.has_pushback, wanted);
+    mf_check_int(metadata.pushback_ms, ms);
+}
+
+static void test_load_and_pushback_have_bounds(void)
+{
+    check_load("\xcb\0\0\0\0\0\0\0\0", true, 0);
+    check_load("\xcb\x3f\xe8\0\0\0\0\0\0", true, 0.75);
+    check_load("\xcb\x3f\xf0\0\0\0\0\0\0", true, 1);
+    check_load("\xcb\x3f\xf0\0\0\0\0\0\1", false, 0); /* above 1 */
+    check_load("\xcb\xbf\xe8\0\0\0\0\0\0", false, 0); /* below 0 */
+    check_load("\xcb\x7f\xf8\0\0\0\0\0\0", false, 0); /* NaN */
+    check_pushback("\0", 1, true, 0);
+    check_pushback("\xff", 1, true, -1);
+    check_pushback("\xce\x05\x26\x5c\0", 5, true, 86400000);
+    check_pushback("\xce\x05\x26\x5c\1", 5, false, 0); /* more than a day */
+    check_pushback("\xa1x", 2, false, 0);
+}
+
 static const mf_test tests[] = {
     {"paths__agree_on_each_key_of_a_message", test_message_keys},
     {"paths__agree_on_each_key_of_metadata", test_metadata_keys},
     {"paths__fast_metadata_is_what_it_says", test_metadata_is_read},
+    {"paths__load_and_pushback_have_bounds", test_load_and_pushback_have_bounds},
 };
 MF_TEST_MAIN(tests)

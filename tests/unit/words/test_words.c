@@ -8,6 +8,7 @@
 #include "core/words/disconnects.h"
 #include "core/words/drains.h"
 #include "core/words/drops.h"
+#include "core/words/handler_states.h"
 #include "core/words/log_drops.h"
 #include "core/words/outcomes.h"
 #include "core/words/phases.h"
@@ -60,6 +61,8 @@ static void test_words_of_calls(void)
     CHECK_SET(mfi_call_phase_word, mfi_call_phase, 0, MFI_CALL_PHASE_COUNT, "send_wait", "wire",
               "peer_queue", "handler", "receive_wait");
     CHECK_SET(mfi_outcome_word, mfi_outcome, 0, MFI_OUTCOME_COUNT, "ok", "error");
+    CHECK_SET(mfi_handler_state_word, mfi_handler_state, 0, MFI_HANDLER_STATE_COUNT, "on_cpu",
+              "runnable", "blocked");
     CHECK_SET(mfi_expiry_word, mfi_expiry, 0, MFI_EXPIRY_COUNT, "before_start", "at_reply");
     CHECK_SET(mfi_thread_word, mfi_thread_state, 0, MFI_THREAD_COUNT, "busy", "idle");
 }

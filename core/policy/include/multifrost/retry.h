@@ -17,9 +17,11 @@ MF_EXTERN_C_BEGIN
  *
  * A call that was never sent to the worker is tried again in any case. A call that may have run is
  * tried again only if it is marked `idempotent`. An answer is final, also an error that the
- * function raised. All calls of a parent share a budget: every first attempt earns a fifth of a
- * retry (at most 100 retries are saved; 10 are there at the start), so that retries cannot multiply
- * an overload. No attempt is made if the call's timeout leaves no time for it.
+ * function raised, unless it says when the caller may try again (mf_reply_retry_after()): the next
+ * attempt then follows after that time, or none does. All calls of a parent share a budget: every
+ * first attempt earns a fifth of a retry (at most 100 retries are saved; 10 are there at the
+ * start), so that retries cannot multiply an overload. No attempt is made if the call's timeout
+ * leaves no time for it.
  */
 typedef struct mf_retry_policy {
     size_t struct_size;
