@@ -125,6 +125,7 @@ static void log_process_event(const mfi_target *target, mf_log_level level, cons
     mfi_record_message(record, "Worker %s %s%s%s", target->worker, message,
                        event->text != NULL ? ": " : "", event->text != NULL ? event->text : "");
     mfi_logged_target(record, target);
+    mfi_record_context(record, event->context);
     if (event->what == MFI_PROCESS_READY) {
         mfi_record_ms(record, "duration_ms", event->duration_ns);
     }

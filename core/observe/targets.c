@@ -110,6 +110,7 @@ static void open_target(mfi_target *target)
 {
     mfi_target_series_make(target);
     list_target(target);
+    mfi_slo_mark(target, &target->other);
 }
 
 mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observer,
@@ -213,6 +214,7 @@ static mfi_function *add_locked(mfi_target *target, const char *name, size_t len
     name_function(target, function);
     mfi_function_series_make(target, function, function->name);
     atomic_store_explicit(&target->functions[at], function, memory_order_release);
+    mfi_slo_mark(target, function);
     return function;
 }
 

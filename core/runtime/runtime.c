@@ -94,6 +94,9 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
             &runtime->observer, runtime->logger, options->no_metrics ? NULL : runtime->metrics,
             options->max_targets != 0 ? (size_t)options->max_targets : MAX_TARGETS_DEFAULT, error);
     }
+    if (status == MF_OK) {
+        mfi_observer_pass_spans(runtime->observer, &options->span_observer);
+    }
     return status;
 }
 

@@ -18,7 +18,9 @@ void mfi_spawned_report_start(mfi_spawned *spawned)
     if (!spawned->reported && pid > 0) {
         spawned->reported = true;
         atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
-        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED, .pid = pid});
+        observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED,
+                                              .context = &spawned->link->start_span,
+                                              .pid = pid});
     }
 }
 

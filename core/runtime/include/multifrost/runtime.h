@@ -14,6 +14,7 @@
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
 #include <multifrost/probe.h>
+#include <multifrost/span.h>
 #include <multifrost/transport.h>
 
 MF_EXTERN_C_BEGIN
@@ -48,6 +49,7 @@ typedef struct mf_runtime_options {
     /** Names of targets, ends with NULL; or NULL. While one of them has no parent or pool, /readyz
      *  fails. /startupz fails until each of them had a worker that was ready. Copied. */
     const char *const *required_targets;
+    mf_span_observer span_observer; /**< Receives every span that ends; default: nobody. */
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
