@@ -99,6 +99,7 @@ struct mfi_target {
     const char *label, *worker_label;
     _Atomic(int32_t) connected; /* this target's part of the connections gauge */
     bool is_server;
+    mf_context started_by; /* server: the trace that its program was started in; or empty */
     mfi_client_gauges_fn client_gauges; /* client: not NULL if metrics are kept */
     mfi_server_gauges_fn server_gauges; /* server: likewise */
     void *user_data;

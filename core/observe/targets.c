@@ -140,6 +140,11 @@ mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observ
     return MF_OK;
 }
 
+void mfi_target_started_by(mfi_target *target, const mf_context *start)
+{
+    target->started_by = *start;
+}
+
 void mfi_target_destroy(mfi_target *target)
 {
     if (target == NULL) {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define MFI_TRACEPARENT_VARIABLE "TRACEPARENT"
+#define MFI_TRACESTATE_VARIABLE "TRACESTATE"
 #define MFI_TRACEPARENT_TEXT 56 /* 55 characters and the NUL */
 
 /* Reads "00-<32 hex>-<16 hex>-<2 hex>". Version ff and all-zero ids are invalid; of a higher

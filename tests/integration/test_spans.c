@@ -308,6 +308,134 @@ static void test_failed_start_has_a_span(void)
     mf_runtime_destroy(runtime);
 }
 
+/* ---- The environment ---- */
+
+static void get_variable(mf_parent *parent, const char *name, char to[96])
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_result *result = NULL;
+    const char *text = "";
+    mf_check_int(mf_call(parent, "environment", MF_ARGS(name), &result, &error), MF_OK);
+    mf_check_int(mf_value_get_str(mf_result_value(result), &text), MF_OK);
+    (void)snprintf(to, 96, "%s", text);
+    mf_result_destroy(result);
+}
+
+/* The span of the start that the worker was told. */
+static void check_variable(mf_parent *parent, const seen_span *start)
+{
+    char got[96], wanted[96];
+    get_variable(parent, "TRACEPARENT", got);
+    mf_check(start != NULL);
+    if (start != NULL) {
+        (void)snprintf(wanted, sizeof wanted, "00-%s-%s-%02x", start->trace_id, start->span_id,
+                       (unsigned)start->plain.trace_flags);
+        mf_check_str(got, wanted);
+    }
+}
+
+static void test_worker_is_told_the_span_of_its_start(void)
+{
+    static seen_spans seen;
+    char state[96];
+    mf_runtime *runtime = make_runtime(&seen);
+    mf_check_int(setenv("TRACESTATE", "vendor=1", 1),
+                 0); /* without a traceparent it says nothing */
+    mf_parent *parent = start_on(runtime);
+    const seen_span *start = find(&seen, MF_SPAN_WORKER_START, 0);
+    check_variable(parent, start);
+    get_variable(parent, "TRACESTATE", state);
+    mf_check_str(state, "");
+    mf_check(start != NULL && start->parent[0] == '\0' && (start->plain.trace_flags & 1) == 0);
+    mf_check_int(unsetenv("TRACESTATE"), 0);
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+}
+
+static void test_starts_join_the_trace_of_the_environment(void)
+{
+    static seen_spans seen;
+    char state[96];
+    mf_runtime *runtime = make_runtime(&seen);
+    mf_check_int(setenv("TRACEPARENT", "00-" TRACE "-" OUTER "-01", 1), 0);
+    mf_check_int(setenv("TRACESTATE", "vendor=1", 1), 0);
+    mf_parent *parent = start_on(runtime);
+    kill_worker(parent);
+    mf_check(mf_test_until(is_ready, parent, MF_TEST_PATIENCE_MS));
+    for (size_t i = 0; i < 2; i++) { /* the restart too */
+        const seen_span *start = find(&seen, MF_SPAN_WORKER_START, i);
+        mf_check(start != NULL);
+        if (start != NULL) {
+            mf_check_str(start->trace_id, TRACE);
+            mf_check_str(start->parent, OUTER);
+            mf_check_int(start->plain.trace_flags, 1);
+        }
+    }
+    check_variable(parent, find(&seen, MF_SPAN_WORKER_START, 1));
+    get_variable(parent, "TRACESTATE", state);
+    mf_check_str(state, "vendor=1");
+    mf_check_int(unsetenv("TRACEPARENT"), 0);
+    mf_check_int(unsetenv("TRACESTATE"), 0);
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime);
+}
+
+static void test_program_may_choose_the_trace_of_its_worker(void)
+{
+    char got[96];
+    const char *const env[] = {"TRACEPARENT=00-" TRACE "-" OUTER "-01", NULL};
+    mf_parent_options options = worker_options();
+    options.env = env;
+    mf_parent *parent = start(&options);
+    get_variable(parent, "TRACEPARENT", got);
+    mf_check_str(got, "00-" TRACE "-" OUTER "-01");
+    mf_parent_destroy(parent);
+}
+
+/* ---- Records ---- */
+
+/* Whether a line of the file has all three parts. */
+static bool has_line(const char *path, const char *event, const char *id, const char *more)
+{
+    bool found = false;
+    char line[8192];
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        found = found || (strstr(line, event) != NULL && strstr(line, id) != NULL &&
+                          strstr(line, more) != NULL);
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return found;
+}
+
+static void test_records_of_a_start_carry_its_span(void)
+{
+    static seen_spans seen;
+    char path[300], sink[400], id[64];
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = make_runtime(&seen);
+    mf_parent_options options = worker_options();
+    (void)snprintf(path, sizeof path, "%s/spans.log", mf_test_temp_dir());
+    (void)snprintf(sink, sizeof sink, "COMLINK_LOG_SINK=%s", path);
+    const char *const env[] = {sink, NULL}; /* the worker's records */
+    options.runtime = runtime;
+    options.env = env;
+    mf_check_int(mf_log_add_file(mf_runtime_logger(runtime), path, MF_LOG_JSON, &error), MF_OK);
+    mf_parent *parent = start(&options);
+    const seen_span *start = find(&seen, MF_SPAN_WORKER_START, 0);
+    mf_check(start != NULL);
+    mf_parent_destroy(parent);
+    mf_runtime_destroy(runtime); /* all is written */
+    if (start != NULL) {
+        (void)snprintf(id, sizeof id, "\"span_id\":\"%s\"", start->span_id);
+        mf_check(has_line(path, "\"process_spawn\"", id, "\"role\":\"parent\""));
+        mf_check(has_line(path, "\"worker_start\"", id, start->trace_id));
+        mf_check(has_line(path, "\"socket_connect\"", id, "\"role\":\"child\""));
+    }
+}
+
 static const mf_test tests[] = {
     {"call_has_one_span", test_call_has_one_span},
     {"message_carries_the_span_of_the_call_or_attempt",
@@ -315,5 +443,9 @@ static const mf_test tests[] = {
     {"each_attempt_has_a_span", test_each_attempt_has_a_span},
     {"start_joins_the_trace_that_is_current", test_start_joins_the_trace_that_is_current},
     {"failed_start_has_a_span", test_failed_start_has_a_span},
+    {"worker_is_told_the_span_of_its_start", test_worker_is_told_the_span_of_its_start},
+    {"starts_join_the_trace_of_the_environment", test_starts_join_the_trace_of_the_environment},
+    {"program_may_choose_the_trace_of_its_worker", test_program_may_choose_the_trace_of_its_worker},
+    {"records_of_a_start_carry_its_span", test_records_of_a_start_carry_its_span},
 };
 MF_TEST_MAIN(tests)

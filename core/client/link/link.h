@@ -51,6 +51,7 @@ typedef struct mfi_link {
     char last_words[2][MFI_TAIL_BYTES + 1];
     mf_context start_span;   /* of the present process's start */
     bool start_is_open;      /* its span has not ended */
+    bool start_is_inherited; /* it joins the trace that this program inherited */
     uint64_t start_began_ns; /* when the span began */
     uint64_t began_ns;       /* when this start began */
     uint64_t ready_ns;       /* when the peer became ready; 0: not yet */
@@ -80,6 +81,11 @@ void mfi_start_span_join(mfi_state *state);
 /* Both do nothing where the span of the present start has begun, or has ended, before. */
 void mfi_start_span_begin(mfi_link *link);
 void mfi_start_span_end(mfi_link *link, mf_status status, const char *text);
+/* The variables that tell a worker the span of its start: at most two entries. None if the program
+ * gives the worker a trace itself. Returns their number. */
+#define MFI_START_ENVIRONMENT_MAX 80
+size_t mfi_start_span_environment(const mfi_link *link, const char *const *given,
+                                  char traceparent[MFI_START_ENVIRONMENT_MAX], const char *to[2]);
 
 /* ---- monitor.c ---- */
 

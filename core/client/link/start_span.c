@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/str.h"
 #include "core/client/link/link.h"
 #include "core/wire/trace.h"
 
@@ -34,15 +35,44 @@ void mfi_start_span_begin(mfi_link *link)
     }
     *context = link->state->first_start;
     mfi_span_clear_ids(&link->state->first_start); /* later starts are no part of that call */
+    link->start_is_inherited = false;
     if (context->trace_id[0] == '\0' && mfi_traceparent_inherited(trace_id, span_id, &flags)) {
         join(context, trace_id, span_id, flags);
+        link->start_is_inherited = true;
     } else if (context->trace_id[0] == '\0') {
         mfi_trace_new_id(context->trace_id);
         context->trace_flags = 2; /* random trace id */
     }
     mfi_trace_new_span_id(context->span_id);
     link->start_is_open = true;
-    link->start_began_ns = mfi_loop_now(link->state->loop);
+    link->start_began_ns = mfi_monotonic_ns();
+}
+
+static bool names(const char *entry, const char *variable)
+{
+    size_t length = strlen(variable);
+    return strncmp(entry, variable, length) == 0 && entry[length] == '=';
+}
+
+size_t mfi_start_span_environment(const mfi_link *link, const char *const *given,
+                                  char traceparent[MFI_START_ENVIRONMENT_MAX], const char *to[2])
+{
+    char value[MFI_TRACEPARENT_TEXT];
+    const mf_context *context = &link->start_span;
+    for (size_t i = 0; given[i] != NULL; i++) {
+        if (names(given[i], MFI_TRACEPARENT_VARIABLE)) {
+            return 0; /* the program chose another trace for its worker */
+        }
+    }
+    mfi_traceparent_format(value, context->trace_id, context->span_id, context->trace_flags);
+    (void)mfi_str_format(traceparent, MFI_START_ENVIRONMENT_MAX, "%s=%s", MFI_TRACEPARENT_VARIABLE,
+                         value);
+    to[0] = traceparent;
+    if (link->start_is_inherited) {
+        return 1;
+    }
+    to[1] = MFI_TRACESTATE_VARIABLE "="; /* that of this program belongs to another trace */
+    return 2;
 }
 
 void mfi_start_span_end(mfi_link *link, mf_status status, const char *text)
