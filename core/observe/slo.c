@@ -24,6 +24,9 @@
 
 typedef enum slo_result { GOOD, BAD, RESULT_COUNT } slo_result;
 
+_Static_assert(sizeof((mfi_observer *)0)->slos == MFI_SLO_MAX * sizeof(mfi_slo *),
+               "the observer has room for all, and a mask a bit for each");
+
 struct mfi_slo {
     char name[MFI_SLO_NAME_BYTES];
     char *target, *function; /* function NULL: all */
