@@ -44,6 +44,7 @@ mf_status mf_parent_start_async(mf_parent *parent, mf_start_fn done, void *user_
     if (first) {
         parent->state.start_done = done;
         parent->state.start_data = user_data;
+        mfi_start_span_join(&parent->state);
         mfi_state_set(&parent->state, MF_PARENT_STARTING);
     }
     mfi_mutex_unlock(&parent->state.mutex);

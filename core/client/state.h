@@ -34,6 +34,7 @@ typedef struct mfi_state {
     _Atomic(uint32_t) value; /* mf_parent_state; release by the engine; futex of waiters */
     _Atomic(int64_t) pid;    /* of the peer; 0: there is none */
     _Atomic(bool) was_ready; /* the first start is complete */
+    mf_context first_start;  /* the trace of the thread that started; engine thread from then on */
 
     mfi_mutex mutex;
     char endpoint[MFI_ENDPOINT_MAX];   /* guarded by mutex, as is all below */

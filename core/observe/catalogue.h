@@ -50,6 +50,12 @@
       "Most messages that may wait to be sent")                                                    \
     X(concurrency_limit, GAUGE, "client_concurrency_limit", "", NUMBERS, L("target"),              \
       MFI_BY_TARGET, "Present limit on open calls")                                                \
+    X(slo_requests, COUNTER, "slo_requests_total", "", NUMBERS, L("slo", "result"), 64,            \
+      "Calls that an objective counts: good, bad")                                                 \
+    X(slo_objective, GAUGE, "slo_objective_ratio", "ratio", NUMBERS, L("slo"), 32,                 \
+      "Share of calls that must be good")                                                          \
+    X(slo_threshold, GAUGE, "slo_threshold_seconds", "seconds", NUMBERS, L("slo"), 32,             \
+      "Longest time of a good call")                                                               \
     X(server_started, COUNTER, "server_calls_started_total", "", NUMBERS,                          \
       L("target", "worker", "function"), MFI_BY_TARGET, "Calls accepted")                          \
     X(server_calls, COUNTER, "server_calls_total", "", NUMBERS,                                    \

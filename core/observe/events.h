@@ -58,8 +58,17 @@ typedef enum mfi_process_what {
     MFI_PROCESS_GAVE_UP, /* worker_stop: too many restarts */
 } mfi_process_what;
 
+/* The start of a worker has ended, well or not. */
+typedef struct mfi_start_event {
+    const mf_context *context; /* the ids of its span */
+    mf_status status;
+    const char *text; /* why it failed; or NULL */
+    uint64_t began_ns, ended_ns;
+} mfi_start_event;
+
 typedef struct mfi_process_event {
     mfi_process_what what;
+    const mf_context *context; /* of the process's start; or NULL */
     int64_t pid;
     uint64_t duration_ns;
     /* MFI_PROCESS_SPAWNED: start of the process, in clock ticks since the boot; 0: not known. */

@@ -131,6 +131,7 @@ static void log_process_event(const mfi_target *target, mf_log_level level, cons
     mfi_record_message(record, "Worker %s %s%s%s", target->worker, message,
                        event->text != NULL ? ": " : "", event->text != NULL ? event->text : "");
     mfi_logged_target(record, target);
+    mfi_record_context(record, event->context);
     if (event->what == MFI_PROCESS_READY) {
         mfi_record_ms(record, "duration_ms", event->duration_ns);
     }
@@ -242,6 +243,7 @@ void mfi_logged_service(const mfi_target *target, const mfi_service_event *event
                        event->what == MFI_SERVICE_EXPOSED ? ": " : "",
                        event->what == MFI_SERVICE_EXPOSED ? reason : "");
     mfi_logged_target(record, target);
+    mfi_record_context(record, &target->started_by);
     if (reason != NULL) {
         mfi_record_str(record, "reason", reason);
     }
@@ -366,6 +368,7 @@ static void log_transport(const mfi_target *target, mf_log_level level, const ch
     mfi_record_message(record, "%s%s%s", message, event->text != NULL ? ": " : "",
                        event->text != NULL ? event->text : "");
     mfi_logged_target(record, target);
+    mfi_record_context(record, &target->started_by);
     mfi_record_str(record, "reason", transport_reason(event));
     if (event->bytes != 0) {
         mfi_record_object_begin(record, "fields");

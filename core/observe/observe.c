@@ -1,11 +1,12 @@
-/* The observer: passes every report to the metrics (metrics.c) and to the log (log.c,
- * log_events.c). It decides nothing itself, so that one more listener is one more line here. */
+/* The observer: passes every report to the metrics (metrics.c), to the log (log.c, log_events.c)
+ * and to the program's span observer (spans.c). It decides nothing itself, so that one more
+ * listener is one more line here. */
 #include "core/observe/observe.h"
 
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "core/observe/parts.h"
+#include "core/observe/spans.h"
 
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               size_t max_targets, mf_error *error)
@@ -26,6 +27,7 @@ mf_status mfi_observer_create_named(mfi_observer **ret_observer, mf_logger *logg
     observer->max_targets = max_targets;
     observer->otel_names = otel_names;
     mfi_mutex_init(&observer->mutex);
+    mfi_mutex_init(&observer->slo_mutex);
     mf_status status = metrics != NULL ? mfi_families_add(observer, error) : MF_OK;
     if (status != MF_OK) {
         mfi_observer_destroy(observer);
@@ -40,9 +42,16 @@ void mfi_observer_destroy(mfi_observer *observer)
     if (observer != NULL) {
         mfi_families_remove(observer);
         mfi_owners_free(observer);
+        mfi_slos_free(observer);
+        mfi_mutex_fini(&observer->slo_mutex);
         mfi_mutex_fini(&observer->mutex);
         free(observer);
     }
+}
+
+void mfi_observer_pass_spans(mfi_observer *observer, const mf_span_observer *spans)
+{
+    observer->spans = *spans;
 }
 
 /* ---- Calls ---- */
@@ -63,10 +72,13 @@ void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason)
     mfi_measure_refused(span->target, reason);
 }
 
-void mfi_observe_client_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+void mfi_observe_client_retry(mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms)
 {
     mfi_logged_retry(span, status, error, wait_ms);
+    if (mfi_spans_wanted(span->target)) {
+        mfi_spans_retry(span, status, error);
+    }
 }
 
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason)
@@ -76,8 +88,15 @@ void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression 
 
 void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error)
 {
+    uint32_t slos = atomic_load_explicit(&span->function->slos, memory_order_acquire);
     mfi_measure_client_end(span);
+    if (__builtin_expect(slos != 0, 0)) {
+        mfi_slo_count_marked(span, slos);
+    }
     mfi_logged_client_end(span, error);
+    if (mfi_spans_wanted(span->target)) {
+        mfi_spans_client_end(span, error);
+    }
 }
 
 void mfi_observe_server_begin(const mfi_server_span *span)
@@ -101,6 +120,9 @@ void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error)
 {
     mfi_measure_server_end(span);
     mfi_logged_server_end(span, error);
+    if (mfi_spans_wanted(span->target)) {
+        mfi_spans_server_end(span, error);
+    }
 }
 
 void mfi_observe_handler_times(mfi_target *target, const mfi_handler_times *times)
@@ -141,6 +163,13 @@ void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *ev
     mfi_measure_process(target, event);
     mfi_figures_process(target, event);
     mfi_logged_process(target, event);
+}
+
+void mfi_observe_start_ended(mfi_target *target, const mfi_start_event *event)
+{
+    if (mfi_spans_wanted(target)) {
+        mfi_spans_start_ended(target, event);
+    }
 }
 
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event)

@@ -15,6 +15,7 @@
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
 #include <multifrost/probe.h>
+#include <multifrost/span.h>
 
 #include "core/observe/events.h"
 #include "core/observe/span.h"
@@ -37,6 +38,8 @@ void mfi_observer_destroy(mfi_observer *observer);
 /* The memory that the parent of this process made for its figures; NULL: none. It must outlive the
  * set of metrics, so its owner detaches it behind both. observer may be NULL. */
 struct mfi_segment *mfi_observer_segment(const mfi_observer *observer);
+/* Names the program's span observer. Before the first target is made. */
+void mfi_observer_pass_spans(mfi_observer *observer, const mf_span_observer *spans);
 
 /* ---- Calls, as their caller sees them ---- */
 
@@ -48,7 +51,7 @@ void mfi_observe_client_attempt(mfi_target *target, mfi_attempt_kind kind, size_
  * reason; the call still has a begin and an end. */
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason);
 /* An attempt failed and another one follows after wait_ms: logs request_retry (warn). */
-void mfi_observe_client_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+void mfi_observe_client_retry(mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms);
 /* An attempt failed and no other one follows, though the policy allows one. */
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason);
@@ -81,6 +84,9 @@ void mfi_observe_circuit_probed(mfi_target *target, mfi_probe_result result);
 /* A circuit on trial would have refused the call. Hot path while it is open. */
 void mfi_observe_circuit_trial(mfi_target *target, mfi_trial_policy policy);
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event);
+/* The span of a worker's start. What the start means is reported by mfi_observe_process_changed().
+ */
+void mfi_observe_start_ended(mfi_target *target, const mfi_start_event *event);
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event);
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event);
 void mfi_observe_heartbeat_seen(mfi_target *target, const mfi_heartbeat_event *event);

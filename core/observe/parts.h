@@ -7,6 +7,7 @@
 
 #include <multifrost/log.h>
 #include <multifrost/probe.h>
+#include <multifrost/span.h>
 
 #include "base/mutex.h"
 #include "core/observe/catalogue.h"
@@ -49,6 +50,10 @@ struct mfi_observer {
     /* Of this process, if it is a worker whose parent made one; NULL else. Set before the first
      * worker's target is open. */
     struct mfi_segment *segment;
+    mf_span_observer spans;
+    mfi_mutex slo_mutex;
+    struct mfi_slo *slos[32]; /* guarded by slo_mutex; one that a function's mask names stays */
+    uint32_t slo_count;       /* guarded by slo_mutex */
     mfi_families families;
     bool otel_names; /* the durations of calls have the names of OpenTelemetry */
     mf_counter *dropped[MFI_DROP_COUNT];
@@ -95,7 +100,9 @@ struct mfi_function {
     bool has_names; /* false if a name is too long, or not known before the call */
     mfi_call_names names;
     uint64_t log_key; /* hash of the name, for sampling */
-    char *name;       /* NULL: `_OTHER` */
+    _Atomic(uint32_t)
+        slos;   /* client: the objectives of its calls, one bit each; release, acquire */
+    char *name; /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
     _Atomic(mf_counter *) ended[MFI_STATUS_COUNT];      /* made on first use; release and acquire */
@@ -118,6 +125,7 @@ struct mfi_target {
     const char *label, *worker_label;
     _Atomic(int32_t) connected; /* this target's part of the connections gauge */
     bool is_server;
+    mf_context started_by; /* server: the trace that its program was started in; or empty */
     mfi_client_gauges_fn client_gauges; /* client: not NULL if metrics are kept */
     mfi_server_gauges_fn server_gauges; /* server: likewise */
     void *user_data;
@@ -236,6 +244,13 @@ void mfi_measure_registry(const mfi_observer *observer, mfi_registry_op op,
 void mfi_measure_loop_lag(const mfi_observer *observer, uint64_t lag_ns);
 /* Time on the wire: the part of the call that the peer does not account for. False if unknown. */
 bool mfi_span_wire_ns(const mfi_client_span *span, uint64_t *ret_ns);
+
+/* ---- slo.c ---- */
+/* A function is in its target's table, or a target is listed: sets the mask of its objectives. */
+void mfi_slo_mark(const mfi_target *target, mfi_function *function);
+/* A call with objectives has ended. */
+void mfi_slo_count_marked(const mfi_client_span *span, uint32_t mask);
+void mfi_slos_free(mfi_observer *observer);
 
 /* ---- log.c ---- */
 struct mfi_record;

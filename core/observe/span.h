@@ -38,9 +38,12 @@ typedef struct mfi_client_span {
     uint64_t end_ns;                             /* the caller has the result */
     uint64_t server_queue_ns, server_handler_ns; /* from the answer, if has_server_times */
     int64_t deadline_ms; /* the call's timeout; MF_TIMEOUT_INFINITE for none */
+    uint64_t attempt_ns; /* the present attempt began; 0: it has not */
+    uint64_t call_id;    /* span id of a call whose attempts have spans; 0: none was drawn yet */
     uint32_t request_bytes;
     uint32_t response_bytes;
-    uint16_t attempt; /* 1 for the first attempt */
+    uint16_t attempt;  /* 1 for the first attempt */
+    bool has_attempts; /* retries are on: each attempt is a span of its own */
     bool has_server_times;
     bool has_pushback;   /* the answer says when another attempt may follow */
     int64_t pushback_ms; /* then: after this wait; negative: none may */

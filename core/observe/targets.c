@@ -111,6 +111,7 @@ static void open_target(mfi_target *target)
 {
     mfi_target_series_make(target);
     list_target(target);
+    mfi_slo_mark(target, &target->other);
 }
 
 mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observer,
@@ -139,6 +140,11 @@ mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observ
     open_target(made);
     *ret_target = made;
     return MF_OK;
+}
+
+void mfi_target_started_by(mfi_target *target, const mf_context *start)
+{
+    target->started_by = *start;
 }
 
 void mfi_target_destroy(mfi_target *target)
@@ -216,6 +222,7 @@ static mfi_function *add_locked(mfi_target *target, const char *name, size_t len
     name_function(target, function);
     mfi_function_series_make(target, function, function->name);
     atomic_store_explicit(&target->functions[at], function, memory_order_release);
+    mfi_slo_mark(target, function);
     return function;
 }
 

@@ -18,6 +18,9 @@ mf_status mfi_target_create_client(mfi_target **ret_target, mfi_observer *observ
                                    const mfi_client_options *options, mf_error *error);
 mf_status mfi_target_create_server(mfi_target **ret_target, mfi_observer *observer,
                                    const mfi_server_options *options, mf_error *error);
+/* A worker: its program was started as part of a trace, whose ids its announcements and connections
+ * are logged with. Before it serves. */
+void mfi_target_started_by(mfi_target *target, const mf_context *start);
 /* From its return on no thread reads the target's gauges, so that their sources can be freed.
  * Reports still count. Both: NULL is a no-op. */
 void mfi_target_hide(mfi_target *target);

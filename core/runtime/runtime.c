@@ -99,6 +99,9 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
             &runtime->observer, runtime->logger, options->no_metrics ? NULL : runtime->metrics,
             (size_t)options->max_targets, options->metric_names == MF_METRIC_NAMES_OTEL, error);
     }
+    if (status == MF_OK) {
+        mfi_observer_pass_spans(runtime->observer, &options->span_observer);
+    }
     return status;
 }
 

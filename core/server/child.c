@@ -1,6 +1,7 @@
 /* mf_child: creates a worker from its parts, and answers what users and probes ask. It exists so
  * that one file knows every part and the order of creation; no part knows this file. */
 #include "core/server/child_inside.h"
+#include "core/wire/trace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,17 @@ static mf_status make_builtins(mf_child *child, mf_error *error)
     return mfi_builtins_add(&child->builtins, &child->functions, error);
 }
 
+/* The variable stays in the environment, as its convention says: what this program starts itself
+ * belongs to the same trace. */
+static void join_trace(mf_child *child)
+{
+    mf_context start;
+    mfi_span_clear_ids(&start);
+    if (mfi_traceparent_inherited(start.trace_id, start.span_id, &start.trace_flags)) {
+        mfi_target_started_by(child->io.channel.observed, &start);
+    }
+}
+
 static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_error *error)
 {
     mf_status status = mfi_runtime_use(&child->runtime, from->runtime, "child", error);
@@ -119,6 +131,7 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
     }
     child->state.observed = child->io.channel.observed;
     if (status == MF_OK) {
+        join_trace(child);
         status = make_builtins(child, error);
     }
     if (status == MF_OK) {

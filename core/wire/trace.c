@@ -1,6 +1,7 @@
 /* Parses and formats the traceparent. Every call carries one, so this works on 8 digits at once. */
 #include "core/wire/trace.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -71,6 +72,12 @@ bool mfi_traceparent_parse(const char *text, size_t length, char trace_id[33], c
     span_id[16] = '\0';
     *ret_flags = (uint8_t)(digit(text[53]) << 4 | digit(text[54]));
     return true;
+}
+
+bool mfi_traceparent_inherited(char trace_id[33], char span_id[17], uint8_t *ret_flags)
+{
+    const char *text = getenv(MFI_TRACEPARENT_VARIABLE); /* NOLINT: no thread of ours sets it */
+    return text != NULL && mfi_traceparent_parse(text, strlen(text), trace_id, span_id, ret_flags);
 }
 
 void mfi_traceparent_format(char to[MFI_TRACEPARENT_TEXT], const char *trace_id,

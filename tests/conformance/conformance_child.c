@@ -176,6 +176,17 @@ static mf_status inherited(mf_request *request, mf_reply *reply, void *user_data
     return mf_reply_value(reply, count);
 }
 
+static mf_status environment(mf_request *request, mf_reply *reply, void *user_data)
+{
+    const char *name;
+    (void)user_data;
+    if (mf_request_unpack(request, &name) != MF_OK) {
+        return MF_ERR_TYPE;
+    }
+    const char *value = getenv(name); /* NOLINT: nothing changes the environment */
+    return mf_reply_value(reply, value != NULL ? value : "(unset)");
+}
+
 static void read_arguments(int argc, char **argv, mf_child_options *options)
 {
     for (int i = 1; i < argc; i++) {
@@ -210,6 +221,7 @@ int main(int argc, char **argv)
         mf_child_handle(child, "print_lines", print_lines, NULL);
         mf_child_handle(child, "last_words", last_words, NULL);
         mf_child_handle(child, "inherited", inherited, NULL);
+        mf_child_handle(child, "environment", environment, NULL);
         mf_child_handle(child, "_secret", add, NULL);
         status = mf_child_run(child, &error);
     }

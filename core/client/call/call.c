@@ -87,6 +87,7 @@ bool mfi_call_again(mfi_calls *calls, const mfi_call_request *request, mfi_clien
     mfi_observe_client_retry(span, status, error, verdict.wait_ns / MFI_NS_PER_MS);
     atomic_fetch_add_explicit(&calls->retries_made, 1, memory_order_relaxed);
     span->attempt++;
+    span->attempt_ns = 0;
     span->sent_ns = 0;
     span->received_ns = 0;
     span->has_server_times = false;
@@ -287,6 +288,7 @@ static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_sl
 mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
                             mfi_client_span *span, mfi_slot *slot, mf_error *error)
 {
+    span->attempt_ns = span->attempt == 1 ? request->start_ns : mfi_monotonic_ns();
     if (slot != NULL) {
         fill_slot(slot, request, span);
     }

@@ -151,5 +151,6 @@ void mfi_call_fill_span(mfi_calls *calls, mfi_client_span *span, const mfi_call_
     span->start_ns = request->start_ns;
     span->deadline_ms = request->timeout_ms;
     span->attempt = 1;
+    span->has_attempts = request->retry.max_attempts != 1;
     fill_context(&span->context, request);
 }

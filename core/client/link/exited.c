@@ -25,6 +25,7 @@ void mfi_spawned_report_start(mfi_spawned *spawned)
         spawned->reported = true;
         atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
         observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED,
+                                              .context = &spawned->link->start_span,
                                               .pid = pid,
                                               .start_ticks = is_worker ? figures.start_ticks : 0});
     }

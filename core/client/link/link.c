@@ -73,6 +73,7 @@ static void begin(mfi_link *link, mfi_life_phase before)
     link->began_ns = mfi_loop_now(link->state->loop);
     link->ready_ns = 0;
     link->failure = MF_OK;
+    mfi_start_span_begin(link);
     set_restart_at(link->state, 0);
     mfi_heartbeat_forget(link->heartbeat);
     mfi_signs_begin(&link->calls->signs);
@@ -114,8 +115,10 @@ static void serve(mfi_link *link, mfi_life_phase before)
     }
     observe(link,
             &(mfi_process_event){.what = MFI_PROCESS_READY,
+                                 .context = link->ops->owns_process ? &link->start_span : NULL,
                                  .pid = atomic_load_explicit(&state->pid, memory_order_relaxed),
                                  .duration_ns = now - link->began_ns});
+    mfi_start_span_end(link, MF_OK, NULL);
     mfi_state_finish_start(state, MF_OK, MF_PARENT_READY);
 }
 
@@ -156,6 +159,7 @@ static void cancel(mfi_link *link, mfi_life_phase before)
         link->failure = MF_ERR_CANCELLED;
         mfi_state_set_exit_text(link->state, "it was stopped before it was ready");
     }
+    mfi_start_span_end(link, MF_ERR_CANCELLED, "the parent was stopped");
     mfi_state_set(link->state, MF_PARENT_STOPPING);
     mfi_calls_fail_all(link->calls, MF_ERR_CANCELLED);
     mfi_retries_end(link->calls);

@@ -3,6 +3,7 @@
  * engine thread.
  *
  *   link.c       the table's events and actions: start, readiness, end, the next start
+ *   start_span.c the trace of a start
  *   monitor.c    the connections, as the transport reports them
  *   lost.c       the end of calls after a loss, and the decision about another start
  *   drain.c      calls that are held back; restarts that wait for calls in flight
@@ -48,12 +49,16 @@ typedef struct mfi_link {
     mfi_remains remains;        /* for the decision */
     /* What the peer printed last to stdout and stderr. */
     char last_words[2][MFI_TAIL_BYTES + 1];
-    uint64_t began_ns;      /* when this start began */
-    uint64_t ready_ns;      /* when the peer became ready; 0: not yet */
-    uint64_t look_until_ns; /* end of the search for a service, after which the start fails */
-    uint64_t port_until_ns; /* end of the wait for a port; 0: no wait */
-    uint32_t connections;   /* number of open connections */
-    bool was_connected;     /* since creation */
+    mf_context start_span;   /* of the present process's start */
+    bool start_is_open;      /* its span has not ended */
+    bool start_is_inherited; /* it joins the trace that this program inherited */
+    uint64_t start_began_ns; /* when the span began */
+    uint64_t began_ns;       /* when this start began */
+    uint64_t ready_ns;       /* when the peer became ready; 0: not yet */
+    uint64_t look_until_ns;  /* end of the search for a service, after which the start fails */
+    uint64_t port_until_ns;  /* end of the wait for a port; 0: no wait */
+    uint32_t connections;    /* number of open connections */
+    bool was_connected;      /* since creation */
 } mfi_link;
 
 void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
@@ -68,6 +73,19 @@ mf_status mfi_link_restart(mfi_link *link, mf_error *error);
 void mfi_link_step(mfi_link *link, mfi_life_event event);
 /* STARTING: ends the peer, because its start has failed. */
 void mfi_link_abort(mfi_link *link, const mf_error *error);
+
+/* ---- start_span.c ---- */
+
+/* The thread that starts the parent: its trace becomes that of the first start. */
+void mfi_start_span_join(mfi_state *state);
+/* Both do nothing where the span of the present start has begun, or has ended, before. */
+void mfi_start_span_begin(mfi_link *link);
+void mfi_start_span_end(mfi_link *link, mf_status status, const char *text);
+/* The variables that tell a worker the span of its start: at most two entries. None if the program
+ * gives the worker a trace itself. Returns their number. */
+#define MFI_START_ENVIRONMENT_MAX 80
+size_t mfi_start_span_environment(const mfi_link *link, const char *const *given,
+                                  char traceparent[MFI_START_ENVIRONMENT_MAX], const char *to[2]);
 
 /* ---- monitor.c ---- */
 

@@ -159,13 +159,17 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
     if (!is_explained) {
         mfi_state_set_exit_text(link->state, error->message);
     }
+    mfi_start_span_end(link, error->code, error->message);
     bool is_replaced = mfi_life_is_replacing(link->phase);
     if (link->was_ready || is_replaced) {
         again = decide(link, error->message, reason);
     }
     /* One record for each process that did not become ready: that of the decision, or this one. */
     if (!report_decision(link) && (!again || is_replaced)) {
-        observe(link, &(mfi_process_event){.what = MFI_PROCESS_FAILED, .text = error->message});
+        observe(link,
+                &(mfi_process_event){.what = MFI_PROCESS_FAILED,
+                                     .context = link->ops->owns_process ? &link->start_span : NULL,
+                                     .text = error->message});
     }
     if (again) {
         mfi_calls_fail_sent(link->calls, MF_ERR_WORKER_EXITED);

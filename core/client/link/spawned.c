@@ -55,6 +55,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
 {
     const mfi_parent_settings *settings = &spawned->state->settings;
     char port[64];
+    char traceparent[MFI_START_ENVIRONMENT_MAX];
     char worker[sizeof MFI_PRIVATE_WORKER + 96];
     const char *colon = strrchr(spawned->link->calls->transport->endpoint, ':');
     (void)mfi_str_format(port, sizeof port, MFI_PRIVATE_PORT "=%s", colon != NULL ? colon + 1 : "");
@@ -63,7 +64,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     while (settings->env[count] != NULL) {
         count++;
     }
-    const char **env = calloc(count + 4, sizeof *env);
+    const char **env = calloc(count + 6, sizeof *env);
     if (env == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for the worker's environment");
     }
@@ -76,6 +77,8 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     env[count] = port;
     env[count + 1] = MFI_PRIVATE_MODE "=1";
     env[count + 2] = worker;
+    (void)mfi_start_span_environment(spawned->link, (const char *const *)settings->env, traceparent,
+                                     &env[count + 3]);
     int segment = spawned->state->runtime->makes_segments
                       ? mfi_target_begin_segment(spawned->state->observed)
                       : -1;

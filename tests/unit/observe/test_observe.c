@@ -10,6 +10,7 @@
 #include "core/observe/parts.h"
 #include "core/process/figures.h"
 #include "logging/redact.h"
+#include "core/observe/slo.h"
 #include "metric_support.h"
 #include "metrics/metric_set.h"
 #include "mf_test.h"
@@ -25,8 +26,18 @@ static char *render(const metric_fixture *at)
 
 /* ---- Everything that the engine can report ---- */
 
+static void declare_slo(const metric_fixture *at)
+{
+    mfi_slo *slo = NULL;
+    const mfi_slo_options options = {
+        .name = "calls", .target = "math", .threshold_ms = 1000, .objective = 0.99};
+    mf_check_int(mfi_slo_make(&slo, &options, mfi_clock_system(), NULL), MF_OK);
+    mf_check_int(mfi_slo_add(at->observer, slo, NULL), MF_OK);
+}
+
 static void report_calls(metric_fixture *at)
 {
+    declare_slo(at);
     mfi_client_span client = client_span(at);
     mfi_server_span server = server_span(at);
     mfi_observe_client_begin(&client);

@@ -60,7 +60,8 @@ typedef struct mf_parent_options {
                                          auto_restart and restart_*: arguments after the program,
                                          NULL-terminated, or NULL. "--worker" is added after them. */
     const char *const *env;         /**< "NAME=value", added to this process's environment;
-                                         NULL-terminated, or NULL. */
+                                         NULL-terminated, or NULL. Unless it names TRACEPARENT, the
+                                         worker gets one: the span of its start (span.h). */
     const char *working_directory;  /**< Default: this process's. */
     const char *namespace_name;     /**< Default "default". */
     const char *client_name;        /**< Sent with calls; default none. */

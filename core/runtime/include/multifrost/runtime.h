@@ -14,6 +14,7 @@
 #include <multifrost/log.h>
 #include <multifrost/metrics.h>
 #include <multifrost/probe.h>
+#include <multifrost/span.h>
 #include <multifrost/transport.h>
 
 MF_EXTERN_C_BEGIN
@@ -64,6 +65,7 @@ typedef struct mf_runtime_options {
     mf_metric_names metric_names;   /**< Default: as COMLINK_METRIC_NAMES says. */
     const char *const *redact_keys; /**< As in mf_log_options, as is the next. */
     int64_t redact_value_bytes;
+    mf_span_observer span_observer; /**< Receives every span that ends; default: nobody. */
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
