@@ -1,5 +1,6 @@
-/* The observer: passes every report to the metrics (metrics.c) and to the log (log.c,
- * log_events.c). It decides nothing itself, so that one more listener is one more line here. */
+/* The observer: passes every report to the metrics (metrics.c), to the log (log.c, log_events.c,
+ * log_processes.c) and to the black box (crashes.c). It decides nothing itself, so that one more
+ * listener is one more line here. */
 #include "core/observe/observe.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf
     observer->metrics = metrics;
     observer->max_targets = max_targets;
     mfi_mutex_init(&observer->mutex);
+    mfi_crashes_init(&observer->crashes);
     mf_status status = metrics != NULL ? mfi_families_add(observer, error) : MF_OK;
     if (status != MF_OK) {
         mfi_observer_destroy(observer);
@@ -32,9 +34,21 @@ void mfi_observer_destroy(mfi_observer *observer)
     if (observer != NULL) {
         mfi_families_remove(observer);
         mfi_owners_free(observer);
+        mfi_crashes_fini(&observer->crashes);
         mfi_mutex_fini(&observer->mutex);
         free(observer);
     }
+}
+
+void mfi_observer_keep_crashes(mfi_observer *observer, size_t most)
+{
+    mfi_crashes_keep(&observer->crashes, most);
+}
+
+uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn visit,
+                                    void *user_data)
+{
+    return mfi_crashes_visit(&observer->crashes, visit, user_data);
 }
 
 /* ---- Calls ---- */
@@ -106,11 +120,17 @@ void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *ev
 {
     mfi_measure_process(target, event);
     mfi_logged_process(target, event);
+    mfi_crashed_process(target, event);
 }
 
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event)
 {
     mfi_logged_service(target, event);
+}
+
+void mfi_observe_service_vanished(mfi_target *target, const mfi_vanished_event *event)
+{
+    mfi_crashed_service(target, event);
 }
 
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event)

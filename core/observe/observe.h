@@ -30,6 +30,11 @@
 mf_status mfi_observer_create(mfi_observer **ret_observer, mf_logger *logger, mf_metrics *metrics,
                               size_t max_targets, mf_error *error);
 void mfi_observer_destroy(mfi_observer *observer);
+/* At most that many crashes of each worker are kept, instead of MFI_CRASHES_KEPT. */
+void mfi_observer_keep_crashes(mfi_observer *observer, size_t most);
+/* Shows the kept crashes, the newest first. Returns how many there were since the start. */
+uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn visit,
+                                    void *user_data);
 
 /* ---- Calls, as their caller sees them ---- */
 
@@ -65,6 +70,7 @@ void mfi_observe_server_unknown(mfi_target *target);
 void mfi_observe_circuit_changed(mfi_target *target, const mfi_circuit_event *event);
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event);
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event);
+void mfi_observe_service_vanished(mfi_target *target, const mfi_vanished_event *event);
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event);
 void mfi_observe_heartbeat_seen(mfi_target *target, const mfi_heartbeat_event *event);
 void mfi_observe_transport_event(mfi_target *target, const mfi_transport_event *event);

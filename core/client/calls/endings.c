@@ -107,6 +107,7 @@ static void name_call(const claim_all *all, const mfi_client_span *span)
     (void)mfi_str_copy(call->correlation_id, sizeof call->correlation_id,
                        span->context.correlation_id);
     call->age_ns = age;
+    call->attempt = span->attempt;
     if (place == 0) {
         ended->oldest = span->context;
     }

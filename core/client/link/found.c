@@ -116,6 +116,7 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
         mfi_view_join(found->view, &found->subscriber);
     }
     mf_status status = find(found, &service, &doubt, error);
+    mfi_vanished_look(&found->vanished, found->state);
     if (status == MF_OK) {
         *ret_event = MFI_LIFE_ON_PEER;
         return connect_to(found, &service, error);
@@ -153,6 +154,20 @@ static void observe_lost(mfi_found *found, const char *why, uint32_t calls)
                                         .pending_failed = calls});
 }
 
+/* A service that leaves gives up its name before it closes. At a fixed address there is no name,
+ * and only calls that the loss ended tell a crash from a stop. */
+static void note_vanished(mfi_found *found, const char *why, const mfi_claimed *claimed)
+{
+    const char *id = found->state->settings.service_id;
+    bool has_crashed =
+        is_fixed(found) ? claimed->calls > 0
+                        : mfi_registry_entered_pid(found->view->registry, id) == found->service.pid;
+    if (has_crashed) {
+        mfi_vanished_note(&found->vanished, found->state, is_fixed(found) ? 0 : found->service.pid,
+                          why, claimed);
+    }
+}
+
 /* still_there: the entry of the service is unchanged. Its process may be about to end, so the next
  * connection is made a little later. */
 static void lost(mfi_found *found, const char *why, bool still_there)
@@ -172,6 +187,9 @@ static void lost(mfi_found *found, const char *why, bool still_there)
         link->wait_ns = mfi_deadline_after_ms(0, found->state->settings.discovery_poll_ms);
     }
     observe_lost(found, why, loss.claimed.calls);
+    if (link->ready_ns != 0) {
+        note_vanished(found, why, &loss.claimed);
+    }
     if (link->was_ready) {
         mfi_link_close_lost(link, &loss);
     } else {
@@ -221,6 +239,7 @@ static void stays(mfi_found *found, bool stayed)
 static void ready(void *self)
 {
     mfi_found *found = self;
+    mfi_vanished_answered(&found->vanished, found->state);
     if (!found->is_told) {
         observe_found(found);
     }
@@ -351,6 +370,7 @@ static void close_found(void *self)
     mfi_found *found = self;
     mfi_timer_cancel(found->state->loop, &found->look_timer);
     mfi_timer_cancel(found->state->loop, &found->stay_timer);
+    mfi_vanished_look(&found->vanished, found->state);
 }
 
 const mfi_peer_ops mfi_found_ops = {

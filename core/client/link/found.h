@@ -7,6 +7,7 @@
 #include <multifrost/registry.h>
 
 #include "core/client/link/link.h"
+#include "core/client/link/vanished.h"
 #include "core/discovery/view.h"
 
 typedef struct mfi_found {
@@ -20,7 +21,8 @@ typedef struct mfi_found {
     bool stayed;          /* the service has answered for that long without an entry: it is kept */
     bool is_missing;      /* the entry is gone, and this connection was begun when it was there */
     uint64_t lost_ns;     /* when it was lost; 0: it is not lost */
-    bool is_told;         /* that it was found is reported, and not yet that it was lost */
+    mfi_vanished vanished;
+    bool is_told; /* that it was found is reported, and not yet that it was lost */
 } mfi_found;
 
 extern const mfi_peer_ops mfi_found_ops; /* of an mfi_found */

@@ -48,6 +48,9 @@ typedef struct mf_runtime_options {
     /** Names of targets, ends with NULL; or NULL. While one of them has no parent or pool, /readyz
      *  fails. /startupz fails until each of them had a worker that was ready. Copied. */
     const char *const *required_targets;
+    /** Crashes of each worker that /crashes shows, the last ones; default 32, at most 1024. All
+     *  crashes together keep at most 1 MiB. */
+    int32_t crashes_kept;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
