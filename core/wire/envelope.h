@@ -87,6 +87,7 @@ typedef struct mfi_metadata {
     uint64_t busy_ms;         /* how long the running handler has run; 0 if none runs */
     uint64_t queue_length;    /* calls that wait behind it; 0 if absent */
     uint64_t handlers;        /* how many calls the peer runs at a time; 0 if absent */
+    bool says_draining;       /* a heartbeat answer: the peer is about to end */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);
@@ -133,6 +134,7 @@ typedef struct mfi_heartbeat_answer {
     mfi_slice args;         /* repeated if present, because JS parents need it */
     mfi_slice hb_timestamp; /* repeated if present; else the child's own time is sent */
     uint64_t busy_ms, queue_length, handlers;
+    bool draining; /* false: left out */
 } mfi_heartbeat_answer;
 mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *answer,
                                       double timestamp, mf_error *error);

@@ -6,9 +6,10 @@
  * connection ends. After both, the registry is read again.
  *
  * A service whose entry is only missing may be about to stop, or another program has lost the
- * entry. So new calls are held back for a moment. A service that stops ends the connection within
- * that moment, and no call is lost. A service that is entered again, or that is still connected
- * after the moment, is kept.
+ * entry. So new calls are held back for a moment. A service that stops ends the connection, and no
+ * call is lost. A service that is entered again is kept. One that is still connected after the
+ * moment is asked whether it is about to stop, if it is one of ours, and kept if it says nothing of
+ * that. Other services are kept without a question.
  *
  * A service at a fixed address is found at once, because no registry is asked. Whether the service
  * is there shows when the handshake is complete: the transport tries again until then. */
@@ -18,8 +19,9 @@
 #include "base/str.h"
 #include "core/discovery/inside.h"
 
-/* How long calls are held back while the entry is missing. Chosen: a service of ours is entered
- * again within milliseconds, and one that stops has closed by then (core/server/run.c). */
+/* How long calls are held back while the entry is missing, before the service is asked, and between
+ * two questions. Chosen: a service of ours is entered again within milliseconds, and one that stops
+ * without long calls has closed by then (core/server/run.c). */
 #define UNLISTED_MS 1000
 #define WRITTEN_PAUSE_MS 5 /* before the next look at a file that a peer writes in place */
 
@@ -218,8 +220,10 @@ static void missing(mfi_found *found)
     mfi_loop *loop = found->state->loop;
     found->is_missing = true;
     if (found->link->phase == MFI_LIFE_RUNNING && !found->stayed) {
-        (void)mfi_timer_set(loop, &found->stay_timer,
-                            mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
+        uint64_t now = mfi_loop_now(loop);
+        found->hold_until_ns =
+            mfi_deadline_after_ms(now, found->state->settings.discovery_timeout_ms);
+        (void)mfi_timer_set(loop, &found->stay_timer, mfi_deadline_after_ms(now, UNLISTED_MS));
         mfi_link_step(found->link, MFI_LIFE_ON_MISSING);
     }
 }
@@ -248,9 +252,36 @@ static void ready(void *self)
     }
 }
 
+/* A service that answers heartbeats while it works would answer a question too. */
+static bool can_be_asked(const mfi_found *found)
+{
+    const mfi_signs *signs = &found->link->calls->signs;
+    return mfi_loop_now(found->state->loop) < found->hold_until_ns &&
+           atomic_load_explicit(&signs->says_busy, memory_order_relaxed);
+}
+
 static void on_stay(mfi_timer *timer)
 {
-    stays(MFI_CONTAINER(timer, mfi_found, stay_timer), true);
+    mfi_found *found = MFI_CONTAINER(timer, mfi_found, stay_timer);
+    mfi_loop *loop = found->state->loop;
+    if (found->link->phase == MFI_LIFE_UNLISTED && can_be_asked(found)) {
+        mfi_heartbeat_send_past(found->link->heartbeat);
+        (void)mfi_timer_set(loop, &found->stay_timer,
+                            mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
+    } else {
+        stays(found, true);
+    }
+}
+
+/* The answer to the question. */
+static void told(void *self)
+{
+    mfi_found *found = self;
+    const mfi_signs *signs = &found->link->calls->signs;
+    if (found->link->phase == MFI_LIFE_UNLISTED &&
+        !atomic_load_explicit(&signs->says_draining, memory_order_relaxed)) {
+        stays(found, true);
+    }
 }
 
 /* The service has changed, or its connection has ended. */
@@ -374,7 +405,7 @@ static void close_found(void *self)
 }
 
 const mfi_peer_ops mfi_found_ops = {
-    .begin = begin, .ready = ready, .end = end, .close = close_found, .check = check};
+    .begin = begin, .ready = ready, .told = told, .end = end, .close = close_found, .check = check};
 
 mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_error *error)
 {
