@@ -126,7 +126,7 @@ static void drop_locked(mfi_crashes *crashes, size_t place)
     crashes->bytes -= gone->bytes;
     crashes->count--;
     memmove(&crashes->list[place], &crashes->list[place + 1],
-            (crashes->count - place) * sizeof(crashes->list[0]));
+            (crashes->count - place) * sizeof(void *));
     release_locked(gone);
 }
 
@@ -160,7 +160,7 @@ static bool grow_locked(mfi_crashes *crashes)
         return true;
     }
     size_t room = crashes->room > 0 ? 2 * crashes->room : MFI_CRASHES_KEPT;
-    mfi_crash **list = realloc(crashes->list, room * sizeof(crashes->list[0]));
+    mfi_crash **list = realloc(crashes->list, room * sizeof(void *));
     if (list == NULL) {
         return false;
     }
