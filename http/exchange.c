@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "http/crashes_page.h"
 #include "http/encoding.h"
 #include "http/pages.h"
 #include "http/patience.h"
@@ -45,6 +46,7 @@ typedef struct exchange {
     size_t excluded_count;
     const char *names[MFI_URL_ARGUMENTS_MAX + 1]; /* of families, as the query has them */
     size_t name_count;
+    mfi_page_argument arguments[MFI_URL_ARGUMENTS_MAX];
     mfi_page_request request;
     mfi_page page;
 } exchange;
@@ -54,6 +56,7 @@ static const route routes[] = {
     {"/livez", true, false, mfi_page_livez},       {"/readyz", true, false, mfi_page_readyz},
     {"/startupz", true, false, mfi_page_startupz}, {"/healthz", false, false, mfi_page_healthz},
     {"/health", true, false, mfi_page_health},     {"/circuits", true, true, mfi_page_circuits},
+    {"/crashes", false, true, mfi_page_crashes},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */
@@ -188,6 +191,10 @@ static enum MHD_Result take_argument(void *user_data, enum MHD_ValueKind kind, c
 {
     exchange *at = user_data;
     (void)kind;
+    if (at->request.argument_count < MFI_URL_ARGUMENTS_MAX) {
+        at->arguments[at->request.argument_count++] =
+            (mfi_page_argument){.name = key, .value = value != NULL ? value : ""};
+    }
     if (strcmp(key, "verbose") == 0) {
         at->request.verbose = true;
     } else if (strcmp(key, "exclude") == 0 && value != NULL && at->excluded_count < EXCLUDES_MAX) {
@@ -226,6 +233,7 @@ static void read_request(exchange *at)
     at->request.probe = at->of->probe;
     at->request.health = at->of->health;
     at->request.excluded = at->excluded;
+    at->request.arguments = at->arguments;
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
     (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, take_header, at);
     at->request.accept = at->accept[0] != '\0' ? at->accept : NULL;

@@ -17,6 +17,11 @@ typedef struct mfi_scrapes {
     } of[MF_METRICS_PROTOBUF + 1];
 } mfi_scrapes;
 
+/* One argument of a query: "worker=math-0". */
+typedef struct mfi_page_argument {
+    const char *name, *value; /* value: "" if there is none */
+} mfi_page_argument;
+
 /* The parts of a request that pages use. */
 typedef struct mfi_page_request {
     const mf_probe *probe;
@@ -27,6 +32,8 @@ typedef struct mfi_page_request {
     bool verbose;
     const char *const *excluded; /* NULL-terminated */
     const char *const *names;    /* NULL-terminated: the families that /metrics shows; NULL: all */
+    const mfi_page_argument *arguments; /* all of the query, for pages that know each of theirs */
+    size_t argument_count;
     uint64_t answer_by_ns; /* monotonic: the client goes away soon after; 0: it said nothing */
 } mfi_page_request;
 

@@ -15,7 +15,9 @@ bool mfi_registry_is_watched(mf_registry *registry);
  * valid. */
 mf_status mfi_registry_look(mf_registry *registry, const char *id, mf_service *ret_service,
                             mfi_registry_doubt *ret_doubt, mf_error *error);
-/* The same, not counted in the metrics. */
+/* The pid of the service's entry, whether that process runs or has ended; 0 if there is none. */
+int64_t mfi_registry_entered_pid(mf_registry *registry, const char *id);
+/* The same as mfi_registry_look(), not counted in the metrics. */
 mf_status mfi_registry_peek(mf_registry *registry, const char *id, mf_service *ret_service,
                             mfi_registry_doubt *ret_doubt, mf_error *error);
 

@@ -263,6 +263,16 @@ static mf_status look_up(mf_registry *registry, const char *id, mf_service *ret_
                     registry->directory, MFI_REGISTRY_FILE, is_blank ? ", which is empty" : "");
 }
 
+int64_t mfi_registry_entered_pid(mf_registry *registry, const char *id)
+{
+    mfi_registry_entry found;
+    mfi_mutex_lock(&registry->mutex);
+    mf_status status =
+        mfi_registry_cache_find(&registry->cache, registry->directory, id, &found, NULL);
+    mfi_mutex_unlock(&registry->mutex);
+    return status == MF_OK && found.is_service ? found.service.pid : 0;
+}
+
 static mf_status check_find(const mf_registry *registry, const char *id, const mf_service *service,
                             mf_error *error)
 {

@@ -11,6 +11,7 @@
 #include <multifrost/error.h>
 
 #include "core/words/circuits.h"
+#include "core/words/crashes.h"
 #include "core/words/disconnects.h"
 #include "core/words/drains.h"
 #include "core/words/drops.h"
@@ -34,10 +35,21 @@ typedef struct mfi_open_call {
     char function[64]; /* cut */
     char correlation_id[MF_CORRELATION_ID_MAX];
     uint64_t age_ns;
+    uint32_t attempt; /* 1 for the first one; 0: not known */
 } mfi_open_call;
 
 /* What a worker that ended by itself leaves behind. */
 #define MFI_OPEN_CALLS_MAX 8
+/* Calls that ran in the worker as the worker itself knew them, callers of others included. */
+typedef struct mfi_running_calls {
+    mfi_open_call list[MFI_OPEN_CALLS_MAX]; /* attempt 0 */
+    uint32_t named;
+    uint64_t all; /* those that are not named included */
+} mfi_running_calls;
+/* Adds one call; a call for which there is no room is only counted. */
+void mfi_crash_add_running(mfi_running_calls *to, const char *function, const char *correlation_id,
+                           uint64_t age_ns);
+
 typedef struct mfi_remains {
     const mfi_open_call *calls; /* those that are named, the oldest first */
     uint32_t named;             /* at most MFI_OPEN_CALLS_MAX of pending_failed */
@@ -46,6 +58,10 @@ typedef struct mfi_remains {
     size_t out_size, err_size;
     int64_t user_us, system_us; /* processor time of the process and its children */
     int64_t max_rss_kib;        /* most memory at one time; 0: what the process used is not known */
+    /* What the worker itself had written down; NULL: nothing is known. */
+    const mfi_running_calls *running;
+    const char *log; /* its last log lines, with newlines between them */
+    size_t log_size;
 } mfi_remains;
 
 typedef enum mfi_process_what {
@@ -84,7 +100,13 @@ typedef struct mfi_process_event {
     const mfi_remains *remains; /* for worker_crash; for worker_restart its last lines; or NULL */
     /* MFI_PROCESS_RESTART; MFI_PROCESS_EXITED: why the parent ended it, if it did. */
     mfi_restart_reason reason;
-    /* MFI_PROCESS_RESTART and MFI_PROCESS_GAVE_UP. */
+    /* MFI_PROCESS_EXITED, unless expected: for worker_crash. */
+    bool was_ready;
+    bool dumped_core;
+    const char *core_pattern; /* where the kernel puts core files; NULL: none is due, or unknown */
+    uint64_t uptime_ns;       /* since the spawn */
+    mfi_crash_next next;
+    /* MFI_PROCESS_RESTART and MFI_PROCESS_GAVE_UP; MFI_PROCESS_EXITED: of `next`. */
     uint64_t restart_in_ms;
     uint32_t restart_attempt;    /* number of restarts in a row */
     uint32_t restarts_in_period; /* this one included */
@@ -111,6 +133,16 @@ typedef struct mfi_service_event {
     uint64_t start_ticks, used_ns;
     uint64_t gap_ns; /* when found again: how long it was lost */
 } mfi_service_event;
+
+/* A service whose process has ended, though it did not give up its name before. */
+typedef struct mfi_vanished_event {
+    uint64_t at_wall_ns; /* when its connection ended */
+    int64_t pid;         /* 0: not known */
+    const char *text;
+    uint64_t pending_failed;    /* calls that the loss ended */
+    const mfi_open_call *calls; /* those that are named, the oldest first */
+    uint32_t named;
+} mfi_vanished_event;
 
 /* A worker gets no new calls from now on (begins); or its calls in flight have ended, or the time
  * for that has passed. Logged as drain (info; warn with calls_left). */

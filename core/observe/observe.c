@@ -1,5 +1,6 @@
-/* The observer: passes every report to the metrics (metrics.c), to the log (log.c, log_events.c)
- * and to the program's span observer (spans.c). It decides nothing itself, so that one more
+/* The observer: passes every report to the metrics (metrics.c), to the log (log.c, log_events.c,
+ * log_processes.c), to the black box (crashes.c) and to the program's span observer (spans.c). It
+ * decides nothing itself, so that one more
  * listener is one more line here. */
 #include "core/observe/observe.h"
 
@@ -28,6 +29,7 @@ mf_status mfi_observer_create_named(mfi_observer **ret_observer, mf_logger *logg
     observer->otel_names = otel_names;
     mfi_mutex_init(&observer->mutex);
     mfi_mutex_init(&observer->slo_mutex);
+    mfi_crashes_init(&observer->crashes);
     mf_status status = metrics != NULL ? mfi_families_add(observer, error) : MF_OK;
     if (status != MF_OK) {
         mfi_observer_destroy(observer);
@@ -44,6 +46,7 @@ void mfi_observer_destroy(mfi_observer *observer)
         mfi_owners_free(observer);
         mfi_slos_free(observer);
         mfi_mutex_fini(&observer->slo_mutex);
+        mfi_crashes_fini(&observer->crashes);
         mfi_mutex_fini(&observer->mutex);
         free(observer);
     }
@@ -52,6 +55,17 @@ void mfi_observer_destroy(mfi_observer *observer)
 void mfi_observer_pass_spans(mfi_observer *observer, const mf_span_observer *spans)
 {
     observer->spans = *spans;
+}
+
+void mfi_observer_keep_crashes(mfi_observer *observer, size_t most)
+{
+    mfi_crashes_keep(&observer->crashes, most);
+}
+
+uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn visit,
+                                    void *user_data)
+{
+    return mfi_crashes_visit(&observer->crashes, visit, user_data);
 }
 
 /* ---- Calls ---- */
@@ -163,6 +177,7 @@ void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *ev
     mfi_measure_process(target, event);
     mfi_figures_process(target, event);
     mfi_logged_process(target, event);
+    mfi_crashed_process(target, event);
 }
 
 void mfi_observe_start_ended(mfi_target *target, const mfi_start_event *event)
@@ -176,6 +191,11 @@ void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *ev
 {
     mfi_figures_service(target, event);
     mfi_logged_service(target, event);
+}
+
+void mfi_observe_service_vanished(mfi_target *target, const mfi_vanished_event *event)
+{
+    mfi_crashed_service(target, event);
 }
 
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event)

@@ -40,6 +40,11 @@ void mfi_observer_destroy(mfi_observer *observer);
 struct mfi_segment *mfi_observer_segment(const mfi_observer *observer);
 /* Names the program's span observer. Before the first target is made. */
 void mfi_observer_pass_spans(mfi_observer *observer, const mf_span_observer *spans);
+/* At most that many crashes of each worker are kept, instead of MFI_CRASHES_KEPT. */
+void mfi_observer_keep_crashes(mfi_observer *observer, size_t most);
+/* Shows the kept crashes, the newest first. Returns how many there were since the start. */
+uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn visit,
+                                    void *user_data);
 
 /* ---- Calls, as their caller sees them ---- */
 
@@ -88,6 +93,7 @@ void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *ev
  */
 void mfi_observe_start_ended(mfi_target *target, const mfi_start_event *event);
 void mfi_observe_service_changed(mfi_target *target, const mfi_service_event *event);
+void mfi_observe_service_vanished(mfi_target *target, const mfi_vanished_event *event);
 void mfi_observe_drain(mfi_target *target, const mfi_drain_event *event);
 void mfi_observe_heartbeat_seen(mfi_target *target, const mfi_heartbeat_event *event);
 void mfi_observe_transport_event(mfi_target *target, const mfi_transport_event *event);

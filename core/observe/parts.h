@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "core/observe/catalogue.h"
+#include "core/observe/crashes.h"
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
 #include "core/observe/segments.h"
@@ -62,6 +63,7 @@ struct mfi_observer {
     mf_histogram *registry_lock_wait;
     /* Values of the log's counters at the last collection; collections run one at a time. */
     mf_log_stats log_seen;
+    mfi_crashes crashes;
     mfi_mutex mutex;
     mfi_target *targets;   /* guarded by mutex; see list_target() */
     size_t max_targets;    /* that have series of their own */
@@ -262,9 +264,13 @@ void mfi_logged_server_end(const mfi_server_span *span, const mf_error *error);
 void mfi_logged_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
                       uint64_t wait_ms);
 
-/* ---- log_events.c ---- */
-void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event);
+/* ---- log_processes.c ---- */
 void mfi_logged_process(const mfi_target *target, const mfi_process_event *event);
+
+/* ---- log_events.c ---- */
+/* False if the logger leaves ids of calls out. */
+bool mfi_logged_shows_ids(const struct mfi_record *record);
+void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event);
 void mfi_logged_service(const mfi_target *target, const mfi_service_event *event);
 void mfi_logged_drain(const mfi_target *target, const mfi_drain_event *event);
 void mfi_logged_heartbeat(const mfi_target *target, const mfi_heartbeat_event *event);
@@ -272,5 +278,9 @@ void mfi_logged_transport(const mfi_target *target, const mfi_transport_event *e
 void mfi_logged_output_line(const mfi_target *target, const mfi_output_event *event);
 void mfi_logged_health(const mfi_observer *observer, const char *check, mf_health from,
                        mf_health to, const char *output);
+
+/* ---- crashes.c ---- */
+void mfi_crashed_process(mfi_target *target, const mfi_process_event *event);
+void mfi_crashed_service(mfi_target *target, const mfi_vanished_event *event);
 
 #endif

@@ -132,7 +132,8 @@ static mfi_exit exit_of(int wait_status)
     bool exited = WIFEXITED(wait_status);
     return (mfi_exit){.known = true,
                       .code = exited ? WEXITSTATUS(wait_status) : -1,
-                      .signal = exited ? 0 : WTERMSIG(wait_status)};
+                      .signal = exited ? 0 : WTERMSIG(wait_status),
+                      .dumped = !exited && WCOREDUMP(wait_status)};
 }
 
 /* True if the helper has gone. *ret_exit is its own, if that is known: where it could not report,

@@ -35,6 +35,7 @@ typedef struct mfi_exit {
     bool known;      /* false where the helper was lost and its status too */
     int code;        /* -1 if it was a signal */
     int signal;      /* 0 if none */
+    bool dumped;     /* the kernel wrote a core file */
     bool left;       /* processes that the worker started could not be ended */
     int64_t user_us; /* processor time; 0 where the helper was lost */
     int64_t system_us;

@@ -281,6 +281,12 @@ static void watch(void *self, void (*changed)(void *user_data), void *user_data)
     mfi_runtime_watch_components(self, changed, user_data);
 }
 
+static uint64_t visit_crashes(void *self, mf_crash_visit_fn visit, void *user_data)
+{
+    const mf_runtime *runtime = self;
+    return mfi_observer_visit_crashes(runtime->observer, visit, user_data);
+}
+
 mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error)
 {
     runtime->ping = calloc(1, sizeof *runtime->ping);
@@ -300,7 +306,8 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required
                                 .visit_health = visit_health,
                                 .visit_circuits = visit_circuits,
                                 .health_changed = health_changed,
-                                .watch = watch};
+                                .watch = watch,
+                                .visit_crashes = visit_crashes};
     return MF_OK;
 }
 

@@ -18,6 +18,7 @@
 
 #define MAX_TARGETS_DEFAULT 64
 #define MAX_TARGETS_MOST 4096
+#define CRASHES_KEPT_MOST 1024
 
 static void on_late(void *user_data, uint64_t lag_ns)
 {
@@ -102,6 +103,9 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
     if (status == MF_OK) {
         mfi_observer_pass_spans(runtime->observer, &options->span_observer);
     }
+    if (status == MF_OK && options->crashes_kept != 0) {
+        mfi_observer_keep_crashes(runtime->observer, (size_t)options->crashes_kept);
+    }
     return status;
 }
 
@@ -117,6 +121,10 @@ static mf_status check_options(mf_runtime_options *from, mf_error *error)
     if (from->max_targets < 0 || from->max_targets > MAX_TARGETS_MOST) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "max_targets must be 1 to %d, not %d",
                         MAX_TARGETS_MOST, (int)from->max_targets);
+    }
+    if (from->crashes_kept < 0 || from->crashes_kept > CRASHES_KEPT_MOST) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "crashes_kept must be 1 to %d, not %d",
+                        CRASHES_KEPT_MOST, (int)from->crashes_kept);
     }
     from->max_targets = from->max_targets != 0 ? from->max_targets : MAX_TARGETS_DEFAULT;
     return mfi_runtime_pick_names(from, error);

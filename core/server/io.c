@@ -70,7 +70,8 @@ static void answer_heartbeat(mfi_server_io *io, const mfi_route *route,
         .hb_timestamp = to_echo(metadata.hb_timestamp),
         .busy_ms = since != 0 ? (mfi_monotonic_ns() - since) / MFI_NS_PER_MS : 0,
         .queue_length = atomic_load_explicit(&io->state->queued, memory_order_relaxed),
-        .handlers = mfi_child_state_handlers(io->state)};
+        .handlers = mfi_child_state_handlers(io->state),
+        .draining = atomic_load_explicit(&io->state->leaves, memory_order_relaxed)};
     mfi_out *out = mfi_out_make(&io->channel, MFI_TRAFFIC_HEARTBEAT, route);
     if (out != NULL && envelope->id.data != NULL && envelope->id.size <= MFI_ID_MAX_BYTES &&
         mfi_encode_heartbeat_answer(&out->buf, &answer, mfi_wall_seconds(mfi_monotonic_ns()),

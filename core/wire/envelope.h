@@ -93,6 +93,7 @@ typedef struct mfi_metadata {
     bool has_load, has_pushback;
     double load;         /* 0 to 1: busy share of the peer's handler threads */
     int64_t pushback_ms; /* when the call may be tried again; negative: never */
+    bool says_draining;       /* a heartbeat answer: the peer is about to end */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);
@@ -142,6 +143,7 @@ typedef struct mfi_heartbeat_answer {
     mfi_slice args;         /* repeated if present, because JS parents need it */
     mfi_slice hb_timestamp; /* repeated if present; else the child's own time is sent */
     uint64_t busy_ms, queue_length, handlers;
+    bool draining; /* false: left out */
 } mfi_heartbeat_answer;
 mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *answer,
                                       double timestamp, mf_error *error);

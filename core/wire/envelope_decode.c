@@ -274,6 +274,8 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
     } else if (text_is(key, "handlers")) {
         uint64_t handlers = 0;
         metadata->handlers = mf_value_get_uint64(value, &handlers) == MF_OK ? handlers : 0;
+    } else if (text_is(key, "draining")) {
+        metadata->says_draining = value->type == MF_TYPE_BOOL && value->as.boolean;
     }
 }
 

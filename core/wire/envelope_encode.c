@@ -366,7 +366,7 @@ mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *a
             place = mfi_put_bytes(place, answer->args.data, answer->args.size);
         }
         place = MFI_PUT_WORD(place, "metadata");
-        place = mfi_put_map(place, 5);
+        place = mfi_put_map(place, answer->draining ? 6 : 5);
         place = MFI_PUT_WORD(place, "hb_timestamp");
         place = has_time
                     ? mfi_put_bytes(place, answer->hb_timestamp.data, answer->hb_timestamp.size)
@@ -378,7 +378,12 @@ mf_status mfi_encode_heartbeat_answer(mfi_buf *to, const mfi_heartbeat_answer *a
         place = MFI_PUT_WORD(place, "queue_length");
         place = mfi_put_uint(place, answer->queue_length);
         place = MFI_PUT_WORD(place, "handlers");
-        mfi_buf_advance(to, mfi_put_uint(place, answer->handlers));
+        place = mfi_put_uint(place, answer->handlers);
+        if (answer->draining) {
+            place = MFI_PUT_WORD(place, "draining");
+            place = mfi_put_byte(place, 0xc3);
+        }
+        mfi_buf_advance(to, place);
     }
     return end(&at, MF_OK, error);
 }

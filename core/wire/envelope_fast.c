@@ -351,6 +351,11 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     if (length == 8 && IS(key, "handlers")) {
         return take_count(BEHIND(key, "handlers"), end, &to->handlers);
     }
+    if (length == 8 && IS(key, "draining")) {
+        const uint8_t *value = BEHIND(key, "draining");
+        to->says_draining = value < end && *value == 0xc3;
+        return pass_value(value, end);
+    }
     return pass_value(key + length, end);
 }
 

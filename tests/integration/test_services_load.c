@@ -141,7 +141,49 @@ static void test_entry_removed_under_load(void)
     end_service(service, SIGTERM);
 }
 
+static bool holds_calls(void *parent)
+{
+    uint64_t rtt_ns = 0;
+    return mf_parent_heartbeat(parent, 1500, &rtt_ns, NULL) == MF_ERR_TIMEOUT;
+}
+
+/* A service that leaves refuses new calls before its running handler ends. Calls made then wait for
+ * the next service, as long as that takes. */
+static void test_leaving_with_a_long_handler_fails_no_call(void)
+{
+    home at = new_home();
+    mf_error error = MF_ERROR_INIT;
+    mf_future *first = NULL;
+    mf_future *longest = NULL;
+    mf_future *held = NULL;
+    uint64_t rtt_ns = 0;
+    int status = 0;
+    pid_t service = start_service(&at, "math");
+    mf_parent *parent = make_parent(&at, NULL);
+    mf_check_int(mf_parent_start(parent, &error), MF_OK);
+    /* The signal interrupts the first one. */
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(600000), NULL, &first, NULL), MF_OK);
+    mf_check_int(mf_call_future(parent, "sleep_ms", MF_ARGS(5000), NULL, &longest, NULL), MF_OK);
+    mf_check_int(mf_parent_heartbeat(parent, MF_TEST_PATIENCE_MS, &rtt_ns, NULL), MF_OK);
+    mf_check_int(kill(service, SIGTERM), 0);
+    mf_check(mf_test_until(holds_calls, parent, MF_TEST_PATIENCE_MS));
+    mf_check_int(mf_call_future(parent, "add", MF_ARGS(40, 2), NULL, &held, NULL), MF_OK);
+    mf_check_int(mf_future_wait(longest, MF_TEST_PATIENCE_MS, NULL, &error), MF_OK);
+    mf_check_int(waitpid(service, &status, 0), service);
+    mf_check_int(mf_future_wait(held, 0, NULL, NULL), MF_ERR_TIMEOUT);
+    service = start_service(&at, "math");
+    mf_check_int(mf_future_wait(held, MF_TEST_PATIENCE_MS, NULL, &error), MF_OK);
+    mf_check_str(error.message, "");
+    mf_future_destroy(first);
+    mf_future_destroy(longest);
+    mf_future_destroy(held);
+    mf_parent_destroy(parent);
+    end_service(service, SIGTERM);
+}
+
 static const mf_test tests[] = {
+    {"service__leaving_with_a_long_handler_fails_no_call",
+     test_leaving_with_a_long_handler_fails_no_call},
     {"service__restarted_under_load_fails_no_call", test_restarted_under_load},
     {"service__without_an_entry_under_load_fails_no_call", test_entry_removed_under_load},
 };

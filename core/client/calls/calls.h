@@ -59,6 +59,7 @@ typedef struct mfi_calls {
     _Atomic(uint32_t) unsent;         /* messages that the transport holds, as it says */
     _Atomic(uint64_t) armed_ns;       /* deadline of deadline_timer, now or after rearm_task */
     _Atomic(bool) sweeping;           /* the next burst sweeps the queue */
+    _Atomic(mfi_slot *) urgent;       /* leaves before the queue, also while calls are held back */
     _Atomic(bool) holding;            /* calls stay in the queue; set before a barrier */
     _Atomic(bool) watching;           /* finishing a call posts idle_task */
     _Atomic(bool) draining;           /* finishing a call adds 1 to drain_news */
@@ -115,6 +116,9 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot);
  * *ret_state (may be NULL) gets the state with which the attempt can be claimed, before the attempt
  * can be delivered. */
 void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state);
+/* Engine thread: the same for a message that leaves before all others, also while calls are held
+ * back. False, and nothing is done, while another one waits. */
+bool mfi_call_submit_urgent(mfi_calls *calls, mfi_slot *slot);
 /* The oldest calls that ended together. */
 typedef struct mfi_ended_calls {
     mf_context oldest; /* the ids of the oldest call; empty if there is none */

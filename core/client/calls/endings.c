@@ -107,6 +107,7 @@ static void name_call(const claim_all *all, const mfi_client_span *span)
     (void)mfi_str_copy(call->correlation_id, sizeof call->correlation_id,
                        span->context.correlation_id);
     call->age_ns = age;
+    call->attempt = span->attempt;
     if (place == 0) {
         ended->oldest = span->context;
     }
@@ -316,7 +317,7 @@ void mfi_call_wait(mfi_calls *calls, mfi_slot *slot)
     }
 }
 
-void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state)
+static void submit(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state, bool is_urgent)
 {
     uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
     atomic_fetch_add_explicit(&calls->async_open, 1, memory_order_acq_rel);
@@ -325,13 +326,31 @@ void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state
         *ret_state = state;
     }
     mfi_slot_activate(slot, MFI_SLOT_ASYNC);
-    mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
+    if (is_urgent) {
+        atomic_store_explicit(&calls->urgent, slot, memory_order_release);
+    } else {
+        mfi_mpsc_push(&calls->driver.queue, &slot->out_node);
+    }
     time_deadline(calls, deadline);
     if (!mfi_driver_kick(&calls->driver) && mfi_slot_claim(slot, state)) {
         /* The parent stopped after its state was checked. */
         slot->status = MF_ERR_NOT_RUNNING;
         mfi_calls_deliver(calls, slot, state);
     }
+}
+
+void mfi_call_submit_async(mfi_calls *calls, mfi_slot *slot, uint64_t *ret_state)
+{
+    submit(calls, slot, ret_state, false);
+}
+
+bool mfi_call_submit_urgent(mfi_calls *calls, mfi_slot *slot)
+{
+    if (atomic_load_explicit(&calls->urgent, memory_order_relaxed) != NULL) {
+        return false;
+    }
+    submit(calls, slot, NULL, true);
+    return true;
 }
 
 /* ---- The oldest ---- */

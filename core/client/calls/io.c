@@ -114,10 +114,26 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
     return true;
 }
 
+static bool has_urgent(const mfi_calls *calls)
+{
+    return atomic_load_explicit(&calls->urgent, memory_order_relaxed) != NULL;
+}
+
+/* A look before the exchange, which costs more, and finds nothing for almost every message. */
+static mfi_slot *take_urgent(mfi_calls *calls)
+{
+    return has_urgent(calls) ? atomic_exchange_explicit(&calls->urgent, NULL, memory_order_acquire)
+                             : NULL;
+}
+
 static mfi_slot *next_to_send(mfi_calls *calls)
 {
     if (calls->stalled != NULL) {
         return calls->stalled;
+    }
+    mfi_slot *urgent = take_urgent(calls);
+    if (urgent != NULL) {
+        return urgent;
     }
     if (calls->front.first != NULL) {
         return MFI_CONTAINER(mfi_chain_pop_front(&calls->front), mfi_slot, front_node);
@@ -140,6 +156,10 @@ static bool send_queued(mfi_calls *calls)
     }
     for (int i = 0; i < BURST_MESSAGES; i++) {
         if (atomic_load_explicit(&calls->holding, memory_order_relaxed)) {
+            mfi_slot *urgent = calls->stalled == NULL ? take_urgent(calls) : NULL;
+            if (urgent != NULL) {
+                (void)send_slot(calls, urgent);
+            }
             return true; /* the queue waits for the next worker */
         }
         mfi_slot *slot = next_to_send(calls);
@@ -411,8 +431,9 @@ static bool receive_all(mfi_calls *calls, const mfi_waiter *until)
 static bool has_more(void *self)
 {
     mfi_calls *calls = self;
-    return calls->stalled == NULL && !queue_is_empty(calls) &&
-           !atomic_load_explicit(&calls->holding, memory_order_relaxed);
+    return calls->stalled == NULL &&
+           (has_urgent(calls) || (!queue_is_empty(calls) &&
+                                  !atomic_load_explicit(&calls->holding, memory_order_relaxed)));
 }
 
 /* The last receive may have consumed the event that the stalled message waits for. */

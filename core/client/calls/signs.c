@@ -10,6 +10,7 @@ void mfi_signs_end(mfi_signs *signs)
     atomic_store_explicit(&signs->queue_length, 0, memory_order_relaxed);
     atomic_store_explicit(&signs->says_load, false, memory_order_relaxed);
     atomic_store_explicit(&signs->load, 0, memory_order_relaxed);
+    atomic_store_explicit(&signs->says_draining, false, memory_order_relaxed);
 }
 
 void mfi_signs_begin(mfi_signs *signs)
@@ -60,6 +61,7 @@ void mfi_signs_late(mfi_signs *signs)
 void mfi_signs_beat(mfi_signs *signs, const mfi_metadata *metadata, bool late)
 {
     atomic_store_explicit(&signs->handlers, (uint32_t)metadata->handlers, memory_order_relaxed);
+    atomic_store_explicit(&signs->says_draining, metadata->says_draining, memory_order_relaxed);
     if (metadata->says_busy) {
         atomic_store_explicit(&signs->says_busy, true, memory_order_relaxed);
         atomic_store_explicit(&signs->busy_ms, metadata->busy_ms, memory_order_relaxed);

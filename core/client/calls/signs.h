@@ -25,8 +25,9 @@ typedef struct mfi_signs {
     _Atomic(uint64_t) queue_length;
     _Atomic(bool) says_load; /* an answer carried `load` */
     _Atomic(double) load;    /* in the last such answer */
-    mfi_loop *loop;          /* where late_task runs */
-    mfi_task *late_task;     /* the heartbeat's: posted for a heartbeat answer that came late */
+    _Atomic(bool) says_draining; /* the last heartbeat answer said that the peer is about to end */
+    mfi_loop *loop;              /* where late_task runs */
+    mfi_task *late_task;         /* the heartbeat's: posted for a heartbeat answer that came late */
 } mfi_signs;
 
 /* Engine thread, while no thread drives: another peer, of which nothing is known. */

@@ -41,8 +41,8 @@ static void on_too_late(mfi_timer *timer)
     mfi_link_step(MFI_CONTAINER(timer, mfi_link, drain_timer), MFI_LIFE_ON_DRAINED);
 }
 
-/* The public state stays READY, so that no call fails: the service may stay. A heartbeat would wait
- * in the queue too, and its time would pass. */
+/* The public state stays READY, so that no call fails: the service may stay. A periodic heartbeat
+ * would wait in the queue too, and its time would pass. */
 void mfi_link_defer(mfi_link *link, mfi_life_phase before)
 {
     (void)before;

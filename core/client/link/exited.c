@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/client/link/spawned.h"
+#include "core/process/core_dump.h"
 #include "core/process/figures.h"
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
@@ -23,6 +24,7 @@ void mfi_spawned_report_start(mfi_spawned *spawned)
         bool is_worker = mfi_figures_look(pid, &figures) &&
                          figures.parent == (int64_t)spawned->process.helper_pid;
         spawned->reported = true;
+        spawned->reported_ns = mfi_loop_now(spawned->state->loop);
         atomic_store_explicit(&spawned->state->pid, pid, memory_order_relaxed);
         observe(spawned, &(mfi_process_event){.what = MFI_PROCESS_SPAWNED,
                                               .context = &spawned->link->start_span,
@@ -101,23 +103,22 @@ static mfi_restart_reason start_error(mfi_spawned *spawned, const mfi_exit *ende
     return reason_of(ended);
 }
 
-/* A process that was not ready yet is not lost. Its start has failed. */
-static void start_ended(mfi_spawned *spawned, const mfi_exit *ended, const char *text, bool by_us)
+/* Why the start of a process failed that was not ready yet. The worker is not lost. */
+static mfi_restart_reason failed_start(mfi_spawned *spawned, const mfi_exit *ended,
+                                       const char *text, bool by_us, mf_error *error)
 {
     char why[MFI_EXIT_TEXT_MAX];
-    mf_error error;
     mfi_restart_reason reason = MFI_RESTART_START_TIMEOUT;
-    mfi_error_clear(&error);
     if (by_us) {
         mfi_state_copy_exit_text(spawned->state, why);
         bool silent = !spawned->reported && spawned->link->failure == MF_ERR_START_TIMEOUT;
-        (void)mfi_fail(&error, spawned->link->failure, "%s%s", why,
+        (void)mfi_fail(error, spawned->link->failure, "%s%s", why,
                        silent ? ": the helper multifrost-exec did not report" : "");
     } else {
-        reason = start_error(spawned, ended, text, &error);
+        reason = start_error(spawned, ended, text, error);
     }
-    mfi_state_explain(spawned->state, error.message, MFI_EXPLAINED_MAX);
-    mfi_link_start_failed(spawned->link, &error, reason);
+    mfi_state_explain(spawned->state, error->message, MFI_EXPLAINED_MAX);
+    return reason;
 }
 
 static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
@@ -130,64 +131,108 @@ static void note_exit(mfi_state *state, const mfi_exit *ended, const char *text)
 
 /* ---- Reports ---- */
 
-/* A process that was there: its end is logged and counted. why is NULL unless the link killed it.
- * loss is NULL unless the end was a crash. */
-static void observe_exit(mfi_spawned *spawned, const mfi_exit *ended, const char *text,
-                         const char *why, bool expected, const mfi_loss *loss)
+/* The end of a process, and what its reports need beside that. */
+typedef struct end {
+    const mfi_exit *exit;
+    const char *text;        /* the exit in words */
+    const char *why;         /* why the link killed it; NULL: the link did not */
+    const mfi_claimed *lost; /* the calls that ended with it; NULL: none */
+    bool expected;
+    bool again; /* another start follows */
+} end;
+
+/* What the process left behind. What the worker itself wrote down is added here too. */
+static mfi_remains remains_of(mfi_spawned *spawned, const end *at)
 {
-    mfi_remains remains = {0};
-    if (loss != NULL) {
-        remains = mfi_link_remains(spawned->link);
-        remains.calls = loss->claimed.ended.list;
-        remains.named = loss->claimed.ended.named;
-        remains.user_us = ended->user_us;
-        remains.system_us = ended->system_us;
-        remains.max_rss_kib = ended->max_rss_kib;
+    mfi_remains remains = mfi_link_remains(spawned->link);
+    if (at->lost != NULL) {
+        remains.calls = at->lost->ended.list;
+        remains.named = at->lost->ended.named;
     }
-    if (spawned->reported) {
-        observe(spawned,
-                &(mfi_process_event){
-                    .what = MFI_PROCESS_EXITED,
-                    .pid = spawned->process.pid,
-                    .used_ns = (uint64_t)(ended->user_us + ended->system_us) * 1000,
-                    .expected = expected,
-                    .exit_known = ended->known,
-                    .exit_code = ended->code,
-                    .signal = ended->signal,
-                    .text = why != NULL ? why : text,
-                    .reason = why != NULL ? spawned->link->unfit.restart : MFI_RESTART_NONE,
-                    .pending_failed = loss != NULL ? loss->claimed.calls : 0,
-                    .remains = loss != NULL ? &remains : NULL});
+    remains.user_us = at->exit->user_us;
+    remains.system_us = at->exit->system_us;
+    remains.max_rss_kib = at->exit->max_rss_kib;
+    return remains;
+}
+
+/* A process that was there: its end is logged and counted. */
+static void observe_exit(mfi_spawned *spawned, const end *at)
+{
+    const mfi_link *link = spawned->link;
+    char pattern[MFI_CORE_PATTERN_MAX] = "";
+    mfi_remains remains;
+    mfi_process_event event = {.what = MFI_PROCESS_EXITED,
+                               .pid = spawned->process.pid,
+                               .used_ns =
+                                   (uint64_t)(at->exit->user_us + at->exit->system_us) * 1000,
+                               .expected = at->expected,
+                               .exit_known = at->exit->known,
+                               .exit_code = at->exit->code,
+                               .signal = at->exit->signal,
+                               .text = at->why != NULL ? at->why : at->text,
+                               .reason = at->why != NULL ? link->unfit.restart : MFI_RESTART_NONE,
+                               .pending_failed = at->lost != NULL ? at->lost->calls : 0};
+    if (!spawned->reported) {
+        mfi_target_end_segment(spawned->state->observed);
+        return;
     }
+    if (!at->expected) {
+        remains = remains_of(spawned, at);
+        event.remains = &remains;
+        event.was_ready = link->ready_ns != 0;
+        event.dumped_core = at->exit->dumped;
+        event.uptime_ns = mfi_loop_now(spawned->state->loop) - spawned->reported_ns;
+        mfi_link_add_next(link, at->again, &event);
+    }
+    if (!at->expected && mfi_core_is_due(at->exit->signal)) {
+        mfi_core_pattern(pattern);
+        event.core_pattern = pattern[0] != '\0' ? pattern : NULL;
+    }
+    observe(spawned, &event);
+    mfi_target_end_segment(spawned->state->observed);
+}
+
+/* The process ended after it was ready, and nobody had asked for that. */
+static void end_crash(mfi_spawned *spawned, const mfi_exit *ended, const char *text)
+{
+    char why[MFI_EXIT_TEXT_MAX];
+    bool killed = is_killed(spawned);
+    mfi_loss loss = crashed(spawned, ended, why);
+    observe_exit(spawned, &(end){.exit = ended,
+                                 .text = text,
+                                 .why = killed ? why : NULL,
+                                 .lost = &loss.claimed,
+                                 .again = loss.again});
+    mfi_link_close_lost(spawned->link, &loss);
+}
+
+static void end_start(mfi_spawned *spawned, const mfi_exit *ended, const char *text, bool by_us)
+{
+    mf_error error;
+    mfi_error_clear(&error);
+    mfi_restart_reason reason = failed_start(spawned, ended, text, by_us, &error);
+    bool again = mfi_link_judge_start(spawned->link, &error, reason);
+    observe_exit(spawned, &(end){.exit = ended, .text = text, .expected = by_us, .again = again});
+    mfi_link_close_start(spawned->link, &error, again);
 }
 
 void mfi_spawned_exited(mfi_spawned *spawned, const mfi_exit *ended)
 {
     char text[MFI_EXIT_TEXT_MAX];
-    char why[MFI_EXIT_TEXT_MAX];
-    mfi_loss loss = {0};
     mfi_life_phase phase = spawned->link->phase;
-    bool killed = is_killed(spawned);
     bool aborted = phase == MFI_LIFE_ABORTING || phase == MFI_LIFE_ABORTING_AGAIN;
-    bool asked = phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING;
-    bool crash = !aborted && !asked && phase != MFI_LIFE_STARTING;
     (void)mfi_exit_text(text, sizeof text, ended);
     mfi_output_exited(&spawned->link->calls->output);
     mfi_spawned_report_start(spawned);
     if (spawned->reported) {
         note_exit(spawned->state, ended, text);
     }
-    if (crash) {
-        loss = crashed(spawned, ended, why);
-    }
-    observe_exit(spawned, ended, text, killed && crash ? why : NULL, aborted || asked,
-                 crash ? &loss : NULL);
-    mfi_target_end_segment(spawned->state->observed);
-    if (crash) {
-        mfi_link_close_lost(spawned->link, &loss);
-    } else if (asked) {
+    if (phase == MFI_LIFE_STOPPING || phase == MFI_LIFE_REPLACING) {
+        observe_exit(spawned, &(end){.exit = ended, .text = text, .expected = true});
         mfi_link_step(spawned->link, MFI_LIFE_ON_ENDED);
+    } else if (aborted || phase == MFI_LIFE_STARTING) {
+        end_start(spawned, ended, text, aborted);
     } else {
-        start_ended(spawned, ended, text, aborted);
+        end_crash(spawned, ended, text);
     }
 }

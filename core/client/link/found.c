@@ -6,9 +6,10 @@
  * connection ends. After both, the registry is read again.
  *
  * A service whose entry is only missing may be about to stop, or another program has lost the
- * entry. So new calls are held back for a moment. A service that stops ends the connection within
- * that moment, and no call is lost. A service that is entered again, or that is still connected
- * after the moment, is kept.
+ * entry. So new calls are held back for a moment. A service that stops ends the connection, and no
+ * call is lost. A service that is entered again is kept. One that is still connected after the
+ * moment is asked whether it is about to stop, if it is one of ours, and kept if it says nothing of
+ * that. Other services are kept without a question.
  *
  * A service at a fixed address is found at once, because no registry is asked. Whether the service
  * is there shows when the handshake is complete: the transport tries again until then. */
@@ -19,8 +20,9 @@
 #include "core/discovery/inside.h"
 #include "core/process/figures.h"
 
-/* How long calls are held back while the entry is missing. Chosen: a service of ours is entered
- * again within milliseconds, and one that stops has closed by then (core/server/run.c). */
+/* How long calls are held back while the entry is missing, before the service is asked, and between
+ * two questions. Chosen: a service of ours is entered again within milliseconds, and one that stops
+ * without long calls has closed by then (core/server/run.c). */
 #define UNLISTED_MS 1000
 #define WRITTEN_PAUSE_MS 5 /* before the next look at a file that a peer writes in place */
 
@@ -121,6 +123,7 @@ static mf_status begin(void *self, mfi_life_event *ret_event, mf_error *error)
         mfi_view_join(found->view, &found->subscriber);
     }
     mf_status status = find(found, &service, &doubt, error);
+    mfi_vanished_look(&found->vanished, found->state);
     if (status == MF_OK) {
         *ret_event = MFI_LIFE_ON_PEER;
         return connect_to(found, &service, error);
@@ -158,6 +161,20 @@ static void observe_lost(mfi_found *found, const char *why, uint32_t calls)
                                         .pending_failed = calls});
 }
 
+/* A service that leaves gives up its name before it closes. At a fixed address there is no name,
+ * and only calls that the loss ended tell a crash from a stop. */
+static void note_vanished(mfi_found *found, const char *why, const mfi_claimed *claimed)
+{
+    const char *id = found->state->settings.service_id;
+    bool has_crashed =
+        is_fixed(found) ? claimed->calls > 0
+                        : mfi_registry_entered_pid(found->view->registry, id) == found->service.pid;
+    if (has_crashed) {
+        mfi_vanished_note(&found->vanished, found->state, is_fixed(found) ? 0 : found->service.pid,
+                          why, claimed);
+    }
+}
+
 /* still_there: the entry of the service is unchanged. Its process may be about to end, so the next
  * connection is made a little later. */
 static void lost(mfi_found *found, const char *why, bool still_there)
@@ -177,6 +194,9 @@ static void lost(mfi_found *found, const char *why, bool still_there)
         link->wait_ns = mfi_deadline_after_ms(0, found->state->settings.discovery_poll_ms);
     }
     observe_lost(found, why, loss.claimed.calls);
+    if (link->ready_ns != 0) {
+        note_vanished(found, why, &loss.claimed);
+    }
     if (link->was_ready) {
         mfi_link_close_lost(link, &loss);
     } else {
@@ -205,8 +225,10 @@ static void missing(mfi_found *found)
     mfi_loop *loop = found->state->loop;
     found->is_missing = true;
     if (found->link->phase == MFI_LIFE_RUNNING && !found->stayed) {
-        (void)mfi_timer_set(loop, &found->stay_timer,
-                            mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
+        uint64_t now = mfi_loop_now(loop);
+        found->hold_until_ns =
+            mfi_deadline_after_ms(now, found->state->settings.discovery_timeout_ms);
+        (void)mfi_timer_set(loop, &found->stay_timer, mfi_deadline_after_ms(now, UNLISTED_MS));
         mfi_link_step(found->link, MFI_LIFE_ON_MISSING);
     }
 }
@@ -226,6 +248,7 @@ static void stays(mfi_found *found, bool stayed)
 static void ready(void *self)
 {
     mfi_found *found = self;
+    mfi_vanished_answered(&found->vanished, found->state);
     if (!found->is_told) {
         observe_found(found);
     }
@@ -234,9 +257,36 @@ static void ready(void *self)
     }
 }
 
+/* A service that answers heartbeats while it works would answer a question too. */
+static bool can_be_asked(const mfi_found *found)
+{
+    const mfi_signs *signs = &found->link->calls->signs;
+    return mfi_loop_now(found->state->loop) < found->hold_until_ns &&
+           atomic_load_explicit(&signs->says_busy, memory_order_relaxed);
+}
+
 static void on_stay(mfi_timer *timer)
 {
-    stays(MFI_CONTAINER(timer, mfi_found, stay_timer), true);
+    mfi_found *found = MFI_CONTAINER(timer, mfi_found, stay_timer);
+    mfi_loop *loop = found->state->loop;
+    if (found->link->phase == MFI_LIFE_UNLISTED && can_be_asked(found)) {
+        mfi_heartbeat_send_past(found->link->heartbeat);
+        (void)mfi_timer_set(loop, &found->stay_timer,
+                            mfi_deadline_after_ms(mfi_loop_now(loop), UNLISTED_MS));
+    } else {
+        stays(found, true);
+    }
+}
+
+/* The answer to the question. */
+static void told(void *self)
+{
+    mfi_found *found = self;
+    const mfi_signs *signs = &found->link->calls->signs;
+    if (found->link->phase == MFI_LIFE_UNLISTED &&
+        !atomic_load_explicit(&signs->says_draining, memory_order_relaxed)) {
+        stays(found, true);
+    }
 }
 
 /* The service has changed, or its connection has ended. */
@@ -356,10 +406,11 @@ static void close_found(void *self)
     mfi_found *found = self;
     mfi_timer_cancel(found->state->loop, &found->look_timer);
     mfi_timer_cancel(found->state->loop, &found->stay_timer);
+    mfi_vanished_look(&found->vanished, found->state);
 }
 
 const mfi_peer_ops mfi_found_ops = {
-    .begin = begin, .ready = ready, .end = end, .close = close_found, .check = check};
+    .begin = begin, .ready = ready, .told = told, .end = end, .close = close_found, .check = check};
 
 mf_status mfi_found_init(mfi_found *found, mfi_link *link, mfi_state *state, mf_error *error)
 {

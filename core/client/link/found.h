@@ -7,6 +7,7 @@
 #include <multifrost/registry.h>
 
 #include "core/client/link/link.h"
+#include "core/client/link/vanished.h"
 #include "core/discovery/view.h"
 
 typedef struct mfi_found {
@@ -14,13 +15,15 @@ typedef struct mfi_found {
     mfi_state *state;
     mfi_view *view; /* of the registry; NULL in spawn mode, and for a fixed address */
     mfi_view_subscriber subscriber;
-    mf_service service;   /* the connected service */
-    mfi_timer look_timer; /* the next look at the registry */
-    mfi_timer stay_timer; /* the end of the phase UNLISTED */
-    bool stayed;          /* the service has answered for that long without an entry: it is kept */
-    bool is_missing;      /* the entry is gone, and this connection was begun when it was there */
-    uint64_t lost_ns;     /* when it was lost; 0: it is not lost */
-    bool is_told;         /* that it was found is reported, and not yet that it was lost */
+    mf_service service;     /* the connected service */
+    mfi_timer look_timer;   /* the next look at the registry */
+    mfi_timer stay_timer;   /* the end of the phase UNLISTED */
+    uint64_t hold_until_ns; /* calls are held back for no longer */
+    bool stayed;      /* the service has answered for that long without an entry: it is kept */
+    bool is_missing;  /* the entry is gone, and this connection was begun when it was there */
+    uint64_t lost_ns; /* when it was lost; 0: it is not lost */
+    mfi_vanished vanished;
+    bool is_told; /* that it was found is reported, and not yet that it was lost */
 } mfi_found;
 
 extern const mfi_peer_ops mfi_found_ops; /* of an mfi_found */

@@ -171,6 +171,36 @@ void mfi_heartbeat_send(mfi_heartbeat *heartbeat, int64_t timeout_ms)
     mfi_call_submit_async(heartbeat->calls, slot, NULL);
 }
 
+static void on_told(void *calls, mfi_slot *slot)
+{
+    mfi_heartbeat *heartbeat = slot->user_data;
+    (void)calls;
+    heartbeat->is_asking = false;
+    if (slot->status == MF_OK) {
+        (void)note_answer(heartbeat, slot);
+        heartbeat->told(heartbeat);
+    }
+}
+
+void mfi_heartbeat_send_past(mfi_heartbeat *heartbeat)
+{
+    mfi_calls *calls = heartbeat->calls;
+    mfi_slot *slot = heartbeat->is_asking
+                         ? NULL
+                         : make_heartbeat(calls, calls->state->settings.heartbeat_timeout_ms);
+    if (slot == NULL) {
+        return;
+    }
+    slot->on_delivered = on_told;
+    slot->user_data = heartbeat;
+    heartbeat->is_asking = mfi_call_submit_urgent(calls, slot);
+    if (heartbeat->is_asking) {
+        observe_sent(calls, slot);
+    } else {
+        mfi_slot_abandon(&calls->slots, slot);
+    }
+}
+
 static void set_timer(mfi_heartbeat *heartbeat)
 {
     const mfi_state *state = heartbeat->calls->state;

@@ -17,6 +17,8 @@ typedef struct mfi_heartbeat {
     void (*answered)(struct mfi_heartbeat *heartbeat);
     void (*froze)(struct mfi_heartbeat *heartbeat, uint32_t misses, bool stopped);
     void (*overdue)(struct mfi_heartbeat *heartbeat, uint64_t busy_ms);
+    void (*told)(
+        struct mfi_heartbeat *heartbeat); /* one of mfi_heartbeat_send_past() was answered */
     bool (*is_stopped)(struct mfi_heartbeat *heartbeat);
 
     _Atomic(uint64_t) rtt_ns;  /* round trip of the last answer */
@@ -32,12 +34,16 @@ typedef struct mfi_heartbeat {
     uint64_t began_ns; /* heartbeats that were made before are no misses */
     mfi_task late_task;
     mfi_timer timer;
+    bool is_asking;     /* a heartbeat of mfi_heartbeat_send_past() is open */
     bool counts_misses; /* the peer was ready, and is not being ended */
 } mfi_heartbeat;
 
 void mfi_heartbeat_init(mfi_heartbeat *heartbeat, mfi_calls *calls);
 /* Engine thread: sends a periodic heartbeat, and handles its answer or its miss. */
 void mfi_heartbeat_send(mfi_heartbeat *heartbeat, int64_t timeout_ms);
+/* Engine thread: sends a heartbeat past the calls that are held back, unless one is open. Its
+ * silence is no miss. */
+void mfi_heartbeat_send_past(mfi_heartbeat *heartbeat);
 /* Engine thread: another peer, which has missed nothing. */
 void mfi_heartbeat_forget(mfi_heartbeat *heartbeat);
 /* Engine thread: from now on sends a heartbeat after every interval, and counts misses. */

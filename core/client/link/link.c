@@ -365,6 +365,12 @@ static void on_answered(mfi_heartbeat *heartbeat)
     mfi_link_step(link, MFI_LIFE_ON_READY);
 }
 
+static void on_told(mfi_heartbeat *heartbeat)
+{
+    mfi_link *link = heartbeat->owner;
+    link->ops->told(link->peer);
+}
+
 mf_status mfi_link_restart(mfi_link *link, mf_error *error)
 {
     mfi_state *state = link->state;
@@ -393,6 +399,7 @@ void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
     link->peer = peer;
     heartbeat->owner = link;
     heartbeat->answered = on_answered;
+    heartbeat->told = on_told;
     mfi_task_init(&link->start_task, on_start);
     mfi_task_init(&link->stop_task, on_stop);
     mfi_timer_init(&link->start_timer, on_start_timeout);

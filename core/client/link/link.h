@@ -12,6 +12,7 @@
  *   spawned.c    spawn mode: the process, from its start until it has ended
  *   strangers.c  spawn mode: connections that are not the worker's
  *   exited.c     spawn mode: what the end of the process means
+ *   vanished.c   connect mode: services that crashed
  *   found.c      connect mode: a service that is found by its name, or at a fixed address */
 #ifndef MFI_CLIENT_LINK_LINK_H
 #define MFI_CLIENT_LINK_LINK_H
@@ -102,6 +103,13 @@ void mfi_link_init_monitor(mfi_link *link);
 
 /* A start has failed. A restart because of it is counted under `reason`. */
 void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason);
+/* The same in two steps, with the report of a process that has ended between them. Returns whether
+ * another start follows. */
+bool mfi_link_judge_start(mfi_link *link, const mf_error *error, mfi_restart_reason reason);
+void mfi_link_close_start(mfi_link *link, const mf_error *error, bool again);
+/* Between the decision about another start and its report: adds to the report of an end what
+ * happens next. */
+void mfi_link_add_next(const mfi_link *link, bool again, mfi_process_event *event);
 /* The consequences of the loss of a peer. */
 typedef struct mfi_loss {
     bool again;          /* another start follows */

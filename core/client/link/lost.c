@@ -149,9 +149,18 @@ void mfi_link_close_lost(mfi_link *link, const mfi_loss *loss)
     close_over(link, loss->again);
 }
 
-void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason)
+void mfi_link_add_next(const mfi_link *link, bool again, mfi_process_event *event)
 {
-    bool again = false;
+    const mfi_process_event *decision = &link->decision;
+    bool was_asked = decision->text != NULL;
+    event->next = again ? MFI_NEXT_RESTART : was_asked ? MFI_NEXT_GAVE_UP : MFI_NEXT_NONE;
+    event->restart_in_ms = again ? link->wait_ns / MFI_NS_PER_MS : 0;
+    event->restarts_in_period = decision->restarts_in_period;
+    event->restarts_allowed = decision->restarts_allowed;
+}
+
+bool mfi_link_judge_start(mfi_link *link, const mf_error *error, mfi_restart_reason reason)
+{
     /* Why a service was lost tells more than that it was not found again in time. */
     bool is_explained =
         link->was_ready && !link->ops->owns_process && error->code == MF_ERR_START_TIMEOUT;
@@ -161,9 +170,12 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
     }
     mfi_start_span_end(link, error->code, error->message);
     bool is_replaced = mfi_life_is_replacing(link->phase);
-    if (link->was_ready || is_replaced) {
-        again = decide(link, error->message, reason);
-    }
+    return (link->was_ready || is_replaced) && decide(link, error->message, reason);
+}
+
+void mfi_link_close_start(mfi_link *link, const mf_error *error, bool again)
+{
+    bool is_replaced = mfi_life_is_replacing(link->phase);
     /* One record for each process that did not become ready: that of the decision, or this one. */
     if (!report_decision(link) && (!again || is_replaced)) {
         observe(link,
@@ -180,4 +192,9 @@ void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_re
         mfi_link_fail_calls(link, MF_ERR_NOT_RUNNING);
     }
     close_over(link, again);
+}
+
+void mfi_link_start_failed(mfi_link *link, const mf_error *error, mfi_restart_reason reason)
+{
+    mfi_link_close_start(link, error, mfi_link_judge_start(link, error, reason));
 }

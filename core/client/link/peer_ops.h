@@ -16,6 +16,8 @@ typedef struct mfi_peer_ops {
     mf_status (*begin)(void *self, mfi_life_event *ret_event, mf_error *error);
     /* The peer has answered for the first time, which is to be reported next. */
     void (*ready)(void *self); /* or NULL */
+    /* A heartbeat of mfi_heartbeat_send_past() was answered. Only of a service. */
+    void (*told)(void *self);
     /* Asks the peer to end; by_message: by a message first. Later the link gets ENDED or OVER_*. */
     void (*end)(void *self, bool by_message);
     void (*kill)(void *self); /* only if it owns a process */

@@ -22,6 +22,7 @@ typedef struct mfi_spawned {
     mfi_source helper_source;  /* the helper's end; fd -1: not watched, or there is no pidfd */
     mfi_stream streams[2];
     bool reported;         /* that the worker was started */
+    uint64_t reported_ns;  /* when that was */
     mfi_timer stop_timer;  /* the next step of ending the process */
     mfi_timer cut_timer;   /* ends the wait for a worker that has lost its connection */
     int stop_step;         /* number of steps taken to end the process */

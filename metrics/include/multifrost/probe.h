@@ -1,6 +1,6 @@
 /**
  * @file probe.h
- * The narrow interface through which a component shows its health and its circuits.
+ * The narrow interface through which a component shows its health, circuits and crashes.
  *
  * The HTTP endpoint sees a program only through its probe and its metrics. A runtime offers a probe
  * (mf_runtime_probe()); tests make their own.
@@ -166,6 +166,53 @@ typedef void (*mf_health_visit_fn)(const mf_health_row *row, void *user_data);
 /** Receives one circuit. The row is borrowed until the return. */
 typedef void (*mf_circuit_visit_fn)(const mf_circuit_row *row, void *user_data);
 
+/** A call that was open when a worker ended. */
+typedef struct mf_crash_call {
+    const char *function;
+    const char *correlation_id; /**< Or NULL. */
+    double age_seconds;
+    uint32_t attempt; /**< 1 for the first attempt; 0: not known. */
+} mf_crash_call;
+
+/** One end of a worker that nobody asked for. All texts are borrowed for the duration of the
+ *  visit, and are free of control characters but newlines and tabs. */
+typedef struct mf_crash_row {
+    size_t struct_size;
+    uint64_t number; /**< 1 for the first crash since the start; the next one has 2. */
+    uint64_t at_wall_ns;
+    const char *target, *worker;
+    int64_t pid;             /**< 0: not known. */
+    const char *how;         /**< exit, signal, killed (by its parent), vanished (a service),
+                                  unknown. */
+    const char *killed_for;  /**< killed: heartbeat, handler_timeout or disconnected; else NULL. */
+    const char *text;        /**< The cause for people; or NULL. */
+    int32_t exit_code;       /**< -1: not known, or a signal ended the process. */
+    int32_t signal;          /**< 0: not known, or no signal did. */
+    const char *signal_name; /**< "SIGSEGV", or NULL. */
+    bool core_dumped;
+    const char *core_pattern; /**< Where the kernel puts core files (its setting core_pattern);
+                                   NULL: no core file is due, or it is not known. */
+    bool was_ready;           /**< The worker had answered before it ended. */
+    double uptime_seconds;    /**< Since its start; 0: not known. */
+    bool has_usage;           /**< The next three are known. */
+    double cpu_user_seconds, cpu_system_seconds;
+    uint64_t max_rss_bytes;
+    const char *next; /**< restart, gave_up, none; search: a service is looked for again. */
+    double restart_in_seconds;
+    uint32_t restarts_in_period;
+    uint32_t restarts_permitted; /**< In a period; 0: no limit, or no restarts. */
+    uint64_t open_calls;         /**< Calls that the end of the worker ended. */
+    size_t call_count;           /**< How many of them are named: at most 8, the oldest first. */
+    const mf_crash_call *calls;
+    uint64_t running_calls; /**< Calls that ran, as the worker itself knew; 0 if it did not say. */
+    size_t running_count;   /**< How many of them are named: at most 8. */
+    const mf_crash_call *running;
+    const char *err, *out, *log; /**< The last lines of stderr, of stdout, of its log; or NULL. */
+} mf_crash_row;
+
+/** Receives one crash. The row is borrowed until the return. */
+typedef void (*mf_crash_visit_fn)(const mf_crash_row *row, void *user_data);
+
 /** The service that a probe belongs to. */
 typedef struct mf_probe_info {
     const char *service; /**< Name of the service; valid as long as the probe. */
@@ -195,6 +242,9 @@ typedef struct mf_probe {
      *  call of the function before is running. `changed` must not block, and must call nothing of
      *  the probe. The function may be NULL. */
     void (*watch)(void *self, void (*changed)(void *user_data), void *user_data);
+    /** Shows the kept crashes, the newest first. Returns how many there were since the start. The
+     *  function may be NULL. */
+    uint64_t (*visit_crashes)(void *self, mf_crash_visit_fn visit, void *user_data);
 } mf_probe;
 
 MF_EXTERN_C_END

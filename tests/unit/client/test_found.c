@@ -62,6 +62,7 @@ static void rig_open(rig *at)
     options.service_id = "math";
     options.start_timeout_ms = TOO_LONG_MS;
     options.heartbeat_timeout_ms = TOO_LONG_MS;
+    options.discovery_timeout_ms = TOO_LONG_MS;
     mf_check_int(mf_parent_create(&at->parent, &options, NULL), MF_OK);
 }
 
@@ -109,8 +110,8 @@ typedef struct heartbeat {
     mfi_buf answer;
 } heartbeat;
 
-/* Takes the heartbeat of the start, which the test then answers. */
-static void take_heartbeat(rig *at, heartbeat *taken)
+/* Takes a heartbeat, which the test then answers. */
+static void take_heartbeat_as(rig *at, heartbeat *taken, bool draining)
 {
     uint8_t bytes[1024];
     mfi_envelope envelope;
@@ -122,18 +123,28 @@ static void take_heartbeat(rig *at, heartbeat *taken)
     mf_check(size > 0 && (size_t)size <= sizeof bytes);
     mf_check_int(mfi_envelope_decode(bytes, (size_t)size, NULL, &envelope, &reject, NULL), MF_OK);
     mf_check_int(envelope.type, MFI_MESSAGE_HEARTBEAT);
-    mfi_heartbeat_answer answer = {.id = envelope.id};
+    mfi_heartbeat_answer answer = {.id = envelope.id, .draining = draining};
     mfi_buf_init(&taken->answer, 0);
     mf_check_int(mfi_encode_heartbeat_answer(&taken->answer, &answer, 1, NULL), MF_OK);
 }
 
-static void answer_start(rig *at, heartbeat *taken)
+static void take_heartbeat(rig *at, heartbeat *taken)
+{
+    take_heartbeat_as(at, taken, false);
+}
+
+static void send_answer(rig *at, heartbeat *taken)
 {
     const mfi_buf *answer = &taken->answer;
     mf_check_int(zmq_send(at->socket, taken->route, (size_t)taken->size, ZMQ_SNDMORE), taken->size);
     mf_check_int(zmq_send(at->socket, "", 0, ZMQ_SNDMORE), 0);
     mf_check_int(zmq_send(at->socket, answer->data, answer->size, 0), (int)answer->size);
     mfi_buf_fini(&taken->answer);
+}
+
+static void answer_start(rig *at, heartbeat *taken)
+{
+    send_answer(at, taken);
     (void)pthread_join(at->starter, NULL);
     mf_check_int(at->started, MF_OK);
 }
@@ -178,7 +189,67 @@ static void test_a_folder_that_is_replaced_is_watched_again(void)
     rig_close(&at);
 }
 
+static bool is_unlisted(void *data)
+{
+    rig *at = data;
+    mfi_loop_call(at->runtime->loop, look, at);
+    return at->phase == MFI_LIFE_UNLISTED;
+}
+
+static bool has_stayed(void *data)
+{
+    rig *at = data;
+    mfi_loop_call(at->runtime->loop, look, at);
+    return at->phase == MFI_LIFE_RUNNING && at->stayed;
+}
+
+/* The entry of a service went, which is asked past the calls that are held back: they are held for
+ * as long as it says that it ends, and are sent when it does not. */
+static void test_a_service_that_leaves_is_asked(void)
+{
+    rig at;
+    heartbeat taken;
+    mf_future *held = NULL;
+    uint8_t bytes[1024];
+    rig_open(&at);
+    mf_check_int(pthread_create(&at.starter, NULL, start, &at), 0);
+    take_heartbeat(&at, &taken);
+    answer_start(&at, &taken);
+    mf_check_int(mf_registry_unregister(at.registry, "math", NULL), MF_OK);
+    mf_check(mf_test_until(is_unlisted, &at, MF_TEST_PATIENCE_MS));
+    mf_check_int(mf_call_future(at.parent, "add", MF_ARGS(1, 2), NULL, &held, NULL), MF_OK);
+    for (int i = 0; i < 2; i++) {
+        take_heartbeat_as(&at, &taken, i == 0);
+        mf_check(is_unlisted(&at));
+        send_answer(&at, &taken);
+    }
+    mf_check(mf_test_until(has_stayed, &at, MF_TEST_PATIENCE_MS));
+    mf_check(zmq_recv(at.socket, bytes, sizeof bytes, 0) > 0); /* the route of the call */
+    mf_check_int(zmq_recv(at.socket, bytes, sizeof bytes, 0), 0);
+    mf_check(zmq_recv(at.socket, bytes, sizeof bytes, 0) > 0);
+    mf_check(memmem(bytes, sizeof bytes, "add", 3) != NULL);
+    mf_future_destroy(held);
+    rig_close(&at);
+}
+
+static void test_a_service_that_leaves_is_not_waited_for_without_end(void)
+{
+    rig at;
+    heartbeat taken;
+    rig_open(&at);
+    mf_check_int(pthread_create(&at.starter, NULL, start, &at), 0);
+    take_heartbeat_as(&at, &taken, true);
+    answer_start(&at, &taken);
+    at.parent->state.settings.discovery_timeout_ms = 1;
+    mf_check_int(mf_registry_unregister(at.registry, "math", NULL), MF_OK);
+    mf_check(mf_test_until(has_stayed, &at, MF_TEST_PATIENCE_MS));
+    rig_close(&at);
+}
+
 static const mf_test tests[] = {
+    {"found__a_service_that_leaves_is_asked", test_a_service_that_leaves_is_asked},
+    {"found__a_service_that_leaves_is_not_waited_for_without_end",
+     test_a_service_that_leaves_is_not_waited_for_without_end},
     {"found__an_entry_that_went_during_the_start_holds_calls_back",
      test_an_entry_that_went_during_the_start_holds_calls_back},
     {"found__a_folder_that_is_replaced_is_watched_again",

@@ -26,17 +26,35 @@ static void test_processes(void)
          "info process_exit|Worker math-0 ended: exited with 0|" MATH
          ",\"exit_code\":0,\"reason\":\"exited with 0\",\"fields\":{}}\n"
          "error worker_crash|Worker math-0 ended by itself: exited with 0|" MATH
-         ",\"exit_code\":0,\"reason\":\"exited with 0\",\"fields\":{}}"},
+         ",\"exit_code\":0,\"reason\":\"exited with 0\",\"fields\":{\"next\":\"none\"}}"},
         {{.what = MFI_PROCESS_EXITED,
           .exit_known = true,
           .exit_code = -1,
           .signal = 9,
           .text = "killed",
-          .pending_failed = 3},
+          .pending_failed = 3,
+          .uptime_ns = 1500000,
+          .next = MFI_NEXT_RESTART,
+          .restart_in_ms = 800,
+          .restarts_in_period = 2,
+          .restarts_allowed = 5},
          "warn process_exit|Worker math-0 ended: killed|" MATH
          ",\"signal\":9,\"reason\":\"killed\",\"fields\":{\"pending_failed\":3}}\n"
          "error worker_crash|Worker math-0 ended by itself: killed|" MATH
-         ",\"signal\":9,\"reason\":\"killed\",\"fields\":{\"pending_failed\":3}}"},
+         ",\"signal\":9,\"reason\":\"killed\",\"restart_in_ms\":800,\"restarts_in_period\":2,"
+         "\"fields\":{\"pending_failed\":3,\"next\":\"restart\",\"max\":5,\"uptime_ms\":1,"
+         "\"core_dumped\":false}}"},
+        {{.what = MFI_PROCESS_EXITED,
+          .exit_known = true,
+          .exit_code = -1,
+          .signal = 11,
+          .dumped_core = true,
+          .core_pattern = "core.%p",
+          .next = MFI_NEXT_GAVE_UP},
+         "warn process_exit|Worker math-0 ended|" MATH ",\"signal\":11,\"fields\":{}}\n"
+         "error worker_crash|Worker math-0 ended by itself|" MATH
+         ",\"signal\":11,\"fields\":{\"next\":\"gave_up\",\"core_dumped\":true,"
+         "\"core_pattern\":\"core.%p\"}}"},
         {{.what = MFI_PROCESS_EXITED, .expected = true},
          "info process_exit|Worker math-0 ended|" MATH ",\"fields\":{}}"},
         {{.what = MFI_PROCESS_FAILED, .text = "no such file"},
@@ -99,7 +117,7 @@ static void test_crash_names_what_was_open(void)
                       "\"fields\":{\"pending_failed\":5}}\n"
                       "error worker_crash|Worker math-0 ended by itself: exited with status 3|" MATH
                       ",\"exit_code\":3,\"reason\":\"exited with status 3\","
-                      "\"fields\":{\"pending_failed\":5,"
+                      "\"fields\":{\"pending_failed\":5,\"next\":\"none\","
                       "\"open_calls\":\"add id=c-1 age_ms=12; mul age_ms=3\",\"more_calls\":3,"
                       "\"cpu_user_ms\":1500,\"cpu_system_ms\":20,\"max_rss_kib\":4096,"
                       "\"stderr\":\"E: no\",\"stdout\":\"out\"}}");

@@ -167,7 +167,7 @@ static void pack_answer(msgpack_packer *to, const packed_message *of)
         (void)msgpack_pack_array(to, 0);
     }
     pack_word(to, "metadata");
-    (void)msgpack_pack_map(to, 5);
+    (void)msgpack_pack_map(to, of->answer.draining ? 6 : 5);
     pack_word(to, "hb_timestamp");
     if (of->answer.hb_timestamp.data != NULL) {
         pack_word(to, "hi");
@@ -182,6 +182,10 @@ static void pack_answer(msgpack_packer *to, const packed_message *of)
     (void)msgpack_pack_uint64(to, of->answer.queue_length);
     pack_word(to, "handlers");
     (void)msgpack_pack_uint64(to, of->answer.handlers);
+    if (of->answer.draining) {
+        pack_word(to, "draining");
+        (void)msgpack_pack_true(to);
+    }
 }
 
 void packed_write(msgpack_packer *to, const packed_message *of)

@@ -241,7 +241,7 @@ static void test_metadata_is_read(void)
                   MF_MAP("tenant", MF_ARRAY(1), "correlation_id", "a:b", "parent_request_id", "p-1",
                          "traceparent", "00-x", "server_queue_us", 13, "server_handler_us", 345.0,
                          "deadline_ms_left", -128, "attempt", 65535, "hb_timestamp", 1.5, "busy_ms",
-                         70000, "queue_length", 3, "handlers", 4),
+                         70000, "queue_length", 3, "handlers", 4, "draining", MF_TRUE),
                   &metadata);
     mf_check(text_is(metadata.correlation_id, "a:b") && !metadata.correlation_id_invalid);
     mf_check(text_is(metadata.parent_request_id, "p-1"));
@@ -256,6 +256,7 @@ static void test_metadata_is_read(void)
     mf_check_int(metadata.busy_ms, 70000);
     mf_check_int(metadata.queue_length, 3);
     mf_check_int(metadata.handlers, 4);
+    mf_check(metadata.says_draining);
     mfi_buf_fini(&buf);
 }
 
@@ -266,7 +267,7 @@ static void test_metadata_that_is_invalid_is_absent(void)
     read_metadata(&buf,
                   MF_MAP("correlation_id", "two words", "parent_request_id", 5, "server_queue_us",
                          13, "deadline_ms_left", "soon", "attempt", 65536, "busy_ms", -1,
-                         "queue_length", "many", "handlers", -1),
+                         "queue_length", "many", "handlers", -1, "draining", 1),
                   &metadata);
     mf_check(metadata.correlation_id.data == NULL && metadata.correlation_id_invalid);
     mf_check(metadata.parent_request_id.data == NULL);
@@ -276,6 +277,7 @@ static void test_metadata_that_is_invalid_is_absent(void)
     mf_check_int(metadata.queue_length, 0);
     mf_check_int(metadata.attempt, 1);
     mf_check_int(metadata.handlers, 0);
+    mf_check(!metadata.says_draining);
     mfi_buf_fini(&buf);
     read_metadata(&buf, MF_MAP("correlation_id", mf_nil(), "attempt", 0), &metadata);
     mf_check(metadata.correlation_id.data == NULL && !metadata.correlation_id_invalid);

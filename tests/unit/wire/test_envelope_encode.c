@@ -174,7 +174,8 @@ static void any_message(packed_message *to)
         .answer = {.id = any_text(SHORT),
                    .busy_ms = (uint64_t)any_integer(),
                    .queue_length = any(100),
-                   .handlers = any(300)},
+                   .handlers = any(300),
+                   .draining = any(2) == 0},
         .is_stderr = any(2) == 0};
     to->answer.args = any(2) == 0 ? (mfi_slice){no_args, sizeof no_args} : to->answer.args;
     to->answer.hb_timestamp = any(2) == 0 ? (mfi_slice){hi, sizeof hi} : to->answer.hb_timestamp;

@@ -5,6 +5,7 @@
 #include "core/observe/statuses.h"
 #include "core/words/attempts.h"
 #include "core/words/circuits.h"
+#include "core/words/crashes.h"
 #include "core/words/disconnects.h"
 #include "core/words/drains.h"
 #include "core/words/drops.h"
@@ -107,6 +108,10 @@ static void test_words_of_workers(void)
 
 static void test_words_of_other_parts(void)
 {
+    CHECK_SET(mfi_crash_end_word, mfi_crash_end, 0, MFI_CRASH_END_COUNT, "unknown", "exit",
+              "signal", "killed", "vanished");
+    CHECK_SET(mfi_crash_next_word, mfi_crash_next, 0, MFI_NEXT_COUNT, "none", "restart", "gave_up",
+              "search");
     CHECK_SET(mfi_registry_op_word, mfi_registry_op, 0, MFI_REGISTRY_OP_COUNT, "register",
               "unregister", "discover", "list");
     CHECK_SET(mfi_registry_result_word, mfi_registry_result, 0, MFI_REGISTRY_RESULT_COUNT, "ok",

@@ -77,7 +77,8 @@ typedef struct mf_parent_options {
                                    10,000. In connect mode a service that has completed ZeroMQ's
                                    handshake and is silent for heartbeat_timeout_ms is ready too. */
     int64_t discovery_timeout_ms; /**< With service_id: for the first start; default 5,000. As long
-                                       is services.json looked at again if it is cut. */
+                                       is services.json looked at again if it is cut, and as long
+                                       are calls held back while the service says that it ends. */
     int64_t discovery_poll_ms;    /**< With service_id. Default 100; a change of the file is seen at
                                        once. */
     int64_t stop_timeout_ms;      /**< SHUTDOWN, then SIGTERM at half of it, then SIGKILL; default

@@ -66,6 +66,9 @@ typedef struct mf_runtime_options {
     const char *const *redact_keys; /**< As in mf_log_options, as is the next. */
     int64_t redact_value_bytes;
     mf_span_observer span_observer; /**< Receives every span that ends; default: nobody. */
+    /** Crashes of each worker that /crashes shows, the last ones; default 32, at most 1024. All
+     *  crashes together keep at most 1 MiB. */
+    int32_t crashes_kept;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
