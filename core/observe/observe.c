@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/parts.h"
 
@@ -32,15 +33,44 @@ void mfi_observer_destroy(mfi_observer *observer)
     if (observer != NULL) {
         mfi_families_remove(observer);
         mfi_owners_free(observer);
+        mfi_recorder_destroy(observer->recorder);
         mfi_mutex_fini(&observer->mutex);
         free(observer);
     }
 }
 
+void mfi_observer_record(mfi_observer *observer, mfi_recorder *recorder)
+{
+    observer->recorder = recorder;
+}
+
+mfi_recorder *mfi_observer_recorder(const mfi_observer *observer)
+{
+    return observer->recorder;
+}
+
 /* ---- Calls ---- */
 
-void mfi_observe_client_begin(const mfi_client_span *span)
+/* The names of a call for the recorder. Those of a function without series are made in `local`. */
+static const mfi_recorded_names *names_of(const mfi_target *target, const mfi_function *function,
+                                          const char *name, mfi_recorded_names *local)
 {
+    if (__builtin_expect(function->recorded.group != NULL, 1)) {
+        return &function->recorded;
+    }
+    mfi_recorder_name(NULL, local, target->is_server ? NULL : target->name,
+                      target->is_server ? target->name : target->worker, name);
+    return local;
+}
+
+void mfi_observe_client_begin(mfi_client_span *span)
+{
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_client_begin(
+            recorder, span, names_of(span->target, span->function, span->function_name, &local));
+    }
     mfi_measure_begin(span->target, span->function);
     mfi_logged_client_begin(span);
 }
@@ -50,15 +80,26 @@ void mfi_observe_client_attempt(mfi_target *target, mfi_attempt_kind kind, size_
     mfi_measure_attempt(target, kind, bytes);
 }
 
+void mfi_observe_client_sent(const mfi_recorded *recorded)
+{
+    mfi_recorder_client_sent(recorded);
+}
+
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason)
 {
     mfi_measure_refused(span->target, reason);
 }
 
-void mfi_observe_client_retry(const mfi_client_span *span, mf_status status, const mf_error *error,
+void mfi_observe_client_retry(mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms)
 {
+    mfi_recorder_client_waits(span, mfi_monotonic_ns() + wait_ms * MFI_NS_PER_MS);
     mfi_logged_retry(span, status, error, wait_ms);
+}
+
+void mfi_observe_client_again(mfi_client_span *span)
+{
+    mfi_recorder_client_again(span);
 }
 
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason)
@@ -68,18 +109,43 @@ void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression 
 
 void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error)
 {
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_client_end(recorder, span,
+                                names_of(span->target, span->function, span->function_name, &local),
+                                error);
+    }
     mfi_measure_client_end(span);
     mfi_logged_client_end(span, error);
 }
 
-void mfi_observe_server_begin(const mfi_server_span *span)
+void mfi_observe_server_begin(mfi_server_span *span)
 {
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_server_begin(
+            recorder, span, names_of(span->target, span->function, span->function_name, &local));
+    }
     mfi_measure_begin(span->target, span->function);
     mfi_logged_server_begin(span);
 }
 
+void mfi_observe_server_deferred(const mfi_server_span *span)
+{
+    mfi_recorder_server_deferred(span);
+}
+
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error)
 {
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_server_end(recorder, span,
+                                names_of(span->target, span->function, span->function_name, &local),
+                                error);
+    }
     mfi_measure_server_end(span);
     mfi_logged_server_end(span, error);
 }

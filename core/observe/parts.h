@@ -12,6 +12,7 @@
 #include "core/observe/catalogue.h"
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
+#include "core/observe/recorder.h"
 #include "core/observe/span.h"
 #include "core/observe/statuses.h"
 #include "core/words/attempts.h"
@@ -44,7 +45,8 @@ typedef struct mfi_owner {
 
 struct mfi_observer {
     mf_logger *logger;
-    mf_metrics *metrics; /* NULL: nothing is measured */
+    mf_metrics *metrics;    /* NULL: nothing is measured */
+    mfi_recorder *recorder; /* owned; NULL: no calls are recorded */
     mfi_families families;
     mf_counter *dropped[MFI_DROP_COUNT];
     mf_histogram *loop_lag;
@@ -74,8 +76,9 @@ typedef struct mfi_call_names {
 struct mfi_function {
     bool has_names; /* false if a name is too long, or not known before the call */
     mfi_call_names names;
-    uint64_t log_key; /* hash of the name, for sampling */
-    char *name;       /* NULL: `_OTHER` */
+    mfi_recorded_names recorded; /* not made for `_OTHER` */
+    uint64_t log_key;            /* hash of the name, for sampling */
+    char *name;                  /* NULL: `_OTHER` */
     size_t length;
     mf_counter *started;
     _Atomic(mf_counter *) ended[MFI_STATUS_COUNT]; /* made on first use; release and acquire */

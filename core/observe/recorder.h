@@ -34,13 +34,14 @@ void mfi_recorder_destroy(mfi_recorder *recorder);
 /* The names of a function as an entry holds them: made once, copied by each call. */
 #define MFI_RECORDED_NAME_WORDS 23
 typedef struct mfi_recorded_names {
-    struct mfi_recorder_group *group; /* of the slowest calls; NULL: the names are not made */
+    struct mfi_recorder_group *group; /* of the slowest calls; NULL: the last one */
     uint64_t words[MFI_RECORDED_NAME_WORDS];
     uint32_t lengths; /* of target, worker and function, 8 bits each */
     uint32_t count;   /* of words in use */
 } mfi_recorded_names;
 
-/* target or worker may be NULL. Texts are cut: at 55, 63 and 63 bytes. */
+/* target or worker may be NULL. Texts are cut: at 55, 63 and 63 bytes. recorder NULL: the calls
+ * have no group of their own. */
 void mfi_recorder_name(mfi_recorder *recorder, mfi_recorded_names *ret_names, const char *target,
                        const char *worker, const char *function);
 

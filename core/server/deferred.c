@@ -249,6 +249,7 @@ void mfi_deferrals_handler_returned(const mf_reply *reply, mf_status status, con
     if (deferred != NULL) {
         deferred->span.released_ns = mfi_monotonic_ns();
         failed = status != MF_OK;
+        mfi_observe_server_deferred(&deferred->span);
     }
     if (failed) {
         bool unpack_failed = error->code != MF_OK;

@@ -48,6 +48,11 @@ typedef struct mf_runtime_options {
     /** Names of targets, ends with NULL; or NULL. While one of them has no parent or pool, /readyz
      *  fails. /startupz fails until each of them had a worker that was ready. Copied. */
     const char *const *required_targets;
+    /** Memory for the calls that /calls shows, open ones and those that ended; default 1 MiB, 64 KiB
+     *  to 64 MiB; MF_DISABLED records none. 1 MiB is room for about 1,100 calls, and for 280
+     *  failures beside these. */
+    int64_t recorder_bytes;
+    int32_t recorder_seconds; /**< /calls shows a call for so long after its end; default 600. */
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
