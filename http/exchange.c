@@ -45,6 +45,8 @@ typedef struct exchange {
     size_t excluded_count;
     const char *names[MFI_URL_ARGUMENTS_MAX + 1]; /* of families, as the query has them */
     size_t name_count;
+    mfi_page_argument arguments[MFI_URL_ARGUMENTS_MAX];
+    size_t argument_count;
     mfi_page_request request;
     mfi_page page;
 } exchange;
@@ -54,6 +56,7 @@ static const route routes[] = {
     {"/livez", true, false, mfi_page_livez},       {"/readyz", true, false, mfi_page_readyz},
     {"/startupz", true, false, mfi_page_startupz}, {"/healthz", false, false, mfi_page_healthz},
     {"/health", true, false, mfi_page_health},     {"/circuits", true, true, mfi_page_circuits},
+    {"/calls", false, true, mfi_page_calls},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */
@@ -188,6 +191,10 @@ static enum MHD_Result take_argument(void *user_data, enum MHD_ValueKind kind, c
 {
     exchange *at = user_data;
     (void)kind;
+    if (at->argument_count < MFI_URL_ARGUMENTS_MAX) {
+        at->arguments[at->argument_count++] =
+            (mfi_page_argument){.key = key, .value = value != NULL ? value : ""};
+    }
     if (strcmp(key, "verbose") == 0) {
         at->request.verbose = true;
     } else if (strcmp(key, "exclude") == 0 && value != NULL && at->excluded_count < EXCLUDES_MAX) {
@@ -228,6 +235,8 @@ static void read_request(exchange *at)
     at->request.excluded = at->excluded;
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
     (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, take_header, at);
+    at->request.arguments = at->arguments;
+    at->request.argument_count = at->argument_count;
     at->request.accept = at->accept[0] != '\0' ? at->accept : NULL;
     at->request.names = at->name_count > 0 ? at->names : NULL;
 }

@@ -91,7 +91,8 @@ void mfi_page_index(const mfi_page_request *request, mfi_page *page)
                                            {"livez", "is the process alive?"},
                                            {"readyz", "may it get traffic?"},
                                            {"startupz", "has it started?"},
-                                           {"circuits", "state of the circuit breakers"}};
+                                           {"circuits", "state of the circuit breakers"},
+                                           {"calls", "open calls, and the last that ended"}};
     mfi_buf body;
     mfi_buf_init(&body, 0);
     mfi_buf_append_str(&body, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -17,6 +17,11 @@ typedef struct mfi_scrapes {
     } of[MF_METRICS_PROTOBUF + 1];
 } mfi_scrapes;
 
+/* One argument of the query, decoded. */
+typedef struct mfi_page_argument {
+    const char *key, *value; /* value "": none */
+} mfi_page_argument;
+
 /* The parts of a request that pages use. */
 typedef struct mfi_page_request {
     const mf_probe *probe;
@@ -27,6 +32,8 @@ typedef struct mfi_page_request {
     bool verbose;
     const char *const *excluded; /* NULL-terminated */
     const char *const *names;    /* NULL-terminated: the families that /metrics shows; NULL: all */
+    const mfi_page_argument *arguments; /* all of the query */
+    size_t argument_count;
     uint64_t answer_by_ns; /* monotonic: the client goes away soon after; 0: it said nothing */
 } mfi_page_request;
 
@@ -54,5 +61,6 @@ void mfi_page_startupz(const mfi_page_request *request, mfi_page *page);
 void mfi_page_health(const mfi_page_request *request, mfi_page *page);
 void mfi_page_healthz(const mfi_page_request *request, mfi_page *page);
 void mfi_page_circuits(const mfi_page_request *request, mfi_page *page);
+void mfi_page_calls(const mfi_page_request *request, mfi_page *page);
 
 #endif
