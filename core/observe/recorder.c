@@ -2,6 +2,7 @@
  * its story read when it has ended, at the price of some stores for each call. */
 #include "core/observe/recorder.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -138,7 +139,18 @@ static mfi_recorder_entry *take_entry(mfi_recorder *recorder, unsigned shard, ui
 
 /* ---- Words ---- */
 
-/* Stores a text of at most `most` bytes in whole words; returns the word behind. */
+/* The last bytes of a text, fewer than 8, as a word whose other bytes are NUL. It is made in a
+ * register: bytes that are stored and then loaded as a word cost several times as much. */
+static uint64_t last_word(const char *text, size_t length)
+{
+    uint64_t word = 0;
+    while (length > 0) {
+        word = word << 8 | (unsigned char)text[--length];
+    }
+    return htole64(word);
+}
+
+/* Stores a text of `length` bytes in whole words; returns the word behind. */
 static size_t put_text(_Atomic(uint64_t) *to, size_t at, const char *text, size_t length)
 {
     uint64_t word = 0;
@@ -147,9 +159,7 @@ static size_t put_text(_Atomic(uint64_t) *to, size_t at, const char *text, size_
         mfi_word_store(&to[at++], word);
     }
     if (length > 0) {
-        word = 0;
-        memcpy(&word, text, length);
-        mfi_word_store(&to[at++], word);
+        mfi_word_store(&to[at++], last_word(text, length));
     }
     return at;
 }
@@ -166,10 +176,26 @@ static void put_id(_Atomic(uint64_t) *to, const char *id, size_t words)
 
 static void put_request_id(_Atomic(uint64_t) *words, const char *id)
 {
+    const size_t behind = MF_REQUEST_ID_MAX - sizeof(uint64_t);
     uint64_t last = 0;
     put_id(&words[MFI_WORD_REQUEST], id, 4);
-    memcpy(&last, id + 32, MF_REQUEST_ID_MAX - 32);
-    mfi_word_store(&words[MFI_WORD_REQUEST + 4], last);
+    memcpy(&last, id + behind, sizeof last);
+    mfi_word_store(&words[MFI_WORD_REQUEST + 4],
+                   htole64(le64toh(last) >> 8 * (4 * sizeof last - behind)));
+}
+
+/* A call that was given no id of its own has the same text in both places. */
+static bool is_trace_id(const mf_context *context)
+{
+    uint64_t difference = 0;
+    for (size_t i = 0; i < MF_TRACE_ID_MAX / sizeof difference; i++) {
+        uint64_t a = 0;
+        uint64_t b = 0;
+        memcpy(&a, context->correlation_id + i * sizeof a, sizeof a);
+        memcpy(&b, context->trace_id + i * sizeof b, sizeof b);
+        difference |= a ^ b;
+    }
+    return difference == 0 && context->correlation_id[MF_TRACE_ID_MAX - 1] == '\0';
 }
 
 static void put_texts(_Atomic(uint64_t) *words, const mf_context *context,
@@ -185,7 +211,7 @@ static void put_texts(_Atomic(uint64_t) *words, const mf_context *context,
         lengths |= (uint64_t)length << MFI_LENGTH_NAMESPACE;
         at = put_text(words, at, namespace_name, length);
     }
-    if (memcmp(context->correlation_id, context->trace_id, MF_TRACE_ID_MAX) == 0) {
+    if (is_trace_id(context)) {
         lengths |= (uint64_t)MFI_SAME_AS_TRACE << MFI_LENGTH_CORRELATION;
     } else {
         size_t length = strnlen(context->correlation_id, MFI_RECORD_CORRELATION_MAX);
@@ -241,7 +267,6 @@ static void put_client(_Atomic(uint64_t) *words, const mfi_client_span *span,
     }
     mfi_word_store(&words[MFI_WORD_START], span->start_ns);
     mfi_word_store(&words[MFI_WORD_DEADLINE], deadline);
-    mfi_word_store(&words[MFI_WORD_RETRY], 0);
     mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(0, 0, span->attempt));
     put_texts(words, &span->context, span->namespace_name, names);
 }
@@ -299,7 +324,6 @@ void mfi_recorder_client_again(mfi_client_span *span)
     }
     uint64_t version = write_entry(entry);
     span->recorded.turn++;
-    mfi_word_store(&entry->words.of[MFI_WORD_RETRY], 0);
     mfi_word_store(&entry->words.of[MFI_WORD_STATE], mfi_pack_state(0, 0, span->attempt));
     put_id(&entry->words.of[MFI_WORD_SPAN], span->context.span_id, 2);
     put_request_id(entry->words.of, span->context.request_id);
@@ -379,7 +403,6 @@ static void put_server(_Atomic(uint64_t) *words, const mfi_server_span *span,
 {
     mfi_word_store(&words[MFI_WORD_START], span->begun_ns);
     mfi_word_store(&words[MFI_WORD_DEADLINE], span->deadline_ns);
-    mfi_word_store(&words[MFI_WORD_RETRY], 0);
     mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(MFI_STATE_SERVER, 0, 0));
     put_texts(words, &span->context, span->namespace_name, names);
 }
@@ -413,6 +436,7 @@ static void end_server(_Atomic(uint64_t) *words, const mfi_server_span *span)
     mfi_word_store(&words[MFI_WORD_SENT], 0);
     mfi_word_store(&words[MFI_WORD_RECEIVED], span->received_ns);
     mfi_word_store(&words[MFI_WORD_END], span->end_ns);
+    mfi_word_store(&words[MFI_WORD_RETRY], 0);
     mfi_word_store(&words[MFI_WORD_QUEUE_NS], span->begun_ns - span->received_ns);
     mfi_word_store(&words[MFI_WORD_HANDLER_NS], span->done_ns - span->begun_ns);
     mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(flags, status, 0));
