@@ -56,7 +56,7 @@ static const route routes[] = {
     {"/livez", true, false, mfi_page_livez},       {"/readyz", true, false, mfi_page_readyz},
     {"/startupz", true, false, mfi_page_startupz}, {"/healthz", false, false, mfi_page_healthz},
     {"/health", true, false, mfi_page_health},     {"/circuits", true, true, mfi_page_circuits},
-    {"/crashes", false, true, mfi_page_crashes},
+    {"/calls", false, true, mfi_page_calls},       {"/crashes", false, true, mfi_page_crashes},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */

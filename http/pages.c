@@ -92,6 +92,7 @@ void mfi_page_index(const mfi_page_request *request, mfi_page *page)
                                            {"readyz", "may it get traffic?"},
                                            {"startupz", "has it started?"},
                                            {"circuits", "state of the circuit breakers"},
+                                           {"calls", "open calls, and the last that ended"},
                                            {"crashes", "workers that ended by themselves"}};
     mfi_buf body;
     mfi_buf_init(&body, 0);

@@ -61,5 +61,6 @@ void mfi_page_startupz(const mfi_page_request *request, mfi_page *page);
 void mfi_page_health(const mfi_page_request *request, mfi_page *page);
 void mfi_page_healthz(const mfi_page_request *request, mfi_page *page);
 void mfi_page_circuits(const mfi_page_request *request, mfi_page *page);
+void mfi_page_calls(const mfi_page_request *request, mfi_page *page);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/observe/spans.h"
 
@@ -47,6 +48,7 @@ void mfi_observer_destroy(mfi_observer *observer)
         mfi_slos_free(observer);
         mfi_mutex_fini(&observer->slo_mutex);
         mfi_crashes_fini(&observer->crashes);
+        mfi_recorder_destroy(observer->recorder);
         mfi_mutex_fini(&observer->mutex);
         free(observer);
     }
@@ -68,10 +70,38 @@ uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn vi
     return mfi_crashes_visit(&observer->crashes, visit, user_data);
 }
 
+void mfi_observer_record(mfi_observer *observer, mfi_recorder *recorder)
+{
+    observer->recorder = recorder;
+}
+
+mfi_recorder *mfi_observer_recorder(const mfi_observer *observer)
+{
+    return observer->recorder;
+}
+
 /* ---- Calls ---- */
 
-void mfi_observe_client_begin(const mfi_client_span *span)
+/* The names of a call for the recorder. Those of a function without series are made in `local`. */
+static const mfi_recorded_names *names_of(const mfi_target *target, const mfi_function *function,
+                                          const char *name, mfi_recorded_names *local)
 {
+    if (__builtin_expect(function->recorded.group != NULL, 1)) {
+        return &function->recorded;
+    }
+    mfi_recorder_name(NULL, local, target->is_server ? NULL : target->name,
+                      target->is_server ? target->name : target->worker, name);
+    return local;
+}
+
+void mfi_observe_client_begin(mfi_client_span *span)
+{
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_client_begin(
+            recorder, span, names_of(span->target, span->function, span->function_name, &local));
+    }
     mfi_measure_begin(span->target, span->function);
     mfi_logged_client_begin(span);
 }
@@ -79,6 +109,11 @@ void mfi_observe_client_begin(const mfi_client_span *span)
 void mfi_observe_client_attempt(mfi_target *target, mfi_attempt_kind kind, size_t bytes)
 {
     mfi_measure_attempt(target, kind, bytes);
+}
+
+void mfi_observe_client_sent(const mfi_recorded *recorded)
+{
+    mfi_recorder_client_sent(recorded);
 }
 
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason)
@@ -89,10 +124,16 @@ void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason)
 void mfi_observe_client_retry(mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms)
 {
+    mfi_recorder_client_waits(span, mfi_monotonic_ns() + wait_ms * MFI_NS_PER_MS);
     mfi_logged_retry(span, status, error, wait_ms);
     if (mfi_spans_wanted(span->target)) {
         mfi_spans_retry(span, status, error);
     }
+}
+
+void mfi_observe_client_again(mfi_client_span *span)
+{
+    mfi_recorder_client_again(span);
 }
 
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason)
@@ -103,6 +144,13 @@ void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression 
 void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error)
 {
     uint32_t slos = atomic_load_explicit(&span->function->slos, memory_order_acquire);
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_client_end(recorder, span,
+                                names_of(span->target, span->function, span->function_name, &local),
+                                error);
+    }
     mfi_measure_client_end(span);
     if (__builtin_expect(slos != 0, 0)) {
         mfi_slo_count_marked(span, slos);
@@ -113,8 +161,14 @@ void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error)
     }
 }
 
-void mfi_observe_server_begin(const mfi_server_span *span)
+void mfi_observe_server_begin(mfi_server_span *span)
 {
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_server_begin(
+            recorder, span, names_of(span->target, span->function, span->function_name, &local));
+    }
     mfi_measure_begin(span->target, span->function);
     mfi_segment_began(span);
     mfi_logged_server_begin(span);
@@ -130,8 +184,20 @@ void mfi_observe_server_waiting(mfi_target *target, int32_t calls, int64_t bytes
     mfi_segment_waits(target, calls, bytes);
 }
 
+void mfi_observe_server_deferred(const mfi_server_span *span)
+{
+    mfi_recorder_server_deferred(span);
+}
+
 void mfi_observe_server_end(const mfi_server_span *span, const mf_error *error)
 {
+    mfi_recorder *recorder = span->target->observer->recorder;
+    if (recorder != NULL) {
+        mfi_recorded_names local;
+        mfi_recorder_server_end(recorder, span,
+                                names_of(span->target, span->function, span->function_name, &local),
+                                error);
+    }
     mfi_measure_server_end(span);
     mfi_logged_server_end(span, error);
     if (mfi_spans_wanted(span->target)) {

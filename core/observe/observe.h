@@ -18,6 +18,7 @@
 #include <multifrost/span.h>
 
 #include "core/observe/events.h"
+#include "core/observe/recorder.h"
 #include "core/observe/span.h"
 #include "core/observe/targets.h"
 #include "core/words/attempts.h"
@@ -46,18 +47,28 @@ void mfi_observer_keep_crashes(mfi_observer *observer, size_t most);
 uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn visit,
                                     void *user_data);
 
+/* Calls are recorded from now on. Before the first target is made. Takes the recorder. */
+void mfi_observer_record(mfi_observer *observer, mfi_recorder *recorder);
+/* NULL: no calls are recorded. */
+mfi_recorder *mfi_observer_recorder(const mfi_observer *observer);
+
 /* ---- Calls, as their caller sees them ---- */
 
-/* The call begins: counts it as started, and logs `request_start` (debug). */
-void mfi_observe_client_begin(const mfi_client_span *span);
+/* The call begins: counts it as started, and logs `request_start` (debug). From here on it is among
+ * the open calls. */
+void mfi_observe_client_begin(mfi_client_span *span);
 /* The transport took one attempt, a message of that many bytes. */
 void mfi_observe_client_attempt(mfi_target *target, mfi_attempt_kind kind, size_t bytes);
+/* The same attempt, by the place that its span had in the recorder; the span itself may be gone. */
+void mfi_observe_client_sent(const mfi_recorded *recorded);
 /* The call ends because it was refused, its last attempt before it was queued. This counts the
  * reason; the call still has a begin and an end. */
 void mfi_observe_client_refused(const mfi_client_span *span, mfi_refusal reason);
 /* An attempt failed and another one follows after wait_ms: logs request_retry (warn). */
 void mfi_observe_client_retry(mfi_client_span *span, mf_status status, const mf_error *error,
                               uint64_t wait_ms);
+/* That attempt begins. */
+void mfi_observe_client_again(mfi_client_span *span);
 /* An attempt failed and no other one follows, though the policy allows one. */
 void mfi_observe_client_suppressed(const mfi_client_span *span, mfi_suppression reason);
 /* The call ended. error has the text if the status is not MF_OK; may be NULL. */
@@ -66,7 +77,9 @@ void mfi_observe_client_end(const mfi_client_span *span, const mf_error *error);
 /* ---- Calls, as the worker sees them ---- */
 
 /* A handler is about to run: counts the call as started, and logs `request_start` (debug). */
-void mfi_observe_server_begin(const mfi_server_span *span);
+void mfi_observe_server_begin(mfi_server_span *span);
+/* The handler returned; its answer follows from another thread. */
+void mfi_observe_server_deferred(const mfi_server_span *span);
 /* The handler returned, or was not run; its thread is free. handler: as in the span. */
 void mfi_observe_server_returned(mfi_target *target, uint32_t handler);
 /* Calls begin to wait for a handler, or fewer of them wait: differences of count and bytes. */

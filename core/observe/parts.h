@@ -14,6 +14,7 @@
 #include "core/observe/crashes.h"
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
+#include "core/observe/recorder.h"
 #include "core/observe/segments.h"
 #include "core/observe/span.h"
 #include "core/observe/statuses.h"
@@ -47,7 +48,8 @@ typedef struct mfi_owner {
 
 struct mfi_observer {
     mf_logger *logger;
-    mf_metrics *metrics; /* NULL: nothing is measured */
+    mf_metrics *metrics;    /* NULL: nothing is measured */
+    mfi_recorder *recorder; /* owned; NULL: no calls are recorded */
     /* Of this process, if it is a worker whose parent made one; NULL else. Set before the first
      * worker's target is open. */
     struct mfi_segment *segment;
@@ -101,7 +103,8 @@ typedef struct mfi_account {
 struct mfi_function {
     bool has_names; /* false if a name is too long, or not known before the call */
     mfi_call_names names;
-    uint64_t log_key; /* hash of the name, for sampling */
+    mfi_recorded_names recorded; /* not made for `_OTHER` */
+    uint64_t log_key;            /* hash of the name, for sampling */
     _Atomic(uint32_t)
         slos;   /* client: the objectives of its calls, one bit each; release, acquire */
     char *name; /* NULL: `_OTHER` */

@@ -25,6 +25,13 @@ typedef struct mfi_handler_times {
 typedef struct mfi_target mfi_target;
 typedef struct mfi_function mfi_function; /* observe's handle of one function of a target */
 
+/* The entry that the recorder keeps of a call (recorder.h). */
+typedef struct mfi_recorded {
+    struct mfi_recorder_entry *entry; /* NULL: the call has none */
+    uint64_t turn;                    /* tells the entry's present attempt from those before it;
+                                         without an entry not 0 if the call is counted as open */
+} mfi_recorded;
+
 /* A call as its caller sees it. */
 typedef struct mfi_client_span {
     mfi_target *target;
@@ -50,6 +57,7 @@ typedef struct mfi_client_span {
     bool is_refused;     /* the present attempt was refused before it was queued */
     uint8_t refusal;     /* mfi_refusal; if is_refused */
     mf_status status;    /* set at the end */
+    mfi_recorded recorded;
 } mfi_client_span;
 
 #define MFI_NO_HANDLER UINT32_MAX /* the call is answered without a handler's thread */
@@ -66,6 +74,7 @@ typedef struct mfi_server_span {
     uint64_t done_ns;     /* the handler returned, or its deferred answer was given */
     uint64_t released_ns; /* the thread that deferred was free again; else 0 */
     uint64_t end_ns;      /* the answer was queued to be sent */
+    uint64_t deadline_ns; /* when the caller stops to wait; 0: never, or not known */
     uint32_t request_bytes;
     uint32_t response_bytes;
     bool correlation_id_replaced; /* the caller's id was not valid */
@@ -73,6 +82,7 @@ typedef struct mfi_server_span {
     bool has_run;                 /* a handler was started for the call */
     mfi_handler_times handler_times;
     mf_status status; /* at the end */
+    mfi_recorded recorded;
 } mfi_server_span;
 
 /* The ids are texts of half a kilobyte. Only their first characters are cleared. */

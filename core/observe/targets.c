@@ -196,6 +196,11 @@ static bool copy_name(char to[MFI_CALL_NAME_MAX], const char *name)
 static void name_function(const mfi_target *target, mfi_function *function)
 {
     mfi_call_names *names = &function->names;
+    if (target->observer->recorder != NULL) {
+        mfi_recorder_name(target->observer->recorder, &function->recorded,
+                          target->is_server ? NULL : target->name,
+                          target->is_server ? target->name : target->worker, function->name);
+    }
     function->has_names = copy_name(names->target, target->name) &&
                           copy_name(names->function, function->name) &&
                           (target->worker == NULL || copy_name(names->worker, target->worker));

@@ -269,6 +269,16 @@ static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_dat
     mfi_mutex_unlock(&runtime->mutex);
 }
 
+static bool visit_calls(void *self, const mf_call_query *query, mf_call_visit_fn visit,
+                        void *user_data, mf_call_counts *ret_counts)
+{
+    const mf_runtime *runtime = self;
+    mfi_recorder *recorder = mfi_observer_recorder(runtime->observer);
+    *ret_counts = (mf_call_counts){.struct_size = sizeof *ret_counts};
+    return recorder != NULL &&
+           mfi_recorder_visit(recorder, query, mfi_monotonic_ns(), visit, user_data, ret_counts);
+}
+
 static void health_changed(void *self, const char *check, mf_health from, mf_health to,
                            const char *output)
 {
@@ -307,6 +317,7 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required
                                 .visit_circuits = visit_circuits,
                                 .health_changed = health_changed,
                                 .watch = watch,
+                                .visit_calls = visit_calls,
                                 .visit_crashes = visit_crashes};
     return MF_OK;
 }

@@ -109,6 +109,25 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
     return status;
 }
 
+static mf_status make_recorder(mf_runtime *runtime, const mf_runtime_options *options,
+                               mf_error *error)
+{
+    mfi_recorder *recorder = NULL;
+    if (options->recorder_bytes == MF_DISABLED) {
+        return MF_OK;
+    }
+    int32_t seconds =
+        options->recorder_seconds != 0 ? options->recorder_seconds : MFI_RECORDER_SECONDS_DEFAULT;
+    mf_status status = mfi_recorder_create(
+        &recorder,
+        options->recorder_bytes != 0 ? (size_t)options->recorder_bytes : MFI_RECORDER_BYTES_DEFAULT,
+        (uint64_t)seconds * MFI_NS_PER_S, error);
+    if (status == MF_OK) {
+        mfi_observer_record(runtime->observer, recorder);
+    }
+    return status;
+}
+
 static mf_status check_options(mf_runtime_options *from, mf_error *error)
 {
     if (from->role != NULL && strcmp(from->role, "parent") != 0 &&
@@ -117,6 +136,17 @@ static mf_status check_options(mf_runtime_options *from, mf_error *error)
         (void)mfi_str_copy_visible(role, sizeof role, from->role, strlen(from->role));
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "role must be parent or child, not '%s'",
                         role);
+    }
+    if (from->recorder_bytes != 0 && from->recorder_bytes != MF_DISABLED &&
+        (from->recorder_bytes < (int64_t)MFI_RECORDER_BYTES_LEAST ||
+         from->recorder_bytes > (int64_t)MFI_RECORDER_BYTES_MOST)) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "recorder_bytes must be %zu to %zu, or MF_DISABLED, not %lld",
+                        MFI_RECORDER_BYTES_LEAST, MFI_RECORDER_BYTES_MOST,
+                        (long long)from->recorder_bytes);
+    }
+    if (from->recorder_seconds < 0) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "recorder_seconds must not be negative");
     }
     if (from->max_targets < 0 || from->max_targets > MAX_TARGETS_MOST) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "max_targets must be 1 to %d, not %d",
@@ -163,6 +193,9 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     }
     if (status == MF_OK) {
         status = make_metrics(runtime, &from, error);
+    }
+    if (status == MF_OK) {
+        status = make_recorder(runtime, &from, error);
     }
     if (status == MF_OK) {
         status = mfi_messaging_create(&runtime->messaging, from.transport, error);

@@ -252,6 +252,7 @@ void mfi_deferrals_handler_returned(const mf_reply *reply, mf_status status, con
         deferred->span.released_ns = mfi_monotonic_ns();
         deferred->span.handler_times = reply->span->handler_times;
         failed = status != MF_OK;
+        mfi_observe_server_deferred(&deferred->span);
     }
     if (failed) {
         bool unpack_failed = error->code != MF_OK;

@@ -76,7 +76,8 @@ static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
     if (!metadata.has_deadline) {
         return MFI_NEVER;
     }
-    return mfi_deadline_after_ms(call->received_ns, metadata.deadline_ms_left);
+    span->deadline_ns = mfi_deadline_after_ms(call->received_ns, metadata.deadline_ms_left);
+    return span->deadline_ns;
 }
 
 /* ---- Checks ---- */

@@ -294,6 +294,11 @@ mf_status mfi_attempt_begin(mfi_calls *calls, const mfi_call_request *request,
     }
     if (span->attempt == 1) { /* the call has an id only from here on */
         mfi_observe_client_begin(span);
+    } else {
+        mfi_observe_client_again(span);
+    }
+    if (slot != NULL) {
+        slot->recorded = span->recorded;
     }
     if (slot == NULL) {
         return refuse(span, MFI_REFUSAL_QUEUE_FULL,

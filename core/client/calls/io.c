@@ -106,6 +106,7 @@ static bool send_slot(mfi_calls *calls, mfi_slot *slot)
         mfi_observe_traffic(calls->state->observed, MFI_DIRECTION_SENT, traffic, bytes);
         if (traffic == MFI_TRAFFIC_CALL) {
             mfi_observe_client_attempt(calls->state->observed, slot->kind, bytes);
+            mfi_observe_client_sent(&slot->recorded);
         }
     } else {
         fail_unsent(calls, slot);

@@ -63,6 +63,7 @@ struct mfi_slot {
     mfi_client_span *span;    /* of the call; valid until the attempt is delivered */
     mfi_client_span own_span; /* for an attempt that has no call's span */
     mfi_attempt_kind kind;    /* of a call's attempt */
+    mfi_recorded recorded;    /* of a call's attempt: the driver reports when it was sent */
     mfi_circuit_ticket ticket;
     mfi_circuit_ticket trial_ticket;
     bool admitted;              /* the circuit gets a report with the ticket */

@@ -157,9 +157,62 @@ typedef struct mf_circuit_row {
     double config_failure_ratio, config_slow_ratio, config_slow_call_seconds; /**< 0: off. */
     uint32_t config_min_calls;                                                /**< 0: not told. */
     mf_circuit_trial trial;
-    bool worker_says_load;        /**< The worker's answers carry the next figure. */
-    double worker_load;           /**< Busy share of its handler threads, 0 to 1. */
+    bool worker_says_load; /**< The worker's answers carry the next figure. */
+    double worker_load;    /**< Busy share of its handler threads, 0 to 1. */
 } mf_circuit_row;
+
+/** Which calls a query asks for. */
+typedef enum mf_call_view {
+    MF_CALLS_OPEN = 0,    /**< Those in flight, the oldest first. */
+    MF_CALLS_RECENT = 1,  /**< Those that ended, the newest first. */
+    MF_CALLS_FAILED = 2,  /**< Those that ended and not well, the newest first. */
+    MF_CALLS_SLOWEST = 3, /**< The slowest of each target and function, the slowest first. */
+    MF_CALLS_ALL = 4,     /**< Open ones, the oldest first, then ended ones, the newest first. */
+} mf_call_view;
+
+/** What calls to show. A text that is NULL selects nothing. */
+typedef struct mf_call_query {
+    size_t struct_size;
+    mf_call_view view;
+    const char *function, *target, *worker, *correlation_id;
+    const char *status; /**< As in the metrics: "ok", "timeout"; ended calls alone have one. */
+    size_t limit;       /**< Most calls to show. */
+} mf_call_query;
+
+/** One call. All texts are borrowed for the duration of the visit; NULL where there is none. Times
+ *  that are not known are negative. */
+typedef struct mf_call_row {
+    size_t struct_size;
+    const char *role;  /**< "client": called here; "server": handled here. */
+    const char *phase; /**< "queued", "sent", "retry_wait", "running", "deferred"; "ended". */
+    const char *target, *worker, *function, *namespace_name;
+    const char *correlation_id, *trace_id, *span_id, *request_id;
+    uint32_t attempt;       /**< 1 for the first one; 0 on the worker's side. */
+    uint64_t start_wall_ns; /**< The call began; on the worker's side: its handler. */
+    double age_seconds;     /**< Since then; of an ended call its duration. */
+    bool has_deadline;
+    double deadline_left_seconds; /**< Of an open call; negative when it has passed. */
+    double retry_in_seconds;      /**< Until the next attempt, if that is waited for. */
+    const char *status;           /**< Of an ended call. */
+    const char *error;            /**< Of a failed call, at most 256 bytes. */
+    double send_wait_seconds, wire_seconds, peer_queue_seconds, handler_seconds,
+        receive_wait_seconds;
+    uint32_t request_bytes, response_bytes;
+} mf_call_row;
+
+/** What a query did not show, and why. */
+typedef struct mf_call_counts {
+    size_t struct_size;
+    uint64_t matched;     /**< Calls that the query selects. */
+    uint64_t shown;       /**< At most the limit. */
+    uint64_t not_shown;   /**< Calls that are open and found no room in the table. */
+    uint64_t overwritten; /**< Ended calls that later ones have overwritten, since the start. */
+    uint64_t unreadable;  /**< Entries that changed while they were read. */
+    double kept_seconds;  /**< Ended calls are shown for so long. */
+} mf_call_counts;
+
+/** Receives one call. The row is borrowed until the return. */
+typedef void (*mf_call_visit_fn)(const mf_call_row *row, void *user_data);
 
 /** Receives one health check. The row is borrowed until the return. */
 typedef void (*mf_health_visit_fn)(const mf_health_row *row, void *user_data);
@@ -245,6 +298,10 @@ typedef struct mf_probe {
     /** Shows the kept crashes, the newest first. Returns how many there were since the start. The
      *  function may be NULL. */
     uint64_t (*visit_crashes)(void *self, mf_crash_visit_fn visit, void *user_data);
+    /** Shows the calls that a query selects, and counts. False: no calls are recorded, or there was
+     *  no memory; ret_counts->kept_seconds is 0 if none are recorded. The function may be NULL. */
+    bool (*visit_calls)(void *self, const mf_call_query *query, mf_call_visit_fn visit,
+                        void *user_data, mf_call_counts *ret_counts);
 } mf_probe;
 
 MF_EXTERN_C_END

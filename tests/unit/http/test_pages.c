@@ -72,6 +72,7 @@ static void test_index(void)
         "<li><a href=\"/readyz\">/readyz</a> may it get traffic?</li>\n"
         "<li><a href=\"/startupz\">/startupz</a> has it started?</li>\n"
         "<li><a href=\"/circuits\">/circuits</a> state of the circuit breakers</li>\n"
+        "<li><a href=\"/calls\">/calls</a> open calls, and the last that ended</li>\n"
         "<li><a href=\"/crashes\">/crashes</a> workers that ended by themselves</li>\n"
         "</ul>\n</body></html>\n";
     check_page(mfi_page_index, &request, 200, "text/html; charset=utf-8", wanted);
