@@ -8,6 +8,7 @@
 #include "core/words/circuits.h"
 #include "core/words/disconnects.h"
 #include "core/words/drops.h"
+#include "core/words/handler_states.h"
 #include "core/words/log_drops.h"
 #include "core/words/outcomes.h"
 #include "core/words/phases.h"
@@ -15,9 +16,12 @@
 #include "core/words/refusals.h"
 #include "core/words/registry.h"
 #include "core/words/restarts.h"
+#include "core/words/segments.h"
 #include "core/words/serving.h"
+#include "core/words/slos.h"
 #include "core/words/statuses.h"
 #include "core/words/traffic.h"
+#include "core/words/windows.h"
 #include "core/words/workers.h"
 
 /* Sets that are no table of core/words. */
@@ -40,6 +44,12 @@
     X("multifrost_server_call_duration_seconds", "outcome", MFI_OUTCOMES)                          \
     X("multifrost_server_expired_calls_total", "stage", MFI_EXPIRIES)                              \
     X("multifrost_server_threads", "state", MFI_THREAD_STATES)                                     \
+    X("multifrost_server_handler_state_seconds_total", "state", MFI_HANDLER_STATES)                \
+    X("multifrost_circuit_window_calls", "kind", MFI_WINDOW_KINDS)                                 \
+    X("multifrost_circuit_probes_total", "result", MFI_PROBE_RESULTS)                              \
+    X("multifrost_circuit_shadow_refusals_total", "policy", MFI_TRIAL_POLICIES)                    \
+    X("multifrost_worker_segments_total", "result", MFI_SEGMENT_RESULTS)                           \
+    X("multifrost_slo_requests_total", "result", MFI_SLO_RESULTS)                                  \
     X("multifrost_transport_messages_total", "direction", MFI_DIRECTIONS)                          \
     X("multifrost_transport_messages_total", "type", MFI_TRAFFIC_TYPES)                            \
     X("multifrost_transport_bytes_total", "direction", MFI_DIRECTIONS)                             \

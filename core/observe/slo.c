@@ -13,6 +13,7 @@
 #include "base/number.h"
 #include "base/str.h"
 #include "core/observe/parts.h"
+#include "core/words/slos.h"
 
 #define COUNT_BITS 40 /* of a word; the rest is the number of the half minute */
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
@@ -21,8 +22,6 @@
 /* The rules of /health: both windows of a pair must burn as fast. */
 #define FAST_RATE 14.4 /* 2 % of a month's budget in an hour */
 #define SLOW_RATE 6.0  /* 5 % of a month's budget in six hours */
-
-typedef enum slo_result { GOOD, BAD, RESULT_COUNT } slo_result;
 
 _Static_assert(sizeof((mfi_observer *)0)->slos == MFI_SLO_MAX * sizeof(mfi_slo *),
                "the observer has room for all, and a mask a bit for each");
@@ -34,8 +33,8 @@ struct mfi_slo {
     double objective;
     bool count_app_errors;
     const mfi_clock *clock;
-    _Atomic(mf_counter *) counters[RESULT_COUNT]; /* NULL: nothing is measured */
-    _Atomic(uint64_t) slots[MFI_SLO_SLOTS][RESULT_COUNT];
+    _Atomic(mf_counter *) counters[MFI_SLO_RESULT_COUNT]; /* NULL: nothing is measured */
+    _Atomic(uint64_t) slots[MFI_SLO_SLOTS][MFI_SLO_RESULT_COUNT];
 };
 
 /* ---- Making ---- */
@@ -156,13 +155,13 @@ static void mark_all(mfi_observer *observer)
 static void make_series(const mfi_observer *observer, mfi_slo *slo)
 {
     const mfi_families *families = &observer->families;
-    const char *good[] = {slo->name, "good"};
-    const char *bad[] = {slo->name, "bad"};
+    const char *good[] = {slo->name, mfi_slo_word(MFI_SLO_GOOD)};
+    const char *bad[] = {slo->name, mfi_slo_word(MFI_SLO_BAD)};
     if (observer->metrics == NULL) {
         return;
     }
-    slo->counters[GOOD] = mf_family_counter(families->slo_requests, good);
-    slo->counters[BAD] = mf_family_counter(families->slo_requests, bad);
+    slo->counters[MFI_SLO_GOOD] = mf_family_counter(families->slo_requests, good);
+    slo->counters[MFI_SLO_BAD] = mf_family_counter(families->slo_requests, bad);
     mf_gauge_set(mf_family_gauge(families->slo_objective, good), slo->objective);
     mf_gauge_set(mf_family_gauge(families->slo_threshold, good),
                  (double)slo->threshold_ns / (double)MFI_NS_PER_S);
@@ -226,7 +225,8 @@ void mfi_slo_count(mfi_slo *slo, mf_status status, uint64_t duration_ns, uint64_
         (counted == MFI_STATUS_APP_ERROR && !slo->count_app_errors)) {
         return;
     }
-    slo_result outcome = status == MF_OK && duration_ns <= slo->threshold_ns ? GOOD : BAD;
+    mfi_slo_result outcome =
+        status == MF_OK && duration_ns <= slo->threshold_ns ? MFI_SLO_GOOD : MFI_SLO_BAD;
     mf_counter *counter = atomic_load_explicit(&slo->counters[outcome], memory_order_relaxed);
     if (counter != NULL) {
         mf_counter_add(counter, 1);
@@ -254,7 +254,7 @@ void mfi_slo_count_marked(const mfi_client_span *span, uint32_t mask)
 static const uint32_t slots_of[MFI_SLO_WINDOW_COUNT] = {
     [MFI_SLO_5M] = 11, [MFI_SLO_30M] = 61, [MFI_SLO_1H] = 121, [MFI_SLO_6H] = 721};
 
-static uint64_t count_at(const mfi_slo *slo, uint64_t epoch, slo_result outcome)
+static uint64_t count_at(const mfi_slo *slo, uint64_t epoch, mfi_slo_result outcome)
 {
     uint64_t word =
         atomic_load_explicit(&slo->slots[epoch % MFI_SLO_SLOTS][outcome], memory_order_relaxed);
@@ -269,8 +269,8 @@ void mfi_slo_burn(const mfi_slo *slo, double ret_rates[MFI_SLO_WINDOW_COUNT])
     uint32_t window = 0;
     for (uint32_t i = 0; i < MFI_SLO_SLOTS; i++) {
         if (now > i) { /* else before the clock began */
-            good += count_at(slo, now - i, GOOD);
-            bad += count_at(slo, now - i, BAD);
+            good += count_at(slo, now - i, MFI_SLO_GOOD);
+            bad += count_at(slo, now - i, MFI_SLO_BAD);
         }
         if (i + 1 == slots_of[window]) {
             double share = bad != 0 ? (double)bad / (double)(good + bad) : 0;
