@@ -28,6 +28,10 @@ enum {
     MFI_SLEEPS_IN_POLL = 2 /* until a sink takes bytes, or the eventfd is written */
 };
 
+/* Sees each line that the writer makes, as the first sink gets it. Writer thread; must not block.
+ */
+typedef void (*mfi_log_tail_fn)(void *self, const char *line, size_t size);
+
 struct mf_logger {
     mfi_log_gate gate; /* first member: see record.h */
     _Atomic(int) level;
@@ -56,6 +60,8 @@ struct mf_logger {
     _Atomic(size_t) sink_count;       /* release by the adder of a sink; sinks only come */
     _Atomic(uint64_t) retries_wanted; /* tries of sinks that failed; release by a flusher */
     _Atomic(uint64_t) retries_done;
+    _Atomic(mfi_log_tail_fn) tail; /* or NULL; release by the setter, behind tail_self */
+    void *tail_self;
     uint64_t reopened;     /* the calls of mf_log_reopen() that the writer has followed */
     mfi_mutex flush_mutex; /* with flushed: for threads that wait for `done` */
     mfi_cond flushed;
@@ -92,6 +98,9 @@ uint64_t mfi_log_reopens(void);
 void mfi_log_reopen_wait(void);
 /* crash.c: the logger at a place of the table below MFI_CRASH_LOGGERS_MAX, or NULL. */
 mf_logger *mfi_crash_listed(size_t place);
+
+/* writer.c: from now on `tail` sees the lines. To be called once; self must outlive the logger. */
+void mfi_log_set_tail(mf_logger *logger, mfi_log_tail_fn tail, void *self);
 
 /* logger.c. Async-signal-safe. Ends the writer's sleep. */
 void mfi_log_wake(mf_logger *logger);

@@ -58,9 +58,13 @@ static void add_record(mf_logger *logger, forms *all, const mfi_record *record, 
     for (size_t i = 0; i < FORMS; i++) {
         mfi_buf_clear(&all->text[i]);
     }
+    mfi_log_tail_fn tail = atomic_load_explicit(&logger->tail, memory_order_acquire);
     for (size_t i = 0; i < sink_count(logger); i++) {
         mfi_sink *sink = logger->sinks[i];
         const mfi_buf *text = form_for(logger, all, sink, record);
+        if (i == 0 && tail != NULL && !text->failed) {
+            tail(logger->tail_self, (const char *)text->data, text->size);
+        }
         mfi_line line = {.first_seq = first_seq,
                          .last_seq = record->seq,
                          .size = (uint32_t)text->size,
@@ -71,6 +75,12 @@ static void add_record(mf_logger *logger, forms *all, const mfi_record *record, 
             mfi_sink_put(sink, line, (const char *)text->data);
         }
     }
+}
+
+void mfi_log_set_tail(mf_logger *logger, mfi_log_tail_fn tail, void *self)
+{
+    logger->tail_self = self;
+    atomic_store_explicit(&logger->tail, tail, memory_order_release);
 }
 
 static void move_lines(mf_logger *logger, forms *all, bool retry)

@@ -75,11 +75,6 @@ void mfi_observer_record(mfi_observer *observer, mfi_recorder *recorder)
     observer->recorder = recorder;
 }
 
-mfi_recorder *mfi_observer_recorder(const mfi_observer *observer)
-{
-    return observer->recorder;
-}
-
 /* ---- Calls ---- */
 
 /* The names of a call for the recorder. Those of a function without series are made in `local`. */
@@ -238,12 +233,30 @@ void mfi_observe_circuit_trial(mfi_target *target, mfi_trial_policy policy)
     mfi_measure_trial(target, policy);
 }
 
-void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
+static void pass_process(mfi_target *target, const mfi_process_event *event)
 {
     mfi_measure_process(target, event);
     mfi_figures_process(target, event);
     mfi_logged_process(target, event);
     mfi_crashed_process(target, event);
+}
+
+/* What the worker itself had written down is added to what its parent knows. */
+void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
+{
+    mfi_segment_notes notes;
+    if (event->what != MFI_PROCESS_EXITED || event->remains == NULL ||
+        !mfi_segments_read_notes(target, &notes)) {
+        pass_process(target, event);
+        return;
+    }
+    mfi_process_event whole = *event;
+    mfi_remains remains = *event->remains;
+    remains.running = &notes.running;
+    remains.log = notes.log;
+    remains.log_size = notes.log_size;
+    whole.remains = &remains;
+    pass_process(target, &whole);
 }
 
 void mfi_observe_start_ended(mfi_target *target, const mfi_start_event *event)

@@ -49,8 +49,10 @@ uint64_t mfi_observer_visit_crashes(mfi_observer *observer, mf_crash_visit_fn vi
 
 /* Calls are recorded from now on. Before the first target is made. Takes the recorder. */
 void mfi_observer_record(mfi_observer *observer, mfi_recorder *recorder);
-/* NULL: no calls are recorded. */
-mfi_recorder *mfi_observer_recorder(const mfi_observer *observer);
+/* Shows what mf_probe.visit_calls promises: the calls of this process, and what the handlers of its
+ * workers run. False: no calls are recorded, or there was no memory. */
+bool mfi_observer_visit_calls(mfi_observer *observer, const mf_call_query *query,
+                              mf_call_visit_fn visit, void *user_data, mf_call_counts *ret_counts);
 
 /* ---- Calls, as their caller sees them ---- */
 

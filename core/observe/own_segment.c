@@ -5,6 +5,7 @@
 
 #include "core/observe/observe.h"
 #include "core/observe/parts.h"
+#include "logging/logger.h"
 #include "metrics/segment.h"
 
 static const char *const statuses[] = {MFI_CALL_STATUSES(MFI_WORD_TEXT)};
@@ -43,6 +44,11 @@ static void keep_families(mfi_observer *observer)
     mf_gauge_set(mf_family_gauge(all->exposed_by_parent, NULL), 1);
 }
 
+static void keep_line(void *segment, const char *line, size_t size)
+{
+    mfi_segment_log(segment, line, size);
+}
+
 void mfi_observer_attach(mfi_observer *observer, int fd, uint32_t handlers)
 {
     if (fd <= STDERR_FILENO) {
@@ -51,6 +57,7 @@ void mfi_observer_attach(mfi_observer *observer, int fd, uint32_t handlers)
     if (observer->segment == NULL &&
         mfi_segment_attach(fd, &observer->segment) == MFI_SEGMENT_ATTACHED) {
         mfi_segment_set(observer->segment, MFI_SEGMENT_THREADS, handlers);
+        mfi_log_set_tail(observer->logger, keep_line, observer->segment);
         if (observer->metrics != NULL) {
             keep_families(observer);
         }

@@ -275,6 +275,71 @@ bool mfi_segments_show_locked(mfi_target *target)
     return true;
 }
 
+/* Keeps the last lines for which there is room, whole ones only. */
+static void add_line(const char *line, size_t size, void *user_data)
+{
+    mfi_segment_notes *notes = user_data;
+    size_t room = sizeof notes->log;
+    if (size >= room) {
+        return;
+    }
+    while (notes->log_size + size + 1 > room) {
+        const char *end = memchr(notes->log, '\n', notes->log_size);
+        size_t first = end != NULL ? (size_t)(end + 1 - notes->log) : notes->log_size;
+        notes->log_size -= first;
+        memmove(notes->log, notes->log + first, notes->log_size);
+    }
+    if (notes->log_size > 0) {
+        notes->log[notes->log_size++] = '\n';
+    }
+    memcpy(notes->log + notes->log_size, line, size);
+    notes->log_size += size;
+}
+
+static bool is_taken_locked(const mfi_target *target)
+{
+    mfi_segment_facts facts = {0};
+    if (target->segments.reader != NULL) {
+        mfi_segment_read(target->segments.reader, &facts);
+    }
+    return facts.worker_version == MFI_SEGMENT_VERSION;
+}
+
+size_t mfi_segments_read_running_locked(mfi_target *target, mfi_segment_running *ret_running,
+                                        size_t most)
+{
+    return is_taken_locked(target)
+               ? mfi_segment_read_running(target->segments.reader, ret_running, most)
+               : 0;
+}
+
+static void read_notes_locked(mfi_target *target, mfi_segment_running *running,
+                              mfi_segment_notes *ret_notes)
+{
+    size_t count = mfi_segments_read_running_locked(target, running, MFI_SEGMENT_RUNNING);
+    uint64_t now = mfi_monotonic_ns();
+    for (size_t i = 0; i < count; i++) {
+        uint64_t began = running[i].started_ns;
+        mfi_crash_add_running(&ret_notes->running, running[i].function, running[i].correlation_id,
+                              began < now ? now - began : 0);
+    }
+    mfi_segment_read_log(target->segments.reader, add_line, ret_notes);
+}
+
+bool mfi_segments_read_notes(mfi_target *target, mfi_segment_notes *ret_notes)
+{
+    mfi_segment_running *running = calloc(MFI_SEGMENT_RUNNING, sizeof *running);
+    memset(ret_notes, 0, sizeof *ret_notes);
+    mfi_mutex_lock(&target->observer->mutex);
+    bool taken = running != NULL && is_taken_locked(target);
+    if (taken) {
+        read_notes_locked(target, running, ret_notes);
+    }
+    mfi_mutex_unlock(&target->observer->mutex);
+    free(running);
+    return taken;
+}
+
 void mfi_segments_free(mfi_target *target)
 {
     mfi_segments *segments = &target->segments;

@@ -273,10 +273,8 @@ static bool visit_calls(void *self, const mf_call_query *query, mf_call_visit_fn
                         void *user_data, mf_call_counts *ret_counts)
 {
     const mf_runtime *runtime = self;
-    mfi_recorder *recorder = mfi_observer_recorder(runtime->observer);
     *ret_counts = (mf_call_counts){.struct_size = sizeof *ret_counts};
-    return recorder != NULL &&
-           mfi_recorder_visit(recorder, query, mfi_monotonic_ns(), visit, user_data, ret_counts);
+    return mfi_observer_visit_calls(runtime->observer, query, visit, user_data, ret_counts);
 }
 
 static void health_changed(void *self, const char *check, mf_health from, mf_health to,
