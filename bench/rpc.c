@@ -190,6 +190,29 @@ static void compare_instruments(const bench_options *options, const char *name,
     plain.stop(plain.self);
 }
 
+/* One call after the other, on one core. */
+static void run_watched(const bench_options *options)
+{
+    bench_series with = {0};
+    bench_series without = {0};
+    bench_pin();
+    bench_peer watched = bench_peer_instrumented(&(bench_instruments){.name = "all instruments"});
+    bench_peer plain =
+        bench_peer_instrumented(&(bench_instruments){.name = "no instruments", .no_metrics = true});
+    for (unsigned round = 0; round <= options->rounds; round++) {
+        bench_latency own = watched.sync(watched.self, bench_scaled(options, SYNC_CALLS));
+        bench_latency bare = plain.sync(plain.self, bench_scaled(options, SYNC_CALLS));
+        if (round > 0) {
+            bench_add(&with, own.p50_us);
+            bench_add(&without, bare.p50_us);
+        }
+    }
+    report("sync call p50, all instruments, pinned", "us", &with, plain.name, &without,
+           BENCH_AT_MOST, 1.04);
+    watched.stop(watched.self);
+    plain.stop(plain.self);
+}
+
 static void run_instruments(const bench_options *options)
 {
     char path[] = "/tmp/multifrost-bench-XXXXXX";
@@ -197,10 +220,10 @@ static void run_instruments(const bench_options *options)
     if (fd < 0) {
         bench_die("cannot make a log file in /tmp");
     }
-    const bench_instruments plain = {.name = "without metrics", .no_metrics = true};
+    const bench_instruments plain = {.name = "no instruments", .no_metrics = true};
     const bench_instruments measured = {.name = "without a log"};
     const bench_instruments logged = {.name = "log", .log_file = path};
-    compare_instruments(options, "metrics, 1,000 in flight", &measured, &plain, 0.95);
+    compare_instruments(options, "all instruments, 1,000 in flight", &measured, &plain, 0.95);
     compare_instruments(options, "JSON log of every call, 1,000 in flight", &logged, &measured,
                         0.75);
     const bench_instruments sampled = {
@@ -219,6 +242,7 @@ static const struct {
 } parts[] = {
     {"sync", run_sync},       {"free", run_free},       {"pipelined", run_pipelined},
     {"threads", run_threads}, {"payload", run_payload}, {"instruments", run_instruments},
+    {"watched", run_watched},
 };
 
 static bool run_alone(size_t part, const bench_options *options)

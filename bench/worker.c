@@ -1,5 +1,5 @@
-/* The worker of this library. It has instruments as by default, unless BENCH_METRICS=off is in its
- * environment. */
+/* The worker of this library. It has instruments as by default, or none at all if BENCH_METRICS=off
+ * is in its environment. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,10 @@ int main(int argc, char **argv)
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
     runtime_options.role = "child";
     const char *metrics = getenv("BENCH_METRICS");
-    runtime_options.no_metrics = metrics != NULL && strcmp(metrics, "off") == 0;
+    bool off = metrics != NULL && strcmp(metrics, "off") == 0;
+    runtime_options.no_metrics = off;
+    runtime_options.recorder_bytes = off ? MF_DISABLED : 0;
+    options.handler_sampling = off ? MF_DISABLED : 0;
     options.service_id = argc > 1 ? argv[1] : NULL;
     mf_status status = mf_runtime_create(&runtime, &runtime_options, &error);
     if (status == MF_OK) {

@@ -178,6 +178,8 @@ bench_peer bench_peer_instrumented(const bench_instruments *instruments)
     (void)pthread_mutex_init(&self->mutex, NULL);
     (void)pthread_cond_init(&self->ended, NULL);
     runtime_options.no_metrics = instruments->no_metrics;
+    runtime_options.no_segments = instruments->no_metrics;
+    runtime_options.recorder_bytes = instruments->no_metrics ? MF_DISABLED : 0;
     runtime_options.log_file = instruments->log_file;
     runtime_options.log_sample_first = instruments->log_sample_first;
     runtime_options.log_sample_thereafter = instruments->log_sample_thereafter;
