@@ -16,6 +16,7 @@
 #define READS_MAX 4                     /* attempts of a reader that a writer gets in the way of */
 #define CELL_MOST (UINT64_C(1) << 61)   /* in nanoseconds: 73 years of one thread */
 #define SERIES_MOST (UINT64_C(1) << 62) /* of all that is reported of one series */
+#define LOST_MOST UINT64_C(1000000)     /* more than a set of metrics has series */
 #define NO_BLOCK UINT32_MAX
 
 /* Blocks of cells of one histogram are chained. */
@@ -364,9 +365,10 @@ void mfi_segment_collect(mfi_segment_reader *reader,
 void mfi_segment_read(const mfi_segment_reader *reader, mfi_segment_facts *ret_facts)
 {
     const mfi_segment_head *head = reader->head;
+    uint64_t lost = load(&head->lost_series);
     *ret_facts = (mfi_segment_facts){
         .worker_version = atomic_load_explicit(&head->worker_version, memory_order_relaxed),
-        .lost_series = load(&head->lost_series),
+        .lost_series = lost < LOST_MOST ? lost : LOST_MOST,
         .ignored = reader->ignored};
     for (size_t i = 0; i < MFI_SEGMENT_GAUGES; i++) {
         ret_facts->gauges[i] = load(&head->gauges[i]);

@@ -69,9 +69,39 @@ static const char *stage_of(unsigned word)
 
 /* ---- Differences ---- */
 
-static void add_count(mf_family *family, const char *const *labels, const mfi_segment_delta *delta)
+/* Of a parent's series, in its integers. The reader bounds what one memory adds to one series, but
+ * many series of many workers may share one of the parent's, and a sum of 64 bits that turns over
+ * would go backwards. */
+#define TOTAL_MOST (UINT64_C(1) << 62)
+
+static void ignore(const mfi_target *target)
 {
-    mf_counter_add(mf_family_counter(family, labels), delta->count);
+    mf_counter_add(mf_family_counter(target->observer->families.segment_ignored, &target->label),
+                   1);
+}
+
+static void add_count(const mfi_target *target, mf_family *family, const char *const *labels,
+                      const mfi_segment_delta *delta)
+{
+    mf_counter *counter = mf_family_counter(family, labels);
+    uint64_t total = mf_counter_value(counter);
+    if (total <= TOTAL_MOST && delta->count <= TOTAL_MOST - total) {
+        mf_counter_add(counter, delta->count);
+    } else {
+        ignore(target);
+    }
+}
+
+static void add_cells(const mfi_target *target, mf_histogram *to, const mfi_segment_delta *delta)
+{
+    mfi_buckets now;
+    mfi_histogram_buckets(to, &now);
+    if (now.count <= TOTAL_MOST && delta->cells->count <= TOTAL_MOST - now.count &&
+        (now.sum + delta->cells->sum) * to->layout->unit <= (double)TOTAL_MOST) {
+        mfi_histogram_add_cells(to, delta->cells, delta->sum);
+    } else {
+        ignore(target);
+    }
 }
 
 static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
@@ -82,31 +112,31 @@ static void add_counter(mfi_target *target, const mfi_segment_delta *delta)
     switch (delta->family) {
     case MFI_SEGMENT_CALLS_STARTED:
         labels[2] = name_of(target, delta->function);
-        add_count(families->server_started, labels, delta);
+        add_count(target, families->server_started, labels, delta);
         break;
     case MFI_SEGMENT_CALLS:
         labels[2] = name_of(target, delta->function);
         labels[3] = status_of(delta->word);
         if (labels[3] != NULL) {
-            add_count(families->server_calls, labels, delta);
+            add_count(target, families->server_calls, labels, delta);
         }
         break;
     case MFI_SEGMENT_EXPIRED:
         labels[2] = stage_of(delta->word);
         if (labels[2] != NULL) {
-            add_count(families->server_expired, labels, delta);
+            add_count(target, families->server_expired, labels, delta);
         }
         break;
     case MFI_SEGMENT_UNKNOWN:
-        add_count(families->server_unknown, labels, delta);
+        add_count(target, families->server_unknown, labels, delta);
         break;
     case MFI_SEGMENT_BUSY_NS:
-        add_count(families->server_busy, labels, delta);
+        add_count(target, families->server_busy, labels, delta);
         break;
     case MFI_SEGMENT_STATE_NS:
         labels[2] = state_of(delta->word);
         if (labels[2] != NULL) {
-            add_count(families->handler_state, labels, delta);
+            add_count(target, families->handler_state, labels, delta);
         }
         break;
     case MFI_SEGMENT_DURATION: /* histograms; or a number that a worker made up */
@@ -130,7 +160,7 @@ static void add_histogram(mfi_target *target, const mfi_segment_delta *delta)
                                  status);
     }
     if (to != NULL) {
-        mfi_histogram_add_cells(to, delta->cells, delta->sum);
+        add_cells(target, to, delta);
     }
 }
 
@@ -150,6 +180,7 @@ static void count_result(mfi_target *target, mfi_segment_result result)
     const char *labels[] = {target->label, mfi_segment_word(result)};
     mf_counter_add(mf_family_counter(target->observer->families.worker_segments, labels), 1);
     target->segments.is_counted = true;
+    target->segments.is_taken = result == MFI_SEGMENT_TAKEN;
 }
 
 static void count_errors(mfi_target *target, const mfi_segment_facts *facts)
@@ -184,16 +215,16 @@ static bool collect_locked(mfi_target *target, mfi_segment_facts *ret_facts)
         return false;
     }
     mfi_segment_read(segments->reader, ret_facts);
-    bool taken = ret_facts->worker_version == MFI_SEGMENT_VERSION;
     if (!segments->is_counted && ret_facts->worker_version != 0) {
+        bool taken = ret_facts->worker_version == MFI_SEGMENT_VERSION;
         count_result(target, taken ? MFI_SEGMENT_TAKEN : MFI_SEGMENT_OTHER_LAYOUT);
     }
-    if (taken) {
+    if (segments->is_taken) {
         mfi_segment_collect(segments->reader, add_delta, target);
         mfi_segment_read(segments->reader, ret_facts);
         count_errors(target, ret_facts);
     }
-    return taken;
+    return segments->is_taken;
 }
 
 /* ---- Begin, show, end ---- */
@@ -228,6 +259,7 @@ int mfi_target_begin_segment(mfi_target *target)
     end_locked(target);
     target->segments.reader = reader;
     target->segments.is_counted = false;
+    target->segments.is_taken = false;
     target->segments.ignored = 0;
     target->segments.lost = 0;
     mfi_mutex_unlock(&target->observer->mutex);

@@ -21,6 +21,7 @@ struct mfi_segment_running; /* metrics/segment.h */
 typedef struct mfi_segments {
     struct mfi_segment_reader *reader; /* of the worker that runs, or ran last; NULL: none */
     bool is_counted;                   /* how the worker took it */
+    bool is_taken;                     /* it was counted as taken, and is read from then on */
     uint64_t ignored, lost;            /* of this reader, as counted so far */
     size_t function_count;             /* over all starts, so that names do not grow without end */
     char *functions[MFI_FUNCTIONS_MAX];

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,10 +78,76 @@ static void test_forked_process_draws_its_own(void)
     (void)close(ends[1]);
 }
 
+/* ---- Shared memory and forks ---- */
+
+#define PAGE ((size_t)4096)
+
+static unsigned char *shared_page(void)
+{
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    mf_check(page != MAP_FAILED);
+    memset(page, 'p', PAGE);
+    return page;
+}
+
+/* True if the child, and a child of the child, see zeros where the page was, and can write. */
+static bool forks_see_zeros(unsigned char *page)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        bool zero = page[0] == 0 && page[PAGE - 1] == 0;
+        memset(page, 'c', PAGE);
+        pid_t second = fork();
+        if (second == 0) {
+            memset(page, 's', PAGE);
+            _exit(0);
+        }
+        zero = zero && waitpid(second, &status, 0) == second && status == 0;
+        _exit(zero && page[0] == 'c' ? 0 : 1);
+    }
+    mf_check_int(waitpid(child, &status, 0), child);
+    return status == 0;
+}
+
+static void test_forked_process_leaves_shared_memory(void)
+{
+    unsigned char *page = shared_page();
+    unsigned char *open_page = shared_page();
+    mf_check(mfi_fork_cover(page, PAGE));
+    mf_check(forks_see_zeros(page));
+    mf_check(page[0] == 'p' && page[PAGE - 1] == 'p');
+    mf_check(!forks_see_zeros(open_page)); /* nobody asked for it */
+    mf_check_int(open_page[0], 's');
+    mfi_fork_uncover(page);
+    mf_check(!forks_see_zeros(page));
+    mf_check_int(page[0], 's');
+    (void)munmap(page, PAGE);
+    (void)munmap(open_page, PAGE);
+}
+
+static void test_covers_are_bounded(void)
+{
+    unsigned char *pages[MFI_FORK_COVERS_MAX + 1];
+    for (size_t i = 0; i <= MFI_FORK_COVERS_MAX; i++) {
+        pages[i] = shared_page();
+        mf_check(mfi_fork_cover(pages[i], PAGE) == (i < MFI_FORK_COVERS_MAX));
+    }
+    mf_check(forks_see_zeros(pages[MFI_FORK_COVERS_MAX - 1]));
+    mfi_fork_uncover(pages[0]);
+    mf_check(mfi_fork_cover(pages[MFI_FORK_COVERS_MAX], PAGE)); /* the place is free again */
+    for (size_t i = 0; i <= MFI_FORK_COVERS_MAX; i++) {
+        mfi_fork_uncover(pages[i]); /* of a range that is not covered: a no-op */
+        (void)munmap(pages[i], PAGE);
+    }
+}
+
 static const mf_test tests[] = {
     {"id__uuid_survives_its_text", test_uuid_round_trip},
     {"id__uuid_text_is_checked", test_uuid_text},
     {"id__begun_uuid_leaves_six_bytes", test_beginning_leaves_the_end},
     {"id__forked_process_draws_its_own", test_forked_process_draws_its_own},
+    {"id__forked_process_leaves_shared_memory", test_forked_process_leaves_shared_memory},
+    {"id__covers_of_shared_memory_are_bounded", test_covers_are_bounded},
 };
 MF_TEST_MAIN(tests)

@@ -85,6 +85,28 @@ static void test_help_and_unit(void)
     mf_metrics_destroy(metrics);
 }
 
+/* To Prometheus, an empty value is no label. */
+static void test_empty_values_are_left_out(void)
+{
+    static const char *const labels[] = {"a", "b"};
+    mf_metrics *metrics = make_set();
+    mf_family *counters = add_family(metrics, MF_METRIC_COUNTER, "hits_total", labels, 2, 0);
+    mf_family *times = add_family(metrics, MF_METRIC_HISTOGRAM, "wait_seconds", labels, 2, 0);
+    mf_counter_add(mf_family_counter(counters, (const char *const[]){"", ""}), 1);
+    mf_counter_add(mf_family_counter(counters, (const char *const[]){"", "x"}), 2);
+    mf_histogram_record(mf_family_histogram(times, (const char *const[]){"", ""}), 1);
+    check_family(metrics, MF_METRICS_PROMETHEUS_TEXT, "hits",
+                 "# HELP hits_total a test\n# TYPE hits_total counter\n"
+                 "hits_total 1\n"
+                 "hits_total{b=\"x\"} 2\n");
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(metrics, MF_METRICS_PROMETHEUS_TEXT, &text, &size, NULL), MF_OK);
+    mf_check_contains(text, "\nwait_seconds_bucket{le=\"+Inf\"} 1\nwait_seconds_sum 1\n");
+    free(text);
+    mf_metrics_destroy(metrics);
+}
+
 static void test_gauge_and_info(void)
 {
     static const char *const labels[] = {"a", "b"};
@@ -99,7 +121,7 @@ static void test_gauge_and_info(void)
     check_family(metrics, MF_METRICS_PROMETHEUS_TEXT, "level",
                  "# HELP level a test\n# TYPE level gauge\n"
                  "level{a=\"1\",b=\"x\"} -0.1\n"
-                 "level{a=\"2\",b=\"\"} NaN\n"
+                 "level{a=\"2\"} NaN\n"
                  "level{a=\"3\",b=\"y\"} +Inf\n"
                  "level{a=\"4\",b=\"z\"} -Inf\n");
     check_family(metrics, MF_METRICS_PROMETHEUS_TEXT, "room",
@@ -416,6 +438,7 @@ static void test_without_memory(void)
 
 static const mf_test tests[] = {
     {"exposition__of_an_empty_set", test_empty_set},
+    {"exposition__empty_values_are_left_out", test_empty_values_are_left_out},
     {"exposition__of_counters", test_counter},
     {"exposition__of_help_and_unit", test_help_and_unit},
     {"exposition__of_gauges_and_infos", test_gauge_and_info},

@@ -203,12 +203,9 @@ static void test_counter(void)
     mf_check_int((int)find_varint(message, 3), 0);
     mf_check_int((int)count_of(message, 4), 1);
     bytes metric = find(message, 4, 2).value;
-    field second;
-    mf_check(find_nth(metric, 1, 1, &second));
+    mf_check_int((int)count_of(metric, 1), 1); /* an empty value is left out */
     check_text(find(metric, 1, 2).value, 1, "who");
     check_text(find(metric, 1, 2).value, 2, "x\"\n");
-    check_text(second.value, 1, "why");
-    check_text(second.value, 2, "");
     bytes counter = find(metric, 3, 2).value;
     mf_check(find_double(counter, 1) == 1.5);
     uint64_t created = find_varint(find(counter, 3, 2).value, 1);
