@@ -85,15 +85,13 @@ typedef struct mfi_segment_place {
 bool mfi_segment_keep(mfi_segment *segment, mf_family *family, const mfi_segment_place *place);
 
 typedef enum mfi_segment_gauge {
-    MFI_SEGMENT_QUEUE_DEPTH,
-    MFI_SEGMENT_QUEUE_BYTES,
-    MFI_SEGMENT_THREADS,
+    MFI_SEGMENT_THREADS, /* that run handlers */
     MFI_SEGMENT_GAUGES
 } mfi_segment_gauge;
 /* Any thread. segment NULL is a no-op. */
 void mfi_segment_set(mfi_segment *segment, mfi_segment_gauge gauge, uint64_t value);
 
-/* Any thread: adds to what waits. */
+/* Any thread: adds to the calls that wait for a handler, and to their bytes (below 2^40). */
 void mfi_segment_queue(mfi_segment *segment, int32_t calls, int64_t bytes);
 
 /* What a handler thread runs. Longer texts are cut, NULL counts as "". The limits are in bytes. */
@@ -103,6 +101,9 @@ void mfi_segment_queue(mfi_segment *segment, int32_t calls, int64_t bytes);
 #define MFI_SEGMENT_REQUEST_MAX 64
 #define MFI_SEGMENT_NAMESPACE_MAX 64
 typedef struct mfi_segment_call {
+    /* Two calls of one handler thread with the same key have the same function and namespace; NULL:
+     * nothing is known of them. */
+    const void *key;
     const char *function, *correlation_id, *trace_id, *span_id, *request_id, *namespace_name;
     uint64_t started_ns; /* monotonic, of this machine; not 0 */
 } mfi_segment_call;
@@ -152,6 +153,7 @@ typedef struct mfi_segment_facts {
     uint64_t ignored; /* cells that went backwards or beyond reason, and broken blocks; counted
                          by mfi_segment_collect() of this reader */
     uint64_t gauges[MFI_SEGMENT_GAUGES];
+    uint64_t waiting, waiting_bytes; /* as mfi_segment_queue() adds up */
 } mfi_segment_facts;
 void mfi_segment_read(const mfi_segment_reader *reader, mfi_segment_facts *ret_facts);
 

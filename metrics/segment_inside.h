@@ -5,6 +5,12 @@
 #include "base/mutex.h"
 #include "metrics/segment_layout.h"
 
+/* The names that stand in a handler thread's entry. */
+typedef struct mfi_segment_names {
+    const void *key;
+    uint64_t sizes;
+} mfi_segment_names;
+
 /* On the heap. What is in the segment is written from here and never read back, because a stray
  * write of the program may have changed it. */
 struct mfi_segment {
@@ -16,7 +22,8 @@ struct mfi_segment {
     mfi_counter_page *page;    /* guarded by mutex: in use; NULL: none yet */
     uint32_t pages, page_used; /* guarded by mutex */
     unsigned char *lost; /* guarded by mutex: a bit for each series whose cells found no room */
-    uint64_t log_from, log_to; /* the log's writer thread */
+    mfi_segment_names names[MFI_SEGMENT_RUNNING]; /* each is its handler thread's */
+    uint64_t log_from, log_to;                    /* the log's writer thread */
 };
 
 /* Stores at most `max` bytes of a text as words; NULL counts as "". Returns the bytes. */

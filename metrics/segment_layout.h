@@ -28,6 +28,20 @@ enum {
 static const uint8_t mfi_segment_text_max[MFI_SEGMENT_TEXTS] = {
     MFI_SEGMENT_FUNCTION_MAX, MFI_SEGMENT_CORRELATION_MAX, MFI_SEGMENT_TRACE_MAX,
     MFI_SEGMENT_SPAN_MAX,     MFI_SEGMENT_REQUEST_MAX,     MFI_SEGMENT_NAMESPACE_MAX};
+/* Where they begin, in words. */
+static const uint8_t mfi_segment_text_at[MFI_SEGMENT_TEXTS] = {
+    0,
+    MFI_SEGMENT_FUNCTION_MAX / 8,
+    (MFI_SEGMENT_FUNCTION_MAX + MFI_SEGMENT_CORRELATION_MAX) / 8,
+    (MFI_SEGMENT_FUNCTION_MAX + MFI_SEGMENT_CORRELATION_MAX + MFI_SEGMENT_TRACE_MAX) / 8,
+    (MFI_SEGMENT_FUNCTION_MAX + MFI_SEGMENT_CORRELATION_MAX + MFI_SEGMENT_TRACE_MAX +
+     MFI_SEGMENT_SPAN_MAX) /
+        8,
+    (MFI_SEGMENT_FUNCTION_MAX + MFI_SEGMENT_CORRELATION_MAX + MFI_SEGMENT_TRACE_MAX +
+     MFI_SEGMENT_SPAN_MAX + MFI_SEGMENT_REQUEST_MAX) /
+        8};
+/* In place of the size of a correlation id that is the trace id. */
+#define MFI_SEGMENT_SAME_AS_TRACE UINT64_C(255)
 #define MFI_SEGMENT_TEXT_WORDS                                                                     \
     ((MFI_SEGMENT_FUNCTION_MAX + MFI_SEGMENT_CORRELATION_MAX + MFI_SEGMENT_TRACE_MAX +             \
       MFI_SEGMENT_SPAN_MAX + MFI_SEGMENT_REQUEST_MAX + MFI_SEGMENT_NAMESPACE_MAX) /                \
@@ -42,6 +56,9 @@ typedef struct mfi_segment_entry {
 
 /* ---- The whole ---- */
 
+/* Both numbers of what waits change at once, so they share a word. */
+#define MFI_SEGMENT_ONE_CALL (UINT64_C(1) << 40)
+
 typedef struct mfi_segment_head {
     uint64_t magic;
     uint32_t version;                    /* of the parent, who made it */
@@ -50,8 +67,9 @@ typedef struct mfi_segment_head {
     _Alignas(64) _Atomic(uint64_t) used; /* bytes of complete blocks; released */
     _Atomic(uint64_t) lost_series;
     _Alignas(64) _Atomic(uint64_t) log_from,
-        log_to; /* bytes ever written: what is kept lies between */
-    _Alignas(64) _Atomic(uint64_t) gauges[MFI_SEGMENT_GAUGES];
+        log_to;                             /* bytes ever written: what is kept lies between */
+    _Alignas(64) _Atomic(uint64_t) waiting; /* calls that wait, and below them their bytes */
+    _Atomic(uint64_t) gauges[MFI_SEGMENT_GAUGES];
     _Alignas(4096) mfi_segment_entry running[MFI_SEGMENT_RUNNING];
     _Alignas(4096) _Atomic(char) log[MFI_SEGMENT_LOG_BYTES];
     _Alignas(4096) unsigned char blocks[]; /* up to the end of the segment */

@@ -11,7 +11,8 @@
 
 size_t mfi_segment_put_text(_Atomic(uint64_t) *words, size_t max, const char *text)
 {
-    size_t size = text != NULL ? mfi_utf8_prefix(text, strnlen(text, max + 1), max) : 0;
+    size_t size = text != NULL ? strnlen(text, max + 1) : 0;
+    size = size > max ? mfi_utf8_prefix(text, size, max) : size;
     for (size_t at = 0; at < size; at += 8) {
         uint64_t word = 0;
         memcpy(&word, text + at, size - at < 8 ? size - at : 8);
@@ -22,10 +23,34 @@ size_t mfi_segment_put_text(_Atomic(uint64_t) *words, size_t max, const char *te
 
 void mfi_segment_queue(mfi_segment *segment, int32_t calls, int64_t bytes)
 {
-    atomic_fetch_add_explicit(&segment->head->gauges[MFI_SEGMENT_QUEUE_DEPTH], (uint64_t)calls,
-                              memory_order_relaxed);
-    atomic_fetch_add_explicit(&segment->head->gauges[MFI_SEGMENT_QUEUE_BYTES], (uint64_t)bytes,
-                              memory_order_relaxed);
+    uint64_t both = (uint64_t)calls * MFI_SEGMENT_ONE_CALL + (uint64_t)bytes;
+    atomic_fetch_add_explicit(&segment->head->waiting, both, memory_order_relaxed);
+}
+
+/* Returns the size of a text at its place among the sizes. */
+static uint64_t put(mfi_segment_entry *entry, unsigned text, const char *from)
+{
+    return (uint64_t)mfi_segment_put_text(entry->words + mfi_segment_text_at[text],
+                                          mfi_segment_text_max[text], from)
+           << (8 * text);
+}
+
+/* The names of a function seldom change, so they are stored only when they do. */
+static uint64_t put_names(mfi_segment_entry *entry, mfi_segment_names *last,
+                          const mfi_segment_call *call)
+{
+    if (call->key == NULL || call->key != last->key) {
+        last->sizes = put(entry, MFI_SEGMENT_TEXT_FUNCTION, call->function) |
+                      put(entry, MFI_SEGMENT_TEXT_NAMESPACE, call->namespace_name);
+        last->key = call->key;
+    }
+    return last->sizes;
+}
+
+static bool same_ids(const char *correlation_id, const char *trace_id)
+{
+    return correlation_id != NULL && trace_id != NULL && correlation_id[0] != '\0' &&
+           strcmp(correlation_id, trace_id) == 0;
 }
 
 void mfi_segment_begin(mfi_segment *segment, unsigned number, const mfi_segment_call *call)
@@ -33,23 +58,16 @@ void mfi_segment_begin(mfi_segment *segment, unsigned number, const mfi_segment_
     if (segment == NULL || number >= MFI_SEGMENT_RUNNING) {
         return;
     }
-    const char *const texts[MFI_SEGMENT_TEXTS] = {
-        [MFI_SEGMENT_TEXT_FUNCTION] = call->function,
-        [MFI_SEGMENT_TEXT_CORRELATION] = call->correlation_id,
-        [MFI_SEGMENT_TEXT_TRACE] = call->trace_id,
-        [MFI_SEGMENT_TEXT_SPAN] = call->span_id,
-        [MFI_SEGMENT_TEXT_REQUEST] = call->request_id,
-        [MFI_SEGMENT_TEXT_NAMESPACE] = call->namespace_name};
     mfi_segment_entry *entry = &segment->head->running[number];
     uint64_t version = atomic_load_explicit(&entry->version, memory_order_relaxed) | 1;
-    _Atomic(uint64_t) *words = entry->words;
-    uint64_t sizes = 0;
     atomic_store_explicit(&entry->version, version, memory_order_relaxed);
-    for (size_t i = 0; i < MFI_SEGMENT_TEXTS; i++) {
-        sizes |= (uint64_t)mfi_segment_put_text(words, mfi_segment_text_max[i], texts[i])
-                 << (8 * i);
-        words += mfi_segment_text_max[i] / 8;
-    }
+    uint64_t sizes = put_names(entry, &segment->names[number], call);
+    sizes |= put(entry, MFI_SEGMENT_TEXT_TRACE, call->trace_id);
+    sizes |= put(entry, MFI_SEGMENT_TEXT_SPAN, call->span_id);
+    sizes |= put(entry, MFI_SEGMENT_TEXT_REQUEST, call->request_id);
+    sizes |= same_ids(call->correlation_id, call->trace_id)
+                 ? MFI_SEGMENT_SAME_AS_TRACE << (8 * MFI_SEGMENT_TEXT_CORRELATION)
+                 : put(entry, MFI_SEGMENT_TEXT_CORRELATION, call->correlation_id);
     atomic_store_explicit(&entry->sizes, sizes, memory_order_release);
     atomic_store_explicit(&entry->started_ns, call->started_ns, memory_order_release);
     atomic_store_explicit(&entry->version, version + 1, memory_order_release);

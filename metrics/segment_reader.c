@@ -373,6 +373,9 @@ void mfi_segment_read(const mfi_segment_reader *reader, mfi_segment_facts *ret_f
     for (size_t i = 0; i < MFI_SEGMENT_GAUGES; i++) {
         ret_facts->gauges[i] = load(&head->gauges[i]);
     }
+    uint64_t waiting = load(&head->waiting);
+    ret_facts->waiting = waiting / MFI_SEGMENT_ONE_CALL;
+    ret_facts->waiting_bytes = waiting % MFI_SEGMENT_ONE_CALL;
 }
 
 /* ---- Running calls ---- */
@@ -411,12 +414,14 @@ static void clean_entry(const copied *from, mfi_segment_running *to)
         [MFI_SEGMENT_TEXT_SPAN] = {to->span_id, sizeof to->span_id},
         [MFI_SEGMENT_TEXT_REQUEST] = {to->request_id, sizeof to->request_id},
         [MFI_SEGMENT_TEXT_NAMESPACE] = {to->namespace_name, sizeof to->namespace_name}};
-    const char *at = (const char *)from->words;
     for (size_t i = 0; i < MFI_SEGMENT_TEXTS; i++) {
         size_t size = from->sizes >> (8 * i) & 0xff;
-        size_t most = mfi_segment_text_max[i];
-        copy_clean(texts[i].text, texts[i].size, at, size < most ? size : most);
-        at += most;
+        bool is_same = i == MFI_SEGMENT_TEXT_CORRELATION && size == MFI_SEGMENT_SAME_AS_TRACE;
+        size_t of = is_same ? (size_t)MFI_SEGMENT_TEXT_TRACE : i;
+        size_t most = mfi_segment_text_max[of];
+        size = from->sizes >> (8 * of) & 0xff;
+        copy_clean(texts[i].text, texts[i].size,
+                   (const char *)&from->words[mfi_segment_text_at[of]], size < most ? size : most);
     }
     to->started_ns = from->started_ns;
 }

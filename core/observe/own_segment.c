@@ -77,14 +77,16 @@ void mfi_segment_began(const mfi_server_span *span)
         return;
     }
     const mf_context *context = &span->context;
-    mfi_segment_begin(segment, span->handler,
-                      &(mfi_segment_call){.function = span->function_name,
-                                          .correlation_id = context->correlation_id,
-                                          .trace_id = context->trace_id,
-                                          .span_id = context->span_id,
-                                          .request_id = context->request_id,
-                                          .namespace_name = span->namespace_name,
-                                          .started_ns = span->begun_ns});
+    mfi_segment_begin(
+        segment, span->handler,
+        &(mfi_segment_call){.key = span->function->name != NULL ? span->function : NULL,
+                            .function = span->function_name,
+                            .correlation_id = context->correlation_id,
+                            .trace_id = context->trace_id,
+                            .span_id = context->span_id,
+                            .request_id = context->request_id,
+                            .namespace_name = span->namespace_name,
+                            .started_ns = span->begun_ns});
 }
 
 void mfi_segment_returned(const mfi_target *target, uint32_t handler)

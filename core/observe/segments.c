@@ -299,8 +299,8 @@ bool mfi_segments_show_locked(mfi_target *target)
     mfi_server_gauges gauges = {.handlers_busy = count,
                                 .handlers = facts.gauges[MFI_SEGMENT_THREADS],
                                 .handler_seconds = oldest_seconds(running, count),
-                                .queue_depth = facts.gauges[MFI_SEGMENT_QUEUE_DEPTH],
-                                .queue_bytes = facts.gauges[MFI_SEGMENT_QUEUE_BYTES]};
+                                .queue_depth = facts.waiting,
+                                .queue_bytes = facts.waiting_bytes};
     free(running);
     mfi_serving_hold(target);
     mfi_serving_show(target, &gauges);

@@ -2,9 +2,9 @@
  * and waited for a processor, or the thread was blocked. It exists because a slow handler, a busy
  * machine and a handler that waits for something look alike from outside, and have different cures.
  *
- * Each reading costs two system calls, so only one call in N is sampled. The distance to the next
- * sampled call is random, because a caller may call functions in turns, and a fixed distance would
- * then see only one of them. */
+ * Each reading costs two system calls, so only one call in N is sampled, and at most one in a
+ * millisecond. The distance to the next sampled call is random, because a caller may call functions
+ * in turns, and a fixed distance would then see only one of them. */
 #include "core/server/sampling.h"
 
 #include <fcntl.h>
@@ -14,6 +14,10 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+
+/* Between two sampled calls of a thread, unless each call is sampled. Short handlers then spend
+ * less than a hundredth of their time on the readings. */
+#define PAUSE_NS MFI_NS_PER_MS
 
 #define NOT_OPEN (-1)
 #define NOT_THERE (-2)
@@ -26,8 +30,9 @@ static uint32_t next_distance(uint32_t one_in)
 
 void mfi_sampling_init(mfi_sampling *sampling, uint32_t one_in)
 {
-    *sampling = (mfi_sampling){.one_in = one_in, .delay_fd = NOT_OPEN};
-    sampling->left = one_in != 0 ? next_distance(one_in) : 0;
+    *sampling = (mfi_sampling){
+        .one_in = one_in, .delay_fd = NOT_OPEN, .pause_ns = one_in > 1 ? PAUSE_NS : 0};
+    sampling->left = sampling->drawn = one_in != 0 ? next_distance(one_in) : 0;
 }
 
 void mfi_sampling_fini(mfi_sampling *sampling)
@@ -75,11 +80,19 @@ static uint64_t read_cpu(void)
 
 /* The wall clock is read inside of the other two, here and at the end. A thread that loses its
  * processor between two readings then adds to `runnable`, and never to `blocked`. */
-void mfi_sampling_begin(mfi_sampling *sampling)
+bool mfi_sampling_begin(mfi_sampling *sampling)
 {
+    if (sampling->last_ns != 0 && mfi_monotonic_ns() - sampling->last_ns < sampling->pause_ns) {
+        /* Another distance is drawn: the first call after the pause would be one that follows a
+         * long one. */
+        sampling->passed += sampling->drawn;
+        sampling->left = sampling->drawn = next_distance(sampling->one_in);
+        return false;
+    }
     sampling->began.delay = read_delay(sampling);
     sampling->began.cpu = read_cpu();
     sampling->began.wall = mfi_monotonic_ns();
+    return true;
 }
 
 void mfi_sampling_end(mfi_sampling *sampling, mfi_handler_times *ret_times)
@@ -88,8 +101,10 @@ void mfi_sampling_end(mfi_sampling *sampling, mfi_handler_times *ret_times)
     ended.cpu = read_cpu();
     ended.delay = read_delay(sampling);
     mfi_sampling_divide(&sampling->began, &ended, ret_times);
-    ret_times->one_in = sampling->one_in;
-    sampling->left = next_distance(sampling->one_in);
+    ret_times->one_in = sampling->passed + sampling->drawn;
+    sampling->passed = 0;
+    sampling->last_ns = ended.wall;
+    sampling->left = sampling->drawn = next_distance(sampling->one_in);
 }
 
 static uint64_t part(uint64_t before, uint64_t after, uint64_t most)

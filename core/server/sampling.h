@@ -14,9 +14,13 @@ typedef struct mfi_thread_clocks {
 
 /* Of one handler thread, which alone uses it. */
 typedef struct mfi_sampling {
-    uint32_t one_in; /* calls for each sampled one, in the mean; 0: none is sampled */
-    uint32_t left;   /* calls until the next sampled one; 0: never */
-    int delay_fd;    /* of the thread's run delay; -1: not open yet; -2: the kernel has none */
+    uint32_t one_in;   /* calls for each sampled one, in the mean; 0: none is sampled */
+    uint32_t left;     /* calls until the next one that may be sampled; 0: never */
+    uint32_t drawn;    /* what `left` was when it was drawn */
+    uint32_t passed;   /* calls since the last sampled one, without those of `left` */
+    uint64_t pause_ns; /* the least time between two sampled handlers */
+    uint64_t last_ns;  /* when the last sampled handler returned; 0: none did */
+    int delay_fd;      /* of the thread's run delay; -1: not open yet; -2: the kernel has none */
     mfi_thread_clocks began;
 } mfi_sampling;
 
@@ -25,17 +29,14 @@ void mfi_sampling_init(mfi_sampling *sampling, uint32_t one_in);
 void mfi_sampling_fini(mfi_sampling *sampling);
 
 /* For mfi_sampling_begins(). */
-void mfi_sampling_begin(mfi_sampling *sampling);
+bool mfi_sampling_begin(mfi_sampling *sampling);
 /* A handler is about to run on this thread. True if its call is sampled: then _end follows, when
  * the handler has returned. */
 static inline bool mfi_sampling_begins(mfi_sampling *sampling)
 {
-    if (sampling->left == 0 || --sampling->left != 0) {
-        return false;
-    }
-    mfi_sampling_begin(sampling);
-    return true;
+    return sampling->left != 0 && --sampling->left == 0 && mfi_sampling_begin(sampling);
 }
+/* The times, and how many calls this one stands for. */
 void mfi_sampling_end(mfi_sampling *sampling, mfi_handler_times *ret_times);
 
 /* The run delay in a text of schedstat: its second number; 0 without one. */

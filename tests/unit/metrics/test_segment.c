@@ -364,7 +364,7 @@ static void test_forked_child(void)
         mf_histogram_record_ns(histogram_of(&at, "foo", "ok"), 1000);
         mf_histogram_record_ns(histogram_of(&at, "bar", "ok"), 1000); /* makes a series */
         mfi_segment_begin(at.segment, 0, &(mfi_segment_call){.function = "f", .started_ns = 1});
-        mfi_segment_set(at.segment, MFI_SEGMENT_QUEUE_DEPTH, 9);
+        mfi_segment_queue(at.segment, 9, 0);
         mfi_segment_log(at.segment, "of the child", strlen("of the child"));
         _exit(mf_counter_value(counter) == 100 ? 0 : 1);
     }
@@ -373,7 +373,7 @@ static void test_forked_child(void)
     mfi_segment_running running[1];
     mf_check_int(collect(at.reader, MFI_SEGMENT_CALLS, "foo", 0).all, 2);
     mf_check_int(mfi_segment_read_running(at.reader, running, 1), 0);
-    mf_check_int(facts_of(&at).gauges[MFI_SEGMENT_QUEUE_DEPTH], 0);
+    mf_check_int(facts_of(&at).waiting, 0);
     mf_counter_add(counter, 1); /* the worker itself goes on */
     mf_check_int(collect(at.reader, MFI_SEGMENT_CALLS, "foo", 0).count, 1);
     pair_end(&at);
@@ -424,13 +424,13 @@ static void test_gauges(void)
 {
     pair at;
     pair_begin(&at, 0);
-    mfi_segment_set(at.segment, MFI_SEGMENT_QUEUE_DEPTH, 1);
-    mfi_segment_set(at.segment, MFI_SEGMENT_QUEUE_BYTES, 2);
+    mfi_segment_queue(at.segment, 3, 7);
+    mfi_segment_queue(at.segment, -2, -5);
     mfi_segment_set(at.segment, MFI_SEGMENT_THREADS, 3);
     mfi_segment_set(NULL, MFI_SEGMENT_THREADS, 4);
     mfi_segment_facts facts = facts_of(&at);
-    mf_check_int(facts.gauges[MFI_SEGMENT_QUEUE_DEPTH], 1);
-    mf_check_int(facts.gauges[MFI_SEGMENT_QUEUE_BYTES], 2);
+    mf_check_int(facts.waiting, 1);
+    mf_check_int(facts.waiting_bytes, 2);
     mf_check_int(facts.gauges[MFI_SEGMENT_THREADS], 3);
     pair_end(&at);
 }

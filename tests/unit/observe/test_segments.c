@@ -124,11 +124,11 @@ static void test_a_worker_is_taken_once(void)
     worker of;
     metric_setup(&at);
     begin_worker(&of, at.client);
-    mfi_segment_set(of.segment, MFI_SEGMENT_QUEUE_DEPTH, 3);
+    mfi_segment_queue(of.segment, 3, 0);
     scrape(&at);
     mf_check(value_of(&at, "\nmultifrost_server_queue_depth{target=\"math\"") == 3);
     atomic_store(&of.head->worker_version, 99);
-    mfi_segment_set(of.segment, MFI_SEGMENT_QUEUE_DEPTH, 4);
+    mfi_segment_queue(of.segment, 1, 0);
     scrape(&at);
     mf_check(value_of(&at, "\nmultifrost_server_queue_depth{target=\"math\"") == 4);
     mf_check_contains(at.text, "worker_segments_total{target=\"math\",result=\"taken\"} 1\n");

@@ -45,11 +45,14 @@ static uint32_t count(uint32_t one_in, uint32_t calls)
     mfi_sampling sampling;
     mfi_handler_times times;
     uint32_t sampled = 0;
+    uint64_t stood_for = 0;
     mfi_sampling_init(&sampling, one_in);
+    sampling.pause_ns = 0;
     for (uint32_t i = 0; i < calls; i++) {
         if (mfi_sampling_begins(&sampling)) {
             mfi_sampling_end(&sampling, &times);
-            mf_check_int(times.one_in, one_in);
+            stood_for += times.one_in;
+            mf_check_int(stood_for, (uint64_t)i + 1);
             sampled++;
         }
     }
@@ -66,6 +69,34 @@ static void test_one_call_in_so_many(void)
     mf_check_int(count(INT32_MAX, 1) <= 1, 1);
 }
 
+/* However many calls there are, a thread takes no second one before the pause is over. The next one
+ * stands for all of them. */
+static void test_pauses(void)
+{
+    mfi_sampling sampling;
+    mfi_handler_times times = {.one_in = 0};
+    uint32_t sampled = 0;
+    mfi_sampling_init(&sampling, 4);
+    mf_check(sampling.pause_ns > 0);
+    sampling.pause_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < 1000; i++) {
+        if (mfi_sampling_begins(&sampling)) {
+            mfi_sampling_end(&sampling, &times);
+            sampled++;
+        }
+    }
+    mf_check_int(sampled, 1);
+    uint32_t before = times.one_in;
+    sampling.pause_ns = 0;
+    uint32_t more = 0;
+    while (!mfi_sampling_begins(&sampling)) {
+        more++;
+    }
+    mfi_sampling_end(&sampling, &times);
+    mf_check_int(before + times.one_in, 1000 + more + 1);
+    mfi_sampling_fini(&sampling);
+}
+
 /* Two functions that are called in turns are both seen. */
 static void test_distances_vary(void)
 {
@@ -73,6 +104,7 @@ static void test_distances_vary(void)
     mfi_handler_times times;
     uint32_t seen[2] = {0, 0};
     mfi_sampling_init(&sampling, 2);
+    sampling.pause_ns = 0;
     for (uint32_t i = 0; i < 2000; i++) {
         if (mfi_sampling_begins(&sampling)) {
             mfi_sampling_end(&sampling, &times);
@@ -108,6 +140,7 @@ static const mf_test tests[] = {
     {"sampling__states_add_up_to_the_time", test_states_add_up},
     {"sampling__delay_is_the_second_number", test_delay_is_the_second_number},
     {"sampling__takes_one_call_in_so_many", test_one_call_in_so_many},
+    {"sampling__pauses", test_pauses},
     {"sampling__distances_vary", test_distances_vary},
     {"sampling__keeps_one_descriptor", test_descriptor_is_kept},
 };
