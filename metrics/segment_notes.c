@@ -13,10 +13,16 @@ size_t mfi_segment_put_text(_Atomic(uint64_t) *words, size_t max, const char *te
 {
     size_t size = text != NULL ? strnlen(text, max + 1) : 0;
     size = size > max ? mfi_utf8_prefix(text, size, max) : size;
-    for (size_t at = 0; at < size; at += 8) {
+    size_t whole = size / 8;
+    for (size_t i = 0; i < whole; i++) {
+        uint64_t word;
+        memcpy(&word, text + 8 * i, sizeof word);
+        atomic_store_explicit(&words[i], word, memory_order_release);
+    }
+    if (size % 8 != 0) {
         uint64_t word = 0;
-        memcpy(&word, text + at, size - at < 8 ? size - at : 8);
-        atomic_store_explicit(&words[at / 8], word, memory_order_release);
+        memcpy(&word, text + 8 * whole, size % 8);
+        atomic_store_explicit(&words[whole], word, memory_order_release);
     }
     return size;
 }
