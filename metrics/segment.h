@@ -148,7 +148,7 @@ void mfi_segment_collect(mfi_segment_reader *reader,
 
 typedef struct mfi_segment_facts {
     uint32_t worker_version; /* 0: no worker has attached */
-    uint64_t lost_series;    /* that found the segment full, wholly or in part; a million at most */
+    uint64_t lost_series;    /* series that found it full, wholly or in part; at most a million */
     uint64_t ignored; /* cells that went backwards or beyond reason, and broken blocks; counted
                          by mfi_segment_collect() of this reader */
     uint64_t gauges[MFI_SEGMENT_GAUGES];
