@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +29,7 @@
 
 enum {
     SCRAPES = 40,
-    FORKS = 10,
+    FORKS = 5,
     VERSION_WORD = 1,       /* its upper half is the worker's version */
     RUNNING_WORD = 4096 / 8 /* begins the first handler thread's entry; odd while that writes */
 };
@@ -148,6 +150,42 @@ static mf_status fork_and_end(mf_request *request, mf_reply *reply, void *user_d
     return ended ? mf_reply_set(reply, mf_int(1)) : MF_ERR_SYSTEM;
 }
 
+/* As proc(5) has it; 0: there is no such process. */
+static char state_of(int64_t pid)
+{
+    char path[64];
+    char text[512] = "";
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    (void)!fgets(text, sizeof text, file);
+    (void)fclose(file);
+    const char *name_end = strrchr(text, ')');
+    return name_end != NULL ? name_end[2] : 0;
+}
+
+/* The child leaves the worker's connections, and returns from the handler: it goes on in the
+ * library's code, as far as it comes with one thread, until the worker ends it. */
+static mf_status fork_and_return(mf_request *request, mf_reply *reply, void *user_data)
+{
+    const struct rlimit none = {0, 0};
+    (void)request;
+    (void)user_data;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)setrlimit(RLIMIT_CORE, &none); /* libzmq ends such a process */
+        (void)syscall(SYS_close_range, 0, ~0u, 0);
+        return mf_reply_set(reply, mf_int(2));
+    }
+    for (unsigned looks = 0; looks < 100 && strchr("SZ", state_of(child)) == NULL; looks++) {
+        (void)usleep(1000); /* it may run for ever: what it counts, it counts first */
+    }
+    (void)kill(child, SIGKILL);
+    return waitpid(child, NULL, 0) == child ? mf_reply_set(reply, mf_int(1)) : MF_ERR_SYSTEM;
+}
+
 static mf_status add_handlers(mf_child *child, scribbler *self)
 {
     const struct {
@@ -156,7 +194,8 @@ static mf_status add_handlers(mf_child *child, scribbler *self)
     } all[] = {{"count", count},
                {"scribble", begin_to_scribble},
                {"stop", stop_in_a_write},
-               {"fork", fork_and_end}};
+               {"fork_and_end", fork_and_end},
+               {"fork_and_return", fork_and_return}};
     mf_status status = MF_OK;
     for (size_t i = 0; status == MF_OK && i < sizeof all / sizeof all[0]; i++) {
         status = mf_child_handle(child, all[i].name, all[i].run, self);
@@ -472,22 +511,6 @@ static void test_other_versions(void)
     end(&at);
 }
 
-/* As proc(5) has it; 0: there is no such process. */
-static char state_of(int64_t pid)
-{
-    char path[64];
-    char text[512] = "";
-    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return 0;
-    }
-    (void)!fgets(text, sizeof text, file);
-    (void)fclose(file);
-    const char *name_end = strrchr(text, ')');
-    return name_end != NULL ? name_end[2] : 0;
-}
-
 static bool has_stopped(void *data)
 {
     return state_of(mf_parent_pid(data)) == 'T';
@@ -551,28 +574,45 @@ static void test_stopped_under_load(void)
     end(&at);
 }
 
-static void test_forked_child_writes_nothing(void)
+static void check_forks(const char *function)
 {
+    char series[200];
     program at;
     begin(&at, "honest", NULL);
     for (unsigned i = 0; i < FORKS; i++) {
-        call(at.parents[0], "fork");
+        call(at.parents[0], function);
         scrape(&at);
     }
     call(at.parents[0], "count");
     kill_worker(at.parents[0]); /* all that was counted is there */
     scrape(&at);
-    mf_check_int(value_of(&at, "server_calls_started_total{target=\"first\",worker=\"first-0\","
-                               "function=\"fork\"}"),
-                 FORKS);
-    mf_check_int(value_of(&at, "server_calls_total{target=\"first\",worker=\"first-0\","
-                               "function=\"fork\",status=\"ok\"}"),
-                 FORKS);
-    mf_check_int(value_of(&at, "server_call_duration_seconds_count{target=\"first\","
-                               "function=\"fork\",outcome=\"ok\"}"),
-                 FORKS);
+    (void)snprintf(
+        series, sizeof series,
+        "server_calls_started_total{target=\"first\",worker=\"first-0\",function=\"%s\"}",
+        function);
+    mf_check_int(value_of(&at, series), FORKS);
+    (void)snprintf(series, sizeof series,
+                   "server_calls_total{target=\"first\",worker=\"first-0\",function=\"%s\","
+                   "status=\"ok\"}",
+                   function);
+    mf_check_int(value_of(&at, series), FORKS);
+    (void)snprintf(series, sizeof series,
+                   "server_call_duration_seconds_count{target=\"first\",function=\"%s\","
+                   "outcome=\"ok\"}",
+                   function);
+    mf_check_int(value_of(&at, series), FORKS);
     mf_check_int(value_of(&at, "worker_segment_ignored_cells_total{target=\"first\"}"), 0);
     end(&at);
+}
+
+static void test_forked_child_that_ends(void)
+{
+    check_forks("fork_and_end");
+}
+
+static void test_forked_child_that_returns(void)
+{
+    check_forks("fork_and_return");
 }
 
 int main(int argc, char **argv)
@@ -583,7 +623,8 @@ int main(int argc, char **argv)
         {"hostile__other_versions_are_harmless", test_other_versions},
         {"hostile__a_worker_stops_in_a_write", test_stopped_in_a_write},
         {"hostile__a_busy_worker_stops_anywhere", test_stopped_under_load},
-        {"hostile__a_forked_child_writes_nothing", test_forked_child_writes_nothing},
+        {"hostile__a_forked_child_that_ends_writes_nothing", test_forked_child_that_ends},
+        {"hostile__a_forked_child_that_returns_writes_nothing", test_forked_child_that_returns},
     };
     if (argc == 3 && strcmp(argv[2], "--worker") == 0) {
         return work(argv[1]);
