@@ -24,7 +24,9 @@
 #include "metrics/instruments.h"
 
 #define MFI_SEGMENT_VERSION 1u
-#define MFI_SEGMENT_BYTES ((size_t)1024 * 1024) /* the default size */
+/* The default size. 32 functions with two outcomes take 711 KiB of it if four threads run them and
+ * durations lie within eight octaves, and 464 KiB within four. */
+#define MFI_SEGMENT_BYTES ((size_t)1024 * 1024)
 #define MFI_SEGMENT_BYTES_LEAST ((size_t)256 * 1024)
 #define MFI_SEGMENT_BYTES_MOST ((size_t)64 * 1024 * 1024)
 #define MFI_SEGMENT_RUNNING 256                   /* entries of handler threads */
