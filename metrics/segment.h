@@ -24,7 +24,9 @@
 #include "metrics/instruments.h"
 
 #define MFI_SEGMENT_VERSION 1u
-#define MFI_SEGMENT_BYTES ((size_t)1024 * 1024) /* the default size */
+/* The default size. 32 functions with two outcomes take 711 KiB of it if four threads run them and
+ * durations lie within eight octaves, and 464 KiB within four. */
+#define MFI_SEGMENT_BYTES ((size_t)1024 * 1024)
 #define MFI_SEGMENT_BYTES_LEAST ((size_t)256 * 1024)
 #define MFI_SEGMENT_BYTES_MOST ((size_t)64 * 1024 * 1024)
 #define MFI_SEGMENT_RUNNING 256                   /* entries of handler threads */
@@ -149,7 +151,7 @@ void mfi_segment_collect(mfi_segment_reader *reader,
 
 typedef struct mfi_segment_facts {
     uint32_t worker_version; /* 0: no worker has attached */
-    uint64_t lost_series;    /* that found the segment full, wholly or in part; a million at most */
+    uint64_t lost_series;    /* series that found it full, wholly or in part; at most a million */
     uint64_t ignored; /* cells that went backwards or beyond reason, and broken blocks; counted
                          by mfi_segment_collect() of this reader */
     uint64_t gauges[MFI_SEGMENT_GAUGES];

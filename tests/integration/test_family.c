@@ -2,6 +2,7 @@
  * backwards, and what the handlers counted themselves is what the parent shows.
  *
  * The workers are this program again. Their handlers count in memory that the test shares. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -11,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <multifrost/multifrost.h>
 
+#include "mf_refuse.h"
 #include "mf_test.h"
 #include "parents.h"
 
@@ -450,6 +453,42 @@ static void test_an_option_switches_it_off(void)
     end(&at);
 }
 
+/* ---- Starts that fail ---- */
+
+static bool maps_counters(void)
+{
+    char line[600];
+    bool found = false;
+    FILE *file = fopen("/proc/self/maps", "re");
+    mf_check(file != NULL);
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        found = found || strstr(line, "multifrost-counters") != NULL;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return found;
+}
+
+static void fail_to_start(void *data)
+{
+    mf_parent *parent = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_parent_options options = worker_options();
+    (void)data;
+    mf_check_int(mf_parent_create(&parent, &options, &error), MF_OK);
+    mf_check_int(mf_parent_start(parent, &error), MF_ERR_SYSTEM);
+    mf_check_contains(error.message, "cannot make pipes");
+    mf_check(!maps_counters());
+    mf_parent_destroy(parent);
+}
+
+static void test_failed_start_leaves_no_memory(void)
+{
+    const long refused[] = {SYS_pipe2};
+    (void)mf_test_refusing(refused, 1, EMFILE, fail_to_start, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const mf_test tests[] = {
@@ -460,6 +499,7 @@ int main(int argc, char **argv)
         {"family__a_black_box_has_what_only_the_worker_knew",
          test_a_black_box_has_what_only_the_worker_knew},
         {"family__an_option_switches_it_off", test_an_option_switches_it_off},
+        {"family__a_failed_start_leaves_no_memory", test_failed_start_leaves_no_memory},
     };
     if (argc == 4 && strcmp(argv[3], "--worker") == 0) {
         return work(argv[1], argv[2]);

@@ -91,8 +91,11 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     mf_status status = mfi_process_spawn(&spawned->process, &options, error);
     spawned->admission.root = spawned->process.helper_pid; /* nothing is accepted before */
     free(env);
-    if (segment > 0) {
+    if (segment >= 0) {
         (void)close(segment);
+    }
+    if (status != MF_OK) { /* no process will end */
+        mfi_target_end_segment(spawned->state->observed);
     }
     return status;
 }

@@ -103,8 +103,8 @@ static bool forks_see_zeros(unsigned char *page)
             memset(page, 's', PAGE);
             _exit(0);
         }
-        zero = zero && waitpid(second, &status, 0) == second && status == 0;
-        _exit(zero && page[0] == 'c' ? 0 : 1);
+        bool ended = waitpid(second, &status, 0) == second && status == 0;
+        _exit(ended && zero && page[0] == 'c' ? 0 : 1);
     }
     mf_check_int(waitpid(child, &status, 0), child);
     return status == 0;

@@ -285,6 +285,42 @@ static void test_full_segment(void)
     pair_end(&at);
 }
 
+/* What MFI_SEGMENT_BYTES says of its size: four threads, and durations over eight octaves. */
+static void *count_all_functions(void *argument)
+{
+    const pair *at = argument;
+    for (int function = 0; function < 32; function++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "f%d", function);
+        for (int octave = 0; octave < 8; octave++) {
+            mf_counter_add(counter_of(at, name, "ok"), 1);
+            mf_counter_add(counter_of(at, name, "error"), 1);
+            mf_histogram_record_ns(histogram_of(at, name, "ok"), UINT64_C(100000) << octave);
+            mf_histogram_record_ns(histogram_of(at, name, "error"), UINT64_C(100000) << octave / 2);
+        }
+    }
+    return NULL;
+}
+
+static void test_default_size(void)
+{
+    pair at;
+    pthread_t threads[4];
+    pair_begin(&at, 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, count_all_functions, &at);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    mf_check_int(facts_of(&at).lost_series, 0);
+    mf_check_int(collect(at.reader, MFI_SEGMENT_CALLS, "f0", 0).all, 4 * 32 * 8 * 4);
+    mfi_segment_head *head = scribble_on(&at);
+    mf_check(sizeof *head + head->used > MFI_SEGMENT_BYTES / 2); /* half of it were too small */
+    munmap(head, MFI_SEGMENT_BYTES_LEAST);
+    pair_end(&at);
+}
+
 #define THREADS 20 /* more than there are shards with an owner */
 #define EACH 2000
 
@@ -643,6 +679,7 @@ static const mf_test tests[] = {
     {"segment__folded_series_count", test_folded_series},
     {"segment__a_family_is_kept_before_it_has_series", test_keep_comes_first},
     {"segment__a_full_segment_falls_back_to_the_heap", test_full_segment},
+    {"segment__the_default_has_room_for_four_threads", test_default_size},
     {"segment__threads_lose_nothing", test_threads_lose_nothing},
     {"segment__outlives_a_killed_worker", test_outlives_a_killed_worker},
     {"segment__a_forked_child_reaches_nobody", test_forked_child},

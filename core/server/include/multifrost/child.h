@@ -105,7 +105,8 @@ MF_API void mf_child_destroy(mf_child *child);
 
 /**
  * Answers one call: reads the arguments, sets the reply, returns MF_OK. May block, and may call
- * other parents.
+ * other parents. A process that it forks must exec or end, and not return from the handler: the
+ * worker's connections would be its own, too.
  *
  * @param request   Borrowed until the return.
  * @param reply     Borrowed until the return.
