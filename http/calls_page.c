@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "http/json.h"
 #include "http/pages.h"
 
@@ -23,20 +24,31 @@ static const char *const view_words[] = {[MF_CALLS_OPEN] = "open",
                                          [MF_CALLS_SLOWEST] = "slowest",
                                          [MF_CALLS_ALL] = "all"};
 
-/* The statuses of calls, as the metrics have them. */
-static const char *const statuses[] = {
-    "ok",          "app_error",      "function_not_found", "invalid_argument",
-    "timeout",     "cancelled",      "circuit_open",       "rejected",
-    "unavailable", "worker_crashed", "protocol_error",     "internal"};
-
-static bool is_status(const char *text)
+/* The statuses that the probe names; NULL if it names none. */
+static const char *const *statuses_of(const mf_probe *probe)
 {
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        if (strcmp(text, statuses[i]) == 0) {
-            return true;
-        }
+    return probe->struct_size >= offsetof(mf_probe, call_statuses) + sizeof probe->call_statuses
+               ? probe->call_statuses
+               : NULL;
+}
+
+static bool is_status(const char *const *statuses, const char *text)
+{
+    while (*statuses != NULL && strcmp(text, *statuses) != 0) {
+        statuses++;
     }
-    return false;
+    return *statuses != NULL;
+}
+
+static void refuse_status(mfi_page *page, const char *const *statuses, const char *text)
+{
+    char all[320] = "";
+    size_t used = 0;
+    for (size_t i = 0; statuses[i] != NULL; i++) {
+        used +=
+            mfi_str_format(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", statuses[i]);
+    }
+    mfi_page_error(page, 400, "no status '%.80s': use %s", text, all);
 }
 
 /* 0: no number from 1 to LIMIT_MOST. */
@@ -89,6 +101,7 @@ static bool take_view(mf_call_query *query, const char *key, bool *has_view)
 static bool read_query(const mfi_page_request *request, mf_call_query *query, mfi_page *page)
 {
     bool has_view = false;
+    const char *const *statuses = statuses_of(request->probe);
     *query = (mf_call_query){.struct_size = sizeof *query, .limit = LIMIT_DEFAULT};
     for (size_t i = 0; i < request->argument_count; i++) {
         const mfi_page_argument *argument = &request->arguments[i];
@@ -106,12 +119,8 @@ static bool read_query(const mfi_page_request *request, mf_call_query *query, mf
         mfi_page_error(page, 400, "limit must be 1 to %d", LIMIT_MOST);
         return false;
     }
-    if (query->status != NULL && !is_status(query->status)) {
-        mfi_page_error(page, 400,
-                       "no status '%.80s': use ok, app_error, function_not_found, "
-                       "invalid_argument, timeout, cancelled, circuit_open, rejected, unavailable, "
-                       "worker_crashed, protocol_error, internal",
-                       query->status);
+    if (query->status != NULL && statuses != NULL && !is_status(statuses, query->status)) {
+        refuse_status(page, statuses, query->status);
         return false;
     }
     if (!has_view && (query->correlation_id != NULL || query->status != NULL)) {

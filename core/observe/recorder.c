@@ -16,6 +16,9 @@
 #define CHUNKS_RESERVED 16u /* for threads that make their first call */
 #define PHASE_BITS 8u
 
+_Static_assert(MFI_LANES == MFI_SHARED_SHARD + MFI_SHARED_LANES,
+               "each shard that a thread owns has a lane, and the shared lanes follow");
+
 /* ---- Entries ---- */
 
 /* Takes a chunk unless `left` or fewer are free. */
@@ -184,7 +187,8 @@ static void put_request_id(_Atomic(uint64_t) *words, const char *id)
                    htole64(le64toh(last) >> 8 * (4 * sizeof last - behind)));
 }
 
-/* A call that was given no id of its own has the same text in both places. */
+/* A call that was given no id of its own has the same text in both places. Bytes behind a shorter
+ * id are read too: they decide nothing, because the text before them differs. */
 static bool is_trace_id(const mf_context *context)
 {
     uint64_t difference = 0;
@@ -207,7 +211,10 @@ static void put_texts(_Atomic(uint64_t) *words, const mf_context *context,
     }
     uint64_t lengths = names->lengths | (uint64_t)names->count << MFI_LENGTH_WORDS;
     if (namespace_name != NULL) {
-        size_t length = strnlen(namespace_name, MFI_RECORD_NAMESPACE_MAX);
+        size_t length = strnlen(namespace_name, MFI_RECORD_NAMESPACE_MAX + 1);
+        if (__builtin_expect(length > MFI_RECORD_NAMESPACE_MAX, 0)) {
+            length = mfi_utf8_prefix(namespace_name, length, MFI_RECORD_NAMESPACE_MAX);
+        }
         lengths |= (uint64_t)length << MFI_LENGTH_NAMESPACE;
         at = put_text(words, at, namespace_name, length);
     }
@@ -336,13 +343,16 @@ static void end_client(_Atomic(uint64_t) *words, const mfi_client_span *span)
     unsigned flags = (span->has_server_times ? MFI_STATE_HAS_TIMES : 0u) |
                      (span->is_refused ? MFI_STATE_REFUSED : 0u);
     unsigned status = span->status == MF_OK ? MFI_STATUS_OK : mfi_call_status_of(span->status);
+    /* A call that ended in the wait for its next attempt has that number already. */
+    bool is_between = span->attempt > 1 && span->attempt_ns == 0;
+    unsigned attempt = span->attempt - (is_between ? 1u : 0u);
     mfi_word_store(&words[MFI_WORD_SENT], span->sent_ns);
     mfi_word_store(&words[MFI_WORD_RECEIVED], span->received_ns);
     mfi_word_store(&words[MFI_WORD_END], span->end_ns);
     mfi_word_store(&words[MFI_WORD_RETRY], 0);
     mfi_word_store(&words[MFI_WORD_QUEUE_NS], span->server_queue_ns);
     mfi_word_store(&words[MFI_WORD_HANDLER_NS], span->server_handler_ns);
-    mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(flags, status, span->attempt));
+    mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(flags, status, attempt));
     mfi_word_store(&words[MFI_WORD_BYTES],
                    (uint64_t)span->request_bytes << 32 | span->response_bytes);
 }

@@ -29,6 +29,7 @@ typedef struct texts {
 typedef struct selection {
     const mfi_recorder *recorder;
     const mf_call_query *query;
+    size_t limit; /* the query's, or as many as there can be */
     uint64_t now_ns, failures_made;
     copy **best;
     size_t count;
@@ -167,11 +168,12 @@ static bool is_fresh(const selection *at, const copy *call)
     return end >= at->now_ns || at->now_ns - end <= at->recorder->keep_ns;
 }
 
-/* The failure is among those that are kept apart, and shown from there. */
+/* The failure is among those that are kept apart, and shown from there. Its number may be above
+ * failures_made, if the call ended after that was read. */
 static bool is_kept_apart(const selection *at, const copy *call)
 {
     uint64_t number = call->words[MFI_WORD_RETRY];
-    return number != 0 && at->failures_made - (number - 1) <= at->recorder->failure_count;
+    return number != 0 && number + at->recorder->failure_count > at->failures_made;
 }
 
 static bool is_in_view(const selection *at, const copy *call)
@@ -180,7 +182,7 @@ static bool is_in_view(const selection *at, const copy *call)
     case MF_CALLS_OPEN:
         return call->is_open;
     case MF_CALLS_RECENT:
-        return !call->is_open;
+        return !call->is_open && !is_kept_apart(at, call);
     case MF_CALLS_FAILED:
         return !call->is_open && status_of(call) != MFI_STATUS_OK && !is_kept_apart(at, call);
     case MF_CALLS_SLOWEST:
@@ -208,7 +210,7 @@ static bool consider(selection *at)
     call->key = call->is_open                         ? call->words[MFI_WORD_START]
                 : at->query->view == MF_CALLS_SLOWEST ? UINT64_MAX - took(call)
                                                       : UINT64_MAX - end;
-    bool is_full = at->count == at->query->limit;
+    bool is_full = at->count == at->limit;
     if (is_full && (at->count == 0 || !comes_before(call, at->best[at->count - 1]))) {
         return true;
     }
@@ -266,7 +268,7 @@ static bool select_all(selection *at)
     const mfi_recorder *recorder = at->recorder;
     mf_call_view view = at->query->view;
     bool ok = view == MF_CALLS_SLOWEST || select_entries(at);
-    bool with_failures = view == MF_CALLS_FAILED || view == MF_CALLS_ALL;
+    bool with_failures = view != MF_CALLS_OPEN && view != MF_CALLS_SLOWEST;
     for (size_t i = 0; ok && with_failures && i < recorder->failure_count; i++) {
         ok = select_kept(at, &recorder->failures[i].call, recorder->failures[i].error);
     }
@@ -311,8 +313,10 @@ static void set_phases(const copy *at, mf_call_row *row)
     if ((flags_of(at) & MFI_STATE_SERVER) != 0) {
         return;
     }
-    if (words[MFI_WORD_SENT] != 0) {
-        row->send_wait_seconds = span_or_unknown(words[MFI_WORD_START], words[MFI_WORD_SENT]);
+    if (words[MFI_WORD_SENT] != 0) { /* the driver's reading of the clock may be the older one */
+        row->send_wait_seconds = words[MFI_WORD_SENT] > words[MFI_WORD_START]
+                                     ? seconds_from(words[MFI_WORD_START], words[MFI_WORD_SENT])
+                                     : 0;
     }
     double away = span_or_unknown(words[MFI_WORD_SENT], words[MFI_WORD_RECEIVED]);
     if (away >= 0 && (flags_of(at) & MFI_STATE_HAS_TIMES) != 0) {
@@ -379,6 +383,12 @@ static void count_all(const mfi_recorder *recorder, mf_call_counts *to)
     to->kept_seconds = (double)recorder->keep_ns / (double)MFI_NS_PER_S;
 }
 
+static size_t most_of(const mfi_recorder *recorder)
+{
+    return recorder->chunk_count * MFI_CHUNK_ENTRIES + recorder->failure_count +
+           recorder->group_count * MFI_GROUP_PLACES;
+}
+
 bool mfi_recorder_visit(mfi_recorder *recorder, const mf_call_query *query, uint64_t now_ns,
                         mf_call_visit_fn visit, void *user_data, mf_call_counts *ret_counts)
 {
@@ -386,7 +396,9 @@ bool mfi_recorder_visit(mfi_recorder *recorder, const mf_call_query *query, uint
     count_all(recorder, ret_counts);
     selection at = {.recorder = recorder, .query = query, .now_ns = now_ns, .counts = ret_counts};
     at.failures_made = atomic_load_explicit(&recorder->failures_made, memory_order_relaxed);
-    at.best = calloc(query->limit + 1, sizeof(copy *));
+    size_t most = most_of(recorder);
+    at.limit = query->limit < most ? query->limit : most;
+    at.best = calloc(at.limit + 1, sizeof(copy *));
     at.candidate = malloc(sizeof(copy));
     bool ok = at.best != NULL && at.candidate != NULL && select_all(&at);
     for (size_t i = 0; i < at.count; i++) {

@@ -68,11 +68,13 @@ static int64_t between(uint64_t from_ns, uint64_t to_ns)
 
 /* ---- Client ---- */
 
+/* Those of the present attempt, also for the span of the whole call. */
 static void set_phases(mf_span *to, const mfi_client_span *span)
 {
     uint64_t wire = 0;
     if (span->sent_ns != 0) {
-        to->phases.send_wait_ns = between(to->start_ns, span->sent_ns);
+        to->phases.send_wait_ns =
+            between(span->has_attempts ? span->attempt_ns : span->start_ns, span->sent_ns);
     }
     if (mfi_span_wire_ns(span, &wire)) {
         to->phases.wire_ns = (int64_t)wire;

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/str.h"
 #include "core/runtime/runtime.h"
+#include "core/words/statuses.h"
 #include "metrics/health_checks.h"
 
 #define LIVE_TIMEOUT_NS (10 * MFI_NS_PER_S)
@@ -269,6 +270,8 @@ static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_dat
     mfi_mutex_unlock(&runtime->mutex);
 }
 
+static const char *const call_statuses[] = {MFI_CALL_STATUSES(MFI_WORD_TEXT) NULL};
+
 static bool visit_calls(void *self, const mf_call_query *query, mf_call_visit_fn visit,
                         void *user_data, mf_call_counts *ret_counts)
 {
@@ -316,6 +319,7 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required
                                 .health_changed = health_changed,
                                 .watch = watch,
                                 .visit_calls = visit_calls,
+                                .call_statuses = call_statuses,
                                 .visit_crashes = visit_crashes};
     return MF_OK;
 }

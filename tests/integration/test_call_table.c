@@ -198,6 +198,10 @@ static void test_hung_handler_is_seen_from_both_ends(void)
     mf_check(parent_shows(&at, "/calls?recent", "\"function\":\"port\""));
     mf_check(parent_shows(&at, "/calls?slowest&function=port", "\"status\":\"ok\""));
     mf_check(parent_shows(&at, "/calls?function=port", "\"calls\":[]")); /* none is open */
+    mf_check_int(get(&at, mf_http_port(at.http), "/calls?status=late"), 400);
+    mf_check_contains(at.body, "use ok, app_error, function_not_found, invalid_argument, timeout, "
+                               "cancelled, circuit_open, rejected, unavailable, worker_crashed, "
+                               "protocol_error, internal\"");
     mf_future_cancel(future);
     mf_future_destroy(future);
     end(&at);

@@ -36,7 +36,7 @@ typedef enum mf_span_type {
  *  peer_queue_ns and handler_ns alone, a start has none. Those of a call whose attempts have spans
  *  are those of its last attempt. */
 typedef struct mf_span_phases {
-    int64_t send_wait_ns;    /**< From the begin until the message was sent. */
+    int64_t send_wait_ns;    /**< From the attempt's begin until the message was sent. */
     int64_t wire_ns;         /**< Both ways, without the worker's part. */
     int64_t peer_queue_ns;   /**< In the worker, before the handler began. */
     int64_t handler_ns;      /**< The handler's run. */
@@ -58,7 +58,7 @@ typedef struct mf_span {
     const char *span_id;        /**< 16 hexadecimal digits. */
     const char *parent_span_id; /**< NULL: the span is the root of its trace in this program. */
     uint8_t trace_flags;    /**< As they came with the trace. Bit 0, sampled, is never invented. */
-    const char *tracestate; /**< As it came with the trace, or NULL. */
+    const char *tracestate; /**< NULL: messages carry none yet. */
     uint64_t start_wall_ns; /**< Since the Unix epoch. */
     uint64_t end_wall_ns;
     uint64_t start_ns; /**< CLOCK_MONOTONIC; the duration is end_ns - start_ns. */

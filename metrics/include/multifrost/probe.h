@@ -302,6 +302,8 @@ typedef struct mf_probe {
      *  no memory; ret_counts->kept_seconds is 0 if none are recorded. The function may be NULL. */
     bool (*visit_calls)(void *self, const mf_call_query *query, mf_call_visit_fn visit,
                         void *user_data, mf_call_counts *ret_counts);
+    /** The words that a query's status can be, NULL-terminated. NULL: not known. */
+    const char *const *call_statuses;
 } mf_probe;
 
 MF_EXTERN_C_END

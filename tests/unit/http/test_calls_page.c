@@ -39,9 +39,14 @@ static bool visit_calls(void *self, const mf_call_query *query, mf_call_visit_fn
     return !at->has_no_memory;
 }
 
+static const char *const statuses[] = {"ok", "app_error", "timeout", NULL};
+
 static mf_probe probe_of(shown *at)
 {
-    return (mf_probe){.struct_size = sizeof(mf_probe), .self = at, .visit_calls = visit_calls};
+    return (mf_probe){.struct_size = sizeof(mf_probe),
+                      .self = at,
+                      .visit_calls = visit_calls,
+                      .call_statuses = statuses};
 }
 
 static mf_call_row row_of(const char *function)
@@ -179,13 +184,34 @@ static void test_unknown_queries_are_refused(void)
     refuse("fail", "",
            "no query 'fail': use recent, failed, slowest, function=, target=, worker=, "
            "correlation_id=, status=, limit=");
-    refuse("status", "late", "no status 'late': use ok, app_error, ");
+    refuse("status", "late", "no status 'late': use ok, app_error, timeout\"");
     refuse("limit", "", "limit must be 1 to 1000");
     refuse("limit", "0", "limit must be 1 to 1000");
     refuse("limit", "1001", "limit must be 1 to 1000");
     refuse("limit", "99999999999999999999999", "limit must be 1 to 1000");
     refuse("limit", "-1", "limit must be 1 to 1000");
     refuse("limit", "1x", "limit must be 1 to 1000");
+}
+
+/* A probe of before the words, or without them: any status is asked for. */
+static void test_statuses_that_are_not_known_are_taken(void)
+{
+    shown at = {.count = 0};
+    const mfi_page_argument argument = {.name = "status", .value = "late"};
+    mf_probe probe = probe_of(&at);
+    mfi_page_request request = plain_request(&probe);
+    request.arguments = &argument;
+    request.argument_count = 1;
+    for (int i = 0; i < 2; i++) {
+        mfi_page page = {.code = 200, .age_ms = -1};
+        probe.struct_size = i == 0 ? offsetof(mf_probe, call_statuses) : sizeof probe;
+        probe.call_statuses = i == 0 ? statuses : NULL;
+        at.asked.status = NULL;
+        mfi_page_calls(&request, &page);
+        mf_check_int(page.code, 200);
+        mf_check_str(at.asked.status, "late");
+        free(page.body);
+    }
 }
 
 static void test_recorder_that_is_off_says_so(void)
@@ -230,6 +256,8 @@ static const mf_test tests[] = {
     {"calls_page__rows_become_json", test_rows_become_json},
     {"calls_page__queries_reach_the_probe", test_queries_reach_the_probe},
     {"calls_page__unknown_queries_are_refused", test_unknown_queries_are_refused},
+    {"calls_page__statuses_that_are_not_known_are_taken",
+     test_statuses_that_are_not_known_are_taken},
     {"calls_page__recorder_that_is_off_says_so", test_recorder_that_is_off_says_so},
     {"calls_page__no_memory_makes_no_page", test_no_memory_makes_no_page},
 };

@@ -171,6 +171,20 @@ static void test_wait_for_a_retry_is_a_phase(void)
     teardown(at);
 }
 
+static void test_end_in_the_wait_counts_no_attempt(void)
+{
+    fixture *at = setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
+    mfi_client_span span = begin(at, &at->add, NOW, "order-1");
+    span.attempt_ns = NOW;
+    mfi_recorder_client_waits(&span, NOW + 3 * SECOND);
+    span.attempt = 2;
+    span.attempt_ns = 0; /* it has not begun */
+    end(at, &span, &at->add, NOW + SECOND, MF_ERR_CANCELLED);
+    mf_check_int(view(at, MF_CALLS_RECENT, NOW + SECOND), 1);
+    mf_check_int(at->lines[0].attempt, 1);
+    teardown(at);
+}
+
 static void test_ended_call_has_its_phases(void)
 {
     fixture *at = setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
@@ -187,6 +201,11 @@ static void test_ended_call_has_its_phases(void)
     mf_check_str(shown->status, "ok");
     mf_check(shown->age == 10 && shown->send_wait == 1 && shown->wire == 1);
     mf_check(shown->handler == 4 && shown->receive_wait == 2);
+    mfi_client_span early = begin(at, &at->add, NOW + SECOND, "order-2");
+    early.sent_ns = NOW; /* the driver's reading of the clock is older than the call */
+    end(at, &early, &at->add, NOW + 11 * SECOND, MF_OK);
+    mf_check_int(view(at, MF_CALLS_RECENT, NOW + 20 * SECOND), 2);
+    mf_check(at->lines[0].send_wait == 0);
     teardown(at);
 }
 
@@ -261,6 +280,7 @@ static void test_failure_is_shown_once(void)
     mf_check_int(view(at, MF_CALLS_FAILED, NOW + SECOND), 1);
     mf_check_int(view(at, MF_CALLS_ALL, NOW + SECOND), 1);
     mf_check_int(view(at, MF_CALLS_RECENT, NOW + SECOND), 1);
+    mf_check_str(at->lines[0].error, "why lost");
     for (int i = 0; i < 1000; i++) { /* the ring of failures goes round */
         failed = begin(at, &at->add, NOW + 2, "again");
         end(at, &failed, &at->add, NOW + 3, MF_ERR_TIMEOUT);
@@ -363,6 +383,8 @@ static void test_queries_select(void)
     mf_check_int(ask(at, &query, NOW + SECOND), 1);
     mf_check_int(at->counts.matched, 3);
     mf_check_str(at->lines[0].correlation_id, "two");
+    query.limit = SIZE_MAX;
+    mf_check_int(ask(at, &query, NOW + SECOND), 3);
     query.limit = 10;
     query.function = "add";
     mf_check_int(ask(at, &query, NOW + SECOND), 1);
@@ -384,6 +406,26 @@ static void test_queries_select(void)
     end(at, &two, &at->sub, NOW + 5, MF_OK);
     mf_check_int(ask(at, &query, NOW + SECOND), 1);
     mf_check_str(at->lines[0].status, "ok");
+    teardown(at);
+}
+
+static void test_texts_are_cut_between_characters(void)
+{
+    char name[80] = "";
+    fixture *at = setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
+    mfi_recorded_names names;
+    memset(name, 'x', sizeof name - 1);
+    memcpy(name + 54, "\xc3\xa9", 2);
+    mfi_recorder_name(at->recorder, &names, name, NULL, "add");
+    mfi_client_span span;
+    mfi_client_span_clear(&span);
+    memset(&span.context, 0, sizeof span.context);
+    memcpy(name + 38, "\xc3\xa9", 2);
+    span.namespace_name = name;
+    mfi_recorder_client_begin(at->recorder, &span, &names);
+    mf_check_int(view(at, MF_CALLS_OPEN, NOW), 1);
+    mf_check_int(strlen(at->lines[0].target), 54);
+    mf_check_int(strlen(at->lines[0].namespace_name), 38);
     teardown(at);
 }
 
@@ -491,7 +533,9 @@ static const mf_test tests[] = {
     {"recorder__ended_calls_leave_in_time", test_ended_calls_leave_in_time},
     {"recorder__calls_without_room_are_counted", test_calls_without_room_are_counted},
     {"recorder__hundreds_of_open_calls_fit", test_hundreds_of_open_calls_fit},
+    {"recorder__end_in_the_wait_counts_no_attempt", test_end_in_the_wait_counts_no_attempt},
     {"recorder__queries_select", test_queries_select},
+    {"recorder__texts_are_cut_between_characters", test_texts_are_cut_between_characters},
     {"recorder__rows_are_whole_while_threads_write", test_rows_are_whole_while_threads_write},
     {"recorder__threads_beyond_the_lanes_share", test_threads_beyond_the_lanes_share},
     {"recorder__without_memory_nothing_is_left", test_without_memory_nothing_is_left},

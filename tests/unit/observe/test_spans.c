@@ -84,6 +84,27 @@ static void test_refused_before_its_first_attempt(void)
     metric_teardown(&at);
 }
 
+/* The phases of a call are those of its last attempt: the wait before it is none of them. */
+static void test_phases_are_those_of_the_last_attempt(void)
+{
+    metric_fixture at;
+    got spans;
+    setup(&at, &spans);
+    mfi_client_span span = client_span(&at);
+    span.has_attempts = true;
+    span.attempt = 2;
+    span.attempt_ns = span.start_ns + 500;
+    span.sent_ns = span.start_ns + 700;
+    mfi_observe_client_end(&span, NULL);
+    mf_check_int(spans.count, 2);
+    mf_check_int(spans.last.type, MF_SPAN_CALL);
+    mf_check_int(spans.last.phases.send_wait_ns, 200);
+    span.has_attempts = false;
+    mfi_observe_client_end(&span, NULL);
+    mf_check_int(spans.last.phases.send_wait_ns, 700);
+    metric_teardown(&at);
+}
+
 /* Cancelled between two attempts: the second was never begun. */
 static void test_ended_between_attempts(void)
 {
@@ -113,6 +134,7 @@ static void test_ended_between_attempts(void)
 static const mf_test tests[] = {
     {"handler", test_handler},
     {"refused_before_its_first_attempt", test_refused_before_its_first_attempt},
+    {"phases_are_those_of_the_last_attempt", test_phases_are_those_of_the_last_attempt},
     {"ended_between_attempts", test_ended_between_attempts},
 };
 MF_TEST_MAIN(tests)

@@ -1,0 +1,20 @@
+/* Requests that are refused for their headers. Each function makes the page of its refusal and
+ * returns true, or changes nothing and returns false. */
+#ifndef MFI_HTTP_REFUSALS_H
+#define MFI_HTTP_REFUSALS_H
+
+#include "http/exchange.h"
+#include "http/pages.h"
+#include "http/url.h"
+
+#define MFI_BODY_MAX ((uint64_t)1024 * 1024) /* bytes of a request's body; a longer one ends it */
+
+/* Before the body: nobody can say where the request ends (RFC 9112, 6.3), or it is too long to be
+ * read. The connection ends with the answer. */
+bool mfi_refuse_body(struct MHD_Connection *connection, const char *version, mfi_page *page);
+/* The request names no host, or that of a stranger. RFC 9112, 3.2: HTTP/1.1 needs the header once,
+ * and an absolute target makes it void. */
+bool mfi_refuse_host(const mfi_exchanges *of, struct MHD_Connection *connection, const mfi_url *url,
+                     const char *version, mfi_page *page);
+
+#endif
