@@ -211,7 +211,7 @@ static void end_locked(mfi_target *target)
     }
     mfi_segment_close(segments->reader);
     segments->reader = NULL;
-    mfi_serving_end(target);
+    mfi_serving_let_go(target);
 }
 
 int mfi_target_begin_segment(mfi_target *target)
