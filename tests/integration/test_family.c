@@ -121,7 +121,7 @@ static void begin(family *at, unsigned workers, mf_runtime_options *options)
     mf_check(at->shared != NULL);
     mf_check_int(mf_runtime_create(&at->runtime, options, NULL), MF_OK);
     for (unsigned i = 0; i < workers; i++) {
-        char index[8];
+        char index[12];
         (void)snprintf(index, sizeof index, "%u", i);
         const char *args[] = {at->path, index, NULL}; /* and "--worker" */
         mf_parent_options parent = MF_PARENT_OPTIONS_INIT;
