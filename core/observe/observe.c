@@ -238,12 +238,34 @@ void mfi_observe_circuit_trial(mfi_target *target, mfi_trial_policy policy)
     mfi_measure_trial(target, policy);
 }
 
-void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
+static void tell_process(mfi_target *target, const mfi_process_event *event)
 {
     mfi_measure_process(target, event);
     mfi_figures_process(target, event);
     mfi_logged_process(target, event);
     mfi_crashed_process(target, event);
+}
+
+/* An end that nobody asked for, with what the worker wrote down itself. */
+static void tell_crash(mfi_target *target, const mfi_process_event *event)
+{
+    mfi_running_calls running;
+    mfi_remains remains = *event->remains;
+    mfi_process_event crash = *event;
+    crash.remains = &remains;
+    if (remains.running == NULL && mfi_remains_read_running(target, &running)) {
+        remains.running = &running;
+    }
+    tell_process(target, &crash);
+}
+
+void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
+{
+    if (event->what == MFI_PROCESS_EXITED && !event->expected && event->remains != NULL) {
+        tell_crash(target, event);
+    } else {
+        tell_process(target, event);
+    }
 }
 
 void mfi_observe_start_ended(mfi_target *target, const mfi_start_event *event)

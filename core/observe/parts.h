@@ -283,6 +283,9 @@ void mfi_logged_health(const mfi_observer *observer, const char *check, mf_healt
                        mf_health to, const char *output);
 
 /* ---- crashes.c ---- */
+/* remains.c: the calls that the target's worker was running, the oldest first, as it wrote them
+ * down itself. False: it wrote none down. Before mfi_target_end_segment(). */
+bool mfi_remains_read_running(mfi_target *target, mfi_running_calls *ret_running);
 void mfi_crashed_process(mfi_target *target, const mfi_process_event *event);
 void mfi_crashed_service(mfi_target *target, const mfi_vanished_event *event);
 
