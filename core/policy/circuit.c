@@ -395,13 +395,14 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
     if (mfi_circuit_state_of(word) == MFI_CIRCUIT_DISABLED) {
         return;
     }
+    bool has_ratios = circuit->has_ratios;
     bool slow = verdict == MFI_VERDICT_OK && is_slow(circuit, ticket);
     bool counted = verdict == MFI_VERDICT_OK && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
-                   (word & 1) == 0 && !(circuit->has_ratios && is_old(word, ticket));
+                   (word & 1) == 0 && !(has_ratios && is_old(word, ticket));
     if (counted) {
         uint64_t calls =
             mfi_outcomes_add(&circuit->outcomes, MFI_STATUS_OK, slow ? MFI_OUTCOME_SLOW : 0) + 1;
-        if (!circuit->has_ratios || !is_decisive(circuit, calls, slow)) {
+        if (!has_ratios || !is_decisive(circuit, calls, slow)) {
             return;
         }
     }
