@@ -13,7 +13,11 @@
 
 #define TEXT_MAX 1024         /* bytes of the cause in words */
 #define SHORT_MAX 160         /* bytes of a target, a worker, a function or an id */
-#define TEXTS_MAX (16 * 1024) /* bytes of all texts of a crash: above the sum of their bounds */
+#define TEXTS_MAX (16 * 1024) /* bytes of all texts of a crash */
+_Static_assert(4 * SHORT_MAX + TEXT_MAX + 3 * MFI_CRASH_LINES_MAX +
+                       4 * MFI_OPEN_CALLS_MAX * SHORT_MAX <=
+                   TEXTS_MAX,
+               "the texts of a crash must fit, each at its bound");
 
 struct mfi_crash {
     uint32_t references; /* guarded by the mutex of the box: the list, and those that show it */

@@ -13,7 +13,9 @@
 
 #define MFI_CRASHES_KEPT 32                     /* of each worker, unless the program says so */
 #define MFI_CRASHES_BYTES ((size_t)1024 * 1024) /* of all kept crashes together */
-#define MFI_CRASH_LINES_MAX 1024                /* bytes of the last lines of one stream */
+/* Bytes of the last lines of one stream: what a report has of them (core/client/link/lost.c), each
+ * byte as an escape. The last ones tell most, and none of them is cut. */
+#define MFI_CRASH_LINES_MAX (4 * 640 + 1)
 
 typedef struct mfi_crash mfi_crash;
 

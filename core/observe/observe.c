@@ -246,7 +246,7 @@ void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *ev
 {
     mfi_segment_notes notes;
     if (event->what != MFI_PROCESS_EXITED || event->remains == NULL ||
-        !mfi_segments_read_notes(target, &notes)) {
+        !mfi_remains_read(target, &notes)) {
         pass_process(target, event);
         return;
     }

@@ -282,6 +282,17 @@ void mfi_logged_output_line(const mfi_target *target, const mfi_output_event *ev
 void mfi_logged_health(const mfi_observer *observer, const char *check, mf_health from,
                        mf_health to, const char *output);
 
+/* ---- remains.c ---- */
+/* What the worker had written down when it ended: the calls that ran, and its last log lines. */
+#define MFI_SEGMENT_TAIL_BYTES 4096
+typedef struct mfi_segment_notes {
+    mfi_running_calls running;
+    char log[MFI_SEGMENT_TAIL_BYTES]; /* with newlines between them */
+    size_t log_size;
+} mfi_segment_notes;
+/* False: the worker had no memory of its own. Before mfi_target_end_segment(). */
+bool mfi_remains_read(mfi_target *target, mfi_segment_notes *ret_notes);
+
 /* ---- crashes.c ---- */
 void mfi_crashed_process(mfi_target *target, const mfi_process_event *event);
 void mfi_crashed_service(mfi_target *target, const mfi_vanished_event *event);

@@ -242,7 +242,7 @@ static void end_locked(mfi_target *target)
     }
     mfi_segment_close(segments->reader);
     segments->reader = NULL;
-    mfi_serving_end(target);
+    mfi_serving_let_go(target);
 }
 
 int mfi_target_begin_segment(mfi_target *target)
@@ -307,27 +307,6 @@ bool mfi_segments_show_locked(mfi_target *target)
     return true;
 }
 
-/* Keeps the last lines for which there is room, whole ones only. */
-static void add_line(const char *line, size_t size, void *user_data)
-{
-    mfi_segment_notes *notes = user_data;
-    size_t room = sizeof notes->log;
-    if (size >= room) {
-        return;
-    }
-    while (notes->log_size + size + 1 > room) {
-        const char *end = memchr(notes->log, '\n', notes->log_size);
-        size_t first = end != NULL ? (size_t)(end + 1 - notes->log) : notes->log_size;
-        notes->log_size -= first;
-        memmove(notes->log, notes->log + first, notes->log_size);
-    }
-    if (notes->log_size > 0) {
-        notes->log[notes->log_size++] = '\n';
-    }
-    memcpy(notes->log + notes->log_size, line, size);
-    notes->log_size += size;
-}
-
 static bool is_taken_locked(const mfi_target *target)
 {
     mfi_segment_facts facts = {0};
@@ -337,39 +316,21 @@ static bool is_taken_locked(const mfi_target *target)
     return facts.worker_version == MFI_SEGMENT_VERSION;
 }
 
+static int by_start(const void *a, const void *b)
+{
+    uint64_t one = ((const mfi_segment_running *)a)->started_ns;
+    uint64_t two = ((const mfi_segment_running *)b)->started_ns;
+    return (one > two) - (one < two);
+}
+
 size_t mfi_segments_read_running_locked(mfi_target *target, mfi_segment_running *ret_running,
                                         size_t most)
 {
-    return is_taken_locked(target)
-               ? mfi_segment_read_running(target->segments.reader, ret_running, most)
-               : 0;
-}
-
-static void read_notes_locked(mfi_target *target, mfi_segment_running *running,
-                              mfi_segment_notes *ret_notes)
-{
-    size_t count = mfi_segments_read_running_locked(target, running, MFI_SEGMENT_RUNNING);
-    uint64_t now = mfi_monotonic_ns();
-    for (size_t i = 0; i < count; i++) {
-        uint64_t began = running[i].started_ns;
-        mfi_crash_add_running(&ret_notes->running, running[i].function, running[i].correlation_id,
-                              began < now ? now - began : 0);
-    }
-    mfi_segment_read_log(target->segments.reader, add_line, ret_notes);
-}
-
-bool mfi_segments_read_notes(mfi_target *target, mfi_segment_notes *ret_notes)
-{
-    mfi_segment_running *running = calloc(MFI_SEGMENT_RUNNING, sizeof *running);
-    memset(ret_notes, 0, sizeof *ret_notes);
-    mfi_mutex_lock(&target->observer->mutex);
-    bool taken = running != NULL && is_taken_locked(target);
-    if (taken) {
-        read_notes_locked(target, running, ret_notes);
-    }
-    mfi_mutex_unlock(&target->observer->mutex);
-    free(running);
-    return taken;
+    size_t count = is_taken_locked(target)
+                       ? mfi_segment_read_running(target->segments.reader, ret_running, most)
+                       : 0;
+    qsort(ret_running, count, sizeof *ret_running, by_start);
+    return count;
 }
 
 void mfi_segments_free(mfi_target *target)

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/observe/events.h"
 #include "core/observe/handles.h"
 #include "core/observe/span.h"
 #include "core/words/segments.h"
@@ -34,17 +33,8 @@ int mfi_target_begin_segment(mfi_target *target);
 /* The worker has ended: adds what it counted last. Its gauges leave the exposition. */
 void mfi_target_end_segment(mfi_target *target);
 
-/* What the worker had written down when it ended: the calls that ran, and its last log lines. */
-#define MFI_SEGMENT_TAIL_BYTES 4096
-typedef struct mfi_segment_notes {
-    mfi_running_calls running;
-    char log[MFI_SEGMENT_TAIL_BYTES]; /* with newlines between them */
-    size_t log_size;
-} mfi_segment_notes;
-/* False: the worker had no segment, or did not take it. */
-bool mfi_segments_read_notes(mfi_target *target, mfi_segment_notes *ret_notes);
-
-/* What the worker's handlers run now; 0 if that is not known. Observer's mutex held. */
+/* What the worker's handlers run now, the oldest first; 0 if that is not known. Observer's mutex
+ * held. */
 size_t mfi_segments_read_running_locked(mfi_target *target, struct mfi_segment_running *ret_running,
                                         size_t most);
 

@@ -82,15 +82,20 @@ void mfi_serving_show_age(mfi_target *target, double seconds)
     mfi_show(target->serving.age, seconds);
 }
 
-void mfi_serving_end(mfi_target *target)
+void mfi_serving_let_go(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
     mfi_serving_gauges *gauges = &target->serving;
     mfi_drop(families->server_in_flight, &gauges->in_flight);
     mfi_drop(families->server_queue_depth, &gauges->waiting);
     mfi_drop(families->server_queue_bytes, &gauges->waiting_bytes);
-    mfi_drop(families->server_running_age, &gauges->age);
     for (size_t i = 0; i < MFI_THREAD_COUNT; i++) {
         mfi_drop(families->server_threads, &gauges->threads[i]);
     }
+}
+
+void mfi_serving_end(mfi_target *target)
+{
+    mfi_serving_let_go(target);
+    mfi_drop(target->observer->families.server_running_age, &target->serving.age);
 }

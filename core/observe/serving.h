@@ -18,7 +18,10 @@ void mfi_serving_show(mfi_target *target, const mfi_server_gauges *gauges);
 /* Holds and shows the age of the running handler alone: a worker of another language says no more.
  */
 void mfi_serving_show_age(mfi_target *target, double seconds);
-/* The gauges leave the exposition. */
+/* The opposite of _hold. The age of the running handler stays: heartbeats tell it too, and it is 0
+ * where no worker runs. */
+void mfi_serving_let_go(mfi_target *target);
+/* All gauges leave the exposition. */
 void mfi_serving_end(mfi_target *target);
 
 #endif

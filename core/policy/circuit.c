@@ -40,11 +40,6 @@ static void store_word_locked(mfi_circuit *circuit, uint64_t generation, mfi_cir
                           memory_order_release);
 }
 
-mfi_circuit_state mfi_circuit_get_state(const mfi_circuit *circuit)
-{
-    return mfi_circuit_state_of(mfi_circuit_word(circuit));
-}
-
 /* ---- Changing state ---- */
 
 static void remember_locked(mfi_circuit *circuit, const mfi_circuit_change *change)
@@ -78,8 +73,9 @@ static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circui
         circuit->open_in_row = 0;
         circuit->probe_at_ns = 0;
         circuit->reason = (mfi_circuit_reason){.rule = MFI_CAUSE_NONE}; /* kept in the history */
-        mfi_outcomes_begin(
-            &circuit->outcomes); /* the window stays; the same calls trip only once */
+        /* The window stays; the same calls trip only once. */
+        mfi_outcomes_begin(&circuit->outcomes);
+        atomic_store_explicit(&circuit->had_volume, false, memory_order_relaxed);
     }
     remember_locked(circuit, change);
     store_word_locked(circuit, mfi_circuit_generation_of(word) + 1, to);
@@ -272,14 +268,15 @@ bool mfi_circuit_would_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticke
     return false;
 }
 
-static void count_locked(mfi_circuit *circuit, mfi_verdict verdict, mf_status status, bool slow)
+static void count_locked(mfi_circuit *circuit, mfi_call_verdict verdict, mf_status status,
+                         unsigned marks)
 {
     if (verdict == MFI_VERDICT_EXCLUDED) {
         mfi_outcomes_exclude(&circuit->outcomes);
     } else {
         mfi_outcomes_add(&circuit->outcomes,
                          verdict == MFI_VERDICT_OK ? MFI_STATUS_OK : mfi_verdict_status(status),
-                         slow);
+                         marks);
     }
 }
 
@@ -290,12 +287,18 @@ static bool is_slow(const mfi_circuit *circuit, mfi_circuit_ticket ticket)
            mfi_clock_monotonic(circuit->clock) >= mfi_deadline_after_ms(ticket.at_ns, most_ms);
 }
 
-/* Whether a call that did not fail can bring a ratio to its threshold: a slow one, or the one that
- * makes up the minimum volume. */
+/* Whether a call that did not fail can bring a ratio to its threshold: a slow one, or one that may
+ * make up the minimum volume. */
 static bool is_decisive(const mfi_circuit *circuit, uint64_t calls, bool slow)
 {
     uint64_t begun = atomic_load_explicit(&circuit->outcomes.begun, memory_order_relaxed);
-    return slow || calls - begun == circuit->config.rules.min_calls;
+    return slow || (!atomic_load_explicit(&circuit->had_volume, memory_order_relaxed) &&
+                    calls - begun >= circuit->config.rules.min_calls);
+}
+
+static bool is_old(uint64_t word, mfi_circuit_ticket ticket)
+{
+    return (uint32_t)mfi_circuit_generation_of(word) != ticket.generation;
 }
 
 static void fail_locked(mfi_circuit *circuit)
@@ -321,10 +324,12 @@ static bool judge_locked(mfi_circuit *circuit)
     }
     mfi_circuit_counts counts;
     mfi_outcomes_read_begun(&circuit->outcomes, &counts);
+    atomic_store_explicit(&circuit->had_volume, counts.calls >= circuit->config.rules.min_calls,
+                          memory_order_relaxed);
     return mfi_window_judge(&circuit->config.rules, &counts, &circuit->reason);
 }
 
-static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_verdict verdict,
+static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_call_verdict verdict,
                                change_step *step)
 {
     if (probe < 0 || circuit->probe_until_ns[probe] == 0) {
@@ -346,7 +351,7 @@ static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_verdict v
 
 /* The outcome of one call. */
 typedef struct report {
-    mfi_verdict verdict;
+    mfi_call_verdict verdict;
     mf_status status;
     bool slow, counted; /* counted: the window has it */
     const char *correlation_id, *trace_id;
@@ -359,10 +364,11 @@ static __attribute__((noinline)) void report_slowly(mfi_circuit *circuit, mfi_ci
     change_step step;
     begin_step(circuit, &step);
     uint64_t word = mfi_circuit_word(circuit);
+    bool current = !is_old(word, ticket);
     if (!call->counted) {
-        count_locked(circuit, call->verdict, call->status, call->slow);
+        count_locked(circuit, call->verdict, call->status,
+                     (call->slow ? MFI_OUTCOME_SLOW : 0) | (current ? 0 : MFI_OUTCOME_OLD));
     }
-    bool current = (uint32_t)mfi_circuit_generation_of(word) == ticket.generation;
     if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
         if (call->verdict == MFI_VERDICT_FAILED) {
             /* The rule is kept, because the same fault persists. */
@@ -385,16 +391,18 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
                         const char *correlation_id, const char *trace_id)
 {
     uint64_t word = mfi_circuit_word(circuit);
-    mfi_verdict verdict = mfi_verdict_of(status, circuit->config.count_remote_errors);
+    mfi_call_verdict verdict = mfi_verdict_of(status, circuit->config.count_remote_errors);
     if (mfi_circuit_state_of(word) == MFI_CIRCUIT_DISABLED) {
         return;
     }
+    bool has_ratios = circuit->has_ratios;
     bool slow = verdict == MFI_VERDICT_OK && is_slow(circuit, ticket);
     bool counted = verdict == MFI_VERDICT_OK && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
-                   (word & 1) == 0;
+                   (word & 1) == 0 && !(has_ratios && is_old(word, ticket));
     if (counted) {
-        uint64_t calls = mfi_outcomes_add(&circuit->outcomes, MFI_STATUS_OK, slow) + 1;
-        if (!circuit->has_ratios || !is_decisive(circuit, calls, slow)) {
+        uint64_t calls =
+            mfi_outcomes_add(&circuit->outcomes, MFI_STATUS_OK, slow ? MFI_OUTCOME_SLOW : 0) + 1;
+        if (!has_ratios || !is_decisive(circuit, calls, slow)) {
             return;
         }
     }

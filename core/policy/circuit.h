@@ -85,6 +85,7 @@ typedef struct mfi_circuit {
      * mutex. */
     _Atomic(uint64_t) word;
     mfi_outcomes outcomes;     /* of the last calls; excluding takes the mutex */
+    _Atomic(bool) had_volume;  /* the last judgement found enough calls; written under the mutex */
     _Atomic(uint64_t) refused; /* calls refused since the circuit opened */
     mfi_mutex mutex;           /* guards what follows */
     mfi_mutex order;           /* held while the listener runs; taken before mutex */
@@ -121,8 +122,8 @@ bool mfi_circuit_would_admit(mfi_circuit *circuit, mfi_circuit_ticket *ret_ticke
 /* The call ended. Timeouts, unavailability, crashes and protocol errors count as failures. An error
  * that the remote function raised counts as success unless count_remote_errors. Refusals and the
  * caller's own mistakes do not count. A call that succeeds is slow if it took slow_call_ms. An
- * outcome of an older generation changes no state, only
- * counts. The ids (NULL: none) are kept if this call opens the circuit. */
+ * outcome of an older generation changes no state and is not judged; it only counts. The ids (NULL:
+ * none) are kept if this call opens the circuit. */
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
                         const char *correlation_id, const char *trace_id);
 /* Opens the circuit for another reason. While it is open, the reason is replaced and the cool-down
@@ -148,7 +149,7 @@ typedef struct mfi_circuit_snapshot {
     uint32_t failures, open_in_row;
     uint64_t trips, refused, refused_total;    /* refused: since the circuit opened */
     mfi_circuit_counts counts, counts_at_trip; /* the last calls, now and at the last trip */
-    uint64_t judged_calls;                     /* of counts: those since the circuit closed */
+    uint64_t judged_calls;                     /* of counts: made since the circuit closed */
     mfi_window_ratios ratios;                  /* of these; 0 below the minimum volume */
     mfi_circuit_reason reason;
     uint32_t probes_in_flight, probes_ok, probes_failed;

@@ -5,6 +5,11 @@
 #include "core/policy/circuit.h"
 #include "core/policy/circuit_word.h"
 
+mfi_circuit_state mfi_circuit_get_state(const mfi_circuit *circuit)
+{
+    return mfi_circuit_state_of(mfi_circuit_word(circuit));
+}
+
 void mfi_circuit_read(mfi_circuit *circuit, mfi_circuit_snapshot *ret_snapshot)
 {
     mfi_mutex_lock(&circuit->mutex);

@@ -23,14 +23,19 @@ void mfi_outcomes_begin(mfi_outcomes *outcomes)
     atomic_store_explicit(&outcomes->begun, load(&outcomes->count), memory_order_relaxed);
 }
 
+/* Leaves out the calls that have a mark of `without`. */
 static void count_calls(const mfi_outcomes *outcomes, uint64_t first, uint64_t end,
-                        mfi_circuit_counts *ret_counts)
+                        unsigned without, mfi_circuit_counts *ret_counts)
 {
-    *ret_counts = (mfi_circuit_counts){.calls = end - first};
+    *ret_counts = (mfi_circuit_counts){.calls = 0};
     for (uint64_t i = first; i < end; i++) {
         unsigned outcome =
             atomic_load_explicit(&outcomes->statuses[i % MFI_OUTCOMES_RING], memory_order_relaxed);
-        unsigned status = outcome & ~MFI_OUTCOME_SLOW;
+        unsigned status = outcome & ~(MFI_OUTCOME_SLOW | MFI_OUTCOME_OLD);
+        if ((outcome & without) != 0) {
+            continue;
+        }
+        ret_counts->calls++;
         ret_counts->ok += status == MFI_STATUS_OK;
         ret_counts->slow += (outcome & MFI_OUTCOME_SLOW) != 0;
         ret_counts->timeout += status == MFI_STATUS_TIMEOUT;
@@ -46,7 +51,7 @@ void mfi_outcomes_read(const mfi_outcomes *outcomes, mfi_circuit_counts *ret_cou
     uint64_t window = window_of(outcomes);
     uint64_t end = load(&outcomes->count);
     uint64_t first = end > window ? end - window : 0;
-    count_calls(outcomes, first, end, ret_counts);
+    count_calls(outcomes, first, end, 0, ret_counts);
     uint64_t kept = outcomes->excluded < window ? outcomes->excluded : window;
     for (uint64_t i = 0; i < kept; i++) {
         /* Those that came before the window's first call are no part of it. */
@@ -62,5 +67,5 @@ void mfi_outcomes_read_begun(const mfi_outcomes *outcomes, mfi_circuit_counts *r
     uint64_t first = end > window ? end - window : 0;
     uint64_t begun = load(&outcomes->begun);
     begun = begun < end ? begun : end;
-    count_calls(outcomes, first > begun ? first : begun, end, ret_counts);
+    count_calls(outcomes, first > begun ? first : begun, end, MFI_OUTCOME_OLD, ret_counts);
 }

@@ -8,11 +8,11 @@
 
 #include "core/words/statuses.h"
 
-typedef enum mfi_verdict {
+typedef enum mfi_call_verdict {
     MFI_VERDICT_OK,
     MFI_VERDICT_FAILED,
     MFI_VERDICT_EXCLUDED /* neither: refused, cancelled, or the caller's own mistake */
-} mfi_verdict;
+} mfi_call_verdict;
 
 /* Uses the one table of codes, so that metrics and circuit agree. */
 static inline mfi_call_status mfi_verdict_status(mf_status code)
@@ -24,7 +24,7 @@ static inline mfi_call_status mfi_verdict_status(mf_status code)
     return MFI_STATUS_INTERNAL; /* a number that is no code */
 }
 
-static inline mfi_verdict mfi_verdict_of(mf_status status, bool count_remote_errors)
+static inline mfi_call_verdict mfi_verdict_of(mf_status status, bool count_remote_errors)
 {
     switch (mfi_verdict_status(status)) {
     case MFI_STATUS_OK:

@@ -30,7 +30,9 @@ typedef struct row {
     uint64_t open_calls, max_rss;
     size_t named;
     uint32_t attempt;
-    bool in_order; /* of age */
+    bool in_order;    /* of age */
+    uint64_t running; /* as the worker wrote it down */
+    char running_id[32];
 } row;
 
 typedef struct scene {
@@ -58,6 +60,7 @@ static void take(const mf_crash_row *from, void *user_data)
                 .open_calls = from->open_calls,
                 .max_rss = from->max_rss_bytes,
                 .named = from->call_count,
+                .running = from->running_calls,
                 .in_order = true};
     COPY(to->how, from->how);
     COPY(to->killed_for, from->killed_for);
@@ -67,6 +70,7 @@ static void take(const mf_crash_row *from, void *user_data)
     COPY(to->next, from->next);
     COPY(to->worker, from->worker);
     COPY(to->err, from->err);
+    COPY(to->running_id, from->running_count > 0 ? from->running[0].correlation_id : NULL);
     for (size_t i = 0; i < from->call_count; i++) {
         const mf_crash_call *call = &from->calls[i];
         COPY(to->last_id, call->correlation_id);
@@ -269,6 +273,8 @@ static void test_open_calls_are_named_or_counted(void)
     mf_check_str(got->last_id, "call-7");
     mf_check_int(got->attempt, 1);
     mf_check(got->in_order);
+    mf_check_int(got->running, 1); /* by the one handler thread */
+    mf_check_str(got->running_id, "call-0");
     mf_parent_destroy(parent);
     mf_runtime_destroy(at.runtime);
 }

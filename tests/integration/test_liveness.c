@@ -391,7 +391,8 @@ static void test_a_running_handler_is_seen(void)
     look(&at);
     mf_check(at.handler_seconds > 0);
     mf_check_str(at.worker, "ready");
-    check_metric(&at, "multifrost_server_running_handler_age_seconds{worker=\"math-0\"} ");
+    check_metric(
+        &at, "multifrost_server_running_handler_age_seconds{target=\"math\",worker=\"math-0\"} ");
     mf_check_int(stats_of(at.parent).heartbeat_misses, 0);
     end(&at);
     mf_future_destroy(open);
@@ -415,10 +416,13 @@ static void test_a_dead_worker_runs_nothing(void)
     mf_check_int(mf_call_future(at.parent, "sleep_ms", MF_ARGS(TOO_LONG_MS), NULL, &open, &error),
                  MF_OK);
     mf_check(mf_test_until(handler_is_seen, at.parent, MF_TEST_PATIENCE_MS));
-    check_metric(&at, "multifrost_server_running_handler_age_seconds{worker=\"math-0\"} ");
+    check_metric(
+        &at, "multifrost_server_running_handler_age_seconds{target=\"math\",worker=\"math-0\"} ");
     kill_worker(at.parent);
     mf_check(mf_test_until(is_idle, &at, MF_TEST_PATIENCE_MS));
-    check_metric(&at, "multifrost_server_running_handler_age_seconds{worker=\"math-0\"} 0\n");
+    check_metric(
+        &at,
+        "multifrost_server_running_handler_age_seconds{target=\"math\",worker=\"math-0\"} 0\n");
     mf_check_int(stats_of(at.parent).handler_ms, 0);
     end(&at);
     mf_future_destroy(open);

@@ -141,7 +141,7 @@ typedef struct end {
     bool again; /* another start follows */
 } end;
 
-/* What the process left behind. What the worker itself wrote down is added here too. */
+/* What the process left behind. The observer adds what the worker itself wrote down. */
 static mfi_remains remains_of(mfi_spawned *spawned, const end *at)
 {
     mfi_remains remains = mfi_link_remains(spawned->link);

@@ -248,6 +248,27 @@ static void test_a_crash_holds_all_that_is_known(void)
     finish(&at, 1);
 }
 
+static void check_last_line(const mf_crash_row *row)
+{
+    size_t length = strlen(row->err);
+    mf_check(length > 640);
+    mf_check_str(row->err + length - 3, "end");
+}
+
+/* Escapes are longer than what they stand for, and the last words tell most. */
+static void test_escapes_push_no_last_words_out(void)
+{
+    fixture at;
+    char err[640];
+    memset(err, '\x01', sizeof err);
+    memcpy(err + sizeof err - 3, "end", 3);
+    mfi_remains remains = {.err = err, .err_size = sizeof err};
+    setup(&at, check_last_line);
+    mfi_observe_process_changed(
+        at.client, &(mfi_process_event){.what = MFI_PROCESS_EXITED, .pid = 7, .remains = &remains});
+    finish(&at, 1);
+}
+
 static void check_killed(const mf_crash_row *row)
 {
     mf_check_str(row->how, "killed");
@@ -325,6 +346,7 @@ static const mf_test tests[] = {
     {"crashes__may_come_during_a_visit", test_crashes_may_come_during_a_visit},
     {"crashes__without_memory_are_counted", test_without_memory_a_crash_is_counted},
     {"crashes__hold_all_that_is_known", test_a_crash_holds_all_that_is_known},
+    {"crashes__escapes_push_no_last_words_out", test_escapes_push_no_last_words_out},
     {"crashes__are_ends_that_nobody_asked_for", test_only_ends_that_nobody_asked_for_are_kept},
     {"crashes__unknown_end_claims_no_exit", test_an_unknown_end_claims_no_exit},
     {"crashes__service_that_vanished_is_kept", test_a_service_that_vanished_is_kept},

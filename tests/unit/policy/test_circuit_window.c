@@ -269,6 +269,63 @@ static void test_it_begins_anew_when_it_closes(void)
     mfi_circuit_fini(&at.circuit);
 }
 
+static void heal(fixture *at)
+{
+    for (int i = 0; i < 3; i++) {
+        mfi_circuit_heartbeat_answered(&at->circuit, at->clock.now_ns);
+    }
+    check_state(at, "closed");
+}
+
+/* Calls that were open when the circuit opened end after it has closed: they count, and are not
+ * judged, or the same fault would open it twice. */
+static void test_calls_of_before_are_not_judged(void)
+{
+    const mfi_circuit_reason ended = {.rule = MFI_RULE_EXIT, .text = "exit code 3"};
+    fixture at;
+    mfi_circuit_ticket open[6];
+    setup(&at, 0, &halves);
+    for (int i = 0; i < 6; i++) {
+        mf_check_int(mfi_circuit_admit(&at.circuit, &open[i], NULL), MF_OK);
+    }
+    mfi_circuit_trip(&at.circuit, &ended);
+    heal(&at);
+    for (int i = 0; i < 6; i++) {
+        mfi_circuit_report(&at.circuit, open[i], MF_ERR_TIMEOUT, NULL, NULL);
+    }
+    mf_check_int(snapshot_of(&at).counts.failed, 6);
+    mf_check_int(snapshot_of(&at).judged_calls, 0);
+    for (int i = 0; i < 3; i++) {
+        (void)call(&at, MF_ERR_TIMEOUT, 0);
+        check_state(&at, "closed"); /* one to three calls are no volume */
+    }
+    (void)call(&at, MF_ERR_TIMEOUT, 0);
+    check_state(&at, "open");
+    mf_check_str(snapshot_of(&at).reason.text, "4 of the last 4 calls failed");
+    mfi_circuit_fini(&at.circuit);
+}
+
+/* Nor do they make up the volume in the place of one that is judged. */
+static void test_a_call_of_before_makes_up_no_volume(void)
+{
+    const mfi_circuit_reason ended = {.rule = MFI_RULE_EXIT, .text = "exit code 3"};
+    fixture at;
+    mfi_circuit_ticket open;
+    setup(&at, 0, &halves);
+    mf_check_int(mfi_circuit_admit(&at.circuit, &open, NULL), MF_OK);
+    mfi_circuit_trip(&at.circuit, &ended);
+    heal(&at);
+    (void)call(&at, MF_ERR_TIMEOUT, 0);
+    (void)call(&at, MF_ERR_TIMEOUT, 0);
+    (void)call(&at, MF_OK, 0);
+    mfi_circuit_report(&at.circuit, open, MF_OK, NULL, NULL);
+    check_state(&at, "closed");
+    (void)call(&at, MF_OK, 0);
+    check_state(&at, "open");
+    mf_check_str(snapshot_of(&at).reason.text, "2 of the last 4 calls failed");
+    mfi_circuit_fini(&at.circuit);
+}
+
 static void test_probes_are_reported_as_they_end(void)
 {
     fixture at;
@@ -341,6 +398,9 @@ static const mf_test tests[] = {
      test_cancelled_and_refused_calls_count_neither_way},
     {"circuit_window__the_other_rules_hold", test_the_other_rules_hold},
     {"circuit_window__it_begins_anew_when_it_closes", test_it_begins_anew_when_it_closes},
+    {"circuit_window__calls_of_before_are_not_judged", test_calls_of_before_are_not_judged},
+    {"circuit_window__a_call_of_before_makes_up_no_volume",
+     test_a_call_of_before_makes_up_no_volume},
     {"circuit_window__probes_are_reported_as_they_end", test_probes_are_reported_as_they_end},
     {"circuit_window__a_trial_counts_what_it_would_refuse",
      test_a_trial_counts_what_it_would_refuse},

@@ -6,7 +6,7 @@
 static void add_many(mfi_outcomes *outcomes, mfi_call_status status, int count)
 {
     for (int i = 0; i < count; i++) {
-        (void)mfi_outcomes_add(outcomes, status, false);
+        (void)mfi_outcomes_add(outcomes, status, 0);
     }
 }
 
@@ -47,7 +47,7 @@ static void test_older_calls_leave(void)
     mf_check_int(counts.timeout, MFI_OUTCOMES_WINDOW);
     mf_check_int(counts.excluded, 1);
     for (int ok = 1; ok <= MFI_OUTCOMES_WINDOW; ok++) {
-        (void)mfi_outcomes_add(&outcomes, MFI_STATUS_OK, false);
+        (void)mfi_outcomes_add(&outcomes, MFI_STATUS_OK, 0);
         mfi_outcomes_read(&outcomes, &counts);
         mf_check_int(counts.calls, MFI_OUTCOMES_WINDOW);
         mf_check_int(counts.ok, ok);
