@@ -139,7 +139,7 @@ static const char *const excepted[] = {
     "multifrost_log_records_total",   /* the same */
     /* A worker's own observer has it, if its parent made memory for it: test_own_segment.c. */
     "multifrost_exposed_by_parent",
-    /* A worker's faulty or full memory moves these two: test_segments.c. */
+    /* A worker's faulty or full memory moves these two: test_segments_totals.c. */
     "multifrost_worker_segment_ignored_cells_total", "multifrost_worker_segment_lost_series_total",
     "multifrost_series",              /* the set's own count of series */
     "multifrost_series_limit",        /* a setting of each family */

@@ -1,94 +1,120 @@
-/* Failures and the slowest calls are kept apart from the table, and leave in time. */
+/* The places beside the table: a ring of failures, and the slowest calls of each group. */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/observe/recorder_inside.h"
 #include "mf_test.h"
-#include "recorder_support.h"
 
-static void test_failures_outlive_a_flood(void)
+#define KEEP_NS (10 * MFI_NS_PER_S)
+
+static mfi_recorder *make(void)
 {
-    recorder_fixture *at = recorder_setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
-    mfi_client_span failed = recorder_begin(at, &at->add, NOW, "lost");
-    recorder_end(at, &failed, &at->add, NOW + 1, MF_ERR_WORKER_EXITED);
-    for (int i = 0; i < 10000; i++) {
-        mfi_client_span span = recorder_begin(at, &at->add, NOW + 2, "fine");
-        recorder_end(at, &span, &at->add, NOW + 3, MF_OK);
-    }
-    for (int i = 0; i < 10000; i++) { /* refused without an attempt: no reason to forget others */
-        mfi_client_span span = recorder_begin(at, &at->add, NOW + 2, "refused");
-        span.is_refused = true;
-        recorder_end(at, &span, &at->add, NOW + 3, MF_ERR_CIRCUIT_OPEN);
-    }
-    mf_check(at->counts.matched < ROWS_MAX);
-    mf_check(recorder_view(at, MF_CALLS_FAILED, NOW + SECOND) > 1);
-    mf_check_str(at->lines[at->count - 1].correlation_id, "lost");
-    mf_check_str(at->lines[at->count - 1].status, "worker_crashed");
-    mf_check_str(at->lines[at->count - 1].error, "why lost");
-    mf_check(at->counts.overwritten > 19000);
-    mf_check(recorder_view(at, MF_CALLS_RECENT, NOW + SECOND) < 128); /* of 64 KiB */
-    recorder_teardown(at);
+    mfi_recorder *recorder = NULL;
+    mf_check_int(mfi_recorder_create(&recorder, MFI_RECORDER_BYTES_LEAST, KEEP_NS, NULL), MF_OK);
+    return recorder;
 }
 
-static void test_failure_is_shown_once(void)
+/* A call that took so long, and ended then. */
+static mfi_words *call(uint64_t took_ns, uint64_t end_ns)
 {
-    recorder_fixture *at = recorder_setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
-    mfi_client_span failed = recorder_begin(at, &at->add, NOW, "lost");
-    recorder_end(at, &failed, &at->add, NOW + 1, MF_ERR_TIMEOUT);
-    mf_check_int(recorder_view(at, MF_CALLS_FAILED, NOW + SECOND), 1);
-    mf_check_int(recorder_view(at, MF_CALLS_ALL, NOW + SECOND), 1);
-    mf_check_int(recorder_view(at, MF_CALLS_RECENT, NOW + SECOND), 1);
-    for (int i = 0; i < 1000; i++) { /* the ring of failures goes round */
-        failed = recorder_begin(at, &at->add, NOW + 2, "again");
-        recorder_end(at, &failed, &at->add, NOW + 3, MF_ERR_TIMEOUT);
-    }
-    size_t kept = recorder_view(at, MF_CALLS_FAILED, NOW + SECOND);
-    mf_check(kept >= 8 && kept < 128);
-    recorder_teardown(at);
+    static mfi_words words;
+    memset(&words, 0, sizeof words);
+    words.of[MFI_WORD_START] = end_ns - took_ns;
+    words.of[MFI_WORD_END] = end_ns;
+    return &words;
 }
 
-static void test_slowest_of_each_function(void)
+/* The text of a failure; it ends with a NUL, which a full one does not have in its place. */
+static const char *error_of(mfi_recorder *recorder, size_t place)
 {
-    recorder_fixture *at = recorder_setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
-    for (uint64_t i = 1; i <= 1000; i++) {
-        char id[16];
-        (void)snprintf(id, sizeof id, "%u", (unsigned)i);
-        mfi_client_span span = recorder_begin(at, &at->add, NOW, id);
-        recorder_end(at, &span, &at->add, NOW + (i * 7919 % 1009) * MFI_NS_PER_MS, MF_OK);
+    static char text[MFI_RECORD_ERROR_MAX + 1];
+    for (size_t i = 0; i < MFI_RECORD_ERROR_MAX / 8; i++) {
+        uint64_t word = mfi_word_load(&recorder->failures[place].error[i]);
+        memcpy(text + 8 * i, &word, sizeof word);
     }
-    mfi_client_span quick = recorder_begin(at, &at->sub, NOW, "quick");
-    recorder_end(at, &quick, &at->sub, NOW + 1, MF_OK);
-    mf_check_int(recorder_view(at, MF_CALLS_SLOWEST, NOW + SECOND), 5);
-    for (size_t i = 1; i < at->count; i++) {
-        mf_check(at->lines[i].age <= at->lines[i - 1].age);
-    }
-    mf_check(at->lines[3].age >= 0.990);
-    mf_check_str(at->lines[4].correlation_id, "quick");
-    mfi_client_span later = recorder_begin(at, &at->add, NOW + 700 * SECOND, "later");
-    recorder_end(at, &later, &at->add, NOW + 700 * SECOND + 5,
-                 MF_OK); /* those of before have expired */
-    mf_check_int(recorder_view(at, MF_CALLS_SLOWEST, NOW + 701 * SECOND), 1);
-    mf_check_str(at->lines[0].correlation_id, "later");
-    recorder_teardown(at);
+    return text;
 }
 
-static void test_ended_calls_leave_in_time(void)
+static void test_failures_are_a_ring(void)
 {
-    recorder_fixture *at = recorder_setup(MFI_RECORDER_BYTES_LEAST, 10 * SECOND);
-    mfi_client_span span = recorder_begin(at, &at->add, NOW, "x");
-    recorder_end(at, &span, &at->add, NOW + SECOND, MF_ERR_TIMEOUT);
-    mf_check_int(recorder_view(at, MF_CALLS_RECENT, NOW + 11 * SECOND), 1);
-    mf_check_int(recorder_view(at, MF_CALLS_FAILED, NOW + 11 * SECOND), 1);
-    mf_check_int(recorder_view(at, MF_CALLS_RECENT, NOW + 11 * SECOND + 1), 0);
-    mf_check_int(recorder_view(at, MF_CALLS_FAILED, NOW + 11 * SECOND + 1), 0);
-    mf_check_int(recorder_view(at, MF_CALLS_SLOWEST, NOW + 11 * SECOND + 1), 0);
-    recorder_teardown(at);
+    mfi_recorder *recorder = make();
+    mf_error error = MF_ERROR_INIT;
+    (void)snprintf(error.message, sizeof error.message, "why");
+    mf_check_int(mfi_recorder_keep_failure(recorder, call(1, 100), &error), 1);
+    mf_check_str(error_of(recorder, 0), "why");
+    for (uint64_t i = 2; i <= recorder->failure_count + 1; i++) {
+        mf_check_int(mfi_recorder_keep_failure(recorder, call(1, 100 + i), NULL), i);
+    }
+    mf_check_str(error_of(recorder, 0), ""); /* another call's place now */
+    mf_check_int(recorder->failures[0].call.words.of[MFI_WORD_END],
+                 100 + recorder->failure_count + 1);
+    mfi_recorder_destroy(recorder);
+}
+
+/* A place that another thread writes is left alone, and the call is not kept. */
+static void test_a_place_has_one_writer(void)
+{
+    mfi_recorder *recorder = make();
+    recorder->failures[0].call.version = 1;
+    mf_check_int(mfi_recorder_keep_failure(recorder, call(1, 100), NULL), 0);
+    mf_check_int(recorder->failures[0].call.words.of[MFI_WORD_END], 0);
+    mf_check_int(mfi_recorder_keep_failure(recorder, call(1, 200), NULL), 2);
+    struct mfi_recorder_group *group = &recorder->groups[0];
+    group->taken = true;
+    mfi_recorder_keep_slow(recorder, group, call(1, 100));
+    mf_check_int(group->places[0].version, 0);
+    mfi_recorder_destroy(recorder);
+}
+
+/* The longest error text fills its words, and is cut between characters. */
+static void test_errors_are_cut(void)
+{
+    mfi_recorder *recorder = make();
+    mf_error error = MF_ERROR_INIT;
+    memset(error.message, 'x', sizeof error.message - 1);
+    memcpy(error.message + MFI_RECORD_ERROR_MAX - 1, "\xc3\xa4", 2);
+    mf_check_int(mfi_recorder_keep_failure(recorder, call(1, 100), &error), 1);
+    mf_check_int(strlen(error_of(recorder, 0)), MFI_RECORD_ERROR_MAX - 1);
+    mfi_recorder_destroy(recorder);
+}
+
+static bool has(const struct mfi_recorder_group *group, uint64_t took_ns)
+{
+    for (size_t i = 0; i < MFI_GROUP_PLACES; i++) {
+        const mfi_kept *place = &group->places[i];
+        if (place->version != 0 &&
+            place->words.of[MFI_WORD_END] - place->words.of[MFI_WORD_START] == took_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_the_slowest_stay_until_they_expire(void)
+{
+    mfi_recorder *recorder = make();
+    struct mfi_recorder_group *group = &recorder->groups[0];
+    for (uint64_t took = 1; took <= MFI_GROUP_PLACES; took++) {
+        mf_check_int(group->floor, 0); /* a place is empty */
+        mfi_recorder_keep_slow(recorder, group, call(took, 100 + took));
+    }
+    mf_check_int(group->floor, 1);
+    mf_check_int(group->until, 101 + KEEP_NS);
+    mfi_recorder_keep_slow(recorder, group, call(9, 200));
+    mf_check(has(group, 9) && !has(group, 1));
+    mfi_recorder_keep_slow(recorder, group, call(2, 201)); /* no slower than the fastest one */
+    mf_check_int(group->floor, 2);
+    mf_check(has(group, 2) && has(group, 3) && has(group, 4));
+    mfi_recorder_keep_slow(recorder, group, call(1, 103 + KEEP_NS)); /* that of 102 has expired */
+    mf_check(has(group, 1) && !has(group, 2));
+    mfi_recorder_destroy(recorder);
 }
 
 static const mf_test tests[] = {
-    {"recorder_kept__failures_outlive_a_flood", test_failures_outlive_a_flood},
-    {"recorder_kept__failure_is_shown_once", test_failure_is_shown_once},
-    {"recorder_kept__slowest_of_each_function", test_slowest_of_each_function},
-    {"recorder_kept__ended_calls_leave_in_time", test_ended_calls_leave_in_time},
+    {"recorder_kept__failures_are_a_ring", test_failures_are_a_ring},
+    {"recorder_kept__a_place_has_one_writer", test_a_place_has_one_writer},
+    {"recorder_kept__errors_are_cut", test_errors_are_cut},
+    {"recorder_kept__the_slowest_stay_until_they_expire", test_the_slowest_stay_until_they_expire},
 };
 MF_TEST_MAIN(tests)

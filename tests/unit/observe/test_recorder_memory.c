@@ -1,43 +1,12 @@
 /* The recorder's memory: its bounds, and the names of functions. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/observe/recorder_inside.h"
-#include "mf_alloc.h"
 #include "mf_test.h"
-#include "recorder_support.h"
 
 /* ---- Memory ---- */
-
-static void test_hundreds_of_open_calls_fit(void)
-{
-    enum { MANY = 700 };
-    recorder_fixture *at = recorder_setup(MFI_RECORDER_BYTES_DEFAULT, 600 * SECOND);
-    mfi_client_span *spans = calloc(MANY, sizeof *spans);
-    for (int i = 0; i < MANY; i++) {
-        spans[i] = recorder_begin(at, &at->add, NOW + (uint64_t)i, "many");
-    }
-    mf_check_int(recorder_view(at, MF_CALLS_OPEN, NOW + SECOND), MANY);
-    mf_check_int(at->counts.not_shown, 0);
-    free(spans);
-    recorder_teardown(at);
-}
-
-static void test_without_memory_nothing_is_left(void)
-{
-    mfi_recorder *recorder = NULL;
-    mf_status status = MF_ERR_NO_MEMORY;
-    for (int i = 0; i < 10 && status != MF_OK; i++) {
-        mf_error error = MF_ERROR_INIT;
-        mf_alloc_fail_at(i);
-        status = mfi_recorder_create(&recorder, MFI_RECORDER_BYTES_LEAST, SECOND, &error);
-        (void)mf_alloc_stop();
-        mf_check(status == MF_OK || error.code == MF_ERR_NO_MEMORY);
-        mf_check((status == MF_OK) == (i == 4));
-    }
-    mfi_recorder_destroy(recorder);
-}
 
 /* All that is taken fits the bytes that were asked for, at both bounds. */
 static void test_memory_is_as_asked_for(void)
@@ -45,7 +14,7 @@ static void test_memory_is_as_asked_for(void)
     static const size_t sizes[] = {MFI_RECORDER_BYTES_LEAST, MFI_RECORDER_BYTES_MOST};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         mfi_recorder *made = NULL;
-        mf_check_int(mfi_recorder_create(&made, sizes[i], SECOND, NULL), MF_OK);
+        mf_check_int(mfi_recorder_create(&made, sizes[i], MFI_NS_PER_S, NULL), MF_OK);
         size_t taken = made->group_count * sizeof *made->groups +
                        made->failure_count * sizeof *made->failures +
                        made->chunk_count * sizeof *made->chunks;
@@ -63,24 +32,28 @@ static void test_memory_is_as_asked_for(void)
 static void test_functions_have_groups(void)
 {
     enum { MANY = 200 };
-    recorder_fixture *at = recorder_setup(MFI_RECORDER_BYTES_DEFAULT, 600 * SECOND);
-    mfi_recorded_names other, many[MANY];
-    mf_check(at->add.group != at->sub.group);
-    mfi_recorder_name(at->recorder, &other, "math", "math-1", "add");
-    mf_check(other.group == at->add.group);
-    mfi_recorder_name(at->recorder, &other, "text", "text-0", "add");
-    mf_check(other.group != at->add.group);
+    mfi_recorder *recorder = NULL;
+    mfi_recorded_names add, sub, other, many[MANY];
+    mf_check_int(mfi_recorder_create(&recorder, MFI_RECORDER_BYTES_DEFAULT, MFI_NS_PER_S, NULL),
+                 MF_OK);
+    mfi_recorder_name(recorder, &add, "math", "math-0", "add");
+    mfi_recorder_name(recorder, &sub, "math", "math-0", "sub");
+    mf_check(add.group != sub.group);
+    mfi_recorder_name(recorder, &other, "math", "math-1", "add");
+    mf_check(other.group == add.group);
+    mfi_recorder_name(recorder, &other, "text", "text-0", "add");
+    mf_check(other.group != add.group);
     for (int i = 0; i < MANY; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "f%d", i);
-        mfi_recorder_name(at->recorder, &many[i], NULL, "serve", name);
+        mfi_recorder_name(recorder, &many[i], NULL, "serve", name);
     }
     mf_check(many[0].group != many[1].group);
     mf_check(many[MANY - 1].group == many[MANY - 2].group);
-    mf_check(many[MANY - 1].group == &at->recorder->groups[at->recorder->group_count - 1]);
+    mf_check(many[MANY - 1].group == &recorder->groups[recorder->group_count - 1]);
     mfi_recorder_name(NULL, &other, "math", "math-1", "add");
     mf_check(other.group == NULL);
-    recorder_teardown(at);
+    mfi_recorder_destroy(recorder);
 }
 
 /* Names are cut between characters, and the longest three fit the words. */
@@ -101,8 +74,6 @@ static void test_names_are_cut(void)
 }
 
 static const mf_test tests[] = {
-    {"recorder_memory__hundreds_of_open_calls_fit", test_hundreds_of_open_calls_fit},
-    {"recorder_memory__without_memory_nothing_is_left", test_without_memory_nothing_is_left},
     {"recorder_memory__is_as_asked_for", test_memory_is_as_asked_for},
     {"recorder_memory__functions_have_groups", test_functions_have_groups},
     {"recorder_memory__names_are_cut", test_names_are_cut},

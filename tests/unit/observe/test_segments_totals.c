@@ -190,11 +190,11 @@ static void test_faults_are_counted(void)
 }
 
 static const mf_test tests[] = {
-    {"segments__totals_go_on_over_restarts", test_totals_go_on_over_restarts},
-    {"segments__gauges_end_with_the_worker", test_gauges_end_with_the_worker},
-    {"segments__memory_that_no_worker_took", test_memory_that_no_worker_took},
-    {"segments__names_are_bounded", test_names_are_bounded},
-    {"segments__words_beyond_the_sets", test_words_beyond_the_sets},
-    {"segments__faults_are_counted", test_faults_are_counted},
+    {"segments_totals__totals_go_on_over_restarts", test_totals_go_on_over_restarts},
+    {"segments_totals__gauges_end_with_the_worker", test_gauges_end_with_the_worker},
+    {"segments_totals__memory_that_no_worker_took", test_memory_that_no_worker_took},
+    {"segments_totals__names_are_bounded", test_names_are_bounded},
+    {"segments_totals__words_beyond_the_sets", test_words_beyond_the_sets},
+    {"segments_totals__faults_are_counted", test_faults_are_counted},
 };
 MF_TEST_MAIN(tests)
