@@ -16,7 +16,7 @@ typedef struct mfi_thread_clocks {
 typedef struct mfi_sampling {
     uint32_t one_in; /* calls for each sampled one, in the mean; 0: none is sampled */
     uint32_t left;   /* calls until the next sampled one; 0: never */
-    int delay_fd;    /* of the thread's run delay; -1: not open yet; -2: the kernel has none */
+    int delay_fd;    /* of the thread's run delay; -1: not open yet; -2: it cannot be read */
     mfi_thread_clocks began;
 } mfi_sampling;
 
