@@ -91,6 +91,22 @@ void mfi_utf8_append_clean(mfi_buf *buf, const char *text, size_t length)
     }
 }
 
+/* ---- Case ---- */
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool mfi_str_same(const char *a, const char *b, size_t length)
+{
+    size_t i = 0;
+    while (i < length && lower(a[i]) == lower(b[i])) {
+        i++;
+    }
+    return i == length;
+}
+
 /* ---- Bounded texts ---- */
 
 size_t mfi_str_copy_n(char *to, size_t size, const char *text, size_t length)

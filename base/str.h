@@ -23,6 +23,10 @@ size_t mfi_str_copy_visible(char *to, size_t size, const char *text, size_t leng
 /* As snprintf(), but always terminates, cuts between characters and returns the bytes written. */
 size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
 
+/* Whether the first `length` bytes are the same but for the case of A to Z. Unlike strncasecmp() it
+ * knows no locale: in a Turkish one, I and i are two letters. Both texts have that many bytes. */
+bool mfi_str_same(const char *a, const char *b, size_t length);
+
 /* ORs 8 bytes into one word. */
 static inline uint64_t mfi_either_8(const char *bytes)
 {

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "logging/logger.h"
 
 static const char *const words[] = {"", "trace", "debug", "info", "warn", "error", "fatal", "off"};
@@ -14,17 +14,23 @@ const char *mfi_level_word(mf_log_level level)
     return words[level];
 }
 
+static bool is_word(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    return strlen(text) == length && mfi_str_same(text, word, length);
+}
+
 mf_status mf_log_parse_level(const char *text, mf_log_level *ret_level, mf_error *error)
 {
     if (text == NULL || ret_level == NULL) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "text and ret_level must not be NULL");
     }
-    if (strcasecmp(text, "warning") == 0) {
+    if (is_word(text, "warning")) {
         *ret_level = MF_LOG_WARN;
         return MF_OK;
     }
     for (int level = MF_LOG_TRACE; level <= MF_LOG_OFF; level++) {
-        if (strcasecmp(text, words[level]) == 0) {
+        if (is_word(text, words[level])) {
             *ret_level = (mf_log_level)level;
             return MF_OK;
         }

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
+#include "base/str.h"
 #include "logging/logger.h"
 
 /* ---- Options ---- */
@@ -53,13 +53,25 @@ void mfi_redaction_fini(mfi_redaction *redaction)
 
 /* ---- Fields ---- */
 
+static bool has_word(const char *key, const char *word)
+{
+    size_t size = strlen(key);
+    size_t length = strlen(word);
+    for (size_t i = 0; i + length <= size; i++) {
+        if (mfi_str_same(key + i, word, length)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The built-in words count wherever they stand in a key. */
 static bool is_secret(const char *key)
 {
     static const char *const words[] = {"password", "token",  "authorization",
                                         "secret",   "cookie", "api_key"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(key, words[i]) != NULL) {
+        if (has_word(key, words[i])) {
             return true;
         }
     }
@@ -71,7 +83,7 @@ static bool ends_with(const char *key, const char *word)
 {
     size_t size = strlen(key);
     size_t end = strlen(word);
-    return size >= end && strcasecmp(key + size - end, word) == 0 &&
+    return size >= end && mfi_str_same(key + size - end, word, end) &&
            (size == end || key[size - end - 1] == '_');
 }
 

@@ -4,6 +4,28 @@
 #include "base/fingerprint.h"
 #include "core/client/options.h"
 
+/* In billionths, because a fingerprint takes whole numbers. */
+static uint64_t add_ratio(uint64_t hash, const char *name, double ratio)
+{
+    return mfi_fingerprint_number(hash, name, (int64_t)(ratio * 1e9 + 0.5));
+}
+
+static uint64_t add_rules(uint64_t hash, const mfi_window_rules *from)
+{
+    hash = add_ratio(hash, "circuit_failure_ratio", from->failure_ratio);
+    hash = add_ratio(hash, "circuit_slow_ratio", from->slow_ratio);
+    hash = mfi_fingerprint_number(hash, "circuit_slow_call_ms", from->slow_call_ms);
+    hash = mfi_fingerprint_number(hash, "circuit_min_calls", from->min_calls);
+    return mfi_fingerprint_number(hash, "circuit_window_calls", from->window_calls);
+}
+
+/* The rules on trial change no call, but what the metrics say of calls. */
+static uint64_t add_trial(uint64_t hash, const mfi_parent_settings *from)
+{
+    hash = mfi_fingerprint_number(hash, "circuit_trial", from->has_trial);
+    return from->has_trial ? add_rules(hash, &from->trial.rules) : hash;
+}
+
 static uint64_t add_circuit(uint64_t hash, const mfi_circuit_config *from)
 {
     hash = mfi_fingerprint_number(hash, "circuit_failures", from->consecutive_failures);
@@ -59,5 +81,6 @@ uint64_t mfi_parent_settings_fingerprint(const mfi_parent_settings *settings)
     hash = add_times(hash, settings);
     hash = add_limits(hash, settings);
     hash = add_circuit(hash, &settings->circuit);
+    hash = add_trial(add_rules(hash, &settings->circuit.rules), settings);
     return add_restarts(hash, &settings->restart);
 }

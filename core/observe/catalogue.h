@@ -168,12 +168,12 @@
     X(exposed_by_parent, GAUGE, "exposed_by_parent", "", NUMBERS, L(NULL), 1,                      \
       "1 if the parent's endpoint shows the figures of this worker's handlers too")                \
     X(worker_segments, COUNTER, "worker_segments_total", "", NUMBERS, L("target", "result"),       \
-      MFI_BY_TARGET, "Memories made for the figures of a worker, by how the worker took them")     \
+      MFI_BY_TARGET, "Segments made for a worker, by how the worker took them")                    \
     X(segment_ignored, COUNTER, "worker_segment_ignored_cells_total", "", NUMBERS, L("target"),    \
       MFI_BY_TARGET,                                                                               \
-      "Numbers in a worker's memory that went backwards or made no sense, and were left out")      \
+      "Numbers in a worker's segment that went backwards or made no sense, and were left out")     \
     X(segment_lost, COUNTER, "worker_segment_lost_series_total", "", NUMBERS, L("target"),         \
-      MFI_BY_TARGET, "Series of a worker that found its memory full")                              \
+      MFI_BY_TARGET, "Series of a worker that found its segment full")                             \
     X(log_records, COUNTER, "log_records_total", "", NUMBERS, L("level"), 8, "Records written")    \
     X(log_dropped, COUNTER, "log_dropped_total", "", NUMBERS, L("reason"), 8, "Records dropped")   \
     X(log_ring, GAUGE, "log_ring_used_ratio", "ratio", NUMBERS, L(NULL), 1,                        \

@@ -77,6 +77,10 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
     hash = mfi_fingerprint_number(hash, "max_targets", options->max_targets);
     hash = mfi_fingerprint_number(hash, "metric_names", options->metric_names);
     hash = mfi_fingerprint_number(hash, "redact_value_bytes", options->redact_value_bytes);
+    hash = mfi_fingerprint_number(hash, "no_segments", options->no_segments);
+    hash = mfi_fingerprint_number(hash, "crashes_kept", options->crashes_kept);
+    hash = mfi_fingerprint_number(hash, "recorder_bytes", options->recorder_bytes);
+    hash = mfi_fingerprint_number(hash, "recorder_seconds", options->recorder_seconds);
     runtime->config = hash + list("required_targets", options->required_targets) +
                       list("redact_keys", options->redact_keys);
     mfi_runtime_show_config(runtime);

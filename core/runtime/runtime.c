@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/observe/build_info.h"
+#include "core/observe/crashes.h"
 #include "core/process/descriptors.h"
 #include "core/transport/transport.h"
 #include "logging/environment.h"
@@ -103,7 +104,7 @@ static mf_status make_metrics(mf_runtime *runtime, const mf_runtime_options *opt
     if (status == MF_OK) {
         mfi_observer_pass_spans(runtime->observer, &options->span_observer);
     }
-    if (status == MF_OK && options->crashes_kept != 0) {
+    if (status == MF_OK) {
         mfi_observer_keep_crashes(runtime->observer, (size_t)options->crashes_kept);
     }
     return status;
@@ -116,12 +117,9 @@ static mf_status make_recorder(mf_runtime *runtime, const mf_runtime_options *op
     if (options->recorder_bytes == MF_DISABLED) {
         return MF_OK;
     }
-    int32_t seconds =
-        options->recorder_seconds != 0 ? options->recorder_seconds : MFI_RECORDER_SECONDS_DEFAULT;
-    mf_status status = mfi_recorder_create(
-        &recorder,
-        options->recorder_bytes != 0 ? (size_t)options->recorder_bytes : MFI_RECORDER_BYTES_DEFAULT,
-        (uint64_t)seconds * MFI_NS_PER_S, error);
+    mf_status status =
+        mfi_recorder_create(&recorder, (size_t)options->recorder_bytes,
+                            (uint64_t)options->recorder_seconds * MFI_NS_PER_S, error);
     if (status == MF_OK) {
         mfi_observer_record(runtime->observer, recorder);
     }
@@ -156,7 +154,18 @@ static mf_status check_options(mf_runtime_options *from, mf_error *error)
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "crashes_kept must be 1 to %d, not %d",
                         CRASHES_KEPT_MOST, (int)from->crashes_kept);
     }
+    return MF_OK;
+}
+
+/* What was left at zero takes its default. */
+static mf_status fill_options(mf_runtime_options *from, mf_error *error)
+{
     from->max_targets = from->max_targets != 0 ? from->max_targets : MAX_TARGETS_DEFAULT;
+    from->crashes_kept = from->crashes_kept != 0 ? from->crashes_kept : MFI_CRASHES_KEPT;
+    from->recorder_bytes =
+        from->recorder_bytes != 0 ? from->recorder_bytes : (int64_t)MFI_RECORDER_BYTES_DEFAULT;
+    from->recorder_seconds =
+        from->recorder_seconds != 0 ? from->recorder_seconds : MFI_RECORDER_SECONDS_DEFAULT;
     return mfi_runtime_pick_names(from, error);
 }
 
@@ -173,6 +182,9 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
         return status;
     }
     status = check_options(&from, error);
+    if (status == MF_OK) {
+        status = fill_options(&from, error);
+    }
     if (status != MF_OK) {
         return status;
     }

@@ -222,6 +222,7 @@ uint64_t mfi_child_settings_fingerprint(const mfi_child_settings *settings)
     hash = mfi_fingerprint_number(hash, "max_string_bytes", (int64_t)settings->limits.string_bytes);
     hash = mfi_fingerprint_number(hash, "max_items", settings->limits.items);
     hash = mfi_fingerprint_number(hash, "deferred_timeout_ms", settings->deferred_timeout_ms);
+    hash = mfi_fingerprint_number(hash, "handler_sampling", settings->handler_sampling);
     hash = mfi_fingerprint_number(hash, "no_signals", settings->no_signals);
     return mfi_fingerprint_number(hash, "forward_output", settings->forwards_output);
 }

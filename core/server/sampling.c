@@ -20,7 +20,7 @@
 #define PAUSE_NS MFI_NS_PER_MS
 
 #define NOT_OPEN (-1)
-#define NOT_THERE (-2)
+#define NOT_THERE (-2) /* for good: a clock that begins late would show all time before */
 
 /* 1 to 2N - 1, so N in the mean. */
 static uint32_t next_distance(uint32_t one_in)

@@ -20,7 +20,7 @@ typedef struct mfi_sampling {
     uint32_t passed;   /* calls since the last sampled one, without those of `left` */
     uint64_t pause_ns; /* the least time between two sampled handlers */
     uint64_t last_ns;  /* when the last sampled handler returned; 0: none did */
-    int delay_fd;      /* of the thread's run delay; -1: not open yet; -2: the kernel has none */
+    int delay_fd;      /* of the thread's run delay; -1: not open yet; -2: it cannot be read */
     mfi_thread_clocks began;
 } mfi_sampling;
 

@@ -100,8 +100,10 @@ static mf_status hold(mf_request *request, mf_reply *reply, void *user_data)
 static mf_child *make_child(const mf_child_options *options)
 {
     mf_error error = MF_ERROR_INIT;
+    mf_child_options sampled = *options;
     mf_child *child = NULL;
-    check(mf_child_create(&child, options, &error), &error);
+    sampled.handler_sampling = 1; /* each call */
+    check(mf_child_create(&child, &sampled, &error), &error);
     (void)mf_child_handle(child, "add", add, NULL); /* mf_child_run() returns a failure */
     (void)mf_child_handle(child, "fail", fail, NULL);
     (void)mf_child_handle(child, "take_long", take_long, NULL);
@@ -215,6 +217,26 @@ static void break_circuit(mf_parent *parent)
     }
 }
 
+/* A window with failed and slow calls, and a policy on trial that would have refused one. */
+static void fill_window(mf_parent *parent)
+{
+    expect(call(parent, "take_long", MF_ARGS(2), NULL), MF_OK, "a slow call");
+    expect(call(parent, "fail", MF_NO_ARGS, NULL), MF_ERR_REMOTE, "fail of the window");
+    expect(call(parent, "add", MF_ARGS(1, 2), NULL), MF_OK, "a call that the trial counts");
+}
+
+/* Calls opened the circuit, so probe calls alone close it. */
+static void probe_circuit(mf_parent *parent)
+{
+    expect(call(parent, "fail", MF_NO_ARGS, NULL), MF_ERR_REMOTE, "fail before the probes");
+    wait_until(is_open, parent, "the opening by a failure");
+    while (!is_closed(parent)) {
+        if (call(parent, "add", MF_ARGS(1, 2), NULL) != MF_OK) {
+            (void)poll(NULL, 0, 1); /* its cool-down is not over */
+        }
+    }
+}
+
 /* The end of a call that nobody waits for. */
 static void ignore(mf_status status, mf_result *result, const mf_error *error, void *user_data)
 {
@@ -314,7 +336,7 @@ typedef struct program {
     mf_http *http;
     mf_child *child;
     pthread_t service;
-    mf_parent *parents[6];
+    mf_parent *parents[8];
     size_t count;
     mf_pool *pool;
 } program;
@@ -360,6 +382,34 @@ static void start_pool(program *at)
     check(mf_pool_start(at->pool, &error), &error);
 }
 
+static void start_circuits(program *at)
+{
+    mf_parent_options shaky = spawn(at->runtime, "shaky");
+    mf_parent_options probed = spawn(at->runtime, "probed");
+    shaky.circuit_counts_remote_errors = probed.circuit_counts_remote_errors = true;
+    shaky.circuit_failure_ratio = shaky.circuit_slow_ratio = 1; /* no share is as high */
+    shaky.circuit_slow_call_ms = 1;
+    shaky.circuit_min_calls = 2;
+    shaky.circuit_failures = 1000;
+    shaky.circuit_trial_failure_ratio = 0.1;
+    shaky.circuit_trial_min_calls = 2;
+    probed.circuit_failures = 1;
+    probed.circuit_open_ms = 1;
+    fill_window(keep(at, &shaky));
+    probe_circuit(keep(at, &probed));
+}
+
+static void declare_objective(mf_runtime *runtime)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_slo_options options = MF_SLO_OPTIONS_INIT;
+    options.name = "math.fast";
+    options.target = "math";
+    options.threshold_ms = TOO_LONG_MS;
+    options.objective = 0.99;
+    check(mf_slo_declare(runtime, &options, &error), &error);
+}
+
 static void let_it_happen(program *at, const char *registry)
 {
     mf_parent_options math = spawn(at->runtime, "math");
@@ -380,6 +430,7 @@ static void let_it_happen(program *at, const char *registry)
     stuffed.heartbeat_interval_ms = MF_DISABLED;
     log_events(at->runtime);
     fold(at->runtime);
+    declare_objective(at->runtime);
     use_worker(keep(at, &math));
     break_circuit(keep(at, &broken));
     mf_parent *stopped = keep(at, &frozen);
@@ -387,6 +438,7 @@ static void let_it_happen(program *at, const char *registry)
     wait_until(is_open, stopped, "the freeze");
     stuff(keep(at, &stuffed));
     begin_call(keep(at, &small), "large", MF_NO_ARGS);
+    start_circuits(at);
     start_pool(at);
     start_service(at, registry);
 }
@@ -428,6 +480,8 @@ int main(int argc, char **argv)
     own_path = argv[0];
     options.log_file = argv[2];
     options.log_sample_first = 1;
+    options.service_version = "1.0";
+    options.service_namespace = "demo"; /* labels of target_info */
     serving.port = MF_HTTP_PORT_ANY;
     check(mf_runtime_create(&at.runtime, &options, &error), &error);
     check(mf_http_create(&at.http, mf_runtime_probe(at.runtime), &serving, &error), &error);

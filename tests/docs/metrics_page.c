@@ -168,9 +168,6 @@ static void print_bound(const mf_family *family)
     for (size_t i = 0; i < family->label_count; i++) {
         const open_label *open = open_of(family->label_names[i]);
         const char *words = words_of(family, family->label_names[i]);
-        char count[24];
-        (void)snprintf(count, sizeof count, "%zu",
-                       words != NULL ? count_values(family->label_names[i], words) : 0);
         if (words == NULL && open->factor == NULL) {
             (void)printf("at most %zu", family->max_series);
             print_lines(family, false);

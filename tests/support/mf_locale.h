@@ -1,4 +1,5 @@
-/* A locale whose decimal point is a comma, for tests. */
+/* Locales that are not like "C", for tests: one whose decimal point is a comma, and a Turkish one.
+ */
 #ifndef MF_TEST_LOCALE_H
 #define MF_TEST_LOCALE_H
 
@@ -8,6 +9,8 @@
  * into the test's temporary folder. False, with a line on stderr, where neither can be had (Debian:
  * package locales). */
 bool mf_locale_enter(int category);
+/* The same with a Turkish locale, in which the small letter of I is not i. */
+bool mf_locale_enter_turkish(int category);
 /* Back to "C". */
 void mf_locale_leave(int category);
 /* What setlocale() was given, for processes that the test starts: they inherit LOCPATH. "" if no

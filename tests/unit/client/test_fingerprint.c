@@ -52,6 +52,18 @@ static const mf_parent_options changed[] = {
     {SPAWN, .auto_restart = true, .circuit_open_ms = 7},
     {SPAWN, .auto_restart = true, .circuit_open_max_ms = 40000},
     {SPAWN, .auto_restart = true, .circuit_counts_remote_errors = true},
+    {SPAWN, .auto_restart = true, .circuit_failure_ratio = 0.5},
+    {SPAWN, .auto_restart = true, .circuit_failure_ratio = 0.501},
+    {SPAWN, .auto_restart = true, .circuit_failure_ratio = 0.5, .circuit_min_calls = 7},
+    {SPAWN, .auto_restart = true, .circuit_failure_ratio = 0.5, .circuit_window_calls = 70},
+    {SPAWN, .auto_restart = true, .circuit_slow_ratio = 0.5},
+    {SPAWN, .auto_restart = true, .circuit_slow_ratio = 0.5, .circuit_slow_call_ms = 7},
+    {SPAWN, .auto_restart = true, .circuit_trial_failure_ratio = 0.5},
+    {SPAWN, .auto_restart = true, .circuit_trial_slow_ratio = 0.5},
+    {SPAWN, .auto_restart = true, .circuit_trial_slow_ratio = 0.5, .circuit_trial_slow_call_ms = 7},
+    {SPAWN, .auto_restart = true, .circuit_trial_slow_ratio = 0.5, .circuit_trial_min_calls = 7},
+    {SPAWN, .auto_restart = true, .circuit_trial_slow_ratio = 0.5,
+     .circuit_trial_window_calls = 70},
     {SPAWN, .auto_restart = true, .max_restart_attempts = 7},
     {SPAWN, .auto_restart = true, .restart_period_ms = 7},
     {SPAWN, .auto_restart = true, .restart_backoff_ms = 7},
@@ -92,6 +104,9 @@ static void test_what_does_not_count(void)
     mf_check(fingerprint(&other, 0) == wanted);
     other = plain;
     other.call_timeout_ms = 30000; /* the default, said */
+    other.circuit_window_calls = 50;
+    other.circuit_min_calls = 20;
+    other.circuit_trial_min_calls = 7; /* without a ratio there is no trial */
     mf_check(fingerprint(&other, 0) == wanted);
 }
 

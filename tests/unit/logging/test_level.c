@@ -1,7 +1,9 @@
 /* Level words are read in any case, and an option goes before the environment. */
+#include <locale.h>
 #include <stdlib.h>
 
 #include "logging/logger.h"
+#include "mf_locale.h"
 #include "mf_test.h"
 
 static void test_words(void)
@@ -45,8 +47,20 @@ static void test_option_goes_before_the_environment(void)
     mf_check_int(mfi_level_pick((mf_log_level)8, &level, NULL), MF_ERR_INVALID_ARGUMENT);
 }
 
+static void test_no_locale(void)
+{
+    mf_log_level level = MF_LOG_DEFAULT;
+    if (mf_locale_enter_turkish(LC_ALL)) {
+        mf_check_int(mf_log_parse_level("INFO", &level, NULL), MF_OK);
+        mf_check_int(level, MF_LOG_INFO);
+        mf_check_int(mf_log_parse_level("WARNING", &level, NULL), MF_OK);
+        mf_locale_leave(LC_ALL);
+    }
+}
+
 static const mf_test tests[] = {
     {"level__words_are_read_in_any_case", test_words},
     {"level__option_goes_before_the_environment", test_option_goes_before_the_environment},
+    {"level__knows_no_locale", test_no_locale},
 };
 MF_TEST_MAIN(tests)

@@ -1,9 +1,11 @@
 /* Which fields of the program's own events are masked: by built-in words, by the program's words,
  * and by length; and that each one counts. */
+#include <locale.h>
 #include <string.h>
 
 #include "logging/logger.h"
 #include "logging/redact.h"
+#include "mf_locale.h"
 #include "mf_test.h"
 
 static mf_logger *make(const char *const *keys, int64_t value_bytes)
@@ -128,11 +130,25 @@ static void test_lines(void)
     mf_logger_destroy(logger);
 }
 
+/* Whatever locale the program sets, a secret is one. */
+static void test_no_locale(void)
+{
+    mf_logger *logger = make((const char *const[]){"pin", NULL}, 0);
+    if (mf_locale_enter_turkish(LC_ALL)) {
+        check_masked(logger, "AUTHORIZATION", true);
+        check_masked(logger, "API_KEY", true);
+        check_masked(logger, "CARD_PIN", true);
+        mf_locale_leave(LC_ALL);
+    }
+    mf_logger_destroy(logger);
+}
+
 static const mf_test tests[] = {
     {"redact__built_in_words", test_built_in_words},
     {"redact__words_of_the_program", test_words_of_the_program},
     {"redact__length_of_the_value", test_length_of_the_value},
     {"redact__what_is_refused", test_what_is_refused},
     {"redact__lines", test_lines},
+    {"redact__knows_no_locale", test_no_locale},
 };
 MF_TEST_MAIN(tests)

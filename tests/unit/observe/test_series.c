@@ -204,6 +204,11 @@ static const char *const client_series[] = {
     "worker_restarts_total{target=\"math\",reason=\"manual\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"signal\"} 0",
     "worker_restarts_total{target=\"math\",reason=\"start_timeout\"} 0",
+    "worker_segment_ignored_cells_total{target=\"math\"} 0",
+    "worker_segment_lost_series_total{target=\"math\"} 0",
+    "worker_segments_total{target=\"math\",result=\"other_layout\"} 0",
+    "worker_segments_total{target=\"math\",result=\"taken\"} 0",
+    "worker_segments_total{target=\"math\",result=\"unused\"} 0",
     "worker_start_duration_seconds_count{target=\"math\"} 0",
     "worker_up{target=\"math\",worker=\"math-0\"} 0",
 };
@@ -479,7 +484,7 @@ static void test_gone_targets_leave_their_counters(void)
     read_all(&at);
     check_value(&at, "transport_connections{target=\"math\"}", "1");
     check_value(&at, "worker_up{target=\"math\",worker=\"math-0\"}", "1");
-    check_value(&at, "server_running_handler_age_seconds{worker=\"math-0\"}", "0");
+    check_value(&at, "server_running_handler_age_seconds{target=\"math\",worker=\"math-0\"}", "0");
     check_value(&at, "server_calls_in_flight{worker=\"serve\"}", "2");
     check_value(&at, "circuits{state=\"open\"}", "1");
     mfi_target_destroy(math);

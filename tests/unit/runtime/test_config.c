@@ -133,6 +133,11 @@ static void test_what_changes_it(void)
         {.transport = MF_TRANSPORT_LIBZMQ},
         {.redact_value_bytes = 9},
         {.metric_names = MF_METRIC_NAMES_OTEL},
+        {.no_segments = true},
+        {.crashes_kept = 31},
+        {.recorder_bytes = 100000},
+        {.recorder_bytes = MF_DISABLED},
+        {.recorder_seconds = 599},
         {.redact_keys = (const char *const[]){"pin", NULL}},
         {.required_targets = (const char *const[]){"math", NULL}},
     };
@@ -153,7 +158,10 @@ static void test_what_does_not_change_it(void)
     options.instance = "shop-2";
     (void)snprintf(path, sizeof path, "%s/config.log", mf_test_temp_dir());
     options.log_file = path;
-    options.max_targets = 64; /* the default, said */
+    options.max_targets = 64; /* the defaults, said */
+    options.crashes_kept = 32;
+    options.recorder_bytes = 1024 * 1024;
+    options.recorder_seconds = 600;
     check_changes(before, &options, false);
     options = plain();
     options.required_targets = (const char *const[]){"a", "b", NULL};

@@ -78,11 +78,14 @@ static void test_sampling_may_be_turned_off(void)
         int32_t given;
         uint32_t wanted;
     } cases[] = {{0, 64}, {1, 1}, {INT32_MAX, INT32_MAX}, {MF_DISABLED, 0}};
+    uint64_t before = 0;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         mfi_child_settings settings = {0};
         const mf_child_options options = {.service_id = "x", .handler_sampling = cases[i].given};
         mf_check_int(mfi_child_settings_init(&settings, &options, NULL), MF_OK);
         mf_check_int(settings.handler_sampling, cases[i].wanted);
+        mf_check(mfi_child_settings_fingerprint(&settings) != before); /* of the case before */
+        before = mfi_child_settings_fingerprint(&settings);
         mfi_child_settings_fini(&settings);
     }
 }
