@@ -15,7 +15,7 @@ static const char *const nothing[] = {NULL};
 typedef struct fixture {
     mfi_state state;
     mfi_link link;
-    char traceparent[MFI_START_ENVIRONMENT_MAX];
+    mfi_start_environment texts;
     const char *env[2];
 } fixture;
 
@@ -37,7 +37,7 @@ static void test_new_trace(void)
     mf_check_int(strlen(at.link.start_span.span_id), 16);
     mf_check_str(at.link.start_span.parent_span_id, "");
     mf_check_int(at.link.start_span.trace_flags, 2);
-    mf_check_int(mfi_start_span_environment(&at.link, nothing, at.traceparent, at.env), 2);
+    mf_check_int(mfi_start_span_environment(&at.link, nothing, &at.texts, at.env), 2);
     mf_check_int(strlen(at.env[0]), strlen("TRACEPARENT=") + 55);
     mf_check_contains(at.env[0], at.link.start_span.span_id);
     mf_check_str(at.env[1], "TRACESTATE=");
@@ -77,7 +77,7 @@ static void test_current_trace_before_the_inherited_one(void)
     mf_check_str(at.link.start_span.trace_id, "11111111111111111111111111111111");
     mf_check_str(at.link.start_span.parent_span_id, "2222222222222222");
     mf_check_int(at.link.start_span.trace_flags, 0);
-    mf_check_int(mfi_start_span_environment(&at.link, nothing, at.traceparent, at.env), 1);
+    mf_check_int(mfi_start_span_environment(&at.link, nothing, &at.texts, at.env), 1);
     mf_check(at.env[1] == NULL);
     mf_check_int(unsetenv("TRACEPARENT"), 0);
 }
@@ -100,9 +100,9 @@ static void test_given_variable_wins(void)
     const char *const alike[] = {"TRACEPARENTS=x", NULL};
     setup(&at);
     mfi_start_span_begin(&at.link);
-    mf_check_int(mfi_start_span_environment(&at.link, given, at.traceparent, at.env), 0);
+    mf_check_int(mfi_start_span_environment(&at.link, given, &at.texts, at.env), 0);
     mf_check(at.env[0] == NULL);
-    mf_check_int(mfi_start_span_environment(&at.link, alike, at.traceparent, at.env), 2);
+    mf_check_int(mfi_start_span_environment(&at.link, alike, &at.texts, at.env), 2);
 }
 
 static const mf_test tests[] = {
