@@ -207,25 +207,28 @@ static bool leave_one_out(call_parts *parts)
     return true;
 }
 
-/* Appends the library's pairs, then the caller's; fails if they exceed the cap. */
-static mf_status append_metadata(mfi_buf *to, call_parts *parts, mf_error *error)
+/* Appends the library's pairs, then the caller's. */
+static mf_status append_pairs(mfi_buf *to, const call_parts *parts, mf_error *error)
 {
-    size_t start = to->size;
-    mf_status status = MF_OK;
     uint8_t *at = mfi_buf_room(to, METADATA_MAX_BYTES + parts->correlation_id.size +
                                        parts->parent_request_id.size + parts->traceparent.size +
                                        parts->tracestate.size + parts->baggage.size);
     if (at != NULL) {
         mfi_buf_advance(to, put_call_metadata(at, parts));
     }
-    if (parts->call->metadata != NULL) {
-        status = pack_callers_metadata(to, parts, error);
+    return parts->call->metadata != NULL ? pack_callers_metadata(to, parts, error) : MF_OK;
+}
+
+/* Fails if the pairs exceed the cap also without those that can be left out. */
+static mf_status append_metadata(mfi_buf *to, call_parts *parts, mf_error *error)
+{
+    size_t start = to->size;
+    mf_status status = append_pairs(to, parts, error);
+    while (status == MF_OK && to->size - start > MFI_METADATA_MAX_BYTES && leave_one_out(parts)) {
+        to->size = start;
+        status = append_pairs(to, parts, error);
     }
     if (status == MF_OK && to->size - start > MFI_METADATA_MAX_BYTES) {
-        if (leave_one_out(parts)) {
-            to->size = start;
-            return append_metadata(to, parts, error); /* at most twice */
-        }
         status = mfi_fail(error, MF_ERR_LIMIT, "metadata: %zu bytes, more than %zu",
                           to->size - start, MFI_METADATA_MAX_BYTES);
     }
