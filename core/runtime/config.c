@@ -78,7 +78,8 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
     hash = mfi_fingerprint_number(hash, "metric_names", options->metric_names);
     hash = mfi_fingerprint_number(hash, "redact_value_bytes", options->redact_value_bytes);
     runtime->config = hash + list("required_targets", options->required_targets) +
-                      list("redact_keys", options->redact_keys);
+                      list("redact_keys", options->redact_keys) +
+                      list("baggage_keys", options->baggage_keys);
     mfi_runtime_show_config(runtime);
 }
 

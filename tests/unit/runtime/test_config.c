@@ -134,6 +134,7 @@ static void test_what_changes_it(void)
         {.redact_value_bytes = 9},
         {.metric_names = MF_METRIC_NAMES_OTEL},
         {.redact_keys = (const char *const[]){"pin", NULL}},
+        {.baggage_keys = (const char *const[]){"pin", NULL}},
         {.required_targets = (const char *const[]){"math", NULL}},
     };
     for (size_t i = 0; i < sizeof changed / sizeof changed[0]; i++) {

@@ -260,28 +260,28 @@ static bool reads_as(mfi_text text, const char *wanted)
 static void check_carried(size_t own_bytes, bool has_state, bool has_baggage)
 {
     static char own_text[MFI_METADATA_MAX_BYTES];
-    char state[500], baggage[1000];
+    char vendors[500], baggage[1000];
     mfi_buf buf;
     mfi_envelope envelope;
     mfi_metadata metadata;
     mfi_reject reject;
     mf_error error = MF_ERROR_INIT;
     memset(own_text, 'o', sizeof own_text);
-    memset(state, 's', sizeof state);
+    memset(vendors, 's', sizeof vendors);
     memset(baggage, 'b', sizeof baggage);
     mf_value own =
         MF_MAP("own", mf_str_n(own_text, own_bytes), "baggage", "x=1", "tracestate", "y=1");
     mfi_call_fields call = {.id = ID,
                             .function = {"f", 1},
                             .metadata = &own,
-                            .tracestate = {state, sizeof state},
+                            .tracestate = {vendors, sizeof vendors},
                             .baggage = {baggage, sizeof baggage}};
     mfi_buf_init(&buf, 0);
     mf_check_int(mfi_encode_call(&buf, &call, &error), MF_OK);
     mf_check_int(mfi_envelope_decode(buf.data, buf.size, NULL, &envelope, &reject, &error), MF_OK);
     mf_check(envelope.metadata.size <= MFI_METADATA_MAX_BYTES);
     mfi_metadata_read(envelope.metadata, &metadata);
-    mf_check_int(metadata.tracestate.size, has_state ? sizeof state : 0);
+    mf_check_int(metadata.tracestate.size, has_state ? sizeof vendors : 0);
     mf_check_int(metadata.baggage.size, has_baggage ? sizeof baggage : 0);
     mfi_buf_fini(&buf);
 }
