@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "core/engine/deadline.h"
+#include "core/server/child_inside.h"
 
 /* ---- Deadlines ---- */
 
@@ -73,11 +74,19 @@ static mf_status tell_carried(mf_request *request, mf_reply *reply, void *user_d
     return mf_reply_set(reply, mf_str(text));
 }
 
+/* The message is that of a peer in another language, which sends what its program says. */
 static void check_carried(test_peer *peer, mf_value metadata, const char *wanted)
 {
     test_answer answer;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    mf_value message =
+        MF_MAP("app", "comlink_ipc_v3", "id", "carried", "type", "call", "timestamp", 1.5,
+               "function", "carried", "namespace", "default", "metadata", metadata);
     const char *text = "";
-    peer_call(peer, "carried", "carried", MF_NO_ARGS, metadata);
+    mf_check_int(mf_value_encode(&message, &bytes, &size, NULL), MF_OK);
+    peer_send(peer, bytes, size);
+    free(bytes);
     peer_receive(peer, &answer);
     mf_check(answer.result != NULL &&
              mf_value_get_str(mf_document_root(answer.result), &text) == MF_OK);
@@ -91,13 +100,9 @@ static void test_carried_texts_are_checked(void)
     static char large[20000];
     test_worker worker;
     test_peer peer;
-    mf_runtime *runtime = NULL;
     mf_child_options options = MF_CHILD_OPTIONS_INIT;
-    mf_runtime_options shared = MF_RUNTIME_OPTIONS_INIT;
-    shared.baggage_keys = keys;
-    mf_check_int(mf_runtime_create(&runtime, &shared, NULL), MF_OK);
-    options.runtime = runtime;
     worker_create(&worker, &options);
+    worker.child->serving.baggage_keys = keys;
     mf_check_int(mf_child_handle(worker.child, "carried", tell_carried, NULL), MF_OK);
     worker_start(&worker);
     peer_open(&peer, mf_child_port(worker.child));
@@ -117,7 +122,6 @@ static void test_carried_texts_are_checked(void)
     check_carried(&peer, MF_MAP("baggage", "user=1;;"), "-|-");
     peer_close(&peer);
     worker_end(&worker);
-    mf_runtime_destroy(runtime);
 }
 
 static char *metrics_text(mf_runtime *runtime)
