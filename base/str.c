@@ -351,3 +351,15 @@ bool mfi_correlation_id_valid(const char *text, size_t length)
     memcpy(halves, &fit, sizeof halves);
     return (halves[0] & halves[1]) == UINT64_MAX;
 }
+
+bool mfi_token_valid(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL)) {
+            return false;
+        }
+    }
+    return length > 0;
+}

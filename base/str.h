@@ -95,5 +95,7 @@ void mfi_format_hex(char *to, const uint8_t *bytes, size_t count); /* 2 * count 
 
 /* Whether text matches [A-Za-z0-9._:-]{1,128}, as a correlation id must. */
 bool mfi_correlation_id_valid(const char *text, size_t length);
+/* Whether the text is a token, as HTTP's field names are: RFC 9110, section 5.6.2. */
+bool mfi_token_valid(const char *text, size_t length);
 
 #endif

@@ -2,6 +2,7 @@
  * a parent read or set the state, and none may depend on another for that. */
 #include "core/client/state.h"
 
+#include "base/carried.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
@@ -16,6 +17,7 @@ void mfi_state_init(mfi_state *state)
 
 void mfi_state_fini(mfi_state *state)
 {
+    mfi_carried_drop(&state->first_start.carried);
     mfi_mutex_fini(&state->mutex);
 }
 

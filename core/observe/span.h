@@ -95,6 +95,7 @@ static inline void mfi_span_clear_ids(mf_context *context)
     context->request_id[0] = '\0';
     context->parent_request_id[0] = '\0';
     context->trace_flags = 0;
+    context->carried = 0;
 }
 
 /* Both clear the whole span. */

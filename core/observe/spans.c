@@ -3,6 +3,7 @@
  * nothing but a branch. */
 #include "core/observe/spans.h"
 
+#include "base/carried.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/id.h"
@@ -23,6 +24,7 @@ static void set_ids(mf_span *to, const mf_context *context)
     to->parent_span_id = text_or_null(context->parent_span_id);
     to->trace_flags = context->trace_flags;
     to->correlation_id = text_or_null(context->correlation_id);
+    to->tracestate = mfi_carried_tracestate(context->carried);
 }
 
 static void set_times(mf_span *to, uint64_t start_ns, uint64_t end_ns)

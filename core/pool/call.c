@@ -142,6 +142,9 @@ static bool shorten(pool_call *call, uint64_t deadline_ns)
 static void share_trace(pool_call *call)
 {
     const mf_context *current = mfi_context_current();
+    if (call->options.traceparent == NULL) {
+        call->options.tracestate = NULL; /* of no trace */
+    }
     if (call->options.traceparent == NULL && (current == NULL || current->trace_id[0] == '\0')) {
         char trace_id[33], span_id[17];
         mfi_trace_new_id(trace_id);

@@ -82,7 +82,8 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
     hash = mfi_fingerprint_number(hash, "recorder_bytes", options->recorder_bytes);
     hash = mfi_fingerprint_number(hash, "recorder_seconds", options->recorder_seconds);
     runtime->config = hash + list("required_targets", options->required_targets) +
-                      list("redact_keys", options->redact_keys);
+                      list("redact_keys", options->redact_keys) +
+                      list("baggage_keys", options->baggage_keys);
     mfi_runtime_show_config(runtime);
 }
 

@@ -20,6 +20,8 @@
 #define MAX_TARGETS_DEFAULT 64
 #define MAX_TARGETS_MOST 4096
 #define CRASHES_KEPT_MOST 1024
+#define BAGGAGE_KEYS_MOST 64u
+#define BAGGAGE_KEY_MOST_BYTES 128u
 
 static void on_late(void *user_data, uint64_t lag_ns)
 {
@@ -46,6 +48,7 @@ static void runtime_free(mf_runtime *runtime)
     free(runtime->service);
     free(runtime->version);
     free(runtime->instance);
+    free((void *)runtime->baggage_keys);
     free(runtime);
 }
 
@@ -126,6 +129,43 @@ static mf_status make_recorder(mf_runtime *runtime, const mf_runtime_options *op
     return status;
 }
 
+static mf_status keep_baggage_keys(mf_runtime *runtime, const char *const *keys, mf_error *error)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    for (; keys != NULL && keys[count] != NULL; count++) {
+        size_t length = strlen(keys[count]);
+        if (length > BAGGAGE_KEY_MOST_BYTES || !mfi_token_valid(keys[count], length)) {
+            char shown[64];
+            (void)mfi_str_copy_visible(shown, sizeof shown, keys[count], length);
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                            "baggage_keys: '%s' is no token of 1 to %u bytes", shown,
+                            BAGGAGE_KEY_MOST_BYTES);
+        }
+        bytes += length + 1;
+        if (count == BAGGAGE_KEYS_MOST) {
+            return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "baggage_keys has more than %u keys",
+                            BAGGAGE_KEYS_MOST);
+        }
+    }
+    if (count == 0) {
+        return MF_OK;
+    }
+    const char **copy = calloc(1, (count + 1) * sizeof *copy + bytes);
+    if (copy == NULL) {
+        return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for baggage_keys");
+    }
+    char *text = (char *)(copy + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(keys[i]) + 1;
+        memcpy(text, keys[i], size);
+        copy[i] = text;
+        text += size;
+    }
+    runtime->baggage_keys = copy;
+    return MF_OK;
+}
+
 static mf_status check_options(mf_runtime_options *from, mf_error *error)
 {
     if (from->role != NULL && strcmp(from->role, "parent") != 0 &&
@@ -200,6 +240,9 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     mfi_mutex_init(&runtime->mutex);
     mfi_descriptors_fill_standard(); /* before anything is opened */
     status = make_names(runtime, &from, error);
+    if (status == MF_OK) {
+        status = keep_baggage_keys(runtime, from.baggage_keys, error);
+    }
     if (status == MF_OK) {
         status = make_logger(runtime, &from, error);
     }

@@ -60,6 +60,7 @@ struct mf_runtime {
     mfi_observer *observer;
     mf_probe probe;
     char *service, *version, *instance;
+    const char **baggage_keys; /* one block, ends with NULL; or NULL */
     uint64_t started_ns;
     uint64_t config; /* config.c: fingerprint of the runtime's own options */
     mfi_mutex mutex;

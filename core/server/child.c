@@ -68,6 +68,7 @@ static mf_status make_io(mf_child *child, mf_error *error)
                                      .serving = &child->serving};
     child->serving.channel = &child->io.channel;
     child->serving.namespace_name = settings->namespace_name;
+    child->serving.baggage_keys = child->runtime->baggage_keys;
     child->serving.handler_sampling = settings->handler_sampling;
     child->serving.load = &child->load;
     child->state.driver = &child->io.channel.driver;

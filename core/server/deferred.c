@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/list.h"
@@ -189,6 +190,8 @@ static void append_locked(mfi_deferrals *owner, mf_deferred *deferred)
 static void move_reply(mf_deferred *deferred, mf_reply *from)
 {
     deferred->span = *from->span;
+    /* The answer may be given while the handler still uses the texts of its request. */
+    deferred->span.context.carried = mfi_carried_hold(from->span->context.carried);
     (void)mfi_str_copy(deferred->function, sizeof deferred->function, from->span->function_name);
     deferred->span.function_name = deferred->function;
     /* Its length was checked when the call was queued. */

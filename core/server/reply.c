@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
@@ -304,5 +305,6 @@ void mfi_reply_finish(mf_reply *reply, mf_status status)
         describe_failure(&error, span->status, reply);
     }
     mfi_observe_server_end(span, span->status != MF_OK ? &error : NULL);
+    mfi_carried_drop(&span->context.carried);
     mfi_reply_fini(reply);
 }

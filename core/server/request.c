@@ -4,6 +4,7 @@
  * the handler asks for them, because most handlers never do. */
 #include "core/server/request.h"
 
+#include "base/carried.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -39,6 +40,16 @@ const mf_value *mf_request_metadata(mf_request *request)
 const mf_context *mf_request_context(const mf_request *request)
 {
     return request->context;
+}
+
+const char *mf_request_tracestate(const mf_request *request)
+{
+    return mfi_carried_tracestate(request->context->carried);
+}
+
+const char *mf_request_baggage(const mf_request *request)
+{
+    return mfi_carried_baggage(request->context->carried);
 }
 
 const char *mf_request_client_name(mf_request *request)

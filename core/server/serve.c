@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -17,6 +18,7 @@
 #include "core/server/reply.h"
 #include "core/wire/limits.h"
 #include "core/wire/trace.h"
+#include "core/wire/trace_lists.h"
 
 /* ---- Context ---- */
 
@@ -28,13 +30,18 @@ static void copy_text(char *to, size_t size, mfi_text text)
 /* Fills the context from the call's metadata. Missing ids are made, so that every log line can be
  * joined. The context is empty before. */
 static void fill_context(mf_context *context, const mfi_incoming *call,
-                         const mfi_metadata *metadata)
+                         const mfi_metadata *metadata, const char *const *baggage_keys)
 {
+    mfi_text tracestate = metadata->tracestate;
     if (metadata->traceparent.data == NULL ||
         !mfi_traceparent_parse(metadata->traceparent.data, metadata->traceparent.size,
                                context->trace_id, context->parent_span_id, &context->trace_flags)) {
         mfi_trace_new_id(context->trace_id);
         context->trace_flags = 2;
+        tracestate.data = NULL; /* it belongs to no trace that is known here */
+    }
+    if (tracestate.data != NULL || metadata->baggage.data != NULL) {
+        context->carried = mfi_trace_lists_keep(tracestate, metadata->baggage, baggage_keys);
     }
     mfi_trace_new_span_id(context->span_id);
     if (metadata->correlation_id.data != NULL) {
@@ -69,7 +76,7 @@ static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
     span->begun_ns = now_ns;
     span->request_bytes = (uint32_t)call->message.size;
     span->correlation_id_replaced = metadata.correlation_id_invalid;
-    fill_context(&span->context, call, &metadata);
+    fill_context(&span->context, call, &metadata, serving->baggage_keys);
     /* Only registered names have series of their own. */
     span->function = mfi_target_function(observed, handler != NULL ? handler->name : NULL,
                                          call->envelope.function.size);
@@ -223,6 +230,7 @@ uint64_t mfi_serve_call(mfi_handler_thread *thread, mfi_incoming *call)
     if (reply.deferred != 0) {
         mfi_deferrals_handler_returned(&reply, status, &request.error);
         mfi_reply_fini(&reply);
+        mfi_carried_drop(&span.context.carried);
     } else {
         mfi_reply_finish(&reply, status);
     }

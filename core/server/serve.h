@@ -21,8 +21,9 @@ typedef struct mfi_serving {
     mfi_channel *channel;
     struct mfi_deferrals *deferrals;
     const char *namespace_name;
-    mfi_load *load;            /* NULL: answers carry none */
-    uint32_t handler_sampling; /* one call in so many is sampled; 0: none */
+    mfi_load *load;                  /* NULL: answers carry none */
+    const char *const *baggage_keys; /* that may be passed on; NULL: none */
+    uint32_t handler_sampling;       /* one call in so many is sampled; 0: none */
 } mfi_serving;
 
 /* The data of one handler thread. */
@@ -32,7 +33,7 @@ typedef struct mfi_handler_thread {
     mfi_budget *budget; /* of the child; NULL: none */
     size_t charged;     /* bytes of it that the trees take, where that is much */
     mfi_handler_mark mark;
-    uint32_t number;               /* 0 for the first */
+    uint32_t number; /* 0 for the first */
     mfi_sampling sampling;
     struct mfi_handlers *handlers; /* the set that the thread belongs to */
     pthread_t thread;              /* set by handlers.c if it starts threads */

@@ -79,7 +79,8 @@ mf_status mfi_envelope_decode(const void *bytes, size_t size, const mfi_limits *
 /* The metadata keys with a meaning, as views. Invalid values count as absent. */
 typedef struct mfi_metadata {
     mfi_text correlation_id, parent_request_id, traceparent;
-    bool correlation_id_invalid; /* present, but not fit for logs */
+    mfi_text tracestate, baggage; /* not checked */
+    bool correlation_id_invalid;  /* present, but not fit for logs */
     bool has_server_times;
     uint64_t server_queue_us, server_handler_us;
     bool has_deadline;
@@ -93,7 +94,7 @@ typedef struct mfi_metadata {
     bool has_load, has_pushback;
     double load;         /* 0 to 1: busy share of the peer's handler threads */
     int64_t pushback_ms; /* when the call may be tried again; negative: never */
-    bool says_draining;       /* a heartbeat answer: the peer is about to end */
+    bool says_draining;  /* a heartbeat answer: the peer is about to end */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);
@@ -104,8 +105,10 @@ typedef struct mfi_call_fields {
     mfi_text namespace_name; /* absent: "default" */
     mfi_text client_name;    /* absent: left out */
     mf_args args;
-    const mf_value *metadata; /* the caller's own map, or NULL; the library's keys win */
+    const mf_value *metadata; /* the caller's own map, or NULL; the library's keys win, and
+                                 the map's tracestate and baggage are not sent */
     const char *correlation_id, *parent_request_id, *traceparent; /* NULL or "": left out */
+    mfi_text tracestate, baggage; /* left out where the metadata would be too large */
     double timestamp;
     int64_t deadline_ms_left; /* 0 or MF_TIMEOUT_INFINITE: left out */
     uint32_t attempt;         /* 1 is left out */

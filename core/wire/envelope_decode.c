@@ -253,6 +253,10 @@ static void take_metadata(mfi_text key, const mf_value *value, mfi_slice bytes, 
         metadata->parent_request_id = fits ? text : (mfi_text){NULL, 0};
     } else if (text_is(key, "traceparent")) {
         metadata->traceparent = text;
+    } else if (text_is(key, "tracestate")) {
+        metadata->tracestate = text;
+    } else if (text_is(key, "baggage")) {
+        metadata->baggage = text;
     } else if (text_is(key, "server_queue_us")) {
         at->queue = take_microseconds(value, &metadata->server_queue_us);
     } else if (text_is(key, "server_handler_us")) {

@@ -74,6 +74,7 @@ static mfi_text text_of(const char *text)
 typedef struct call_parts {
     const mfi_call_fields *call;
     mfi_text correlation_id, parent_request_id, traceparent;
+    mfi_text tracestate, baggage;
     bool has_deadline;
     uint32_t pairs; /* number of these pairs */
 } call_parts;
@@ -84,23 +85,29 @@ static void take_parts(call_parts *parts, const mfi_call_fields *call)
     parts->correlation_id = text_of(call->correlation_id);
     parts->parent_request_id = text_of(call->parent_request_id);
     parts->traceparent = text_of(call->traceparent);
+    parts->tracestate = call->tracestate;
+    parts->baggage = call->baggage;
     parts->has_deadline =
         call->deadline_ms_left > 0 && call->deadline_ms_left != MF_TIMEOUT_INFINITE;
     parts->pairs = 1u + (parts->correlation_id.size > 0) + (parts->parent_request_id.size > 0) +
-                   (parts->traceparent.size > 0) + parts->has_deadline + (call->attempt > 1);
+                   (parts->traceparent.size > 0) + (parts->tracestate.size > 0) +
+                   (parts->baggage.size > 0) + parts->has_deadline + (call->attempt > 1);
 }
 
 /* Whether the library itself writes this key, so that the caller's pair is dropped. */
 static bool is_ours(const call_parts *parts, const mf_value *key)
 {
     static const char *const names[] = {"timestamp_sent", "correlation_id",   "parent_request_id",
-                                        "traceparent",    "deadline_ms_left", "attempt"};
+                                        "traceparent",    "deadline_ms_left", "attempt",
+                                        "tracestate",     "baggage"};
     bool set[] = {true,
                   parts->correlation_id.size > 0,
                   parts->parent_request_id.size > 0,
                   parts->traceparent.size > 0,
                   parts->has_deadline,
-                  parts->call->attempt > 1};
+                  parts->call->attempt > 1,
+                  true,
+                  true};
     for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
         if (set[i] && key->type == MF_TYPE_STR && key->length == strlen(names[i]) &&
             memcmp(key->as.str, names[i], key->length) == 0) {
@@ -169,6 +176,14 @@ static uint8_t *put_call_metadata(uint8_t *at, const call_parts *parts)
         at = MFI_PUT_WORD(at, "traceparent");
         at = mfi_put_text(at, parts->traceparent.data, parts->traceparent.size);
     }
+    if (parts->tracestate.size > 0) {
+        at = MFI_PUT_WORD(at, "tracestate");
+        at = mfi_put_text(at, parts->tracestate.data, parts->tracestate.size);
+    }
+    if (parts->baggage.size > 0) {
+        at = MFI_PUT_WORD(at, "baggage");
+        at = mfi_put_text(at, parts->baggage.data, parts->baggage.size);
+    }
     if (parts->has_deadline) {
         at = MFI_PUT_WORD(at, "deadline_ms_left");
         at = mfi_put_int(at, parts->call->deadline_ms_left);
@@ -180,18 +195,38 @@ static uint8_t *put_call_metadata(uint8_t *at, const call_parts *parts)
     return at;
 }
 
-/* Appends the library's pairs, then the caller's; fails if they exceed the cap. */
-static mf_status append_metadata(mfi_buf *to, const call_parts *parts, mf_error *error)
+/* Makes the metadata smaller by what the call can do without. False if nothing of that is left. */
+static bool leave_one_out(call_parts *parts)
 {
-    size_t start = to->size;
-    mf_status status = MF_OK;
+    mfi_text *left_out = parts->baggage.size > 0 ? &parts->baggage : &parts->tracestate;
+    if (left_out->size == 0) {
+        return false;
+    }
+    left_out->size = 0;
+    parts->pairs--;
+    return true;
+}
+
+/* Appends the library's pairs, then the caller's. */
+static mf_status append_pairs(mfi_buf *to, const call_parts *parts, mf_error *error)
+{
     uint8_t *at = mfi_buf_room(to, METADATA_MAX_BYTES + parts->correlation_id.size +
-                                       parts->parent_request_id.size + parts->traceparent.size);
+                                       parts->parent_request_id.size + parts->traceparent.size +
+                                       parts->tracestate.size + parts->baggage.size);
     if (at != NULL) {
         mfi_buf_advance(to, put_call_metadata(at, parts));
     }
-    if (parts->call->metadata != NULL) {
-        status = pack_callers_metadata(to, parts, error);
+    return parts->call->metadata != NULL ? pack_callers_metadata(to, parts, error) : MF_OK;
+}
+
+/* Fails if the pairs exceed the cap also without those that can be left out. */
+static mf_status append_metadata(mfi_buf *to, call_parts *parts, mf_error *error)
+{
+    size_t start = to->size;
+    mf_status status = append_pairs(to, parts, error);
+    while (status == MF_OK && to->size - start > MFI_METADATA_MAX_BYTES && leave_one_out(parts)) {
+        to->size = start;
+        status = append_pairs(to, parts, error);
     }
     if (status == MF_OK && to->size - start > MFI_METADATA_MAX_BYTES) {
         status = mfi_fail(error, MF_ERR_LIMIT, "metadata: %zu bytes, more than %zu",

@@ -280,6 +280,18 @@ static const uint8_t *take_pushback(const uint8_t *at, const uint8_t *end, mfi_m
     return at;
 }
 
+/* Takes a str of any size. */
+static const uint8_t *take_long_text(const uint8_t *at, const uint8_t *end, mfi_text *ret_text)
+{
+    mf_value value;
+    at = mfi_head(at, end, &value);
+    if (at == NULL || value.type != MF_TYPE_STR || !mfi_head_fits(&value, &mfi_limits_default)) {
+        return NULL;
+    }
+    *ret_text = (mfi_text){value.as.str, value.length};
+    return at;
+}
+
 /* Takes an id that is fit for logs, and so ASCII. */
 static inline const uint8_t *take_id(const uint8_t *at, const uint8_t *end, mfi_text *ret_id)
 {
@@ -355,6 +367,12 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
         const uint8_t *value = BEHIND(key, "draining");
         to->says_draining = value < end && *value == 0xc3;
         return pass_value(value, end);
+    }
+    if (length == 10 && IS(key, "tracestate")) {
+        return take_long_text(BEHIND(key, "tracestate"), end, &to->tracestate);
+    }
+    if (length == 7 && IS(key, "baggage")) {
+        return take_long_text(BEHIND(key, "baggage"), end, &to->baggage);
     }
     return pass_value(key + length, end);
 }

@@ -27,6 +27,11 @@ typedef struct mf_context {
     char request_id[MF_REQUEST_ID_MAX];
     char parent_request_id[MF_REQUEST_ID_MAX];
     uint8_t trace_flags;
+    /** Finds the tracestate and the baggage of the call, which calls that are made under this
+     *  context carry on. 0: none. Programs copy it with the rest. The library keeps the texts until
+     *  the call has ended, and longer as long as fewer than 1,024 later calls carried such texts.
+     */
+    uint64_t carried;
 } mf_context;
 
 /**

@@ -307,6 +307,8 @@ static mf_status start_with_retries(mfi_calls *calls, const mfi_call_request *fr
     /* The context was made from the caller's texts, which are not kept. */
     retry->request.options.correlation_id = NULL;
     retry->request.options.traceparent = NULL;
+    retry->request.options.tracestate = NULL;
+    retry->request.options.baggage = NULL;
     retry->request.options.retry = NULL;
     atomic_store_explicit(&retry->holders, 2, memory_order_relaxed);
     *ret_handle = (mfi_call_handle){.retry = retry};

@@ -2,6 +2,7 @@
  * end. It exists so that every way to call opens a call once and finishes it once. */
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -52,6 +53,7 @@ void mfi_call_finish(mfi_calls *calls, mfi_client_span *span, mf_status status,
         mfi_observe_client_refused(span, (mfi_refusal)span->refusal);
     }
     mfi_observe_client_end(span, status != MF_OK ? error : NULL);
+    mfi_carried_drop(&span->context.carried);
     mfi_calls_count_finished(calls);
 }
 
@@ -187,6 +189,11 @@ static int64_t left_ms(const mfi_call_request *request, uint64_t now_ns)
     return left > 0 ? (int64_t)left : 1;
 }
 
+static mfi_text text_of(const char *text)
+{
+    return (mfi_text){text, text != NULL ? strlen(text) : 0};
+}
+
 static mf_status encode(mfi_calls *calls, mfi_slot *slot, const mfi_call_request *request,
                         mf_error *error)
 {
@@ -213,6 +220,10 @@ static mf_status encode(mfi_calls *calls, mfi_slot *slot, const mfi_call_request
         .attempt = slot->span->attempt,
         .limits = &calls->state->settings.limits,
     };
+    if (context->carried != 0) {
+        fields.tracestate = text_of(mfi_carried_tracestate(context->carried));
+        fields.baggage = text_of(mfi_carried_baggage(context->carried));
+    }
     if (client_name != NULL) {
         fields.client_name = (mfi_text){client_name, strlen(client_name)};
     }

@@ -2,6 +2,7 @@
  * exists so that all ways to call check the same and inherit the same. */
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/context.h"
 #include "base/error.h"
 #include "base/id.h"
@@ -10,6 +11,7 @@
 #include "core/engine/deadline.h"
 #include "core/runtime/runtime.h"
 #include "core/wire/trace.h"
+#include "core/wire/trace_lists.h"
 
 /* ---- Checks that come before a call exists ---- */
 
@@ -108,8 +110,34 @@ mf_status mfi_call_read(mfi_calls *calls, const char *function, mf_args args,
 
 /* ---- Context: new, given, or inherited from the call that runs on this thread ---- */
 
+static mfi_text text_of(const char *text)
+{
+    return (mfi_text){text, text != NULL ? strlen(text) : 0};
+}
+
+/* The tracestate belongs to the trace that the call joins; the baggage to whatever the thread works
+ * for. What is inherited is read again, because another runtime may allow other keys. */
+static uint64_t carry(const mfi_call_request *request, const mf_context *current,
+                      const char *const *baggage_keys)
+{
+    const mf_call_options *options = &request->options;
+    const char *tracestate = options->traceparent != NULL ? options->tracestate : NULL;
+    const char *baggage = options->baggage;
+    uint64_t inherited = current != NULL ? mfi_carried_hold(current->carried) : 0;
+    if (options->traceparent == NULL && inherited != 0 && current->trace_id[0] != '\0') {
+        tracestate = mfi_carried_tracestate(inherited);
+    }
+    if (baggage == NULL) {
+        baggage = mfi_carried_baggage(inherited);
+    }
+    uint64_t carried = mfi_trace_lists_keep(text_of(tracestate), text_of(baggage), baggage_keys);
+    mfi_carried_drop(&inherited);
+    return carried;
+}
+
 /* The context is empty before this. */
-static void fill_context(mf_context *context, const mfi_call_request *request)
+static void fill_context(mf_context *context, const mfi_call_request *request,
+                         const char *const *baggage_keys)
 {
     const mf_context *current = mfi_context_current();
     const char *given = request->options.traceparent;
@@ -123,6 +151,10 @@ static void fill_context(mf_context *context, const mfi_call_request *request)
     } else {
         mfi_trace_new_id(context->trace_id);
         context->trace_flags = 2; /* random trace id */
+    }
+    if (request->options.tracestate != NULL || request->options.baggage != NULL ||
+        (current != NULL && current->carried != 0)) {
+        context->carried = carry(request, current, baggage_keys);
     }
     mfi_trace_new_span_id(context->span_id);
     const char *correlation_id = request->options.correlation_id;
@@ -152,5 +184,5 @@ void mfi_call_fill_span(mfi_calls *calls, mfi_client_span *span, const mfi_call_
     span->deadline_ms = request->timeout_ms;
     span->attempt = 1;
     span->has_attempts = request->retry.max_attempts != 1;
-    fill_context(&span->context, request);
+    fill_context(&span->context, request, calls->state->runtime->baggage_keys);
 }

@@ -84,9 +84,12 @@ void mfi_start_span_begin(mfi_link *link);
 void mfi_start_span_end(mfi_link *link, mf_status status, const char *text);
 /* The variables that tell a worker the span of its start: at most two entries. None if the program
  * gives the worker a trace itself. Returns their number. */
-#define MFI_START_ENVIRONMENT_MAX 80
+typedef struct mfi_start_environment {
+    char traceparent[80];
+    char tracestate[544];
+} mfi_start_environment;
 size_t mfi_start_span_environment(const mfi_link *link, const char *const *given,
-                                  char traceparent[MFI_START_ENVIRONMENT_MAX], const char *to[2]);
+                                  mfi_start_environment *texts, const char *to[2]);
 
 /* ---- monitor.c ---- */
 

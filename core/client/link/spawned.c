@@ -55,7 +55,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
 {
     const mfi_parent_settings *settings = &spawned->state->settings;
     char port[64];
-    char traceparent[MFI_START_ENVIRONMENT_MAX];
+    mfi_start_environment trace;
     char worker[sizeof MFI_PRIVATE_WORKER + 96];
     const char *colon = strrchr(spawned->link->calls->transport->endpoint, ':');
     (void)mfi_str_format(port, sizeof port, MFI_PRIVATE_PORT "=%s", colon != NULL ? colon + 1 : "");
@@ -77,7 +77,7 @@ static mf_status spawn(mfi_spawned *spawned, mf_error *error)
     env[count] = port;
     env[count + 1] = MFI_PRIVATE_MODE "=1";
     env[count + 2] = worker;
-    (void)mfi_start_span_environment(spawned->link, (const char *const *)settings->env, traceparent,
+    (void)mfi_start_span_environment(spawned->link, (const char *const *)settings->env, &trace,
                                      &env[count + 3]);
     int segment = spawned->state->runtime->makes_segments
                       ? mfi_target_begin_segment(spawned->state->observed)

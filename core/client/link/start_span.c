@@ -1,12 +1,15 @@
 /* The start of a worker as a span: which trace it joins, and when it ends. It exists so that every
  * start ends its span once, whether the worker became ready, failed, or was stopped before. Engine
  * thread, but for mfi_start_span_join(). */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/context.h"
 #include "base/str.h"
 #include "core/client/link/link.h"
 #include "core/wire/trace.h"
+#include "core/wire/trace_lists.h"
 
 /* A trace that begins elsewhere: its ids become those of the parent span. */
 static void join(mf_context *to, const char *trace_id, const char *span_id, uint8_t flags)
@@ -21,7 +24,17 @@ void mfi_start_span_join(mfi_state *state)
     const mf_context *current = mfi_context_current();
     if (current != NULL && current->trace_id[0] != '\0') {
         join(&state->first_start, current->trace_id, current->span_id, current->trace_flags);
+        mfi_carried_drop(&state->first_start.carried); /* of an earlier start that was refused */
+        state->first_start.carried = mfi_carried_hold(current->carried);
     }
+}
+
+/* The tracestate in this program's environment. */
+static uint64_t inherited_state(void)
+{
+    const char *text = getenv(MFI_TRACESTATE_VARIABLE); /* NOLINT: no thread of ours sets it */
+    mfi_text none = {NULL, 0};
+    return text != NULL ? mfi_trace_lists_keep((mfi_text){text, strlen(text)}, none, NULL) : 0;
 }
 
 void mfi_start_span_begin(mfi_link *link)
@@ -38,6 +51,7 @@ void mfi_start_span_begin(mfi_link *link)
     link->start_is_inherited = false;
     if (context->trace_id[0] == '\0' && mfi_traceparent_inherited(trace_id, span_id, &flags)) {
         join(context, trace_id, span_id, flags);
+        context->carried = inherited_state();
         link->start_is_inherited = true;
     } else if (context->trace_id[0] == '\0') {
         mfi_trace_new_id(context->trace_id);
@@ -55,7 +69,7 @@ static bool names(const char *entry, const char *variable)
 }
 
 size_t mfi_start_span_environment(const mfi_link *link, const char *const *given,
-                                  char traceparent[MFI_START_ENVIRONMENT_MAX], const char *to[2])
+                                  mfi_start_environment *texts, const char *to[2])
 {
     char value[MFI_TRACEPARENT_TEXT];
     const mf_context *context = &link->start_span;
@@ -65,13 +79,17 @@ size_t mfi_start_span_environment(const mfi_link *link, const char *const *given
         }
     }
     mfi_traceparent_format(value, context->trace_id, context->span_id, context->trace_flags);
-    (void)mfi_str_format(traceparent, MFI_START_ENVIRONMENT_MAX, "%s=%s", MFI_TRACEPARENT_VARIABLE,
-                         value);
-    to[0] = traceparent;
+    (void)mfi_str_format(texts->traceparent, sizeof texts->traceparent, "%s=%s",
+                         MFI_TRACEPARENT_VARIABLE, value);
+    to[0] = texts->traceparent;
     if (link->start_is_inherited) {
         return 1;
     }
-    to[1] = MFI_TRACESTATE_VARIABLE "="; /* that of this program belongs to another trace */
+    /* That of this program's environment belongs to another trace. */
+    const char *state = mfi_carried_tracestate(context->carried);
+    (void)mfi_str_format(texts->tracestate, sizeof texts->tracestate, "%s=%s",
+                         MFI_TRACESTATE_VARIABLE, state != NULL ? state : "");
+    to[1] = texts->tracestate;
     return 2;
 }
 
@@ -89,4 +107,5 @@ void mfi_start_span_end(mfi_link *link, mf_status status, const char *text)
                                                    .began_ns = link->start_began_ns,
                                                    .ended_ns = mfi_monotonic_ns()});
     }
+    mfi_carried_drop(&link->start_span.carried);
 }

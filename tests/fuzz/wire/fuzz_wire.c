@@ -1,10 +1,12 @@
 /* Decodes any bytes: nothing crashes or reads behind the end; the fast decoders agree with the
  * general ones, and the values with msgpack-c; and accepted messages keep their promises. */
 #include <stdlib.h>
+#include <string.h>
 
 #include <multifrost/json.h>
 
 #include "core/wire/envelope.h"
+#include "core/wire/trace_lists.h"
 #include "core/wire/tree.h"
 #include "paths.h"
 
@@ -28,6 +30,22 @@ static void read_field(mfi_slice bytes)
     mfi_tree_fini(&tree);
 }
 
+/* What is passed on fits, and passes the next program as it is. */
+static void read_lists(const mfi_metadata *metadata)
+{
+    static const char *const keys[] = {"user", NULL};
+    char state[MFI_TRACESTATE_MAX_BYTES], state_again[MFI_TRACESTATE_MAX_BYTES];
+    char baggage[MFI_BAGGAGE_MAX_BYTES], baggage_again[MFI_BAGGAGE_MAX_BYTES];
+    size_t size = mfi_tracestate_read(metadata->tracestate, state);
+    must(size <= sizeof state);
+    must(mfi_tracestate_read((mfi_text){state, size}, state_again) == size);
+    must(memcmp(state, state_again, size) == 0);
+    size = mfi_baggage_read(metadata->baggage, keys, baggage);
+    must(size <= sizeof baggage);
+    must(mfi_baggage_read((mfi_text){baggage, size}, keys, baggage_again) == size);
+    must(memcmp(baggage, baggage_again, size) == 0);
+}
+
 static void read_envelope(const uint8_t *data, size_t size)
 {
     mfi_envelope envelope;
@@ -42,6 +60,7 @@ static void read_envelope(const uint8_t *data, size_t size)
     read_field(envelope.result);
     read_field(envelope.metadata);
     mfi_metadata_read(envelope.metadata, &metadata);
+    read_lists(&metadata);
     if (envelope.error.data != NULL) {
         mfi_remote_error_split(envelope.error, &error);
     }

@@ -41,6 +41,8 @@ OWN = {
             "correlation_id": "7f9c24e8-3b1d-4f6a-8c2e-5d0b9a7e6f13",
             "parent_request_id": "order:7",
             "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "tracestate": "rojo=00f067aa0ba902b7 , t61@congo=t61rcWkgMzE",
+            "baggage": "user=a%20b;p=1 , secret=2",
             "deadline_ms_left": 29999,
             "attempt": 2,
         },

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/context.h"
 #include "client_rig.h"
 #include "core/engine/deadline.h"
@@ -209,6 +210,51 @@ static void test_inherited_ids(void)
     rig_fini(&rig);
 }
 
+/* ---- What is carried ---- */
+
+static void check_carried(client_rig *rig, const mf_call_options *options, const char *state,
+                          const char *baggage)
+{
+    mfi_client_span span;
+    fill(rig, options, &span);
+    const char *has_state = mfi_carried_tracestate(span.context.carried);
+    const char *has_baggage = mfi_carried_baggage(span.context.carried);
+    mf_check_str(has_state != NULL ? has_state : "-", state);
+    mf_check_str(has_baggage != NULL ? has_baggage : "-", baggage);
+    mfi_carried_drop(&span.context.carried);
+}
+
+static void test_carried_texts(void)
+{
+    static const char *keys[] = {"user", "shop", NULL};
+    client_rig rig;
+    mfi_context_scope scope;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    mf_context running = {.trace_id = TRACE, .span_id = SPAN};
+    running.carried =
+        mfi_carried_keep((mfi_carried_text){"a=1", 3}, (mfi_carried_text){"user=1,other=2", 14});
+    init(&rig);
+    check_carried(&rig, NULL, "-", "-");
+    mfi_context_enter(&scope, &running);
+    check_carried(&rig, NULL, "a=1", "-"); /* the runtime allows no key */
+    rig.parent->state.runtime->baggage_keys = keys;
+    check_carried(&rig, NULL, "a=1", "user=1");
+    options.tracestate = "b=2"; /* without a traceparent */
+    check_carried(&rig, &options, "a=1", "user=1");
+    options.traceparent = "00-fedcba9876543210fedcba9876543210-1111111111111111-00";
+    options.baggage = "shop=2,secret=3";
+    check_carried(&rig, &options, "b=2", "shop=2");
+    options.tracestate = NULL;
+    options.baggage = ""; /* sends none */
+    check_carried(&rig, &options, "-", "-");
+    running.trace_id[0] = '\0'; /* a new trace begins */
+    check_carried(&rig, NULL, "-", "user=1");
+    mfi_context_leave(&scope);
+    mfi_carried_drop(&running.carried);
+    rig.parent->state.runtime->baggage_keys = NULL;
+    rig_fini(&rig);
+}
+
 static const mf_test tests[] = {
     {"request__what_is_refused_is_named", test_what_is_refused},
     {"request__defaults_are_the_parent_s", test_defaults},
@@ -216,5 +262,6 @@ static const mf_test tests[] = {
     {"request__new_ids", test_new_ids},
     {"request__given_ids", test_given_ids},
     {"request__ids_of_the_running_call", test_inherited_ids},
+    {"request__carried_texts", test_carried_texts},
 };
 MF_TEST_MAIN(tests)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/context.h"
 #include "core/client/link/link.h"
 #include "mf_test.h"
@@ -15,7 +16,7 @@ static const char *const nothing[] = {NULL};
 typedef struct fixture {
     mfi_state state;
     mfi_link link;
-    char traceparent[MFI_START_ENVIRONMENT_MAX];
+    mfi_start_environment texts;
     const char *env[2];
 } fixture;
 
@@ -37,7 +38,7 @@ static void test_new_trace(void)
     mf_check_int(strlen(at.link.start_span.span_id), 16);
     mf_check_str(at.link.start_span.parent_span_id, "");
     mf_check_int(at.link.start_span.trace_flags, 2);
-    mf_check_int(mfi_start_span_environment(&at.link, nothing, at.traceparent, at.env), 2);
+    mf_check_int(mfi_start_span_environment(&at.link, nothing, &at.texts, at.env), 2);
     mf_check_int(strlen(at.env[0]), strlen("TRACEPARENT=") + 55);
     mf_check_contains(at.env[0], at.link.start_span.span_id);
     mf_check_str(at.env[1], "TRACESTATE=");
@@ -77,9 +78,50 @@ static void test_current_trace_before_the_inherited_one(void)
     mf_check_str(at.link.start_span.trace_id, "11111111111111111111111111111111");
     mf_check_str(at.link.start_span.parent_span_id, "2222222222222222");
     mf_check_int(at.link.start_span.trace_flags, 0);
-    mf_check_int(mfi_start_span_environment(&at.link, nothing, at.traceparent, at.env), 1);
+    mf_check_int(mfi_start_span_environment(&at.link, nothing, &at.texts, at.env), 1);
     mf_check(at.env[1] == NULL);
     mf_check_int(unsetenv("TRACEPARENT"), 0);
+}
+
+static uint64_t keep(const char *tracestate)
+{
+    return mfi_carried_keep((mfi_carried_text){tracestate, strlen(tracestate)},
+                            (mfi_carried_text){NULL, 0});
+}
+
+static void test_tracestate_of_the_trace_that_is_joined(void)
+{
+    static fixture at;
+    uint64_t carried = keep("a=1");
+    mf_context context = {.trace_id = TRACE, .span_id = OUTER, .carried = carried};
+    setup(&at);
+    mf_check_int(setenv("TRACESTATE", "inherited=1", 1), 0);
+    mf_context_set(&context);
+    mfi_start_span_join(&at.state);
+    mfi_start_span_join(&at.state); /* the start was refused, and is tried again */
+    mf_context_set(NULL);
+    mfi_carried_release(carried); /* the call has ended */
+    mfi_start_span_begin(&at.link);
+    mf_check_int(at.state.first_start.carried, 0);
+    mf_check_str(mfi_carried_tracestate(at.link.start_span.carried), "a=1");
+    mf_check_int(mfi_start_span_environment(&at.link, nothing, &at.texts, at.env), 2);
+    mf_check_str(at.env[1], "TRACESTATE=a=1");
+    mfi_start_span_end(&at.link, MF_OK, NULL);
+    mf_check_int(at.link.start_span.carried, 0);
+    for (unsigned i = 0; i < MFI_CARRIED_KEPT; i++) {
+        mfi_carried_release(keep("other=1"));
+    }
+    mf_check(mfi_carried_tracestate(carried) == NULL); /* nothing holds it any more */
+    mfi_start_span_begin(&at.link);
+    mf_check_int(mfi_start_span_environment(&at.link, nothing, &at.texts, at.env), 2);
+    mf_check_str(at.env[1], "TRACESTATE="); /* a trace of its own */
+    mfi_start_span_end(&at.link, MF_OK, NULL);
+    mf_check_int(setenv("TRACEPARENT", "00-" TRACE "-" OUTER "-01", 1), 0);
+    mfi_start_span_begin(&at.link);
+    mf_check_str(mfi_carried_tracestate(at.link.start_span.carried), "inherited=1");
+    mfi_start_span_end(&at.link, MF_OK, NULL);
+    mf_check_int(unsetenv("TRACEPARENT"), 0);
+    mf_check_int(unsetenv("TRACESTATE"), 0);
 }
 
 static void test_bad_variable_is_ignored(void)
@@ -100,15 +142,16 @@ static void test_given_variable_wins(void)
     const char *const alike[] = {"TRACEPARENTS=x", NULL};
     setup(&at);
     mfi_start_span_begin(&at.link);
-    mf_check_int(mfi_start_span_environment(&at.link, given, at.traceparent, at.env), 0);
+    mf_check_int(mfi_start_span_environment(&at.link, given, &at.texts, at.env), 0);
     mf_check(at.env[0] == NULL);
-    mf_check_int(mfi_start_span_environment(&at.link, alike, at.traceparent, at.env), 2);
+    mf_check_int(mfi_start_span_environment(&at.link, alike, &at.texts, at.env), 2);
 }
 
 static const mf_test tests[] = {
     {"new_trace", test_new_trace},
     {"same_start_keeps_its_span", test_same_start_keeps_its_span},
     {"current_trace_before_the_inherited_one", test_current_trace_before_the_inherited_one},
+    {"tracestate_of_the_trace_that_is_joined", test_tracestate_of_the_trace_that_is_joined},
     {"bad_variable_is_ignored", test_bad_variable_is_ignored},
     {"given_variable_wins", test_given_variable_wins},
 };

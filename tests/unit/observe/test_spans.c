@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/carried.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "metric_support.h"
@@ -40,6 +41,8 @@ static void test_handler(void)
     (void)mfi_str_copy(span.context.span_id, sizeof span.context.span_id, "00000000000000aa");
     (void)mfi_str_copy(span.context.parent_span_id, sizeof span.context.parent_span_id,
                        "00000000000000bb");
+    span.context.carried =
+        mfi_carried_keep((mfi_carried_text){"a=1", 3}, (mfi_carried_text){"user=1", 6});
     mfi_observe_server_end(&span, NULL);
     mf_check_int(spans.count, 1);
     mf_check_int(spans.last.type, MF_SPAN_HANDLER);
@@ -48,6 +51,8 @@ static void test_handler(void)
     mf_check(spans.last.target == NULL);
     mf_check_str(spans.last.function, "add");
     mf_check_str(spans.span_id, "00000000000000aa");
+    mf_check_str(spans.last.tracestate, "a=1"); /* still held */
+    mfi_carried_drop(&span.context.carried);
     mf_check_str(spans.parent, "00000000000000bb");
     mf_check_int(spans.last.phases.peer_queue_ns, 1000);
     mf_check_int(spans.last.phases.handler_ns, 2000);
@@ -59,6 +64,7 @@ static void test_handler(void)
     mf_check_int(spans.count, 2);
     mf_check_int(spans.last.phases.handler_ns, -1);
     mf_check_str(spans.last.status_text, "timeout");
+    mf_check(spans.last.tracestate == NULL);
     mf_check(spans.last.error_text != NULL);
     metric_teardown(&at);
 }

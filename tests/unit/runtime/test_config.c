@@ -139,6 +139,7 @@ static void test_what_changes_it(void)
         {.recorder_bytes = MF_DISABLED},
         {.recorder_seconds = 599},
         {.redact_keys = (const char *const[]){"pin", NULL}},
+        {.baggage_keys = (const char *const[]){"pin", NULL}},
         {.required_targets = (const char *const[]){"math", NULL}},
     };
     for (size_t i = 0; i < sizeof changed / sizeof changed[0]; i++) {

@@ -137,6 +137,47 @@ static void check_refused(const mf_runtime_options *options, mf_status wanted, c
     mf_check_contains(error.message, text);
 }
 
+static void test_baggage_keys(void)
+{
+    char longest[130];
+    char key[] = "user";
+    const char *list[66];
+    const char *const copied[] = {key, "shop", NULL};
+    mf_runtime *runtime = NULL;
+    mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
+    memset(longest, 'k', sizeof longest);
+    longest[129] = '\0';
+    const char *const bad[] = {"", "two words", "a,b", "a=b", "\xc3\xa4", longest};
+    options.baggage_keys = list;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        list[0] = bad[i];
+        list[1] = NULL;
+        check_refused(&options, MF_ERR_INVALID_ARGUMENT, "baggage_keys: '");
+    }
+    for (size_t i = 0; i < 65; i++) {
+        list[i] = longest + 1; /* 128 bytes */
+    }
+    list[65] = NULL;
+    check_refused(&options, MF_ERR_INVALID_ARGUMENT, "baggage_keys has more than 64 keys");
+    list[64] = NULL;
+    mf_check_int(mf_runtime_create(&runtime, &options, NULL), MF_OK);
+    mf_check_str(runtime->baggage_keys[63], longest + 1);
+    mf_check(runtime->baggage_keys[64] == NULL);
+    mf_runtime_destroy(runtime);
+    options.baggage_keys = copied;
+    mf_check_int(mf_runtime_create(&runtime, &options, NULL), MF_OK);
+    key[0] = 'x';
+    mf_check_str(runtime->baggage_keys[0], "user");
+    mf_check_str(runtime->baggage_keys[1], "shop");
+    mf_check(runtime->baggage_keys[2] == NULL);
+    mf_runtime_destroy(runtime);
+    list[0] = NULL;
+    options.baggage_keys = list;
+    mf_check_int(mf_runtime_create(&runtime, &options, NULL), MF_OK);
+    mf_check(runtime->baggage_keys == NULL);
+    mf_runtime_destroy(runtime);
+}
+
 static void test_what_is_refused(void)
 {
     mf_error error = MF_ERROR_INIT;
@@ -296,6 +337,7 @@ static const mf_test tests[] = {
     {"runtime__forked_process_must_not_use_it", test_fork},
     {"runtime__names_are_copied_or_made", test_names},
     {"runtime__what_is_refused", test_what_is_refused},
+    {"runtime__baggage_keys", test_baggage_keys},
     {"runtime__log_sink_of_the_environment", test_log_sink_of_the_environment},
     {"runtime__shows_its_parts", test_parts},
     {"runtime__components_are_sorted", test_components_are_sorted},

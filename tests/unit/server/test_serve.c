@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "core/engine/deadline.h"
+#include "core/server/child_inside.h"
 
 /* ---- Deadlines ---- */
 
@@ -54,6 +55,71 @@ static void test_deadline_is_seen_and_expired_calls_are_refused(void)
     peer_call(&peer, "late", "deadline", MF_NO_ARGS, MF_MAP("deadline_ms_left", 0));
     peer_expect_error(&peer, "late", "TimeoutError: the caller no longer waits");
     mf_check(mfi_running_deadline() == MFI_NEVER);
+    peer_close(&peer);
+    worker_end(&worker);
+}
+
+/* ---- Tracestate and baggage ---- */
+
+#define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+static mf_status tell_carried(mf_request *request, mf_reply *reply, void *user_data)
+{
+    char text[2048];
+    const char *state = mf_request_tracestate(request);
+    const char *baggage = mf_request_baggage(request);
+    (void)user_data;
+    (void)snprintf(text, sizeof text, "%s|%s", state != NULL ? state : "-",
+                   baggage != NULL ? baggage : "-");
+    return mf_reply_set(reply, mf_str(text));
+}
+
+/* The message is that of a peer in another language, which sends what its program says. */
+static void check_carried(test_peer *peer, mf_value metadata, const char *wanted)
+{
+    test_answer answer;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    mf_value message =
+        MF_MAP("app", "comlink_ipc_v3", "id", "carried", "type", "call", "timestamp", 1.5,
+               "function", "carried", "namespace", "default", "metadata", metadata);
+    const char *text = "";
+    mf_check_int(mf_value_encode(&message, &bytes, &size, NULL), MF_OK);
+    peer_send(peer, bytes, size);
+    free(bytes);
+    peer_receive(peer, &answer);
+    mf_check(answer.result != NULL &&
+             mf_value_get_str(mf_document_root(answer.result), &text) == MF_OK);
+    mf_check_str(text, wanted);
+    answer_free(&answer);
+}
+
+static void test_carried_texts_are_checked(void)
+{
+    static const char *const keys[] = {"user", NULL};
+    static char large[20000];
+    test_worker worker;
+    test_peer peer;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    worker_create(&worker, &options);
+    worker.child->serving.baggage_keys = keys;
+    mf_check_int(mf_child_handle(worker.child, "carried", tell_carried, NULL), MF_OK);
+    worker_start(&worker);
+    peer_open(&peer, mf_child_port(worker.child));
+    memset(large, 'v', sizeof large - 1);
+    (void)memcpy(large, "a=1,b=", 6);
+    check_carried(&peer, mf_nil(), "-|-");
+    check_carried(&peer, MF_MAP("traceparent", TRACEPARENT, "tracestate", "a=1"), "a=1|-");
+    check_carried(&peer, MF_MAP("tracestate", "a=1", "traceparent", TRACEPARENT), "a=1|-");
+    check_carried(&peer, MF_MAP("tracestate", "a=1"), "-|-");
+    check_carried(&peer, MF_MAP("traceparent", "00-x", "tracestate", "a=1", "baggage", "user=1"),
+                  "-|user=1");
+    check_carried(&peer, MF_MAP("traceparent", TRACEPARENT, "tracestate", "a=1\n"), "-|-");
+    check_carried(
+        &peer, MF_MAP("traceparent", TRACEPARENT, "tracestate", 7, "baggage", MF_ARRAY(1)), "-|-");
+    check_carried(&peer, MF_MAP("traceparent", TRACEPARENT, "tracestate", large), "-|-");
+    check_carried(&peer, MF_MAP("baggage", "user=%41,secret=2"), "-|user=%41");
+    check_carried(&peer, MF_MAP("baggage", "user=1;;"), "-|-");
     peer_close(&peer);
     worker_end(&worker);
 }
@@ -398,6 +464,7 @@ static const mf_test tests[] = {
     {"deadline__is_seen_and_expired_calls_are_refused",
      test_deadline_is_seen_and_expired_calls_are_refused},
     {"deadline__expired_calls_are_counted", test_expired_calls_are_counted},
+    {"metadata__carried_texts_are_checked", test_carried_texts_are_checked},
     {"metadata__goes_with_results_and_errors", test_metadata_goes_with_results_and_errors},
     {"builtins__tell_about_the_worker", test_builtins_tell_about_the_worker},
     {"rejected__calls_are_answered", test_rejected_calls_are_answered},

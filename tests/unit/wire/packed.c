@@ -75,13 +75,15 @@ static size_t own_pairs(msgpack_packer *to, const mfi_call_fields *call)
 {
     const char *texts[][2] = {{"correlation_id", call->correlation_id},
                               {"parent_request_id", call->parent_request_id},
-                              {"traceparent", call->traceparent}};
+                              {"traceparent", call->traceparent},
+                              {"tracestate", call->tracestate.data},
+                              {"baggage", call->baggage.data}};
     size_t count = 1;
     if (to != NULL) {
         pack_word(to, "timestamp_sent");
         (void)msgpack_pack_double(to, call->timestamp);
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 5; i++) {
         if (is_set(texts[i][1])) {
             count++;
             if (to != NULL) {

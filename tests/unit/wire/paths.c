@@ -24,15 +24,17 @@ static bool same_metadata(const mfi_metadata *a, const mfi_metadata *b)
 {
     return same_text(a->correlation_id, b->correlation_id) &&
            same_text(a->parent_request_id, b->parent_request_id) &&
-           same_text(a->traceparent, b->traceparent) &&
+           same_text(a->traceparent, b->traceparent) && same_text(a->tracestate, b->tracestate) &&
+           same_text(a->baggage, b->baggage) &&
            a->correlation_id_invalid == b->correlation_id_invalid &&
            a->has_server_times == b->has_server_times && a->server_queue_us == b->server_queue_us &&
            a->server_handler_us == b->server_handler_us && a->has_deadline == b->has_deadline &&
            a->deadline_ms_left == b->deadline_ms_left && a->attempt == b->attempt &&
            a->handlers == b->handlers && same_slice(a->hb_timestamp, b->hb_timestamp) &&
            a->says_busy == b->says_busy && a->busy_ms == b->busy_ms &&
-           a->queue_length == b->queue_length && a->says_draining == b->says_draining && a->has_load == b->has_load && a->load == b->load &&
-           a->has_pushback == b->has_pushback && a->pushback_ms == b->pushback_ms;
+           a->queue_length == b->queue_length && a->says_draining == b->says_draining &&
+           a->has_load == b->has_load && a->load == b->load && a->has_pushback == b->has_pushback &&
+           a->pushback_ms == b->pushback_ms;
 }
 
 static const char *metadata_differs(mfi_slice bytes)

@@ -239,13 +239,15 @@ static void test_metadata_is_read(void)
     mfi_metadata metadata;
     read_metadata(&buf,
                   MF_MAP("tenant", MF_ARRAY(1), "correlation_id", "a:b", "parent_request_id", "p-1",
-                         "traceparent", "00-x", "server_queue_us", 13, "server_handler_us", 345.0,
-                         "deadline_ms_left", -128, "attempt", 65535, "hb_timestamp", 1.5, "busy_ms",
-                         70000, "queue_length", 3, "handlers", 4, "draining", MF_TRUE),
+                         "traceparent", "00-x", "tracestate", "a=1", "baggage", "user=1",
+                         "server_queue_us", 13, "server_handler_us", 345.0, "deadline_ms_left",
+                         -128, "attempt", 65535, "hb_timestamp", 1.5, "busy_ms", 70000,
+                         "queue_length", 3, "handlers", 4, "draining", MF_TRUE),
                   &metadata);
     mf_check(text_is(metadata.correlation_id, "a:b") && !metadata.correlation_id_invalid);
     mf_check(text_is(metadata.parent_request_id, "p-1"));
     mf_check(text_is(metadata.traceparent, "00-x"));
+    mf_check(text_is(metadata.tracestate, "a=1") && text_is(metadata.baggage, "user=1"));
     mf_check(metadata.has_server_times && metadata.has_deadline);
     mf_check_int(metadata.server_queue_us, 13);
     mf_check_int(metadata.server_handler_us, 345);

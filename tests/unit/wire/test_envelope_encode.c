@@ -161,6 +161,8 @@ static void any_message(packed_message *to)
                  .correlation_id = any(2) == 0 ? NULL : any_text(SHORT).data,
                  .parent_request_id = any(2) == 0 ? NULL : any_text(SHORT).data,
                  .traceparent = any(2) == 0 ? NULL : any_text(SHORT).data,
+                 .tracestate = any(2) == 0 ? none : any_text(SHORT),
+                 .baggage = any(2) == 0 ? none : any_text(SHORT),
                  .timestamp = (double)any_integer() / 1000,
                  .deadline_ms_left = any(4) == 0 ? MF_TIMEOUT_INFINITE : any_integer(),
                  .attempt = any(3) * any(1000)},
@@ -246,6 +248,61 @@ static void test_call_reads_back(void)
     mf_check(metadata.correlation_id.size == 3 &&
              memcmp(metadata.correlation_id.data, "abc", 3) == 0);
     mfi_buf_fini(&buf);
+}
+
+static bool reads_as(mfi_text text, const char *wanted)
+{
+    return text.data != NULL && text.size == strlen(wanted) &&
+           memcmp(text.data, wanted, text.size) == 0;
+}
+
+/* Baggage goes first, then the tracestate; the program's own pairs are never left out. */
+static void check_carried(size_t own_bytes, bool has_state, bool has_baggage)
+{
+    static char own_text[MFI_METADATA_MAX_BYTES];
+    char vendors[500], baggage[1000];
+    mfi_buf buf;
+    mfi_envelope envelope;
+    mfi_metadata metadata;
+    mfi_reject reject;
+    mf_error error = MF_ERROR_INIT;
+    memset(own_text, 'o', sizeof own_text);
+    memset(vendors, 's', sizeof vendors);
+    memset(baggage, 'b', sizeof baggage);
+    mf_value own =
+        MF_MAP("own", mf_str_n(own_text, own_bytes), "baggage", "x=1", "tracestate", "y=1");
+    mfi_call_fields call = {.id = ID,
+                            .function = {"f", 1},
+                            .metadata = &own,
+                            .tracestate = {vendors, sizeof vendors},
+                            .baggage = {baggage, sizeof baggage}};
+    mfi_buf_init(&buf, 0);
+    mf_check_int(mfi_encode_call(&buf, &call, &error), MF_OK);
+    mf_check_int(mfi_envelope_decode(buf.data, buf.size, NULL, &envelope, &reject, &error), MF_OK);
+    mf_check(envelope.metadata.size <= MFI_METADATA_MAX_BYTES);
+    mfi_metadata_read(envelope.metadata, &metadata);
+    mf_check_int(metadata.tracestate.size, has_state ? sizeof vendors : 0);
+    mf_check_int(metadata.baggage.size, has_baggage ? sizeof baggage : 0);
+    mfi_buf_fini(&buf);
+}
+
+static void test_carried_texts_give_way(void)
+{
+    mfi_buf buf;
+    mfi_envelope envelope;
+    mfi_metadata metadata;
+    mfi_reject reject;
+    mfi_call_fields call = {
+        .id = ID, .function = {"f", 1}, .tracestate = {"a=1", 3}, .baggage = {"user=1", 6}};
+    mfi_buf_init(&buf, 0);
+    mf_check_int(mfi_encode_call(&buf, &call, NULL), MF_OK);
+    mf_check_int(mfi_envelope_decode(buf.data, buf.size, NULL, &envelope, &reject, NULL), MF_OK);
+    mfi_metadata_read(envelope.metadata, &metadata);
+    mf_check(reads_as(metadata.tracestate, "a=1") && reads_as(metadata.baggage, "user=1"));
+    mfi_buf_fini(&buf);
+    check_carried(2000, true, true);
+    check_carried(3200, true, false);
+    check_carried(3900, false, false);
 }
 
 static void test_whole_message_is_bounded(void)
@@ -340,6 +397,8 @@ static void test_error_texts_are_cleaned_and_cut(void)
 static const mf_test tests[] = {
     {"encode__writes_what_msgpack_c_writes_and_keeps_to_the_cap", test_same_bytes},
     {"encode__a_call_reads_back", test_call_reads_back},
+    {"carried_texts_give_way", test_carried_texts_give_way},
+    {"encode__carried_texts_give_way", test_carried_texts_give_way},
     {"encode__the_whole_message_is_bounded", test_whole_message_is_bounded},
     {"encode__metadata_has_paths", test_metadata_has_paths},
     {"encode__a_response_in_two_steps", test_a_response_in_two_steps},

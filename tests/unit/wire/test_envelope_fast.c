@@ -151,7 +151,9 @@ static void test_metadata_keys(void)
                                        "seventeen_letters",
                                        "handlers",
                                        "load",
-                                       "retry_after_ms"};
+                                       "retry_after_ms",
+                                       "tracestate",
+                                       "baggage"};
     test_keys(keys, sizeof keys / sizeof keys[0], check_metadata);
 }
 

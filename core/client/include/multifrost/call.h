@@ -34,9 +34,17 @@ typedef struct mf_call_options {
     const char *traceparent;    /**< W3C form; default: of the call that runs on this thread, else
                                      a new trace. */
     const mf_value *metadata;   /**< A map that is sent with the call, or NULL; at most 4 KiB
-                                     encoded. */
+                                     encoded. Its `tracestate` and `baggage` are not sent. */
     const mf_retry_policy *retry; /**< NULL: one attempt. */
     bool idempotent;              /**< The function may run more than once for one call. */
+    /** W3C form, of the trace in `traceparent`; without that option it is ignored. A malformed one
+     * is left out; of one with more than 512 bytes whole entries are. Default without traceparent:
+     * of the call that runs on this thread. */
+    const char *tracestate;
+    /** W3C form, at most 1,024 bytes; members are left out that mf_runtime_options.baggage_keys
+     * does not allow, or that do not fit. A malformed one is left out. Default: of the call that
+     * runs on this thread; "" sends none. */
+    const char *baggage;
 } mf_call_options;
 #define MF_CALL_OPTIONS_INIT MF_DETAIL_INIT(mf_call_options)
 

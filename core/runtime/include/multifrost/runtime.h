@@ -69,11 +69,15 @@ typedef struct mf_runtime_options {
     /** Crashes of each worker that /crashes shows, the last ones; default 32, at most 1024. All
      *  crashes together keep at most 1 MiB. */
     int32_t crashes_kept;
-    /** Memory for the calls that /calls shows, open ones and those that ended; default 1 MiB, 64 KiB
-     *  to 64 MiB; MF_DISABLED records none. 1 MiB is room for about 1,100 calls, and for 280
+    /** Memory for the calls that /calls shows, open ones and those that ended; default 1 MiB, 64
+     * KiB to 64 MiB; MF_DISABLED records none. 1 MiB is room for about 1,100 calls, and for 280
      *  failures beside these. */
     int64_t recorder_bytes;
     int32_t recorder_seconds; /**< /calls shows a call for so long after its end; default 600. */
+    /** Keys of W3C baggage that calls carry on, ends with NULL; or NULL, the default: calls carry
+     * no baggage. Members with other keys are left out when a call is received and when it is sent.
+     *  Each key is a token (RFC 9110) of at most 128 bytes, at most 64 keys. Copied. */
+    const char *const *baggage_keys;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 

@@ -188,6 +188,16 @@ MF_API const mf_value *mf_request_metadata(mf_request *request);
 /** Gives the ids of the call (correlation, trace, request). They are also the thread's current ids.
  *  @param request Borrowed. @return Borrowed from the request. @par Threads The handler's. */
 MF_API const mf_context *mf_request_context(const mf_request *request);
+/** Gives the tracestate that came with the call's trace (W3C), as it is passed on: at most 512
+ * bytes.
+ *  @param request Borrowed. @return Borrowed from the request; NULL if there is none.
+ *  @par Threads The handler's. */
+MF_API const char *mf_request_tracestate(const mf_request *request);
+/** Gives the baggage that came with the call (W3C), as it is passed on: the members that
+ *  mf_runtime_options.baggage_keys allows, at most 1,024 bytes, percent-encoded as they came.
+ *  @param request Borrowed. @return Borrowed from the request; NULL if there is none.
+ *  @par Threads The handler's. */
+MF_API const char *mf_request_baggage(const mf_request *request);
 /** Gives the name of the caller. @param request Borrowed.
  *  @return Borrowed from the request; NULL if the caller sent none. @par Threads The handler's. */
 MF_API const char *mf_request_client_name(mf_request *request);
