@@ -142,6 +142,8 @@ static void test_full_segment(void)
 }
 
 /* What MFI_SEGMENT_BYTES says of its size: four threads, and durations over eight octaves. */
+static pthread_barrier_t all_count; /* so that no thread takes over the cells of another */
+
 static void *count_all_functions(void *argument)
 {
     const pair *at = argument;
@@ -155,6 +157,7 @@ static void *count_all_functions(void *argument)
             mf_histogram_record_ns(histogram_of(at, name, "error"), UINT64_C(100000) << octave / 2);
         }
     }
+    (void)pthread_barrier_wait(&all_count);
     return NULL;
 }
 
@@ -163,12 +166,14 @@ static void test_default_size(void)
     pair at;
     pthread_t threads[4];
     pair_begin(&at, 0);
+    pthread_barrier_init(&all_count, NULL, 4);
     for (int i = 0; i < 4; i++) {
         pthread_create(&threads[i], NULL, count_all_functions, &at);
     }
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
     }
+    pthread_barrier_destroy(&all_count);
     mf_check_int(facts_of(&at).lost_series, 0);
     mf_check_int(collect(at.reader, MFI_SEGMENT_CALLS, "f0", 0).all, 4 * 32 * 8 * 4);
     mfi_segment_head *head = scribble_on(&at);
