@@ -241,6 +241,21 @@ static void test_ends_that_were_asked_for_are_none(void)
 
 /* ---- Calls, count ---- */
 
+/* The worker has written down the call that it runs. */
+static bool runs_one(void *data)
+{
+    scene *at = data;
+    char *text = NULL;
+    size_t size = 0;
+    mf_check_int(mf_metrics_render(mf_runtime_metrics(at->runtime), MF_METRICS_PROMETHEUS_TEXT,
+                                   &text, &size, NULL),
+                 MF_OK);
+    bool runs = text != NULL && strstr(text, "\nmultifrost_server_calls_in_flight{target=\"math\","
+                                             "worker=\"math-0\"} 1\n") != NULL;
+    free(text);
+    return runs;
+}
+
 static void test_open_calls_are_named_or_counted(void)
 {
     scene at;
@@ -259,6 +274,7 @@ static void test_open_calls_are_named_or_counted(void)
             MF_OK);
     }
     mf_check_int(mf_parent_heartbeat(parent, MF_TEST_PATIENCE_MS, &rtt_ns, NULL), MF_OK);
+    mf_check(mf_test_until(runs_one, &at, MF_TEST_PATIENCE_MS));
     send_signal(mf_parent_pid(parent), SIGKILL);
     for (int i = 0; i < CALLS; i++) {
         mf_check_int(mf_future_wait(futures[i], MF_TEST_PATIENCE_MS, NULL, NULL),

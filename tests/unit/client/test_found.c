@@ -232,6 +232,12 @@ static void test_a_service_that_leaves_is_asked(void)
     rig_close(&at);
 }
 
+static void hold_calls_briefly(void *argument)
+{
+    rig *at = argument;
+    at->parent->state.settings.discovery_timeout_ms = 1; /* the engine thread reads it */
+}
+
 static void test_a_service_that_leaves_is_not_waited_for_without_end(void)
 {
     rig at;
@@ -240,7 +246,7 @@ static void test_a_service_that_leaves_is_not_waited_for_without_end(void)
     mf_check_int(pthread_create(&at.starter, NULL, start, &at), 0);
     take_heartbeat_as(&at, &taken, true);
     answer_start(&at, &taken);
-    at.parent->state.settings.discovery_timeout_ms = 1;
+    mfi_loop_call(at.runtime->loop, hold_calls_briefly, &at);
     mf_check_int(mf_registry_unregister(at.registry, "math", NULL), MF_OK);
     mf_check(mf_test_until(has_stayed, &at, MF_TEST_PATIENCE_MS));
     rig_close(&at);
