@@ -32,7 +32,7 @@ typedef struct mfi_handler_thread {
     mfi_budget *budget; /* of the child; NULL: none */
     size_t charged;     /* bytes of it that the trees take, where that is much */
     mfi_handler_mark mark;
-    uint32_t number;               /* 0 for the first */
+    uint32_t number; /* 0 for the first */
     mfi_sampling sampling;
     struct mfi_handlers *handlers; /* the set that the thread belongs to */
     pthread_t thread;              /* set by handlers.c if it starts threads */

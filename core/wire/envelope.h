@@ -93,7 +93,7 @@ typedef struct mfi_metadata {
     bool has_load, has_pushback;
     double load;         /* 0 to 1: busy share of the peer's handler threads */
     int64_t pushback_ms; /* when the call may be tried again; negative: never */
-    bool says_draining;       /* a heartbeat answer: the peer is about to end */
+    bool says_draining;  /* a heartbeat answer: the peer is about to end */
 } mfi_metadata;
 /* Reads metadata of any form, also absent metadata; never fails. */
 void mfi_metadata_read(mfi_slice metadata, mfi_metadata *ret_metadata);

@@ -31,8 +31,9 @@ static bool same_metadata(const mfi_metadata *a, const mfi_metadata *b)
            a->deadline_ms_left == b->deadline_ms_left && a->attempt == b->attempt &&
            a->handlers == b->handlers && same_slice(a->hb_timestamp, b->hb_timestamp) &&
            a->says_busy == b->says_busy && a->busy_ms == b->busy_ms &&
-           a->queue_length == b->queue_length && a->says_draining == b->says_draining && a->has_load == b->has_load && a->load == b->load &&
-           a->has_pushback == b->has_pushback && a->pushback_ms == b->pushback_ms;
+           a->queue_length == b->queue_length && a->says_draining == b->says_draining &&
+           a->has_load == b->has_load && a->load == b->load && a->has_pushback == b->has_pushback &&
+           a->pushback_ms == b->pushback_ms;
 }
 
 static const char *metadata_differs(mfi_slice bytes)

@@ -69,8 +69,8 @@ typedef struct mf_runtime_options {
     /** Crashes of each worker that /crashes shows, the last ones; default 32, at most 1024. All
      *  crashes together keep at most 1 MiB. */
     int32_t crashes_kept;
-    /** Memory for the calls that /calls shows, open ones and those that ended; default 1 MiB, 64 KiB
-     *  to 64 MiB; MF_DISABLED records none. 1 MiB is room for about 1,100 calls, and for 280
+    /** Memory for the calls that /calls shows, open ones and those that ended; default 1 MiB, 64
+     * KiB to 64 MiB; MF_DISABLED records none. 1 MiB is room for about 1,100 calls, and for 280
      *  failures beside these. */
     int64_t recorder_bytes;
     int32_t recorder_seconds; /**< /calls shows a call for so long after its end; default 600. */
