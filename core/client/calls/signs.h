@@ -23,8 +23,8 @@ typedef struct mfi_signs {
     _Atomic(bool) says_busy;       /* a heartbeat answer carried `busy_ms` */
     _Atomic(uint64_t) busy_ms;     /* in the last heartbeat answer; 0: no handler runs */
     _Atomic(uint64_t) queue_length;
-    _Atomic(bool) says_load; /* an answer carried `load` */
-    _Atomic(double) load;    /* in the last such answer */
+    _Atomic(bool) says_load;     /* an answer carried `load` */
+    _Atomic(double) load;        /* in the last such answer */
     _Atomic(bool) says_draining; /* the last heartbeat answer said that the peer is about to end */
     mfi_loop *loop;              /* where late_task runs */
     mfi_task *late_task;         /* the heartbeat's: posted for a heartbeat answer that came late */

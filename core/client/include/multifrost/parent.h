@@ -307,9 +307,9 @@ typedef struct mf_parent_stats {
      *  below circuit_min_calls. */
     double circuit_failure_ratio, circuit_slow_ratio;
     uint64_t circuit_trial_refusals; /**< Calls that circuit_trial_* would have refused. */
-    bool says_load; /**< The worker's answers carry the next figure. */
-    double load;    /**< Busy share of the worker's handler threads, 0 to 1, over the last second
-                         before its last answer. */
+    bool says_load;                  /**< The worker's answers carry the next figure. */
+    double load; /**< Busy share of the worker's handler threads, 0 to 1, over the last second
+                      before its last answer. */
 } mf_parent_stats;
 #define MF_PARENT_STATS_INIT MF_DETAIL_INIT(mf_parent_stats)
 /**
