@@ -249,7 +249,8 @@ static bool make_without_route(exchange *at, const char *method, const char *ver
     bool is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     if (at->url.refusal != 0) {
         mfi_page_error(&at->page, at->url.refusal, "%s", at->url.why);
-    } else if (mfi_refuse_host(at->of, at->connection, &at->url, version, &at->page)) {
+    } else if (mfi_refuse_host(at->of->hosts, at->of->is_loopback, at->connection, &at->url,
+                               version, &at->page)) {
         return true;
     } else if (is_options && (at->route != NULL || is_asterisk)) {
         at->is_options = true;

@@ -63,8 +63,8 @@ bool mfi_refuse_body(struct MHD_Connection *connection, const char *version, mfi
     return true;
 }
 
-bool mfi_refuse_host(const mfi_exchanges *of, struct MHD_Connection *connection, const mfi_url *url,
-                     const char *version, mfi_page *page)
+bool mfi_refuse_host(const char *const *hosts, bool is_loopback, struct MHD_Connection *connection,
+                     const mfi_url *url, const char *version, mfi_page *page)
 {
     header_count host = find_header(connection, MHD_HTTP_HEADER_HOST);
     if (host.count > 1 || (host.count == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
@@ -75,10 +75,10 @@ bool mfi_refuse_host(const mfi_exchanges *of, struct MHD_Connection *connection,
     if (host.count == 0 || url->is_absolute) {
         return false;
     }
-    mfi_url_host_kind kind = mfi_url_host(host.value, of->hosts);
+    mfi_url_host_kind kind = mfi_url_host(host.value, hosts);
     if (kind == MFI_URL_HOST_BROKEN) {
         mfi_page_error(page, 400, "the Host header '%.80s' is no host", host.value);
-    } else if (kind == MFI_URL_HOST_FOREIGN && of->is_loopback) {
+    } else if (kind == MFI_URL_HOST_FOREIGN && is_loopback) {
         mfi_page_error(page, 421, "this endpoint is not '%.80s': see host_names", host.value);
     } else {
         return false;

@@ -3,7 +3,8 @@
 #ifndef MFI_HTTP_REFUSALS_H
 #define MFI_HTTP_REFUSALS_H
 
-#include "http/exchange.h"
+#include <microhttpd.h>
+
 #include "http/pages.h"
 #include "http/url.h"
 
@@ -13,8 +14,9 @@
  * read. The connection ends with the answer. */
 bool mfi_refuse_body(struct MHD_Connection *connection, const char *version, mfi_page *page);
 /* The request names no host, or that of a stranger. RFC 9112, 3.2: HTTP/1.1 needs the header once,
- * and an absolute target makes it void. */
-bool mfi_refuse_host(const mfi_exchanges *of, struct MHD_Connection *connection, const mfi_url *url,
-                     const char *version, mfi_page *page);
+ * and an absolute target makes it void. hosts: NULL-terminated names that are taken, or NULL;
+ * is_loopback: the endpoint is reached from this host alone, so that a name must be one of them. */
+bool mfi_refuse_host(const char *const *hosts, bool is_loopback, struct MHD_Connection *connection,
+                     const mfi_url *url, const char *version, mfi_page *page);
 
 #endif

@@ -374,6 +374,7 @@ static mf_status fill(mf_logger *logger, const mf_log_options *options, mf_error
         status = check_sampling(options, error);
     }
     if (status == MF_OK) {
+        logger->gate.redaction = &logger->redaction;
         status = mfi_redaction_init(&logger->redaction, options, error);
     }
     if (status != MF_OK) {

@@ -272,7 +272,8 @@ void mfi_record_user_field(mfi_record *record, const mf_log_field *field)
     if (key == NULL) {
         return;
     }
-    if (mfi_redact(record->logger, field)) {
+    if (mfi_redact(record->logger != NULL ? mfi_log_gate_of(record->logger)->redaction : NULL,
+                   field)) {
         add_user_text(record, key, mask, sizeof mask - 1);
         return;
     }

@@ -32,6 +32,7 @@
 
 #include <multifrost/log.h>
 
+#include "logging/redact.h"
 #include "logging/sampler.h"
 
 #define MFI_MESSAGE_MAX 1024u /* bytes of a message */
@@ -76,7 +77,8 @@ struct mfi_record {
 typedef struct mfi_log_gate {
     _Atomic(int) least; /* lowest level that is written; MF_LOG_OFF without a sink */
     bool no_correlation_ids;
-    mfi_sampler *sampler; /* chooses among records below a warning; NULL keeps all */
+    mfi_sampler *sampler;     /* chooses among records below a warning; NULL keeps all */
+    mfi_redaction *redaction; /* masks values of the program's fields */
 } mfi_log_gate;
 
 static inline const mfi_log_gate *mfi_log_gate_of(const mf_logger *logger)

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "logging/logger.h"
 
 /* ---- Options ---- */
 
@@ -99,11 +98,11 @@ static bool is_chosen(const mfi_redaction *redaction, const mf_log_field *field)
            strnlen(text, redaction->value_bytes + 1) > redaction->value_bytes;
 }
 
-bool mfi_redact(mf_logger *logger, const mf_log_field *field)
+bool mfi_redact(mfi_redaction *redaction, const mf_log_field *field)
 {
-    bool masked = is_secret(field->key) || (logger != NULL && is_chosen(&logger->redaction, field));
-    if (masked && logger != NULL) {
-        atomic_fetch_add_explicit(&logger->redaction.count, 1, memory_order_relaxed);
+    bool masked = is_secret(field->key) || (redaction != NULL && is_chosen(redaction, field));
+    if (masked && redaction != NULL) {
+        atomic_fetch_add_explicit(&redaction->count, 1, memory_order_relaxed);
     }
     return masked;
 }

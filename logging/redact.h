@@ -21,8 +21,8 @@ mf_status mfi_redaction_init(mfi_redaction *redaction, const mf_log_options *opt
                              mf_error *error);
 void mfi_redaction_fini(mfi_redaction *redaction);
 
-/* Whether the value of a field has to be masked; counts it then. logger NULL: only the built-in
+/* Whether the value of a field has to be masked; counts it then. redaction NULL: only the built-in
  * keys are looked at. */
-bool mfi_redact(mf_logger *logger, const mf_log_field *field);
+bool mfi_redact(mfi_redaction *redaction, const mf_log_field *field);
 
 #endif

@@ -1,7 +1,7 @@
 /* The series of a worker's process: what the system says of it, whether the worker answers or not.
  * It exists apart from series.c because reading /proc takes time: no lock is held meanwhile, so
  * that neither the engine nor the end of a parent waits for it. */
-#include "core/process/figures.h"
+#include "base/figures.h"
 #include "base/clock.h"
 #include "core/observe/parts.h"
 #include "metrics/metric_set.h"

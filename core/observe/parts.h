@@ -15,7 +15,6 @@
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
 #include "core/observe/recorder.h"
-#include "core/observe/segments.h"
 #include "core/observe/span.h"
 #include "core/observe/statuses.h"
 #include "core/words/attempts.h"
@@ -27,6 +26,10 @@
 #include "core/words/traffic.h"
 #include "core/words/windows.h"
 #include "metrics/instruments.h"
+
+struct mfi_segment_running; /* metrics/segment.h */
+
+#define MFI_FUNCTIONS_MAX 32 /* with series of their own, of each target */
 
 /* The families of the catalogue, one field each. */
 typedef struct mfi_families {
@@ -114,6 +117,17 @@ struct mfi_function {
     _Atomic(mf_histogram *) duration[MFI_STATUS_COUNT]; /* durations.c; likewise */
 };
 
+/* The memory of a client's worker. Guarded by the observer's mutex, as each target's part of the
+ * collection is. */
+typedef struct mfi_segments {
+    struct mfi_segment_reader *reader; /* of the worker that runs, or ran last; NULL: none */
+    bool is_counted;                   /* how the worker took it */
+    bool is_taken;                     /* it was counted as taken, and is read from then on */
+    uint64_t ignored, lost;            /* of this reader, as counted so far */
+    size_t function_count;             /* over all starts, so that names do not grow without end */
+    char *functions[MFI_FUNCTIONS_MAX];
+} mfi_segments;
+
 /* The gauges of handlers; NULL where the target has no states of its own, or they are not known. */
 typedef struct mfi_serving_gauges {
     mf_gauge *in_flight, *threads[MFI_THREAD_COUNT], *waiting, *waiting_bytes;
@@ -187,6 +201,19 @@ void mfi_target_series_end(mfi_target *target);
 void mfi_function_series_make(mfi_target *target, mfi_function *function, const char *name);
 /* Collector: sets the gauges of all targets. */
 void mfi_targets_collect(void *user_data);
+
+/* ---- segments.c ---- */
+/* What the worker's handlers run now, the oldest first; 0 if that is not known. Observer's mutex
+ * held. */
+size_t mfi_segments_read_running_locked(mfi_target *target, struct mfi_segment_running *ret_running,
+                                        size_t most);
+
+/* Makes the series about the memory itself, at zero. */
+void mfi_segments_make(mfi_target *target);
+/* Observer's mutex held, like a part of each collection. False: the worker has no segment, or did
+ * not take it. */
+bool mfi_segments_show_locked(mfi_target *target);
+void mfi_segments_free(mfi_target *target);
 
 /* ---- own_segment.c ---- */
 /* Attaches this worker to the memory that its parent made. Closes fd; below 3: none. */

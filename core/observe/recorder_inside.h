@@ -1,5 +1,5 @@
-/* The memory of the recorder, shared by the files that write it (recorder.c, recorder_kept.c) and
- * the file that reads it (recorder_read.c).
+/* The memory of the recorder, shared by the files that write it (recorder_write.c, recorder_kept.c)
+ * and the file that reads it (recorder_read.c).
  *
  * A record is an array of words, so that each is stored and loaded atomically. Words are stored
  * with release and loaded with acquire: a reader that saw a word of a later writer sees that

@@ -1,5 +1,5 @@
 /* The recorder's memory, and the names of functions, which are prepared once for all calls. It
- * exists so that recorder.c holds only what a call runs. */
+ * exists so that recorder_write.c holds only what a call runs. */
 #include <stdlib.h>
 #include <string.h>
 

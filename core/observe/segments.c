@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "core/observe/holding.h"
 #include "core/observe/serving.h"
+#include "core/words/segments.h"
 #include "metrics/segment.h"
 
 /* ---- Names and words ---- */
@@ -313,7 +314,7 @@ static bool is_taken_locked(const mfi_target *target)
     if (target->segments.reader != NULL) {
         mfi_segment_read(target->segments.reader, &facts);
     }
-    return facts.worker_version == MFI_SEGMENT_VERSION;
+    return target->segments.is_taken || facts.worker_version == MFI_SEGMENT_VERSION;
 }
 
 static int by_start(const void *a, const void *b)

@@ -158,4 +158,9 @@ typedef struct mfi_circuit_snapshot {
 } mfi_circuit_snapshot;
 void mfi_circuit_read(mfi_circuit *circuit, mfi_circuit_snapshot *ret_snapshot);
 
+static inline uint64_t mfi_circuit_word(const mfi_circuit *circuit)
+{
+    return atomic_load_explicit(&circuit->word, memory_order_acquire);
+}
+
 #endif

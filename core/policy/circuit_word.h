@@ -3,7 +3,9 @@
 #ifndef MFI_POLICY_CIRCUIT_WORD_H
 #define MFI_POLICY_CIRCUIT_WORD_H
 
-#include "core/policy/circuit.h"
+#include <stdint.h>
+
+#include "core/words/circuits.h"
 
 /* generation << 4 | state << 1 | failing */
 #define MFI_STATE_SHIFT 1
@@ -19,11 +21,6 @@ static inline mfi_circuit_state mfi_circuit_state_of(uint64_t word)
 static inline uint64_t mfi_circuit_generation_of(uint64_t word)
 {
     return word >> MFI_GENERATION_SHIFT;
-}
-
-static inline uint64_t mfi_circuit_word(const mfi_circuit *circuit)
-{
-    return atomic_load_explicit(&circuit->word, memory_order_acquire);
 }
 
 #endif

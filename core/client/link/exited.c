@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "core/client/link/spawned.h"
 #include "core/process/core_dump.h"
-#include "core/process/figures.h"
+#include "base/figures.h"
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {

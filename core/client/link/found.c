@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "core/discovery/inside.h"
-#include "core/process/figures.h"
+#include "base/figures.h"
 
 /* How long calls are held back while the entry is missing, before the service is asked, and between
  * two questions. Chosen: a service of ours is entered again within milliseconds, and one that stops

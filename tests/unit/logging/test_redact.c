@@ -29,7 +29,7 @@ static void check_masked(mf_logger *logger, const char *key, bool wanted)
 {
     const mf_log_field field = mf_log_field_str(key, "value");
     uint64_t before = count_of(logger);
-    if (mfi_redact(logger, &field) != wanted) {
+    if (mfi_redact(&logger->redaction, &field) != wanted) {
         mf_check_str(key, wanted ? "masked" : "not masked");
     }
     mf_check_int(count_of(logger) - before, wanted ? 1 : 0);
@@ -49,7 +49,7 @@ static void test_built_in_words(void)
         check_masked(logger, kept[i], false);
     }
     const mf_log_field number = mf_log_field_int("token", 3);
-    mf_check(mfi_redact(logger, &number));
+    mf_check(mfi_redact(&logger->redaction, &number));
     mf_check(mfi_redact(NULL, &number));
     mf_logger_destroy(logger);
 }
@@ -76,10 +76,10 @@ static void test_length_of_the_value(void)
     const mf_log_field none = mf_log_field_str("note", NULL);
     const mf_log_field number = mf_log_field_int("note", 123456789);
     mf_logger *logger = make(NULL, 4);
-    mf_check(!mfi_redact(logger, &fits));
-    mf_check(mfi_redact(logger, &is_longer));
-    mf_check(!mfi_redact(logger, &none));
-    mf_check(!mfi_redact(logger, &number));
+    mf_check(!mfi_redact(&logger->redaction, &fits));
+    mf_check(mfi_redact(&logger->redaction, &is_longer));
+    mf_check(!mfi_redact(&logger->redaction, &none));
+    mf_check(!mfi_redact(&logger->redaction, &number));
     mf_check_int(count_of(logger), 1);
     mf_logger_destroy(logger);
 }

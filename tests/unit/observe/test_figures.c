@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/figures.h"
 #include "base/str.h"
 #include "core/observe/observe.h"
 #include "core/observe/parts.h"
-#include "core/process/figures.h"
 #include "metric_support.h"
 #include "mf_test.h"
 

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/figures.h"
 #include "base/str.h"
 #include "core/observe/observe.h"
 #include "core/observe/parts.h"
 #include "core/observe/slo.h"
-#include "core/process/figures.h"
-#include "logging/redact.h"
+#include "logging/record.h"
 #include "metric_support.h"
 #include "metrics/metric_set.h"
 #include "mf_test.h"
@@ -87,7 +87,7 @@ static void report_events(metric_fixture *at)
     mfi_observe_loop_lag(at->observer, 1000);
     mfi_observe_config(at->observer, "0123456789abcdef");
     const mf_log_field secret = mf_log_field_int("token", 1);
-    (void)mfi_redact(at->logger, &secret);
+    (void)mfi_redact(mfi_log_gate_of(at->logger)->redaction, &secret);
 }
 
 /* A worker that takes no notice of its memory. */

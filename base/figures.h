@@ -1,7 +1,7 @@
 /* Figures of another process of this host, from its entry in /proc: processor time, memory,
  * descriptors, threads, and how long its threads waited for a processor. */
-#ifndef MFI_PROCESS_FIGURES_H
-#define MFI_PROCESS_FIGURES_H
+#ifndef MFI_BASE_FIGURES_H
+#define MFI_BASE_FIGURES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,7 +5,7 @@
  * That folder stays the folder of the same process: after its end nothing can be opened there, also
  * when another process has got the pid. None of the files waits for the process, so one that hangs
  * is read like any other. */
-#include "core/process/figures.h"
+#include "base/figures.h"
 
 #include <dirent.h>
 #include <fcntl.h>

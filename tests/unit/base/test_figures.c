@@ -1,6 +1,6 @@
 /* Figures of a process: hostile names in its stat, files of other kinds, a pid that was reused, and
  * what this process changes about itself. */
-#include "core/process/figures.h"
+#include "base/figures.h"
 
 #include <fcntl.h>
 #include <pthread.h>
