@@ -310,11 +310,13 @@ bool mfi_segments_show_locked(mfi_target *target)
 
 static bool is_taken_locked(const mfi_target *target)
 {
+    const mfi_segments *segments = &target->segments;
     mfi_segment_facts facts = {0};
-    if (target->segments.reader != NULL) {
-        mfi_segment_read(target->segments.reader, &facts);
+    if (segments->reader == NULL) {
+        return false;
     }
-    return target->segments.is_taken || facts.worker_version == MFI_SEGMENT_VERSION;
+    mfi_segment_read(segments->reader, &facts);
+    return segments->is_taken || facts.worker_version == MFI_SEGMENT_VERSION;
 }
 
 static int by_start(const void *a, const void *b)
