@@ -93,9 +93,9 @@ void mfi_utf8_append_clean(mfi_buf *buf, const char *text, size_t length)
 
 /* ---- Case ---- */
 
-static char lower(char c)
+static int lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 bool mfi_str_same(const char *a, const char *b, size_t length)

@@ -233,7 +233,7 @@ void mfi_histogram_merge(const mf_histogram *histogram, mfi_cells *ret_cells)
         ret_cells->count += under + over;
         for (int o = 0; o < histogram->layout->octaves; o++) {
             sum += merge_octave(atomic_load_explicit(&shard->octaves[o], memory_order_acquire),
-                                &ret_cells->cells[o * MFI_CELLS_PER_OCTAVE], ret_cells);
+                                &ret_cells->cells[(size_t)o * MFI_CELLS_PER_OCTAVE], ret_cells);
         }
         ret_cells->sum += (double)sum / histogram->layout->unit;
     }

@@ -60,7 +60,7 @@ static mfi_recorder_entry *step(mfi_recorder *recorder, mfi_lane *lane)
 /* All entries that were looked at are open: puts a chunk behind the present one. */
 static mfi_recorder_entry *grow(mfi_recorder *recorder, mfi_lane *lane)
 {
-    size_t left = recorder->chunk_count > 2 * CHUNKS_RESERVED ? CHUNKS_RESERVED : 0;
+    size_t left = recorder->chunk_count > (size_t)2 * CHUNKS_RESERVED ? CHUNKS_RESERVED : 0;
     mfi_chunk *fresh = take_chunk(recorder, lane->first != NULL ? left : 0);
     if (fresh == NULL) {
         return NULL;

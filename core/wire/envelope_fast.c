@@ -311,6 +311,40 @@ typedef struct times_seen {
     bool queue, handler;
 } times_seen;
 
+/* The entries of heartbeats, and those that few calls have. */
+static const uint8_t *take_rare_entry(const uint8_t *key, size_t length, const uint8_t *end,
+                                      mfi_metadata *to)
+{
+    if (length == 12 && IS(key, "hb_timestamp")) {
+        return take_value(BEHIND(key, "hb_timestamp"), end, &mfi_limits_default, &to->hb_timestamp);
+    }
+    if (length == 7 && IS(key, "attempt")) {
+        return take_attempt(BEHIND(key, "attempt"), end, &to->attempt);
+    }
+    if (length == 7 && IS(key, "busy_ms")) {
+        to->says_busy = true;
+        return take_count(BEHIND(key, "busy_ms"), end, &to->busy_ms);
+    }
+    if (length == 12 && IS(key, "queue_length")) {
+        return take_count(BEHIND(key, "queue_length"), end, &to->queue_length);
+    }
+    if (length == 8 && IS(key, "handlers")) {
+        return take_count(BEHIND(key, "handlers"), end, &to->handlers);
+    }
+    if (length == 8 && IS(key, "draining")) {
+        const uint8_t *value = BEHIND(key, "draining");
+        to->says_draining = value < end && *value == 0xc3;
+        return pass_value(value, end);
+    }
+    if (length == 10 && IS(key, "tracestate")) {
+        return take_long_text(BEHIND(key, "tracestate"), end, &to->tracestate);
+    }
+    if (length == 7 && IS(key, "baggage")) {
+        return take_long_text(BEHIND(key, "baggage"), end, &to->baggage);
+    }
+    return pass_value(key + length, end);
+}
+
 /* Takes a key and the value behind it. */
 static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, mfi_metadata *to,
                                         times_seen *times)
@@ -347,34 +381,7 @@ static inline const uint8_t *take_entry(const uint8_t *at, const uint8_t *end, m
     if (length == 17 && IS(key, "parent_request_id")) {
         return take_id(BEHIND(key, "parent_request_id"), end, &to->parent_request_id);
     }
-    if (length == 12 && IS(key, "hb_timestamp")) {
-        return take_value(BEHIND(key, "hb_timestamp"), end, &mfi_limits_default, &to->hb_timestamp);
-    }
-    if (length == 7 && IS(key, "attempt")) {
-        return take_attempt(BEHIND(key, "attempt"), end, &to->attempt);
-    }
-    if (length == 7 && IS(key, "busy_ms")) {
-        to->says_busy = true;
-        return take_count(BEHIND(key, "busy_ms"), end, &to->busy_ms);
-    }
-    if (length == 12 && IS(key, "queue_length")) {
-        return take_count(BEHIND(key, "queue_length"), end, &to->queue_length);
-    }
-    if (length == 8 && IS(key, "handlers")) {
-        return take_count(BEHIND(key, "handlers"), end, &to->handlers);
-    }
-    if (length == 8 && IS(key, "draining")) {
-        const uint8_t *value = BEHIND(key, "draining");
-        to->says_draining = value < end && *value == 0xc3;
-        return pass_value(value, end);
-    }
-    if (length == 10 && IS(key, "tracestate")) {
-        return take_long_text(BEHIND(key, "tracestate"), end, &to->tracestate);
-    }
-    if (length == 7 && IS(key, "baggage")) {
-        return take_long_text(BEHIND(key, "baggage"), end, &to->baggage);
-    }
-    return pass_value(key + length, end);
+    return take_rare_entry(key, length, end, to);
 }
 
 bool mfi_metadata_read_fast(mfi_slice metadata, mfi_metadata *ret_metadata)
