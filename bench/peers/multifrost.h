@@ -6,7 +6,7 @@
 
 typedef struct bench_instruments {
     const char *name;
-    bool no_metrics; /* nor a recorder, nor memory for the figures of workers; on both sides */
+    bool no_metrics;      /* nor a recorder, nor memory for the figures of workers; on both sides */
     const char *log_file; /* NULL: no log, as by default */
     int log_sample_first; /* 0: every record is kept */
     int log_sample_thereafter;

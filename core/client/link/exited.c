@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/figures.h"
 #include "base/str.h"
 #include "core/client/link/spawned.h"
 #include "core/process/core_dump.h"
-#include "base/figures.h"
 
 static void observe(const mfi_spawned *spawned, const mfi_process_event *event)
 {

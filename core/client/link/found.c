@@ -16,9 +16,9 @@
 #include "core/client/link/found.h"
 
 #include "base/error.h"
+#include "base/figures.h"
 #include "base/str.h"
 #include "core/discovery/inside.h"
-#include "base/figures.h"
 
 /* How long calls are held back while the entry is missing, before the service is asked, and between
  * two questions. Chosen: a service of ours is entered again within milliseconds, and one that stops
