@@ -151,6 +151,18 @@ static void add_phases(mfi_json call, const mf_call_row *row)
     add_seconds(phases, "receive_wait", row->receive_wait_seconds);
 }
 
+static void add_states(mfi_json call, const mf_call_row *row)
+{
+    if (row->struct_size < sizeof *row || row->handler_sampled_one_in == 0) {
+        return;
+    }
+    mfi_json states = mfi_json_object(call, "handler_state");
+    add_seconds(states, "on_cpu", row->handler_on_cpu_seconds);
+    add_seconds(states, "runnable", row->handler_runnable_seconds);
+    add_seconds(states, "blocked", row->handler_blocked_seconds);
+    mfi_json_number(call, "handler_sampled_one_in", row->handler_sampled_one_in);
+}
+
 static void add_call(const mf_call_row *row, void *user_data)
 {
     mfi_json call = mfi_json_entry(*(const mfi_json *)user_data);
@@ -177,6 +189,7 @@ static void add_call(const mf_call_row *row, void *user_data)
     mfi_json_text(call, "span_id", row->span_id);
     mfi_json_text(call, "request_id", row->request_id);
     add_phases(call, row);
+    add_states(call, row);
     if (has_ended) {
         mfi_json_number(call, "request_bytes", row->request_bytes);
         mfi_json_number(call, "response_bytes", row->response_bytes);

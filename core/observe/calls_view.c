@@ -118,7 +118,10 @@ static void show_next(merged *at)
                              .wire_seconds = -1,
                              .peer_queue_seconds = -1,
                              .handler_seconds = -1,
-                             .receive_wait_seconds = -1};
+                             .receive_wait_seconds = -1,
+                             .handler_on_cpu_seconds = -1,
+                             .handler_runnable_seconds = -1,
+                             .handler_blocked_seconds = -1};
     show(at, &row);
 }
 

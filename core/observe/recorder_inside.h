@@ -56,8 +56,18 @@ enum {
     MFI_STATE_SERVER = 1,
     MFI_STATE_HAS_TIMES = 2, /* the queue and handler words are set */
     MFI_STATE_REFUSED = 4,
+    MFI_STATE_SAMPLED = 8, /* of a worker: MFI_WORD_SENT has mfi_pack_sampled() */
 };
 /* flags, mfi_call_status, attempt */
+/* Where a sampled handler's time went: the rest of it was blocked. Microseconds, at most an hour. */
+static inline uint64_t mfi_pack_sampled(const mfi_handler_times *times)
+{
+    uint64_t on_cpu = times->ns[MFI_HANDLER_ON_CPU] / 1000;
+    uint64_t runnable = times->ns[MFI_HANDLER_RUNNABLE] / 1000;
+    return (on_cpu < UINT32_MAX ? on_cpu : UINT32_MAX) << 32 |
+           (runnable < UINT32_MAX ? runnable : UINT32_MAX);
+}
+
 static inline uint64_t mfi_pack_state(unsigned flags, unsigned status, unsigned attempt)
 {
     return flags | (uint64_t)status << 8 | (uint64_t)attempt << 16;

@@ -298,11 +298,27 @@ static double span_or_unknown(uint64_t from_ns, uint64_t to_ns)
     return from_ns != 0 && to_ns >= from_ns ? seconds_from(from_ns, to_ns) : -1;
 }
 
+/* Of a handler's time; only some handlers are sampled. */
+static void set_states(const copy *at, mf_call_row *row)
+{
+    if ((flags_of(at) & MFI_STATE_SAMPLED) == 0) {
+        return;
+    }
+    uint64_t both = at->words[MFI_WORD_SENT];
+    row->handler_on_cpu_seconds = (double)(both >> 32) / 1e6;
+    row->handler_runnable_seconds = (double)(both & UINT32_MAX) / 1e6;
+    double rest =
+        row->handler_seconds - row->handler_on_cpu_seconds - row->handler_runnable_seconds;
+    row->handler_blocked_seconds = rest > 0 ? rest : 0;
+    row->handler_sampled_one_in = (uint32_t)(at->words[MFI_WORD_STATE] >> 16) & 0xffff;
+}
+
 static void set_phases(const copy *at, mf_call_row *row)
 {
     const uint64_t *words = at->words;
     row->send_wait_seconds = row->wire_seconds = row->peer_queue_seconds = -1;
     row->handler_seconds = row->receive_wait_seconds = -1;
+    row->handler_on_cpu_seconds = row->handler_runnable_seconds = row->handler_blocked_seconds = -1;
     if (at->is_open) {
         return;
     }
@@ -311,6 +327,7 @@ static void set_phases(const copy *at, mf_call_row *row)
         row->handler_seconds = seconds_from(0, words[MFI_WORD_HANDLER_NS]);
     }
     if ((flags_of(at) & MFI_STATE_SERVER) != 0) {
+        set_states(at, row);
         return;
     }
     if (words[MFI_WORD_SENT] != 0) { /* the driver's reading of the clock may be the older one */
@@ -342,6 +359,13 @@ static void set_times(const copy *at, uint64_t now_ns, mf_call_row *row)
                                                              : 0;
 }
 
+/* A worker does not know it. */
+static uint32_t attempt_of(const copy *at)
+{
+    bool is_server = (flags_of(at) & MFI_STATE_SERVER) != 0;
+    return is_server ? 0 : (uint32_t)(at->words[MFI_WORD_STATE] >> 16) & 0xffff;
+}
+
 static void show(const copy *at, uint64_t now_ns, mf_call_visit_fn visit, void *user_data)
 {
     texts has;
@@ -358,7 +382,7 @@ static void show(const copy *at, uint64_t now_ns, mf_call_visit_fn visit, void *
         .trace_id = or_null(has.trace_id),
         .span_id = or_null(has.span_id),
         .request_id = or_null(has.request_id),
-        .attempt = (uint32_t)(at->words[MFI_WORD_STATE] >> 16) & 0xffff,
+        .attempt = attempt_of(at),
         .status = at->is_open ? NULL : mfi_call_status_word(status_of(at)),
         .error = or_null(at->error),
     };

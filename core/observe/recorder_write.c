@@ -442,14 +442,18 @@ void mfi_recorder_server_deferred(const mfi_server_span *span)
 static void end_server(_Atomic(uint64_t) *words, const mfi_server_span *span)
 {
     unsigned status = span->status == MF_OK ? MFI_STATUS_OK : mfi_call_status_of(span->status);
-    unsigned flags = MFI_STATE_SERVER | (span->has_run ? MFI_STATE_HAS_TIMES : 0u);
-    mfi_word_store(&words[MFI_WORD_SENT], 0);
+    uint32_t calls = span->handler_times.one_in;
+    bool is_sampled = calls != 0;
+    unsigned flags = MFI_STATE_SERVER | (span->has_run ? MFI_STATE_HAS_TIMES : 0u) |
+                     (is_sampled ? MFI_STATE_SAMPLED : 0u);
+    unsigned one_in = calls < UINT16_MAX ? calls : UINT16_MAX;
+    mfi_word_store(&words[MFI_WORD_SENT], is_sampled ? mfi_pack_sampled(&span->handler_times) : 0);
     mfi_word_store(&words[MFI_WORD_RECEIVED], span->received_ns);
     mfi_word_store(&words[MFI_WORD_END], span->end_ns);
     mfi_word_store(&words[MFI_WORD_RETRY], 0);
     mfi_word_store(&words[MFI_WORD_QUEUE_NS], span->begun_ns - span->received_ns);
     mfi_word_store(&words[MFI_WORD_HANDLER_NS], span->done_ns - span->begun_ns);
-    mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(flags, status, 0));
+    mfi_word_store(&words[MFI_WORD_STATE], mfi_pack_state(flags, status, one_in));
     mfi_word_store(&words[MFI_WORD_BYTES],
                    (uint64_t)span->request_bytes << 32 | span->response_bytes);
 }

@@ -198,6 +198,9 @@ typedef struct mf_call_row {
     double send_wait_seconds, wire_seconds, peer_queue_seconds, handler_seconds,
         receive_wait_seconds;
     uint32_t request_bytes, response_bytes;
+    /** Of a sampled handler (mf_child_options.handler_sampling), parts of handler_seconds. */
+    double handler_on_cpu_seconds, handler_runnable_seconds, handler_blocked_seconds;
+    uint32_t handler_sampled_one_in; /**< Calls that this one stands for; 0: it was not sampled. */
 } mf_call_row;
 
 /** What a query did not show, and why. */

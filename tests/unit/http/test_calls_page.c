@@ -87,6 +87,10 @@ static mf_call_row full_row(void)
     row.peer_queue_seconds = 0.5;
     row.handler_seconds = 0.125;
     row.receive_wait_seconds = 0.625;
+    row.handler_on_cpu_seconds = 0.0625;
+    row.handler_runnable_seconds = 0;
+    row.handler_blocked_seconds = 0.0625;
+    row.handler_sampled_one_in = 64;
     row.request_bytes = 10;
     row.response_bytes = 20;
     return row;
@@ -136,7 +140,9 @@ static void test_rows_become_json(void)
                "\"span_id\":\"b7ad6b7169203331\","
                "\"request_id\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\","
                "\"phases\":{\"send_wait\":0,\"wire\":0.25,\"peer_queue\":0.5,\"handler\":0.125,"
-               "\"receive_wait\":0.625},\"request_bytes\":10,\"response_bytes\":20}],"
+               "\"receive_wait\":0.625},"
+               "\"handler_state\":{\"on_cpu\":0.0625,\"runnable\":0,\"blocked\":0.0625},"
+               "\"handler_sampled_one_in\":64,\"request_bytes\":10,\"response_bytes\":20}],"
                "\"counts\":{\"matched\":5,\"shown\":2,\"not_shown\":3,\"overwritten\":7,"
                "\"unreadable\":1},\"kept_seconds\":600}");
     mf_check_int(at.asked.limit, 100);

@@ -17,6 +17,8 @@
 #define ROWS_MAX 1000
 
 typedef struct line {
+    double on_cpu, runnable, blocked;
+    uint32_t one_in;
     char phase[16], role[8], status[24], error[300], correlation_id[130], function[64], worker[64];
     char target[64], namespace_name[64], request_id[40], trace_id[40];
     uint32_t attempt;
@@ -55,6 +57,10 @@ static void keep_line(const mf_call_row *row, void *user_data)
 {
     fixture *at = user_data;
     line *to = &at->lines[at->count++];
+    to->on_cpu = row->handler_on_cpu_seconds;
+    to->runnable = row->handler_runnable_seconds;
+    to->blocked = row->handler_blocked_seconds;
+    to->one_in = row->handler_sampled_one_in;
     copy(to->phase, sizeof to->phase, row->phase);
     copy(to->role, sizeof to->role, row->role);
     copy(to->status, sizeof to->status, row->status);
@@ -243,6 +249,26 @@ static void test_worker_has_its_side(void)
     mf_check_str(at->lines[0].status, "app_error");
     mf_check_str(at->lines[0].error, "ValueError: no");
     mf_check(at->lines[0].handler == 2);
+    mf_check(at->lines[0].one_in == 0 && at->lines[0].on_cpu < 0); /* not sampled */
+    teardown(at);
+}
+
+static void test_sampled_handlers_tell_their_states(void)
+{
+    fixture *at = setup(MFI_RECORDER_BYTES_LEAST, 600 * SECOND);
+    mfi_server_span span;
+    mfi_server_span_clear(&span);
+    memset(&span.context, 0, sizeof span.context);
+    span.received_ns = span.begun_ns = NOW;
+    mfi_recorder_server_begin(at->recorder, &span, &at->add);
+    span.has_run = true;
+    span.done_ns = span.end_ns = NOW + 4 * SECOND;
+    span.handler_times =
+        (mfi_handler_times){.ns = {1 * SECOND, 2 * SECOND, 1 * SECOND}, .one_in = 1000000};
+    mfi_recorder_server_end(at->recorder, &span, &at->add, NULL);
+    mf_check_int(view(at, MF_CALLS_RECENT, NOW + 5 * SECOND), 1);
+    mf_check(at->lines[0].on_cpu == 1 && at->lines[0].runnable == 2 && at->lines[0].blocked == 1);
+    mf_check_int(at->lines[0].one_in, UINT16_MAX); /* as far as there is room */
     teardown(at);
 }
 
@@ -527,6 +553,7 @@ static const mf_test tests[] = {
     {"recorder__wait_for_a_retry_is_a_phase", test_wait_for_a_retry_is_a_phase},
     {"recorder__ended_call_has_its_phases", test_ended_call_has_its_phases},
     {"recorder__worker_has_its_side", test_worker_has_its_side},
+    {"recorder__sampled_handlers_tell_their_states", test_sampled_handlers_tell_their_states},
     {"recorder__failures_outlive_a_flood", test_failures_outlive_a_flood},
     {"recorder__failure_is_shown_once", test_failure_is_shown_once},
     {"recorder__slowest_of_each_function", test_slowest_of_each_function},
