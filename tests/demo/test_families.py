@@ -1,6 +1,7 @@
 """Every family of docs/metrics.md is there in a program in which everything has happened, has the labels
-and words that the page says, and has moved."""
+and words that the page says, and has moved. A real Prometheus has stored it."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import tempfile
 import unittest
 import urllib.request
 
-from test_prometheus import fetch, until
+from test_prometheus import TOOLS, Prometheus, fetch, until
 
 SOURCE = os.environ["MF_SOURCE_DIR"]
 BUILD = os.environ["MF_BUILD_DIR"]
@@ -107,6 +108,20 @@ class FamiliesTest(unittest.TestCase):
         listed = {(name, label) for name, family in families.items() for label in family.labels}
         self.assertEqual(sorted(listed - seen), [], "no sample has this label")
 
+    def check_stored(self, directory, program, families):
+        prometheus = Prometheus(directory, program.url.removeprefix("http://"))
+        try:
+            def missing():
+                text, _ = fetch(f"{prometheus.url}/api/v1/label/__name__/values")
+                return set(families) - {family_of(name, families) for name in json.loads(text)["data"]}
+
+            try:
+                until(lambda: not missing(), 30, "that all families are stored")
+            except AssertionError:
+                self.assertEqual(sorted(missing()), [], "not stored")
+        finally:
+            prometheus.stop()
+
     def run_with(self, names):
         families = self.expected(names)
         with tempfile.TemporaryDirectory() as directory:
@@ -131,6 +146,8 @@ class FamiliesTest(unittest.TestCase):
                 present = {family_of(name, families) for name, _ in now}
                 self.assertEqual(sorted(set(families) - present), [], "have no sample")
                 self.check_labels(now, families)
+                if TOOLS:
+                    self.check_stored(directory, program, families)
             finally:
                 status = program.close()
             self.assertEqual(status, 0)
