@@ -53,6 +53,9 @@ typedef enum mfi_segment_family {
 /* A new segment. size: bytes, 0 for the default. Returns a descriptor (close-on-exec), or -1 with
  * errno: EINVAL for a size that is too small or too large, or what the kernel said. */
 int mfi_segment_make(size_t size);
+/* Nobody attaches: gives the memory back to the system, whoever still holds a descriptor. Who
+ * attaches later is refused. */
+void mfi_segment_discard(int fd);
 
 /* ---- The worker writes ---- */
 

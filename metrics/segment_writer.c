@@ -62,6 +62,14 @@ int mfi_segment_make(size_t size)
     return fd;
 }
 
+void mfi_segment_discard(int fd)
+{
+    struct stat found;
+    if (fstat(fd, &found) == 0) {
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, found.st_size);
+    }
+}
+
 bool mfi_segment_is_sealed(int fd, size_t *ret_size)
 {
     struct stat found;

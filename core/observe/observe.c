@@ -245,6 +245,9 @@ static void pass_process(mfi_target *target, const mfi_process_event *event)
 void mfi_observe_process_changed(mfi_target *target, const mfi_process_event *event)
 {
     mfi_segment_notes notes;
+    if (event->what == MFI_PROCESS_READY) {
+        mfi_segments_ready(target);
+    }
     if (event->what != MFI_PROCESS_EXITED || event->remains == NULL ||
         !mfi_remains_read(target, &notes)) {
         pass_process(target, event);

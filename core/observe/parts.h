@@ -121,6 +121,7 @@ struct mfi_function {
  * collection is. */
 typedef struct mfi_segments {
     struct mfi_segment_reader *reader; /* of the worker that runs, or ran last; NULL: none */
+    int fd;                            /* until the worker is ready; 0: none */
     bool is_counted;                   /* how the worker took it */
     bool is_taken;                     /* it was counted as taken, and is read from then on */
     uint64_t ignored, lost;            /* of this reader, as counted so far */
@@ -213,6 +214,8 @@ void mfi_segments_make(mfi_target *target);
 /* Observer's mutex held, like a part of each collection. False: the worker has no segment, or did
  * not take it. */
 bool mfi_segments_show_locked(mfi_target *target);
+/* The worker is ready: one that has not taken its memory never will. */
+void mfi_segments_ready(mfi_target *target);
 void mfi_segments_free(mfi_target *target);
 
 /* ---- own_segment.c ---- */

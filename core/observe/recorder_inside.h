@@ -59,7 +59,8 @@ enum {
     MFI_STATE_SAMPLED = 8, /* of a worker: MFI_WORD_SENT has mfi_pack_sampled() */
 };
 /* flags, mfi_call_status, attempt */
-/* Where a sampled handler's time went: the rest of it was blocked. Microseconds, at most an hour. */
+/* Where a sampled handler's time went: the rest of it was blocked. Microseconds, at most an hour.
+ */
 static inline uint64_t mfi_pack_sampled(const mfi_handler_times *times)
 {
     uint64_t on_cpu = times->ns[MFI_HANDLER_ON_CPU] / 1000;

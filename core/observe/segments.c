@@ -5,6 +5,7 @@
  * sets, names are counted, and the reader bounds the rest. */
 #include "core/observe/segments.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -230,10 +231,19 @@ static bool collect_locked(mfi_target *target, mfi_segment_facts *ret_facts)
 
 /* ---- Begin, show, end ---- */
 
+static void close_locked(mfi_segments *segments)
+{
+    if (segments->fd != 0) {
+        (void)close(segments->fd);
+        segments->fd = 0;
+    }
+}
+
 static void end_locked(mfi_target *target)
 {
     mfi_segments *segments = &target->segments;
     mfi_segment_facts facts;
+    close_locked(segments);
     if (segments->reader == NULL) {
         return;
     }
@@ -259,6 +269,8 @@ int mfi_target_begin_segment(mfi_target *target)
     mfi_mutex_lock(&target->observer->mutex);
     end_locked(target);
     target->segments.reader = reader;
+    int kept = reader != NULL ? fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1;
+    target->segments.fd = kept >= 0 ? kept : 0;
     target->segments.is_counted = false;
     target->segments.is_taken = false;
     target->segments.ignored = 0;
@@ -271,6 +283,23 @@ void mfi_target_end_segment(mfi_target *target)
 {
     mfi_mutex_lock(&target->observer->mutex);
     end_locked(target);
+    mfi_mutex_unlock(&target->observer->mutex);
+}
+
+/* Workers in other languages never look at it, so its memory goes back. */
+void mfi_segments_ready(mfi_target *target)
+{
+    mfi_segments *segments = &target->segments;
+    mfi_segment_facts facts = {0};
+    mfi_mutex_lock(&target->observer->mutex);
+    if (segments->reader != NULL && segments->fd != 0) {
+        mfi_segment_read(segments->reader, &facts);
+        if (facts.worker_version == 0) {
+            mfi_segment_discard(segments->fd);
+            end_locked(target);
+        }
+        close_locked(segments);
+    }
     mfi_mutex_unlock(&target->observer->mutex);
 }
 
@@ -339,6 +368,7 @@ size_t mfi_segments_read_running_locked(mfi_target *target, mfi_segment_running 
 void mfi_segments_free(mfi_target *target)
 {
     mfi_segments *segments = &target->segments;
+    close_locked(segments);
     mfi_segment_close(segments->reader);
     segments->reader = NULL;
     for (size_t i = 0; i < segments->function_count; i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/words/outcomes.h"
@@ -140,7 +141,58 @@ static void test_a_worker_is_taken_once(void)
     metric_teardown(&at);
 }
 
+/* ---- Workers that never look at it ---- */
+
+static const char *scraped(metric_fixture *at)
+{
+    scrape(at);
+    return at->text;
+}
+
+static long long kept_bytes(int fd)
+{
+    struct stat found;
+    mf_check_int(fstat(fd, &found), 0);
+    return (long long)found.st_blocks * 512;
+}
+
+static void test_memory_that_nobody_took_goes_back(void)
+{
+    metric_fixture at;
+    mfi_segment *late = NULL;
+    metric_setup(&at);
+    int fd = mfi_target_begin_segment(at.client); /* the worker holds it all its life */
+    mf_check(kept_bytes(fd) >= (long long)MFI_SEGMENT_BYTES);
+    mfi_observe_process_changed(at.client, &(mfi_process_event){.what = MFI_PROCESS_READY});
+    mf_check(kept_bytes(fd) < 64 * 1024); /* what the last look touched */
+    mf_check_contains(scraped(&at),
+                      "multifrost_worker_segments_total{target=\"math\",result=\"unused\"} 1\n");
+    mf_check_int(mfi_segment_attach(fd, &late), MFI_SEGMENT_REFUSED);
+    mfi_target_end_segment(at.client);
+    mf_check_contains(scraped(&at),
+                      "multifrost_worker_segments_total{target=\"math\",result=\"unused\"} 1\n");
+    (void)close(fd);
+    metric_teardown(&at);
+}
+
+static void test_memory_that_was_taken_stays(void)
+{
+    metric_fixture at;
+    worker of;
+    metric_setup(&at);
+    begin_worker(&of, at.client);
+    mfi_observe_process_changed(at.client, &(mfi_process_event){.what = MFI_PROCESS_READY});
+    mf_check_contains(scraped(&at),
+                      "multifrost_worker_segments_total{target=\"math\",result=\"taken\"} 1\n");
+    mf_check_int(of.head->version, MFI_SEGMENT_VERSION);
+    end_worker(&of);
+    mfi_target_end_segment(at.client);
+    metric_teardown(&at);
+}
+
 static const mf_test tests[] = {
+    {"segments__memory_that_nobody_took_goes_back", test_memory_that_nobody_took_goes_back},
+    {"segments__memory_that_was_taken_stays", test_memory_that_was_taken_stays},
     {"segments__totals_never_turn_over", test_totals_never_turn_over},
     {"segments__a_worker_is_taken_once", test_a_worker_is_taken_once},
 };
