@@ -52,11 +52,17 @@ typedef struct exchange {
 } exchange;
 
 static const route routes[] = {
-    {"/", false, false, mfi_page_index},           {"/metrics", false, true, mfi_page_metrics},
-    {"/livez", true, false, mfi_page_livez},       {"/readyz", true, false, mfi_page_readyz},
-    {"/startupz", true, false, mfi_page_startupz}, {"/healthz", false, false, mfi_page_healthz},
-    {"/health", true, false, mfi_page_health},     {"/circuits", true, true, mfi_page_circuits},
-    {"/calls", false, true, mfi_page_calls},       {"/crashes", false, true, mfi_page_crashes},
+    {"/", false, false, mfi_page_index},
+    {"/metrics", false, true, mfi_page_metrics},
+    {"/livez", true, false, mfi_page_livez},
+    {"/readyz", true, false, mfi_page_readyz},
+    {"/startupz", true, false, mfi_page_startupz},
+    {"/healthz", false, false, mfi_page_healthz},
+    {"/health", true, false, mfi_page_health},
+    {"/circuits", true, true, mfi_page_circuits},
+    {"/calls", false, true, mfi_page_calls},
+    {"/crashes", false, true, mfi_page_crashes},
+    {"/sd", false, false, mfi_page_sd},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */
@@ -248,20 +254,12 @@ typedef struct header_count {
     size_t count;
 } header_count;
 
-/* "Content-Length " would be another header to the next server on the way: RFC 9112, 5.1. */
-static bool is_token(const char *name)
-{
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    return name[0] != '\0' && name[strspn(name, token)] == '\0';
-}
-
 static enum MHD_Result count_header(void *user_data, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
 {
     header_count *at = user_data;
     (void)kind;
-    if (at->name == NULL && !is_token(key)) {
+    if (at->name == NULL && !mfi_url_is_token(key)) {
         at->count++;
         at->value = key;
     } else if (at->name != NULL && strcasecmp(key, at->name) == 0) {
@@ -316,6 +314,7 @@ static bool refuse_host(exchange *at, const char *version)
         return false;
     }
     mfi_url_host_kind kind = mfi_url_host(host.value, at->of->hosts);
+    at->request.host = host.value;
     if (kind == MFI_URL_HOST_BROKEN) {
         mfi_page_error(&at->page, 400, "the Host header '%.80s' is no host", host.value);
     } else if (kind == MFI_URL_HOST_FOREIGN && at->of->is_loopback) {
