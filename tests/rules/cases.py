@@ -101,7 +101,7 @@ FIRES = {
 QUIET = {
     "MultifrostTargetDown": [Case([(f"up{{{P}}}", "1x5 0x1 1x10")], "10m"), Case([('up{job="node",instance="a:2"}', "0x20")], "10m")],
     "MultifrostErrorBudgetFast": [Case(budget(1, 99, 120), "2h"), Case(budget(0.3, 1.2, 120), "2h")],  # the second one has few calls
-    "MultifrostErrorBudgetSlow": [Case(budget(0, 100, 480), "8h"), Case(budget(0.05, 0.2, 480), "8h")],
+    "MultifrostErrorBudgetSlow": [Case(budget(0, 100, 480), "8h"), Case(budget(0.02, 0.08, 480), "8h")],
     "MultifrostCircuitOpen": [Case(circuits("closed", 0), "5m")],
     "MultifrostCircuitsOpenUnnamed": [Case(circuits("open", 1), "5m"), Case(circuits("closed", 0), "5m")],
     "MultifrostWorkersDownUnnamed": [Case(workers(0, 1), "5m"), Case(workers(1, 0), "5m")],
