@@ -38,59 +38,60 @@ class RunbooksTest(unittest.TestCase):
         routes = re.search(r"routes\[\] = \{(.*?)\n\};", code("http/*.c"), re.DOTALL).group(1)
         cls.routes = {path: rest == "true" for path, rest in re.findall(r'\{"(/\w*)", (true|false)', routes)}
 
-    def each(self):
-        for name, page in sorted(self.pages.items()):
-            with self.subTest(name):
-                yield name, page
-
     def test_each_alert_has_a_page(self):
         alerts = set(re.findall(r"^ *- alert: (\w+)$", read(f"{SOURCE}/dashboards/rules/alerts.yml"), re.MULTILINE))
         self.assertGreater(len(alerts), 20)
         self.assertEqual(set(self.pages), alerts)
 
     def test_pages_have_all_parts_in_order(self):
-        for name, page in self.each():
-            self.assertTrue(page.startswith(f"# {name}\n"))
-            places = [page.find(part) for part in PARTS]
-            self.assertNotIn(-1, places)
-            self.assertEqual(places, sorted(places))
-            self.assertEqual(len(block(page, "promql")), 3)
-            self.assertLess(len(page.split("\n")), 60)
+        for name, page in self.pages.items():
+            with self.subTest(name):
+                self.assertTrue(page.startswith(f"# {name}\n"))
+                places = [page.find(part) for part in PARTS]
+                self.assertNotIn(-1, places)
+                self.assertEqual(places, sorted(places))
+                self.assertEqual(len(block(page, "promql")), 3)
+                self.assertLess(len(page.split("\n")), 60)
 
     def test_queries_name_what_is_there(self):
-        for _, page in self.each():
-            for query in block(page, "promql"):
-                self.assertEqual(promql.wrong_names(query, self.families), [], query)
-            self.assertEqual(promql.wrong_selectors(page, self.families), [])
+        for name, page in self.pages.items():
+            with self.subTest(name):
+                for query in block(page, "promql"):
+                    self.assertEqual(promql.wrong_names(query, self.families), [], query)
+                self.assertEqual(promql.wrong_selectors(page, self.families), [])
 
     def test_curls_name_routes_and_queries_that_are_there(self):
         self.assertIn("/circuits", self.routes)
         queries = {"/calls": re.findall(r'\{"(\w+)", (?:MF_CALLS|&query)', read(f"{SOURCE}/http/calls_page.c")),
                    "/crashes": ["worker", "target", "limit"], "/health": ["verbose", "exclude"]}
         self.assertIn("failed", queries["/calls"])
-        for _, page in self.each():
-            for line in block(page, "sh no-run"):
-                path, query = CURL.match(line).groups()
-                route = "/" + path.split("/")[1]
-                self.assertIn(route, self.routes)
-                self.assertTrue(route == path or self.routes[route], line)
-                for argument in (query or "").split("&"):
-                    self.assertIn(argument.split("=")[0], ["", *queries.get(route, [])], line)
+        for name, page in self.pages.items():
+            with self.subTest(name):
+                for line in block(page, "sh no-run"):
+                    path, query = CURL.match(line).groups()
+                    route = "/" + path.split("/")[1]
+                    self.assertIn(route, self.routes)
+                    self.assertTrue(route == path or self.routes[route], line)
+                    for argument in (query or "").split("&"):
+                        self.assertIn(argument.split("=")[0], ["", *queries.get(route, [])], line)
 
     def test_routes_in_words_are_there(self):
-        for _, page in self.each():
-            for route in re.findall(r"(?<![\w:/.])`?(/[a-z]+)(?=[`?, .])", page.split("```logql")[1]):
-                self.assertIn(route, [*self.routes, "/dev", "/proc"], route)
+        for name, page in self.pages.items():
+            with self.subTest(name):
+                for route in re.findall(r"(?<![\w:/.])`?(/[a-z]+)(?=[`?, .])", page.split("```logql")[1]):
+                    self.assertIn(route, [*self.routes, "/dev", "/proc"], route)
 
     def test_words_in_backticks_exist(self):
         known = set(re.findall(r"\w+", code("base/**/*.[ch]", "metrics/**/*.[ch]", "logging/**/*.[ch]", "core/**/*.[ch]", "http/**/*.[ch]")))
-        for _, page in self.each():
-            self.assertEqual(sorted(set(TICKED.findall(page)) - known), [])
+        for name, page in self.pages.items():
+            with self.subTest(name):
+                self.assertEqual(sorted(set(TICKED.findall(page)) - known), [])
 
     def test_links_lead_to_pages(self):
-        for _, page in self.each():
-            for link in re.findall(r"\]\(([^)]*)\)", page):
-                self.assertIn(link.removesuffix(".md"), self.pages)
+        for name, page in self.pages.items():
+            with self.subTest(name):
+                for link in re.findall(r"\]\(([^)]*)\)", page):
+                    self.assertIn(link.removesuffix(".md"), self.pages)
 
 
 if __name__ == "__main__":
