@@ -1,6 +1,7 @@
 """Every expression of the dashboards and rules under a real Prometheus, which scrapes the demo and the program in which
 everything happens; and alerts on their way to a real Alertmanager."""
 
+import contextlib
 import glob
 import http.server
 import json
@@ -78,9 +79,13 @@ class Receiver:
         self.thread.start()
 
     def wait_for(self, name, status):
-        deadline = time.monotonic() + 90
+        deadline, seen = time.monotonic() + 60, []
         while True:
-            alert = self.alerts.get(timeout=max(0, deadline - time.monotonic()))
+            try:
+                alert = self.alerts.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"{name} is not {status}; there were {seen}") from None
+            seen.append((alert["labels"]["alertname"], alert["status"]))
             if alert["labels"]["alertname"] == name and alert["status"] == status:
                 return alert
 
@@ -108,6 +113,8 @@ class Alertmanager:
         until(self._ready, 30, "Alertmanager")
 
     def _ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(read(self.log.name))
         try:
             return fetch(f"http://{self.address}/-/ready")
         except OSError:
@@ -211,27 +218,26 @@ class ExpressionsTest(unittest.TestCase):
 @unittest.skipUnless(TOOLS, "MF_TEST_PROMETHEUS_DIR is not set")
 class AlertsTest(unittest.TestCase):
     def test_alerts_arrive_and_end(self):
-        with tempfile.TemporaryDirectory() as place:
+        with contextlib.ExitStack() as ends:
+            place = ends.enter_context(tempfile.TemporaryDirectory())
             copy_rules(place)
             receiver = Receiver()
+            ends.callback(receiver.close)
             alertmanager = Alertmanager(place, receiver)
+            ends.callback(alertmanager.stop)
             everything = Everything(place, "native")
+            ends.callback(everything.close)
             prometheus = Prometheus(place, everything.url[7:], alertmanager=alertmanager.address)
-            try:
-                until(lambda: prometheus.last_scrape() > 0, 30, "a first scrape")
-                self.assertEqual(everything.let_it_happen(), "ready\n")
-                alert = receiver.wait_for("MultifrostWorkerFrozen", "firing")
-                self.assertEqual(alert["labels"]["severity"], "page")
-                self.assertEqual(alert["annotations"]["runbook_url"], "docs/runbooks/MultifrostWorkerFrozen.md")
-                self.assertIn(f"1 of {everything.url[7:]} did not", alert["annotations"]["description"])
-                everything.close()
-                receiver.wait_for("MultifrostTargetDown", "firing")
-                receiver.wait_for("MultifrostWorkerFrozen", "resolved")
-            finally:
-                prometheus.stop()
-                alertmanager.stop()
-                receiver.close()
-                everything.close()
+            ends.callback(prometheus.stop)
+            until(lambda: prometheus.last_scrape() > 0, 30, "a first scrape")
+            self.assertEqual(everything.let_it_happen(), "ready\n")
+            alert = receiver.wait_for("MultifrostWorkerFrozen", "firing")
+            self.assertEqual(alert["labels"]["severity"], "page")
+            self.assertEqual(alert["annotations"]["runbook_url"], "docs/runbooks/MultifrostWorkerFrozen.md")
+            self.assertIn(f" of {everything.url[7:]} did not", alert["annotations"]["description"])
+            everything.close()
+            receiver.wait_for("MultifrostTargetDown", "firing")
+            receiver.wait_for("MultifrostWorkerFrozen", "resolved")
 
 
 @unittest.skipUnless(TOOLS, "MF_TEST_PROMETHEUS_DIR is not set")
