@@ -60,6 +60,7 @@ class Receiver:
 
     def __init__(self):
         self.alerts = queue.Queue()
+        self.seen = []
         kept = self.alerts
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,15 +80,17 @@ class Receiver:
         self.thread.start()
 
     def wait_for(self, name, status):
-        deadline, seen = time.monotonic() + 60, []
+        """Among those that came before too: they come in any order."""
+        deadline = time.monotonic() + 60
         while True:
+            for alert in self.seen:
+                if alert["labels"]["alertname"] == name and alert["status"] == status:
+                    return alert
             try:
-                alert = self.alerts.get(timeout=max(0, deadline - time.monotonic()))
+                self.seen.append(self.alerts.get(timeout=max(0, deadline - time.monotonic())))
             except queue.Empty:
+                seen = [(alert["labels"]["alertname"], alert["status"]) for alert in self.seen]
                 raise AssertionError(f"{name} is not {status}; there were {seen}") from None
-            seen.append((alert["labels"]["alertname"], alert["status"]))
-            if alert["labels"]["alertname"] == name and alert["status"] == status:
-                return alert
 
     def close(self):
         self.server.shutdown()
