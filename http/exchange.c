@@ -52,11 +52,17 @@ typedef struct exchange {
 } exchange;
 
 static const route routes[] = {
-    {"/", false, false, mfi_page_index},           {"/metrics", false, true, mfi_page_metrics},
-    {"/livez", true, false, mfi_page_livez},       {"/readyz", true, false, mfi_page_readyz},
-    {"/startupz", true, false, mfi_page_startupz}, {"/healthz", false, false, mfi_page_healthz},
-    {"/health", true, false, mfi_page_health},     {"/circuits", true, true, mfi_page_circuits},
-    {"/calls", false, true, mfi_page_calls},       {"/crashes", false, true, mfi_page_crashes},
+    {"/", false, false, mfi_page_index},
+    {"/metrics", false, true, mfi_page_metrics},
+    {"/livez", true, false, mfi_page_livez},
+    {"/readyz", true, false, mfi_page_readyz},
+    {"/startupz", true, false, mfi_page_startupz},
+    {"/healthz", false, false, mfi_page_healthz},
+    {"/health", true, false, mfi_page_health},
+    {"/circuits", true, true, mfi_page_circuits},
+    {"/calls", false, true, mfi_page_calls},
+    {"/crashes", false, true, mfi_page_crashes},
+    {"/sd", false, false, mfi_page_sd},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */

@@ -93,7 +93,8 @@ void mfi_page_index(const mfi_page_request *request, mfi_page *page)
                                            {"startupz", "has it started?"},
                                            {"circuits", "state of the circuit breakers"},
                                            {"calls", "open calls, and the last that ended"},
-                                           {"crashes", "workers that ended by themselves"}};
+                                           {"crashes", "workers that ended by themselves"},
+                                           {"sd", "this endpoint, for Prometheus's http_sd"}};
     mfi_buf body;
     mfi_buf_init(&body, 0);
     mfi_buf_append_str(&body, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -28,6 +28,7 @@ typedef struct mfi_page_request {
     mfi_health *health;
     mfi_scrapes *scrapes; /* or NULL: /metrics is rendered for this request alone */
     const char *accept;   /* or NULL */
+    const char *host;     /* the Host header as sent; NULL: none, or a void one */
     const char *rest;     /* the path behind the route's name: "" or "math" */
     bool verbose;
     const char *const *excluded; /* NULL-terminated */
@@ -62,5 +63,6 @@ void mfi_page_health(const mfi_page_request *request, mfi_page *page);
 void mfi_page_healthz(const mfi_page_request *request, mfi_page *page);
 void mfi_page_circuits(const mfi_page_request *request, mfi_page *page);
 void mfi_page_calls(const mfi_page_request *request, mfi_page *page);
+void mfi_page_sd(const mfi_page_request *request, mfi_page *page);
 
 #endif

@@ -12,20 +12,12 @@ typedef struct header_count {
     size_t count;
 } header_count;
 
-/* "Content-Length " would be another header to the next server on the way: RFC 9112, 5.1. */
-static bool is_token(const char *name)
-{
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    return name[0] != '\0' && name[strspn(name, token)] == '\0';
-}
-
 static enum MHD_Result count_header(void *user_data, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
 {
     header_count *at = user_data;
     (void)kind;
-    if (at->name == NULL && !is_token(key)) {
+    if (at->name == NULL && !mfi_url_is_token(key)) {
         at->count++;
         at->value = key;
     } else if (at->name != NULL && strcasecmp(key, at->name) == 0) {

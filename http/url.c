@@ -1,5 +1,6 @@
-/* Reads request targets and Host headers. libmicrohttpd hands out a path that is decoded already,
- * in which %00 is the end and an absolute target stands whole; so the raw text is read here. */
+/* Reads request targets, Host headers and names of headers. libmicrohttpd hands out a path that is
+ * decoded already, in which %00 is the end and an absolute target stands whole; so the raw text is
+ * read here. */
 #include "http/url.h"
 
 #include <arpa/inet.h>
@@ -137,4 +138,11 @@ mfi_url_host_kind mfi_url_host(const char *host, const char *const *names)
     }
     bool is_local = host[0] == '[' || strchr(name, '.') == NULL || is_address(AF_INET, name);
     return is_local ? MFI_URL_HOST_LOCAL : MFI_URL_HOST_FOREIGN;
+}
+
+bool mfi_url_is_token(const char *name)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return name[0] != '\0' && name[strspn(name, token)] == '\0';
 }

@@ -27,4 +27,8 @@ typedef enum mfi_url_host_kind {
 /* names: NULL-terminated, or NULL. */
 mfi_url_host_kind mfi_url_host(const char *host, const char *const *names);
 
+/* Whether a header may have this name. "Content-Length " would be another header to the next server
+ * on the way: RFC 9112, 5.1. */
+bool mfi_url_is_token(const char *name);
+
 #endif

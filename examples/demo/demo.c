@@ -103,6 +103,17 @@ static mf_status start_parent(demo_state *demo, const char *target, const char *
     return status == MF_OK ? mf_parent_start(*ret_parent, error) : status;
 }
 
+/* A call of math-c is good within 250 ms. */
+static mf_status declare_objective(demo_state *demo, mf_error *error)
+{
+    mf_slo_options options = MF_SLO_OPTIONS_INIT;
+    options.name = "math-c";
+    options.target = "math-c";
+    options.threshold_ms = 250;
+    options.objective = 0.9;
+    return mf_slo_declare(demo->runtime, &options, error);
+}
+
 static mf_status start_all(demo_state *demo, mf_error *error)
 {
     char own[4096];
@@ -123,6 +134,9 @@ static mf_status start_all(demo_state *demo, mf_error *error)
     mf_status status = mf_runtime_create(&demo->runtime, &runtime, error);
     if (status == MF_OK) {
         status = mf_http_create(&demo->http, mf_runtime_probe(demo->runtime), &http, error);
+    }
+    if (status == MF_OK) {
+        status = declare_objective(demo, error);
     }
     if (status == MF_OK) {
         status = start_parent(demo, "math-c", worker, NULL, &demo->c, error);

@@ -329,6 +329,17 @@ static void fold(mf_runtime *runtime)
     mf_counter_add(mf_family_counter(family, (const char *const[]){"two"}), 1);
 }
 
+static void declare_objective(mf_runtime *runtime)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_slo_options options = MF_SLO_OPTIONS_INIT;
+    options.name = "math";
+    options.target = "math";
+    options.threshold_ms = 50;
+    options.objective = 0.99;
+    check(mf_slo_declare(runtime, &options, &error), &error);
+}
+
 /* ---- The program ---- */
 
 typedef struct program {

@@ -77,12 +77,12 @@ class Demo:
 class Prometheus:
     """Debian's Prometheus, scraping one target once a second."""
 
-    def __init__(self, directory, target, *options):
-        with open(os.path.join(SOURCE, "dashboards", "prometheus.yml"), encoding="utf-8") as file:
-            text = file.read()
-        config = os.path.join(directory, "prometheus.yml")
+    def __init__(self, directory, target, *options, config="prometheus.yml", alertmanager="127.0.0.1:9093"):
+        with open(os.path.join(SOURCE, "dashboards", config), encoding="utf-8") as file:
+            text = file.read().replace("127.0.0.1:9464", target).replace("15s", "1s")
+        config = os.path.join(directory, config)
         with open(config, "w", encoding="utf-8") as file:
-            file.write(text.replace("127.0.0.1:9464", target).replace("15s", "1s"))
+            file.write(text.replace("127.0.0.1:9093", alertmanager))
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = open(os.path.join(directory, "prometheus.log"), "w", encoding="utf-8")
         self.process = subprocess.Popen(
@@ -201,33 +201,16 @@ class PrometheusTest(unittest.TestCase):
         families = {family.name for family in parser.text_string_to_metric_families(body)}
         self.assertIn("multifrost_client_calls", families)
 
-    def test_dashboard_expressions_run(self):
-        path = os.path.join(SOURCE, "dashboards", "overview.json")
-        with open(path, encoding="utf-8") as file:
-            dashboard = json.load(file)
-        targets = [
-            (panel, target["expr"])
-            for panel in dashboard["panels"]
-            for target in panel.get("targets", [])
-        ]
-        self.assertGreater(len(targets), 8)
-        for panel, expression in targets:
-            for name in ("job", "instance", "target", "function", "worker"):
-                expression = expression.replace(f"${name}", ".*")
-            expression = expression.replace("$__rate_interval", "30s")
-            with self.subTest(panel=panel["title"]):
-                self.assertTrue(panel["description"])
-                self.assertTrue(self.prometheus.query(expression), expression)
-
     def test_config_is_checked(self):
-        config = os.path.join(SOURCE, "dashboards", "prometheus.yml")
-        result = subprocess.run(
-            [os.path.join(TOOLS, "promtool"), "check", "config", config],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        for name in ("prometheus.yml", "prometheus-file-sd.yml", "prometheus-http-sd.yml"):
+            config = os.path.join(SOURCE, "dashboards", name)
+            result = subprocess.run(
+                [os.path.join(TOOLS, "promtool"), "check", "config", config],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
 
 if __name__ == "__main__":

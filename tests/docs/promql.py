@@ -207,12 +207,12 @@ def wrong_names(expression, families, recorded=()):
 
 
 def expressions_of_json(item):
-    """Of a Grafana dashboard: those of panels, annotations and variables."""
+    """Of a Grafana dashboard: those of panels, annotations and variables. What asks Loki is no PromQL."""
     found = []
     if isinstance(item, list):
         for each in item:
             found += expressions_of_json(each)
-    if isinstance(item, dict):
+    if isinstance(item, dict) and (item.get("datasource") or {}).get("type") != "loki":
         for key, value in item.items():
             if isinstance(value, str) and (key == "expr" or (key in ("query", "definition") and "(" in value)):
                 found.append(value)

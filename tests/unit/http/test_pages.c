@@ -74,6 +74,7 @@ static void test_index(void)
         "<li><a href=\"/circuits\">/circuits</a> state of the circuit breakers</li>\n"
         "<li><a href=\"/calls\">/calls</a> open calls, and the last that ended</li>\n"
         "<li><a href=\"/crashes\">/crashes</a> workers that ended by themselves</li>\n"
+        "<li><a href=\"/sd\">/sd</a> this endpoint, for Prometheus's http_sd</li>\n"
         "</ul>\n</body></html>\n";
     check_page(mfi_page_index, &request, 200, "text/html; charset=utf-8", wanted);
     probe.info.service = "";

@@ -187,6 +187,15 @@ static void test_huge_hosts(void)
     mf_check_int(mfi_url_host(host, NULL), MFI_URL_HOST_FOREIGN);
 }
 
+static void test_tokens(void)
+{
+    mf_check(mfi_url_is_token("Content-Length"));
+    mf_check(mfi_url_is_token("x_1!"));
+    mf_check(!mfi_url_is_token("Content-Length "));
+    mf_check(!mfi_url_is_token("a:b"));
+    mf_check(!mfi_url_is_token(""));
+}
+
 static const mf_test tests[] = {
     {"url__has_one_of_three_forms", test_forms},
     {"url__escapes_are_decoded_once", test_escapes},
@@ -195,5 +204,6 @@ static const mf_test tests[] = {
     {"host__is_local_foreign_or_broken", test_hosts},
     {"host__configured_names_are_local", test_configured_names},
     {"host__huge_ones_are_broken", test_huge_hosts},
+    {"url__names_of_headers_are_tokens", test_tokens},
 };
 MF_TEST_MAIN(tests)
