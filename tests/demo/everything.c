@@ -410,17 +410,6 @@ static void start_circuits(program *at)
     probe_circuit(keep(at, &probed));
 }
 
-static void declare_objective(mf_runtime *runtime)
-{
-    mf_error error = MF_ERROR_INIT;
-    mf_slo_options options = MF_SLO_OPTIONS_INIT;
-    options.name = "math.fast";
-    options.target = "math";
-    options.threshold_ms = TOO_LONG_MS;
-    options.objective = 0.99;
-    check(mf_slo_declare(runtime, &options, &error), &error);
-}
-
 static void let_it_happen(program *at, const char *registry)
 {
     mf_parent_options math = spawn(at->runtime, "math");
