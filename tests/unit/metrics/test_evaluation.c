@@ -1,5 +1,5 @@
 /* The thread that evaluates the checks, and the table of what it found. */
-#include "http/health.h"
+#include "metrics/evaluation.h"
 
 #include <semaphore.h>
 #include <stdio.h>
