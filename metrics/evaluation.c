@@ -194,6 +194,7 @@ static void evaluate(mfi_health *health)
     evaluation now = {.checks = NULL};
     const mf_probe *probe = health->probe;
     uint64_t wall_ns = mfi_wall_ns();
+    uint64_t began_ns = mfi_monotonic_ns();
     probe->visit_health(probe->self, take_row, &now);
     if (probe->visit_notes != NULL) {
         probe->visit_notes(probe->self, take_note, &now);
@@ -210,6 +211,7 @@ static void evaluate(mfi_health *health)
     health->notes = now.notes;
     health->note_count = now.note_count;
     health->serial++;
+    health->began_ns = began_ns;
     health->evaluated_ns = mfi_monotonic_ns();
     health->evaluated_wall_ns = mfi_wall_ns();
     mfi_cond_broadcast(&health->evaluated);
@@ -314,6 +316,14 @@ uint64_t mfi_evaluation_wait(mfi_health *health, uint64_t serial, uint64_t deadl
     serial = health->serial;
     mfi_mutex_unlock(&health->mutex);
     return serial;
+}
+
+uint64_t mfi_evaluation_began_ns(mfi_health *health)
+{
+    mfi_mutex_lock(&health->mutex);
+    uint64_t began_ns = health->began_ns;
+    mfi_mutex_unlock(&health->mutex);
+    return began_ns;
 }
 
 void mfi_evaluation_wake(mfi_health *health)

@@ -52,7 +52,7 @@ typedef struct mfi_health {
     size_t note_count;
     mfi_cond evaluated; /* for threads that wait for an evaluation */
     uint64_t serial;    /* of the last evaluation */
-    uint64_t evaluated_ns, evaluated_wall_ns;
+    uint64_t began_ns, evaluated_ns, evaluated_wall_ns;
 } mfi_health;
 
 mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
@@ -79,6 +79,8 @@ mf_health mfi_evaluation_gate(const mfi_check *checks, size_t count, unsigned ga
  * Returns the serial of the last evaluation. */
 uint64_t mfi_evaluation_wait(mfi_health *health, uint64_t serial, uint64_t deadline_ns,
                              const _Atomic(bool) *stop);
+/* When the last evaluation began, monotonic: it saw all that was there by then. */
+uint64_t mfi_evaluation_began_ns(mfi_health *health);
 /* Wakes the threads that wait, so that they look at their `stop`. */
 void mfi_evaluation_wake(mfi_health *health);
 

@@ -304,10 +304,10 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
     visit_missing_locked(runtime, visit, user_data);
     mfi_mutex_unlock(&runtime->mutex);
     mfi_health_checks_visit(runtime->checks, visit, user_data);
-    visit_drops(runtime, visit, user_data);
-    visit_draining(runtime, visit, user_data);
     visit_loop(runtime, visit, user_data);
     visit_uptime(runtime, visit, user_data);
+    visit_drops(runtime, visit, user_data);
+    visit_draining(runtime, visit, user_data);
 }
 
 static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_data)

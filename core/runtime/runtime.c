@@ -371,6 +371,7 @@ void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
         at = at->next;
     }
     mfi_list_insert(&runtime->components, at, &component->node);
+    runtime->component_added_ns = mfi_monotonic_ns();
     mfi_runtime_show_config(runtime);
     tell_change_locked(runtime);
     mfi_mutex_unlock(&runtime->mutex);

@@ -70,6 +70,7 @@ struct mf_runtime {
     uint64_t config; /* config.c: fingerprint of the runtime's own options */
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
+    uint64_t component_added_ns;      /* guarded by mutex: when the last one came */
     void (*changed)(void *user_data); /* guarded by mutex: told when a component comes or goes */
     void *changed_data;               /* guarded by mutex */
     mfi_list places;                  /* guarded by mutex, sorted by target and index */

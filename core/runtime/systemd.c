@@ -151,11 +151,13 @@ static void describe(const struct mfi_systemd *from, const mfi_check *checks, si
 }
 
 /* A runtime without a parent, pool or child has not begun what it is for, and neither has a child
- * that serves nobody yet. */
-static bool has_begun(mf_runtime *runtime)
+ * that serves nobody yet. An evaluation that began before the last of them came says nothing of it.
+ */
+static bool has_begun(mf_runtime *runtime, uint64_t evaluation_began_ns)
 {
     mfi_mutex_lock(&runtime->mutex);
-    bool begun = runtime->components.first != NULL;
+    bool begun =
+        runtime->components.first != NULL && evaluation_began_ns > runtime->component_added_ns;
     for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
         const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
         begun = begun && (at->serves == NULL || at->serves(at->self));
@@ -170,6 +172,7 @@ static bool judge(struct mfi_systemd *from, judgement *ret_judgement)
     size_t count = 0;
     uint64_t wall_ns = 0;
     uint64_t age_ns = 0;
+    uint64_t began_ns = mfi_evaluation_began_ns(from->health); /* of this copy, or an older one */
     mfi_check *checks = mfi_evaluation_copy(from->health, &count, &wall_ns, &age_ns);
     if (checks == NULL) {
         return false;
@@ -179,7 +182,7 @@ static bool judge(struct mfi_systemd *from, judgement *ret_judgement)
         !hangs && mfi_evaluation_gate(checks, count, MF_GATE_LIVE) != MF_HEALTH_FAIL;
     ret_judgement->has_started =
         !hangs && mfi_evaluation_gate(checks, count, MF_GATE_STARTUP) != MF_HEALTH_FAIL &&
-        has_begun(from->runtime);
+        has_begun(from->runtime, began_ns);
     if (hangs) {
         (void)mfi_str_format(ret_judgement->status, STATUS_MAX,
                              "the health checks have not been evaluated for %s s",

@@ -43,9 +43,7 @@ static void obey(mf_runtime *runtime, mf_parent *parent)
     mf_error error = MF_ERROR_INIT;
     while (fgets(line, sizeof line, stdin) != NULL) {
         if (strcmp(line, "hang\n") == 0) {
-            check(mf_call_async(parent, "add", MF_ARGS(1, 2), NULL, hang, NULL,
-                                &error),
-                  &error);
+            check(mf_call_async(parent, "add", MF_ARGS(1, 2), NULL, hang, NULL, &error), &error);
             (void)sem_wait(&hangs);
         } else if (strcmp(line, "go\n") == 0) {
             (void)sem_post(&may_go_on);

@@ -42,7 +42,9 @@ class Manager:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.wait(PATIENCE)
+        self.process.stdin.close()
+        self.process.stdout.close()
         self.socket.close()
         self.directory.cleanup()
 

@@ -24,7 +24,8 @@ static void test_since_the_first_reading(void)
     mf_check_int(grown(&recent, 59, 60), 10);
 }
 
-/* One call in each second: a minute and at most a step of them are seen, however often it is read. */
+/* One call in each second: a minute and at most a step of them are seen, however often it is read.
+ */
 static void test_a_minute_is_seen(void)
 {
     mfi_recent recent = {.count = 0};

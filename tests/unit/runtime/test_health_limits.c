@@ -85,7 +85,7 @@ static void test_each_limit_warns(void)
     mf_check_str(seen.outputs[2],
                  "rule queue: 81 of 100 places are taken, a share of 0.81, the threshold is 0.8; "
                  "when all are taken, calls are refused (queue_full)");
-    mf_check_contains(seen.outputs[3], "the oldest open call began 75.3 s ago, the threshold is "
+    mf_check_contains(seen.outputs[3], "the oldest open call began 75.2 s ago, the threshold is "
                                        "60 s");
 }
 

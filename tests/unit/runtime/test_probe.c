@@ -47,7 +47,7 @@ static void test_loop_and_uptime(void)
     rows second;
     mf_runtime *runtime = make();
     visit(runtime, &first);
-    mf_check_int(first.count, 2);
+    mf_check_int(first.count, 3);
     mf_check_str(first.names[0], "loop:lag");
     mf_check_str(first.rows[0].component_type, "system");
     mf_check_str(first.rows[0].observed_unit, "s");
@@ -169,7 +169,7 @@ static void test_components_come_first(void)
     add_part(runtime, &child, "child", false);
     mf_check_int(mf_runtime_add_health_check(runtime, &check, NULL), MF_OK);
     visit(runtime, &seen);
-    mf_check_int(seen.count, 5);
+    mf_check_int(seen.count, 6);
     mf_check_str(seen.names[0], "child:worker");
     mf_check_str(seen.names[1], "math:worker");
     mf_check_str(seen.names[2], "cache:ratio");
@@ -181,7 +181,7 @@ static void test_components_come_first(void)
     mf_runtime_remove_health_check(runtime, "cache", "ratio"); /* unknown: a no-op */
     mfi_runtime_remove_component(runtime, &child.component);
     visit(runtime, &seen);
-    mf_check_int(seen.count, 3);
+    mf_check_int(seen.count, 4);
     mf_check_str(seen.names[0], "math:worker");
     mfi_runtime_remove_component(runtime, &math.component);
     mf_runtime_destroy(runtime);
