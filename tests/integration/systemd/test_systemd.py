@@ -99,9 +99,10 @@ class Systemd(unittest.TestCase):
     def test_ready_when_the_worker_is(self):
         for abstract in (False, True):
             with self.subTest(abstract=abstract), Manager(abstract) as manager:
-                first = manager.until(lambda at: "0 of 1 workers" in at.get("STATUS", ""))
+                first = manager.until(lambda at: "math:workers fails" in at.get("STATUS", ""))
                 self.assertFalse(any("READY" in fields for fields in first))
-                self.assertIn("math:workers fails since ", first[-1]["STATUS"])
+                self.assertIn("0 of 1 workers ready", first[-1]["STATUS"])
+                self.assertIn("rule workers: 0 ready, 1 needed", first[-1]["STATUS"])
                 manager.start_worker()
                 seen = manager.until(has("READY"))
                 self.assertFalse(any("READY" in fields for fields in seen[:-1]))
