@@ -1,5 +1,8 @@
 /* A program that systemd is to be told about, for test_systemd.py, which obeys it line by line.
  *
+ * usage: systemd_program REGISTRY
+ * serves as the service "math" until a signal ends it.
+ *
  * usage: systemd_program WORKER FIFO
  * The worker starts when somebody has written to the FIFO. Commands on stdin: "hang" and "go" stop
  * the engine and let it go on, "drain" begins the end; the end of stdin ends the program. */
@@ -54,6 +57,28 @@ static void obey(mf_runtime *runtime, mf_parent *parent)
     }
 }
 
+static int serve(const char *registry)
+{
+    mf_error error = MF_ERROR_INIT;
+    mf_runtime *runtime = NULL;
+    mf_child *child = NULL;
+    mf_runtime_options with = MF_RUNTIME_OPTIONS_INIT;
+    mf_child_options options = MF_CHILD_OPTIONS_INIT;
+    with.systemd = true;
+    check(mf_runtime_create(&runtime, &with, &error), &error);
+    options.runtime = runtime;
+    options.service_id = "math";
+    options.registry_directory = registry;
+    check(mf_child_create(&child, &options, &error), &error);
+    say("made");
+    check(mf_child_run(child, &error), &error);
+    mf_child_destroy(child);
+    say("gone");
+    (void)getchar(); /* the runtime goes on until the test has seen that */
+    mf_runtime_destroy(runtime);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char script[1024];
@@ -64,7 +89,7 @@ int main(int argc, char **argv)
     mf_runtime_options with = MF_RUNTIME_OPTIONS_INIT;
     mf_parent_options options = MF_PARENT_OPTIONS_INIT;
     if (argc != 3) {
-        return 2;
+        return argc == 2 ? serve(argv[1]) : 2;
     }
     (void)sem_init(&may_go_on, 0, 0);
     (void)sem_init(&hangs, 0, 0);

@@ -18,7 +18,7 @@ class Manager:
     """The socket of systemd, the program, and the worker that waits at a FIFO, until the end of a
     with block."""
 
-    def __init__(self, abstract=False, **environment):
+    def __init__(self, abstract=False, serves=False, **environment):
         self.directory = tempfile.TemporaryDirectory()
         self.told = []
         name = os.path.join(self.directory.name, "notify")
@@ -29,7 +29,7 @@ class Manager:
         os.mkfifo(self.fifo)
         given = dict(os.environ, NOTIFY_SOCKET="@" + name if abstract else name, **environment)
         self.process = subprocess.Popen(
-            [PROGRAM, WORKER, self.fifo],
+            [PROGRAM, self.directory.name] if serves else [PROGRAM, WORKER, self.fifo],
             env=given,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -151,6 +151,18 @@ class Systemd(unittest.TestCase):
                 more = manager.until(has("EXTEND_TIMEOUT_USEC"))[-1]
                 self.assertNotIn("STOPPING", more)
             self.assertTrue(any("draining" in at.get("STATUS", "") for at in manager.told))
+            self.assertEqual(manager.end(), 0)
+            self.assertFalse(any("STOPPING" in fields for fields in manager.rest()))
+
+    def test_service_that_a_signal_ends(self):
+        with Manager(serves=True) as manager:
+            self.assertEqual(manager.process.stdout.readline(), "made\n")
+            manager.until(has("READY"))
+            self.assertTrue(os.path.exists(os.path.join(manager.directory.name, "services.json")))
+            self.assertFalse(any("STOPPING" in fields for fields in manager.told))
+            manager.process.terminate()
+            manager.until(has("STOPPING"))
+            self.assertEqual(manager.process.stdout.readline(), "gone\n")
             self.assertEqual(manager.end(), 0)
             self.assertFalse(any("STOPPING" in fields for fields in manager.rest()))
 
