@@ -245,9 +245,11 @@ static void *run(void *argument)
     struct mfi_systemd *to = argument;
     uint64_t serial = 0;
     while (!atomic_load(&to->stopping)) {
-        uint64_t next = mfi_deadline_after_ms(mfi_monotonic_ns(), INTERVAL_MS);
+        uint64_t now_ns = mfi_monotonic_ns();
+        uint64_t next = mfi_deadline_after_ms(now_ns, INTERVAL_MS);
         tell_all(to);
-        if (to->watchdog_ns != 0 && to->watchdog_due_ns < next) {
+        /* One that is still due was not told for want of memory. */
+        if (to->watchdog_ns != 0 && to->watchdog_due_ns > now_ns && to->watchdog_due_ns < next) {
             next = to->watchdog_due_ns;
         }
         serial = mfi_evaluation_wait(to->health, serial, next, &to->woken);
