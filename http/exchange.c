@@ -83,6 +83,13 @@ static const route *find_route(const char *path, const char **ret_rest)
     return NULL;
 }
 
+static bool is_served(const mfi_exchanges *of, const route *found)
+{
+    return found != NULL &&
+           (!of->probes_only || found->page == mfi_page_livez || found->page == mfi_page_readyz ||
+            found->page == mfi_page_startupz || found->page == mfi_page_healthz);
+}
+
 /* ---- Sending ---- */
 
 static void count(exchange *at, unsigned answer)
@@ -238,6 +245,8 @@ static void read_request(exchange *at)
 {
     at->request.probe = at->of->probe;
     at->request.health = at->of->health;
+    at->request.warn_code = at->of->warn_code;
+    at->request.probes_only = at->of->probes_only;
     at->request.excluded = at->excluded;
     at->request.arguments = at->arguments;
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
@@ -361,7 +370,8 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
     }
     if (!at->has_begun) {
         at->has_begun = true;
-        at->route = find_route(at->url.path, &at->request.rest);
+        const route *found = find_route(at->url.path, &at->request.rest);
+        at->route = is_served(at->of, found) ? found : NULL;
         at->ends_connection = mfi_refuse_body(connection, version, &at->page);
         return at->ends_connection ? send_page(at) : MHD_YES;
     }

@@ -10,7 +10,7 @@
 
 #include "http/acceptor.h"
 #include "http/collector.h"
-#include "http/health.h"
+#include "metrics/evaluation.h"
 
 /* What all exchanges of an endpoint share. */
 typedef struct mfi_exchanges {
@@ -20,6 +20,8 @@ typedef struct mfi_exchanges {
     mfi_collector collector;
     bool is_loopback;         /* a Host header is checked */
     const char *const *hosts; /* NULL-terminated: names that are taken there; or NULL */
+    int warn_code;            /* of /health when a check warns */
+    bool probes_only;         /* no other routes but those of the probes and /healthz */
     mf_family *requests, *scrape_duration, *scrape_size, *scrape_partial;
 } mfi_exchanges;
 

@@ -12,9 +12,9 @@
 #include "http/json.h"
 #include "http/pages.h"
 
-#define UNKNOWN_MAX 16               /* names that one query excludes */
-#define UNKNOWN_SIZE 101             /* longer names are cut */
-#define STUCK_NS (10 * MFI_NS_PER_S) /* an older evaluation means that a check hangs */
+#define UNKNOWN_MAX 16   /* names that one query excludes */
+#define UNKNOWN_SIZE 101 /* longer names are cut */
+#define OUTPUT_SIZE 600  /* of a check, with the time since when it is so */
 
 #define NOTE "no check '%s' here to exclude"
 
@@ -76,14 +76,31 @@ static void find_unknown(unknown_names *to, const mfi_page_request *request, uns
 
 static mf_health worst(const mfi_check *checks, size_t count)
 {
-    mf_health status = MF_HEALTH_PASS;
-    for (size_t i = 0; i < count; i++) {
-        status = checks[i].status > status ? checks[i].status : status;
-    }
-    return status;
+    return mfi_evaluation_gate(checks, count, MF_GATE_NONE);
 }
 
 /* ---- Bodies ---- */
+
+/* Why the check did not pass, and since when. */
+static const char *explain(const mfi_check *check, char *to)
+{
+    char time[40] = "";
+    bool is_known = check->status != MF_HEALTH_PASS && check->since_wall_ns != 0;
+    if (is_known) {
+        (void)mfi_format_rfc3339(time, sizeof time, check->since_wall_ns, 3);
+    }
+    (void)mfi_str_format(to, OUTPUT_SIZE, "%s%s%s", check->output, is_known ? "; since " : "",
+                         time);
+    return to;
+}
+
+static void add_affected(mfi_json one, const mfi_check *check)
+{
+    mfi_json names = mfi_json_array(one, "affectedEndpoints");
+    for (size_t i = 0; i < check->affected_count; i++) {
+        mfi_json_text_entry(names, check->affected[i]);
+    }
+}
 
 static void add_check(mfi_json all, const mfi_check *check, uint64_t wall_ns)
 {
@@ -103,39 +120,50 @@ static void add_check(mfi_json all, const mfi_check *check, uint64_t wall_ns)
     }
     mfi_json_time(one, "time", wall_ns);
     if (check->status != MF_HEALTH_PASS && check->output[0] != '\0') {
-        mfi_json_text(one, "output", check->output);
+        char output[OUTPUT_SIZE];
+        mfi_json_text(one, "output", explain(check, output));
+    }
+    if (check->affected_count != 0) {
+        add_affected(one, check);
     }
 }
 
 /* One line for people: the output of a check with the worst status, or that all pass. */
-static const char *describe(const mfi_check *checks, size_t count)
+static const char *describe(const mfi_check *checks, size_t count, char *to)
 {
     mf_health status = worst(checks, count);
     for (size_t i = 0; i < count && status != MF_HEALTH_PASS; i++) {
         if (checks[i].status == status) {
-            return checks[i].output;
+            return explain(&checks[i], to);
         }
     }
     return "all checks pass";
 }
 
-static void add_notes(mfi_json body, const unknown_names *unknown)
+/* What the program says of its state, and what the request asked for in vain. */
+static void add_notes(mfi_json body, mfi_health *health, const unknown_names *unknown)
 {
-    if (unknown->count == 0) {
-        return;
+    size_t count = 0;
+    char(*told)[MFI_NOTE_MAX] = mfi_evaluation_notes(health, &count);
+    if (count + unknown->count != 0) {
+        mfi_json notes = mfi_json_array(body, "notes");
+        for (size_t i = 0; i < count; i++) {
+            mfi_json_text_entry(notes, told[i]);
+        }
+        for (size_t i = 0; i < unknown->count; i++) {
+            char note[UNKNOWN_SIZE + 48];
+            (void)mfi_str_format(note, sizeof note, NOTE, unknown->names[i]);
+            mfi_json_text_entry(notes, note);
+        }
     }
-    mfi_json notes = mfi_json_array(body, "notes");
-    for (size_t i = 0; i < unknown->count; i++) {
-        char note[UNKNOWN_SIZE + 48];
-        (void)mfi_str_format(note, sizeof note, NOTE, unknown->names[i]);
-        mfi_json_text_entry(notes, note);
-    }
+    free(told);
 }
 
 static void json_body(const mfi_page_request *request, mfi_page *page, const mfi_check *checks,
                       size_t count, const unknown_names *unknown, uint64_t wall_ns)
 {
     bool failed = false;
+    char output[OUTPUT_SIZE];
     const mf_probe_info *info = &request->probe->info;
     mfi_json body = mfi_json_part((mfi_json){.failed = &failed}, cJSON_CreateObject());
     mfi_json_text(body, "status", words[worst(checks, count)]);
@@ -144,15 +172,17 @@ static void json_body(const mfi_page_request *request, mfi_page *page, const mfi
                   info->version != NULL && info->version[0] != '\0' ? info->version
                                                                     : MF_VERSION_STRING);
     mfi_json_text(body, "serviceId", info->service);
-    mfi_json_text(body, "description", describe(checks, count));
+    mfi_json_text(body, "description", describe(checks, count, output));
     mfi_json all = mfi_json_object(body, "checks");
     for (size_t i = 0; i < count; i++) {
         add_check(all, &checks[i], wall_ns);
     }
-    add_notes(body, unknown);
-    mfi_json links = mfi_json_object(body, "links");
-    mfi_json_text(links, "circuits", "/circuits");
-    mfi_json_text(links, "metrics", "/metrics");
+    add_notes(body, request->health, unknown);
+    if (!request->probes_only) {
+        mfi_json links = mfi_json_object(body, "links");
+        mfi_json_text(links, "circuits", "/circuits");
+        mfi_json_text(links, "metrics", "/metrics");
+    }
     mfi_json_print(body, page, "application/health+json");
     cJSON_Delete(body.item);
 }
@@ -163,12 +193,13 @@ static void text_body(mfi_page *page, const mfi_check *checks, size_t count,
     mfi_buf body;
     mfi_buf_init(&body, 0);
     for (size_t i = 0; i < count; i++) {
+        char output[OUTPUT_SIZE];
         bool fails = checks[i].status == MF_HEALTH_FAIL;
         mfi_buf_printf(&body, "[%c]%s %s%s%s\n", fails ? '-' : '+', checks[i].name,
                        fails                                ? "failed"
                        : checks[i].status == MF_HEALTH_WARN ? "warn"
                                                             : "ok",
-                       checks[i].output[0] != '\0' ? ": " : "", checks[i].output);
+                       checks[i].output[0] != '\0' ? ": " : "", explain(&checks[i], output));
     }
     for (size_t i = 0; i < unknown->count; i++) {
         mfi_buf_printf(&body, "[!]" NOTE "\n", unknown->names[i]);
@@ -205,6 +236,13 @@ static size_t add_stuck(mfi_check *checks, size_t count, uint64_t age_ns)
     return count + 1;
 }
 
+/* Orchestrators take any code but 200 for a failure, so that only /health and /healthz warn. */
+static int code_of(const mfi_page_request *request, unsigned gate, mf_health status)
+{
+    bool warns = status == MF_HEALTH_WARN && gate == MF_GATE_NONE && request->warn_code != 0;
+    return status == MF_HEALTH_FAIL ? 503 : warns ? request->warn_code : 200;
+}
+
 static void answer(const mfi_page_request *request, mfi_page *page, unsigned gate, bool one_word)
 {
     size_t count = 0;
@@ -215,8 +253,7 @@ static void answer(const mfi_page_request *request, mfi_page *page, unsigned gat
         mfi_page_error(page, 500, "no memory");
         return;
     }
-    uint64_t patience = STUCK_NS + (uint64_t)request->health->interval_ms * MFI_NS_PER_MS;
-    if (age_ns > patience) {
+    if (mfi_evaluation_hangs(request->health, age_ns)) {
         count = add_stuck(checks, count, age_ns); /* the copy has room for one check more */
     }
     unknown_names unknown;
@@ -226,9 +263,10 @@ static void answer(const mfi_page_request *request, mfi_page *page, unsigned gat
     if (count == 0 && request->rest[0] != '\0') {
         mfi_page_error(page, 404, "no check '%.100s' here", request->rest);
     } else {
-        page->code = worst(checks, count) == MF_HEALTH_FAIL ? 503 : 200;
+        mf_health status = worst(checks, count);
+        page->code = code_of(request, gate, status);
         if (one_word) {
-            page->body = strdup(page->code == 200 ? "ok\n" : "fail\n");
+            page->body = strdup(status != MF_HEALTH_FAIL ? "ok\n" : "fail\n");
             page->size = page->body != NULL ? strlen(page->body) : 0;
             (void)mfi_str_copy(page->type, sizeof page->type, "text/plain; charset=utf-8");
         } else if (wants_text(request)) {

@@ -7,7 +7,7 @@
 
 #include <multifrost/probe.h>
 
-#include "http/health.h"
+#include "metrics/evaluation.h"
 
 /* Complete renderings of all metrics, by mf_metrics_format, for requests that share them. */
 typedef struct mfi_scrapes {
@@ -26,6 +26,8 @@ typedef struct mfi_page_argument {
 typedef struct mfi_page_request {
     const mf_probe *probe;
     mfi_health *health;
+    int warn_code;        /* of /health and /healthz when the worst check warns; 0: 200 */
+    bool probes_only;     /* the endpoint has no other pages to refer to */
     mfi_scrapes *scrapes; /* or NULL: /metrics is rendered for this request alone */
     const char *accept;   /* or NULL */
     const char *host;     /* the Host header as sent; NULL: none, or a void one */

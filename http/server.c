@@ -171,6 +171,10 @@ static mf_status check_options(const mf_http_options *options, mf_error *error)
                         "max_connections (1 to 1024), connection_age_ms or health_interval_ms is "
                         "out of range");
     }
+    if (options->warn_code != 0 && options->warn_code != 200 && options->warn_code != 429) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "warn_code must be 200 or 429, not %d",
+                        (int)options->warn_code);
+    }
     return MF_OK;
 }
 
@@ -186,6 +190,8 @@ static mf_status serve(mf_http *http, const mf_http_options *options, mf_error *
     }
     http->port = listener.port;
     http->exchanges.is_loopback = listener.is_loopback;
+    http->exchanges.warn_code = options->warn_code;
+    http->exchanges.probes_only = options->probes_only;
     acceptor->cap = options->max_connections != 0 ? options->max_connections : 64;
     acceptor->patience_ns = (uint64_t)age_ms * MFI_NS_PER_MS;
     status = start_threads(http, options, listener.fd, error);

@@ -411,3 +411,17 @@ void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_ce
     }
     mfi_mutex_unlock(&family->mutex);
 }
+
+void mfi_family_count(mf_family *family, const char *first,
+                      void (*visit)(const char *last, uint64_t count, void *user_data),
+                      void *user_data)
+{
+    mfi_mutex_lock(&family->mutex);
+    for (mfi_series *at = family->series; at != NULL; at = at->next) {
+        if (family->type == MF_METRIC_COUNTER && strcmp(at->values[0], first) == 0) {
+            visit(at->values[family->label_count - 1], mf_counter_value(&at->as.counter),
+                  user_data);
+        }
+    }
+    mfi_mutex_unlock(&family->mutex);
+}

@@ -76,6 +76,12 @@ bool mfi_metric_set_was_visited(mf_metrics *metrics);
 /* Merges all series of a histogram family whose label `label` has this value. */
 void mfi_family_merge(mf_family *family, size_t label, const char *value, mfi_cells *ret_cells);
 
+/* Shows the value of the last label, and the count, of each series of a counter family whose first
+ * label has the value `first`. */
+void mfi_family_count(mf_family *family, const char *first,
+                      void (*visit)(const char *last, uint64_t count, void *user_data),
+                      void *user_data);
+
 /* A gauge that leaves the exposition when its last holder drops it. NULL if a cap leaves it out.
  * No other code may ask for the same series by mf_family_gauge(). drop: NULL is a no-op. */
 mf_gauge *mfi_family_hold_gauge(mf_family *family, const char *const *values);

@@ -69,11 +69,35 @@ static void add_workers(void *self, mfi_workers_row *row)
     }
 }
 
+/* The rule, what was observed, and what comes next. */
+static void explain_circuit(const char *name, const mfi_circuit_snapshot *circuit, char *to,
+                            size_t size)
+{
+    uint64_t now = mfi_monotonic_ns();
+    size_t length = mfi_str_format(
+        to, size, "circuit %s is %s by rule %s (%s)", name, mfi_circuit_state_word(circuit->state),
+        circuit->reason.rule != MFI_CAUSE_NONE ? mfi_circuit_cause_word(circuit->reason.rule)
+                                               : "none",
+        circuit->reason.text);
+    if (circuit->state == MFI_CIRCUIT_HALF_OPEN) {
+        (void)mfi_str_format(to + length, size - length, "; probe calls decide whether it closes");
+    } else if (circuit->probe_at_ns > now) {
+        double left = (double)(circuit->probe_at_ns - now) / (double)MFI_NS_PER_S;
+        (void)mfi_str_format(to + length, size - length,
+                             "; calls are refused, the next probe is due in %s s",
+                             mfi_fixed_text(left, 1).text);
+    } else {
+        (void)mfi_str_format(to + length, size - length,
+                             "; calls are refused, the next probe is due");
+    }
+}
+
 static void visit_circuit_health(mf_parent *parent, bool alone, mf_health_visit_fn visit,
                                  void *user_data)
 {
-    char output[MFI_CIRCUIT_TEXT_MAX + 160];
+    char output[MFI_CIRCUIT_TEXT_MAX + 260];
     mfi_circuit_snapshot circuit;
+    mfi_function_names names = {.count = 0};
     mfi_circuit_read(&parent->state.circuit, &circuit);
     const mfi_parent_settings *settings = &parent->state.settings;
     const char *name = alone && !settings->is_member ? settings->target : settings->worker;
@@ -89,12 +113,10 @@ static void visit_circuit_health(mf_parent *parent, bool alone, mf_health_visit_
         row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
-        (void)mfi_str_format(output, sizeof output, "circuit %s is %s by rule %s (%s)", name,
-                             mfi_circuit_state_word(circuit.state),
-                             circuit.reason.rule != MFI_CAUSE_NONE
-                                 ? mfi_circuit_cause_word(circuit.reason.rule)
-                                 : "none",
-                             circuit.reason.text);
+        explain_circuit(name, &circuit, output, sizeof output);
+        mfi_target_add_names(parent->state.observed, &names);
+        row.affected = names.names;
+        row.affected_count = names.count;
     }
     visit(&row, user_data);
 }
@@ -102,17 +124,17 @@ static void visit_circuit_health(mf_parent *parent, bool alone, mf_health_visit_
 /* Of all parents of the target together. */
 static void visit_target(void *self, mf_health_visit_fn visit, void *user_data)
 {
-    mf_parent *parent = self;
-    double p50 = mfi_target_recent_p50(parent->state.observed);
-    mf_health_row row = {.struct_size = sizeof row,
-                         .component = parent->state.settings.target,
-                         .measurement = "responseTime",
-                         .component_type = "component",
-                         .status = MF_HEALTH_PASS,
-                         .has_number = !isnan(p50),
-                         .observed_number = p50,
-                         .observed_unit = "s"};
-    visit(&row, user_data);
+    const mf_parent *parent = self;
+    mfi_target_recent recent;
+    mfi_target_read_recent(parent->state.observed, mfi_monotonic_ns(), &recent);
+    mfi_health_show_target(&parent->state.runtime->limits, parent->state.settings.target, &recent,
+                           visit, user_data);
+}
+
+static void add_names(void *self, mfi_function_names *names)
+{
+    const mf_parent *parent = self;
+    mfi_target_add_names(parent->state.observed, names);
 }
 
 static void visit_health(void *self, bool alone, mf_health_visit_fn visit, void *user_data)
@@ -274,5 +296,6 @@ void mfi_parent_component_init(mf_parent *parent)
                         .add_workers = is_member ? NULL : add_workers,
                         .visit_target = visit_target,
                         .visit_circuit = visit_circuit,
+                        .add_names = add_names,
                         .config = mfi_parent_settings_fingerprint(&parent->state.settings)};
 }

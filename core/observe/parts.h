@@ -14,6 +14,7 @@
 #include "core/observe/crashes.h"
 #include "core/observe/events.h"
 #include "core/observe/handles.h"
+#include "core/observe/recent.h"
 #include "core/observe/recorder.h"
 #include "core/observe/span.h"
 #include "core/observe/statuses.h"
@@ -162,6 +163,7 @@ struct mfi_target {
     mfi_segments segments;      /* client: the memory of its worker */
     /* Client. */
     mf_window *window;
+    mfi_recent recent; /* of the thread that evaluates health */
     mf_histogram *phases[MFI_CALL_PHASE_COUNT];
     mf_histogram *request_size, *response_size, *heartbeat_rtt, *start_duration;
     mf_counter *attempts[MFI_ATTEMPT_COUNT], *refused[MFI_REFUSAL_COUNT];

@@ -287,12 +287,12 @@ static bool warn_of_pair(mf_health_result *result, const double *rates, mfi_slo_
         return false;
     }
     result->status = MF_HEALTH_WARN;
-    (void)mfi_str_format(result->output, sizeof result->output,
-                         "the budget of bad calls burns %s times as fast as allowed over %s, and "
-                         "%s times over %s; the limit is %s",
-                         mfi_fixed_text(rates[longer], 1).text, words[longer],
-                         mfi_fixed_text(rates[shorter], 1).text, words[shorter],
-                         mfi_fixed_text(limit, 1).text);
+    (void)mfi_str_format(
+        result->output, sizeof result->output,
+        "rule burnRate: the budget of bad calls burns %s times as fast as allowed over %s, and "
+        "%s times over %s; the limit is %s",
+        mfi_fixed_text(rates[longer], 1).text, words[longer],
+        mfi_fixed_text(rates[shorter], 1).text, words[shorter], mfi_fixed_text(limit, 1).text);
     return true;
 }
 

@@ -292,16 +292,6 @@ void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_
     read_latency(&recent, ret_recent);
 }
 
-double mfi_target_recent_p50(mfi_target *target)
-{
-    mf_distribution recent = MF_DISTRIBUTION_INIT;
-    if (!has_latency(target)) {
-        return (double)NAN;
-    }
-    mf_window_read(target->window, &recent);
-    return recent.p50;
-}
-
 static uint64_t count_ended(const mfi_function *function, mfi_call_status status)
 {
     const mf_counter *counter =

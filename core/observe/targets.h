@@ -9,6 +9,7 @@
 
 #include <multifrost/error.h>
 #include <multifrost/metrics.h>
+#include <multifrost/probe.h>
 
 #include "core/observe/handles.h"
 #include "core/observe/segments.h"
@@ -42,8 +43,33 @@ typedef struct mfi_latency {
 /* All client calls of the targets of this name, merged over their functions: since the first of
  * them was made, and of the last minute. None for a target that has no counters of its own. */
 void mfi_target_read(mfi_target *target, mfi_latency *ret_all, mfi_latency *ret_recent);
-/* Median of the last minute in seconds; NaN without calls. */
-double mfi_target_recent_p50(mfi_target *target);
+/* How the calls of all client targets of one name fare. */
+typedef struct mfi_target_recent {
+    bool is_counted; /* the next five are known */
+    /* Calls that ended in the last minute. Failed ones are neither ok nor app errors nor cancelled.
+     */
+    uint64_t calls, failed, app_errors, cancelled;
+    double p99_seconds; /* of the last minute; NaN without calls */
+    uint64_t in_flight, queue_depth, queue_capacity;
+    double oldest_seconds; /* of the oldest open call; 0: none is open */
+} mfi_target_recent;
+/* For one thread at a time: the last minute is that of the readings of this target. */
+void mfi_target_read_recent(mfi_target *target, uint64_t now_ns, mfi_target_recent *ret_recent);
+
+/* All targets of a process together. */
+typedef struct mfi_program_load {
+    uint64_t workers, ready; /* of the parents */
+    uint64_t in_flight;      /* open calls of parents, and handlers that run */
+} mfi_program_load;
+void mfi_observer_read_load(mfi_observer *observer, mfi_program_load *ret_load);
+
+/* The first functions that were prepared or called, by name; they live as long as their target. */
+typedef struct mfi_function_names {
+    size_t count;
+    const char *names[MF_HEALTH_AFFECTED_MAX];
+} mfi_function_names;
+/* Adds those that are not among the names yet. */
+void mfi_target_add_names(mfi_target *target, mfi_function_names *names);
 
 /* Server: the calls of one function since the start. name NULL: all that share `_OTHER`.
  */

@@ -55,6 +55,17 @@ static uint64_t list(const char *name, const char *const *texts)
     return sum;
 }
 
+static uint64_t add_limits(uint64_t hash, const mfi_health_limits *limits)
+{
+    const double exact[] = {limits->response_seconds, limits->error_share, limits->queue_share,
+                            limits->oldest_seconds};
+    for (size_t i = 0; i < sizeof exact / sizeof exact[0]; i++) {
+        hash = mfi_fingerprint_number(hash, "health", (int64_t)(exact[i] * 1e6));
+    }
+    hash = mfi_fingerprint_number(hash, "health_calls", (int64_t)limits->error_min_calls);
+    return mfi_fingerprint_number(hash, "health_drops", (int64_t)limits->drops);
+}
+
 /* What differs between processes of one job on purpose is left out: the instance, the log file. */
 void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *options)
 {
@@ -81,6 +92,7 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
     hash = mfi_fingerprint_number(hash, "crashes_kept", options->crashes_kept);
     hash = mfi_fingerprint_number(hash, "recorder_bytes", options->recorder_bytes);
     hash = mfi_fingerprint_number(hash, "recorder_seconds", options->recorder_seconds);
+    hash = add_limits(hash, &runtime->limits);
     runtime->config = hash + list("required_targets", options->required_targets) +
                       list("redact_keys", options->redact_keys) +
                       list("baggage_keys", options->baggage_keys);

@@ -35,7 +35,7 @@ static void on_ping(mfi_task *task)
 
 static void visit_loop(mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
 {
-    char output[96];
+    char output[128];
     struct mfi_ping *ping = runtime->ping;
     uint64_t now = mfi_monotonic_ns();
     uint64_t sent = atomic_load_explicit(&ping->sent_ns, memory_order_acquire);
@@ -58,8 +58,12 @@ static void visit_loop(mf_runtime *runtime, mf_health_visit_fn visit, void *user
     if (lag > LIVE_TIMEOUT_NS) {
         row.status = MF_HEALTH_FAIL;
         row.output = output;
-        (void)mfi_str_format(output, sizeof output, "the engine has made no progress for %s s",
-                             mfi_fixed_text(row.observed_number, 0).text);
+        (void)mfi_str_format(
+            output, sizeof output,
+            "the engine has made no progress for %s s; rule lag: the limit is %s s, /livez "
+            "fails",
+            mfi_fixed_text(row.observed_number, 0).text,
+            mfi_fixed_text((double)LIVE_TIMEOUT_NS / (double)MFI_NS_PER_S, 0).text);
     }
     visit(&row, user_data);
 }
@@ -76,6 +80,41 @@ static void visit_uptime(mf_runtime *runtime, mf_health_visit_fn visit, void *us
                          .observed_number = (double)up / (double)MFI_NS_PER_S,
                          .observed_unit = "s"};
     visit(&row, user_data);
+}
+
+/* ---- The log, and the end ---- */
+
+static void visit_drops(mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
+{
+    mf_log_stats stats = MF_LOG_STATS_INIT;
+    mf_log_stats_read(runtime->logger, &stats);
+    mfi_health_show_drops(&runtime->limits, &stats, &runtime->drops, mfi_monotonic_ns(), visit,
+                          user_data);
+}
+
+static void visit_draining(const mf_runtime *runtime, mf_health_visit_fn visit, void *user_data)
+{
+    mf_health_row row = {.struct_size = sizeof row,
+                         .component = "process",
+                         .measurement = "draining",
+                         .component_type = "system",
+                         .status = MF_HEALTH_FAIL,
+                         .gates = MF_GATE_READY,
+                         .observed_text = "yes",
+                         .output = "the program drains; it gets no new traffic, and ends when its "
+                                   "calls have"};
+    if (atomic_load(&runtime->draining)) {
+        visit(&row, user_data);
+    }
+}
+
+void mf_runtime_begin_drain(mf_runtime *runtime)
+{
+    if (runtime == NULL || atomic_exchange(&runtime->draining, true)) {
+        return;
+    }
+    mfi_runtime_tell_change(runtime);
+    mfi_systemd_wake(runtime);
 }
 
 /* ---- Targets ---- */
@@ -129,8 +168,9 @@ static required_target *find_required(mf_runtime *runtime, const char *name)
 }
 
 static void show_workers(const char *target, const mfi_workers_row *workers,
-                         mf_health_visit_fn visit, void *user_data)
+                         const mfi_function_names *names, mf_health_visit_fn visit, void *user_data)
 {
+    char output[MFI_WORKERS_TEXT_MAX + 80];
     mf_health_row row = {.struct_size = sizeof row,
                          .component = target,
                          .measurement = "workers",
@@ -146,7 +186,13 @@ static void show_workers(const char *target, const mfi_workers_row *workers,
     } else if (workers->warns) {
         row.status = MF_HEALTH_WARN;
     }
-    row.output = row.status != MF_HEALTH_PASS ? workers->output : NULL;
+    if (row.status != MF_HEALTH_PASS) {
+        (void)mfi_str_format(output, sizeof output, "%s; rule workers: %u ready, %u needed",
+                             workers->output, (unsigned)workers->ready, (unsigned)workers->needed);
+        row.output = output;
+        row.affected = names->names;
+        row.affected_count = names->count;
+    }
     visit(&row, user_data);
 }
 
@@ -163,6 +209,7 @@ static mfi_list_node *visit_target(mf_runtime *runtime, mfi_list_node *first,
     const char *target = component_of(first)->target;
     uint32_t circuits = 0;
     mfi_workers_row workers = {.ready = 0};
+    mfi_function_names names = {.count = 0};
     const mfi_component *parent = NULL; /* one that can show the target */
     bool has_workers = false;
     mfi_list_node *end = first;
@@ -178,10 +225,13 @@ static mfi_list_node *visit_target(mf_runtime *runtime, mfi_list_node *first,
             at->add_workers(at->self, &workers);
             has_workers = true;
         }
+        if (at->add_names != NULL) {
+            at->add_names(at->self, &names);
+        }
         parent = parent == NULL && at->visit_target != NULL ? at : parent;
     }
     if (has_workers) {
-        show_workers(target, &workers, visit, user_data);
+        show_workers(target, &workers, &names, visit, user_data);
         required_target *required = find_required(runtime, target);
         if (required != NULL && workers.ready >= workers.needed && !workers.starts) {
             required->was_ready = true;
@@ -210,11 +260,12 @@ static void visit_missing_locked(mf_runtime *runtime, mf_health_visit_fn visit, 
     for (size_t i = 0; i < runtime->required->count; i++) {
         const required_target *required = &runtime->required->targets[i];
         if (!has_workers_locked(runtime, required->name)) {
+            const mfi_function_names nothing = {.count = 0};
             mfi_workers_row none = {.needed = 1, .starts = !required->was_ready};
             (void)mfi_str_format(none.output, sizeof none.output,
                                  "target %s is required, and has no parent or pool",
                                  required->name);
-            show_workers(required->name, &none, visit, user_data);
+            show_workers(required->name, &none, &nothing, visit, user_data);
         }
     }
 }
@@ -255,6 +306,8 @@ static void visit_health(void *self, mf_health_visit_fn visit, void *user_data)
     mfi_health_checks_visit(runtime->checks, visit, user_data);
     visit_loop(runtime, visit, user_data);
     visit_uptime(runtime, visit, user_data);
+    visit_drops(runtime, visit, user_data);
+    visit_draining(runtime, visit, user_data);
 }
 
 static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_data)
@@ -268,6 +321,31 @@ static void visit_circuits(void *self, mf_circuit_visit_fn visit, void *user_dat
         }
     }
     mfi_mutex_unlock(&runtime->mutex);
+}
+
+/* ---- Notes ---- */
+
+typedef struct noting {
+    mf_note_visit_fn visit;
+    void *user_data;
+} noting;
+
+static void note_circuit(const mf_circuit_row *row, void *user_data)
+{
+    const noting *to = user_data;
+    char note[128];
+    (void)mfi_str_format(note, sizeof note, "circuit %s %s",
+                         row->worker.name != NULL ? row->worker.name : row->target, row->state);
+    to->visit(note, to->user_data);
+}
+
+/* The note of the end comes first, because only some notes are kept. */
+static void visit_notes(void *self, mf_note_visit_fn visit, void *user_data)
+{
+    mf_runtime *runtime = self;
+    noting to = {.visit = visit, .user_data = user_data};
+    visit(atomic_load(&runtime->draining) ? "draining yes" : "draining no", user_data);
+    visit_circuits(runtime, note_circuit, &to);
 }
 
 static const char *const call_statuses[] = {MFI_CALL_STATUSES(MFI_WORD_TEXT) NULL};
@@ -320,7 +398,8 @@ mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required
                                 .watch = watch,
                                 .visit_calls = visit_calls,
                                 .call_statuses = call_statuses,
-                                .visit_crashes = visit_crashes};
+                                .visit_crashes = visit_crashes,
+                                .visit_notes = visit_notes};
     return MF_OK;
 }
 

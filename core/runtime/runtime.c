@@ -166,7 +166,7 @@ static mf_status keep_baggage_keys(mf_runtime *runtime, const char *const *keys,
     return MF_OK;
 }
 
-static mf_status check_options(mf_runtime_options *from, mf_error *error)
+static mf_status check_options(const mf_runtime_options *from, mf_error *error)
 {
     if (from->role != NULL && strcmp(from->role, "parent") != 0 &&
         strcmp(from->role, "child") != 0) {
@@ -209,6 +209,41 @@ static mf_status fill_options(mf_runtime_options *from, mf_error *error)
     return mfi_runtime_pick_names(from, error);
 }
 
+/* In the order of their dependence. */
+static mf_status make_parts(mf_runtime *runtime, const mf_runtime_options *options, mf_error *error)
+{
+    mf_status status = mfi_health_limits_fill(&runtime->limits, options->health, error);
+    if (status == MF_OK) {
+        status = make_names(runtime, options, error);
+    }
+    if (status == MF_OK) {
+        status = keep_baggage_keys(runtime, options->baggage_keys, error);
+    }
+    if (status == MF_OK) {
+        status = make_logger(runtime, options, error);
+    }
+    if (status == MF_OK) {
+        status = make_metrics(runtime, options, error);
+    }
+    if (status == MF_OK) {
+        status = make_recorder(runtime, options, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_messaging_create(&runtime->messaging, options->transport, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_loop_create(&runtime->loop, runtime->clock, on_late, runtime, error);
+    }
+    if (status == MF_OK) {
+        status = mfi_engine_probe_init(runtime, options->required_targets, error);
+    }
+    if (status == MF_OK) {
+        mfi_runtime_config_init(runtime, options);
+        status = options->systemd ? mfi_systemd_start(runtime, error) : MF_OK;
+    }
+    return status;
+}
+
 mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *options,
                             mf_error *error)
 {
@@ -239,33 +274,11 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     runtime->started_ns = mfi_monotonic_ns();
     mfi_mutex_init(&runtime->mutex);
     mfi_descriptors_fill_standard(); /* before anything is opened */
-    status = make_names(runtime, &from, error);
-    if (status == MF_OK) {
-        status = keep_baggage_keys(runtime, from.baggage_keys, error);
-    }
-    if (status == MF_OK) {
-        status = make_logger(runtime, &from, error);
-    }
-    if (status == MF_OK) {
-        status = make_metrics(runtime, &from, error);
-    }
-    if (status == MF_OK) {
-        status = make_recorder(runtime, &from, error);
-    }
-    if (status == MF_OK) {
-        status = mfi_messaging_create(&runtime->messaging, from.transport, error);
-    }
-    if (status == MF_OK) {
-        status = mfi_loop_create(&runtime->loop, runtime->clock, on_late, runtime, error);
-    }
-    if (status == MF_OK) {
-        status = mfi_engine_probe_init(runtime, from.required_targets, error);
-    }
+    status = make_parts(runtime, &from, error);
     if (status != MF_OK) {
         runtime_free(runtime);
         return status;
     }
-    mfi_runtime_config_init(runtime, &from);
     *ret_runtime = runtime;
     return MF_OK;
 }
@@ -289,6 +302,9 @@ void mfi_runtime_unref(mf_runtime *runtime)
 
 void mf_runtime_destroy(mf_runtime *runtime)
 {
+    if (runtime != NULL && mfi_runtime_check(runtime, NULL) == MF_OK) {
+        mfi_systemd_stop(runtime);
+    }
     mfi_runtime_unref(runtime);
 }
 
@@ -334,10 +350,16 @@ void mfi_runtime_watch_components(mf_runtime *runtime, void (*changed)(void *use
 
 static void tell_change_locked(mf_runtime *runtime)
 {
-    mfi_runtime_show_config(runtime);
     if (runtime->changed != NULL) {
         runtime->changed(runtime->changed_data);
     }
+}
+
+void mfi_runtime_tell_change(mf_runtime *runtime)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    tell_change_locked(runtime);
+    mfi_mutex_unlock(&runtime->mutex);
 }
 
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
@@ -349,6 +371,8 @@ void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component)
         at = at->next;
     }
     mfi_list_insert(&runtime->components, at, &component->node);
+    runtime->component_added_ns = mfi_monotonic_ns();
+    mfi_runtime_show_config(runtime);
     tell_change_locked(runtime);
     mfi_mutex_unlock(&runtime->mutex);
 }
@@ -357,6 +381,7 @@ void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
 {
     mfi_mutex_lock(&runtime->mutex);
     mfi_list_remove(&runtime->components, &component->node);
+    mfi_runtime_show_config(runtime);
     tell_change_locked(runtime);
     mfi_mutex_unlock(&runtime->mutex);
 }

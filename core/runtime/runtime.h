@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "core/engine/loop.h"
 #include "core/observe/observe.h"
+#include "core/runtime/health_limits.h"
 
 typedef struct mfi_messaging mfi_messaging;
 typedef struct mfi_process mfi_process;
@@ -44,6 +45,10 @@ typedef struct mfi_component {
     /* Parents: shows the rows of the target, which are the same for all its parents. */
     void (*visit_target)(void *self, mf_health_visit_fn visit, void *user_data);
     void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
+    /* Children: whether it serves; or NULL. */
+    bool (*serves)(void *self);
+    /* Parents: adds the names of functions that calls go to; or NULL. */
+    void (*add_names)(void *self, mfi_function_names *names);
     mfi_list_node node; /* in runtime->components */
     uint64_t config;    /* fingerprint of its options, without what differs between processes */
 } mfi_component;
@@ -65,6 +70,7 @@ struct mf_runtime {
     uint64_t config; /* config.c: fingerprint of the runtime's own options */
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
+    uint64_t component_added_ns;      /* guarded by mutex: when the last one came */
     void (*changed)(void *user_data); /* guarded by mutex: told when a component comes or goes */
     void *changed_data;               /* guarded by mutex */
     mfi_list places;                  /* guarded by mutex, sorted by target and index */
@@ -73,6 +79,10 @@ struct mf_runtime {
     mfi_list views;                   /* guarded by mutex: the registry views of its parents */
     struct mfi_ping *ping;            /* probe.c: whether the engine's loop still turns */
     mfi_list left;                    /* left.c: engine thread */
+    mfi_health_limits limits;         /* set once */
+    mfi_recent drops;                 /* of the log; visit_health's thread alone */
+    _Atomic(bool) draining;           /* the program is about to end */
+    struct mfi_systemd *systemd;      /* guarded by mutex: tells systemd; or NULL */
 };
 
 /* Takes a reference. runtime NULL: makes a private silent runtime instead. */
@@ -85,6 +95,9 @@ mf_status mfi_runtime_check(const mf_runtime *runtime, mf_error *error);
 
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component);
 void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component);
+
+/* Evaluates health soon, because something else has come than time. */
+void mfi_runtime_tell_change(mf_runtime *runtime);
 
 /* left.c, engine thread: a spawned process was given up. Its helper is waited for when it ends, or
  * at a later start. Takes the pidfd. */
@@ -107,6 +120,13 @@ mf_status mfi_runtime_pick_names(mf_runtime_options *options, mf_error *error);
  * mutex held. */
 void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *options);
 void mfi_runtime_show_config(mf_runtime *runtime);
+
+/* systemd.c: starts the thread that tells systemd; none without $NOTIFY_SOCKET. */
+mf_status mfi_systemd_start(mf_runtime *runtime, mf_error *error);
+/* Says that the program stops, and ends the thread. */
+void mfi_systemd_stop(mf_runtime *runtime);
+/* The program drains: the thread says so at once. */
+void mfi_systemd_wake(mf_runtime *runtime);
 
 /* probe.c: fills runtime->probe. required: names as in mf_runtime_options. */
 mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error);

@@ -109,6 +109,12 @@ static void join_trace(mf_child *child)
     }
 }
 
+static bool serves(void *self)
+{
+    const mf_child *child = self;
+    return atomic_load_explicit(&child->state.serves, memory_order_relaxed);
+}
+
 static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_error *error)
 {
     mf_status status = mfi_runtime_use(&child->runtime, from->runtime, "child", error);
@@ -119,6 +125,7 @@ static mf_status make_parts(mf_child *child, const mf_child_options *from, mf_er
                                        .is_child = true,
                                        .self = child,
                                        .visit_health = visit_health,
+                                       .serves = serves,
                                        .config = mfi_child_settings_fingerprint(&child->settings)};
     mfi_server_options observed = {.worker = child->component.target,
                                    .gauges = read_gauges,

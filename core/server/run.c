@@ -33,6 +33,7 @@ static void on_signal(int number)
     int before = errno;
     mfi_child_state *state = atomic_load_explicit(&signal_state, memory_order_acquire);
     if (state != NULL) {
+        atomic_store_explicit(&state->by_signal, true, memory_order_relaxed);
         mfi_child_state_stop(state);
     }
     errno = before;
@@ -313,6 +314,9 @@ static void serve_until_stopped(mf_child *child)
     while (!atomic_load_explicit(&child->state.stopping, memory_order_acquire)) {
         drained = turn(child, drained, MFI_NEVER);
     }
+    if (atomic_load_explicit(&child->state.by_signal, memory_order_relaxed)) {
+        mf_runtime_begin_drain(child->runtime);
+    }
     if (child->settings.registers) {
         leave(child);
     }
@@ -351,6 +355,8 @@ mf_status mf_child_run(mf_child *child, mf_error *error)
         at.status = mfi_announce_register(&child->announcement, error);
     }
     if (at.status == MF_OK) {
+        atomic_store_explicit(&child->state.serves, true, memory_order_relaxed);
+        mfi_runtime_tell_change(child->runtime);
         serve_until_stopped(child);
     }
     finish(child);

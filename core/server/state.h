@@ -44,6 +44,8 @@ typedef struct mfi_child_state {
     int leave_fd;
     _Atomic(bool) leaves;         /* leave_fd was written */
     _Atomic(uint64_t) gone_ns;    /* when the keeper has taken the entry out; 0: not yet */
+    _Atomic(bool) serves;         /* it runs, and its name is registered */
+    _Atomic(bool) by_signal;      /* a signal tells it to stop, and so the program */
     _Atomic(bool) stopping;       /* the worker was told to stop */
     _Atomic(bool) refusing;       /* calls that arrive are cancelled */
     _Atomic(bool) cancelling;     /* calls that wait are cancelled: no call is begun any more */

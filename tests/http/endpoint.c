@@ -12,7 +12,7 @@
 #include <multifrost/http.h>
 #include <multifrost/multifrost.h>
 
-static _Atomic(bool) is_slow, is_failing;
+static _Atomic(bool) is_slow, is_failing, is_warning;
 static sem_t may_go_on;
 
 static void check(mf_status status, const mf_error *error)
@@ -42,7 +42,9 @@ static void collect(void *user_data)
 static void check_cache(mf_health_result *result, void *user_data)
 {
     (void)user_data;
-    result->status = atomic_load(&is_failing) ? MF_HEALTH_FAIL : MF_HEALTH_PASS;
+    result->status = atomic_load(&is_failing)   ? MF_HEALTH_FAIL
+                     : atomic_load(&is_warning) ? MF_HEALTH_WARN
+                                                : MF_HEALTH_PASS;
 }
 
 static mf_http *serve(mf_runtime *runtime, const mf_http_options *options)
@@ -74,9 +76,15 @@ static void obey(mf_runtime *runtime, mf_http_options *options)
         } else if (is_command(line, "second")) {
             options->port = MF_HTTP_PORT_ANY;
             second = serve(runtime, options);
+        } else if (is_command(line, "probes")) {
+            options->port = MF_HTTP_PORT_ANY;
+            options->probes_only = true;
+            options->warn_code = 429;
+            second = serve(runtime, options);
         } else {
             bool is_release = is_command(line, "fast");
             atomic_store(&is_failing, is_command(line, "fail"));
+            atomic_store(&is_warning, is_command(line, "warn"));
             atomic_store(&is_slow, is_command(line, "slow"));
             say("done");
             if (is_release) {

@@ -1,6 +1,7 @@
 """The endpoint and every kind of request: the right answer to each, many connections at once, slow
 pages, and the programs that ask an endpoint in the field."""
 
+import calendar
 import collections
 import fcntl
 import gzip
@@ -510,6 +511,29 @@ class TwoEndpointsTest(unittest.TestCase):
     def changes(self, endpoint):
         with open(endpoint.log, encoding="utf-8") as file:
             return [line for line in file if "health_change" in line and "cache" in line]
+
+    def test_probes_apart_and_warnings_by_their_code(self):
+        with Endpoint() as endpoint:
+            endpoint.send("probes")
+            second = endpoint.read_port()
+            for target in ("/", "/metrics", "/health", "/circuits", "/calls", "/crashes"):
+                self.assertEqual(status_of(endpoint.get(target, port=second)), 404, target)
+                self.assertEqual(status_of(endpoint.get(target)), 200, target)
+            for target in ("/livez", "/readyz", "/startupz", "/healthz"):
+                self.assertEqual(status_of(endpoint.get(target, port=second)), 200, target)
+            self.assertNotIn("links", json.loads(body_of(endpoint.get("/readyz", port=second))))
+            began = time.time()
+            endpoint.tell("warn")
+            until(lambda: status_of(endpoint.get("/healthz", port=second)) == 429, "a warning")
+            self.assertEqual(status_of(endpoint.get("/readyz", port=second)), 200)
+            body = json.loads(body_of(endpoint.get("/health")))
+            self.assertEqual(status_of(endpoint.get("/health")), 200)
+            self.assertIn("draining no", body["notes"])
+            since = re.search(r"; since (\S+)Z$", body["description"])[1]
+            moment = calendar.timegm(time.strptime(since.split(".")[0], "%Y-%m-%dT%H:%M:%S"))
+            self.assertLess(abs(moment - began), PATIENCE)
+            endpoint.tell("fail")
+            until(lambda: status_of(endpoint.get("/healthz", port=second)) == 503, "a failure")
 
     def test_changes_are_logged_once(self):
         with Endpoint() as endpoint:

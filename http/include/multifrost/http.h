@@ -5,6 +5,7 @@
 #ifndef MULTIFROST_HTTP_H
 #define MULTIFROST_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,12 @@ typedef struct mf_http_options {
     const char *const *host_names; /**< NULL-terminated, at most 16: names, without a port, by which
                                      clients may address an endpoint on a loopback address. Default
                                      NULL: none. Copied. */
+    /** Code of /health and /healthz while a check warns and none fails: 200, the default, or 429,
+     *  which Consul takes for a warning. The other routes answer 200 then. */
+    int32_t warn_code;
+    /** The endpoint serves /livez, /readyz, /startupz and /healthz alone, so that it can be bound
+     *  to an address that an orchestrator reaches while /metrics stays on another one. */
+    bool probes_only;
 } mf_http_options;
 #ifdef __cplusplus
 static inline mf_http_options mf_detail_http_options_init()

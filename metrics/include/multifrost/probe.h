@@ -32,6 +32,8 @@ enum {
     MF_GATE_STARTUP = 4, /**< /startupz: still starting. */
 };
 
+#define MF_HEALTH_AFFECTED_MAX 8 /**< Functions that one check names. */
+
 /** One health check's outcome. All texts are borrowed for the duration of the visit. */
 typedef struct mf_health_row {
     size_t struct_size;
@@ -45,6 +47,10 @@ typedef struct mf_health_row {
     const char *observed_text; /**< Or NULL. */
     const char *observed_unit; /**< "s", "workers", or NULL. */
     const char *output; /**< Why the check did not pass; NULL if it did. No secrets, no paths. */
+    /** Functions whose calls suffer while the check does not pass; at most MF_HEALTH_AFFECTED_MAX
+     *  are shown. NULL: none. */
+    const char *const *affected;
+    size_t affected_count;
 } mf_health_row;
 
 /** The outcome of a health check of the program. The caller presets it to pass and no value. */
@@ -219,6 +225,8 @@ typedef void (*mf_call_visit_fn)(const mf_call_row *row, void *user_data);
 
 /** Receives one health check. The row is borrowed until the return. */
 typedef void (*mf_health_visit_fn)(const mf_health_row *row, void *user_data);
+/** Receives one note of a program's state: "circuit math closed". Borrowed until the return. */
+typedef void (*mf_note_visit_fn)(const char *note, void *user_data);
 /** Receives one circuit. The row is borrowed until the return. */
 typedef void (*mf_circuit_visit_fn)(const mf_circuit_row *row, void *user_data);
 
@@ -307,6 +315,10 @@ typedef struct mf_probe {
                         void *user_data, mf_call_counts *ret_counts);
     /** The words that a query's status can be, NULL-terminated. NULL: not known. */
     const char *const *call_statuses;
+    /** Shows what a reader of /health should know beside the checks, whether they pass or not; the
+     *  first 16 notes are kept. Called by the thread that visits health. The function may be NULL.
+     */
+    void (*visit_notes)(void *self, mf_note_visit_fn visit, void *user_data);
 } mf_probe;
 
 MF_EXTERN_C_END

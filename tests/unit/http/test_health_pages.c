@@ -123,6 +123,59 @@ static void test_failing_checks_are_503(void)
     mfi_mutex_fini(&health.mutex);
 }
 
+/* Only /health and /healthz warn by their code: orchestrators take it for a failure. */
+static void test_warn_code(void)
+{
+    mfi_check checks[3];
+    memcpy(checks, three, sizeof three);
+    mfi_health health = evaluated(checks, 3);
+    mfi_page_request request = request_for(&health);
+    request.warn_code = 429;
+    check_page(mfi_page_health, &request, 429, JSON,
+               BODY("warn", DOWN, WORKERS "," CIRCUIT "," PROCESS));
+    check_page(mfi_page_healthz, &request, 429, TEXT, "ok\n");
+    check_page(mfi_page_readyz, &request, 200, JSON, BODY("warn", DOWN, WORKERS "," CIRCUIT));
+    checks[0].status = MF_HEALTH_FAIL;
+    check_page(mfi_page_healthz, &request, 503, TEXT, "fail\n");
+    checks[0].status = MF_HEALTH_PASS;
+    check_page(mfi_page_healthz, &request, 200, TEXT, "ok\n");
+    mfi_mutex_fini(&health.mutex);
+}
+
+/* What does not pass says since when and which functions suffer; notes come from the program. */
+static void test_since_affected_and_notes(void)
+{
+    char notes[2][MFI_NOTE_MAX] = {"draining no", "circuit math \"open\""};
+    mfi_check checks[2];
+    memcpy(checks, three, sizeof checks);
+    mfi_health health = evaluated(checks, 2);
+    mfi_page_request request = request_for(&health);
+    health.notes = notes;
+    health.note_count = 2;
+    request.probes_only = true;
+    for (int i = 0; i < 2; i++) {
+        checks[i].since_wall_ns = UINT64_C(1767225599000000000);
+    }
+    checks[0].affected_count = 2;
+    (void)strcpy(checks[0].affected[0], "add"); /* NOLINT: short names */
+    (void)strcpy(checks[0].affected[1], "sub"); /* NOLINT: as above */
+    check_page(
+        mfi_page_health, &request, 200, JSON,
+        "{\"status\":\"warn\",\"version\":\"1\",\"releaseId\":\"1.2.3\","
+        "\"serviceId\":\"demo\",\"description\":\"" DOWN
+        "; since 2025-12-31T23:59:59.000Z\",\"checks\":{"
+        "\"math:workers\":[{\"componentType\":\"component\",\"status\":\"warn\","
+        "\"observedValue\":1.5,\"observedUnit\":\"workers\","
+        "\"time\":\"2026-01-01T00:00:00.123Z\",\"output\":\"" DOWN
+        "; since 2025-12-31T23:59:59.000Z\",\"affectedEndpoints\":[\"add\",\"sub\"]}]," CIRCUIT
+        "},\"notes\":[\"draining no\",\"circuit math \\\"open\\\"\"]}");
+    request.verbose = true;
+    check_page(mfi_page_health, &request, 200, TEXT,
+               "[+]math:workers warn: one \"of two\" is down; since 2025-12-31T23:59:59.000Z\n"
+               "[+]math:circuit ok: not shown\nwarn\n");
+    mfi_mutex_fini(&health.mutex);
+}
+
 static void test_nothing_to_check(void)
 {
     mfi_health health = evaluated(NULL, 0);
@@ -374,6 +427,8 @@ static void test_without_memory(void)
 }
 
 static const mf_test tests[] = {
+    {"health_pages__warn_code", test_warn_code},
+    {"health_pages__since_affected_and_notes", test_since_affected_and_notes},
     {"health__each_route_has_its_gate", test_each_route_has_its_gate},
     {"health__failing_checks_are_503", test_failing_checks_are_503},
     {"health__nothing_to_check_passes", test_nothing_to_check},

@@ -120,6 +120,10 @@ static void test_options_are_checked(void)
     options.bind_address = NULL;
     options.host_names = many;
     check_refused(&probe, &options, MF_ERR_INVALID_ARGUMENT, "host_names");
+    options.host_names = NULL;
+    options.warn_code = 503;
+    check_refused(&probe, &options, MF_ERR_INVALID_ARGUMENT, "warn_code must be 200 or 429");
+    options.warn_code = 429;
     options.host_names = many + 1;
     mf_http *http = NULL;
     mf_check_int(mf_http_create(&http, &probe, &options, NULL), MF_OK);

@@ -47,7 +47,7 @@ static void test_loop_and_uptime(void)
     rows second;
     mf_runtime *runtime = make();
     visit(runtime, &first);
-    mf_check_int(first.count, 2);
+    mf_check_int(first.count, 3);
     mf_check_str(first.names[0], "loop:lag");
     mf_check_str(first.rows[0].component_type, "system");
     mf_check_str(first.rows[0].observed_unit, "s");
@@ -131,7 +131,7 @@ static void show_health(void *self, bool alone, mf_health_visit_fn show, void *u
 static void show_circuit(void *self, mf_circuit_visit_fn show, void *user_data)
 {
     const part *at = self;
-    mf_circuit_row row = {.struct_size = sizeof row, .target = at->name};
+    mf_circuit_row row = {.struct_size = sizeof row, .target = at->name, .state = "closed"};
     show(&row, user_data);
 }
 
@@ -169,7 +169,7 @@ static void test_components_come_first(void)
     add_part(runtime, &child, "child", false);
     mf_check_int(mf_runtime_add_health_check(runtime, &check, NULL), MF_OK);
     visit(runtime, &seen);
-    mf_check_int(seen.count, 5);
+    mf_check_int(seen.count, 6);
     mf_check_str(seen.names[0], "child:worker");
     mf_check_str(seen.names[1], "math:worker");
     mf_check_str(seen.names[2], "cache:ratio");
@@ -181,8 +181,85 @@ static void test_components_come_first(void)
     mf_runtime_remove_health_check(runtime, "cache", "ratio"); /* unknown: a no-op */
     mfi_runtime_remove_component(runtime, &child.component);
     visit(runtime, &seen);
-    mf_check_int(seen.count, 3);
+    mf_check_int(seen.count, 4);
     mf_check_str(seen.names[0], "math:worker");
+    mfi_runtime_remove_component(runtime, &math.component);
+    mf_runtime_destroy(runtime);
+}
+
+static void add_down(void *self, mfi_workers_row *row)
+{
+    (void)self;
+    row->needed = 2;
+    row->ready = 1;
+    (void)snprintf(row->output, sizeof row->output, "worker math-0 ended");
+}
+
+static void add_two_names(void *self, mfi_function_names *names)
+{
+    (void)self;
+    names->names[names->count++] = "add";
+    names->names[names->count++] = "sub";
+}
+
+static void keep_workers(const mf_health_row *row, void *data)
+{
+    char *text = data;
+    if (strcmp(row->measurement, "workers") == 0) {
+        (void)snprintf(text, 256, "%s: %s", row->output, row->affected_count == 2 ? "two" : "?");
+        mf_check_str(row->affected[1], "sub");
+    }
+}
+
+static void test_workers_say_rule_and_functions(void)
+{
+    char text[256] = "";
+    part math = {
+        .component = {.target = "math", .add_workers = add_down, .add_names = add_two_names}};
+    mf_runtime *runtime = make();
+    mfi_runtime_add_component(runtime, &math.component);
+    const mf_probe *probe = mf_runtime_probe(runtime);
+    probe->visit_health(probe->self, keep_workers, text);
+    mf_check_str(text, "worker math-0 ended; rule workers: 1 ready, 2 needed: two");
+    mfi_runtime_remove_component(runtime, &math.component);
+    mf_runtime_destroy(runtime);
+}
+
+static void add_note(const char *note, void *data)
+{
+    (void)strcat(strcat(data, note), "|"); /* NOLINT: short notes */
+}
+
+static void count_changes(void *data)
+{
+    ++*(int *)data;
+}
+
+/* A drain is seen at once, fails /readyz alone, and is begun once. */
+static void test_draining(void)
+{
+    rows seen;
+    part math;
+    char notes[128] = "";
+    int changes = 0;
+    mf_runtime *runtime = make();
+    const mf_probe *probe = mf_runtime_probe(runtime);
+    add_part(runtime, &math, "math", true);
+    probe->visit_notes(probe->self, add_note, notes);
+    mf_check_contains(notes, "draining no|circuit math ");
+    probe->watch(probe->self, count_changes, &changes);
+    mf_runtime_begin_drain(runtime);
+    mf_runtime_begin_drain(runtime);
+    mf_runtime_begin_drain(NULL);
+    mf_check_int(changes, 1);
+    visit(runtime, &seen);
+    mf_check_str(seen.names[seen.count - 1], "process:draining");
+    mf_check_int(seen.rows[seen.count - 1].status, MF_HEALTH_FAIL);
+    mf_check_int(seen.rows[seen.count - 1].gates, MF_GATE_READY);
+    notes[0] = '\0';
+    probe->visit_notes(probe->self, add_note, notes);
+    mf_check_contains(notes, "draining yes|");
+    probe->watch(probe->self, NULL, NULL);
     mfi_runtime_remove_component(runtime, &math.component);
     mf_runtime_destroy(runtime);
 }
@@ -253,6 +330,8 @@ static void test_change_is_logged(void)
 }
 
 static const mf_test tests[] = {
+    {"probe__workers_say_rule_and_functions", test_workers_say_rule_and_functions},
+    {"probe__draining", test_draining},
     {"probe__loop_and_uptime", test_loop_and_uptime},
     {"probe__loop_that_stands_still", test_loop_that_stands_still},
     {"probe__components_come_first_sorted", test_components_come_first},

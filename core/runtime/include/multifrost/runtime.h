@@ -38,6 +38,25 @@ typedef enum mf_metric_names {
                                       for dashboards that know these. */
 } mf_metric_names;
 
+/** When the health checks of each target, and of the log, warn. A warning changes no answer of
+ *  /livez, /readyz and /startupz. Set by MF_HEALTH_OPTIONS_INIT; zero means the default,
+ * MF_DISABLED that the check does not warn. */
+typedef struct mf_health_options {
+    size_t struct_size;
+    double response_time_ms; /**< The p99 of the last minute is above it; default: no warning. */
+    /** The share of the calls of the last minute that failed is above it; default 0.05. Errors that
+     *  the remote function raised, and cancelled calls, are not among the failed. */
+    double error_share;
+    int32_t error_min_calls; /**< With fewer calls in the minute error_share does not warn; default
+                                  20; MF_DISABLED is refused. */
+    double queue_share;      /**< The share of max_in_flight that is taken is above it; default 0.8.
+                              */
+    double oldest_call_ms;   /**< The oldest open call is older; default 60,000. */
+    int32_t log_drops; /**< So many log records were lost in the last minute; default 1. Records
+                          that sampling left out are not lost. */
+} mf_health_options;
+#define MF_HEALTH_OPTIONS_INIT MF_DETAIL_INIT(mf_health_options)
+
 /** Set by MF_RUNTIME_OPTIONS_INIT; zero means the default. Texts are copied. */
 typedef struct mf_runtime_options {
     size_t struct_size;
@@ -78,6 +97,13 @@ typedef struct mf_runtime_options {
      * no baggage. Members with other keys are left out when a call is received and when it is sent.
      *  Each key is a token (RFC 9110) of at most 128 bytes, at most 64 keys. Copied. */
     const char *const *baggage_keys;
+    const mf_health_options *health; /**< When health checks warn; NULL: the defaults. Copied. */
+    /** Tells systemd of the program's state over $NOTIFY_SOCKET: READY=1 when /startupz passes, a
+     *  line of STATUS, WATCHDOG=1 while /livez passes if the unit has WatchdogSec=, STOPPING=1 when
+     *  the program drains (mf_runtime_begin_drain()) or destroys the runtime, and
+     *  EXTEND_TIMEOUT_USEC until it has ended. Without the variable nothing happens. One runtime of
+     *  a process should do so. */
+    bool systemd;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
@@ -142,6 +168,17 @@ MF_API MF_NODISCARD mf_status mf_runtime_add_health_check(mf_runtime *runtime,
  */
 MF_API void mf_runtime_remove_health_check(mf_runtime *runtime, const char *component,
                                            const char *measurement);
+
+/**
+ * Says that the program is about to end: /readyz fails from now on ("process:draining"), and
+ * systemd is told, if the runtime tells it anything. Nothing else changes: calls go on. A child
+ * that ends by a signal does so by itself.
+ *
+ * @param runtime NULL is a no-op, and so is a second call.
+ * @par Threads  Thread-safe.
+ * @par Blocking Never.
+ */
+MF_API void mf_runtime_begin_drain(mf_runtime *runtime);
 
 MF_EXTERN_C_END
 

@@ -1,14 +1,12 @@
-/* Health, evaluated off the request path: a thread asks the probe once in every interval, and
- * requests read the last outcome. */
-#ifndef MFI_HTTP_HEALTH_H
-#define MFI_HTTP_HEALTH_H
+/* Health, evaluated apart from those who ask: a thread visits the probe once in every interval, and
+ * endpoints and the service manager's thread read the last outcome. */
+#ifndef MFI_METRICS_EVALUATION_H
+#define MFI_METRICS_EVALUATION_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include <cjson/cJSON.h>
 
 #include <multifrost/probe.h>
 
@@ -17,6 +15,9 @@
 
 #define MFI_CHECK_COMPONENT_MAX 100
 #define MFI_CHECK_MEASUREMENT_MAX 66
+#define MFI_CHECK_AFFECTED_MAX 64
+#define MFI_NOTES_MAX 16 /* that a probe gives; further ones are left out */
+#define MFI_NOTE_MAX 128
 #define MFI_CHECK_NAME_MAX (MFI_CHECK_COMPONENT_MAX + MFI_CHECK_MEASUREMENT_MAX)
 
 typedef struct mfi_check {
@@ -27,6 +28,9 @@ typedef struct mfi_check {
     bool has_number;
     double number;
     char text[64], unit[16], output[512];
+    uint64_t since_wall_ns; /* when the check got its status; 0: not known */
+    size_t affected_count;
+    char affected[MF_HEALTH_AFFECTED_MAX][MFI_CHECK_AFFECTED_MAX]; /* functions, cut */
     mf_gauge *gauges[3]; /* of the first row of a name: held for each status; or NULL */
 } mfi_check;
 
@@ -44,7 +48,11 @@ typedef struct mfi_health {
     bool is_due; /* a row came or went since the last evaluation began */
     mfi_check *checks;
     size_t count;
-    uint64_t evaluated_ns, evaluated_wall_ns;
+    char (*notes)[MFI_NOTE_MAX];
+    size_t note_count;
+    mfi_cond evaluated; /* for threads that wait for an evaluation */
+    uint64_t serial;    /* of the last evaluation */
+    uint64_t began_ns, evaluated_ns, evaluated_wall_ns;
 } mfi_health;
 
 mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
@@ -61,5 +69,19 @@ void mfi_evaluation_release(mfi_health *health);
 /* A copy of the last evaluation, for free(); NULL without memory. */
 mfi_check *mfi_evaluation_copy(mfi_health *health, size_t *ret_count, uint64_t *ret_wall_ns,
                                uint64_t *ret_age_ns);
+/* A copy of the notes of the last evaluation, for free(); NULL without notes or memory. */
+char (*mfi_evaluation_notes(mfi_health *health, size_t *ret_count))[MFI_NOTE_MAX];
+/* True if the evaluation is so old that a check must hang: /livez fails then. */
+bool mfi_evaluation_hangs(const mfi_health *health, uint64_t age_ns);
+/* The worst of the gate's checks in a copy. */
+mf_health mfi_evaluation_gate(const mfi_check *checks, size_t count, unsigned gate);
+/* Waits until an evaluation other than `serial` is there, *stop is true or the deadline has passed.
+ * Returns the serial of the last evaluation. */
+uint64_t mfi_evaluation_wait(mfi_health *health, uint64_t serial, uint64_t deadline_ns,
+                             const _Atomic(bool) *stop);
+/* When the last evaluation began, monotonic: it saw all that was there by then. */
+uint64_t mfi_evaluation_began_ns(mfi_health *health);
+/* Wakes the threads that wait, so that they look at their `stop`. */
+void mfi_evaluation_wake(mfi_health *health);
 
 #endif

@@ -1,6 +1,6 @@
 /* The thread that evaluates the checks, and the table of their outcomes. Requests read the table,
  * so that an orchestrator's probe never waits for a check. */
-#include "http/health.h"
+#include "metrics/evaluation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +19,14 @@ static mfi_list all;
 
 static const char *const words[] = {"pass", "warn", "fail"};
 
+#define HANGS_NS (10 * MFI_NS_PER_S) /* an older evaluation means that a check hangs */
+
 /* The rows of one evaluation, before they replace those of the last one. */
 typedef struct evaluation {
     mfi_check *checks;
     size_t count;
+    char (*notes)[MFI_NOTE_MAX];
+    size_t note_count;
 } evaluation;
 
 static void copy_or_empty(char *to, size_t size, const char *text)
@@ -49,6 +53,26 @@ static void name_check(mfi_check *check, const mf_health_row *row)
                          measurement[0] != '\0' ? ":" : "", measurement);
 }
 
+static void take_affected(mfi_check *check, const mf_health_row *row)
+{
+    for (size_t i = 0; i < row->affected_count && i < MF_HEALTH_AFFECTED_MAX; i++) {
+        const char *name = row->affected[i];
+        (void)mfi_str_copy_visible(check->affected[i], MFI_CHECK_AFFECTED_MAX, name, strlen(name));
+        check->affected_count = i + 1;
+    }
+}
+
+static void take_note(const char *note, void *user_data)
+{
+    evaluation *at = user_data;
+    if (at->notes == NULL) {
+        at->notes = calloc(MFI_NOTES_MAX, sizeof *at->notes);
+    }
+    if (at->notes != NULL && at->note_count < MFI_NOTES_MAX) {
+        (void)mfi_str_copy_visible(at->notes[at->note_count++], MFI_NOTE_MAX, note, strlen(note));
+    }
+}
+
 static void take_row(const mf_health_row *row, void *user_data)
 {
     evaluation *at = user_data;
@@ -69,6 +93,9 @@ static void take_row(const mf_health_row *row, void *user_data)
     check->gates = row->gates;
     check->has_number = row->has_number;
     check->number = row->observed_number;
+    if (row->status != MF_HEALTH_PASS) {
+        take_affected(check, row);
+    }
 }
 
 static const mfi_check *find(const mfi_check *checks, size_t count, const char *name)
@@ -91,6 +118,23 @@ static const mfi_check *worst_of(const mfi_check *checks, size_t count, const mf
         }
     }
     return worst;
+}
+
+/* A check keeps the time at which it got its status. Of several rows with one name, those with the
+ * same status share it. */
+static void keep_times(const evaluation *now, const mfi_check *before, size_t before_count,
+                       uint64_t wall_ns)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        mfi_check *check = &now->checks[i];
+        check->since_wall_ns = wall_ns;
+        for (size_t j = 0; j < before_count; j++) {
+            if (before[j].status == check->status && strcmp(before[j].name, check->name) == 0) {
+                check->since_wall_ns = before[j].since_wall_ns;
+                break;
+            }
+        }
+    }
 }
 
 /* The gauges of a check are held as long as the check is there: the first row of its name has them.
@@ -147,17 +191,30 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
 
 static void evaluate(mfi_health *health)
 {
-    evaluation now = {NULL, 0};
-    health->probe->visit_health(health->probe->self, take_row, &now);
+    evaluation now = {.checks = NULL};
+    const mf_probe *probe = health->probe;
+    uint64_t wall_ns = mfi_wall_ns();
+    uint64_t began_ns = mfi_monotonic_ns();
+    probe->visit_health(probe->self, take_row, &now);
+    if (probe->visit_notes != NULL) {
+        probe->visit_notes(probe->self, take_note, &now);
+    }
     /* Only this thread replaces the checks, so it reads them without the mutex. */
     mfi_check *before = health->checks;
     size_t before_count = health->count;
+    char(*notes_before)[MFI_NOTE_MAX] = health->notes;
+    keep_times(&now, before, before_count, wall_ns);
     show_gauges(health, &now, before, before_count);
     mfi_mutex_lock(&health->mutex);
     health->checks = now.checks;
     health->count = now.count;
+    health->notes = now.notes;
+    health->note_count = now.note_count;
+    health->serial++;
+    health->began_ns = began_ns;
     health->evaluated_ns = mfi_monotonic_ns();
     health->evaluated_wall_ns = mfi_wall_ns();
+    mfi_cond_broadcast(&health->evaluated);
     mfi_mutex_unlock(&health->mutex);
     for (size_t i = 0; i < before_count; i++) {
         if (find(now.checks, now.count, before[i].name) == NULL) {
@@ -166,6 +223,7 @@ static void evaluate(mfi_health *health)
     }
     report_changes(health, &now, before, before_count);
     free(before);
+    free(notes_before);
 }
 
 /* A parent that was just made must not leave the gates open until the next evaluation. */
@@ -220,6 +278,61 @@ mfi_check *mfi_evaluation_copy(mfi_health *health, size_t *ret_count, uint64_t *
     return copy;
 }
 
+char (*mfi_evaluation_notes(mfi_health *health, size_t *ret_count))[MFI_NOTE_MAX]
+{
+    mfi_mutex_lock(&health->mutex);
+    size_t size = health->note_count * sizeof *health->notes;
+    char(*copy)[MFI_NOTE_MAX] = size > 0 ? malloc(size) : NULL;
+    *ret_count = copy != NULL ? health->note_count : 0;
+    if (copy != NULL) {
+        memcpy(copy, health->notes, size);
+    }
+    mfi_mutex_unlock(&health->mutex);
+    return copy;
+}
+
+bool mfi_evaluation_hangs(const mfi_health *health, uint64_t age_ns)
+{
+    return age_ns > HANGS_NS + (uint64_t)atomic_load(&health->interval_ms) * MFI_NS_PER_MS;
+}
+
+mf_health mfi_evaluation_gate(const mfi_check *checks, size_t count, unsigned gate)
+{
+    mf_health status = MF_HEALTH_PASS;
+    for (size_t i = 0; i < count; i++) {
+        bool gated = gate == 0 || (checks[i].gates & gate) != 0;
+        status = gated && checks[i].status > status ? checks[i].status : status;
+    }
+    return status;
+}
+
+uint64_t mfi_evaluation_wait(mfi_health *health, uint64_t serial, uint64_t deadline_ns,
+                             const _Atomic(bool) *stop)
+{
+    mfi_mutex_lock(&health->mutex);
+    while (health->serial == serial && !atomic_load(stop) &&
+           mfi_cond_wait_until(&health->evaluated, &health->mutex, deadline_ns)) {
+    }
+    serial = health->serial;
+    mfi_mutex_unlock(&health->mutex);
+    return serial;
+}
+
+uint64_t mfi_evaluation_began_ns(mfi_health *health)
+{
+    mfi_mutex_lock(&health->mutex);
+    uint64_t began_ns = health->began_ns;
+    mfi_mutex_unlock(&health->mutex);
+    return began_ns;
+}
+
+void mfi_evaluation_wake(mfi_health *health)
+{
+    mfi_mutex_lock(&health->mutex);
+    mfi_cond_broadcast(&health->evaluated);
+    mfi_mutex_unlock(&health->mutex);
+}
+
 mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_t interval_ms,
                                mf_error *error)
 {
@@ -235,6 +348,7 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
     atomic_init(&health->interval_ms, interval_ms);
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);
+    mfi_cond_init(&health->evaluated);
     mf_status status = mfi_metric_set_share(probe->metrics, &options, &health->family, error);
     if (status != MF_OK) {
         return status;
@@ -262,6 +376,8 @@ void mfi_evaluation_stop(mfi_health *health)
         drop_gauges(health, &health->checks[i]);
     }
     free(health->checks);
+    free(health->notes);
+    mfi_cond_fini(&health->evaluated);
     mfi_cond_fini(&health->wake);
     mfi_mutex_fini(&health->mutex);
 }

@@ -1,5 +1,5 @@
 /* The thread that evaluates the checks, and the table of what it found. */
-#include "http/health.h"
+#include "metrics/evaluation.h"
 
 #include <semaphore.h>
 #include <stdio.h>
@@ -206,6 +206,66 @@ static void test_changes_are_told(void)
     close_program(all);
 }
 
+static void note(void *self, mf_note_visit_fn visit, void *user_data)
+{
+    (void)self;
+    for (int i = 0; i < MFI_NOTES_MAX + 1; i++) {
+        visit(i == 0 ? "draining no" : "circuit math closed", user_data);
+    }
+}
+
+/* A check keeps the time of its status as long as the status stays, and no longer. */
+static void test_since_when(void)
+{
+    static const char *const names[] = {"f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8"};
+    static const mf_health steps[] = {MF_HEALTH_WARN, MF_HEALTH_WARN, MF_HEALTH_FAIL};
+    program *all = open_program();
+    mfi_health health;
+    size_t count = 0;
+    size_t notes = 0;
+    uint64_t wall_ns = 0, age_ns = 0, serial = 1;
+    uint64_t since[3] = {0};
+    _Atomic(bool) stop = false;
+    mf_health_row *row = add_row(all, "math", "workers", MF_HEALTH_WARN, "slow");
+    row->affected = names;
+    row->affected_count = 9;
+    all->probe.visit_notes = note;
+    mf_check_int(mfi_evaluation_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
+    for (int i = 0; i < 3; i++) {
+        mfi_mutex_lock(&all->mutex);
+        row->status = steps[i];
+        mfi_mutex_unlock(&all->mutex);
+        uint64_t before_ns = mfi_monotonic_ns();
+        uint64_t before_wall_ns = mfi_wall_ns();
+        all->changed(all->changed_data);
+        serial = mfi_evaluation_wait(&health, serial, MFI_NEVER, &stop);
+        mf_check(mfi_evaluation_began_ns(&health) >= before_ns);
+        mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
+        if (mf_check(checks != NULL && count == 1)) {
+            mf_check_int(checks[0].affected_count, MF_HEALTH_AFFECTED_MAX);
+            mf_check_str(checks[0].affected[7], "f7");
+            mf_check_int(mfi_evaluation_gate(checks, count, MF_GATE_NONE), steps[i]);
+            mf_check_int(mfi_evaluation_gate(checks, count, MF_GATE_LIVE), MF_HEALTH_PASS);
+            since[i] = checks[0].since_wall_ns;
+            mf_check((since[i] >= before_wall_ns) == (i == 2));
+        }
+        free(checks);
+    }
+    mf_check(since[0] == since[1] && since[1] < since[2]);
+    char(*told)[MFI_NOTE_MAX] = mfi_evaluation_notes(&health, &notes);
+    mf_check_int(notes, MFI_NOTES_MAX);
+    mf_check_str(told[0], "draining no");
+    mf_check_str(told[1], "circuit math closed");
+    free(told);
+    mf_check(!mfi_evaluation_hangs(&health, 0));
+    mf_check_int(mfi_evaluation_wait(&health, serial, mfi_monotonic_ns(), &stop), serial);
+    atomic_store(&stop, true);
+    mfi_evaluation_wake(&health);
+    mf_check_int(mfi_evaluation_wait(&health, serial, MFI_NEVER, &stop), serial);
+    mfi_evaluation_stop(&health);
+    close_program(all);
+}
+
 /* A check that is gone has no status: an alert on it would else never end. */
 static void test_gone_checks_have_no_status(void)
 {
@@ -364,6 +424,7 @@ static void test_metrics_are_used_again(void)
 static const mf_test tests[] = {
     {"health__is_evaluated_before_the_start_returns", test_first_evaluation},
     {"health__changes_are_told_once", test_changes_are_told},
+    {"health__says_since_when", test_since_when},
     {"health__gone_checks_have_no_status", test_gone_checks_have_no_status},
     {"health__rows_of_one_name_are_one_check", test_names},
     {"health__texts_and_numbers_are_bounded", test_bounds},
