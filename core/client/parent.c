@@ -177,7 +177,7 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
 {
     mf_parent *parent = user_data;
     const mfi_circuit_reason *reason = &change->reason;
-    bool opens = change->to == MFI_CIRCUIT_OPEN;
+    bool opens = change->to == MFI_CIRCUIT_OPEN || change->to == MFI_CIRCUIT_FORCED_OPEN;
     mfi_circuit_event event = {.from = change->from,
                                .to = change->to,
                                .cause = change->why,

@@ -84,8 +84,9 @@ static void visit_circuit_health(mf_parent *parent, bool alone, mf_health_visit_
                          .status = MF_HEALTH_PASS,
                          .gates = MF_GATE_NONE,
                          .observed_text = mfi_circuit_state_word(circuit.state)};
-    if (circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
-        bool fails = settings->critical && circuit.state == MFI_CIRCUIT_OPEN;
+    bool refuses = circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_FORCED_OPEN;
+    if (refuses || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
+        bool fails = settings->critical && refuses;
         row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;

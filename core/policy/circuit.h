@@ -29,6 +29,7 @@
 #include "core/policy/circuit_window.h"
 #include "core/policy/outcomes.h"
 #include "core/policy/refusal.h"
+#include "core/words/admin.h"
 #include "core/words/circuits.h"
 #include "core/words/windows.h"
 
@@ -138,6 +139,13 @@ void mfi_circuit_heartbeat_missed(mfi_circuit *circuit);
 void mfi_circuit_tick(mfi_circuit *circuit);
 /* When mfi_circuit_tick must run next, in monotonic nanoseconds; MFI_NEVER if never. */
 uint64_t mfi_circuit_next_event_ns(mfi_circuit *circuit);
+
+/* circuit_force.c: an operator decides. A circuit that is forced open (FORCED_OPEN) refuses all
+ * calls; one that is forced closed (DISABLED) lets all pass; no rule and no heartbeat changes
+ * either. RESET closes the circuit, and nothing that was before counts any more. AUTO gives a
+ * forced circuit back to the rules: one that was forced open begins half-open. */
+void mfi_circuit_obey(mfi_circuit *circuit, mfi_circuit_order order, mfi_circuit_state *ret_from,
+                      mfi_circuit_state *ret_to);
 
 mfi_circuit_state mfi_circuit_get_state(const mfi_circuit *circuit);
 

@@ -235,6 +235,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     atomic_init(&runtime->references, 1);
     runtime->fork_generation = mfi_fork_generation();
     runtime->makes_segments = !from.no_segments;
+    runtime->fault_injection = from.fault_injection;
     runtime->clock = mfi_clock_system();
     runtime->started_ns = mfi_monotonic_ns();
     mfi_mutex_init(&runtime->mutex);

@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "core/engine/loop.h"
 #include "core/observe/observe.h"
+#include "core/runtime/command.h"
 
 typedef struct mfi_messaging mfi_messaging;
 typedef struct mfi_process mfi_process;
@@ -44,6 +45,9 @@ typedef struct mfi_component {
     /* Parents: shows the rows of the target, which are the same for all its parents. */
     void (*visit_target)(void *self, mf_health_visit_fn visit, void *user_data);
     void (*visit_circuit)(void *self, mf_circuit_visit_fn visit, void *user_data); /* or NULL */
+    /* Does what the command asks of its workers, without waiting; or NULL. */
+    void (*command)(void *self, const mfi_command *command, mfi_command_seen_fn seen,
+                    void *user_data);
     mfi_list_node node; /* in runtime->components */
     uint64_t config;    /* fingerprint of its options, without what differs between processes */
 } mfi_component;
@@ -63,6 +67,8 @@ struct mf_runtime {
     const char **baggage_keys; /* one block, ends with NULL; or NULL */
     uint64_t started_ns;
     uint64_t config; /* config.c: fingerprint of the runtime's own options */
+    mf_log_level log_level; /* of these options; the logger may have another one by now */
+    bool fault_injection;   /* the option */
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
     void (*changed)(void *user_data); /* guarded by mutex: told when a component comes or goes */
@@ -107,6 +113,8 @@ mf_status mfi_runtime_pick_names(mf_runtime_options *options, mf_error *error);
  * mutex held. */
 void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *options);
 void mfi_runtime_show_config(mf_runtime *runtime);
+/* The same without the mutex: a setting that is no option of a component has changed. */
+void mfi_runtime_config_changed(mf_runtime *runtime);
 
 /* probe.c: fills runtime->probe. required: names as in mf_runtime_options. */
 mf_status mfi_engine_probe_init(mf_runtime *runtime, const char *const *required, mf_error *error);

@@ -78,6 +78,9 @@ typedef struct mf_runtime_options {
      * no baggage. Members with other keys are left out when a call is received and when it is sent.
      *  Each key is a token (RFC 9110) of at most 128 bytes, at most 64 keys. Copied. */
     const char *const *baggage_keys;
+    /** An admin socket (admin.h) may arm faults: calls that are late, lost, fail, or crash or stop
+     *  their worker. For drills; default: it may not. */
+    bool fault_injection;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
