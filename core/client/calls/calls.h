@@ -11,6 +11,7 @@
  *   io.c       the driver's burst: messages out and in
  *   endings.c  deadlines, deliveries, and the end of many calls at once
  *   output.c   what the worker prints, and which call printed it
+ *   faults.c   calls that are made to fail, for drills
  *   result.c   what a call brings back */
 #ifndef MFI_CLIENT_CALLS_CALLS_H
 #define MFI_CLIENT_CALLS_CALLS_H
@@ -23,6 +24,7 @@
 
 #include "base/list.h"
 #include "base/mpsc.h"
+#include "core/client/calls/faults.h"
 #include "core/client/calls/output.h"
 #include "core/client/calls/signs.h"
 #include "core/client/calls/slots.h"
@@ -34,7 +36,7 @@
 
 #define MFI_CONTROL_SLOTS 8 /* for heartbeats and SHUTDOWN, beyond max_in_flight */
 
-typedef struct mfi_calls {
+struct mfi_calls {
     mfi_state *state;
     mfi_slots slots;
     mfi_driver driver;
@@ -77,7 +79,8 @@ typedef struct mfi_calls {
     /* The engine thread's own. */
     mfi_timer deadline_timer;
     mfi_list retries; /* asynchronous calls with a retry policy */
-} mfi_calls;
+    mfi_faults faults;
+};
 
 /* The calls are the first member of their parent: see parent.h. NULL gives NULL. */
 static inline mfi_calls *mfi_calls_of(mf_parent *parent)
