@@ -17,7 +17,9 @@
 
 static void append_text(mfi_buf *out, const char *text)
 {
+    mfi_buf_append_byte(out, '"');
     mfi_str_append_json(out, text, strlen(text));
+    mfi_buf_append_byte(out, '"');
 }
 
 static void append_member(mfi_buf *out, const char *key, const char *text)

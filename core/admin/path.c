@@ -224,6 +224,8 @@ static mf_status listen_by_default(mfi_admin_path *path, int *ret_fd, const char
     for (char *at = name; *at != '\0'; at++) {
         *at = isalnum((unsigned char)*at) || strchr("._-", *at) != NULL ? *at : '_';
     }
+    mf_error why; /* of the last number; the caller's stays empty if a later one is free */
+    mfi_error_clear(&why);
     mf_status status = default_folder(folder, sizeof folder, error);
     if (status != MF_OK) {
         return status;
@@ -235,13 +237,16 @@ static mf_status listen_by_default(mfi_admin_path *path, int *ret_fd, const char
         }
         (void)mfi_str_format(text, sizeof text, "%s/%s.%d%s.sock", folder, name, (int)getpid(),
                              suffix);
-        status = write_path(path, text, error);
+        status = write_path(path, text, &why);
         if (status == MF_OK) {
-            status = take_place(path, ret_fd, error);
+            status = take_place(path, ret_fd, &why);
         }
         if (status != MF_ERR_ADDRESS_IN_USE) {
             break;
         }
+    }
+    if (status != MF_OK) {
+        mfi_error_copy(error, &why);
     }
     return status;
 }

@@ -84,9 +84,10 @@ static void append_threads(mfi_buf *out)
         }
         name[strcspn(name, "\n")] = '\0';
         if (count++ < THREADS_SHOWN) {
-            mfi_buf_printf(out, "%s{\"tid\":%s,\"name\":", count > 1 ? "," : "", entry->d_name);
+            mfi_buf_printf(out, "%s{\"tid\":%s,\"name\":\"", count > 1 ? "," : "", entry->d_name);
             mfi_str_append_json(out, name, strlen(name));
-            mfi_buf_printf(out, ",\"cpu_seconds\":%s}", mfi_fixed_text(cpu_seconds(stat), 2).text);
+            mfi_buf_printf(out, "\",\"cpu_seconds\":%s}",
+                           mfi_fixed_text(cpu_seconds(stat), 2).text);
         }
     }
     (void)closedir(tasks);
