@@ -288,7 +288,7 @@ static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_sl
                         "Function '%s' was not called: the deadline of the running call has passed",
                         request->function);
     }
-    if (waits) {
+    if (waits && mfi_circuit_get_state(&calls->state->circuit) != MFI_CIRCUIT_FORCED_OPEN) {
         return MF_OK;
     }
     mf_status status = mfi_circuit_admit(&calls->state->circuit, &slot->ticket, error);
