@@ -431,7 +431,7 @@ static void settle(void *argument)
     mfi_timer_cancel(at->parent->state.loop, &calls->deadline_timer);
     mfi_timer_cancel(at->parent->state.loop, &at->parent->circuit_timer);
     mfi_link_cancel_timers(&at->parent->link);
-    mfi_faults_settle(calls);
+    mfi_calls_settle_faults(calls);
     at->done = mfi_calls_are_settled(calls);
 }
 

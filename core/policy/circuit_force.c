@@ -1,6 +1,7 @@
 /* What an operator makes of a circuit breaker. It exists so that a person can stop the calls to a
  * worker, or let them pass, whatever the rules say, and give the circuit back to the rules. */
 #include "base/str.h"
+#include "core/policy/circuit.h"
 #include "core/policy/circuit_step.h"
 #include "core/policy/circuit_word.h"
 

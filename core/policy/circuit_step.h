@@ -3,7 +3,7 @@
 #ifndef MFI_POLICY_CIRCUIT_STEP_H
 #define MFI_POLICY_CIRCUIT_STEP_H
 
-#include "core/policy/circuit.h"
+#include "core/policy/circuit_parts.h"
 
 /* Changes that happened under the lock and are reported outside it. One step makes two at most: the
  * end of the cool-down, and the change that follows. */

@@ -9,8 +9,6 @@
 
 #include "core/words/admin.h"
 
-typedef struct mf_runtime mf_runtime;
-
 #define MFI_COMMAND_TEXT_MAX 256
 #define MFI_COMMAND_NAME_MAX 257 /* of a function, with the NUL */
 
@@ -42,10 +40,6 @@ typedef struct mfi_command_effect {
 } mfi_command_effect;
 typedef void (*mfi_command_seen_fn)(const mfi_command_effect *effect, void *user_data);
 
-/* Passes the command to all components, and each effect to `seen`. Nothing waits: a restart and a
- * drain have begun when the function returns. */
-void mfi_runtime_command(mf_runtime *runtime, const mfi_command *command, mfi_command_seen_fn seen,
-                         void *user_data);
 /* For a component: whether the command means this worker of this target. */
 bool mfi_command_means(const mfi_command *command, const char *target, const char *worker);
 

@@ -362,6 +362,21 @@ void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
     mfi_mutex_unlock(&runtime->mutex);
 }
 
+/* Under the mutex, so that no component is freed meanwhile. The engine thread may wait for the
+ * mutex, so no component waits for the engine thread here. */
+void mfi_runtime_command(mf_runtime *runtime, const mfi_command *command, mfi_command_seen_fn seen,
+                         void *user_data)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
+        if (at->command != NULL) {
+            at->command(at->self, command, seen, user_data);
+        }
+    }
+    mfi_mutex_unlock(&runtime->mutex);
+}
+
 static int compare_places(const mfi_place *a, const char *target, uint32_t index)
 {
     int order = strcmp(a->target, target);

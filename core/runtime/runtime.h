@@ -66,7 +66,7 @@ struct mf_runtime {
     char *service, *version, *instance;
     const char **baggage_keys; /* one block, ends with NULL; or NULL */
     uint64_t started_ns;
-    uint64_t config; /* config.c: fingerprint of the runtime's own options */
+    uint64_t config;        /* config.c: fingerprint of the runtime's own options */
     mf_log_level log_level; /* of these options; the logger may have another one by now */
     bool fault_injection;   /* the option */
     mfi_mutex mutex;
@@ -91,6 +91,11 @@ mf_status mfi_runtime_check(const mf_runtime *runtime, mf_error *error);
 
 void mfi_runtime_add_component(mf_runtime *runtime, mfi_component *component);
 void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component);
+
+/* Passes the command to all components, and each effect to `seen`. Nothing waits: a restart and a
+ * drain have begun when the function returns. */
+void mfi_runtime_command(mf_runtime *runtime, const mfi_command *command, mfi_command_seen_fn seen,
+                         void *user_data);
 
 /* left.c, engine thread: a spawned process was given up. Its helper is waited for when it ends, or
  * at a later start. Takes the pidfd. */

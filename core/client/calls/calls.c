@@ -17,7 +17,7 @@ mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
     mfi_output_init(&calls->output, state, &calls->slots, &calls->signs);
     mfi_calls_init_io(calls);
     mfi_calls_init_endings(calls);
-    mfi_faults_init(&calls->faults);
+    mfi_calls_init_faults(calls);
     calls->spare = mfi_result_new();
     if (calls->spare == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent");

@@ -15,9 +15,6 @@
 #include "core/engine/loop.h"
 #include "core/runtime/command.h"
 
-typedef struct mfi_calls mfi_calls;
-typedef struct mfi_slot mfi_slot;
-
 typedef struct mfi_faults {
     _Atomic(bool) armed; /* the hot path reads nothing else */
     mfi_mutex mutex;
@@ -37,10 +34,9 @@ typedef struct mfi_faults {
     void *peer;
 } mfi_faults;
 
+/* What faulted.c needs beside the rule is its own to set. */
 void mfi_faults_init(mfi_faults *faults);
 void mfi_faults_fini(mfi_faults *faults);
-/* Engine thread, at the end: no timer runs, and nothing waits any more. */
-void mfi_faults_settle(mfi_calls *calls);
 
 #define MFI_FAULT_TEXT_MAX 400
 /* Any thread: arms the fault in the place of the one before; NULL: none. from and to get a text of
@@ -51,9 +47,6 @@ void mfi_faults_arm(mfi_faults *faults, const mfi_fault_rule *rule, uint64_t now
 bool mfi_faults_hit(mfi_faults *faults, const char *function, uint64_t now_ns,
                     mfi_fault_rule *ret_rule);
 
-/* Role held: the call in the slot is about to be sent for the first time. True: it is not, and the
- * caller has no part in the slot any more. */
-bool mfi_calls_suffer(mfi_calls *calls, mfi_slot *slot, uint64_t state);
 static inline bool mfi_faults_armed(const mfi_faults *faults)
 {
     return __builtin_expect(atomic_load_explicit(&faults->armed, memory_order_relaxed), 0);

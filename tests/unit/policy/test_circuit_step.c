@@ -1,6 +1,7 @@
 /* A step reports its changes in their order, behind the lock, and the history keeps the last. */
 #include <string.h>
 
+#include "core/policy/circuit.h"
 #include "core/policy/circuit_step.h"
 #include "mf_test.h"
 
