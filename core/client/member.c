@@ -38,7 +38,8 @@ mf_parent_state mfi_member_state(const mf_parent *parent)
 
 bool mfi_member_circuit_is_open(const mf_parent *parent)
 {
-    return mfi_circuit_get_state(&parent->state.circuit) == MFI_CIRCUIT_OPEN;
+    mfi_circuit_state state = mfi_circuit_get_state(&parent->state.circuit);
+    return state == MFI_CIRCUIT_OPEN || state == MFI_CIRCUIT_FORCED_OPEN;
 }
 
 bool mfi_member_is_frozen(const mf_parent *parent)

@@ -177,7 +177,7 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
 {
     mf_parent *parent = user_data;
     const mfi_circuit_reason *reason = &change->reason;
-    bool opens = change->to == MFI_CIRCUIT_OPEN;
+    bool opens = change->to == MFI_CIRCUIT_OPEN || change->to == MFI_CIRCUIT_FORCED_OPEN;
     mfi_circuit_event event = {.from = change->from,
                                .to = change->to,
                                .cause = change->why,
@@ -405,6 +405,7 @@ mf_status mfi_parent_make(mf_parent **ret_parent, const mf_parent_options *optio
         return status;
     }
     mfi_parent_component_init(parent);
+    mfi_parent_command_init(parent);
     mfi_runtime_add_component(parent->state.runtime, &parent->component);
     *ret_parent = parent;
     return MF_OK;
@@ -430,6 +431,7 @@ static void settle(void *argument)
     mfi_timer_cancel(at->parent->state.loop, &calls->deadline_timer);
     mfi_timer_cancel(at->parent->state.loop, &at->parent->circuit_timer);
     mfi_link_cancel_timers(&at->parent->link);
+    mfi_calls_settle_faults(calls);
     at->done = mfi_calls_are_settled(calls);
 }
 

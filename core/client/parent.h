@@ -4,7 +4,7 @@
  *   options.h  settings: defaults, checks, copies         state.h   what all parts share
  *   calls/     calls in flight, and the driver's burst    call/     the ways to make a call
  *   link/      the connection's life, in both modes
- *   parent.c, stats.c, probe.c, member.c                  the whole */
+ *   parent.c, stats.c, probe.c, command.c, member.c                  the whole */
 #ifndef MFI_CLIENT_PARENT_H
 #define MFI_CLIENT_PARENT_H
 
@@ -24,6 +24,7 @@ struct mf_parent {
     mfi_spawned spawned; /* spawn mode */
     mfi_found found;     /* connect mode */
     mfi_component component;
+    mfi_task restart_task;   /* command.c */
     mfi_task circuit_task;   /* sets the timer again after a change on any thread */
     mfi_timer circuit_timer; /* the engine thread's alone */
 };
@@ -41,6 +42,10 @@ static inline bool mfi_parent_is_frozen(const mf_parent *parent)
 
 /* probe.c: what mf_probe shows of a parent. */
 void mfi_parent_component_init(mf_parent *parent);
+/* command.c: what an operator may change. After the component's own init. */
+void mfi_parent_command_init(mf_parent *parent);
+/* probe.c: the word of a state in pages. */
+const char *mfi_parent_state_word(mf_parent_state state);
 /* probe.c: writes for people why the parent is not ready, or frozen, and what happens next. */
 void mfi_parent_explain(mf_parent *parent, char *to, size_t size);
 

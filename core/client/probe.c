@@ -108,8 +108,9 @@ static void visit_circuit_health(mf_parent *parent, bool alone, mf_health_visit_
                          .status = MF_HEALTH_PASS,
                          .gates = MF_GATE_NONE,
                          .observed_text = mfi_circuit_state_word(circuit.state)};
-    if (circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
-        bool fails = settings->critical && circuit.state == MFI_CIRCUIT_OPEN;
+    bool refuses = circuit.state == MFI_CIRCUIT_OPEN || circuit.state == MFI_CIRCUIT_FORCED_OPEN;
+    if (refuses || circuit.state == MFI_CIRCUIT_HALF_OPEN) {
+        bool fails = settings->critical && refuses;
         row.status = fails ? MF_HEALTH_FAIL : MF_HEALTH_WARN;
         row.gates = fails ? MF_GATE_READY : MF_GATE_NONE;
         row.output = output;
@@ -212,19 +213,24 @@ static void fill_trial(mf_circuit_row *row, mf_parent *parent, mfi_circuit_snaps
                                     .window_calls = rules->window_calls};
 }
 
-static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit, size_t size)
+const char *mfi_parent_state_word(mf_parent_state state)
 {
     static const char *const states[] = {
         [MF_PARENT_CREATED] = "created",      [MF_PARENT_STARTING] = "starting",
         [MF_PARENT_READY] = "ready",          [MF_PARENT_STOPPING] = "stopping",
         [MF_PARENT_STOPPED] = "stopped",      [MF_PARENT_FAILED] = "failed",
         [MF_PARENT_RESTARTING] = "restarting"};
+    return states[state];
+}
+
+static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit, size_t size)
+{
     mf_parent_stats stats = MF_PARENT_STATS_INIT;
     (void)!mf_parent_read_stats(parent, &stats, NULL);
     (void)mf_parent_last_exit(parent, last_exit, size);
     row->worker = (mf_circuit_worker){
         .name = parent->state.settings.worker,
-        .state = stats.frozen ? "frozen" : states[mfi_state_get(&parent->state)],
+        .state = stats.frozen ? "frozen" : mfi_parent_state_word(mfi_state_get(&parent->state)),
         .pid = mf_parent_pid(parent),
         .restarts = stats.restarts,
         .restarts_in_period = stats.restarts_in_period,

@@ -187,6 +187,10 @@
       1, "Wait for the registry's locks")                                                          \
     X(loop_lag, HISTOGRAM, "loop_lag_seconds", "seconds", DURATIONS, L("loop"), 8,                 \
       "How late loops wake")                                                                       \
+    X(admin_commands, COUNTER, "admin_commands_total", "", NUMBERS, L("command", "result"), 32,    \
+      "Commands at the admin socket, by result: ok, error")                                        \
+    X(faults, COUNTER, "faults_injected_total", "", NUMBERS, L("target", "kind"), MFI_BY_TARGET,   \
+      "Calls that an injected fault hit: delay, drop, error, crash, freeze")                       \
     X(config, INFO, "config_info", "", NUMBERS, L("hash"), 2,                                      \
       "Fingerprint of the effective configuration")
 

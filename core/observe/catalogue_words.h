@@ -4,6 +4,7 @@
 #ifndef MFI_OBSERVE_CATALOGUE_WORDS_H
 #define MFI_OBSERVE_CATALOGUE_WORDS_H
 
+#include "core/words/admin.h"
 #include "core/words/attempts.h"
 #include "core/words/circuits.h"
 #include "core/words/disconnects.h"
@@ -67,6 +68,9 @@
     X("multifrost_registry_operations_total", "op", MFI_REGISTRY_OPS)                              \
     X("multifrost_registry_operations_total", "result", MFI_REGISTRY_RESULTS)                      \
     X("multifrost_loop_lag_seconds", "loop", MFI_LOOP_WORDS)                                       \
+    X("multifrost_admin_commands_total", "command", MFI_ADMIN_COMMANDS)                            \
+    X("multifrost_admin_commands_total", "result", MFI_ADMIN_RESULTS)                              \
+    X("multifrost_faults_injected_total", "kind", MFI_FAULT_KINDS)                                 \
     X("multifrost_scrape_duration_seconds", "format", MFI_FORMAT_WORDS)                            \
     X("multifrost_scrape_size_bytes", "format", MFI_FORMAT_WORDS)                                  \
     X("multifrost_health_check_status", "status", MFI_HEALTH_WORDS)                                \

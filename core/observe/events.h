@@ -203,6 +203,12 @@ typedef struct mfi_output_event {
     uint32_t open_calls;
 } mfi_output_event;
 
+/* A setting that was changed from outside. Names and texts may be NULL where there is none. */
+typedef struct mfi_config_change {
+    const char *setting, *target, *worker, *from, *to;
+    int64_t uid, pid; /* of the process that asked for it */
+} mfi_config_change;
+
 /* Wait for the lock of the registry, for an operation that takes no lock. */
 #define MFI_NO_LOCK UINT64_MAX
 

@@ -30,7 +30,7 @@ static void add_ids(mfi_record *record, const char *correlation_id, const char *
 void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event)
 {
     mfi_record on_stack;
-    bool opens = event->to == MFI_CIRCUIT_OPEN;
+    bool opens = event->to == MFI_CIRCUIT_OPEN || event->to == MFI_CIRCUIT_FORCED_OPEN;
     const char *to = mfi_circuit_state_word(event->to);
     const char *name = opens                                ? "circuit_open"
                        : event->to == MFI_CIRCUIT_HALF_OPEN ? "circuit_half_open"
@@ -61,7 +61,9 @@ void mfi_logged_circuit(const mfi_target *target, const mfi_circuit_event *event
             mfi_record_str(record, "window", window);
         }
         mfi_record_str(record, "detail", event->detail);
-        mfi_record_uint(record, "retry_in_ms", event->retry_in_ms);
+        if (event->to == MFI_CIRCUIT_OPEN) { /* an operator ends the other one */
+            mfi_record_uint(record, "retry_in_ms", event->retry_in_ms);
+        }
         mfi_record_object_end(record);
     }
     (void)mfi_log_commit(record);

@@ -21,6 +21,7 @@
 #include "core/observe/recorder.h"
 #include "core/observe/span.h"
 #include "core/observe/targets.h"
+#include "core/words/admin.h"
 #include "core/words/attempts.h"
 #include "core/words/refusals.h"
 #include "core/words/registry.h"
@@ -126,6 +127,15 @@ void mfi_observe_registry(mfi_observer *observer, mfi_registry_op op, mfi_regist
 void mfi_observe_loop_lag(mfi_observer *observer, uint64_t lag_ns);
 /* The runtime's configuration has another fingerprint. Reports come one at a time. */
 void mfi_observe_config(mfi_observer *observer, const char *hash);
+/* The runtime has an admin socket: the series of its commands begin at zero. */
+void mfi_observe_admin_begin(mfi_observer *observer);
+/* A line at the admin socket was answered, or a visitor was sent away. */
+void mfi_observe_admin_command(mfi_observer *observer, mfi_admin_command command,
+                               mfi_admin_result result);
+/* A setting has changed while the program runs: logs config_change (info). */
+void mfi_observe_config_change(mfi_observer *observer, const mfi_config_change *change);
+/* A fault hit a call. */
+void mfi_observe_fault(mfi_target *target, mfi_fault_kind kind);
 /* Logs health_change, once for every transition. */
 void mfi_observe_health_changed(mfi_observer *observer, const char *check, mf_health from,
                                 mf_health to, const char *output);

@@ -11,17 +11,9 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/str.h"
-#include "core/policy/backoff.h"
+#include "core/policy/circuit_step.h"
 #include "core/policy/circuit_word.h"
 #include "core/policy/verdict.h"
-
-/* Changes that happened under the lock and are reported outside it. One step makes two at most: the
- * end of the cool-down, and the change that follows. */
-typedef struct change_step {
-    mfi_circuit_change changes[2];
-    size_t count;
-    uint32_t probes[MFI_PROBE_RESULT_COUNT]; /* that ended */
-} change_step;
 
 static uint64_t system_random(void *user_data)
 {
@@ -29,127 +21,14 @@ static uint64_t system_random(void *user_data)
     return mfi_random_fast();
 }
 
-/* ---- The word ---- */
-
-static void store_word_locked(mfi_circuit *circuit, uint64_t generation, mfi_circuit_state state)
-{
-    uint64_t failing = circuit->failures > 0 ? 1 : 0;
-    atomic_store_explicit(&circuit->word,
-                          generation << MFI_GENERATION_SHIFT | (uint64_t)state << MFI_STATE_SHIFT |
-                              failing,
-                          memory_order_release);
-}
-
-/* ---- Changing state ---- */
-
-static void remember_locked(mfi_circuit *circuit, const mfi_circuit_change *change)
-{
-    if (circuit->history_count == MFI_CIRCUIT_HISTORY) {
-        memmove(circuit->history, circuit->history + 1,
-                sizeof circuit->history - sizeof circuit->history[0]);
-        circuit->history_count--;
-    }
-    circuit->history[circuit->history_count++] =
-        (mfi_circuit_history){change->from, change->to, change->why, change->wall_ns};
-}
-
-static void change_locked(mfi_circuit *circuit, mfi_circuit_state to, mfi_circuit_cause why,
-                          change_step *step)
-{
-    uint64_t word = mfi_circuit_word(circuit);
-    mfi_circuit_change *change = &step->changes[step->count++];
-    *change = (mfi_circuit_change){.from = mfi_circuit_state_of(word),
-                                   .to = to,
-                                   .why = why,
-                                   .wall_ns = mfi_clock_wall(circuit->clock),
-                                   .reason = circuit->reason};
-    circuit->since_ns = mfi_clock_monotonic(circuit->clock);
-    circuit->since_wall_ns = change->wall_ns;
-    memset(circuit->probe_until_ns, 0, sizeof circuit->probe_until_ns);
-    circuit->probes_ok = 0;
-    circuit->probes_failed = 0;
-    if (to == MFI_CIRCUIT_CLOSED) {
-        circuit->failures = 0;
-        circuit->open_in_row = 0;
-        circuit->probe_at_ns = 0;
-        circuit->reason = (mfi_circuit_reason){.rule = MFI_CAUSE_NONE}; /* kept in the history */
-        /* The window stays; the same calls trip only once. */
-        mfi_outcomes_begin(&circuit->outcomes);
-        atomic_store_explicit(&circuit->had_volume, false, memory_order_relaxed);
-    }
-    remember_locked(circuit, change);
-    store_word_locked(circuit, mfi_circuit_generation_of(word) + 1, to);
-}
-
-static uint64_t cool_down_locked(const mfi_circuit *circuit)
-{
-    const mfi_backoff backoff = {.first_ms = circuit->config.open_ms,
-                                 .most_ms = circuit->config.open_max_ms,
-                                 .multiplier = 2,
-                                 .jitter = circuit->config.jitter};
-    return mfi_backoff_ns(&backoff, circuit->open_in_row,
-                          circuit->random(circuit->listener.user_data));
-}
-
-static void open_locked(mfi_circuit *circuit, mfi_circuit_cause why, change_step *step)
-{
-    uint64_t cool_down_ns = cool_down_locked(circuit);
-    mfi_outcomes_read(&circuit->outcomes, &circuit->counts_at_trip);
-    circuit->probe_at_ns = mfi_clock_monotonic(circuit->clock) + cool_down_ns;
-    circuit->open_in_row++;
-    circuit->trips++;
-    circuit->heartbeats_ok = 0;
-    circuit->by_calls = why == MFI_RULE_FAILURES || why == MFI_RULE_FAILURE_RATIO ||
-                        why == MFI_RULE_SLOW_RATIO || why == MFI_CAUSE_PROBE_FAILED ||
-                        why == MFI_CAUSE_PROBE_EXPIRED;
-    atomic_store_explicit(&circuit->refused, 0, memory_order_relaxed);
-    change_locked(circuit, MFI_CIRCUIT_OPEN, why, step);
-    step->changes[step->count - 1].cool_down_ms = cool_down_ns / MFI_NS_PER_MS;
-}
-
-/* The call that opens the circuit, or opens it again. */
-static void set_call_locked(mfi_circuit *circuit, mf_status status, const char *correlation_id,
-                            const char *trace_id)
-{
-    mfi_circuit_reason *reason = &circuit->reason;
-    reason->status = status;
-    (void)mfi_str_copy(reason->correlation_id, sizeof reason->correlation_id,
-                       correlation_id != NULL ? correlation_id : "");
-    (void)mfi_str_copy(reason->trace_id, sizeof reason->trace_id, trace_id != NULL ? trace_id : "");
-}
-
-/* Takes `order` before the state is touched, so that changes are reported in order. */
-static void begin_step(mfi_circuit *circuit, change_step *step)
-{
-    step->count = 0;
-    memset(step->probes, 0, sizeof step->probes);
-    mfi_mutex_lock(&circuit->order);
-    mfi_mutex_lock(&circuit->mutex);
-}
-
-static void end_step(mfi_circuit *circuit, const change_step *step)
-{
-    mfi_mutex_unlock(&circuit->mutex);
-    const mfi_circuit_listener *listener = &circuit->listener;
-    for (size_t i = 0; i < MFI_PROBE_RESULT_COUNT && listener->probed != NULL; i++) {
-        for (uint32_t ended = 0; ended < step->probes[i]; ended++) {
-            listener->probed(listener->user_data, (mfi_probe_result)i);
-        }
-    }
-    for (size_t i = 0; i < step->count && listener->changed != NULL; i++) {
-        listener->changed(listener->user_data, &step->changes[i]);
-    }
-    mfi_mutex_unlock(&circuit->order);
-}
-
 /* ---- Time ---- */
 
-static void pass_time_locked(mfi_circuit *circuit, change_step *step)
+static void pass_time_locked(mfi_circuit *circuit, mfi_circuit_step *step)
 {
     uint64_t now = mfi_clock_monotonic(circuit->clock);
     mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
     if (state == MFI_CIRCUIT_OPEN && now >= circuit->probe_at_ns) {
-        change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_COOL_DOWN, step);
+        mfi_circuit_change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_COOL_DOWN, step);
         return;
     }
     for (uint32_t i = 0; state == MFI_CIRCUIT_HALF_OPEN && i < circuit->config.probes; i++) {
@@ -157,16 +36,16 @@ static void pass_time_locked(mfi_circuit *circuit, change_step *step)
             circuit->probe_until_ns[i] != 0 && now >= circuit->probe_until_ns[i];
     }
     if (step->probes[MFI_PROBE_EXPIRED] > 0) {
-        open_locked(circuit, MFI_CAUSE_PROBE_EXPIRED, step);
+        mfi_circuit_open_locked(circuit, MFI_CAUSE_PROBE_EXPIRED, step);
     }
 }
 
 void mfi_circuit_tick(mfi_circuit *circuit)
 {
-    change_step step;
-    begin_step(circuit, &step);
+    mfi_circuit_step step;
+    mfi_circuit_begin_step(circuit, &step);
     pass_time_locked(circuit, &step);
-    end_step(circuit, &step);
+    mfi_circuit_end_step(circuit, &step);
 }
 
 /* ---- Calls ---- */
@@ -224,9 +103,9 @@ static bool admit_at_once(const mfi_circuit *circuit, mfi_circuit_ticket *ret_ti
 static bool admit_or_refuse(mfi_circuit *circuit, mfi_circuit_ticket *ticket,
                             mfi_circuit_refusal *ret_why)
 {
-    change_step step;
+    mfi_circuit_step step;
     bool admitted = false;
-    begin_step(circuit, &step);
+    mfi_circuit_begin_step(circuit, &step);
     pass_time_locked(circuit, &step);
     uint64_t word = mfi_circuit_word(circuit);
     ticket->generation = (uint32_t)mfi_circuit_generation_of(word);
@@ -238,7 +117,7 @@ static bool admit_or_refuse(mfi_circuit *circuit, mfi_circuit_ticket *ticket,
     }
     read_refusal_locked(circuit, ret_why);
     circuit->refused_total += !admitted;
-    end_step(circuit, &step);
+    mfi_circuit_end_step(circuit, &step);
     if (!admitted) {
         atomic_fetch_add_explicit(&circuit->refused, 1, memory_order_relaxed);
     }
@@ -330,7 +209,7 @@ static bool judge_locked(mfi_circuit *circuit)
 }
 
 static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_call_verdict verdict,
-                               change_step *step)
+                               mfi_circuit_step *step)
 {
     if (probe < 0 || circuit->probe_until_ns[probe] == 0) {
         return;
@@ -339,12 +218,12 @@ static void probe_ended_locked(mfi_circuit *circuit, int8_t probe, mfi_call_verd
     if (verdict == MFI_VERDICT_FAILED) {
         circuit->probes_failed++;
         step->probes[MFI_PROBE_FAILED]++;
-        open_locked(circuit, MFI_CAUSE_PROBE_FAILED, step);
+        mfi_circuit_open_locked(circuit, MFI_CAUSE_PROBE_FAILED, step);
     } else if (verdict == MFI_VERDICT_OK) {
         circuit->probes_ok++;
         step->probes[MFI_PROBE_OK]++;
         if (circuit->probes_ok >= circuit->config.probes) {
-            change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_PROBES_PASSED, step);
+            mfi_circuit_change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_PROBES_PASSED, step);
         }
     }
 }
@@ -361,8 +240,8 @@ typedef struct report {
 static __attribute__((noinline)) void report_slowly(mfi_circuit *circuit, mfi_circuit_ticket ticket,
                                                     const report *call)
 {
-    change_step step;
-    begin_step(circuit, &step);
+    mfi_circuit_step step;
+    mfi_circuit_begin_step(circuit, &step);
     uint64_t word = mfi_circuit_word(circuit);
     bool current = !is_old(word, ticket);
     if (!call->counted) {
@@ -372,19 +251,21 @@ static __attribute__((noinline)) void report_slowly(mfi_circuit *circuit, mfi_ci
     if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_HALF_OPEN) {
         if (call->verdict == MFI_VERDICT_FAILED) {
             /* The rule is kept, because the same fault persists. */
-            set_call_locked(circuit, call->status, call->correlation_id, call->trace_id);
+            mfi_circuit_set_call_locked(circuit, call->status, call->correlation_id,
+                                        call->trace_id);
         }
         probe_ended_locked(circuit, ticket.probe, call->verdict, &step);
     } else if (current && mfi_circuit_state_of(word) == MFI_CIRCUIT_CLOSED &&
                call->verdict != MFI_VERDICT_EXCLUDED) {
         circuit->failures = call->verdict == MFI_VERDICT_FAILED ? circuit->failures + 1 : 0;
-        store_word_locked(circuit, mfi_circuit_generation_of(word), MFI_CIRCUIT_CLOSED);
+        mfi_circuit_store_word_locked(circuit, mfi_circuit_generation_of(word), MFI_CIRCUIT_CLOSED);
         if (judge_locked(circuit)) {
-            set_call_locked(circuit, call->status, call->correlation_id, call->trace_id);
-            open_locked(circuit, circuit->reason.rule, &step);
+            mfi_circuit_set_call_locked(circuit, call->status, call->correlation_id,
+                                        call->trace_id);
+            mfi_circuit_open_locked(circuit, circuit->reason.rule, &step);
         }
     }
-    end_step(circuit, &step);
+    mfi_circuit_end_step(circuit, &step);
 }
 
 void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_status status,
@@ -419,19 +300,19 @@ void mfi_circuit_report(mfi_circuit *circuit, mfi_circuit_ticket ticket, mf_stat
 
 void mfi_circuit_trip(mfi_circuit *circuit, const mfi_circuit_reason *reason)
 {
-    change_step step;
-    begin_step(circuit, &step);
+    mfi_circuit_step step;
+    mfi_circuit_begin_step(circuit, &step);
     mfi_circuit_state state = mfi_circuit_state_of(mfi_circuit_word(circuit));
-    if (state != MFI_CIRCUIT_DISABLED) {
+    if (state != MFI_CIRCUIT_DISABLED && state != MFI_CIRCUIT_FORCED_OPEN) {
         circuit->reason = *reason;
         circuit->by_calls = false;
         circuit->heartbeats_ok = 0;
         circuit->tripped_ns = mfi_clock_monotonic(circuit->clock);
         if (state != MFI_CIRCUIT_OPEN) {
-            open_locked(circuit, reason->rule, &step);
+            mfi_circuit_open_locked(circuit, reason->rule, &step);
         }
     }
-    end_step(circuit, &step);
+    mfi_circuit_end_step(circuit, &step);
 }
 
 static bool is_between(const mfi_circuit *circuit)
@@ -445,19 +326,21 @@ void mfi_circuit_heartbeat_answered(mfi_circuit *circuit, uint64_t sent_ns)
     if (!is_between(circuit)) {
         return;
     }
-    change_step step;
-    begin_step(circuit, &step);
+    mfi_circuit_step step;
+    mfi_circuit_begin_step(circuit, &step);
     /* A heartbeat proves that the peer lives. It proves nothing about calls that fail. */
     if (is_between(circuit) && !circuit->by_calls) {
         circuit->heartbeats_ok += sent_ns >= circuit->tripped_ns ? 1 : 0;
         if (mfi_circuit_state_of(mfi_circuit_word(circuit)) == MFI_CIRCUIT_OPEN) {
-            change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
+            mfi_circuit_change_locked(circuit, MFI_CIRCUIT_HALF_OPEN, MFI_CAUSE_HEARTBEAT_ANSWERED,
+                                      &step);
         }
         if (circuit->heartbeats_ok >= circuit->config.probes) {
-            change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_HEARTBEAT_ANSWERED, &step);
+            mfi_circuit_change_locked(circuit, MFI_CIRCUIT_CLOSED, MFI_CAUSE_HEARTBEAT_ANSWERED,
+                                      &step);
         }
     }
-    end_step(circuit, &step);
+    mfi_circuit_end_step(circuit, &step);
 }
 
 void mfi_circuit_heartbeat_missed(mfi_circuit *circuit)
@@ -487,7 +370,8 @@ void mfi_circuit_init(mfi_circuit *circuit, const mfi_circuit_config *config,
     mfi_mutex_init(&circuit->order);
     circuit->since_ns = mfi_clock_monotonic(clock);
     circuit->since_wall_ns = mfi_clock_wall(clock);
-    store_word_locked(circuit, 1, config->disabled ? MFI_CIRCUIT_DISABLED : MFI_CIRCUIT_CLOSED);
+    mfi_circuit_store_word_locked(circuit, 1,
+                                  config->disabled ? MFI_CIRCUIT_DISABLED : MFI_CIRCUIT_CLOSED);
 }
 
 void mfi_circuit_fini(mfi_circuit *circuit)

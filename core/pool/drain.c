@@ -123,6 +123,29 @@ mf_status mf_pool_resume(mf_pool *pool, uint32_t index, mf_error *error)
     return status;
 }
 
+void mfi_pool_command(void *self, const mfi_command *command, mfi_command_seen_fn seen,
+                      void *user_data)
+{
+    mf_pool *pool = self;
+    for (uint32_t i = 0; command->what == MFI_ADMIN_DRAIN && i < pool->size; i++) {
+        mfi_pool_member *member = &pool->members[i];
+        mfi_command_effect effect = {.target = mfi_pool_name(pool),
+                                     .worker = mfi_member_worker(member->parent),
+                                     .setting = "drain",
+                                     .from = is_out(member, MFI_OUT_ASKED) ? "on" : "off",
+                                     .to = command->ends ? "off" : "on"};
+        if (!mfi_command_means(command, effect.target, effect.worker)) {
+            continue;
+        }
+        if (command->ends) {
+            put_back(member, MFI_OUT_ASKED);
+        } else {
+            take_out(member, MFI_OUT_ASKED, MFI_DRAIN_ASKED_FOR);
+        }
+        seen(&effect, user_data);
+    }
+}
+
 /* ---- Rolling restart ---- */
 
 static bool others_can_serve(const mfi_pool_member *member)

@@ -73,6 +73,10 @@ static inline bool mfi_pool_is_out(const mfi_pool_member *member)
     return (atomic_load_explicit(&member->gate, memory_order_relaxed) & MFI_OUT) != 0;
 }
 
+/* The drain of an operator: takes members out and puts them back, and waits for nothing. */
+void mfi_pool_command(void *self, const mfi_command *command, mfi_command_seen_fn seen,
+                      void *user_data);
+
 /* ---- probe.c ---- */
 /* Why the member gets no calls: "worker math-1 is being restarted (0 calls in flight)". */
 void mfi_pool_explain(const mfi_pool_member *member, char *to, size_t size);

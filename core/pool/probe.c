@@ -57,5 +57,6 @@ void mfi_pool_component_init(mf_pool *pool)
     pool->component = (mfi_component){.target = mfi_pool_name(pool),
                                       .self = pool,
                                       .add_workers = add_workers,
+                                      .command = mfi_pool_command,
                                       .config = fingerprint(pool)};
 }

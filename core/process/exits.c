@@ -115,10 +115,22 @@ void mfi_process_kill(const mfi_process *process)
 
 /* As long as the helper runs and has not reported the end, it has not waited for the worker, so the
  * worker's pid and group are still the worker's. */
-void mfi_process_force(mfi_process *process)
+static bool worker_runs(mfi_process *process)
 {
     mfi_process_stage stage = mfi_process_read(process, NULL);
-    if (process->pid > 0 && stage != MFI_STAGE_ENDED && helper_runs(process)) {
+    return process->pid > 0 && stage != MFI_STAGE_ENDED && helper_runs(process);
+}
+
+void mfi_process_signal_worker(mfi_process *process, int signal_number)
+{
+    if (worker_runs(process)) {
+        (void)kill(process->pid, signal_number);
+    }
+}
+
+void mfi_process_force(mfi_process *process)
+{
+    if (worker_runs(process)) {
         (void)kill(-process->pid, SIGKILL);
         (void)kill(process->pid, SIGKILL);
     }

@@ -23,6 +23,8 @@ mf_status mfi_process_failure(const mfi_process *process, const char *program,
 
 /* Sends SIGTERM and the like to the worker's group by way of the helper. */
 void mfi_process_signal(const mfi_process *process, int signal_number);
+/* Sends any signal to the worker's process alone, if it runs. */
+void mfi_process_signal_worker(mfi_process *process, int signal_number);
 /* Continues the helper, which may have been stopped; the worker is left as it is. */
 void mfi_process_wake(const mfi_process *process);
 /* Ends everything now: SIGKILL to the worker, then the helper clears up the rest, which takes it

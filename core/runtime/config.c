@@ -82,6 +82,7 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
                              options->service_namespace != NULL ? options->service_namespace : "");
     hash = mfi_fingerprint_text(hash, "role", options->role != NULL ? options->role : "parent");
     hash = mfi_fingerprint_number(hash, "log_level", mf_log_get_level(runtime->logger));
+    runtime->log_level = mf_log_get_level(runtime->logger);
     hash = mfi_fingerprint_number(hash, "log_sample_first", options->log_sample_first);
     hash = mfi_fingerprint_number(hash, "log_sample_thereafter", options->log_sample_thereafter);
     hash = mfi_fingerprint_number(hash, "transport", transport);
@@ -93,6 +94,7 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
     hash = mfi_fingerprint_number(hash, "recorder_bytes", options->recorder_bytes);
     hash = mfi_fingerprint_number(hash, "recorder_seconds", options->recorder_seconds);
     hash = add_limits(hash, &runtime->limits);
+    hash = mfi_fingerprint_number(hash, "fault_injection", options->fault_injection);
     runtime->config = hash + list("required_targets", options->required_targets) +
                       list("redact_keys", options->redact_keys) +
                       list("baggage_keys", options->baggage_keys);
@@ -103,6 +105,10 @@ void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *opti
 static uint64_t add_up_locked(const mf_runtime *runtime)
 {
     uint64_t sum = runtime->config;
+    mf_log_level level = mf_log_get_level(runtime->logger);
+    if (level != runtime->log_level) {
+        sum += mfi_fingerprint_number(MFI_FINGERPRINT_BEGIN, "log_level_now", level);
+    }
     for (mfi_list_node *at = runtime->components.first; at != NULL; at = at->next) {
         const mfi_component *component = MFI_CONTAINER(at, mfi_component, node);
         /* Hashed once more, so that two equal components are not half of four. */
@@ -118,4 +124,11 @@ void mfi_runtime_show_config(mf_runtime *runtime)
     char hash[17];
     (void)mfi_str_format(hash, sizeof hash, "%016llx", (unsigned long long)add_up_locked(runtime));
     mfi_observe_config(runtime->observer, hash);
+}
+
+void mfi_runtime_config_changed(mf_runtime *runtime)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    mfi_runtime_show_config(runtime);
+    mfi_mutex_unlock(&runtime->mutex);
 }

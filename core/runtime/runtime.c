@@ -270,6 +270,7 @@ mf_status mf_runtime_create(mf_runtime **ret_runtime, const mf_runtime_options *
     atomic_init(&runtime->references, 1);
     runtime->fork_generation = mfi_fork_generation();
     runtime->makes_segments = !from.no_segments;
+    runtime->fault_injection = from.fault_injection;
     runtime->clock = mfi_clock_system();
     runtime->started_ns = mfi_monotonic_ns();
     mfi_mutex_init(&runtime->mutex);
@@ -383,6 +384,21 @@ void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
     mfi_list_remove(&runtime->components, &component->node);
     mfi_runtime_show_config(runtime);
     tell_change_locked(runtime);
+    mfi_mutex_unlock(&runtime->mutex);
+}
+
+/* Under the mutex, so that no component is freed meanwhile. The engine thread may wait for the
+ * mutex, so no component waits for the engine thread here. */
+void mfi_runtime_command(mf_runtime *runtime, const mfi_command *command, mfi_command_seen_fn seen,
+                         void *user_data)
+{
+    mfi_mutex_lock(&runtime->mutex);
+    for (mfi_list_node *node = runtime->components.first; node != NULL; node = node->next) {
+        const mfi_component *at = MFI_CONTAINER(node, mfi_component, node);
+        if (at->command != NULL) {
+            at->command(at->self, command, seen, user_data);
+        }
+    }
     mfi_mutex_unlock(&runtime->mutex);
 }
 

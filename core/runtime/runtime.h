@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "core/engine/loop.h"
 #include "core/observe/observe.h"
+#include "core/runtime/command.h"
 #include "core/runtime/health_limits.h"
 
 typedef struct mfi_messaging mfi_messaging;
@@ -49,6 +50,9 @@ typedef struct mfi_component {
     bool (*serves)(void *self);
     /* Parents: adds the names of functions that calls go to; or NULL. */
     void (*add_names)(void *self, mfi_function_names *names);
+    /* Does what the command asks of its workers, without waiting; or NULL. */
+    void (*command)(void *self, const mfi_command *command, mfi_command_seen_fn seen,
+                    void *user_data);
     mfi_list_node node; /* in runtime->components */
     uint64_t config;    /* fingerprint of its options, without what differs between processes */
 } mfi_component;
@@ -67,7 +71,9 @@ struct mf_runtime {
     char *service, *version, *instance;
     const char **baggage_keys; /* one block, ends with NULL; or NULL */
     uint64_t started_ns;
-    uint64_t config; /* config.c: fingerprint of the runtime's own options */
+    uint64_t config;        /* config.c: fingerprint of the runtime's own options */
+    mf_log_level log_level; /* of these options; the logger may have another one by now */
+    bool fault_injection;   /* the option */
     mfi_mutex mutex;
     mfi_list components;              /* guarded by mutex, sorted by target */
     uint64_t component_added_ns;      /* guarded by mutex: when the last one came */
@@ -98,6 +104,10 @@ void mfi_runtime_remove_component(mf_runtime *runtime, mfi_component *component)
 
 /* Evaluates health soon, because something else has come than time. */
 void mfi_runtime_tell_change(mf_runtime *runtime);
+/* Passes the command to all components, and each effect to `seen`. Nothing waits: a restart and a
+ * drain have begun when the function returns. */
+void mfi_runtime_command(mf_runtime *runtime, const mfi_command *command, mfi_command_seen_fn seen,
+                         void *user_data);
 
 /* left.c, engine thread: a spawned process was given up. Its helper is waited for when it ends, or
  * at a later start. Takes the pidfd. */
@@ -120,6 +130,8 @@ mf_status mfi_runtime_pick_names(mf_runtime_options *options, mf_error *error);
  * mutex held. */
 void mfi_runtime_config_init(mf_runtime *runtime, const mf_runtime_options *options);
 void mfi_runtime_show_config(mf_runtime *runtime);
+/* The same without the mutex: a setting that is no option of a component has changed. */
+void mfi_runtime_config_changed(mf_runtime *runtime);
 
 /* systemd.c: starts the thread that tells systemd; none without $NOTIFY_SOCKET. */
 mf_status mfi_systemd_start(mf_runtime *runtime, mf_error *error);

@@ -38,7 +38,8 @@ static inline const char *mfi_circuit_state_word(mfi_circuit_state state)
     X(MFI_CAUSE_HEARTBEAT_ANSWERED, "heartbeat_answered")                                          \
     X(MFI_CAUSE_PROBES_PASSED, "probes_passed")                                                    \
     X(MFI_CAUSE_PROBE_FAILED, "probe_failed")                                                      \
-    X(MFI_CAUSE_PROBE_EXPIRED, "probe_expired")
+    X(MFI_CAUSE_PROBE_EXPIRED, "probe_expired")                                                    \
+    X(MFI_CAUSE_ADMIN, "admin")
 
 typedef enum mfi_circuit_cause {
     MFI_CAUSE_NONE, /* there was no change yet */

@@ -108,7 +108,10 @@ static void describe(mfi_calls *calls, const mfi_slot *slot, mf_status status, m
     const mfi_client_span *span = slot->span;
     bool is_looking = span->sent_ns == 0 && mfi_state_connects(calls->state) &&
                       mfi_state_get(calls->state) == MF_PARENT_RESTARTING;
-    if (status == MF_ERR_TIMEOUT && is_looking) {
+    if (slot->is_faulted) {
+        (void)mfi_fail(error, status, "the call of '%s' to '%s' was ended by an injected fault",
+                       span->function_name, calls->state->settings.target);
+    } else if (status == MF_ERR_TIMEOUT && is_looking) {
         mf_error why;
         mfi_error_clear(&why);
         (void)mfi_state_not_running(calls->state, &why);
@@ -285,7 +288,7 @@ static mf_status admit(mfi_calls *calls, const mfi_call_request *request, mfi_sl
                         "Function '%s' was not called: the deadline of the running call has passed",
                         request->function);
     }
-    if (waits) {
+    if (waits && mfi_circuit_get_state(&calls->state->circuit) != MFI_CIRCUIT_FORCED_OPEN) {
         return MF_OK;
     }
     mf_status status = mfi_circuit_admit(&calls->state->circuit, &slot->ticket, error);

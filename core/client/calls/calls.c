@@ -17,6 +17,7 @@ mf_status mfi_calls_init(mfi_calls *calls, mfi_state *state, mf_error *error)
     mfi_output_init(&calls->output, state, &calls->slots, &calls->signs);
     mfi_calls_init_io(calls);
     mfi_calls_init_endings(calls);
+    mfi_calls_init_faults(calls);
     calls->spare = mfi_result_new();
     if (calls->spare == NULL) {
         return mfi_fail(error, MF_ERR_NO_MEMORY, "no memory for a parent");
@@ -41,6 +42,7 @@ void mfi_calls_fini(mfi_calls *calls)
         mfi_driver_fini(&calls->driver);
     }
     mfi_output_fini(&calls->output);
+    mfi_faults_fini(&calls->faults);
     mfi_slots_fini(&calls->slots);
     mfi_budget_unref(calls->slots.budget);
     mf_result_destroy(calls->spare);

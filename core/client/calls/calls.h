@@ -11,6 +11,8 @@
  *   io.c       the driver's burst: messages out and in
  *   endings.c  deadlines, deliveries, and the end of many calls at once
  *   output.c   what the worker prints, and which call printed it
+ *   faults.c   which calls are made to fail, for drills
+ *   faulted.c  what becomes of these
  *   result.c   what a call brings back */
 #ifndef MFI_CLIENT_CALLS_CALLS_H
 #define MFI_CLIENT_CALLS_CALLS_H
@@ -23,6 +25,7 @@
 
 #include "base/list.h"
 #include "base/mpsc.h"
+#include "core/client/calls/faults.h"
 #include "core/client/calls/output.h"
 #include "core/client/calls/signs.h"
 #include "core/client/calls/slots.h"
@@ -77,6 +80,7 @@ typedef struct mfi_calls {
     /* The engine thread's own. */
     mfi_timer deadline_timer;
     mfi_list retries; /* asynchronous calls with a retry policy */
+    mfi_faults faults;
 } mfi_calls;
 
 /* The calls are the first member of their parent: see parent.h. NULL gives NULL. */
@@ -103,6 +107,14 @@ void mfi_calls_init_io(mfi_calls *calls);
 /* Role held, or engine thread while the driver is closed: attempts that were claimed give their
  * slots back, all others stay in the queue, in their order. */
 void mfi_calls_sweep_queue(mfi_calls *calls);
+
+/* ---- faulted.c ---- */
+void mfi_calls_init_faults(mfi_calls *calls);
+/* Engine thread, at the end: no timer runs, and nothing waits any more. */
+void mfi_calls_settle_faults(mfi_calls *calls);
+/* Role held: the call in the slot is about to be sent for the first time. True: it is not, and the
+ * caller has no part in the slot any more. */
+bool mfi_calls_suffer(mfi_calls *calls, mfi_slot *slot, uint64_t state);
 
 /* ---- endings.c ---- */
 void mfi_calls_init_endings(mfi_calls *calls);

@@ -81,6 +81,11 @@ static void fail_unsent(mfi_calls *calls, mfi_slot *slot)
 static bool send_slot(mfi_calls *calls, mfi_slot *slot)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+    if (mfi_faults_armed(&calls->faults) && mfi_slot_is_active(state) &&
+        atomic_load_explicit(&slot->traffic, memory_order_relaxed) == MFI_TRAFFIC_CALL &&
+        mfi_calls_suffer(calls, slot, state)) {
+        return true;
+    }
     /* The time is written before the send, because another thread may read the answer right after
      * it. */
     if (!mfi_slot_is_active(state) || !mfi_slot_begin_send(slot, message_ns(calls))) {

@@ -132,6 +132,8 @@ mfi_slot *mfi_slots_acquire(mfi_slots *slots)
         slot->callback = NULL;
         slot->admitted = false;
         slot->tried = false;
+        slot->is_judged = false;
+        slot->is_faulted = false;
         slot->status = MF_OK;
     }
     return slot;

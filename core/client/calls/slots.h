@@ -68,6 +68,9 @@ struct mfi_slot {
     mfi_circuit_ticket trial_ticket;
     bool admitted;              /* the circuit gets a report with the ticket */
     bool tried;                 /* the circuit on trial gets one with its ticket */
+    bool is_judged;             /* faults.c: whether a fault hits it is decided; role held */
+    bool is_faulted;            /* a fault ended it; by the claiming thread */
+    uint64_t due_ns;            /* faults.c: when the late message leaves */
     int64_t attempt_timeout_ms; /* of the deadline; 0: the deadline is the call's */
     char function_copy[MFI_NAME_MAX_BYTES + 1];
     char namespace_copy[MFI_NAME_MAX_BYTES + 1];

@@ -406,4 +406,6 @@ void mfi_link_init(mfi_link *link, mfi_calls *calls, mfi_heartbeat *heartbeat,
     mfi_timer_init(&link->wait_timer, on_due);
     mfi_link_init_monitor(link);
     mfi_link_init_drain(link);
+    calls->faults.signal = ops->signal;
+    calls->faults.peer = peer;
 }

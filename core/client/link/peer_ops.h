@@ -21,6 +21,8 @@ typedef struct mfi_peer_ops {
     /* Asks the peer to end; by_message: by a message first. Later the link gets ENDED or OVER_*. */
     void (*end)(void *self, bool by_message);
     void (*kill)(void *self); /* only if it owns a process */
+    /* Only if it owns a process: a signal to that process alone, if it runs; or NULL. */
+    void (*signal)(void *self, int number);
     /* Only if it owns a process: whether the system keeps the process from running. */
     bool (*is_stopped)(void *self);
     /* A connection was refused, or is there. Only if it owns a process. */

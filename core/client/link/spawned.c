@@ -324,6 +324,12 @@ static void close_process(void *self)
     mfi_process_close(&spawned->process);
 }
 
+static void signal_process(void *self, int number)
+{
+    mfi_spawned *spawned = self;
+    mfi_process_signal_worker(&spawned->process, number);
+}
+
 static bool is_stopped(void *self)
 {
     const mfi_spawned *spawned = self;
@@ -358,6 +364,7 @@ const mfi_peer_ops mfi_spawned_ops = {.owns_process = true,
                                       .ready = ready,
                                       .end = end,
                                       .kill = kill_process,
+                                      .signal = signal_process,
                                       .is_stopped = is_stopped,
                                       .refused = mfi_spawned_refused,
                                       .connected = mfi_spawned_connected,

@@ -84,6 +84,8 @@ static void report_events(metric_fixture *at)
     mfi_observe_circuit_trial(at->client, MFI_TRIAL_SLOW_RATIO);
     mfi_observe_handler_times(at->server, &(mfi_handler_times){.ns = {1000, 1000, 1000}});
     mfi_observe_registry(at->observer, MFI_REGISTRY_OP_LIST, MFI_REGISTRY_RESULT_OK, 1000);
+    mfi_observe_admin_command(at->observer, MFI_ADMIN_STATUS, MFI_ADMIN_OK);
+    mfi_observe_fault(at->client, MFI_FAULT_DROP);
     mfi_observe_loop_lag(at->observer, 1000);
     mfi_observe_config(at->observer, "0123456789abcdef");
     const mf_log_field secret = mf_log_field_int("token", 1);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/observe/statuses.h"
+#include "core/words/admin.h"
 #include "core/words/attempts.h"
 #include "core/words/circuits.h"
 #include "core/words/crashes.h"
@@ -96,7 +97,7 @@ static void test_words_of_workers(void)
     CHECK_SET(mfi_circuit_cause_word, mfi_circuit_cause, MFI_CAUSE_NONE + 1, MFI_CAUSE_COUNT,
               "consecutive_failures", "heartbeat", "process_exit", "handler_timeout",
               "disconnected", "failure_ratio", "slow_ratio", "cool_down", "heartbeat_answered",
-              "probes_passed", "probe_failed", "probe_expired");
+              "probes_passed", "probe_failed", "probe_expired", "admin");
     mf_check(mfi_circuit_cause_word(MFI_CAUSE_NONE) == NULL);
     CHECK_SET(mfi_window_kind_word, mfi_window_kind, 0, MFI_WINDOW_KIND_COUNT, "ok", "failed",
               "slow", "excluded");
@@ -112,6 +113,13 @@ static void test_words_of_other_parts(void)
               "signal", "killed", "vanished");
     CHECK_SET(mfi_crash_next_word, mfi_crash_next, 0, MFI_NEXT_COUNT, "none", "restart", "gave_up",
               "search");
+    CHECK_SET(mfi_admin_command_word, mfi_admin_command, 0, MFI_ADMIN_COMMAND_COUNT, "log_level",
+              "circuit", "drain", "restart", "fault", "status", "help", "unknown", "connect");
+    CHECK_SET(mfi_admin_result_word, mfi_admin_result, 0, MFI_ADMIN_RESULT_COUNT, "ok", "error");
+    CHECK_SET(mfi_circuit_order_word, mfi_circuit_order, 0, MFI_ORDER_COUNT, "force_open",
+              "force_closed", "reset", "auto");
+    CHECK_SET(mfi_fault_word, mfi_fault_kind, 0, MFI_FAULT_COUNT, "delay", "drop", "error", "crash",
+              "freeze");
     CHECK_SET(mfi_registry_op_word, mfi_registry_op, 0, MFI_REGISTRY_OP_COUNT, "register",
               "unregister", "discover", "list");
     CHECK_SET(mfi_registry_result_word, mfi_registry_result, 0, MFI_REGISTRY_RESULT_COUNT, "ok",

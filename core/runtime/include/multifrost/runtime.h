@@ -104,6 +104,9 @@ typedef struct mf_runtime_options {
      *  EXTEND_TIMEOUT_USEC until it has ended. Without the variable nothing happens. One runtime of
      *  a process should do so. */
     bool systemd;
+    /** An admin socket (admin.h) may arm faults: calls that are late, lost, fail, or crash or stop
+     *  their worker. For drills; default: it may not. */
+    bool fault_injection;
 } mf_runtime_options;
 #define MF_RUNTIME_OPTIONS_INIT MF_DETAIL_INIT(mf_runtime_options)
 
