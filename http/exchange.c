@@ -11,14 +11,16 @@
 #include "base/str.h"
 #include "http/crashes_page.h"
 #include "http/encoding.h"
+#include "http/overview.h"
 #include "http/pages.h"
 #include "http/patience.h"
+#include "http/refusal.h"
+#include "http/status_page.h"
 #include "http/url.h"
 
-#define EXCLUDES_MAX 16                  /* checks that one query excludes */
-#define ACCEPT_MAX 1024                  /* bytes of all Accept headers; the rest is ignored */
-#define CODINGS_MAX 256                  /* the same of Accept-Encoding */
-#define BODY_MAX ((uint64_t)1024 * 1024) /* bytes of a request's body; a longer one ends it */
+#define EXCLUDES_MAX 16 /* checks that one query excludes */
+#define ACCEPT_MAX 1024 /* bytes of all Accept headers; the rest is ignored */
+#define CODINGS_MAX 256 /* the same of Accept-Encoding */
 
 typedef struct route {
     const char *path;
@@ -57,6 +59,8 @@ static const route routes[] = {
     {"/startupz", true, false, mfi_page_startupz}, {"/healthz", false, false, mfi_page_healthz},
     {"/health", true, false, mfi_page_health},     {"/circuits", true, true, mfi_page_circuits},
     {"/calls", false, true, mfi_page_calls},       {"/crashes", false, true, mfi_page_crashes},
+    {"/overview", false, true, mfi_page_overview}, {"/page.css", false, false, mfi_page_style},
+    {"/page.js", false, false, mfi_page_script},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */
@@ -112,7 +116,8 @@ static void add_headers(struct MHD_Response *response, const exchange *at)
         {page->type[0] != '\0', "Content-Type", page->type},
         {true, "Cache-Control", "no-store"},
         {true, "X-Content-Type-Options", "nosniff"},
-        {true, "Content-Security-Policy", "default-src 'none'"},
+        {true, "Content-Security-Policy",
+         page->policy != NULL ? page->policy : "default-src 'none'"},
         {page->vary != NULL, "Vary", page->vary},
         {page->is_packed, "Content-Encoding", "gzip"},
         {page->code == 405 || at->is_options, "Allow", "GET, HEAD, OPTIONS"},
@@ -242,98 +247,15 @@ static void read_request(exchange *at)
 
 /* ---- Refusals ---- */
 
-typedef struct header_count {
-    const char *name;  /* NULL: each name that is no token */
-    const char *value; /* of the last one; without a name, the last such name */
-    size_t count;
-} header_count;
-
-/* "Content-Length " would be another header to the next server on the way: RFC 9112, 5.1. */
-static bool is_token(const char *name)
-{
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    return name[0] != '\0' && name[strspn(name, token)] == '\0';
-}
-
-static enum MHD_Result count_header(void *user_data, enum MHD_ValueKind kind, const char *key,
-                                    const char *value)
-{
-    header_count *at = user_data;
-    (void)kind;
-    if (at->name == NULL && !is_token(key)) {
-        at->count++;
-        at->value = key;
-    } else if (at->name != NULL && strcasecmp(key, at->name) == 0) {
-        at->count++;
-        at->value = value != NULL ? value : "";
-    }
-    return MHD_YES;
-}
-
-static header_count find_header(const exchange *at, const char *name)
-{
-    header_count found = {.name = name};
-    (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, count_header, &found);
-    return found;
-}
-
-/* Refuses, before the body, a request of which nobody can say where it ends (RFC 9112, 6.3), or
- * that is too long to be read. The connection ends with the answer. */
-static bool refuse_body(exchange *at, const char *version)
-{
-    header_count broken = find_header(at, NULL);
-    header_count length = find_header(at, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    header_count coding = find_header(at, MHD_HTTP_HEADER_TRANSFER_ENCODING);
-    if (broken.count > 0) {
-        mfi_page_error(&at->page, 400, "'%.80s' is no name of a header", broken.value);
-    } else if (length.count + coding.count > 1) {
-        mfi_page_error(&at->page, 400, "more than one header says where the body ends");
-    } else if (coding.count == 1 && strcasecmp(coding.value, "chunked") != 0) {
-        mfi_page_error(&at->page, 501, "only the transfer coding 'chunked' is known");
-    } else if (coding.count == 1 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0) {
-        mfi_page_error(&at->page, 400, "HTTP/1.0 has no transfer codings");
-    } else if (length.count == 1 && strtoull(length.value, NULL, 10) > BODY_MAX) {
-        mfi_page_error(&at->page, 413, "the body is longer than %u bytes", (unsigned)BODY_MAX);
-    } else {
-        return false;
-    }
-    at->ends_connection = true;
-    return true;
-}
-
-/* Refuses a request that names no host or that of a stranger. RFC 9112, 3.2: HTTP/1.1 needs the
- * header once, and an absolute target makes it void. */
-static bool refuse_host(exchange *at, const char *version)
-{
-    header_count host = find_header(at, MHD_HTTP_HEADER_HOST);
-    if (host.count > 1 || (host.count == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
-        mfi_page_error(&at->page, 400, "a request needs one Host header, and this one has %u",
-                       (unsigned)host.count);
-        return true;
-    }
-    if (host.count == 0 || at->url.is_absolute) {
-        return false;
-    }
-    mfi_url_host_kind kind = mfi_url_host(host.value, at->of->hosts);
-    if (kind == MFI_URL_HOST_BROKEN) {
-        mfi_page_error(&at->page, 400, "the Host header '%.80s' is no host", host.value);
-    } else if (kind == MFI_URL_HOST_FOREIGN && at->of->is_loopback) {
-        mfi_page_error(&at->page, 421, "this endpoint is not '%.80s': see host_names", host.value);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 /* Makes the page of a request that is refused or takes no page. False: the route makes it. */
 static bool make_without_route(exchange *at, const char *method, const char *version)
 {
+    mfi_refusal_hosts hosts = {at->url.is_absolute, at->of->is_loopback, at->of->hosts};
     bool is_asterisk = strcmp(at->url.path, "*") == 0;
     bool is_options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
     if (at->url.refusal != 0) {
         mfi_page_error(&at->page, at->url.refusal, "%s", at->url.why);
-    } else if (refuse_host(at, version)) {
+    } else if (mfi_refusal_of_host(at->connection, version, &hosts, &at->page)) {
         return true;
     } else if (is_options && (at->route != NULL || is_asterisk)) {
         at->is_options = true;
@@ -431,7 +353,6 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
 {
     exchange *at = *state;
     (void)user_data;
-    (void)connection;
     (void)path;
     (void)upload;
     if (at == NULL) {
@@ -440,12 +361,13 @@ enum MHD_Result mfi_exchange_go_on(void *user_data, struct MHD_Connection *conne
     if (!at->has_begun) {
         at->has_begun = true;
         at->route = find_route(at->url.path, &at->request.rest);
-        return refuse_body(at, version) ? send_page(at) : MHD_YES;
+        at->ends_connection = mfi_refusal_of_body(connection, version, &at->page);
+        return at->ends_connection ? send_page(at) : MHD_YES;
     }
     if (*upload_size != 0) {
         at->body_bytes += *upload_size;
         *upload_size = 0;
-        return at->body_bytes <= BODY_MAX ? MHD_YES : MHD_NO;
+        return at->body_bytes <= MFI_REFUSAL_BODY_MAX ? MHD_YES : MHD_NO;
     }
     if (at->is_made) {
         return send_page(at);
