@@ -206,12 +206,13 @@ void mfi_history_add(mfi_history *history, const mfi_history_reading *reading, u
         const mfi_history_totals *now = &reading->totals[i];
         mfi_history_line *line = find_line(history, now->target);
         line = line != NULL ? line : make_line(history, now->target);
-        if (line != NULL && !is_first) {
+        if (line == NULL) {
+            continue;
+        }
+        if (!is_first) {
             add_point(line, now, step, (double)(now_ns - history->last_ns) / 1e9);
         }
-        if (line != NULL) {
-            line->last = *now;
-        }
+        line->last = *now;
     }
     history->last_ns = now_ns;
     history->last_wall_ns = wall_ns;

@@ -97,6 +97,7 @@ static void take_calls(overview *at, const mf_family *family, bool is_handled)
                               mf_counter_value(&series->as.counter));
         }
     }
+    at->functions_left_out += family->other_used;
 }
 
 static void end_function(overview *at, function_row *row, const mfi_layout *layout)
@@ -197,7 +198,7 @@ static void take_worker(const mf_circuit_row *row, void *user_data)
                        .cpu = NAN,
                        .memory = NAN,
                        .threads = NAN,
-                       .load = row->worker_says_load ? row->worker_load : NAN,
+                       .load = row->worker_says_load ? row->worker_load : (double)NAN,
                        .start_time = NAN};
     copy(to->target, row->target);
     copy(to->name, worker->name);
