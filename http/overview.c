@@ -351,6 +351,9 @@ static void add_functions(mfi_json all, const overview *at)
     mfi_json list = mfi_json_array(all, "functions");
     for (size_t i = 0; i < at->function_count; i++) {
         const function_row *row = &at->functions[i];
+        if (row->totals.calls == 0) {
+            continue; /* the series of all others is there before its first call */
+        }
         mfi_json one = mfi_json_entry(list);
         mfi_json_text(one, "seen_by", row->is_handled ? "worker" : "caller");
         mfi_json_text(one, "target", row->totals.target);

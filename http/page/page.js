@@ -109,13 +109,12 @@ function fillCell(cell, column, row) {
     return;
   }
   const text = column.text(row);
-  setText(cell, text);
   cell.classList.toggle("is-empty", text === "" || text === "–");
   if (column.level) {
-    const level = column.level(row);
-    const pill = make("span", { class: "pill", "data-level": level }, text);
-    cell.replaceChildren(pill);
+    if (!cell.firstChild) cell.append(make("span", { class: "pill" }));
+    cell.firstChild.dataset.level = column.level(row);
   }
+  setText(column.level ? cell.firstChild : cell, text);
 }
 
 function showTable(id, caption, columns, rows, none) {
@@ -456,17 +455,19 @@ function workerTrouble(row) {
 function troubles(data) {
   const now = Date.parse(data.overview.time);
   const list = [];
+  const isDown = (row) => !["ready", "", "stopped", "created"].includes(row.state);
+  const circuits = data.circuits.circuits.filter((circuit) => circuit.state !== "closed");
+  const workers = data.overview.workers.filter(isDown);
+  // What a circuit or a worker tells itself, its check need not repeat.
+  const told = new Set([...circuits.map((circuit) => `${circuit.target}:circuit`), ...workers.map((row) => `${row.target}:workers`)]);
   for (const check of checksOf(data.health)) {
-    if (check.status !== "pass") {
+    if (check.status !== "pass" && !told.has(check.name)) {
       list.push({ level: healthLevels[check.status], key: `h ${check.name} ${check.status}`,
         text: `Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${check.output || "it does not say why"}`,
         since: check.since ? Date.parse(check.since) : undefined, next: "" });
     }
   }
-  for (const circuit of data.circuits.circuits) if (circuit.state !== "closed") list.push(circuitTrouble(circuit));
-  for (const row of data.overview.workers) {
-    if (row.state !== "ready" && row.state !== "" && row.state !== "stopped" && row.state !== "created") list.push(workerTrouble(row));
-  }
+  list.push(...circuits.map(circuitTrouble), ...workers.map(workerTrouble));
   for (const crash of data.crashes.crashes) {
     if (now - Date.parse(crash.time) < RECENT_MS) {
       list.push({ level: "warn", key: `x ${crash.number}`, text: `Crash: ${crashText(crash)}`, since: Date.parse(crash.time), next: "", isPast: true });
