@@ -90,6 +90,7 @@ function cellOf(column, isFirst) {
   if (isFirst) cell.scope = "row";
   if (column.isNumber) cell.classList.add("n");
   if (column.isWide) cell.classList.add("wide");
+  if (column.isShort) cell.classList.add("t");
   return cell;
 }
 
@@ -177,15 +178,18 @@ function logScale(least, most, format) {
   return { y: (v) => 100 - ((Math.log10(v) - from) / (to - from)) * 100, marks };
 }
 
-// series: [{name, values, now}]. The newest point is at the right; an hour is as wide as the chart.
-function showChart(id, title, series, scaleOf, spanSeconds, step) {
+const SPANS_MIN = [5, 15, 30, 60]; // how long a time the chart is wide
+
+// series: [{name, values, now}]. The newest point is at the right.
+function showChart(id, title, series, scaleOf, step) {
   const known = series.flatMap((one) => one.values.filter(isKnown));
-  const slots = Math.round(spanSeconds / step);
   const count = series[0].values.length;
+  const minutes = SPANS_MIN.find((span) => count * step <= span * 60) || SPANS_MIN.at(-1);
+  const slots = Math.round((minutes * 60) / step);
   const scale = scaleOf(known);
   const x = (i) => ((slots - count + i) / (slots - 1)) * 1000;
   const svg = draw("svg", { class: "chart", viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img",
-    "aria-label": `${title}, the last hour: ${series.map((one) => `${one.name} now ${one.now}`).join(", ")}` });
+    "aria-label": `${title}, the last ${minutes} min: ${series.map((one) => `${one.name} now ${one.now}`).join(", ")}` });
   const plot = make("div", { class: "plot" });
   for (const [value, text] of scale.marks) {
     const y = scale.y(value);
@@ -197,7 +201,7 @@ function showChart(id, title, series, scaleOf, spanSeconds, step) {
   series.forEach((one, i) => {
     svg.append(draw("path", { d: linePath(one.values, 100, x, scale.y), class: `c${i + 1}` }));
   });
-  plot.append(svg, make("span", { class: "from", "aria-hidden": "true" }, "1 h ago"),
+  plot.append(svg, make("span", { class: "from", "aria-hidden": "true" }, minutes === 60 ? "1 h ago" : `${minutes} min ago`),
     make("span", { class: "to", "aria-hidden": "true" }, "now"));
   $(id).replaceChildren(plot);
   const keys = series.map((one, i) => make("span", { class: `key c${i + 1}` }, make("span", {}, `${one.name} ${one.now}`)));
@@ -211,19 +215,19 @@ function showTraffic(overview) {
   const share = (part) => part.map((n, i) => (isKnown(n) && calls[i] > 0 ? n / calls[i] : null));
   const newest = (values, format) => format(values.findLast(isKnown));
   const line = (name, values, format) => ({ name, values, now: newest(values, format) });
-  const perSecond = (n) => `${short(n)}/s`;
+  const perSecond = (n) => (isKnown(n) ? `${short(n)}/s` : "–");
   showChart("chart-calls", "Calls per second", [line("calls", calls, perSecond)],
-    (known) => linearScale(Math.max(0, ...known), short), 3600, step);
-  showChart("chart-errors", "Share of calls that failed",
-    [line("errors", share(history.errors_per_second), percent),
-      line("errors of functions", share(history.app_errors_per_second), percent)],
-    (known) => linearScale(Math.max(0.001, ...known), percent), 3600, step);
+    (known) => linearScale(Math.max(0, ...known), short), step);
+  showChart("chart-errors", "Share of calls that went wrong",
+    [line("failed", share(history.errors_per_second), percent),
+      line("app errors", share(history.app_errors_per_second), percent)],
+    (known) => linearScale(Math.max(0.001, ...known), percent), step);
   const latency = [["p50", history.p50_seconds], ["p95", history.p95_seconds], ["p99", history.p99_seconds]];
   showChart("chart-latency", "Latency (logarithmic)", latency.map(([name, values]) => line(name, values, took)),
     (known) => {
       const above = known.filter((v) => v > 0);
       return logScale(above.length ? Math.min(...above) : 0.001, above.length ? Math.max(...above) : 0.1, took);
-    }, 3600, step);
+    }, step);
 }
 
 // Keeps the choice while targets come and go.
@@ -250,8 +254,8 @@ function showFunctions(overview) {
     { head: "Target", text: (row) => row.target },
     { head: "Seen by", text: (row) => row.seen_by },
     { head: "Calls", isNumber: true, text: (row) => whole(row.calls) },
-    { head: "Errors", isNumber: true, text: (row) => share(row, row.errors) },
-    { head: "Its own errors", isNumber: true, text: (row) => share(row, row.app_errors) },
+    { head: "Failed", isNumber: true, text: (row) => share(row, row.errors) },
+    { head: "App errors", isNumber: true, text: (row) => share(row, row.app_errors) },
     { head: "p50", isNumber: true, text: (row) => took(row.p50_seconds) },
     { head: "p95", isNumber: true, text: (row) => took(row.p95_seconds) },
     { head: "p99", isNumber: true, text: (row) => took(row.p99_seconds) },
@@ -301,7 +305,7 @@ function showCircuits(list) {
     { head: "Value", isNumber: true, text: (circuit) => (reason(circuit) ? ofRule(reason(circuit).rule, reason(circuit).observed) : "") },
     { head: "Threshold", isNumber: true, text: (circuit) => (reason(circuit) && isKnown(reason(circuit).threshold) ? ofRule(reason(circuit).rule, reason(circuit).threshold) : "") },
     { head: "Refused", isNumber: true, text: (circuit) => (circuit.state === "closed" ? "" : whole(circuit.refused_since_open)) },
-    { head: "What comes next", text: nextOf },
+    { head: "What comes next", isWide: true, text: nextOf },
   ];
   showTable("circuits-table", "All circuits; with the rule, the value and the threshold that opened one", columns, list, "There is no circuit.");
 }
@@ -331,7 +335,7 @@ function showWorkers(overview) {
     { head: "CPU", isNumber: true, text: (row) => (row.pid ? cpuOf(row, now) : "–") },
     { head: "Memory", isNumber: true, text: (row) => (row.pid && row.memory_bytes > 0 ? bytes(row.memory_bytes) : "–") },
     { head: "Restarts", isNumber: true, text: (row) => whole(row.restarts) },
-    { head: "Last exit", text: (row) => exitText(row.last_exit) },
+    { head: "Last exit", isWide: true, text: (row) => exitText(row.last_exit) },
   ];
   const more = overview.workers_left_out > 0 ? ` (${overview.workers_left_out} more are not shown)` : "";
   showTable("workers-table", `Workers and services behind the circuits${more}`, columns, overview.workers, "There is no worker.");
@@ -362,17 +366,17 @@ function showCalls(id, caption, answer, none) {
   const duration = (call) => (isKnown(call.duration_seconds) ? call.duration_seconds : call.age_seconds);
   const longest = Math.max(0, ...rows.map(duration));
   const columns = [
-    { head: "Function", text: (call) => call.function || "" },
+    { head: "Function", isShort: true, text: (call) => call.function || "" },
     { head: "Target", text: (call) => [call.target, call.worker].filter(Boolean).join(" → ") },
-    { head: "Began", text: (call) => clock(call.start) },
+    { head: "Began", isShort: true, text: (call) => clock(call.start) },
     { head: id === "open-table" ? "Age" : "Took", isNumber: true, text: (call) => took(duration(call)) },
     id === "open-table"
       ? { head: "Phase", text: (call) => words(call.phase) + (isKnown(call.deadline_left_seconds)
         ? call.deadline_left_seconds >= 0 ? `, ${took(call.deadline_left_seconds)} left` : ", past its deadline" : "") }
-      : { head: "Status", text: (call) => words(call.status) },
+      : { head: "Status", isShort: true, text: (call) => words(call.status) },
     { head: "Phases", isWide: true, node: (call) => barOf(call, longest) },
   ];
-  if (id === "failed-table") columns.push({ head: "Error", text: (call) => call.error || "" });
+  if (id === "failed-table") columns.push({ head: "Error", isWide: true, text: (call) => call.error || "" });
   showTable(id, caption, columns, rows, none);
 }
 
@@ -428,7 +432,7 @@ function showHealth(health) {
     { head: "Check", text: (row) => row.name },
     { head: "Status", text: (row) => row.status, level: (row) => healthLevels[row.status] || "none" },
     { head: "Value", text: (row) => (row.observedValue === undefined ? "" : `${isKnown(row.observedValue) ? short(row.observedValue) : words(row.observedValue)}${row.observedUnit ? ` ${row.observedUnit}` : ""}`) },
-    { head: "Why", text: (row) => row.output || "" },
+    { head: "Why", isWide: true, text: (row) => row.output || "" },
   ];
   showTable("health-table", `As evaluated last: ${health.status}`, columns, checksOf(health), "There is no check.");
 }
@@ -447,7 +451,7 @@ function circuitTrouble(circuit) {
 
 function workerTrouble(row) {
   const next = row.restart_in_seconds > 0 ? `Next: a restart in ${lasted(row.restart_in_seconds)}.`
-    : row.state === "failed" ? "Next: nothing by itself; it has given up." : "";
+    : row.state === "failed" ? "Next: nothing happens by itself." : "";
   return { level: workerLevels[row.state] === "bad" ? "bad" : "warn", key: `w ${row.target} ${row.worker} ${row.state}`,
     text: `Worker ${row.worker} of ${row.target} is ${words(row.state)}${row.last_exit ? `; its last process ${exitText(row.last_exit)}` : ""}.`, next };
 }
@@ -540,7 +544,7 @@ function showTiles(data) {
   const ready = overview.workers.filter((row) => row.state === "ready").length;
   const closed = circuits.circuits.filter((circuit) => circuit.state === "closed").length;
   const tiles = [
-    ["Calls per second", short(rate.calls)], ["Errors now", percent(rate.errors)],
+    ["Calls per second", short(rate.calls)], ["Failed now", percent(rate.errors)],
     ["p99 of 60 s", took(overview.totals.p99_seconds)], ["Open calls", whole(sum("in_flight"))],
     ["Workers ready", `${ready} of ${overview.workers.length}`],
     ["Circuits closed", `${closed} of ${circuits.circuits.length}`],

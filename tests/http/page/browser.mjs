@@ -81,14 +81,20 @@ async function until(page, condition, argument) {
 const has = (page, selector, text) =>
   until(page, ([where, what]) => new RegExp(what).test(document.querySelector(where).textContent), [selector, text]);
 
-async function shoot(page, name, fullPage = true) {
-  await page.screenshot({ path: join(shots, `${name}.png`), fullPage });
+const LONGEST = 2600; // pixels of a picture
+
+async function shoot(page, name, isWhole = true) {
+  const { width, height } = page.viewportSize();
+  const whole = Math.min(LONGEST, await page.evaluate(() => document.documentElement.scrollHeight));
+  const clip = { x: 0, y: 0, width, height: isWhole ? whole : height };
+  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true, clip });
 }
 
 async function shootAll(browser, demo, name) {
   for (const scheme of ["light", "dark"]) {
     for (const [device, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
       const page = await open(browser, demo, { viewport, scheme });
+      await until(page, () => /\d/.test(document.querySelector("#tiles dd").textContent));
       await shoot(page, `${name}-${scheme}-${device}`);
       assert.deepEqual(page.complaints, []);
       await page.context().close();
@@ -151,7 +157,8 @@ async function crash(browser, demo) {
   await has(page, "#crashes-list", "math-py-0.*SIGKILL");
   await has(page, "#wrong-list", "Crash: Worker math-py-0");
   await page.click("#crashes-list summary");
-  await until(page, () => /\b1$/.test([...document.querySelectorAll("#workers-table tr")].at(-1).cells[7].textContent));
+  await has(page, "#workers-table", "failed.*SIGKILL"); // the demo starts its workers once
+  await page.waitForResponse((answer) => answer.url().includes("/crashes")); // what is open stays open
   assert.equal(await page.$eval("#crashes-list details", (node) => node.open), true);
   await checkAccess(page);
   await shootAll(browser, demo, "crash");
