@@ -250,9 +250,9 @@ const state = { last: null, answeredAt: 0, silentSince: 0, restartedAt: 0, start
 function showFunctions(overview) {
   const share = (row, part) => (row.calls > 0 ? `${whole(part)} (${percent(part / row.calls)})` : whole(part));
   const columns = [
-    { head: "Function", text: (row) => row.function },
-    { head: "Target", text: (row) => row.target },
-    { head: "Seen by", text: (row) => row.seen_by },
+    { head: "Function", isShort: true, text: (row) => row.function },
+    { head: "Target", isShort: true, text: (row) => row.target },
+    { head: "Seen by", isShort: true, text: (row) => row.seen_by },
     { head: "Calls", isNumber: true, text: (row) => whole(row.calls) },
     { head: "Failed", isNumber: true, text: (row) => share(row, row.errors) },
     { head: "App errors", isNumber: true, text: (row) => share(row, row.app_errors) },
@@ -269,7 +269,8 @@ function showFunctions(overview) {
 const circuitLevels = { closed: "good", open: "bad", half_open: "warn", forced_open: "bad", disabled: "warn" };
 const workerLevels = { ready: "good", failed: "bad", stopped: "none", created: "none" };
 const ruleWords = { consecutive_failures: "failures in a row", failure_ratio: "share of failed calls",
-  slow_ratio: "share of slow calls", heartbeat: "missed heartbeats" };
+  slow_ratio: "share of slow calls", heartbeat: "missed heartbeats", process_exit: "its process ended", handler_timeout: "a handler ran too long",
+  disconnected: "the connection ended" };
 const ruleOf = (rule) => ruleWords[rule] || words(rule);
 const ofRule = (rule, number) => (/ratio/.test(rule) ? percent(number) : short(number));
 
@@ -297,10 +298,10 @@ function nextOf(circuit) {
 function showCircuits(list) {
   const reason = (circuit) => circuit.reason;
   const columns = [
-    { head: "Target", text: (circuit) => circuit.target },
-    { head: "Worker", text: (circuit) => (circuit.worker ? circuit.worker.name : "") },
+    { head: "Target", isShort: true, text: (circuit) => circuit.target },
+    { head: "Worker", isShort: true, text: (circuit) => (circuit.worker ? circuit.worker.name : "") },
     { head: "State", text: (circuit) => words(circuit.state), level: (circuit) => circuitLevels[circuit.state] || "none" },
-    { head: "Since", text: (circuit) => `${clock(circuit.since)} (${lasted(circuit.since_seconds)})` },
+    { head: "Since", isShort: true, text: (circuit) => `${clock(circuit.since)} (${lasted(circuit.since_seconds)})` },
     { head: "Rule", text: (circuit) => (reason(circuit) ? ruleOf(reason(circuit).rule) : watched(circuit)) },
     { head: "Value", isNumber: true, text: (circuit) => (reason(circuit) ? ofRule(reason(circuit).rule, reason(circuit).observed) : "") },
     { head: "Threshold", isNumber: true, text: (circuit) => (reason(circuit) && isKnown(reason(circuit).threshold) ? ofRule(reason(circuit).rule, reason(circuit).threshold) : "") },
@@ -327,8 +328,8 @@ function exitText(exit) {
 function showWorkers(overview) {
   const now = Date.parse(overview.time);
   const columns = [
-    { head: "Worker", text: (row) => row.worker },
-    { head: "Target", text: (row) => row.target },
+    { head: "Worker", isShort: true, text: (row) => row.worker },
+    { head: "Target", isShort: true, text: (row) => row.target },
     { head: "State", text: (row) => words(row.state), level: (row) => workerLevels[row.state] || "warn" },
     { head: "Process", isNumber: true, text: (row) => (row.pid ? String(row.pid) : "–") },
     { head: "Runs for", isNumber: true, text: (row) => (row.pid && row.start_time_seconds > 0 ? lasted(now / 1000 - row.start_time_seconds) : "–") },
@@ -367,11 +368,11 @@ function showCalls(id, caption, answer, none) {
   const longest = Math.max(0, ...rows.map(duration));
   const columns = [
     { head: "Function", isShort: true, text: (call) => call.function || "" },
-    { head: "Target", text: (call) => [call.target, call.worker].filter(Boolean).join(" → ") },
+    { head: "Worker", isShort: true, text: (call) => call.worker || call.target || "" },
     { head: "Began", isShort: true, text: (call) => clock(call.start) },
     { head: id === "open-table" ? "Age" : "Took", isNumber: true, text: (call) => took(duration(call)) },
     id === "open-table"
-      ? { head: "Phase", text: (call) => words(call.phase) + (isKnown(call.deadline_left_seconds)
+      ? { head: "Phase", isShort: true, text: (call) => words(call.phase) + (isKnown(call.deadline_left_seconds)
         ? call.deadline_left_seconds >= 0 ? `, ${took(call.deadline_left_seconds)} left` : ", past its deadline" : "") }
       : { head: "Status", isShort: true, text: (call) => words(call.status) },
     { head: "Phases", isWide: true, node: (call) => barOf(call, longest) },
@@ -440,10 +441,16 @@ function showHealth(health) {
 // ---- What is wrong now ----
 
 // Each entry: {level, key, text, since (ms)}. The text has no number that counts on; `next` may.
+function whyOf(reason) {
+  const text = reason.text ? ` (${reason.text})` : "";
+  if (!isKnown(reason.threshold)) return ruleOf(reason.rule) + text; // the value is the text's
+  return `${ruleOf(reason.rule)} ${ofRule(reason.rule, reason.observed)}, threshold ${ofRule(reason.rule, reason.threshold)}${text}`;
+}
+
 function circuitTrouble(circuit) {
   const who = `The circuit of ${circuit.target}${circuit.worker ? ` (${circuit.worker.name})` : ""} is ${words(circuit.state)}`;
   const reason = circuit.reason;
-  const why = reason ? `: ${ruleOf(reason.rule)} ${ofRule(reason.rule, reason.observed)}${isKnown(reason.threshold) ? `, threshold ${ofRule(reason.rule, reason.threshold)}` : ""}${reason.text ? ` (${reason.text})` : ""}` : "";
+  const why = reason ? `: ${whyOf(reason)}` : "";
   const next = [nextOf(circuit), circuit.refused_since_open > 0 && `${whole(circuit.refused_since_open)} calls refused`].filter(Boolean);
   return { level: circuitLevels[circuit.state] || "warn", key: `c ${circuit.target} ${circuit.worker ? circuit.worker.name : ""} ${circuit.state}`,
     text: `${who}${why}.`, next: next.length ? `Next: ${next.join("; ")}.` : "", since: Date.parse(circuit.since) };
