@@ -284,6 +284,12 @@ function watched(circuit) {
   return parts.join("; ");
 }
 
+// Where there is no threshold, the number is a code, and the text says what it means.
+function valueOf(reason) {
+  if (!reason) return "";
+  return isKnown(reason.threshold) ? ofRule(reason.rule, reason.observed) : reason.text || short(reason.observed);
+}
+
 function nextOf(circuit) {
   if (circuit.state === "open") {
     return circuit.next_probe_in_seconds > 0 ? `a probe in ${lasted(circuit.next_probe_in_seconds)}` : "the next call is a probe";
@@ -303,7 +309,7 @@ function showCircuits(list) {
     { head: "State", text: (circuit) => words(circuit.state), level: (circuit) => circuitLevels[circuit.state] || "none" },
     { head: "Since", isShort: true, text: (circuit) => `${clock(circuit.since)} (${lasted(circuit.since_seconds)})` },
     { head: "Rule", text: (circuit) => (reason(circuit) ? ruleOf(reason(circuit).rule) : watched(circuit)) },
-    { head: "Value", isNumber: true, text: (circuit) => (reason(circuit) ? ofRule(reason(circuit).rule, reason(circuit).observed) : "") },
+    { head: "Value", isNumber: true, text: (circuit) => valueOf(circuit.reason) },
     { head: "Threshold", isNumber: true, text: (circuit) => (reason(circuit) && isKnown(reason(circuit).threshold) ? ofRule(reason(circuit).rule, reason(circuit).threshold) : "") },
     { head: "Refused", isNumber: true, text: (circuit) => (circuit.state === "closed" ? "" : whole(circuit.refused_since_open)) },
     { head: "What comes next", isWide: true, text: nextOf },
@@ -456,11 +462,14 @@ function circuitTrouble(circuit) {
     text: `${who}${why}.`, next: next.length ? `Next: ${next.join("; ")}.` : "", since: Date.parse(circuit.since) };
 }
 
-function workerTrouble(row) {
+// A worker whose last crash is known is down since then.
+function workerTrouble(row, crashes) {
+  const crash = row.last_exit && crashes.find((one) => one.worker === row.worker && one.target === row.target);
   const next = row.restart_in_seconds > 0 ? `Next: a restart in ${lasted(row.restart_in_seconds)}.`
     : row.state === "failed" ? "Next: nothing happens by itself." : "";
   return { level: workerLevels[row.state] === "bad" ? "bad" : "warn", key: `w ${row.target} ${row.worker} ${row.state}`,
-    text: `Worker ${row.worker} of ${row.target} is ${words(row.state)}${row.last_exit ? `; its last process ${exitText(row.last_exit)}` : ""}.`, next };
+    text: `Worker ${row.worker} of ${row.target} is ${words(row.state)}${row.last_exit ? `; its last process ${exitText(row.last_exit)}` : ""}.`,
+    next, since: crash ? Date.parse(crash.time) : undefined };
 }
 
 function troubles(data) {
@@ -478,7 +487,7 @@ function troubles(data) {
         since: check.since ? Date.parse(check.since) : undefined, next: "" });
     }
   }
-  list.push(...circuits.map(circuitTrouble), ...workers.map(workerTrouble));
+  list.push(...circuits.map(circuitTrouble), ...workers.map((row) => workerTrouble(row, data.crashes.crashes)));
   for (const crash of data.crashes.crashes) {
     if (now - Date.parse(crash.time) < RECENT_MS) {
       list.push({ level: "warn", key: `x ${crash.number}`, text: `Crash: ${crashText(crash)}`, since: Date.parse(crash.time), next: "", isPast: true });
