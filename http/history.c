@@ -97,7 +97,7 @@ static void take_window(reader *at, const mfi_series *series, const char *target
     at->cells.count += own.count;
     at->cells.under += own.under;
     at->cells.over += own.over;
-    for (size_t i = 0; i < MFI_CELLS_MAX; i++) {
+    for (size_t i = 0; i < sizeof own.cells / sizeof own.cells[0]; i++) {
         at->cells.cells[i] += own.cells[i];
     }
     take_quantiles(&at->to->totals[0], &at->cells, window->layout);

@@ -210,6 +210,11 @@ function showChart(id, title, series, scaleOf, step) {
 
 function showTraffic(overview) {
   const history = overview.history;
+  const isIdle = overview.targets.length === 0;
+  $("charts").hidden = isIdle;
+  setText($("traffic-note"), isIdle ? "This process has made no calls. Those that it answers are below."
+    : "One point each 10 s; latency is that of the 60 s before a point.");
+  if (isIdle) return;
   const step = history.step_seconds;
   const calls = history.calls_per_second;
   const share = (part) => part.map((n, i) => (isKnown(n) && calls[i] > 0 ? n / calls[i] : null));
@@ -545,12 +550,20 @@ function setVerdict(level, text) {
   setText($("verdict"), text);
 }
 
+// Of a process that makes no calls, what counts is those that it answers.
+function totalsOf(overview) {
+  if (overview.targets.length) return overview.totals;
+  const sum = (name) => overview.functions.reduce((all, row) => all + row[name], 0);
+  return { calls: sum("calls"), errors: sum("errors") };
+}
+
 function rateNow(overview) {
   const before = state.last && state.last.overview;
   if (!before || before.process.start_time_seconds !== overview.process.start_time_seconds) return {};
   const seconds = (Date.parse(overview.time) - Date.parse(before.time)) / 1000;
-  const calls = overview.totals.calls - before.totals.calls;
-  return { calls: calls / seconds, errors: calls > 0 ? (overview.totals.errors - before.totals.errors) / calls : 0 };
+  const [now, then] = [totalsOf(overview), totalsOf(before)];
+  const calls = now.calls - then.calls;
+  return { calls: calls / seconds, errors: calls > 0 ? (now.errors - then.errors) / calls : 0 };
 }
 
 function showTiles(data) {
@@ -564,7 +577,7 @@ function showTiles(data) {
     ["p99 of 60 s", took(overview.totals.p99_seconds)], ["Open calls", whole(sum("in_flight"))],
     ["Workers ready", `${ready} of ${overview.workers.length}`],
     ["Circuits closed", `${closed} of ${circuits.circuits.length}`],
-    ["Calls since start", whole(overview.totals.calls)],
+    ["Calls since start", whole(totalsOf(overview).calls)],
   ];
   const place = $("tiles");
   tiles.forEach(([name, text], i) => {

@@ -1,5 +1,6 @@
 // Drives the status page of the demo in a headless Chromium.
-// usage: browser.mjs SCENARIO DEMO CHROMIUM MODULES SHOTS    (see the functions at the end)
+// usage: browser.mjs SCENARIO DEMO ENDPOINT CHROMIUM MODULES SHOTS    (see the functions at the end)
+// ENDPOINT is the program of ../endpoint.c: a service without workers, which fails a check when told.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -8,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 
-const [scenario, demoProgram, chromiumProgram, modules, shots] = process.argv.slice(2);
+const [scenario, demoProgram, endpointProgram, chromiumProgram, modules, shots] = process.argv.slice(2);
 const require = createRequire(join(modules, "x.js"));
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -39,6 +40,24 @@ async function startDemo(port = 0) {
   };
 }
 
+async function startEndpoint() {
+  const process = spawn(endpointProgram, ["0", "600000", "127.0.0.1", "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = new Promise((resolve) => process.on("exit", resolve));
+  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+  const port = Number((await lines.next()).value.split(" ")[1]);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    tell: async (command) => {
+      process.stdin.write(`${command}\n`);
+      assert.equal((await lines.next()).value, "done");
+    },
+    stop: async () => {
+      process.stdin.end();
+      await ended;
+    },
+  };
+}
+
 async function get(demo, path, headers = {}) {
   return fetch(demo.url + path, { headers });
 }
@@ -56,7 +75,7 @@ async function pidOf(demo, target) {
 // The browser itself tells of each answer that is an error; those are the service's to give.
 const isAnswer = (text) => /^Failed to load resource/.test(text);
 
-async function open(browser, demo, { path = "/", viewport = DESKTOP, scheme = "light" } = {}) {
+async function open(browser, demo, { path = "/", viewport = DESKTOP, scheme = "light", workers = 2 } = {}) {
   const context = await browser.newContext({ viewport, colorScheme: scheme });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
@@ -66,7 +85,8 @@ async function open(browser, demo, { path = "/", viewport = DESKTOP, scheme = "l
   });
   page.on("pageerror", (error) => page.complaints.push(error.stack));
   await page.goto(demo.url + path);
-  await until(page, () => document.querySelectorAll("#workers-table tbody tr").length === 2);
+  await until(page, (count) => document.getElementById("fresh").textContent !== "" &&
+    document.querySelectorAll("#workers-table tbody tr").length === count, workers);
   return page;
 }
 
@@ -234,11 +254,31 @@ async function links(browser, demo) {
   assert.deepEqual(page.complaints, []);
 }
 
+// A service that has no workers and makes no calls.
+async function bare(browser) {
+  const service = await startEndpoint();
+  const page = await open(browser, service, { workers: 0 });
+  await has(page, "#verdict", "well");
+  await has(page, "#workers-table", "There is no worker");
+  await has(page, "#traffic-note", "has made no calls");
+  await service.tell("fail");
+  await has(page, "#verdict", "failing");
+  await has(page, "#wrong-list", "Failing.*Check cache fails.*Seen here since \\d\\d:\\d\\d:\\d\\d");
+  await has(page, "#health-table", "cache.*fail");
+  await has(page, "#announce", "Check cache fails");
+  await checkAccess(page);
+  await shoot(page, "bare-light-desktop");
+  await service.tell("pass");
+  await has(page, "#wrong-list", "Nothing is wrong");
+  assert.deepEqual(page.complaints, []);
+  await service.stop();
+}
+
 async function idle(browser, demo) {
   await shootAll(browser, demo, "idle");
 }
 
-const scenarios = { loads, circuit, crash, restart, access, links, idle };
+const scenarios = { loads, circuit, crash, restart, access, links, bare, idle };
 const demo = await startDemo();
 const browser = await chromium.launch({ executablePath: chromiumProgram, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 try {

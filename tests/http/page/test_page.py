@@ -8,11 +8,13 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import unittest
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parents[2]
 PAGE = ROOT / "http" / "page"
+ENDPOINT = sys.argv.pop()
 DEMO = pathlib.Path(os.environ["MF_BUILD_DIR"]) / "examples" / "demo" / "demo"
 MODULES = pathlib.Path(os.environ.get("MF_PAGE_MODULES", ROOT / "build" / "page" / "node_modules"))
 SHOTS = ROOT / "build" / "page" / "shots"
@@ -49,7 +51,7 @@ class FilesTest(unittest.TestCase):
 class BrowserTest(unittest.TestCase):
     def run_scenario(self, name):
         SHOTS.mkdir(parents=True, exist_ok=True)
-        program = ["node", FOLDER / "browser.mjs", name, DEMO, CHROMIUM, MODULES, SHOTS]
+        program = ["node", FOLDER / "browser.mjs", name, DEMO, ENDPOINT, CHROMIUM, MODULES, SHOTS]
         done = subprocess.run(program, capture_output=True, text=True, timeout=280, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
@@ -70,6 +72,9 @@ class BrowserTest(unittest.TestCase):
 
     def test_routes_lead_to_their_sections(self):
         self.run_scenario("links")
+
+    def test_a_service_without_workers(self):
+        self.run_scenario("bare")
 
     def test_an_idle_service(self):
         self.run_scenario("idle")
