@@ -80,6 +80,7 @@ function clock(time) {
   return `${isToday ? "" : day}${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 const words = (text) => String(text || "").replaceAll("_", " ");
 
 // ---- Tables ----
@@ -488,7 +489,7 @@ function troubles(data) {
   for (const check of checksOf(data.health)) {
     if (check.status !== "pass" && !told.has(check.name)) {
       list.push({ level: healthLevels[check.status], key: `h ${check.name} ${check.status}`,
-        text: `Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${check.output || "it does not say why"}`,
+        text: sentence(`Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${check.output || "it does not say why"}`),
         since: check.since ? Date.parse(check.since) : undefined, next: "" });
     }
   }
