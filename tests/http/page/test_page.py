@@ -37,6 +37,9 @@ class FilesTest(unittest.TestCase):
         self.assertEqual(set(sizes), {"index.html", "page.css", "page.js"})
         self.assertLess(sum(sizes.values()), SIZE_MAX, sizes)
 
+    def test_the_picture_of_the_documentation_is_small(self):
+        self.assertLess((ROOT / "docs" / "page.png").stat().st_size, 150000)
+
     def test_nothing_comes_from_elsewhere(self):
         """And nothing is inline: the policy of the page would refuse it."""
         for path in PAGE.iterdir():
