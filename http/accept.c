@@ -2,7 +2,6 @@
  * gets text, because a scrape must not fail for that. */
 #include "http/accept.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -148,4 +147,29 @@ mf_metrics_format mfi_accept_choose(const char *header, char *ret_content_type, 
     (void)mfi_str_format(ret_content_type, size, "%s%s%s", types[best],
                          scheme != NULL ? "; escaping=" : "", scheme != NULL ? scheme : "");
     return best;
+}
+
+static bool is_json(const char *type)
+{
+    size_t length = strlen(type);
+    return strcasecmp(type, "application/json") == 0 ||
+           (length > 5 && strcasecmp(type + length - 5, "+json") == 0);
+}
+
+bool mfi_accept_prefers_html(const char *header)
+{
+    int html_q = 0;
+    int json_q = 0;
+    bool html_first = false;
+    for (const char *at = header != NULL ? header : ""; *at != '\0';) {
+        mfi_media item;
+        at = mfi_accept_next(at, &item);
+        if (strcasecmp(item.type, "text/html") == 0 && item.q > html_q) {
+            html_q = item.q;
+            html_first = json_q < html_q;
+        } else if (is_json(item.type) && item.q > json_q) {
+            json_q = item.q;
+        }
+    }
+    return html_q > json_q || (html_q > 0 && html_q == json_q && html_first);
 }

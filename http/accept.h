@@ -3,6 +3,7 @@
 #ifndef MFI_HTTP_ACCEPT_H
 #define MFI_HTTP_ACCEPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <multifrost/metrics.h>
@@ -24,5 +25,9 @@ const char *mfi_accept_next(const char *at, mfi_media *ret_item);
  * is missing or malformed, or no format fits. ret_content_type (size bytes) receives the full type,
  * with the escaping parameter if the client sent a known one. */
 mf_metrics_format mfi_accept_choose(const char *header, char *ret_content_type, size_t size);
+
+/* Whether a browser asks: the header names text/html, with a q above that of JSON, or the same one
+ * and before it. A range such as all types is no wish for HTML. NULL: no header. */
+bool mfi_accept_prefers_html(const char *header);
 
 #endif

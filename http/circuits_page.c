@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "http/json.h"
 #include "http/pages.h"
+#include "http/status_page.h"
 
 /* "count:50"; nothing for 0. */
 static void add_length(mfi_json to, uint32_t calls)
@@ -259,4 +260,5 @@ void mfi_page_circuits(const mfi_page_request *request, mfi_page *page)
     probe->visit_circuits(probe->self, take_circuit, &at);
     mfi_json_print(at.one, page, "application/json");
     cJSON_Delete(at.one.item);
+    mfi_status_page_for_people(request, page);
 }

@@ -11,9 +11,11 @@
 #include "base/str.h"
 #include "http/crashes_page.h"
 #include "http/encoding.h"
+#include "http/overview.h"
 #include "http/pages.h"
 #include "http/patience.h"
 #include "http/refusals.h"
+#include "http/status_page.h"
 #include "http/url.h"
 
 #define EXCLUDES_MAX 16 /* checks that one query excludes */
@@ -63,6 +65,9 @@ static const route routes[] = {
     {"/calls", false, true, mfi_page_calls},
     {"/crashes", false, true, mfi_page_crashes},
     {"/sd", false, false, mfi_page_sd},
+    {"/overview", false, true, mfi_page_overview},
+    {"/page.css", false, false, mfi_page_style},
+    {"/page.js", false, false, mfi_page_script},
 };
 
 /* The route of a path, and the path behind its name; NULL if no route fits. */
@@ -125,7 +130,8 @@ static void add_headers(struct MHD_Response *response, const exchange *at)
         {page->type[0] != '\0', "Content-Type", page->type},
         {true, "Cache-Control", "no-store"},
         {true, "X-Content-Type-Options", "nosniff"},
-        {true, "Content-Security-Policy", "default-src 'none'"},
+        {true, "Content-Security-Policy",
+         page->policy != NULL ? page->policy : "default-src 'none'"},
         {page->vary != NULL, "Vary", page->vary},
         {page->is_packed, "Content-Encoding", "gzip"},
         {page->code == 405 || at->is_options, "Allow", "GET, HEAD, OPTIONS"},

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "http/json.h"
 #include "http/pages.h"
+#include "http/status_page.h"
 
 #define UNKNOWN_MAX 16   /* names that one query excludes */
 #define UNKNOWN_SIZE 101 /* longer names are cut */
@@ -296,6 +297,7 @@ void mfi_page_startupz(const mfi_page_request *request, mfi_page *page)
 void mfi_page_health(const mfi_page_request *request, mfi_page *page)
 {
     answer(request, page, MF_GATE_NONE, false);
+    mfi_status_page_for_people(request, page);
 }
 
 void mfi_page_healthz(const mfi_page_request *request, mfi_page *page)

@@ -1,4 +1,4 @@
-/* Makes the small pages: errors, index, metrics. */
+/* Makes the small pages: errors and metrics. */
 #include "http/pages.h"
 
 #include <stdarg.h>
@@ -64,51 +64,6 @@ void mfi_page_error(mfi_page *page, int code, const char *format, ...)
     mfi_buf_append_str(&body, "\"}}\n");
     page->code = code;
     (void)mfi_str_copy(page->type, sizeof page->type, "application/json");
-    set_body(page, &body);
-}
-
-static void append_html(mfi_buf *to, const char *text)
-{
-    for (const char *c = text; *c != '\0'; c++) {
-        const char *escape = *c == '&'   ? "&amp;"
-                             : *c == '<' ? "&lt;"
-                             : *c == '>' ? "&gt;"
-                             : *c == '"' ? "&quot;"
-                                         : NULL;
-        if (escape != NULL) {
-            mfi_buf_append_str(to, escape);
-        } else {
-            mfi_buf_append_byte(to, (uint8_t)*c);
-        }
-    }
-}
-
-void mfi_page_index(const mfi_page_request *request, mfi_page *page)
-{
-    static const char *const links[][2] = {{"metrics", "Prometheus metrics"},
-                                           {"health", "all health checks"},
-                                           {"healthz", "health in one word"},
-                                           {"livez", "is the process alive?"},
-                                           {"readyz", "may it get traffic?"},
-                                           {"startupz", "has it started?"},
-                                           {"circuits", "state of the circuit breakers"},
-                                           {"calls", "open calls, and the last that ended"},
-                                           {"crashes", "workers that ended by themselves"},
-                                           {"sd", "this endpoint, for Prometheus's http_sd"}};
-    mfi_buf body;
-    mfi_buf_init(&body, 0);
-    mfi_buf_append_str(&body, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                              "<title>");
-    append_html(&body, request->probe->info.service);
-    mfi_buf_append_str(&body, "</title></head><body>\n<h1>");
-    append_html(&body, request->probe->info.service);
-    mfi_buf_append_str(&body, "</h1>\n<ul>\n");
-    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
-        mfi_buf_printf(&body, "<li><a href=\"/%s\">/%s</a> %s</li>\n", links[i][0], links[i][0],
-                       links[i][1]);
-    }
-    mfi_buf_append_str(&body, "</ul>\n</body></html>\n");
-    (void)mfi_str_copy(page->type, sizeof page->type, "text/html; charset=utf-8");
     set_body(page, &body);
 }
 

@@ -51,6 +51,7 @@ typedef struct mfi_page {
     const char *format; /* of the metrics: "text", "om" or "proto" */
     bool is_partial;    /* the metrics are shown without a collection */
     bool is_packed;     /* the body is compressed by gzip */
+    const char *policy; /* Content-Security-Policy: what a browser may load; NULL: nothing */
 } mfi_page;
 
 /* {"error":{"code":404,"status":"not_found","message":"..."}} with the message cleaned and cut. */

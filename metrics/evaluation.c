@@ -243,6 +243,11 @@ static void watch(mfi_health *health, void (*changed)(void *user_data))
     }
 }
 
+static void feed(mfi_health *health)
+{
+    mfi_history_feed(&health->history, health->probe->metrics, mfi_monotonic_ns(), mfi_wall_ns());
+}
+
 static void *health_thread(void *argument)
 {
     mfi_health *health = argument;
@@ -256,6 +261,7 @@ static void *health_thread(void *argument)
         health->is_due = false;
         mfi_mutex_unlock(&health->mutex);
         evaluate(health);
+        feed(health);
         mfi_mutex_lock(&health->mutex);
     }
     mfi_mutex_unlock(&health->mutex);
@@ -349,12 +355,14 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
     mfi_mutex_init(&health->mutex);
     mfi_cond_init(&health->wake);
     mfi_cond_init(&health->evaluated);
+    mfi_history_init(&health->history);
     mf_status status = mfi_metric_set_share(probe->metrics, &options, &health->family, error);
     if (status != MF_OK) {
         return status;
     }
     watch(health, on_rows_changed);
     evaluate(health);
+    feed(health);
     int started = mfi_thread_start(&health->thread, "mf-health", health_thread, health);
     health->started = started == 0;
     return started == 0
@@ -378,6 +386,7 @@ void mfi_evaluation_stop(mfi_health *health)
     free(health->checks);
     free(health->notes);
     mfi_cond_fini(&health->evaluated);
+    mfi_history_fini(&health->history);
     mfi_cond_fini(&health->wake);
     mfi_mutex_fini(&health->mutex);
 }

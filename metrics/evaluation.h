@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/mutex.h"
+#include "metrics/history.h"
 
 #define MFI_CHECK_COMPONENT_MAX 100
 #define MFI_CHECK_MEASUREMENT_MAX 66
@@ -40,6 +41,7 @@ typedef struct mfi_health {
     const mf_probe *probe;
     _Atomic(int64_t) interval_ms;
     mf_family *family;
+    mfi_history history; /* fed after an evaluation; has a mutex of its own */
     pthread_t thread;
     bool started;
     mfi_mutex mutex; /* guards the members below, and the thread's sleep */

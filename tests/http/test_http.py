@@ -22,6 +22,7 @@ import time
 import unittest
 
 PROGRAM = sys.argv.pop()
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "http", "page")
 PATIENCE = 60  # only an event that never happens takes longer
 LONG_MS = 600000
 HEAD = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -357,6 +358,32 @@ class RequestsTest(unittest.TestCase):
                 self.assertNotIn("content-encoding", fields_of(answer))
                 self.assertEqual(fields_of(answer)["vary"], "Accept, Accept-Encoding")
             self.assertNotIn("content-encoding", fields_of(endpoint.get("/healthz", "Accept-Encoding: gzip")))
+
+    def test_people_get_the_page_and_machines_json(self):
+        chrome = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        machines = [["Accept: */*"], [], ["Accept: application/openmetrics-text;q=0.5,*/*;q=0.1"]]
+        with Endpoint() as endpoint:
+            page = endpoint.get("/")
+            fields = fields_of(page)
+            self.assertEqual(fields["content-type"], "text/html; charset=utf-8")
+            self.assertIn("default-src 'none'; style-src 'self';", fields["content-security-policy"])
+            for route, kind in (("/page.css", "text/css"), ("/page.js", "text/javascript")):
+                answer = endpoint.get(route, "Accept-Encoding: gzip")
+                fields = fields_of(answer)
+                self.assertEqual(fields["content-type"], f"{kind}; charset=utf-8")
+                self.assertEqual(fields["content-encoding"], "gzip")
+                self.assertEqual(fields["content-security-policy"], "default-src 'none'")
+                with open(os.path.join(PAGE, route[1:]), "rb") as file:
+                    self.assertEqual(gzip.decompress(body_of(answer)), file.read())
+            for route in ("/health", "/circuits"):
+                self.assertEqual(body_of(endpoint.get(route, chrome)), body_of(page))
+                for headers in machines:
+                    answer = endpoint.get(route, *headers)
+                    self.assertIn("json", fields_of(answer)["content-type"])
+                    self.assertEqual(fields_of(answer)["vary"], "Accept, Accept-Encoding")
+                    json.loads(body_of(answer))
+            overview = json.loads(body_of(endpoint.get("/overview", chrome)))
+            self.assertEqual(overview["schema"], "multifrost.overview/1")
 
     def test_head_says_the_length_of_get(self):
         with Endpoint() as endpoint:

@@ -177,7 +177,7 @@ static void check_list(const shown *all, const char *asked, const char *wanted)
     char *text = body_of(&page);
     mf_check_int(page.code, 200);
     mf_check_str(page.type, "application/json");
-    mf_check(page.vary == NULL && page.age_ms == -1);
+    mf_check(page.vary != NULL && page.age_ms == -1);
     if (mf_check(strlen(text) > sizeof head + 24)) {
         mf_check(strncmp(text, head, sizeof head - 1) == 0);
         const char *time = text + sizeof head - 1;

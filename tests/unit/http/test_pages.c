@@ -1,4 +1,4 @@
-/* The small pages: errors, the index, and the metrics in the format that is asked for. */
+/* The small pages: errors, and the metrics in the format that is asked for. */
 #include "http/pages.h"
 
 #include <stdlib.h>
@@ -55,36 +55,6 @@ static void test_errors_are_cleaned_and_cut(void)
     memcpy(wanted + length, message, 511);
     memcpy(wanted + length + 511, "\"}}\n", sizeof "\"}}\n");
     check_error(404, message, wanted);
-}
-
-static void test_index(void)
-{
-    mf_probe probe = {.info = {.service = "a<b>&\"c'"}};
-    mfi_page_request request = plain_request(&probe);
-    static const char wanted[] =
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-        "<title>a&lt;b&gt;&amp;&quot;c'</title></head><body>\n"
-        "<h1>a&lt;b&gt;&amp;&quot;c'</h1>\n<ul>\n"
-        "<li><a href=\"/metrics\">/metrics</a> Prometheus metrics</li>\n"
-        "<li><a href=\"/health\">/health</a> all health checks</li>\n"
-        "<li><a href=\"/healthz\">/healthz</a> health in one word</li>\n"
-        "<li><a href=\"/livez\">/livez</a> is the process alive?</li>\n"
-        "<li><a href=\"/readyz\">/readyz</a> may it get traffic?</li>\n"
-        "<li><a href=\"/startupz\">/startupz</a> has it started?</li>\n"
-        "<li><a href=\"/circuits\">/circuits</a> state of the circuit breakers</li>\n"
-        "<li><a href=\"/calls\">/calls</a> open calls, and the last that ended</li>\n"
-        "<li><a href=\"/crashes\">/crashes</a> workers that ended by themselves</li>\n"
-        "<li><a href=\"/sd\">/sd</a> this endpoint, for Prometheus's http_sd</li>\n"
-        "</ul>\n</body></html>\n";
-    check_page(mfi_page_index, &request, 200, "text/html; charset=utf-8", wanted);
-    probe.info.service = "";
-    mfi_page page = {.code = 200, .age_ms = -1};
-    mfi_page_index(&request, &page);
-    mf_check(page.vary == NULL);
-    mf_check_int(page.age_ms, -1);
-    char *text = body_of(&page);
-    mf_check_contains(text, "<title></title></head><body>\n<h1></h1>\n");
-    free(text);
 }
 
 #define OWN                                                                                        \
@@ -330,7 +300,6 @@ static void test_pages_are_whole_or_500(void)
 static const mf_test tests[] = {
     {"error__names_its_code", test_errors_name_their_code},
     {"error__is_cleaned_and_cut", test_errors_are_cleaned_and_cut},
-    {"index__lists_the_routes_below_the_name", test_index},
     {"metrics__are_as_asked_for", test_metrics_are_as_asked_for},
     {"metrics__scrapes_share_a_rendering", test_scrapes_are_shared},
     {"metrics__chosen_families_are_not_shared", test_chosen_families_are_not_shared},
