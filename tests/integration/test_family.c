@@ -1,187 +1,27 @@
 /* One scrape of a parent shows all its workers, also those that were killed: no counter goes
- * backwards, and what the handlers counted themselves is what the parent shows.
- *
- * The workers are this program again. Their handlers count in memory that the test shares. */
+ * backwards, and what the handlers counted themselves is what the parent shows. */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <multifrost/multifrost.h>
 
+#include "family_support.h"
 #include "mf_refuse.h"
 #include "mf_test.h"
 #include "parents.h"
 
-enum { WORKERS = 4, KILLS = 24 };
-
-typedef struct map {
-    _Atomic(uint64_t) entries[WORKERS]; /* of handlers */
-    _Atomic(uint32_t) held;             /* a handler "hold" waits while this is 1 */
-} map;
-
-/* ---- The worker ---- */
-
-static map *open_map(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    bool made = fd >= 0 && ftruncate(fd, sizeof(map)) == 0;
-    void *at =
-        made ? mmap(NULL, sizeof(map), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return at != MAP_FAILED ? at : NULL;
-}
-
-typedef struct role {
-    map *shared;
-    unsigned index;
-} role;
-
-static mf_status count(mf_request *request, mf_reply *reply, void *user_data)
-{
-    role *self = user_data;
-    (void)request;
-    atomic_fetch_add(&self->shared->entries[self->index], 1);
-    return mf_reply_set(reply, mf_int(1));
-}
-
-static mf_status hold(mf_request *request, mf_reply *reply, void *user_data)
-{
-    role *self = user_data;
-    (void)request;
-    atomic_fetch_add(&self->shared->entries[self->index], 1);
-    while (atomic_load(&self->shared->held) != 0) {
-        (void)usleep(1000);
-    }
-    return mf_reply_set(reply, mf_int(1));
-}
-
-static int work(const char *path, const char *index)
-{
-    mf_child *child = NULL;
-    mf_error error = MF_ERROR_INIT;
-    role self = {.shared = open_map(path), .index = (unsigned)atoi(index)};
-    if (self.shared == NULL || mf_child_create(&child, NULL, &error) != MF_OK) {
-        return 1;
-    }
-    mf_status status = mf_child_handle(child, "count", count, &self);
-    if (status == MF_OK) {
-        status = mf_child_handle(child, "hold", hold, &self);
-    }
-    if (status == MF_OK) {
-        status = mf_child_run(child, &error);
-    }
-    mf_child_destroy(child);
-    return status == MF_OK ? 0 : 1;
-}
-
-/* ---- The parents ---- */
-
-typedef struct caller {
-    mf_parent *parent;
-    pthread_t thread;
-    _Atomic(bool) *stop;
-    uint64_t made; /* calls that began */
-} caller;
-
-typedef struct family {
-    mf_runtime *runtime;
-    map *shared;
-    char path[200];
-    caller callers[WORKERS];
-    _Atomic(bool) stop;
-    char *text; /* of the last scrape */
-} family;
-
-static void scrape(family *at)
-{
-    size_t size = 0;
-    free(at->text);
-    at->text = NULL;
-    mf_check_int(mf_metrics_render(mf_runtime_metrics(at->runtime), MF_METRICS_PROMETHEUS_TEXT,
-                                   &at->text, &size, NULL),
-                 MF_OK);
-}
-
-static void begin(family *at, unsigned workers, mf_runtime_options *options)
-{
-    static char program[4096];
-    static int made;
-    memset(at, 0, sizeof *at);
-    mf_check(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
-    (void)snprintf(at->path, sizeof at->path, "%s/map%d", mf_test_temp_dir(), made++);
-    at->shared = open_map(at->path);
-    mf_check(at->shared != NULL);
-    mf_check_int(mf_runtime_create(&at->runtime, options, NULL), MF_OK);
-    for (unsigned i = 0; i < workers; i++) {
-        char index[12];
-        (void)snprintf(index, sizeof index, "%u", i);
-        const char *args[] = {at->path, index, NULL}; /* and "--worker" */
-        mf_parent_options parent = MF_PARENT_OPTIONS_INIT;
-        parent.runtime = at->runtime;
-        parent.program = program;
-        parent.args = args;
-        parent.target = "family";
-        parent.auto_restart = true;
-        parent.max_restart_attempts = MF_DISABLED;
-        parent.restart_backoff_ms = 1;
-        parent.restart_backoff_max_ms = 1;
-        parent.circuit_failures = MF_DISABLED;
-        at->callers[i].parent = start(&parent);
-        at->callers[i].stop = &at->stop;
-    }
-}
-
-static void end(family *at)
-{
-    for (unsigned i = 0; i < WORKERS; i++) {
-        mf_parent_destroy(at->callers[i].parent);
-    }
-    mf_runtime_destroy(at->runtime);
-    (void)munmap(at->shared, sizeof(map));
-    free(at->text);
-}
-
-/* The value of one series; -1 if it is not there. */
-static int64_t value_of(const family *at, const char *series)
-{
-    char start[300];
-    int length = snprintf(start, sizeof start, "\nmultifrost_%s ", series);
-    const char *found = strstr(at->text, start);
-    return found != NULL ? (int64_t)strtod(found + length, NULL) : -1;
-}
-
-/* The sum over the series of a family whose labels have this part. */
-static int64_t sum_of(const family *at, const char *name, const char *part)
-{
-    char start[100];
-    double sum = 0;
-    int length = snprintf(start, sizeof start, "\nmultifrost_%s{", name);
-    for (const char *line = at->text; (line = strstr(line, start)) != NULL; line++) {
-        const char *end = strchr(line + length, '}');
-        const char *found = strstr(line + length, part);
-        if (end != NULL && found != NULL && found < end) {
-            sum += strtod(end + 1, NULL);
-        }
-    }
-    return (int64_t)sum;
-}
+enum { KILLS = 24 };
 
 /* ---- Killed under load ---- */
 
 static void *call_all_the_time(void *data)
 {
-    caller *self = data;
+    family_caller *self = data;
     while (!atomic_load(self->stop)) {
         mf_error error = MF_ERROR_INIT;
         mf_status status = mf_call(self->parent, "count", MF_ARGS(1), NULL, &error);
@@ -224,7 +64,7 @@ static void scrape_again(family *at)
 {
     char *before = at->text;
     at->text = NULL;
-    scrape(at);
+    family_scrape(at);
     check_monotonic(before, at);
     free(before);
 }
@@ -239,8 +79,8 @@ static void test_counters_outlive_their_workers(void)
 {
     family at;
     unsigned kills[WORKERS] = {0};
-    begin(&at, WORKERS, NULL);
-    scrape(&at);
+    family_begin(&at, WORKERS, NULL);
+    family_scrape(&at);
     for (unsigned i = 0; i < WORKERS; i++) {
         mf_check_int(pthread_create(&at.callers[i].thread, NULL, call_all_the_time, &at.callers[i]),
                      0);
@@ -259,22 +99,22 @@ static void test_counters_outlive_their_workers(void)
         made += at.callers[i].made;
     }
     scrape_again(&at);
-    mf_check_int(sum_of(&at, "client_calls_total", "function=\"count\""), made);
+    mf_check_int(family_sum(&at, "client_calls_total", "function=\"count\""), made);
     for (unsigned i = 0; i < WORKERS; i++) {
         char worker[40];
         (void)snprintf(worker, sizeof worker, "worker=\"family-%u\"", i);
         int64_t entered = (int64_t)atomic_load(&at.shared->entries[i]);
-        int64_t started = sum_of(&at, "server_calls_started_total", worker);
+        int64_t started = family_sum(&at, "server_calls_started_total", worker);
         mf_check(entered > 0);
         mf_check(started >= entered); /* a call is counted before its handler begins */
         mf_check(started <= entered + (int64_t)kills[i]);
-        mf_check(sum_of(&at, "server_calls_total", worker) <= started);
-        mf_check(sum_of(&at, "server_calls_total", worker) >= started - (int64_t)kills[i]);
+        mf_check(family_sum(&at, "server_calls_total", worker) <= started);
+        mf_check(family_sum(&at, "server_calls_total", worker) >= started - (int64_t)kills[i]);
     }
-    mf_check_int(sum_of(&at, "worker_segments_total", "result=\"taken\""),
+    mf_check_int(family_sum(&at, "worker_segments_total", "result=\"taken\""),
                  WORKERS + kills_wanted());
-    mf_check_int(sum_of(&at, "worker_segment_ignored_cells_total", ""), 0);
-    end(&at);
+    mf_check_int(family_sum(&at, "worker_segment_ignored_cells_total", ""), 0);
+    family_end(&at);
 }
 
 /* ---- What a worker does now ---- */
@@ -282,24 +122,24 @@ static void test_counters_outlive_their_workers(void)
 static bool shows_one_running(void *data)
 {
     family *at = data;
-    scrape(at);
-    return value_of(at, "server_calls_in_flight{target=\"family\",worker=\"family-0\"}") == 1 &&
-           value_of(at, "server_queue_depth{target=\"family\",worker=\"family-0\"}") == 2;
+    family_scrape(at);
+    return family_value(at, "server_calls_in_flight{target=\"family\",worker=\"family-0\"}") == 1 &&
+           family_value(at, "server_queue_depth{target=\"family\",worker=\"family-0\"}") == 2;
 }
 
 static bool shows_none_running(void *data)
 {
     family *at = data;
-    scrape(at);
-    return value_of(at, "server_calls_in_flight{target=\"family\",worker=\"family-0\"}") == 0 &&
-           value_of(at, "server_queue_depth{target=\"family\",worker=\"family-0\"}") == 0;
+    family_scrape(at);
+    return family_value(at, "server_calls_in_flight{target=\"family\",worker=\"family-0\"}") == 0 &&
+           family_value(at, "server_queue_depth{target=\"family\",worker=\"family-0\"}") == 0;
 }
 
 static void test_what_runs_now_is_shown(void)
 {
     family at;
     mf_future *futures[3];
-    begin(&at, 1, NULL);
+    family_begin(&at, 1, NULL);
     atomic_store(&at.shared->held, 1);
     for (unsigned i = 0; i < 3; i++) {
         mf_check_int(
@@ -309,8 +149,8 @@ static void test_what_runs_now_is_shown(void)
     mf_check(mf_test_until(shows_one_running, &at, MF_TEST_PATIENCE_MS));
     mf_check_contains(at.text, "multifrost_server_running_handler_age_seconds{target=\"family\","
                                "worker=\"family-0\"}");
-    mf_check_int(value_of(&at, "server_threads{target=\"family\",worker=\"family-0\","
-                               "state=\"busy\"}"),
+    mf_check_int(family_value(&at, "server_threads{target=\"family\",worker=\"family-0\","
+                                   "state=\"busy\"}"),
                  1);
     atomic_store(&at.shared->held, 0);
     for (unsigned i = 0; i < 3; i++) {
@@ -318,139 +158,25 @@ static void test_what_runs_now_is_shown(void)
         mf_future_destroy(futures[i]);
     }
     mf_check(mf_test_until(shows_none_running, &at, MF_TEST_PATIENCE_MS));
-    end(&at);
+    family_end(&at);
 }
 
-/* ---- What a worker leaves behind ---- */
-
-typedef struct seen_calls {
-    unsigned clients, servers;
-    char worker[64], correlation_id[200]; /* of the server's row */
-    char of_client[200];
-} seen_calls;
-
-static void see_call(const mf_call_row *row, void *user_data)
-{
-    seen_calls *seen = user_data;
-    if (strcmp(row->role, "server") == 0) {
-        seen->servers++;
-        (void)snprintf(seen->worker, sizeof seen->worker, "%s", row->worker);
-        (void)snprintf(seen->correlation_id, sizeof seen->correlation_id, "%s",
-                       row->correlation_id);
-    } else {
-        seen->clients++;
-        (void)snprintf(seen->of_client, sizeof seen->of_client, "%s", row->correlation_id);
-    }
-}
-
-static void see_open_calls(family *at, seen_calls *seen)
-{
-    const mf_probe *probe = mf_runtime_probe(at->runtime);
-    const mf_call_query query = {.struct_size = sizeof query, .view = MF_CALLS_OPEN, .limit = 100};
-    mf_call_counts counts = {.struct_size = sizeof counts};
-    memset(seen, 0, sizeof *seen);
-    mf_check(probe->visit_calls(probe->self, &query, see_call, seen, &counts));
-    mf_check_int(counts.shown, seen->clients + seen->servers);
-}
-
-static bool runs_in_worker(void *data)
-{
-    seen_calls seen;
-    see_open_calls(data, &seen);
-    return seen.servers == 1;
-}
-
-/* Both ends of a call that hangs are among the open calls of the parent. */
-static void test_a_hung_handler_is_shown_by_the_parent(void)
-{
-    family at;
-    mf_future *future = NULL;
-    seen_calls seen;
-    begin(&at, 1, NULL);
-    atomic_store(&at.shared->held, 1);
-    mf_check_int(mf_call_future(at.callers[0].parent, "hold", MF_ARGS(1), NULL, &future, NULL),
-                 MF_OK);
-    mf_check(mf_test_until(runs_in_worker, &at, MF_TEST_PATIENCE_MS));
-    see_open_calls(&at, &seen);
-    mf_check_int(seen.clients, 1);
-    mf_check_str(seen.worker, "family-0");
-    mf_check_str(seen.correlation_id, seen.of_client);
-    atomic_store(&at.shared->held, 0);
-    mf_check_int(mf_future_wait(future, MF_TEST_PATIENCE_MS, NULL, NULL), MF_OK);
-    mf_future_destroy(future);
-    end(&at);
-}
-
-typedef struct seen_crash {
-    unsigned count;
-    char running[2000], log[8000];
-} seen_crash;
-
-static void see_crash(const mf_crash_row *row, void *user_data)
-{
-    seen_crash *seen = user_data;
-    if (seen->count++ > 0) {
-        return; /* the newest one comes first */
-    }
-    for (size_t i = 0; i < row->running_count; i++) {
-        size_t used = strlen(seen->running);
-        (void)snprintf(seen->running + used, sizeof seen->running - used, "%s;",
-                       row->running[i].function);
-    }
-    (void)snprintf(seen->log, sizeof seen->log, "%s", row->log != NULL ? row->log : "");
-}
-
-static bool has_crash(void *data)
-{
-    family *at = data;
-    seen_crash seen = {0};
-    const mf_probe *probe = mf_runtime_probe(at->runtime);
-    (void)probe->visit_crashes(probe->self, see_crash, &seen);
-    return seen.count == 1;
-}
-
-/* The worker's own words: what it ran, and its last log lines, wherever its log goes. */
-static void test_a_black_box_has_what_only_the_worker_knew(void)
-{
-    family at;
-    mf_future *future = NULL;
-    seen_crash seen = {0};
-    char sink[300];
-    (void)snprintf(sink, sizeof sink, "%s/worker.log", mf_test_temp_dir());
-    mf_check_int(setenv("COMLINK_LOG_SINK", sink, 1), 0);
-    begin(&at, 1, NULL);
-    (void)unsetenv("COMLINK_LOG_SINK");
-    atomic_store(&at.shared->held, 1);
-    mf_check_int(mf_call(at.callers[0].parent, "count", MF_ARGS(1), NULL, NULL), MF_OK);
-    mf_check_int(mf_call_future(at.callers[0].parent, "hold", MF_ARGS(1), NULL, &future, NULL),
-                 MF_OK);
-    mf_check(mf_test_until(runs_in_worker, &at, MF_TEST_PATIENCE_MS));
-    kill_worker(at.callers[0].parent);
-    mf_check(mf_test_until(has_crash, &at, MF_TEST_PATIENCE_MS));
-    const mf_probe *probe = mf_runtime_probe(at.runtime);
-    mf_check_int(probe->visit_crashes(probe->self, see_crash, &seen), 1);
-    mf_check_str(seen.running, "hold;");
-    mf_check_contains(seen.log, "\"event\":\"");
-    mf_check(mf_future_wait(future, MF_TEST_PATIENCE_MS, NULL, NULL) != MF_OK);
-    mf_future_destroy(future);
-    atomic_store(&at.shared->held, 0);
-    end(&at);
-}
+/* ---- Without segments ---- */
 
 static void test_an_option_switches_it_off(void)
 {
     family at;
     mf_runtime_options options = MF_RUNTIME_OPTIONS_INIT;
     options.no_segments = true;
-    begin(&at, 1, &options);
+    family_begin(&at, 1, &options);
     mf_check_int(mf_call(at.callers[0].parent, "count", MF_ARGS(1), NULL, NULL), MF_OK);
-    scrape(&at);
-    mf_check_int(value_of(&at, "client_calls_total{target=\"family\",function=\"count\","
-                               "status=\"ok\"}"),
+    family_scrape(&at);
+    mf_check_int(family_value(&at, "client_calls_total{target=\"family\",function=\"count\","
+                                   "status=\"ok\"}"),
                  1);
-    mf_check_int(sum_of(&at, "server_calls_total", ""), 0);
-    mf_check_int(sum_of(&at, "worker_segments_total", ""), 0);
-    end(&at);
+    mf_check_int(family_sum(&at, "server_calls_total", ""), 0);
+    mf_check_int(family_sum(&at, "worker_segments_total", ""), 0);
+    family_end(&at);
 }
 
 /* ---- Starts that fail ---- */
@@ -494,15 +220,8 @@ int main(int argc, char **argv)
     static const mf_test tests[] = {
         {"family__counters_outlive_their_workers", test_counters_outlive_their_workers},
         {"family__what_runs_now_is_shown", test_what_runs_now_is_shown},
-        {"family__a_hung_handler_is_shown_by_the_parent",
-         test_a_hung_handler_is_shown_by_the_parent},
-        {"family__a_black_box_has_what_only_the_worker_knew",
-         test_a_black_box_has_what_only_the_worker_knew},
         {"family__an_option_switches_it_off", test_an_option_switches_it_off},
         {"family__a_failed_start_leaves_no_memory", test_failed_start_leaves_no_memory},
     };
-    if (argc == 4 && strcmp(argv[3], "--worker") == 0) {
-        return work(argv[1], argv[2]);
-    }
-    return mf_test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+    return family_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }

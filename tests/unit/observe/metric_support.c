@@ -2,8 +2,10 @@
 #include "metric_support.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "mf_test.h"
 
 static void show_client(mfi_client_gauges *ret_gauges, void *user_data)
@@ -71,4 +73,29 @@ mfi_server_span server_span(const metric_fixture *at)
                              .done_ns = now,
                              .end_ns = now,
                              .has_run = true};
+}
+
+void metric_read(metric_fixture *at)
+{
+    size_t size = 0;
+    free(at->text);
+    at->text = NULL;
+    mf_check_int(mf_metrics_render(at->metrics, MF_METRICS_PROMETHEUS_TEXT, &at->text, &size, NULL),
+                 MF_OK);
+}
+
+static double value_of(const metric_fixture *at, const char *series)
+{
+    char line[256];
+    size_t length = mfi_str_format(line, sizeof line, "\nmultifrost_%s ", series);
+    const char *found = at->text != NULL ? strstr(at->text, line) : NULL;
+    return found != NULL ? strtod(found + length, NULL) : METRIC_ABSENT;
+}
+
+void metric_check(const metric_fixture *at, const char *series, double wanted)
+{
+    char got[256], right[256]; /* with the name, so that a failure shows it */
+    (void)mfi_str_format(got, sizeof got, "%s %g", series, value_of(at, series));
+    (void)mfi_str_format(right, sizeof right, "%s %g", series, wanted);
+    mf_check_str(got, right);
 }

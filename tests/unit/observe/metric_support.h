@@ -22,4 +22,12 @@ void metric_show_server(mfi_server_gauges *ret_gauges, void *user_data);
 mfi_client_span client_span(const metric_fixture *at);
 mfi_server_span server_span(const metric_fixture *at);
 
+/* The labels of the fixture's client, where a series names its worker. */
+#define METRIC_OF_WORKER "target=\"math\",worker=\"math-0\""
+#define METRIC_ABSENT (-1000) /* the value of a series that is not there */
+/* Reads the exposition into the fixture's text. */
+void metric_read(metric_fixture *at);
+/* Checks the value of a series in that text; the series is named without "multifrost_". */
+void metric_check(const metric_fixture *at, const char *series, double wanted);
+
 #endif

@@ -2,37 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "core/observe/observe.h"
 #include "metric_support.h"
 #include "mf_test.h"
-
-static void read_all(metric_fixture *at)
-{
-    size_t size = 0;
-    free(at->text);
-    at->text = NULL;
-    mf_check_int(mf_metrics_render(at->metrics, MF_METRICS_PROMETHEUS_TEXT, &at->text, &size, NULL),
-                 MF_OK);
-}
-
-/* Of what was read last; -1000 where there is no such series. */
-static double value_of(const metric_fixture *at, const char *series)
-{
-    char line[256];
-    size_t length = mfi_str_format(line, sizeof line, "\nmultifrost_%s ", series);
-    const char *found = at->text != NULL ? strstr(at->text, line) : NULL;
-    return found != NULL ? strtod(found + length, NULL) : -1000;
-}
-
-static void check_value(const metric_fixture *at, const char *series, double wanted)
-{
-    char got[256], right[256]; /* with the name, so that a failure shows it */
-    (void)mfi_str_format(got, sizeof got, "%s %g", series, value_of(at, series));
-    (void)mfi_str_format(right, sizeof right, "%s %g", series, wanted);
-    mf_check_str(got, right);
-}
 
 /* ---- Every event moves its series ---- */
 
@@ -176,32 +149,30 @@ static void loop_lag(metric_fixture *at, int word)
     mfi_observe_loop_lag(at->observer, 1000);
 }
 
-#define ABSENT (-1000)
 #define CLIENT_ENDED(word)                                                                         \
     "client_calls_total{target=\"math\",function=\"add\",status=\"" word "\"}"
 #define SERVER_ENDED(word)                                                                         \
     "server_calls_total{worker=\"serve\",function=\"add\",status=\"" word "\"}"
 #define BY_TARGET(family, label, word) family "{target=\"math\"," label "=\"" word "\"}"
-#define OF_WORKER "target=\"math\",worker=\"math-0\""
-#define STATE(word) "circuit_state{" OF_WORKER ",state=\"" word "\"}"
 
 static const event_case call_cases[] = {
-    {client_begin, 0, "client_calls_started_total{target=\"math\",function=\"add\"}", ABSENT, 1},
+    {client_begin, 0, "client_calls_started_total{target=\"math\",function=\"add\"}", METRIC_ABSENT,
+     1},
     {client_attempt, 1, BY_TARGET("client_attempts_total", "kind", "first"), 0, 1},
     {client_attempt, 2, BY_TARGET("client_attempts_total", "kind", "retry"), 0, 1},
     {client_attempt, 1, "client_request_size_bytes_count{target=\"math\"}", 0, 1},
-    {client_end, MF_OK, CLIENT_ENDED("ok"), ABSENT, 1},
-    {client_end, MF_ERR_REMOTE, CLIENT_ENDED("app_error"), ABSENT, 1},
-    {client_end, MF_ERR_FUNCTION_NOT_FOUND, CLIENT_ENDED("function_not_found"), ABSENT, 1},
-    {client_end, MF_ERR_TYPE, CLIENT_ENDED("invalid_argument"), ABSENT, 1},
-    {client_end, MF_ERR_TIMEOUT, CLIENT_ENDED("timeout"), ABSENT, 1},
-    {client_end, MF_ERR_CANCELLED, CLIENT_ENDED("cancelled"), ABSENT, 1},
-    {client_end, MF_ERR_CIRCUIT_OPEN, CLIENT_ENDED("circuit_open"), ABSENT, 1},
-    {client_end, MF_ERR_TOO_MANY_CALLS, CLIENT_ENDED("rejected"), ABSENT, 1},
-    {client_end, MF_ERR_NOT_RUNNING, CLIENT_ENDED("unavailable"), ABSENT, 1},
-    {client_end, MF_ERR_WORKER_EXITED, CLIENT_ENDED("worker_crashed"), ABSENT, 1},
-    {client_end, MF_ERR_PROTOCOL, CLIENT_ENDED("protocol_error"), ABSENT, 1},
-    {client_end, MF_ERR_IO, CLIENT_ENDED("internal"), ABSENT, 1},
+    {client_end, MF_OK, CLIENT_ENDED("ok"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_REMOTE, CLIENT_ENDED("app_error"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_FUNCTION_NOT_FOUND, CLIENT_ENDED("function_not_found"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_TYPE, CLIENT_ENDED("invalid_argument"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_TIMEOUT, CLIENT_ENDED("timeout"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_CANCELLED, CLIENT_ENDED("cancelled"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_CIRCUIT_OPEN, CLIENT_ENDED("circuit_open"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_TOO_MANY_CALLS, CLIENT_ENDED("rejected"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_NOT_RUNNING, CLIENT_ENDED("unavailable"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_WORKER_EXITED, CLIENT_ENDED("worker_crashed"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_PROTOCOL, CLIENT_ENDED("protocol_error"), METRIC_ABSENT, 1},
+    {client_end, MF_ERR_IO, CLIENT_ENDED("internal"), METRIC_ABSENT, 1},
     {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "send_wait"), 0, 1},
     {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "wire"), 0, 1},
     {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "peer_queue"), 0, 1},
@@ -209,9 +180,10 @@ static const event_case call_cases[] = {
     {client_end, MF_OK, BY_TARGET("client_call_phase_seconds_count", "phase", "receive_wait"), 0,
      1},
     {client_end, MF_OK, "client_response_size_bytes_count{target=\"math\"}", 0, 1},
-    {server_begin, 0, "server_calls_started_total{worker=\"serve\",function=\"add\"}", ABSENT, 1},
-    {server_end, MF_OK, SERVER_ENDED("ok"), ABSENT, 1},
-    {server_end, MF_ERR_REMOTE, SERVER_ENDED("app_error"), ABSENT, 1},
+    {server_begin, 0, "server_calls_started_total{worker=\"serve\",function=\"add\"}",
+     METRIC_ABSENT, 1},
+    {server_end, MF_OK, SERVER_ENDED("ok"), METRIC_ABSENT, 1},
+    {server_end, MF_ERR_REMOTE, SERVER_ENDED("app_error"), METRIC_ABSENT, 1},
     {server_end, MF_OK, "server_queue_wait_seconds_count{worker=\"serve\"}", 0, 1},
     {server_end, MF_OK, "server_busy_seconds_total{worker=\"serve\"}", 0, 2e-6},
     {server_expired, MFI_EXPIRED_BEFORE_START,
@@ -223,9 +195,9 @@ static const event_case call_cases[] = {
 
 static const event_case event_cases[] = {
     {circuit_opens, MFI_CIRCUIT_CLOSED,
-     "circuit_transitions_total{" OF_WORKER ",from=\"closed\",to=\"open\"}", 0, 1},
+     "circuit_transitions_total{" METRIC_OF_WORKER ",from=\"closed\",to=\"open\"}", 0, 1},
     {circuit_opens, MFI_CIRCUIT_HALF_OPEN,
-     "circuit_transitions_total{" OF_WORKER ",from=\"half_open\",to=\"open\"}", 0, 1},
+     "circuit_transitions_total{" METRIC_OF_WORKER ",from=\"half_open\",to=\"open\"}", 0, 1},
     {process, MFI_PROCESS_READY, "worker_start_duration_seconds_count{target=\"math\"}", 0, 1},
     {process, MFI_PROCESS_EXITED, BY_TARGET("worker_last_exit_signal", "worker", "math-0"), 0, 9},
     {heartbeat, MFI_HEARTBEAT_ANSWERED, "heartbeat_rtt_seconds_count{target=\"math\"}", 0, 1},
@@ -248,11 +220,11 @@ static void check_cases(const event_case *cases, size_t count)
     for (size_t i = 0; i < count; i++) {
         metric_fixture at;
         metric_setup(&at);
-        read_all(&at);
-        check_value(&at, cases[i].series, cases[i].before);
+        metric_read(&at);
+        metric_check(&at, cases[i].series, cases[i].before);
         cases[i].report(&at, cases[i].word);
-        read_all(&at);
-        check_value(&at, cases[i].series, cases[i].wanted);
+        metric_read(&at);
+        metric_check(&at, cases[i].series, cases[i].wanted);
         metric_teardown(&at);
     }
 }
@@ -316,7 +288,7 @@ static void check_words(const metric_fixture *at, const word_case *of, int repor
     for (int word = of->first; word < of->count; word++) {
         (void)mfi_str_format(series, sizeof series, "%s%s%s", of->before, of->word_of(word),
                              of->after);
-        check_value(at, series, word <= reported ? 1 : 0);
+        metric_check(at, series, word <= reported ? 1 : 0);
     }
 }
 
@@ -326,139 +298,15 @@ static void test_every_word_has_its_series(void)
         const word_case *of = &word_cases[i];
         metric_fixture at;
         metric_setup(&at);
-        read_all(&at);
+        metric_read(&at);
         check_words(&at, of, of->first - 1);
         for (int word = of->first; word < of->count; word++) {
             of->report(&at, word);
-            read_all(&at);
+            metric_read(&at);
             check_words(&at, of, word);
         }
         metric_teardown(&at);
     }
-}
-
-/* ---- Gauges ---- */
-
-static void test_gauges_show_what_the_engine_says(void)
-{
-    metric_fixture at;
-    metric_setup(&at);
-    at.client_gauges = (mfi_client_gauges){.calls_in_flight = 3,
-                                           .oldest_call_age_seconds = 1.5,
-                                           .queue_depth = 4,
-                                           .queue_capacity = 100,
-                                           .concurrency_limit = 50,
-                                           .heartbeat_misses = 2,
-                                           .heartbeat_last_ns = 7 * MFI_NS_PER_S,
-                                           .restart_backoff_seconds = 0.5,
-                                           .restarts = true,
-                                           .restart_budget = 5,
-                                           .state = MFI_WORKER_READY,
-                                           .pid = 4711,
-                                           .circuit = MFI_CIRCUIT_OPEN,
-                                           .circuit_since_ns = 8 * MFI_NS_PER_S,
-                                           .next_probe_ns = 9 * MFI_NS_PER_S,
-                                           .pool_state = MFI_POOL_DRAINING};
-    at.server_gauges =
-        (mfi_server_gauges){.handlers_busy = 3, .handlers = 8, .queue_depth = 4, .queue_bytes = 90};
-    read_all(&at);
-    check_value(&at, "client_calls_in_flight{target=\"math\"}", 3);
-    check_value(&at, "client_oldest_call_age_seconds{target=\"math\"}", 1.5);
-    check_value(&at, "client_queue_depth{target=\"math\"}", 4);
-    check_value(&at, "client_queue_capacity{target=\"math\"}", 100);
-    check_value(&at, "client_concurrency_limit{target=\"math\"}", 50);
-    check_value(&at, "heartbeat_consecutive_misses{target=\"math\"}", 2);
-    check_value(&at, "heartbeat_last_success_timestamp_seconds{target=\"math\"}", 7);
-    check_value(&at, "worker_restart_backoff_seconds{target=\"math\",worker=\"math-0\"}", 0.5);
-    check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", 5);
-    check_value(&at, "circuit_next_probe_timestamp_seconds{" OF_WORKER "}", 9);
-    check_value(&at, "circuit_state_since_timestamp_seconds{" OF_WORKER "}", 8);
-    check_value(&at, STATE("closed"), 0);
-    check_value(&at, STATE("open"), 1);
-    check_value(&at, STATE("half_open"), 0);
-    check_value(&at, "circuits{state=\"open\"}", 1);
-    check_value(&at, "circuits{state=\"closed\"}", 0);
-    check_value(&at, "worker_pid{" OF_WORKER "}", 4711);
-    check_value(&at, "worker_up{" OF_WORKER "}", 1);
-    check_value(&at, "workers{state=\"ready\"}", 1);
-    check_value(&at, "workers{state=\"down\"}", 0);
-    check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", 0);
-    check_value(&at, "pool_workers{target=\"math\",state=\"starting\"}", 0);
-    check_value(&at, "pool_workers{target=\"math\",state=\"draining\"}", 1);
-    check_value(&at, "pool_workers{target=\"math\",state=\"down\"}", 0);
-    check_value(&at, "server_calls_in_flight{worker=\"serve\"}", 3);
-    check_value(&at, "server_queue_depth{worker=\"serve\"}", 4);
-    check_value(&at, "server_queue_bytes{worker=\"serve\"}", 90);
-    check_value(&at, "server_threads{worker=\"serve\",state=\"busy\"}", 3);
-    check_value(&at, "server_threads{worker=\"serve\",state=\"idle\"}", 5);
-    metric_teardown(&at);
-}
-
-/* Connected and answering: frozen, restarting and ended workers are not up. */
-static void test_up_follows_the_state(void)
-{
-    metric_fixture at;
-    metric_setup(&at);
-    for (int state = 0; state < MFI_WORKER_STATE_COUNT; state++) {
-        char series[64];
-        at.client_gauges.state = (mfi_worker_state)state;
-        read_all(&at);
-        check_value(&at, "worker_up{" OF_WORKER "}",
-                    state == MFI_WORKER_READY || state == MFI_WORKER_DRAINING ? 1 : 0);
-        for (int other = 0; other < MFI_WORKER_STATE_COUNT; other++) {
-            (void)mfi_str_format(series, sizeof series, "workers{state=\"%s\"}",
-                                 mfi_worker_word((mfi_worker_state)other));
-            check_value(&at, series, other == state ? 1 : 0);
-        }
-    }
-    metric_teardown(&at);
-}
-
-/* A budget of restarts is no fact where nothing restarts. */
-static void test_budget_is_of_those_that_restart(void)
-{
-    metric_fixture at;
-    metric_setup(&at);
-    at.client_gauges.restart_budget = 5;
-    read_all(&at);
-    check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", ABSENT);
-    at.client_gauges.restarts = true;
-    read_all(&at);
-    check_value(&at, "worker_restart_budget_remaining{target=\"math\"}", 5);
-    metric_teardown(&at);
-}
-
-/* What is not one of a pool has no series of pools. */
-static void test_pools_alone_have_members(void)
-{
-    metric_fixture at;
-    metric_setup(&at);
-    read_all(&at);
-    check_value(&at, "pool_workers{target=\"math\",state=\"ready\"}", ABSENT);
-    check_value(&at, "log_dropped_total{reason=\"ring_full\"}", 0);
-    check_value(&at, "log_dropped_total{reason=\"oversize\"}", 0);
-    check_value(&at, "log_dropped_total{reason=\"sampled\"}", 0);
-    check_value(&at, "log_dropped_total{reason=\"sink_error\"}", 0);
-    metric_teardown(&at);
-}
-
-/* A worker of the same name as a target is neither added to it nor hidden by it. */
-static void test_sides_of_one_name_stay_apart(void)
-{
-    metric_fixture at;
-    mfi_target *other = NULL;
-    metric_setup(&at);
-    const mfi_server_options server = {
-        .worker = "math", .gauges = metric_show_server, .user_data = &at};
-    mf_check_int(mfi_target_create_server(&other, at.observer, &server, NULL), MF_OK);
-    at.client_gauges.calls_in_flight = 3;
-    at.server_gauges.handlers_busy = 2;
-    read_all(&at);
-    check_value(&at, "client_calls_in_flight{target=\"math\"}", 3);
-    check_value(&at, "server_calls_in_flight{worker=\"math\"}", 2);
-    check_value(&at, "server_calls_in_flight{worker=\"serve\"}", 2);
-    mfi_target_destroy(other);
-    metric_teardown(&at);
 }
 
 /* ---- Exemplars ---- */
@@ -524,11 +372,6 @@ static const mf_test tests[] = {
     {"observe__calls_move_their_series", test_calls_move_their_series},
     {"observe__events_move_their_series", test_events_move_their_series},
     {"observe__every_word_has_its_series", test_every_word_has_its_series},
-    {"observe__gauges_show_what_the_engine_says", test_gauges_show_what_the_engine_says},
-    {"observe__up_follows_the_state", test_up_follows_the_state},
-    {"observe__budget_is_of_those_that_restart", test_budget_is_of_those_that_restart},
-    {"observe__pools_alone_have_members", test_pools_alone_have_members},
-    {"observe__sides_of_one_name_stay_apart", test_sides_of_one_name_stay_apart},
     {"observe__buckets_name_sampled_calls", test_buckets_name_sampled_calls},
 };
 MF_TEST_MAIN(tests)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "direct_peer.h"
+#include "raw_peer.h"
 
 #define NUMBER_7 "\1\0\0\4\0\0\0\7" /* the frames of number 7 with four bytes */
 #define MALFORMED                                                                                  \

@@ -6,6 +6,7 @@
 
 #include "core/transport/direct/direct.h"
 #include "direct_peer.h"
+#include "raw_peer.h"
 
 static mfi_direct *direct_of(few *at)
 {

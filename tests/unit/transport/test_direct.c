@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "direct_peer.h"
+#include "raw_peer.h"
 
 /* ---- Payloads of all sizes ---- */
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "direct_peer.h"
+#include "raw_peer.h"
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)

@@ -10,6 +10,7 @@
 #include <zmq.h>
 
 #include "direct_peer.h"
+#include "raw_peer.h"
 
 /* ---- Peers that speak something else ---- */
 

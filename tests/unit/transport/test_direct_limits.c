@@ -7,6 +7,7 @@
 
 #include "core/transport/direct/direct.h"
 #include "direct_peer.h"
+#include "raw_peer.h"
 
 static void open_few(few *to, const mfi_transport_options *of_child)
 {
