@@ -12,7 +12,7 @@ import unittest
 import promql
 
 SOURCE = os.environ["MF_SOURCE_DIR"]
-ROOMS = ("base", "metrics", "logging", "core", "http")
+ROOMS = ("base", "metrics", "logging", "core", "http", "admin")
 METRIC = re.compile(r"(?<![\w:/-])(multifrost_[a-z_]*[a-z])(?![\w*])")
 VARIABLE = re.compile(r"\b(?:COMLINK|MULTIFROST)_[A-Z_]*[A-Z]\b")
 TICKED = re.compile(r"`([a-z]+(?:_[a-z0-9]+)+)(?:\(\))?`")

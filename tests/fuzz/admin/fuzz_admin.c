@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/admin/line.h"
+#include "admin/line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

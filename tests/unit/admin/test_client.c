@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/admin/client.h"
+#include "admin/client.h"
 #include "mf_test.h"
 
 typedef struct rig {

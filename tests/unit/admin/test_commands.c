@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/admin/client.h"
-#include "core/admin/commands.h"
+#include "admin/client.h"
+#include "admin/commands.h"
 #include "mf_test.h"
 
 typedef struct worker {

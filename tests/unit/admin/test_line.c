@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/admin/line.h"
+#include "admin/line.h"
 #include "mf_test.h"
 
 static mfi_admin_line good(const char *text)

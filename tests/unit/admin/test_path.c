@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "core/admin/path.h"
+#include "admin/path.h"
 #include "mf_test.h"
 
 static char made[512];

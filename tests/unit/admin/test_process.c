@@ -4,7 +4,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "core/admin/process.h"
+#include "admin/process.h"
 #include "mf_test.h"
 
 static double number_behind(const char *text, const char *key)

@@ -1,6 +1,6 @@
 /* Takes lines from a connection and gives answers. It exists so that a client that sends too much,
  * or takes nothing, holds up only itself and a bounded amount of memory. */
-#include "core/admin/client.h"
+#include "admin/client.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The path of an admin socket: its folder, what may stand there, and the socket's file. It exists
  * so that nobody but the owner of the process can take its place or reach it, and a file that
  * belongs to something else is never removed. */
-#include "core/admin/path.h"
+#include "admin/path.h"
 
 #include <ctype.h>
 #include <errno.h>

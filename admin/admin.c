@@ -15,9 +15,9 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "base/str.h"
-#include "core/admin/client.h"
-#include "core/admin/commands.h"
-#include "core/admin/path.h"
+#include "admin/client.h"
+#include "admin/commands.h"
+#include "admin/path.h"
 #include "core/runtime/runtime.h"
 
 #define CLIENTS 8

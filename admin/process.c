@@ -1,6 +1,6 @@
 /* Reads what the system and the allocator say of this process. It exists so that an operator sees
  * where memory, threads and descriptors went without a debugger. */
-#include "core/admin/process.h"
+#include "admin/process.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
 /* Carries out the commands of an admin socket. It exists so that every change goes one way: it is
  * made, logged with who made it, counted, and told in the answer. */
-#include "core/admin/commands.h"
+#include "admin/commands.h"
 
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
-#include "core/admin/client.h"
-#include "core/admin/line.h"
-#include "core/admin/process.h"
+#include "admin/client.h"
+#include "admin/line.h"
+#include "admin/process.h"
 #include "logging/logger.h"
 
 #define SHOWN_MOST 100 /* workers that one answer names */

@@ -1,6 +1,6 @@
 /* Reads a line at the admin socket. It exists so that all checks of a line stand in one place,
  * which touches nothing: a line that is refused has changed nothing. */
-#include "core/admin/line.h"
+#include "admin/line.h"
 
 #include <string.h>
 
