@@ -11,13 +11,13 @@
 
 #include <multifrost/admin.h>
 
+#include "admin/client.h"
+#include "admin/commands.h"
+#include "admin/path.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mutex.h"
 #include "base/str.h"
-#include "admin/client.h"
-#include "admin/commands.h"
-#include "admin/path.h"
 #include "core/runtime/runtime.h"
 
 #define CLIENTS 8

@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-#include "base/error.h"
-#include "base/str.h"
 #include "admin/client.h"
 #include "admin/line.h"
 #include "admin/process.h"
+#include "base/error.h"
+#include "base/str.h"
 #include "logging/logger.h"
 
 #define SHOWN_MOST 100 /* workers that one answer names */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics/history.h"
 #include "http/json.h"
+#include "metrics/history.h"
 #include "metrics/metric_set.h"
 
 #define NAME_SIZE MFI_HISTORY_NAME_MAX

@@ -130,6 +130,17 @@ static mf_status stop_in_a_write(mf_request *request, mf_reply *reply, void *use
     return mf_reply_set(reply, mf_int(1));
 }
 
+/* With what the library does at an exit. AddressSanitizer's search for leaks at an exit would see
+ * threads that the fork did not take along. */
+static _Noreturn void leave(int status)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    _exit(status);
+#else
+    exit(status); /* NOLINT: one thread */
+#endif
+}
+
 /* The child uses what it has of the call, forks once more, and ends with all that exit() runs. */
 static mf_status fork_and_end(mf_request *request, mf_reply *reply, void *user_data)
 {
@@ -141,10 +152,10 @@ static mf_status fork_and_end(mf_request *request, mf_reply *reply, void *user_d
         bool done = mf_reply_set(reply, mf_int(2)) == MF_OK;
         pid_t second = fork();
         if (second == 0) {
-            exit(mf_reply_set(reply, mf_int(3)) == MF_OK ? 0 : 1); /* NOLINT: one thread */
+            leave(mf_reply_set(reply, mf_int(3)) == MF_OK ? 0 : 1);
         }
         done = done && waitpid(second, &status, 0) == second && status == 0;
-        exit(done ? 0 : 1); /* NOLINT: as above */
+        leave(done ? 0 : 1);
     }
     bool ended = child > 0 && waitpid(child, &status, 0) == child && status == 0;
     return ended ? mf_reply_set(reply, mf_int(1)) : MF_ERR_SYSTEM;

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "admin/client.h"
 #include "admin/commands.h"
+#include "base/error.h"
 #include "mf_test.h"
 
 typedef struct worker {

@@ -1,8 +1,8 @@
 /* A line at the admin socket: what is read from it, and what is said of one that is wrong. */
 #include <string.h>
 
-#include "base/error.h"
 #include "admin/line.h"
+#include "base/error.h"
 #include "mf_test.h"
 
 static mfi_admin_line good(const char *text)

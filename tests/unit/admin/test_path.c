@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "admin/path.h"
+#include "base/error.h"
 #include "mf_test.h"
 
 static char made[512];
