@@ -15,9 +15,9 @@ typedef struct mfi_admin_asker {
     int64_t uid, pid;
 } mfi_admin_asker;
 
-/* Carries out a line, counts it, and appends the answer with its newline. line NULL: it was too
- * long. */
-void mfi_admin_obey(mf_runtime *runtime, const mfi_admin_asker *asker, const char *line,
+/* Carries out a line, counts it, and appends the answer with its newline. text NULL: the line was
+ * too long. */
+void mfi_admin_obey(mf_runtime *runtime, const mfi_admin_asker *asker, const char *text,
                     size_t length, mfi_buf *out);
 /* Appends the answer to a line, or to a visitor, that is refused. */
 void mfi_admin_refuse(mfi_buf *out, const char *why);

@@ -23,7 +23,7 @@ typedef enum mfi_admin_command {
 static inline const char *mfi_admin_command_word(mfi_admin_command command)
 {
     static const char *const words[] = {MFI_ADMIN_COMMANDS(MFI_WORD_TEXT)};
-    return words[command];
+    return words[command < MFI_ADMIN_COMMAND_COUNT ? command : MFI_ADMIN_UNKNOWN];
 }
 
 #define MFI_ADMIN_RESULTS(X)                                                                       \
