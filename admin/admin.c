@@ -97,8 +97,9 @@ static void serve_clients(mf_admin *admin, const struct pollfd *polled)
 {
     for (size_t i = 0; i < CLIENTS; i++) {
         mfi_admin_client *client = &admin->clients[i];
-        if (client->fd >= 0 && polled[i].fd == client->fd && polled[i].revents != 0 &&
-            !mfi_admin_client_serve(client, mfi_monotonic_ns(), answer, admin)) {
+        bool has_turn = client->fd >= 0 && polled[i].fd == client->fd &&
+                        (polled[i].revents != 0 || mfi_admin_client_has_line(client));
+        if (has_turn && !mfi_admin_client_serve(client, mfi_monotonic_ns(), answer, admin)) {
             mfi_admin_client_end(client);
         }
     }
@@ -110,15 +111,17 @@ static void *run(void *argument)
     bool can_accept = true;
     for (;;) {
         struct pollfd polled[CLIENTS + 2];
+        int wait_ms = can_accept ? -1 : PAUSE_MS;
         for (size_t i = 0; i < CLIENTS; i++) {
             mfi_admin_client *client = &admin->clients[i];
             polled[i] = (struct pollfd){
                 .fd = client->fd, .events = mfi_admin_client_waits(client) ? POLLOUT : POLLIN};
+            wait_ms = mfi_admin_client_has_line(client) ? 0 : wait_ms;
         }
         polled[CLIENTS] = (struct pollfd){.fd = admin->stop_fd, .events = POLLIN};
         polled[CLIENTS + 1] =
             (struct pollfd){.fd = can_accept ? admin->listen_fd : -1, .events = POLLIN};
-        (void)poll(polled, CLIENTS + 2, can_accept ? -1 : PAUSE_MS);
+        (void)poll(polled, CLIENTS + 2, wait_ms);
         if (polled[CLIENTS].revents != 0) {
             return NULL;
         }

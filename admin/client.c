@@ -77,27 +77,28 @@ static bool answer_one(mfi_admin_client *client, mfi_admin_answer_fn answer, voi
 bool mfi_admin_client_serve(mfi_admin_client *client, uint64_t now_ns, mfi_admin_answer_fn answer,
                             void *self)
 {
-    int reads = 0;
-    for (;;) {
-        if (!send_waiting(client, now_ns)) {
-            return false;
-        }
-        if (mfi_admin_client_waits(client)) {
-            return true;
-        }
+    if (!send_waiting(client, now_ns)) {
+        return false;
+    }
+    for (int reads = 0; !mfi_admin_client_waits(client) && reads < READS_MOST;) {
         if (answer_one(client, answer, self)) {
-            continue;
-        }
-        if (reads++ == READS_MOST) {
-            return true; /* others wait too */
+            return send_waiting(client, now_ns);
         }
         ssize_t got = recv(client->fd, client->in + client->held, sizeof client->in - client->held,
                            MSG_DONTWAIT);
         if (got > 0) {
             client->held += (size_t)got;
             client->heard_ns = now_ns;
+            reads++;
         } else if (got == 0 || errno != EINTR) {
-            return got != 0 && (errno == EAGAIN);
+            return got != 0 && errno == EAGAIN;
         }
     }
+    return true;
+}
+
+bool mfi_admin_client_has_line(const mfi_admin_client *client)
+{
+    return client->fd >= 0 && !mfi_admin_client_waits(client) &&
+           (client->held > MFI_ADMIN_LINE_MAX || memchr(client->in, '\n', client->held) != NULL);
 }

@@ -30,10 +30,13 @@ void mfi_admin_client_init(mfi_admin_client *client, int fd, int64_t uid, int64_
                            uint64_t now_ns);
 /* Closes the connection; the place is free again. */
 void mfi_admin_client_end(mfi_admin_client *client);
-/* The client sent something, or takes something: answers lines until it has to wait. While an
- * answer waits, no further line is read. False: the client is gone. */
+/* One turn of a client that sent something, or takes something: at most one line is answered, so
+ * that no client holds up the others, or the end of the socket, for longer than one command. While
+ * an answer waits, no further line is read. False: the client is gone. */
 bool mfi_admin_client_serve(mfi_admin_client *client, uint64_t now_ns, mfi_admin_answer_fn answer,
                             void *self);
+/* Whether a whole line is held for the next turn: the client need not send anything for it. */
+bool mfi_admin_client_has_line(const mfi_admin_client *client);
 /* Whether an answer waits for the client. */
 static inline bool mfi_admin_client_waits(const mfi_admin_client *client)
 {

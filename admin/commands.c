@@ -11,7 +11,8 @@
 #include "base/str.h"
 #include "logging/logger.h"
 
-#define SHOWN_MOST 100 /* workers that one answer names */
+#define SHOWN_MOST 100    /* workers that one answer names */
+#define SHOWN_BYTES 24576 /* of them, beyond which no further one is named */
 
 /* ---- Answers ---- */
 
@@ -70,7 +71,7 @@ static void on_seen(const mfi_command_effect *effect, void *user_data)
         (void)mfi_str_copy(at->why, sizeof at->why, effect->refused);
     }
     at->done += effect->refused == NULL;
-    if (at->done + at->refused <= SHOWN_MOST) {
+    if (at->done + at->refused <= SHOWN_MOST && at->list.size < SHOWN_BYTES) {
         mfi_buf_append_str(&at->list, at->list.size > 0 ? ",{\"target\":" : "{\"target\":");
         append_text(&at->list, effect->target);
         append_member(&at->list, "worker", effect->worker);

@@ -12,14 +12,17 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
 
 #define NUMBER_MOST 16 /* sockets of one process at default paths */
 #define BACKLOG 16
-#define SERVICE_MOST 32 /* bytes of the service's name that the default path shows */
+#define LOCK_WAIT_MS 1000 /* for another process that takes a place in the folder */
+#define SERVICE_MOST 32   /* bytes of the service's name that the default path shows */
 
 /* ---- The folder ---- */
 
@@ -156,13 +159,27 @@ static mf_status make_socket(mfi_admin_path *path, int *ret_fd, mf_error *error)
     return MF_OK;
 }
 
+/* Anyone who may read a folder can lock it, and /tmp all may read: so the wait has an end. */
+static mf_status lock_folder(const mfi_admin_path *path, mf_error *error)
+{
+    const struct timespec pause = {.tv_nsec = 5 * (long)MFI_NS_PER_MS};
+    uint64_t until = mfi_deadline_after_ms(mfi_monotonic_ns(), LOCK_WAIT_MS);
+    while (flock(path->folder_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EINTR && (errno != EWOULDBLOCK || mfi_monotonic_ns() >= until)) {
+            return mfi_fail_errno(error, MF_ERR_IO, errno, "cannot lock the folder of '%s'",
+                                  path->text);
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    return MF_OK;
+}
+
 /* One process at a time takes the place of a dead one: else two might remove each other's. */
 static mf_status take_place(mfi_admin_path *path, int *ret_fd, mf_error *error)
 {
     mf_status status = open_folder(path, error);
-    if (status == MF_OK && flock(path->folder_fd, LOCK_EX) != 0) {
-        status =
-            mfi_fail_errno(error, MF_ERR_IO, errno, "cannot lock the folder of '%s'", path->text);
+    if (status == MF_OK) {
+        status = lock_folder(path, error);
     }
     if (status == MF_OK) {
         status = clear_place(path, error);

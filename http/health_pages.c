@@ -134,8 +134,15 @@ static const char *describe(const mfi_check *checks, size_t count, char *to)
 {
     mf_health status = worst(checks, count);
     for (size_t i = 0; i < count && status != MF_HEALTH_PASS; i++) {
-        if (checks[i].status == status) {
+        if (checks[i].status == status && checks[i].output[0] != '\0') {
             return explain(&checks[i], to);
+        }
+        if (checks[i].status == status) { /* a check of the program that says no more */
+            char since[OUTPUT_SIZE];
+            (void)mfi_str_format(to, OUTPUT_SIZE, "%s %s%s", checks[i].name,
+                                 status == MF_HEALTH_FAIL ? "fails" : "warns",
+                                 explain(&checks[i], since));
+            return to;
         }
     }
     return "all checks pass";

@@ -15,7 +15,9 @@
 static mfi_mutex all_mutex = MFI_MUTEX_INIT;
 static mfi_list all;
 
-#define CHECKS_MAX 1024 /* rows of one evaluation; further ones are left out */
+#define CHECKS_MAX 1024 /* rows of one evaluation; further ones that pass are left out */
+/* What does not pass is kept up to here: a gate must not open because other rows came first. */
+#define CHECKS_MOST 2048
 
 static const char *const words[] = {"pass", "warn", "fail"};
 
@@ -76,8 +78,9 @@ static void take_note(const char *note, void *user_data)
 static void take_row(const mf_health_row *row, void *user_data)
 {
     evaluation *at = user_data;
+    size_t most = row->status == MF_HEALTH_PASS ? CHECKS_MAX : CHECKS_MOST;
     mfi_check *grown =
-        at->count < CHECKS_MAX ? realloc(at->checks, (at->count + 1) * sizeof *grown) : NULL;
+        at->count < most ? realloc(at->checks, (at->count + 1) * sizeof *grown) : NULL;
     if (grown == NULL) {
         return;
     }
@@ -349,7 +352,7 @@ mf_status mfi_evaluation_start(mfi_health *health, const mf_probe *probe, int64_
                                  .help = "1 for the present status of a health check",
                                  .label_names = labels,
                                  .label_count = 2,
-                                 .max_series = (size_t)3 * CHECKS_MAX};
+                                 .max_series = (size_t)3 * CHECKS_MOST};
     *health = (mfi_health){.probe = probe, .users = 1};
     atomic_init(&health->interval_ms, interval_ms);
     mfi_mutex_init(&health->mutex);

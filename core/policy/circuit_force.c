@@ -60,8 +60,10 @@ void mfi_circuit_obey(mfi_circuit *circuit, mfi_circuit_order order, mfi_circuit
     } else if (order == MFI_ORDER_RESET && *ret_to == MFI_CIRCUIT_CLOSED) {
         circuit->failures = 0;
         mfi_outcomes_begin(&circuit->outcomes);
-        mfi_circuit_store_word_locked(circuit, mfi_circuit_generation_of(mfi_circuit_word(circuit)),
-                                      MFI_CIRCUIT_CLOSED);
+        atomic_store_explicit(&circuit->had_volume, false, memory_order_relaxed);
+        /* Calls that were let pass before belong to the generation before, and are not judged. */
+        mfi_circuit_store_word_locked(
+            circuit, mfi_circuit_generation_of(mfi_circuit_word(circuit)) + 1, MFI_CIRCUIT_CLOSED);
     }
     mfi_circuit_end_step(circuit, &step);
 }

@@ -110,8 +110,9 @@ static void visit_draining(const mf_runtime *runtime, mf_health_visit_fn visit, 
 
 void mf_runtime_begin_drain(mf_runtime *runtime)
 {
-    if (runtime == NULL || atomic_exchange(&runtime->draining, true)) {
-        return;
+    if (runtime == NULL || mfi_runtime_check(runtime, NULL) != MF_OK ||
+        atomic_exchange(&runtime->draining, true)) {
+        return; /* after a fork, its threads and locks are the other process's */
     }
     mfi_runtime_tell_change(runtime);
     mfi_systemd_wake(runtime);

@@ -23,6 +23,7 @@
 #define EXTEND                                                                                     \
     "EXTEND_TIMEOUT_USEC=5000000\n" /* repeated every second while the program drains              \
                                      */
+#define AGAIN_PART 8 /* of the watchdog's span: until a message that was not told goes again */
 #define STATUS_MAX 900
 
 struct mfi_systemd {
@@ -221,6 +222,13 @@ static void tell_end(struct mfi_systemd *to, bool is_live, uint64_t now_ns)
     }
 }
 
+/* One lost message, or a moment in which the program is not live, must not cost it its life. */
+static uint64_t again_ns(const struct mfi_systemd *to)
+{
+    uint64_t part = to->watchdog_ns / AGAIN_PART;
+    return part < MFI_NS_PER_S ? part : MFI_NS_PER_S;
+}
+
 static void tell_all(struct mfi_systemd *to)
 {
     judgement now = {.is_live = false};
@@ -233,10 +241,8 @@ static void tell_all(struct mfi_systemd *to)
         tell_end(to, now.is_live, now_ns);
     }
     if (to->watchdog_ns != 0 && now_ns >= to->watchdog_due_ns) {
-        to->watchdog_due_ns = now_ns + to->watchdog_ns;
-        if (now.is_live) {
-            (void)tell(to, "WATCHDOG=1\n");
-        }
+        bool told = now.is_live && tell(to, "WATCHDOG=1\n");
+        to->watchdog_due_ns = now_ns + (told ? to->watchdog_ns : again_ns(to));
     }
 }
 

@@ -51,7 +51,8 @@ MF_API MF_NODISCARD mf_status mf_admin_create(mf_admin **ret_admin, mf_runtime *
  *
  * @param admin NULL is a no-op, and so is a socket that another process made before a fork.
  * @par Threads  Thread-safe.
- * @par Blocking Until a running command has ended; none waits for a worker.
+ * @par Blocking Until the commands of this turn have ended, one of each connection at most; none
+ *               waits for a worker.
  */
 MF_API void mf_admin_destroy(mf_admin *admin);
 /** Gives the path. @param admin Borrowed; NULL gives NULL. @return Borrowed as long as the socket.

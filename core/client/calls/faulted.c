@@ -25,6 +25,18 @@ static void send_late(mfi_calls *calls, mfi_slot *slot)
     }
 }
 
+/* A message that would be later than its call's deadline is never sent, and its slot is free for
+ * another call from the deadline on. */
+static void end_waiting(mfi_calls *calls, mfi_slot *slot, uint64_t now)
+{
+    if (now < atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed)) {
+        send_late(calls, slot);
+    } else {
+        mfi_slot_uncharge(&calls->slots, slot);
+        mfi_slot_release(&calls->slots, slot);
+    }
+}
+
 static void look_for_due(mfi_calls *calls)
 {
     mfi_loop *loop = calls->state->loop;
@@ -35,7 +47,7 @@ static void look_for_due(mfi_calls *calls)
     while (waiting.first != NULL) {
         mfi_slot *slot = MFI_CONTAINER(mfi_chain_pop_front(&waiting), mfi_slot, front_node);
         if (slot->due_ns <= now) {
-            send_late(calls, slot);
+            end_waiting(calls, slot, now);
         } else {
             next = slot->due_ns < next ? slot->due_ns : next;
             mfi_chain_push_back(&calls->faults.waiting, &slot->front_node);
@@ -112,6 +124,13 @@ static void fail(mfi_calls *calls, mfi_slot *slot, uint64_t state)
     mfi_slot_release(&calls->slots, slot);
 }
 
+static uint64_t due_of(const mfi_slot *slot, uint64_t now, int64_t delay_ms)
+{
+    uint64_t due = mfi_deadline_after_ms(now, delay_ms);
+    uint64_t deadline = atomic_load_explicit(&slot->deadline_ns, memory_order_relaxed);
+    return due < deadline ? due : deadline;
+}
+
 bool mfi_calls_suffer(mfi_calls *calls, mfi_slot *slot, uint64_t state)
 {
     mfi_fault_rule rule;
@@ -128,7 +147,7 @@ bool mfi_calls_suffer(mfi_calls *calls, mfi_slot *slot, uint64_t state)
     mfi_observe_fault(calls->state->observed, rule.kind);
     switch (rule.kind) {
     case MFI_FAULT_DELAY:
-        slot->due_ns = mfi_deadline_after_ms(now, rule.delay_ms);
+        slot->due_ns = due_of(slot, now, rule.delay_ms);
         mfi_mpsc_push(&calls->faults.late, &slot->out_node);
         want(calls, 0);
         return true;

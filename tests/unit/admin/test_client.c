@@ -1,4 +1,5 @@
 /* A connection: lines are answered in order, however they are cut, and both sides are bounded. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,9 +49,21 @@ static void teardown(rig *at)
     (void)close(at->peer);
 }
 
-static bool serve(rig *at)
+static bool serve_once(rig *at)
 {
     return mfi_admin_client_serve(&at->client, 5, answer, at);
+}
+
+/* Turns as long as the socket's thread would give them without anything new. */
+static bool serve(rig *at)
+{
+    struct pollfd polled = {.fd = at->client.fd, .events = POLLIN};
+    bool stays = serve_once(at);
+    while (stays && !mfi_admin_client_waits(&at->client) &&
+           (mfi_admin_client_has_line(&at->client) || poll(&polled, 1, 0) > 0)) {
+        stays = serve_once(at);
+    }
+    return stays;
 }
 
 static void put(rig *at, const char *text)
@@ -80,6 +93,21 @@ static void test_lines(void)
     mf_check(serve(&at));
     check_got(&at, "<three>\n");
     mf_check_int(at.client.heard_ns, 5);
+    teardown(&at);
+}
+
+/* Other clients, and the end of the socket, come between two lines. */
+static void test_one_line_in_a_turn(void)
+{
+    rig at;
+    setup(&at);
+    put(&at, "one\ntwo\nthr");
+    mf_check(serve_once(&at));
+    check_got(&at, "<one>\n");
+    mf_check(mfi_admin_client_has_line(&at.client));
+    mf_check(serve_once(&at));
+    check_got(&at, "<two>\n");
+    mf_check(!mfi_admin_client_has_line(&at.client));
     teardown(&at);
 }
 
@@ -143,6 +171,7 @@ static void test_slow(void)
 
 static const mf_test tests[] = {
     {"client__lines_are_answered_however_they_are_cut", test_lines},
+    {"client__one_line_in_a_turn", test_one_line_in_a_turn},
     {"client__the_end_is_seen", test_the_end},
     {"client__the_longest_line", test_longest_line},
     {"client__a_slow_one_holds_one_answer", test_slow},

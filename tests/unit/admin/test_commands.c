@@ -125,6 +125,15 @@ static void test_many(void)
     obey(runtime, "{\"command\":\"circuit\",\"target\":\"math\",\"action\":\"auto\"}", &out);
     mf_check_contains((const char *)out.data, "\"ok\":true");
     mf_check_contains((const char *)out.data, "\"changed\":500,");
+    char why[MFI_COMMAND_TEXT_MAX];
+    memset(why, '\x01', sizeof why - 1); /* six bytes each in JSON */
+    why[sizeof why - 1] = '\0';
+    for (size_t i = 0; i < MANY; i++) {
+        workers[i].refused = why;
+    }
+    obey(runtime, "{\"command\":\"circuit\",\"target\":\"math\",\"action\":\"auto\"}", &out);
+    mf_check_contains((const char *)out.data, "\"refused\":500,\"workers\":[{\"target\":\"math\"");
+    mf_check_contains((const char *)out.data, "\"}]}\n");
     mfi_buf_fini(&out);
     destroy(runtime, workers, MANY);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -120,6 +121,20 @@ static void test_folders(void)
     check_refused(path_of("none/a.sock"), MF_ERR_IO, "cannot open the folder");
 }
 
+/* In /tmp another user may hold the lock for ever. */
+static void test_a_lock_of_another_is_not_waited_for_long(void)
+{
+    mfi_admin_path path;
+    mf_error error;
+    int fd = -1;
+    int folder = open(mf_test_temp_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mf_check_int(flock(folder, LOCK_EX), 0);
+    check_refused(path_of("locked.sock"), MF_ERR_IO, "cannot lock the folder of");
+    mf_check_int(close(folder), 0);
+    mf_check_int(take(&path, &fd, path_of("locked.sock"), &error), MF_OK);
+    release(&path, fd);
+}
+
 static void test_lengths(void)
 {
     char given[400];
@@ -156,6 +171,8 @@ static const mf_test tests[] = {
     {"path__other_files_stay", test_other_files_stay},
     {"path__leaves_what_came_later", test_leaves_what_came_later},
     {"path__folders_that_are_not_trusted", test_folders},
+    {"path__a_lock_of_another_is_not_waited_for_long",
+     test_a_lock_of_another_is_not_waited_for_long},
     {"path__lengths", test_lengths},
     {"path__default", test_default},
 };

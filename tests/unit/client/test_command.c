@@ -39,6 +39,11 @@ static void setup(client_rig *rig, bool owns)
     rig_init(rig, &options, owns);
 }
 
+static void keep_output(const mf_health_row *row, void *user_data)
+{
+    keep(user_data, sizeof((seen *)0)->refused, row->output);
+}
+
 static void test_circuit(void)
 {
     client_rig rig;
@@ -49,6 +54,9 @@ static void test_circuit(void)
     mf_check_str(at.from, "closed");
     mf_check_str(at.to, "forced_open");
     mf_check(mfi_member_circuit_is_open(rig.parent));
+    rig.parent->component.visit_health(rig.parent, true, keep_output, at.refused);
+    mf_check_str(at.refused, "circuit math is forced_open by rule admin (an operator forced it "
+                             "open); calls are refused until an operator orders reset or auto");
     at = order(&rig, (mfi_command){.what = MFI_ADMIN_CIRCUIT, .worker = "another"});
     mf_check_int(at.count, 0);
     rig_fini(&rig);

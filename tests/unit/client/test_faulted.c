@@ -86,6 +86,39 @@ static void test_delay(void)
     rig_fini(&rig);
 }
 
+static bool has_free_slots(void *data)
+{
+    const mfi_slots *slots = data;
+    for (uint32_t i = 0; i < atomic_load(&slots->used); i++) {
+        if ((atomic_load(&slots->all[i].state) & 3u) != MFI_SLOT_FREE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A call that ended at its deadline keeps no slot for as long as it would have been late. */
+static void test_later_than_the_deadline(void)
+{
+    client_rig rig;
+    rig_outcome outcome;
+    rig_message message;
+    mf_call_options options = MF_CALL_OPTIONS_INIT;
+    mfi_fault_rule rule = rule_of(MFI_FAULT_DELAY);
+    rule.delay_ms = 600000;
+    rule.count = 1;
+    options.timeout_ms = 20;
+    setup(&rig, rule);
+    rig_call_with(&rig, "late", &options, &outcome);
+    mf_check_int(rig_await(&outcome), MF_ERR_TIMEOUT);
+    mf_check(mf_test_until(has_free_slots, &rig.parent->calls.slots, MF_TEST_PATIENCE_MS));
+    rig_call(&rig, "next", &outcome);
+    rig_take(&rig, &message, MFI_MESSAGE_CALL, "next"); /* and not the late one */
+    rig_answer(&rig, &message);
+    mf_check_int(rig_await(&outcome), MF_OK);
+    rig_fini(&rig);
+}
+
 static bool was_killed(void *data)
 {
     (void)data;
@@ -130,6 +163,7 @@ static const mf_test tests[] = {
     {"faulted__a_dropped_call_is_never_sent", test_drop},
     {"faulted__an_error_ends_a_call", test_error},
     {"faulted__a_late_call_is_sent_later", test_delay},
+    {"faulted__a_late_call_keeps_no_slot", test_later_than_the_deadline},
     {"faulted__a_crash_kills_the_worker", test_crash},
     {"faulted__a_freeze_ends", test_freeze},
 };

@@ -176,6 +176,26 @@ static void test_since_affected_and_notes(void)
     mfi_mutex_fini(&health.mutex);
 }
 
+/* A check of the program need not say why; the description then says which one it is. */
+static void test_a_check_without_output(void)
+{
+    mfi_check check = three[2];
+    mfi_health health = evaluated(&check, 1);
+    mfi_page_request request = request_for(&health);
+    check.status = MF_HEALTH_FAIL;
+    check.since_wall_ns = UINT64_C(1767225599000000000);
+    request.probes_only = true;
+    check_page(mfi_page_livez, &request, 503, JSON,
+               "{\"status\":\"fail\",\"version\":\"1\",\"releaseId\":\"1.2.3\","
+               "\"serviceId\":\"demo\",\"description\":\"process fails; since "
+               "2025-12-31T23:59:59.000Z\",\"checks\":{\"process\":[{\"componentType\":\"system\","
+               "\"status\":\"fail\",\"time\":\"2026-01-01T00:00:00.123Z\"}]}}");
+    request.verbose = true;
+    check_page(mfi_page_livez, &request, 503, TEXT,
+               "[-]process failed; since 2025-12-31T23:59:59.000Z\nfail\n");
+    mfi_mutex_fini(&health.mutex);
+}
+
 static void test_nothing_to_check(void)
 {
     mfi_health health = evaluated(NULL, 0);
@@ -429,6 +449,7 @@ static void test_without_memory(void)
 static const mf_test tests[] = {
     {"health_pages__warn_code", test_warn_code},
     {"health_pages__since_affected_and_notes", test_since_affected_and_notes},
+    {"health_pages__a_check_without_output", test_a_check_without_output},
     {"health__each_route_has_its_gate", test_each_route_has_its_gate},
     {"health__failing_checks_are_503", test_failing_checks_are_503},
     {"health__nothing_to_check_passes", test_nothing_to_check},

@@ -311,7 +311,8 @@ static void test_names(void)
     close_program(all);
 }
 
-/* Long texts are cut between characters; more checks than the table takes are left out. */
+/* Long texts are cut between characters; of more checks than the table takes
+ * those that pass are left out. */
 static void test_bounds(void)
 {
     program *all = open_program();
@@ -327,10 +328,13 @@ static void test_bounds(void)
     while (all->count < ROWS_MAX) {
         add_row(all, "many", "", MF_HEALTH_PASS, NULL);
     }
+    all->rows[ROWS_MAX - 1].component = "loop"; /* beyond the table, but it fails */
+    all->rows[ROWS_MAX - 1].status = MF_HEALTH_FAIL;
+    all->rows[ROWS_MAX - 1].gates = MF_GATE_LIVE;
     all->probe.health_changed = NULL; /* nobody wants to know */
     mf_check_int(mfi_evaluation_start(&health, &all->probe, NEVER_MS, NULL), MF_OK);
     mfi_check *checks = mfi_evaluation_copy(&health, &count, &wall_ns, &age_ns);
-    mf_check_int(count, 1024);
+    mf_check_int(count, 1025);
     if (mf_check(checks != NULL)) {
         mf_check_int(strlen(checks[0].name), 98 + 1 + 64);
         mf_check_int(strlen(checks[0].component_type), 14);
@@ -338,6 +342,8 @@ static void test_bounds(void)
         mf_check_int(strlen(checks[0].unit), 14);
         mf_check_int(strlen(checks[0].output), 510);
         mf_check_str(checks[1023].name, "many");
+        mf_check_str(checks[1024].name, "loop");
+        mf_check_int(mfi_evaluation_gate(checks, count, MF_GATE_LIVE), MF_HEALTH_FAIL);
     }
     free(checks);
     mfi_evaluation_stop(&health);

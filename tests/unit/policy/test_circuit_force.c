@@ -125,6 +125,24 @@ static void test_forced_closed(void)
     mfi_circuit_fini(&at.circuit);
 }
 
+/* A call that was let pass before a reset says nothing of the time behind it. */
+static void test_reset_of_a_closed_one(void)
+{
+    rig at;
+    mfi_circuit_ticket early[2];
+    setup(&at, false);
+    for (int i = 0; i < 2; i++) {
+        mf_check_int(mfi_circuit_admit(&at.circuit, &early[i], NULL), MF_OK);
+    }
+    order(&at, MFI_ORDER_RESET, MFI_CIRCUIT_CLOSED, MFI_CIRCUIT_CLOSED);
+    for (int i = 0; i < 2; i++) {
+        mfi_circuit_report(&at.circuit, early[i], MF_ERR_TIMEOUT, NULL, NULL);
+    }
+    mf_check_int(mfi_circuit_get_state(&at.circuit), MFI_CIRCUIT_CLOSED);
+    mf_check_int(at.changes, 0);
+    mfi_circuit_fini(&at.circuit);
+}
+
 /* One without rules can be forced open, and goes back to what its options say. */
 static void test_disabled_by_options(void)
 {
@@ -142,6 +160,7 @@ static const mf_test tests[] = {
     {"circuit_force__open_stays_open", test_forced_open},
     {"circuit_force__auto_gives_it_back_to_the_rules", test_back_to_the_rules},
     {"circuit_force__closed_stays_closed", test_forced_closed},
+    {"circuit_force__reset_of_a_closed_one", test_reset_of_a_closed_one},
     {"circuit_force__of_one_without_rules", test_disabled_by_options},
 };
 MF_TEST_MAIN(tests)

@@ -84,6 +84,8 @@ static int use_after_fork(mf_runtime *runtime)
     wrong |= used != NULL ? 8 : 0;
     mf_runtime_destroy(runtime); /* does nothing: no thread is there to be joined */
     wrong |= runtime->references != 1 ? 16 : 0;
+    mf_runtime_begin_drain(runtime); /* a thread that is not here may hold its locks */
+    wrong |= atomic_load(&runtime->draining) ? 32 : 0;
     return wrong;
 }
 

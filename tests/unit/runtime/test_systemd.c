@@ -1,6 +1,7 @@
 /* What systemd is told of a runtime without a worker; with workers: tests/integration/systemd. */
 #include "core/runtime/runtime.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,44 @@ static void test_ready_when_all_has_begun(void)
     (void)unsetenv("NOTIFY_SOCKET");
 }
 
+static void count_visits(mf_health_result *result, void *user_data)
+{
+    atomic_fetch_add((_Atomic(int) *)user_data, 1);
+    result->status = MF_HEALTH_PASS;
+}
+
+static bool was_visited_twice(void *data)
+{
+    return atomic_load((_Atomic(int) *)data) >= 2;
+}
+
+/* The watchdog's half is 15 minutes here: only a message that goes again comes in this test. */
+static void test_watchdog_goes_again(void)
+{
+    char told[1024] = "";
+    _Atomic(int) visits = 0;
+    mf_error error = MF_ERROR_INIT;
+    mf_health_check check = MF_HEALTH_CHECK_INIT;
+    char name[512];
+    (void)snprintf(name, sizeof name, "%s/again", mf_test_temp_dir());
+    (void)setenv("NOTIFY_SOCKET", name, 1); /* where nothing is yet */
+    (void)setenv("WATCHDOG_USEC", "1800000000", 1);
+    mf_runtime *runtime = make(MF_OK, &error);
+    check.component = "visited";
+    check.check = count_visits;
+    check.user_data = &visits;
+    mf_check_int(mf_runtime_add_health_check(runtime, &check, &error), MF_OK);
+    mf_check(mf_test_until(was_visited_twice, &visits, MF_TEST_PATIENCE_MS));
+    int fd = listen_at("again");
+    while (strcmp(told, "WATCHDOG=1\n") != 0) {
+        receive(fd, told, sizeof told);
+    }
+    mf_runtime_destroy(runtime);
+    (void)close(fd);
+    (void)unsetenv("WATCHDOG_USEC");
+    (void)unsetenv("NOTIFY_SOCKET");
+}
+
 static void test_without_systemd(void)
 {
     mf_error error = MF_ERROR_INIT;
@@ -132,6 +171,7 @@ static void test_deaf_sockets(void)
 
 static const mf_test tests[] = {
     {"systemd__ready_when_all_has_begun", test_ready_when_all_has_begun},
+    {"systemd__a_watchdog_message_goes_again", test_watchdog_goes_again},
     {"systemd__without_systemd", test_without_systemd},
     {"systemd__deaf_sockets", test_deaf_sockets},
 };

@@ -177,7 +177,7 @@ MF_API void mf_runtime_remove_health_check(mf_runtime *runtime, const char *comp
  * systemd is told, if the runtime tells it anything. Nothing else changes: calls go on. A child
  * that ends by a signal does so by itself.
  *
- * @param runtime NULL is a no-op, and so is a second call.
+ * @param runtime NULL is a no-op, and so are a second call and a call after a fork.
  * @par Threads  Thread-safe.
  * @par Blocking Never.
  */
