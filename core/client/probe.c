@@ -81,6 +81,9 @@ static void explain_circuit(const char *name, const mfi_circuit_snapshot *circui
         circuit->reason.text);
     if (circuit->state == MFI_CIRCUIT_HALF_OPEN) {
         (void)mfi_str_format(to + length, size - length, "; probe calls decide whether it closes");
+    } else if (circuit->state == MFI_CIRCUIT_FORCED_OPEN) {
+        (void)mfi_str_format(to + length, size - length,
+                             "; calls are refused until an operator ends that");
     } else if (circuit->probe_at_ns > now) {
         double left = (double)(circuit->probe_at_ns - now) / (double)MFI_NS_PER_S;
         (void)mfi_str_format(to + length, size - length,
@@ -178,7 +181,7 @@ static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
 {
     row->probes_permitted = config->probes;
     row->probe_slot_seconds = (double)config->probe_slot_ms / 1000;
-    row->config_consecutive_failures = config->consecutive_failures;
+    row->config_consecutive_failures = config->disabled ? 0 : config->consecutive_failures;
     row->config_heartbeat_misses = config->heartbeat_misses;
     row->config_open_seconds = (double)config->open_ms / 1000;
     row->config_open_max_seconds = (double)config->open_max_ms / 1000;

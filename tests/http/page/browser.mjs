@@ -190,7 +190,7 @@ async function restart(browser, demo) {
   const page = await open(browser, demo);
   await has(page, "#verdict", "well");
   await demo.stop();
-  await has(page, "#silence", "does not answer since \\d\\d:\\d\\d:\\d\\d");
+  await has(page, "#silence", "has not answered since \\d\\d:\\d\\d:\\d\\d");
   await has(page, "#verdict", "no answer");
   await shoot(page, "silent-light-desktop", false);
   const next = await startDemo(demo.port);
