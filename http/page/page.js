@@ -214,7 +214,7 @@ function showTraffic(overview) {
   const isIdle = overview.targets.length === 0;
   $("charts").hidden = isIdle;
   setText($("traffic-note"), isIdle ? "This process has made no calls. Those that it answers are below."
-    : "One point each 10 s; latency is that of the 60 s before a point.");
+    : `One point each 10 s; latency is that of the 60 s before a point.${overview.targets_left_out > 0 ? ` ${overview.targets_left_out} more targets have no line of their own.` : ""}`);
   if (isIdle) return;
   const step = history.step_seconds;
   const calls = history.calls_per_second;
@@ -276,7 +276,7 @@ const circuitLevels = { closed: "good", open: "bad", half_open: "warn", forced_o
 const workerLevels = { ready: "good", failed: "bad", stopped: "none", created: "none" };
 const ruleWords = { consecutive_failures: "failures in a row", failure_ratio: "share of failed calls",
   slow_ratio: "share of slow calls", heartbeat: "missed heartbeats", process_exit: "its process ended", handler_timeout: "a handler ran too long",
-  disconnected: "the connection ended", admin: "an operator's order" };
+  disconnected: "the connection ended" };
 // By its options a circuit may have no rules: then nothing is wrong with it.
 const hasNoRules = (circuit) => circuit.state === "disabled" && circuit.config.consecutive_failures === 0;
 const ruleOf = (rule) => ruleWords[rule] || words(rule);
@@ -471,6 +471,7 @@ function showHealth(health) {
 // Each entry: {level, key, text, since (ms)}. The text has no number that counts on; `next` may.
 function whyOf(reason) {
   const text = reason.text ? ` (${reason.text})` : "";
+  if (reason.rule === "admin" && reason.text) return reason.text;
   if (!isKnown(reason.threshold)) return ruleOf(reason.rule) + text; // the value is the text's
   return `${ruleOf(reason.rule)} ${ofRule(reason.rule, reason.observed)}, threshold ${ofRule(reason.rule, reason.threshold)}${text}`;
 }
@@ -482,6 +483,14 @@ function circuitTrouble(circuit) {
   const next = [nextOf(circuit), circuit.refused_since_open > 0 && `${whole(circuit.refused_since_open)} calls refused`].filter(Boolean);
   return { level: circuitLevels[circuit.state] || "warn", key: `c ${circuit.target} ${circuit.worker ? circuit.worker.name : ""} ${circuit.state}`,
     text: `${who}${why}.`, next: next.length ? `Next: ${next.join("; ")}.` : "", since: Date.parse(circuit.since) };
+}
+
+// Why a check does not pass, and since when (ms), which stands at the end of what it says.
+function outputOf(check) {
+  const output = check.output || "it does not say why";
+  const end = /; since (\d{4}-\d\d-\d\dT[\d:.]+Z)$/.exec(output);
+  const since = end ? Date.parse(end[1]) : NaN;
+  return isKnown(since) ? [output.slice(0, end.index), since] : [output, undefined];
 }
 
 // A worker whose last crash is known is down since then.
@@ -504,9 +513,9 @@ function troubles(data) {
   const told = new Set([...circuits.map((circuit) => `${circuit.target}:circuit`), ...workers.map((row) => `${row.target}:workers`)]);
   for (const check of checksOf(data.health)) {
     if (check.status !== "pass" && !told.has(check.name)) {
+      const [why, since] = outputOf(check);
       list.push({ level: healthLevels[check.status], key: `h ${check.name} ${check.status}`,
-        text: sentence(`Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${check.output || "it does not say why"}`),
-        since: check.since ? Date.parse(check.since) : undefined, next: "" });
+        text: sentence(`Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${why}`), since, next: "" });
     }
   }
   list.push(...circuits.map(circuitTrouble), ...workers.map((row) => workerTrouble(row, data.crashes.crashes)));
@@ -588,12 +597,11 @@ function rateNow(overview) {
 function showTiles(data) {
   const { overview, circuits } = data;
   const rate = rateNow(overview);
-  const sum = (name) => overview.targets.reduce((all, row) => all + (row[name] || 0), 0);
   const ready = overview.workers.filter((row) => row.state === "ready").length;
   const closed = circuits.circuits.filter((circuit) => circuit.state === "closed").length;
   const tiles = [
     ["Calls per second", short(rate.calls)], ["Failed now", percent(rate.errors)],
-    ["p99 of 60 s", took(overview.totals.p99_seconds)], ["Open calls", whole(sum("in_flight"))],
+    ["p99 of 60 s", took(overview.totals.p99_seconds)], ["Open calls", whole(overview.totals.in_flight || 0)],
     ["Workers ready", `${ready} of ${overview.workers.length}`],
     ["Circuits closed", `${closed} of ${circuits.circuits.length}`],
     ["Calls since start", whole(totalsOf(overview).calls)],
