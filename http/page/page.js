@@ -537,7 +537,7 @@ function troubles(data) {
     }
   }
   const rank = { bad: 0, warn: 1, good: 2 };
-  return list.sort((a, b) => rank[a.level] - rank[b.level] || b.since - a.since);
+  return list.sort((a, b) => Boolean(a.isPast) - Boolean(b.isPast) || rank[a.level] - rank[b.level] || b.since - a.since);
 }
 
 function sinceText(one, now) {

@@ -252,12 +252,12 @@ async function links(browser, demo) {
   });
   await page.route("**/health", async (route) => {
     const body = await (await route.fetch()).json();
-    body.checks["<b>cache</b>"] = [{ status: "warn", output: "<img src=o onerror=alert(4)>", observedValue: "<i>v</i>", observedUnit: "<i>u</i>" }];
+    body.checks["<b>cache</b>"] = [{ status: "warn", output: "<img src=o onerror=alert(4)>; since 2026-01-02T12:00:00.000Z", observedValue: "<i>v</i>", observedUnit: "<i>u</i>" }];
     await route.fulfill({ json: body });
   });
   await page.route("**/calls?failed*", (route) => route.fulfill({ json: { calls: [{ function: "<u>f</u>", worker: "<u>w</u>", status: "<u>s</u>",
     start: new Date().toISOString(), duration_seconds: 1, error: "<img src=e onerror=alert(5)>", phases: {} }] } }));
-  await has(page, "#wrong-list", "<b>cache</b> warns: <img src=o");
+  await has(page, "#wrong-list", "<b>cache</b> warns: <img src=o onerror=alert\\(4\\)>\\. Since 2026-01-0");
   await has(page, "#workers-table", "<img src=y.*<img src=z");
   await has(page, "#target", "<img src=y");
   await has(page, "#failed-table", "<u>f</u>.*<img src=e");
@@ -315,7 +315,7 @@ async function bare(browser) {
   await has(page, "#traffic-note", "has made no calls");
   await service.tell("fail");
   await has(page, "#verdict", "failing");
-  await has(page, "#wrong-list", "Failing.*Check cache fails.*[^;] Since \\d\\d:\\d\\d:\\d\\d");
+  await has(page, "#wrong-list", "Failing.*Check cache fails.*Seen here since \\d\\d:\\d\\d:\\d\\d");
   await has(page, "#health-table", "cache.*fail");
   await has(page, "#announce", "Check cache fails");
   await checkAccess(page);
