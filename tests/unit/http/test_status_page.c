@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "http/accept.h"
-#include "metrics/evaluation.h"
 #include "http/page_files.h"
+#include "metrics/evaluation.h"
 #include "page_support.h"
 
 #define HTML "text/html; charset=utf-8"
