@@ -206,6 +206,8 @@ RESILIENCE = [
           ("max by (target) (multifrost_heartbeat_consecutive_misses{T})", "{{target}} in a row")),
     graph("Connections that ended", "short", "In the step, by reason.", "no connection was made, or " + UNSCRAPED,
           ("sum by (target, reason) (increase(multifrost_transport_disconnects_total{T}[R]))", "{{target}} {{reason}}")),
+    graph("Injected faults", "short", "Calls in the step that a fault hit, which an operator armed for a drill (docs/admin.md).", "no fault was armed, or " + UNSCRAPED,
+          ("sum by (target, kind) (increase(multifrost_faults_injected_total{T}[R]))", "{{target}} {{kind}}"), none="no fault"),
 ]
 
 TELEMETRY = [
@@ -237,6 +239,8 @@ TELEMETRY = [
           ("max by (instance) (process_heap_bytes{I} and on (job, instance) multifrost_build_info)", "{{instance}} heap")),
     graph("Requests to the endpoint", "reqps", "Answers of the endpoint, by route and code.", UNSCRAPED,
           ("sum by (route, code) (rate(multifrost_http_requests_total{I}[R]))", "{{route}} {{code}}")),
+    graph("Commands of operators", "short", "Commands at the admin socket in the step, by result.", "the program has no admin socket, or " + UNSCRAPED,
+          ("sum by (command, result) (increase(multifrost_admin_commands_total{I}[R])) > 0", "{{command}} {{result}}"), none="no command"),
     graph("Service registry", "short", "Operations in a second, by result.", "the program uses no registry, or " + UNSCRAPED,
           ("sum by (op, result) (rate(multifrost_registry_operations_total{I}[R]))", "{{op}} {{result}}")),
     stat("Configurations", "short", "Different sets of options in each job. More than one is a skew.", UNSCRAPED,

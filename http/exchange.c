@@ -271,7 +271,7 @@ static bool make_without_route(exchange *at, const char *method, const char *ver
     if (at->url.refusal != 0) {
         mfi_page_error(&at->page, at->url.refusal, "%s", at->url.why);
     } else if (mfi_refuse_host(at->of->hosts, at->of->is_loopback, at->connection, &at->url,
-                               version, &at->page)) {
+                               version, &at->request.host, &at->page)) {
         return true;
     } else if (is_options && (at->route != NULL || is_asterisk)) {
         at->is_options = true;

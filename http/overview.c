@@ -327,6 +327,36 @@ static void add_history(mfi_json all, overview *at, mfi_health *health, const ch
     }
 }
 
+/* Open calls of all targets, those without a row included; null without such a gauge. */
+static double in_flight_of_all(const overview *at)
+{
+    double sum = at->target_count > 0 ? 0 : NAN;
+    for (size_t i = 0; i < at->target_count; i++) {
+        sum += isnan(at->targets[i].in_flight) ? 0 : at->targets[i].in_flight;
+    }
+    return sum;
+}
+
+static bool has_totals(const overview *at, const char *target)
+{
+    size_t i = 1;
+    while (i < at->totals.count && strcmp(at->totals.totals[i].target, target) != 0) {
+        i++;
+    }
+    return i < at->totals.count;
+}
+
+/* Of the targets that exist, those beyond the lines of the ring; one without a call has no row, and
+ * is not left out. */
+static uint64_t targets_left_out(const overview *at)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; at->totals.count == MFI_HISTORY_LINES_MAX && i < at->target_count; i++) {
+        count += !has_totals(at, at->targets[i].name);
+    }
+    return count;
+}
+
 static void add_targets(mfi_json all, const overview *at)
 {
     mfi_json list = mfi_json_array(all, "targets");
@@ -344,6 +374,7 @@ static void add_targets(mfi_json all, const overview *at)
             }
         }
     }
+    mfi_json_number(all, "targets_left_out", (double)targets_left_out(at));
 }
 
 static void add_functions(mfi_json all, const overview *at)
@@ -403,7 +434,9 @@ static void add_all(mfi_json all, const mfi_page_request *request, overview *at,
     mfi_json_number(process, "start_time_seconds", at->start_time);
     mfi_json_number(process, "cpu_seconds", at->cpu);
     mfi_json_number(process, "memory_bytes", at->memory);
-    add_totals(mfi_json_object(all, "totals"), &at->totals.totals[0]);
+    mfi_json totals = mfi_json_object(all, "totals");
+    add_totals(totals, &at->totals.totals[0]);
+    mfi_json_number(totals, "in_flight", in_flight_of_all(at));
     add_targets(all, at);
     add_functions(all, at);
     add_workers(all, at);

@@ -56,8 +56,9 @@ bool mfi_refuse_body(struct MHD_Connection *connection, const char *version, mfi
 }
 
 bool mfi_refuse_host(const char *const *hosts, bool is_loopback, struct MHD_Connection *connection,
-                     const mfi_url *url, const char *version, mfi_page *page)
+                     const mfi_url *url, const char *version, const char **ret_host, mfi_page *page)
 {
+    *ret_host = NULL;
     header_count host = find_header(connection, MHD_HTTP_HEADER_HOST);
     if (host.count > 1 || (host.count == 0 && strcmp(version, MHD_HTTP_VERSION_1_0) != 0)) {
         mfi_page_error(page, 400, "a request needs one Host header, and this one has %u",
@@ -73,6 +74,7 @@ bool mfi_refuse_host(const char *const *hosts, bool is_loopback, struct MHD_Conn
     } else if (kind == MFI_URL_HOST_FOREIGN && is_loopback) {
         mfi_page_error(page, 421, "this endpoint is not '%.80s': see host_names", host.value);
     } else {
+        *ret_host = host.value;
         return false;
     }
     return true;

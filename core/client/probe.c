@@ -181,7 +181,7 @@ static void fill_config(mf_circuit_row *row, const mfi_circuit_config *config)
 {
     row->probes_permitted = config->probes;
     row->probe_slot_seconds = (double)config->probe_slot_ms / 1000;
-    row->config_consecutive_failures = config->consecutive_failures;
+    row->config_consecutive_failures = config->disabled ? 0 : config->consecutive_failures;
     row->config_heartbeat_misses = config->heartbeat_misses;
     row->config_open_seconds = (double)config->open_ms / 1000;
     row->config_open_max_seconds = (double)config->open_max_ms / 1000;

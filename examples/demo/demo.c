@@ -130,6 +130,7 @@ static mf_status start_all(demo_state *demo, mf_error *error)
     runtime.service = "demo";
     runtime.service_version = MF_VERSION_STRING;
     runtime.log_file = demo->log_file;
+    runtime.fault_injection = true;
     http.port = demo->port;
     mf_status status = mf_runtime_create(&demo->runtime, &runtime, error);
     if (status == MF_OK) {
@@ -149,6 +150,7 @@ static mf_status start_all(demo_state *demo, mf_error *error)
 
 static void stop_all(demo_state *demo)
 {
+    mf_admin_destroy(demo->admin);
     mf_http_destroy(demo->http);
     mf_parent_destroy(demo->c);
     mf_parent_destroy(demo->py);
@@ -185,6 +187,18 @@ static void show_urls(const demo_state *demo)
            "health    http://127.0.0.1:%u/health\n"
            "circuits  http://127.0.0.1:%u/circuits\n",
            port, port, port, port);
+    (void)fflush(stdout);
+}
+
+/* The demo runs as well without a folder for the socket. */
+static void open_admin(demo_state *demo)
+{
+    mf_error error = MF_ERROR_INIT;
+    if (mf_admin_create(&demo->admin, demo->runtime, NULL, &error) == MF_OK) {
+        printf("admin     %s\n", mf_admin_path(demo->admin));
+    } else {
+        printf("admin     no socket: %s\n", mf_error_text(&error));
+    }
     (void)fflush(stdout);
 }
 
@@ -271,6 +285,7 @@ int main(int argc, char **argv)
     mf_status status = start_all(&demo, &error);
     if (status == MF_OK) {
         show_urls(&demo);
+        open_admin(&demo);
         run(&demo, &signals);
     } else {
         fprintf(stderr, "%s\n", mf_error_text(&error));

@@ -22,6 +22,7 @@ typedef struct demo_state {
     const char *log_file, *counts_file;
     mf_runtime *runtime;
     mf_http *http;
+    mf_admin *admin; /* NULL: no socket */
     mf_parent *c, *py;
     _Atomic(bool) stopping;         /* no more calls, because of a signal or the time */
     _Atomic(bool) quiescing;        /* no more calls, but the endpoint goes on */

@@ -214,7 +214,7 @@ function showTraffic(overview) {
   const isIdle = overview.targets.length === 0;
   $("charts").hidden = isIdle;
   setText($("traffic-note"), isIdle ? "This process has made no calls. Those that it answers are below."
-    : "One point each 10 s; latency is that of the 60 s before a point.");
+    : `One point each 10 s; latency is that of the 60 s before a point.${overview.targets_left_out > 0 ? ` ${overview.targets_left_out} more targets have no line of their own.` : ""}`);
   if (isIdle) return;
   const step = history.step_seconds;
   const calls = history.calls_per_second;
@@ -251,7 +251,7 @@ function showTargets(overview) {
 
 // ---- Tables of the service ----
 
-const state = { last: null, answeredAt: 0, silentSince: 0, restartedAt: 0, startTime: null, firstSeen: new Map(), rates: new Map() };
+const state = { last: null, answeredAt: 0, silentSince: 0, refusal: "", restartedAt: 0, startTime: null, firstSeen: new Map(), rates: new Map() };
 
 function showFunctions(overview) {
   const share = (row, part) => (row.calls > 0 ? `${whole(part)} (${percent(part / row.calls)})` : whole(part));
@@ -277,6 +277,8 @@ const workerLevels = { ready: "good", failed: "bad", stopped: "none", created: "
 const ruleWords = { consecutive_failures: "failures in a row", failure_ratio: "share of failed calls",
   slow_ratio: "share of slow calls", heartbeat: "missed heartbeats", process_exit: "its process ended", handler_timeout: "a handler ran too long",
   disconnected: "the connection ended" };
+// By its options a circuit may have no rules: then nothing is wrong with it.
+const hasNoRules = (circuit) => circuit.state === "disabled" && circuit.config.consecutive_failures === 0;
 const ruleOf = (rule) => ruleWords[rule] || words(rule);
 const ofRule = (rule, number) => (/ratio/.test(rule) ? percent(number) : short(number));
 
@@ -304,6 +306,8 @@ function nextOf(circuit) {
     const probes = circuit.half_open;
     return `closes after ${probes.permitted} good probes: ${probes.ok} ok, ${probes.failed} failed, ${probes.in_flight} under way`;
   }
+  if (circuit.state === "forced_open") return "calls are refused until an operator ends this (reset or auto)";
+  if (circuit.state === "disabled") return hasNoRules(circuit) ? "it has no rules, by its options" : "calls pass and none is judged until an operator ends this (reset or auto)";
   return "";
 }
 
@@ -312,7 +316,7 @@ function showCircuits(list) {
   const columns = [
     { head: "Target", isShort: true, text: (circuit) => circuit.target },
     { head: "Worker", isShort: true, text: (circuit) => (circuit.worker ? circuit.worker.name : "") },
-    { head: "State", text: (circuit) => words(circuit.state), level: (circuit) => circuitLevels[circuit.state] || "none" },
+    { head: "State", text: (circuit) => words(circuit.state), level: (circuit) => (hasNoRules(circuit) ? "none" : circuitLevels[circuit.state] || "none") },
     { head: "Since", isShort: true, text: (circuit) => `${clock(circuit.since)} (${lasted(circuit.since_seconds)})` },
     { head: "Rule", text: (circuit) => (reason(circuit) ? ruleOf(reason(circuit).rule) : watched(circuit)) },
     { head: "Value", isNumber: true, text: (circuit) => valueOf(circuit.reason) },
@@ -323,9 +327,17 @@ function showCircuits(list) {
   showTable("circuits-table", "All circuits; with the rule, the value and the threshold that opened one", columns, list, "There is no circuit.");
 }
 
+const rateKey = (worker) => `${worker.target}\n${worker.worker}\n${worker.pid}`;
+
+// A page that is open for days sees many processes come and go.
+function forgetRates(workers) {
+  const present = new Set(workers.map(rateKey));
+  for (const key of state.rates.keys()) if (!present.has(key)) state.rates.delete(key);
+}
+
 // Processor time since the answer before, as a share of one processor.
 function cpuOf(worker, now) {
-  const key = `${worker.target}\n${worker.worker}\n${worker.pid}`;
+  const key = rateKey(worker);
   const before = state.rates.get(key);
   const share = before && now > before.now && isKnown(worker.cpu_seconds)
     ? (worker.cpu_seconds - before.cpu) / ((now - before.now) / 1000) : NaN;
@@ -339,6 +351,7 @@ function exitText(exit) {
 
 function showWorkers(overview) {
   const now = Date.parse(overview.time);
+  forgetRates(overview.workers);
   const columns = [
     { head: "Worker", isShort: true, text: (row) => row.worker },
     { head: "Target", isShort: true, text: (row) => row.target },
@@ -422,7 +435,10 @@ function crashParts(crash) {
 function showCrashes(answer) {
   const place = $("crashes-list");
   const key = answer.crashes.map((crash) => crash.number).join() || "none";
-  if (place.dataset.key === key) return; // what is open stays open
+  if (place.dataset.key === key) { // what is open stays open; a time of yesterday gets its date
+    place.querySelectorAll("summary b").forEach((node, i) => setText(node, `${clock(answer.crashes[i].time)} `));
+    return;
+  }
   place.dataset.key = key;
   if (answer.crashes.length === 0) {
     place.replaceChildren(make("p", { class: "empty" }, "No worker has ended by itself since the start."));
@@ -455,6 +471,7 @@ function showHealth(health) {
 // Each entry: {level, key, text, since (ms)}. The text has no number that counts on; `next` may.
 function whyOf(reason) {
   const text = reason.text ? ` (${reason.text})` : "";
+  if (reason.rule === "admin" && reason.text) return reason.text;
   if (!isKnown(reason.threshold)) return ruleOf(reason.rule) + text; // the value is the text's
   return `${ruleOf(reason.rule)} ${ofRule(reason.rule, reason.observed)}, threshold ${ofRule(reason.rule, reason.threshold)}${text}`;
 }
@@ -462,10 +479,18 @@ function whyOf(reason) {
 function circuitTrouble(circuit) {
   const who = `The circuit of ${circuit.target}${circuit.worker ? ` (${circuit.worker.name})` : ""} is ${words(circuit.state)}`;
   const reason = circuit.reason;
-  const why = reason ? `: ${whyOf(reason)}` : "";
+  const why = reason ? `: ${whyOf(reason)}` : circuit.state === "disabled" ? ": an operator forced it closed" : "";
   const next = [nextOf(circuit), circuit.refused_since_open > 0 && `${whole(circuit.refused_since_open)} calls refused`].filter(Boolean);
   return { level: circuitLevels[circuit.state] || "warn", key: `c ${circuit.target} ${circuit.worker ? circuit.worker.name : ""} ${circuit.state}`,
     text: `${who}${why}.`, next: next.length ? `Next: ${next.join("; ")}.` : "", since: Date.parse(circuit.since) };
+}
+
+// Why a check does not pass, and since when (ms), which stands at the end of what it says.
+function outputOf(check) {
+  const output = check.output || "it does not say why";
+  const end = /; since (\d{4}-\d\d-\d\dT[\d:.]+Z)$/.exec(output);
+  const since = end ? Date.parse(end[1]) : NaN;
+  return isKnown(since) ? [output.slice(0, end.index), since] : [output, undefined];
 }
 
 // A worker whose last crash is known is down since then.
@@ -482,15 +507,15 @@ function troubles(data) {
   const now = Date.parse(data.overview.time);
   const list = [];
   const isDown = (row) => !["ready", "", "stopped", "created"].includes(row.state);
-  const circuits = data.circuits.circuits.filter((circuit) => circuit.state !== "closed");
+  const circuits = data.circuits.circuits.filter((circuit) => circuit.state !== "closed" && !hasNoRules(circuit));
   const workers = data.overview.workers.filter(isDown);
   // What a circuit or a worker tells itself, its check need not repeat.
   const told = new Set([...circuits.map((circuit) => `${circuit.target}:circuit`), ...workers.map((row) => `${row.target}:workers`)]);
   for (const check of checksOf(data.health)) {
     if (check.status !== "pass" && !told.has(check.name)) {
+      const [why, since] = outputOf(check);
       list.push({ level: healthLevels[check.status], key: `h ${check.name} ${check.status}`,
-        text: sentence(`Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${check.output || "it does not say why"}`),
-        since: check.since ? Date.parse(check.since) : undefined, next: "" });
+        text: sentence(`Check ${check.name} ${check.status === "fail" ? "fails" : "warns"}: ${why}`), since, next: "" });
     }
   }
   list.push(...circuits.map(circuitTrouble), ...workers.map((row) => workerTrouble(row, data.crashes.crashes)));
@@ -499,7 +524,7 @@ function troubles(data) {
       list.push({ level: "warn", key: `x ${crash.number}`, text: `Crash: ${crashText(crash)}`, since: Date.parse(crash.time), next: "", isPast: true });
     }
   }
-  if (state.restartedAt && Date.now() - state.restartedAt < RECENT_MS) {
+  if (state.restartedAt && now - state.restartedAt < RECENT_MS) {
     list.push({ level: "warn", key: "restart", text: "The service was restarted; its figures began anew.", since: state.restartedAt, next: "", isPast: true });
   }
   const keys = new Set(list.map((one) => one.key));
@@ -512,7 +537,7 @@ function troubles(data) {
     }
   }
   const rank = { bad: 0, warn: 1, good: 2 };
-  return list.sort((a, b) => rank[a.level] - rank[b.level] || b.since - a.since);
+  return list.sort((a, b) => Boolean(a.isPast) - Boolean(b.isPast) || rank[a.level] - rank[b.level] || b.since - a.since);
 }
 
 function sinceText(one, now) {
@@ -527,8 +552,9 @@ function showTrouble(list, data) {
   const level = present.some((one) => one.level === "bad") ? "bad" : present.length ? "warn" : "good";
   const verdict = { bad: "failing", warn: "degraded", good: "well" }[level];
   const place = $("wrong-list");
-  const checks = checksOf(data.health).length;
-  const fine = `Nothing is wrong: ${checks} checks pass, ${data.circuits.circuits.length} circuits are closed, ${data.overview.workers.length} workers are up.`;
+  const closed = data.circuits.circuits.filter((circuit) => circuit.state === "closed").length;
+  const ready = data.overview.workers.filter((row) => row.state === "ready").length;
+  const fine = `Nothing is wrong. Checks that pass: ${checksOf(data.health).length}; closed circuits: ${closed}; workers that are ready: ${ready}.`;
   const entries = present.length ? list : [{ level: "good", text: fine, isFine: true }, ...list];
   while (place.children.length > entries.length) place.lastChild.remove();
   entries.forEach((one, i) => {
@@ -564,18 +590,18 @@ function rateNow(overview) {
   const seconds = (Date.parse(overview.time) - Date.parse(before.time)) / 1000;
   const [now, then] = [totalsOf(overview), totalsOf(before)];
   const calls = now.calls - then.calls;
+  if (!(seconds > 0)) return {}; // the clock of the service was set back
   return { calls: calls / seconds, errors: calls > 0 ? (now.errors - then.errors) / calls : 0 };
 }
 
 function showTiles(data) {
   const { overview, circuits } = data;
   const rate = rateNow(overview);
-  const sum = (name) => overview.targets.reduce((all, row) => all + (row[name] || 0), 0);
   const ready = overview.workers.filter((row) => row.state === "ready").length;
   const closed = circuits.circuits.filter((circuit) => circuit.state === "closed").length;
   const tiles = [
     ["Calls per second", short(rate.calls)], ["Failed now", percent(rate.errors)],
-    ["p99 of 60 s", took(overview.totals.p99_seconds)], ["Open calls", whole(sum("in_flight"))],
+    ["p99 of 60 s", took(overview.totals.p99_seconds)], ["Open calls", whole(overview.totals.in_flight || 0)],
     ["Workers ready", `${ready} of ${overview.workers.length}`],
     ["Circuits closed", `${closed} of ${circuits.circuits.length}`],
     ["Calls since start", whole(totalsOf(overview).calls)],
@@ -589,11 +615,13 @@ function showTiles(data) {
 
 // ---- Asking ----
 
+class Refusal extends Error {}
+
 async function ask(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (answer.status === 200 || (answer.status === 503 && path.startsWith("/health"))) return answer.json();
   if (answer.status === 404 && path.startsWith("/calls")) return { calls: [], isOff: true };
-  throw new Error(`${path} answered ${answer.status}`);
+  throw new Refusal(`${path} answered ${answer.status}`);
 }
 
 // One after the other: the service makes such pages one at a time.
@@ -615,7 +643,7 @@ function noteRestart(overview) {
   const was = state.startTime;
   state.startTime = start;
   if (was !== null && start !== was) {
-    state.restartedAt = isKnown(start) ? start * 1000 : Date.now();
+    state.restartedAt = isKnown(start) ? start * 1000 : Date.parse(overview.time);
     state.rates.clear();
     delete $("crashes-list").dataset.key;
   }
@@ -652,33 +680,48 @@ function showFresh() {
   setText($("fresh"), isSilent ? "no answer" : state.answeredAt ? `as of ${clock(state.answeredAt)}` : "");
   if (isSilent) {
     const last = state.answeredAt ? ` What stands below is of ${clock(state.answeredAt)}.` : "";
-    setText(silence, `The service does not answer since ${clock(state.silentSince)} (${lasted((Date.now() - state.silentSince) / 1000)}).${last} This page goes on asking.`);
+    setText(silence, `${silentText()} (${lasted((Date.now() - state.silentSince) / 1000)}).${last} This page goes on asking.`);
   }
 }
 
-function noteSilence() {
-  if (state.silentSince === 0) {
-    state.silentSince = Date.now();
-    announce(`The service does not answer since ${clock(state.silentSince)}.`);
-  }
+// An answer that is an error is one, too.
+function silentText() {
+  return state.refusal ? `The service has answered with errors since ${clock(state.silentSince)}: ${state.refusal}`
+    : `The service has not answered since ${clock(state.silentSince)}`;
+}
+
+function noteSilence(error) {
+  const isNew = state.silentSince === 0;
+  if (isNew) state.silentSince = Date.now();
+  state.refusal = error instanceof Refusal ? error.message : "";
+  if (isNew) announce(`${silentText()}.`);
   setVerdict("bad", "no answer");
 }
 
-async function poll() {
+// A fault of this page is none of the service, and must not end the asking.
+function tryToShow(data) {
   try {
-    const data = await askAll();
-    state.silentSince = 0;
-    state.answeredAt = Date.now();
     show(data);
     state.last = data;
     goToSection();
   } catch (error) {
-    if (error instanceof TypeError || error.name === "TimeoutError" || error.name === "AbortError" || /answered/.test(error.message)) {
-      noteSilence();
-    } else {
-      console.error(error);
-      noteSilence();
-    }
+    console.error(error);
+    setVerdict("bad", "not shown");
+    announce("This page could not show all of the answer.");
+  }
+}
+
+async function poll() {
+  let data = null;
+  try {
+    data = await askAll();
+  } catch (error) {
+    noteSilence(error);
+  }
+  if (data) {
+    state.silentSince = 0;
+    state.answeredAt = Date.now();
+    tryToShow(data);
   }
   showFresh();
   setTimeout(poll, POLL_MS);

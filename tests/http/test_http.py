@@ -385,9 +385,20 @@ class RequestsTest(unittest.TestCase):
             overview = json.loads(body_of(endpoint.get("/overview", chrome)))
             self.assertEqual(overview["schema"], "multifrost.overview/1")
 
+    def test_sd_names_the_endpoint_as_its_client_does(self):
+        with Endpoint() as endpoint:
+            groups = json.loads(body_of(endpoint.get("/sd")))
+            self.assertEqual([group["targets"] for group in groups], [["a"]])
+            self.assertEqual(groups[0]["labels"]["role"], "program")
+            void = endpoint.ask(b"GET http://elsewhere.example/sd" + HEAD + b"\r\n")
+            none = endpoint.ask(b"GET /sd HTTP/1.0\r\n\r\n")
+            for answer in (void, none):
+                self.assertEqual(codes_of(answer), [400])
+                self.assertIn(b"there is none", body_of(answer))
+
     def test_head_says_the_length_of_get(self):
         with Endpoint() as endpoint:
-            for target in (b"/healthz", b"/", b"/circuits"):
+            for target in (b"/healthz", b"/", b"/circuits", b"/sd", b"/page.js"):
                 head = endpoint.ask(*simple(target, method=b"HEAD"))
                 get = endpoint.ask(*simple(target))
                 self.assertEqual(fields_of(head)["content-length"], fields_of(get)["content-length"])

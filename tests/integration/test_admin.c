@@ -234,6 +234,48 @@ static void test_circuit(void)
     end(&at);
 }
 
+static void take_circuit_check(const mf_health_row *row, void *user_data)
+{
+    char *output = user_data;
+    if (strcmp(row->measurement, "circuit") == 0) {
+        (void)snprintf(output, BODY_MAX, "%s", row->output != NULL ? row->output : "none");
+    }
+}
+
+/* No probe call and no cool-down is awaited where an operator decides. */
+static void test_health_of_a_forced_circuit(void)
+{
+    scene at;
+    begin_with_worker(&at, false);
+    const mf_probe *probe = mf_runtime_probe(at.runtime);
+    ask_ok(&at, "{\"command\":\"circuit\",\"target\":\"math\",\"action\":\"force_open\"}");
+    probe->visit_health(probe->self, take_circuit_check, at.body);
+    mf_check_str(at.body, "circuit math is forced_open by rule admin (an operator forced it open); "
+                          "calls are refused until an operator ends that");
+    end(&at);
+}
+
+/* /circuits tells a circuit without rules from one that an operator holds closed. */
+static void test_circuit_without_rules(void)
+{
+    scene at;
+    mf_parent_options options = worker_options();
+    begin(&at, false);
+    options.runtime = at.runtime;
+    options.circuit_failures = MF_DISABLED;
+    at.parent = start(&options);
+    get(&at, "/circuits/math-0");
+    mf_check_contains(at.body, "\"state\":\"disabled\"");
+    mf_check_contains(at.body, "\"config\":{\"consecutive_failures\":0,");
+    end(&at);
+    begin_with_worker(&at, false);
+    ask_ok(&at, "{\"command\":\"circuit\",\"worker\":\"math-0\",\"action\":\"force_closed\"}");
+    get(&at, "/circuits/math-0");
+    mf_check_contains(at.body, "\"state\":\"disabled\"");
+    mf_check_contains(at.body, "\"config\":{\"consecutive_failures\":5,");
+    end(&at);
+}
+
 static bool has_other_pid(void *data)
 {
     int64_t *pids = data;
@@ -611,6 +653,8 @@ static void test_two_runtimes(void)
 static const mf_test tests[] = {
     {"admin__sets_the_log_level", test_log_level},
     {"admin__forces_and_resets_circuits", test_circuit},
+    {"admin__health_of_a_forced_circuit", test_health_of_a_forced_circuit},
+    {"admin__circuit_without_rules", test_circuit_without_rules},
     {"admin__restarts_a_worker", test_restart},
     {"admin__drains_a_member_of_a_pool", test_drain},
     {"admin__tells_status_and_help", test_status_and_help},

@@ -190,7 +190,7 @@ async function restart(browser, demo) {
   const page = await open(browser, demo);
   await has(page, "#verdict", "well");
   await demo.stop();
-  await has(page, "#silence", "does not answer since \\d\\d:\\d\\d:\\d\\d");
+  await has(page, "#silence", "has not answered since \\d\\d:\\d\\d:\\d\\d");
   await has(page, "#verdict", "no answer");
   await shoot(page, "silent-light-desktop", false);
   const next = await startDemo(demo.port);
@@ -246,11 +246,63 @@ async function links(browser, demo) {
     const body = await (await route.fetch()).json();
     body.service = "<img src=x onerror=alert(1)>";
     body.functions[0].function = "<script>alert(1)</script>";
+    body.functions[0].target = body.workers[0].worker = body.workers[0].target = body.targets[0].target = "<img src=y onerror=alert(2)>";
+    body.workers[0].last_exit = { text: "<img src=z onerror=alert(3)>", code: 1, signal: 0 };
     await route.fulfill({ json: body });
   });
+  await page.route("**/health", async (route) => {
+    const body = await (await route.fetch()).json();
+    body.checks["<b>cache</b>"] = [{ status: "warn", output: "<img src=o onerror=alert(4)>; since 2026-01-02T12:00:00.000Z", observedValue: "<i>v</i>", observedUnit: "<i>u</i>" }];
+    await route.fulfill({ json: body });
+  });
+  await page.route("**/calls?failed*", (route) => route.fulfill({ json: { calls: [{ function: "<u>f</u>", worker: "<u>w</u>", status: "<u>s</u>",
+    start: new Date().toISOString(), duration_seconds: 1, error: "<img src=e onerror=alert(5)>", phases: {} }] } }));
+  await has(page, "#wrong-list", "<b>cache</b> warns: <img src=o onerror=alert\\(4\\)>\\. Since 2026-01-0");
+  await has(page, "#workers-table", "<img src=y.*<img src=z");
+  await has(page, "#target", "<img src=y");
+  await has(page, "#failed-table", "<u>f</u>.*<img src=e");
   await has(page, "#service", "<img src=x");
   await has(page, "#functions-table", "<script>alert");
-  assert.equal(await page.$$eval("main script, header img", (nodes) => nodes.length), 0);
+  assert.equal(await page.$$eval("img, u, i, main script, #wrong-list b b", (nodes) => nodes.length), 0);
+  assert.deepEqual(page.complaints, []);
+}
+
+// What a page shows that was left open for long, or while the service refuses to answer.
+async function day(browser, demo) {
+  const page = await open(browser, demo);
+  process.kill(await pidOf(demo, "math-py"), "SIGKILL");
+  await has(page, "#crashes-list", "SIGKILL");
+  assert.match(await page.textContent("#crashes-list summary b"), /^\d\d:\d\d:\d\d /);
+  await page.clock.setFixedTime(Date.now() + 25 * 3600 * 1000);
+  await until(page, () => /^\d{4}-\d\d-\d\d \d\d:/.test(document.querySelector("#crashes-list summary b").textContent));
+  await page.route("**/overview", (route) => route.fulfill({ status: 503, json: {} }));
+  await has(page, "#silence", "has answered with errors since .*: /overview answered 503");
+  await page.unroute("**/overview");
+  await until(page, () => document.getElementById("silence").hidden);
+  await page.route("**/circuits", (route) => route.fulfill({ json: {} }));
+  await has(page, "#verdict", "not shown");
+  assert.equal(await page.evaluate(() => document.getElementById("silence").hidden), true, "the service has answered");
+  await page.unroute("**/circuits");
+  await until(page, () => document.getElementById("verdict").textContent !== "not shown");
+}
+
+// Circuits that operators hold, and one that has no rules.
+async function orders(browser, demo) {
+  const page = await open(browser, demo);
+  let change = () => {};
+  await page.route("**/circuits", async (route) => {
+    const body = await (await route.fetch()).json();
+    change(body.circuits[0]);
+    await route.fulfill({ json: body });
+  });
+  change = (circuit) => Object.assign(circuit, { state: "disabled", config: { ...circuit.config, consecutive_failures: 0 } });
+  await has(page, "#circuits-table", "disabled.*it has no rules");
+  await has(page, "#verdict", "well");
+  change = (circuit) => Object.assign(circuit, { state: "disabled" });
+  await has(page, "#wrong-list", "is disabled: an operator forced it closed.*none is judged until an operator");
+  change = (circuit) => Object.assign(circuit, { state: "forced_open", reason: { rule: "admin", observed: 0, text: "an operator forced it open" } });
+  await has(page, "#wrong-list", "is forced open: an operator forced it open\\..*until an operator");
+  await has(page, "#verdict", "failing");
   assert.deepEqual(page.complaints, []);
 }
 
@@ -278,7 +330,7 @@ async function idle(browser, demo) {
   await shootAll(browser, demo, "idle");
 }
 
-const scenarios = { loads, circuit, crash, restart, access, links, bare, idle };
+const scenarios = { loads, circuit, crash, restart, access, links, day, orders, bare, idle };
 const demo = await startDemo();
 const browser = await chromium.launch({ executablePath: chromiumProgram, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 try {

@@ -76,6 +76,12 @@ class BrowserTest(unittest.TestCase):
     def test_routes_lead_to_their_sections(self):
         self.run_scenario("links")
 
+    def test_is_left_open_for_a_day(self):
+        self.run_scenario("day")
+
+    def test_tells_orders_of_operators_from_missing_rules(self):
+        self.run_scenario("orders")
+
     def test_a_service_without_workers(self):
         self.run_scenario("bare")
 

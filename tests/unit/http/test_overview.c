@@ -185,6 +185,31 @@ static void test_tables_are_bounded(void)
     mf_metrics_destroy(metrics);
 }
 
+/* Targets beyond the lines of the ring are counted, and their open calls are in the sum. */
+static void test_targets_are_bounded(void)
+{
+    static const char *const labels[] = {"target", "function", "status"};
+    mf_metrics *metrics = NULL;
+    mf_check_int(mf_metrics_create(&metrics, NULL, NULL), MF_OK);
+    mf_family *calls =
+        add_family(metrics, MF_METRIC_COUNTER, "multifrost_client_calls_total", labels, 3);
+    mf_family *in_flight =
+        add_family(metrics, MF_METRIC_GAUGE, "multifrost_client_calls_in_flight", labels, 1);
+    for (int i = 0; i < MFI_HISTORY_LINES_MAX + 1; i++) {
+        char name[2] = {(char)('a' + i)};
+        const char *values[] = {name, "add", "ok"};
+        mf_counter_add(mf_family_counter(calls, values), 1);
+        mf_gauge_set(mf_family_gauge(in_flight, values), 2);
+    }
+    const mf_probe probe = {.metrics = metrics, .visit_circuits = visit_circuits};
+    char *text = get(&probe, NULL, 200);
+    mf_check_contains(text, "\"targets_left_out\":2,");
+    mf_check_contains(text, "\"totals\":{\"calls\":18,");
+    mf_check_contains(text, "\"in_flight\":36}");
+    free(text);
+    mf_metrics_destroy(metrics);
+}
+
 static void test_without_memory(void)
 {
     mf_metrics *metrics = metrics_of_all();
@@ -217,6 +242,7 @@ static const mf_test tests[] = {
     {"overview__history_has_nulls_for_gaps", test_history},
     {"overview__unknown_queries_are_refused", test_unknown_queries_are_refused},
     {"overview__tables_are_bounded", test_tables_are_bounded},
+    {"overview__targets_are_bounded", test_targets_are_bounded},
     {"overview__without_memory", test_without_memory},
 };
 MF_TEST_MAIN(tests)
