@@ -177,6 +177,9 @@ mf_status mf_value_to_json(const mf_value *value, char **ret_text, size_t *ret_l
 {
     mfi_buf buf;
     json_walk walk;
+    if (value == NULL || ret_text == NULL) {
+        return mfi_fail_null(error, value == NULL ? "value" : "ret_text");
+    }
     mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
     walk.to = &buf;
     walk.open = 0;

@@ -89,6 +89,9 @@ static mf_status fail_at(const tree_walk *walk, mf_status code, const char *what
 static mf_status check_bytes(const tree_walk *walk, const mf_value *value)
 {
     mfi_path path;
+    if (value->as.bytes == NULL && value->length > 0) {
+        return fail_at(walk, MF_ERR_INVALID_ARGUMENT, "bytes at NULL");
+    }
     return value->length <= walk->limits->string_bytes
                ? MF_OK
                : mfi_limits_fail_string_bytes(walk->limits, path_of(walk, &path),
@@ -221,6 +224,9 @@ static mf_status open_container(tree_walk *walk, const mf_value *value, bool is_
         return mfi_limits_fail_items(walk->limits, path_of(walk, &path), (mf_type)value->type,
                                      value->length, walk->error);
     }
+    if (value->as.items == NULL && value->length > 0) {
+        return fail_at(walk, MF_ERR_INVALID_ARGUMENT, "elements at NULL");
+    }
     if (walk->depth + walk->open + 1 > MFI_DEPTH_MAX) {
         return mfi_limits_fail_depth(path_of(walk, &path), walk->error);
     }
@@ -291,7 +297,10 @@ static void begin(tree_walk *walk, msgpack_packer *packer, const char *where,
 static mf_status pack_rest(tree_walk *walk)
 {
     mf_status status = MF_OK;
-    while (status == MF_OK && walk->open > 0) {
+    /* A tree that shares its branches can be far larger than its memory: what no longer fits is not
+     * walked. The caller sees by the buffer that it failed. */
+    const mfi_buf *to = walk->packer->data;
+    while (status == MF_OK && walk->open > 0 && !to->failed) {
         frame *top = &walk->frames[walk->open];
         if (top->next == top->count) {
             walk->open--;

@@ -50,8 +50,7 @@ BY_TYPE = {
     "const mf_log_field *": "&at->field", "const mf_error *": "&at->error",
     "mf_error *": "&at->error", "const mf_context *": "&at->context",
     "mf_context *": "&at->context", "const mf_health_check *": "&at->check",
-    "mf_ext_writer *": "NULL", "const mf_document *": "document(at)",
-    "const char **": "&at->ret_text", "double": "1.0", "char *": "at->text", "mf_http *": "NULL", "const mf_http *": "NULL",
+    "mf_ext_writer *": "NULL", "const char **": "&at->ret_text", "double": "1.0", "char *": "at->text", "mf_http *": "NULL", "const mf_http *": "NULL",
     "const mf_admin *": "NULL", "mf_admin *": "NULL", "mf_document *": "NULL",
 }
 SCALARS = ("int", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "size_t", "int8_t",
@@ -153,6 +152,10 @@ def case(function, kinds, returns, nulls, said):
             else f"(void){call};"
     if gives and returns == "const mf_value *":
         return f"wants_nil(at, {call});" if gives[1].startswith("nil") else f"wants_true(at, {call} == NULL);"
+    if gives and returns == "mf_args":
+        return f"wants_true(at, {call}.count == 0);"
+    if gives and returns == "mf_value":
+        return f"wants_true(at, {call}.type == MF_TYPE_NIL);"
     if gives:
         return f"wants_true(at, {call} == {gives[1].rstrip('.')});"
     return f"(void){call};"

@@ -65,7 +65,7 @@ typedef struct fixture {
     void *ret_void;
     mf_admin *ret_admin;
     mf_child *ret_child, *child;
-    mf_document *ret_document, *document;
+    mf_document *ret_document;
     mf_family *ret_family;
     mf_future *ret_future, *future;
     mf_http *ret_http;
@@ -221,12 +221,10 @@ static mf_future *const *futures(fixture *at)
     return &at->future;
 }
 
-static mf_document *document(fixture *at)
-{
-    must(at, mf_document_decode("\x01", 1, &at->document, &at->error));
-    return at->document;
-}
-
+/* The compiler must not refuse what the calls are for. */
+#pragma GCC diagnostic ignored "-Wnonnull"
+#pragma GCC diagnostic ignored "-Wformat"
+#pragma GCC diagnostic ignored "-Wformat-security"
 #include "null_calls.inc"
 
 /* ---- One call ---- */
@@ -249,7 +247,6 @@ static void dispose(fixture *at)
     mf_child_destroy(at->ret_child);
     mf_child_destroy(at->child);
     mf_document_destroy(at->ret_document);
-    mf_document_destroy(at->document);
     mf_future_destroy(at->ret_future);
     mf_future_destroy(at->future);
     mf_http_destroy(at->ret_http);
