@@ -53,6 +53,9 @@ static mf_status refuse(const json_walk *walk, const mf_value *value, const char
 
 static mf_status write_str(const json_walk *walk, const mf_value *value)
 {
+    if (value->length > 0 && value->as.str == NULL) {
+        return refuse(walk, value, "at NULL");
+    }
     if (value->length > 0 && !mfi_utf8_valid(value->as.str, value->length)) {
         return refuse(walk, value, "that is not UTF-8");
     }
@@ -96,6 +99,9 @@ static mf_status open_container(json_walk *walk, const mf_value *value, bool is_
         mfi_path path;
         return mfi_limits_fail_depth(path_of(walk, &path), walk->error);
     }
+    if (value->length > 0 && value->as.items == NULL) {
+        return refuse(walk, value, "at NULL");
+    }
     mfi_buf_append_byte(walk->to, is_map ? '{' : '[');
     walk->frames[++walk->open] = (frame){.items = value->as.items,
                                          .count = (size_t)value->length * (is_map ? 2 : 1),
@@ -124,6 +130,9 @@ static mf_status write_one(json_walk *walk, const mf_value *value)
     case MF_TYPE_STR:
         return write_str(walk, value);
     case MF_TYPE_BIN:
+        if (value->length > 0 && value->as.bytes == NULL) {
+            return refuse(walk, value, "at NULL");
+        }
         write_base64(walk->to, value->as.bytes, value->length);
         return MF_OK;
     case MF_TYPE_ARRAY:

@@ -9,6 +9,8 @@ first day. The comment of a parameter says what NULL does there; the call is jud
 - "NULL gives X": the function returns X.
 - any other word about NULL ("NULL for defaults"): the function comes back.
 
+A struct of options whose struct_size no version has is refused by every function that takes one.
+
 usage: make_calls.py OUT HEADER...
 """
 import re
@@ -92,6 +94,10 @@ def parameters(text):
 ALWAYS_OPTIONAL = ("user_data", "error")
 
 
+# As the fixture names them: no bytes, one byte, all bytes there are, more than is known and not zero.
+WILD = ("WILD_NONE", "WILD_ONE", "WILD_HUGE", "WILD_MORE", "WILD_FAR")
+
+
 def words_of(name, comment, comments, depth=0):
     """What a comment says about a parameter; a parameter "as for f()" is looked up there."""
     said = re.search(r"@param " + name + r"\b(.*?)(?=@param|@return|@par\b|$)", comment)
@@ -161,6 +167,36 @@ def case(function, kinds, returns, nulls, said):
     return f"(void){call};"
 
 
+# Structs of options within others: function, the struct that has them, member, their type.
+NESTED = [("mf_call_with", "call_options", "retry", "retry_policy"),
+          ("mf_call_async", "call_options", "retry", "retry_policy"),
+          ("mf_call_future", "call_options", "retry", "retry_policy"),
+          ("mf_pool_call_with", "call_options", "retry", "retry_policy"),
+          ("mf_pool_create", "pool_options", "parent", "parent_options"),
+          ("mf_runtime_create", "runtime_options", "health", "health_options")]
+SIZED = re.compile(r"const mf_\w+_(?:options|codec|check) \*$")
+
+
+def wild_cases(function, kinds):
+    """Calls with a struct_size that is wrong: (name, lines)."""
+    args = [valid(function, kind, name) for kind, name in kinds]
+    bodies = []
+    for at, (kind, name) in enumerate(kinds):
+        if SIZED.match(kind):
+            for wild in WILD:
+                given = args[:at] + [f"wild(at, {args[at]}, sizeof *{args[at]}, {wild})"] + args[at + 1:]
+                bodies.append((f"{function}({name}, {wild})", [
+                    f"wants(at, {function}({', '.join(given)}), MF_ERR_INVALID_ARGUMENT, \"{kind[6:-2]}\");"]))
+    for owner, struct, member, kind in NESTED:
+        if owner == function:
+            for wild in WILD:
+                bodies.append((f"{function}({struct}.{member}, {wild})", [
+                    f"at->{struct}.{member} = wild(at, &at->{kind}, sizeof at->{kind}, {wild});",
+                    f"wants(at, {function}({', '.join(args)}), MF_ERR_INVALID_ARGUMENT, \"mf_{kind}\");",
+                    f"at->{struct}.{member} = at->usual_{member};"]))
+    return bodies
+
+
 def main():
     out, headers = sys.argv[1], sys.argv[2:]
     every = [one for path in headers for one in functions(path)]
@@ -187,6 +223,10 @@ def main():
             lines += [f"static void case_{number}(fixture *at)", "{", "    (void)at;", f"    {body}", "}"]
             name = nulls[0] if len(nulls) == 1 else "all"
             table.append(f'    {{"{function}({name})", case_{number}, {str(inside).lower()}}},')
+        for name, body in wild_cases(function, kinds):
+            lines += [f"static void case_{len(table)}(fixture *at)", "{"]
+            lines += [f"    {line}" for line in body] + ["}"]
+            table.append(f'    {{"{name}", case_{len(table)}, false}},')
     lines += ["static const null_case cases[] = {"] + table + ["};"]
     text = "\n".join(lines) + "\n"
     with open(out, "w", encoding="utf-8") as file:

@@ -46,6 +46,12 @@ typedef struct fixture {
     mf_registry_options registry_options;
     mf_runtime_options runtime_options;
     mf_slo_options slo_options;
+    mf_retry_policy retry_policy;
+    mf_health_options health_options;
+    const mf_retry_policy *usual_retry; /* what the structs above have in these members */
+    const mf_parent_options *usual_parent;
+    const mf_health_options *usual_health;
+    void *wild;
     /* From here on: of one call, cleared before it. */
     mf_error error;
     bool got_bool;
@@ -183,6 +189,27 @@ static void on_health_check(mf_health_result *result, void *user_data)
 }
 
 /* ---- Objects that one call alone has ---- */
+
+/* Sizes of a struct of options that are wrong: WILD_MORE is one word behind the struct that is not
+ * zero, WILD_FAR is too much to be looked through. */
+enum { WILD_NONE, WILD_ONE, WILD_HUGE, WILD_MORE, WILD_FAR };
+
+/* A copy, with nothing behind it that may be read unless the size says so. */
+static void *wild(fixture *at, const void *usual, size_t size, int which)
+{
+    static const size_t SIZES[] = {0, 1, SIZE_MAX, 8, (size_t)1 << 20};
+    size_t behind = which == WILD_MORE ? 8 : 0;
+    size_t given = which == WILD_MORE || which == WILD_FAR ? size + SIZES[which] : SIZES[which];
+    free(at->wild);
+    at->wild = malloc(size + behind);
+    if (at->wild == NULL) {
+        abort();
+    }
+    memcpy(at->wild, usual, size);
+    memset((char *)at->wild + size, 1, behind);
+    memcpy(at->wild, &given, sizeof given);
+    return at->wild;
+}
 
 static mf_parent *fresh_parent(fixture *at)
 {
@@ -348,6 +375,9 @@ static void fill_plain(fixture *at)
     at->pool_options.workers = 1;
     at->registry_options = (mf_registry_options)MF_REGISTRY_OPTIONS_INIT;
     at->runtime_options = (mf_runtime_options)MF_RUNTIME_OPTIONS_INIT;
+    at->retry_policy = (mf_retry_policy)MF_RETRY_POLICY_INIT;
+    at->health_options = (mf_health_options)MF_HEALTH_OPTIONS_INIT;
+    at->usual_parent = &at->parent_options;
     at->slo_options = (mf_slo_options)MF_SLO_OPTIONS_INIT;
     at->check = (mf_health_check)MF_HEALTH_CHECK_INIT;
     at->check.component = "cache";
@@ -376,6 +406,7 @@ static void fill_objects(fixture *at)
 
 static void empty(fixture *at)
 {
+    free(at->wild);
     mf_pool_destroy(at->pool);
     mf_parent_destroy(at->parent);
     mf_registry_destroy(at->registry);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every public function takes NULL for each of its pointers without a crash, and refuses it with words.
+"""Every public function takes NULL for each of its pointers, and options of any struct_size, without a
+crash, and refuses them with words.
 
 The calls are made by null_calls. A call that kills it is a failure, and the calls behind that one are
 made by a new process, so that one crash hides no other.
@@ -22,13 +23,13 @@ def main():
         env = dict(os.environ, HOME=folder, XDG_RUNTIME_DIR=folder)
         while True:
             got = subprocess.run([sys.argv[1], str(begin), report], env=env, stdout=subprocess.PIPE,
-                                 text=True, check=False)
+                                 stderr=subprocess.PIPE, text=True, check=False)
             lines = got.stdout.splitlines()
             made += len(lines)
             if got.returncode == 0:
                 break
             last = lines[-1] if lines else ""
-            failures.append(f"{last or 'the preparation'}: ended with {got.returncode}")
+            failures.append(f"{last or 'the preparation'}: ended with {got.returncode}\n{got.stderr[-500:]}")
             if not last:
                 break
             begin = int(last.split()[0]) + 1
