@@ -116,7 +116,9 @@ mf_status mf_value_get_str(const mf_value *value, const char **ret_text)
 
 const mf_value *mf_value_at(const mf_value *array, uint32_t index)
 {
-    return type_of(array) == MF_TYPE_ARRAY && array->as.items != NULL && index < array->length ? &array->as.items[index] : NULL;
+    return type_of(array) == MF_TYPE_ARRAY && array->as.items != NULL && index < array->length
+               ? &array->as.items[index]
+               : NULL;
 }
 
 const mf_value *mf_value_find(const mf_value *map, const char *key)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <multifrost/multifrost.h>
@@ -51,7 +52,7 @@ typedef struct fixture {
     const mf_retry_policy *usual_retry; /* what the structs above have in these members */
     const mf_parent_options *usual_parent;
     const mf_health_options *usual_health;
-    void *wild;
+    char *wild;
     /* From here on: of one call, cleared before it. */
     mf_error error;
     bool got_bool;
@@ -194,21 +195,31 @@ static void on_health_check(mf_health_result *result, void *user_data)
  * zero, WILD_FAR is too much to be looked through. */
 enum { WILD_NONE, WILD_ONE, WILD_HUGE, WILD_MORE, WILD_FAR };
 
-/* A copy, with nothing behind it that may be read unless the size says so. */
+#define WILD_BYTES ((size_t)16384) /* a multiple of the page, larger than any struct of options */
+
+/* Two stretches of memory, of which the second must not be read. */
+static char *wild_memory(void)
+{
+    char *memory =
+        mmap(NULL, 2 * WILD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory + WILD_BYTES, WILD_BYTES, PROT_NONE) != 0) {
+        abort();
+    }
+    return memory;
+}
+
+/* A copy that ends where the memory does. */
 static void *wild(fixture *at, const void *usual, size_t size, int which)
 {
     static const size_t SIZES[] = {0, 1, SIZE_MAX, 8, (size_t)1 << 20};
     size_t behind = which == WILD_MORE ? 8 : 0;
     size_t given = which == WILD_MORE || which == WILD_FAR ? size + SIZES[which] : SIZES[which];
-    free(at->wild);
-    at->wild = malloc(size + behind);
-    if (at->wild == NULL) {
-        abort();
-    }
-    memcpy(at->wild, usual, size);
-    memset((char *)at->wild + size, 1, behind);
-    memcpy(at->wild, &given, sizeof given);
-    return at->wild;
+    at->wild = at->wild != NULL ? at->wild : wild_memory();
+    char *copy = at->wild + WILD_BYTES - behind - size;
+    memcpy(copy, usual, size);
+    memset(copy + size, 1, behind);
+    memcpy(copy, &given, sizeof given);
+    return copy;
 }
 
 static mf_parent *fresh_parent(fixture *at)
@@ -237,8 +248,8 @@ static mf_result *result(fixture *at)
 
 static mf_future *future(fixture *at)
 {
-    must(at,
-         mf_call_future(at->parent, "echo", MF_ARGS(1), &at->call_options, &at->future, &at->error));
+    must(at, mf_call_future(at->parent, "echo", MF_ARGS(1), &at->call_options, &at->future,
+                            &at->error));
     return at->future;
 }
 
@@ -295,8 +306,7 @@ static void run(fixture *at, size_t number)
     at->name = cases[number].name;
     clear(at);
     if (cases[number].inside && at->request == NULL) {
-        mf_status status =
-            mf_call(at->parent, "case", MF_ARGS((int64_t)number), NULL, &at->error);
+        mf_status status = mf_call(at->parent, "case", MF_ARGS((int64_t)number), NULL, &at->error);
         if (status == MF_ERR_WORKER_EXITED || status == MF_ERR_TIMEOUT) {
             failed(at, mf_error_text(&at->error));
         }
@@ -406,7 +416,9 @@ static void fill_objects(fixture *at)
 
 static void empty(fixture *at)
 {
-    free(at->wild);
+    if (at->wild != NULL) {
+        (void)munmap(at->wild, 2 * WILD_BYTES);
+    }
     mf_pool_destroy(at->pool);
     mf_parent_destroy(at->parent);
     mf_registry_destroy(at->registry);

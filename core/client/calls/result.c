@@ -47,7 +47,8 @@ mf_result *mfi_result_new(void)
 }
 
 /* A result that is destroyed twice would be given to two calls. Builds for tests end the program
- * there, where the fault is; with AddressSanitizer the report has the place of the first one too. */
+ * there, where the fault is; with AddressSanitizer the report has the place of the first one too.
+ */
 static void end_of_use(mf_result *result)
 {
 #ifndef NDEBUG

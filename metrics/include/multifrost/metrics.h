@@ -116,8 +116,8 @@ MF_API MF_NODISCARD mf_status mf_metrics_add(mf_metrics *metrics, const mf_metri
  *               NULL.
  * @param values label_count texts in the order of label_names; NULL for a family without labels.
  *               A NULL value counts as "". Copied.
- * @return Owned by the set; NULL only for a NULL family. Beyond a cap, or without memory, the series whose labels
- *         are all `_OTHER`, or a gauge that is not exposed; the set counts how often.
+ * @return Owned by the set; NULL only for a NULL family. Beyond a cap, or without memory, the
+ * series whose labels are all `_OTHER`, or a gauge that is not exposed; the set counts how often.
  * @par Threads  Thread-safe.
  * @par Blocking Short lock; keep the pointer instead of asking again.
  */

@@ -178,7 +178,8 @@ MF_API uint16_t mf_child_port(mf_child *child);
 /** Gives the name of the called function. @param request Borrowed; NULL gives NULL.
  *  @return Borrowed from the request. @par Threads The handler's. */
 MF_API const char *mf_request_function(const mf_request *request);
-/** Gives all arguments. @param request Borrowed; NULL gives none. @return Borrowed from the request.
+/** Gives all arguments. @param request Borrowed; NULL gives none. @return Borrowed from the
+ * request.
  *  @par Threads The handler's. */
 MF_API mf_args mf_request_args(const mf_request *request);
 /** Gives the call's metadata, decoded at the first read. @param request Borrowed; NULL gives nil.
@@ -186,24 +187,27 @@ MF_API mf_args mf_request_args(const mf_request *request);
  */
 MF_API const mf_value *mf_request_metadata(mf_request *request);
 /** Gives the ids of the call (correlation, trace, request). They are also the thread's current ids.
- *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request. @par Threads The handler's. */
+ *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request. @par Threads The
+ * handler's. */
 MF_API const mf_context *mf_request_context(const mf_request *request);
 /** Gives the tracestate that came with the call's trace (W3C), as it is passed on: at most 512
  * bytes.
- *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request; NULL if there is none.
+ *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request; NULL if there is
+ * none.
  *  @par Threads The handler's. */
 MF_API const char *mf_request_tracestate(const mf_request *request);
 /** Gives the baggage that came with the call (W3C), as it is passed on: the members that
  *  mf_runtime_options.baggage_keys allows, at most 1,024 bytes, percent-encoded as they came.
- *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request; NULL if there is none.
+ *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request; NULL if there is
+ * none.
  *  @par Threads The handler's. */
 MF_API const char *mf_request_baggage(const mf_request *request);
 /** Gives the name of the caller. @param request Borrowed; NULL gives NULL.
  *  @return Borrowed from the request; NULL if the caller sent none. @par Threads The handler's. */
 MF_API const char *mf_request_client_name(mf_request *request);
 /** Reads how long the caller still waits. Calls that the handler makes end before that time too.
- *  @param request Borrowed; NULL gives MF_TIMEOUT_INFINITE. @return Milliseconds; MF_TIMEOUT_INFINITE if the caller sent no
- *  deadline. @par Threads The handler's. */
+ *  @param request Borrowed; NULL gives MF_TIMEOUT_INFINITE. @return Milliseconds;
+ * MF_TIMEOUT_INFINITE if the caller sent no deadline. @par Threads The handler's. */
 MF_API int64_t mf_request_deadline_ms(const mf_request *request);
 /**
  * Reads exactly `count` arguments. In C, mf_request_unpack() is shorter.
@@ -233,8 +237,8 @@ MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out 
  *
  * @param reply Borrowed; not NULL.
  * @param value Copied.
- * @return MF_OK; MF_ERR_STATE (the reply is deferred); MF_ERR_INVALID_ARGUMENT; else the reason why the value cannot be
- *         sent, which then is the answer.
+ * @return MF_OK; MF_ERR_STATE (the reply is deferred); MF_ERR_INVALID_ARGUMENT; else the reason why
+ * the value cannot be sent, which then is the answer.
  * @par Threads The handler's.
  */
 MF_API mf_status mf_reply_set(mf_reply *reply, mf_value value);

@@ -220,8 +220,8 @@ MF_API MF_NODISCARD mf_status mf_value_get_double(const mf_value *value, double 
  * Reads the text of a received str.
  *
  * @param value    A received value. Borrowed; NULL gives MF_ERR_TYPE.
- * @param ret_text Not NULL. On MF_OK the NUL-terminated text, borrowed from the value's owner; untouched on
- *                 failure.
+ * @param ret_text Not NULL. On MF_OK the NUL-terminated text, borrowed from the value's owner;
+ * untouched on failure.
  * @return MF_OK; MF_ERR_TYPE (no str, or a NUL inside); MF_ERR_INVALID_ARGUMENT.
  * @par Threads Thread-safe.
  */
@@ -394,9 +394,9 @@ MF_API const mf_value *mf_document_root(const mf_document *document);
  * @param ret_size  Not NULL. On MF_OK the number of bytes.
  * @param error     NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed UTF-8, a key that is a bin, ext, object, array
- *         or map, an ext or object without codec, bytes or elements at NULL); MF_ERR_LIMIT (depth, max_items,
- *         max_string_bytes, or total size), both naming the path of the value ("value[1].name") and
- *         the fault; the code that a codec returned; MF_ERR_NO_MEMORY.
+ *         or map, an ext or object without codec, bytes or elements at NULL); MF_ERR_LIMIT (depth,
+ * max_items, max_string_bytes, or total size), both naming the path of the value ("value[1].name")
+ * and the fault; the code that a codec returned; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes,
@@ -413,8 +413,8 @@ MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **r
  * - an object becomes the ext that its codec makes.
  *
  * @param value        Borrowed; not NULL.
- * @param ret_document Not NULL. On MF_OK the copy, which borrows nothing, for mf_document_destroy();
- *                     untouched on failure.
+ * @param ret_document Not NULL. On MF_OK the copy, which borrows nothing, for
+ * mf_document_destroy(); untouched on failure.
  * @param error        NULL, or filled on failure.
  * @return MF_OK; MF_ERR_LIMIT (depth, max_items, max_string_bytes or total size);
  *         MF_ERR_INVALID_ARGUMENT (a key that is an array, map, ext or object; an object without
