@@ -31,6 +31,9 @@ void mfi_context_leave(const mfi_context_scope *scope)
 
 bool mf_context_get(mf_context *ret_context)
 {
+    if (ret_context == NULL) {
+        return current != NULL;
+    }
     if (current == NULL) {
         memset(ret_context, 0, sizeof *ret_context);
         return false;

@@ -98,6 +98,11 @@ mf_status mfi_fail(mf_error *error, mf_status code, const char *format, ...)
     return code;
 }
 
+mf_status mfi_fail_null(mf_error *error, const char *name)
+{
+    return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s is NULL", name);
+}
+
 mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const char *format, ...)
 {
     va_list args;
@@ -138,6 +143,11 @@ mf_status mfi_options_copy(void *ret_copy, size_t known, size_t least, const voi
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
                         "%s.struct_size is %zu, at least %zu is needed: use its _INIT macro",
                         type_name, size, least);
+    }
+    if (size > known + MFI_OPTIONS_TAIL_MAX) {
+        return mfi_fail(error, MF_ERR_INVALID_ARGUMENT,
+                        "%s.struct_size is %zu, which no version has: use its _INIT macro",
+                        type_name, size);
     }
     const unsigned char *bytes = options;
     for (size_t i = known; i < size; i++) {

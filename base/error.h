@@ -13,6 +13,9 @@ mf_status mfi_fail(mf_error *error, mf_status code, const char *format, ...) MF_
 mf_status mfi_vfail(mf_error *error, mf_status code, const char *format, va_list args)
     MF_PRINTF(3, 0);
 
+/* "<name> is NULL": MF_ERR_INVALID_ARGUMENT. */
+mf_status mfi_fail_null(mf_error *error, const char *name);
+
 /* As mfi_fail(), with ": <strerror(errno_value)>" appended. The number is not stored. */
 mf_status mfi_fail_errno(mf_error *error, mf_status code, int errno_value, const char *format, ...)
     MF_PRINTF(4, 5);
@@ -36,8 +39,11 @@ void mfi_error_copy(mf_error *to, const mf_error *from);
 
 /* Checks an options struct that begins with size_t struct_size.
  * `known` is the library's sizeof, `least` the smallest size ever released, both in bytes. A
- * smaller size is an error; a larger one is accepted only if its unknown tail is all zero. On MF_OK
- * `ret_copy` (known bytes) holds the options, a missing tail zeroed. NULL options give all zero. */
+ * smaller size is an error; a larger one is accepted only if its unknown tail is all zero and has
+ * at most MFI_OPTIONS_TAIL_MAX bytes, so that a wild size is refused before memory is read that is
+ * not of the struct. On MF_OK `ret_copy` (known bytes) holds the options, a missing tail zeroed.
+ * NULL options give all zero. */
+#define MFI_OPTIONS_TAIL_MAX ((size_t)1024)
 mf_status mfi_options_copy(void *ret_copy, size_t known, size_t least, const void *options,
                            const char *type_name, mf_error *error);
 

@@ -168,6 +168,9 @@ static uint64_t ask_for_retry(mf_logger *logger)
 
 bool mf_log_flush(mf_logger *logger, int64_t timeout_ms)
 {
+    if (logger == NULL) {
+        return true;
+    }
     uint64_t wanted = mfi_ring_claimed(logger->ring);
     uint64_t deadline = mfi_deadline_after_ms(mfi_monotonic_ns(), timeout_ms);
     if (logger->fork_generation != mfi_fork_generation()) { /* nobody would wake the waiter */
@@ -324,6 +327,9 @@ mf_log_level mf_log_get_level(const mf_logger *logger)
 
 void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats)
 {
+    if (logger == NULL || ret_stats == NULL) {
+        return;
+    }
     mf_log_stats stats = {.struct_size = ret_stats->struct_size};
     for (size_t at = 0; at < sink_count(logger); at++) {
         const mfi_sink *sink = logger->sinks[at];

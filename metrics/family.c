@@ -257,27 +257,41 @@ static mf_family *family_for(mf_family *family, mf_metric_type type)
 
 mf_counter *mf_family_counter(mf_family *family, const char *const *values)
 {
+    if (family == NULL) {
+        return NULL;
+    }
     return &find_or_make(family_for(family, MF_METRIC_COUNTER), values, false)->as.counter;
 }
 
 mf_gauge *mf_family_gauge(mf_family *family, const char *const *values)
 {
+    if (family == NULL) {
+        return NULL;
+    }
     return &find_or_make(family_for(family, MF_METRIC_GAUGE), values, false)->as.gauge;
 }
 
 mf_histogram *mf_family_histogram(mf_family *family, const char *const *values)
 {
+    if (family == NULL) {
+        return NULL;
+    }
     return find_or_make(family_for(family, MF_METRIC_HISTOGRAM), values, false)->as.histogram;
 }
 
 mf_window *mf_family_window(mf_family *family, const char *const *values)
 {
+    if (family == NULL) {
+        return NULL;
+    }
     return find_or_make(family_for(family, MF_METRIC_WINDOW), values, false)->as.window;
 }
 
 void mf_family_info(mf_family *family, const char *const *values)
 {
-    (void)find_or_make(family_for(family, MF_METRIC_INFO), values, false);
+    if (family != NULL) {
+        (void)find_or_make(family_for(family, MF_METRIC_INFO), values, false);
+    }
 }
 
 static void unlink_locked(mf_family *family, mfi_series *series)

@@ -9,13 +9,15 @@
 
 void mf_counter_add(mf_counter *counter, uint64_t n)
 {
-    mfi_counter_add_at(counter, mfi_shard_index(), n);
+    if (counter != NULL) {
+        mfi_counter_add_at(counter, mfi_shard_index(), n);
+    }
 }
 
 uint64_t mf_counter_value(const mf_counter *counter)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < MFI_SHARDS; i++) {
+    for (unsigned i = 0; counter != NULL && i < MFI_SHARDS; i++) {
         sum += atomic_load_explicit(&counter->page->cells[i][counter->index], memory_order_relaxed);
     }
     return sum;
@@ -23,11 +25,16 @@ uint64_t mf_counter_value(const mf_counter *counter)
 
 void mf_gauge_set(mf_gauge *gauge, double value)
 {
-    atomic_store_explicit(&gauge->value, value, memory_order_relaxed);
+    if (gauge != NULL) {
+        atomic_store_explicit(&gauge->value, value, memory_order_relaxed);
+    }
 }
 
 void mf_gauge_add(mf_gauge *gauge, double n)
 {
+    if (gauge == NULL) {
+        return;
+    }
     double value = atomic_load_explicit(&gauge->value, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&gauge->value, &value, value + n,
                                                   memory_order_relaxed, memory_order_relaxed)) {
@@ -36,7 +43,7 @@ void mf_gauge_add(mf_gauge *gauge, double n)
 
 double mf_gauge_value(const mf_gauge *gauge)
 {
-    return atomic_load_explicit(&gauge->value, memory_order_relaxed);
+    return gauge != NULL ? atomic_load_explicit(&gauge->value, memory_order_relaxed) : 0.0;
 }
 
 /* ---- Recording ---- */
@@ -158,6 +165,9 @@ static inline void record(mf_histogram *histogram, unsigned own, int index, uint
 
 void mf_histogram_record(mf_histogram *histogram, double value)
 {
+    if (histogram == NULL) {
+        return;
+    }
     double positive = value > 0 ? value : 0; /* NaN becomes 0 too */
     double integer = fmin(positive * histogram->layout->unit, 0x1p62);
     record(histogram, mfi_shard_index(), mfi_layout_index(histogram->layout, positive),
@@ -183,6 +193,9 @@ static __attribute__((noinline)) void record_seconds(mf_histogram *histogram, ui
 
 void mf_histogram_record_ns(mf_histogram *histogram, uint64_t duration_ns)
 {
+    if (histogram == NULL) {
+        return;
+    }
     if (__builtin_expect(histogram->layout->integer_is_ns, 1)) {
         mfi_histogram_record_at(histogram, mfi_shard_index(), duration_ns);
     } else {
@@ -366,6 +379,9 @@ void mfi_histogram_buckets(const mf_histogram *histogram, mfi_buckets *ret_bucke
 
 void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution)
 {
+    if (histogram == NULL || ret_distribution == NULL) {
+        return;
+    }
     mfi_cells cells = {0};
     mfi_histogram_merge(histogram, &cells);
     mfi_cells_summarise(&cells, histogram->layout, ret_distribution);

@@ -247,6 +247,9 @@ mf_status mf_metrics_add_collector(mf_metrics *metrics, mf_metrics_collect_fn co
 void mf_metrics_remove_collector(mf_metrics *metrics, mf_metrics_collect_fn collect,
                                  void *user_data)
 {
+    if (metrics == NULL) {
+        return;
+    }
     mfi_mutex_lock(&metrics->collecting);
     for (struct mfi_collector **at = &metrics->collectors; *at != NULL; at = &(*at)->next) {
         if ((*at)->collect == collect && (*at)->user_data == user_data) {

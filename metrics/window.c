@@ -77,8 +77,10 @@ void mfi_window_record_at(mf_window *window, unsigned shard_index, uint64_t dura
 
 void mf_window_record_ns(mf_window *window, uint64_t duration_ns)
 {
-    mfi_window_record_at(window, mfi_shard_index(), duration_ns,
-                         mfi_clock_monotonic(window->clock));
+    if (window != NULL) {
+        mfi_window_record_at(window, mfi_shard_index(), duration_ns,
+                             mfi_clock_monotonic(window->clock));
+    }
 }
 
 /* ---- Reading ---- */
@@ -124,6 +126,9 @@ void mfi_window_merge(const mf_window *window, mfi_cells *ret_cells, uint64_t *r
 
 void mf_window_read(const mf_window *window, mf_distribution *ret_distribution)
 {
+    if (window == NULL || ret_distribution == NULL) {
+        return;
+    }
     mfi_cells cells = {0};
     uint64_t total = 0;
     mfi_window_merge(window, &cells, &total);

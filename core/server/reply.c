@@ -54,6 +54,9 @@ void mfi_reply_fini(mf_reply *reply)
 mf_status mf_reply_set(mf_reply *reply, mf_value value)
 {
     mf_error error;
+    if (reply == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
     mfi_error_clear(&error);
     if (reply->deferred != 0) {
         return MF_ERR_STATE;
@@ -92,7 +95,7 @@ static void append_line(mfi_buf *to, const char *text, size_t size)
 void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_list args)
 {
     char text[2048];
-    int length = vsnprintf(text, sizeof text, format, args);
+    int length = format != NULL ? vsnprintf(text, sizeof text, format, args) : 0;
     size_t size = length < 0 ? 0
                   : (size_t)length < sizeof text
                       ? (size_t)length
@@ -111,6 +114,9 @@ void mfi_reply_verror(mf_reply *reply, const char *type, const char *format, va_
 mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)
 {
     va_list args;
+    if (reply == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
     if (reply->deferred != 0) {
         return MF_ERR_STATE;
     }
@@ -122,6 +128,9 @@ mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, 
 
 mf_status mf_reply_retry_after(mf_reply *reply, int64_t retry_after_ms)
 {
+    if (reply == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
     if (reply->deferred != 0) {
         return MF_ERR_STATE;
     }
@@ -189,6 +198,9 @@ static mf_status add_pair(mfi_reply_pairs *pairs, const char *key, mf_value valu
 
 mf_status mf_reply_metadata(mf_reply *reply, const char *key, mf_value value)
 {
+    if (reply == NULL || key == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
     if (reply->deferred != 0) {
         return MF_ERR_STATE;
     }

@@ -10,11 +10,14 @@
 
 const char *mf_request_function(const mf_request *request)
 {
-    return request->name;
+    return request != NULL ? request->name : NULL;
 }
 
 mf_args mf_request_args(const mf_request *request)
 {
+    if (request == NULL) {
+        return MF_NO_ARGS;
+    }
     const mf_value *args = &request->trees->args.root;
     if (args->type != MF_TYPE_ARRAY) {
         return MF_NO_ARGS;
@@ -24,6 +27,10 @@ mf_args mf_request_args(const mf_request *request)
 
 const mf_value *mf_request_metadata(mf_request *request)
 {
+    static const mf_value none;
+    if (request == NULL) {
+        return &none;
+    }
     mfi_tree *tree = &request->trees->metadata;
     if (!request->metadata_decoded) {
         request->metadata_decoded = true;
@@ -39,21 +46,24 @@ const mf_value *mf_request_metadata(mf_request *request)
 
 const mf_context *mf_request_context(const mf_request *request)
 {
-    return request->context;
+    return request != NULL ? request->context : NULL;
 }
 
 const char *mf_request_tracestate(const mf_request *request)
 {
-    return mfi_carried_tracestate(request->context->carried);
+    return request != NULL ? mfi_carried_tracestate(request->context->carried) : NULL;
 }
 
 const char *mf_request_baggage(const mf_request *request)
 {
-    return mfi_carried_baggage(request->context->carried);
+    return request != NULL ? mfi_carried_baggage(request->context->carried) : NULL;
 }
 
 const char *mf_request_client_name(mf_request *request)
 {
+    if (request == NULL) {
+        return NULL;
+    }
     mfi_text name = request->call->envelope.client_name;
     if (name.size == 0) {
         return NULL;
@@ -64,12 +74,18 @@ const char *mf_request_client_name(mf_request *request)
 
 int64_t mf_request_deadline_ms(const mf_request *request)
 {
+    if (request == NULL) {
+        return MF_TIMEOUT_INFINITE;
+    }
     uint64_t left = mfi_remaining_ns(request->deadline_ns, mfi_monotonic_ns());
     return left == MFI_NEVER ? MF_TIMEOUT_INFINITE : (int64_t)(left / MFI_NS_PER_MS);
 }
 
 mf_status mf_request_read(mf_request *request, const mf_out *outs, uint32_t count)
 {
+    if (request == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
     mf_args args = mf_request_args(request);
     return mf_values_unpack(args.items, args.count, outs, count, &request->error);
 }

@@ -89,6 +89,20 @@ static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
 
 /* ---- Checks ---- */
 
+/* With the protocol's text. A name that no function can have says why. */
+static void refuse_unknown(mf_reply *reply, mfi_text name)
+{
+    int shown = (int)(name.size < MFI_NAME_MAX_BYTES ? name.size : MFI_NAME_MAX_BYTES);
+    const char *why = "";
+    if (memchr(name.data, '\0', name.size) != NULL) {
+        why = ": the name has a NUL inside";
+    } else if (name.size > MFI_NAME_MAX_BYTES) {
+        why = ": the name has more than 256 bytes";
+    }
+    (void)mf_reply_error(reply, "AttributeError", "Function '%.*s' not found%s", shown, name.data,
+                         why);
+}
+
 /* Sets an error answer with the protocol's texts; false if the call cannot run. */
 static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_handler,
                        mf_status *ret_status)
@@ -106,16 +120,16 @@ static bool check_call(mf_request *request, mf_reply *reply, mfi_handler **ret_h
         (void)mf_reply_error(reply, "ValueError", "Message missing 'function' field");
         return false;
     }
-    int shown = (int)(name.size < MFI_NAME_MAX_BYTES ? name.size : MFI_NAME_MAX_BYTES);
     *ret_handler = request->call->handler;
     if (*ret_handler == NULL || name.data[0] == '_') {
         *ret_status = MF_ERR_FUNCTION_NOT_FOUND;
         mfi_observe_server_unknown(channel->observed);
-        (void)(*ret_handler == NULL
-                   ? mf_reply_error(reply, "AttributeError", "Function '%.*s' not found", shown,
-                                    name.data)
-                   : mf_reply_error(reply, "AttributeError", "Cannot call private method '%.*s'",
-                                    shown, name.data));
+        if (*ret_handler == NULL) {
+            refuse_unknown(reply, name);
+        } else {
+            (void)mf_reply_error(reply, "AttributeError", "Cannot call private method '%.*s'",
+                                 (int)name.size, name.data);
+        }
         return false;
     }
     return true;

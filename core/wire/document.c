@@ -11,6 +11,9 @@
 mf_status mf_document_decode(const void *bytes, size_t size, mf_document **ret_document,
                              mf_error *error)
 {
+    if (ret_document == NULL || (bytes == NULL && size > 0)) {
+        return mfi_fail_null(error, ret_document == NULL ? "ret_document" : "bytes");
+    }
     if (size > MFI_MESSAGE_MAX_BYTES) {
         return mfi_fail(error, MF_ERR_LIMIT, "value: %zu bytes, more than max_message_bytes (%zu)",
                         size, MFI_MESSAGE_MAX_BYTES);
@@ -42,7 +45,8 @@ void mf_document_destroy(mf_document *document)
 
 const mf_value *mf_document_root(const mf_document *document)
 {
-    return &document->tree.root;
+    static const mf_value nil;
+    return document != NULL ? &document->tree.root : &nil;
 }
 
 mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *ret_size,
@@ -50,6 +54,11 @@ mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes, size_t *re
 {
     mfi_buf buf;
     msgpack_packer packer;
+    if (value == NULL || ret_bytes == NULL || ret_size == NULL) {
+        return mfi_fail_null(error, value == NULL       ? "value"
+                                    : ret_bytes == NULL ? "ret_bytes"
+                                                        : "ret_size");
+    }
     mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
     mfi_packer_init(&packer, &buf);
     mf_status status = mfi_pack_value(&packer, value, 0, "value", NULL, error);
@@ -164,6 +173,9 @@ mf_status mf_value_sanitize(const mf_value *value, mf_document **ret_document, m
 {
     mfi_buf buf;
     msgpack_packer packer;
+    if (value == NULL || ret_document == NULL) {
+        return mfi_fail_null(error, value == NULL ? "value" : "ret_document");
+    }
     mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
     mfi_packer_init(&packer, &buf);
     mf_status status = mfi_pack_sanitized(&packer, value, error);

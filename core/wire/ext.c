@@ -70,7 +70,9 @@ bool mfi_codec_known(int8_t code)
 
 void mf_ext_write(mf_ext_writer *writer, const void *bytes, size_t size)
 {
-    mfi_buf_append(writer->to, bytes, size);
+    if (writer != NULL && bytes != NULL) {
+        mfi_buf_append(writer->to, bytes, size);
+    }
 }
 
 mf_status mfi_codec_pack(int8_t code, const void *object, mfi_buf *to)
@@ -83,6 +85,12 @@ mf_status mfi_codec_pack(int8_t code, const void *object, mfi_buf *to)
 
 mf_status mf_value_get_object(const mf_value *value, int code, void **ret_object, mf_error *error)
 {
+    if (ret_object == NULL) {
+        return mfi_fail_null(error, "ret_object");
+    }
+    if (value == NULL) {
+        return mfi_fail(error, MF_ERR_TYPE, "expected an ext of code %d, got no value", code);
+    }
     if (value->type != MF_TYPE_EXT) {
         return mfi_fail(error, MF_ERR_TYPE, "expected an ext of code %d, got %s", code,
                         mf_type_name((mf_type)value->type));
@@ -128,6 +136,9 @@ static uint64_t get_number(const uint8_t *from, size_t width)
 
 mf_value mf_timestamp(int64_t seconds, uint32_t nanoseconds, uint8_t *storage)
 {
+    if (storage == NULL) {
+        return mf_nil();
+    }
     int64_t carried = (int64_t)(nanoseconds / NANOSECONDS);
     uint32_t rest = nanoseconds % NANOSECONDS;
     if (seconds > INT64_MAX - carried) { /* the latest time that fits */
@@ -154,7 +165,10 @@ mf_status mf_value_get_timestamp(const mf_value *value, int64_t *ret_seconds,
 {
     uint64_t seconds = 0;
     uint64_t nanoseconds = 0;
-    if (value->type != MF_TYPE_EXT || value->ext_type != MF_EXT_TIMESTAMP) {
+    if (ret_seconds == NULL || ret_nanoseconds == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    if (value == NULL || value->type != MF_TYPE_EXT || value->ext_type != MF_EXT_TIMESTAMP) {
         return MF_ERR_TYPE;
     }
     if (value->length == 4) {

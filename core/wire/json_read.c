@@ -73,6 +73,9 @@ mf_status mf_value_from_json(const char *text, size_t length, mf_document **ret_
     mfi_buf buf;
     cJSON *tree = NULL;
     build to = {.text = text, .length = length, .error = error};
+    if (ret_document == NULL || (text == NULL && length > 0)) {
+        return mfi_fail_null(error, ret_document == NULL ? "ret_document" : "text");
+    }
     if (length > MFI_MESSAGE_MAX_BYTES) {
         return mfi_fail(error, MF_ERR_LIMIT, "JSON: %zu bytes, more than %zu", length,
                         MFI_MESSAGE_MAX_BYTES);

@@ -53,6 +53,9 @@ static mf_status refuse(const json_walk *walk, const mf_value *value, const char
 
 static mf_status write_str(const json_walk *walk, const mf_value *value)
 {
+    if (value->length > 0 && value->as.str == NULL) {
+        return refuse(walk, value, "at NULL");
+    }
     if (value->length > 0 && !mfi_utf8_valid(value->as.str, value->length)) {
         return refuse(walk, value, "that is not UTF-8");
     }
@@ -96,6 +99,9 @@ static mf_status open_container(json_walk *walk, const mf_value *value, bool is_
         mfi_path path;
         return mfi_limits_fail_depth(path_of(walk, &path), walk->error);
     }
+    if (value->length > 0 && value->as.items == NULL) {
+        return refuse(walk, value, "at NULL");
+    }
     mfi_buf_append_byte(walk->to, is_map ? '{' : '[');
     walk->frames[++walk->open] = (frame){.items = value->as.items,
                                          .count = (size_t)value->length * (is_map ? 2 : 1),
@@ -124,6 +130,9 @@ static mf_status write_one(json_walk *walk, const mf_value *value)
     case MF_TYPE_STR:
         return write_str(walk, value);
     case MF_TYPE_BIN:
+        if (value->length > 0 && value->as.bytes == NULL) {
+            return refuse(walk, value, "at NULL");
+        }
         write_base64(walk->to, value->as.bytes, value->length);
         return MF_OK;
     case MF_TYPE_ARRAY:
@@ -177,6 +186,9 @@ mf_status mf_value_to_json(const mf_value *value, char **ret_text, size_t *ret_l
 {
     mfi_buf buf;
     json_walk walk;
+    if (value == NULL || ret_text == NULL) {
+        return mfi_fail_null(error, value == NULL ? "value" : "ret_text");
+    }
     mfi_buf_init(&buf, MFI_MESSAGE_MAX_BYTES);
     walk.to = &buf;
     walk.open = 0;

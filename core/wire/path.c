@@ -42,7 +42,7 @@ void mfi_path_pair(mfi_path *path, const mf_value *key, uint64_t number)
     char made[MFI_KEY_TEXT];
     const char *text = made;
     size_t length = 0;
-    if (key->type == MF_TYPE_STR && key->length > 0) {
+    if (key->type == MF_TYPE_STR && key->length > 0 && key->as.str != NULL) {
         text = key->as.str;
         length = mfi_utf8_prefix(text, key->length, KEY_MAX_BYTES);
     } else if (mfi_key_text(key, made)) {

@@ -17,6 +17,7 @@ static size_t bound_of(const mf_value *value, const mfi_limits *limits)
         return MFI_PUT_NUMBER_MAX;
     }
     bool plain = value->type == MF_TYPE_STR && value->length <= PLAIN_TEXT_MAX &&
+                 (value->as.str != NULL || value->length == 0) &&
                  value->length <= limits->string_bytes &&
                  mfi_utf8_valid(value->as.str, value->length);
     return plain ? MFI_PUT_HEADER_MAX + value->length : 0;
@@ -48,7 +49,8 @@ bool mfi_put_plain(mfi_buf *to, const mf_value *value, const mfi_limits *limits)
     const mf_value *items = is_array ? value->as.items : value;
     uint32_t count = is_array ? value->length : 1;
     size_t bound = MFI_PUT_HEADER_MAX;
-    if (is_array && (count > PLAIN_ITEMS_MAX || count > caps->items)) {
+    if (is_array &&
+        (count > PLAIN_ITEMS_MAX || count > caps->items || (items == NULL && count > 0))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -15,9 +15,18 @@ const char *mf_type_name(mf_type type)
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown";
 }
 
+/* No value is of no type, as a key that mf_value_find() does not find. */
+static mf_type type_of(const mf_value *value)
+{
+    return value == NULL ? MF_TYPE_NIL : (mf_type)value->type;
+}
+
 mf_status mf_value_get_bool(const mf_value *value, bool *ret_boolean)
 {
-    if (value->type != MF_TYPE_BOOL) {
+    if (ret_boolean == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    if (type_of(value) != MF_TYPE_BOOL) {
         return MF_ERR_TYPE;
     }
     *ret_boolean = value->as.boolean;
@@ -26,12 +35,16 @@ mf_status mf_value_get_bool(const mf_value *value, bool *ret_boolean)
 
 mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer)
 {
-    if (value->type == MF_TYPE_INT) {
+    if (ret_integer == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    mf_type type = type_of(value);
+    if (type == MF_TYPE_INT) {
         *ret_integer = value->as.integer;
         return MF_OK;
     }
     /* Peers whose numbers are doubles send whole numbers beyond 32 bits as floats. */
-    if (value->type == MF_TYPE_FLOAT && value->as.number >= -0x1p63 && value->as.number < 0x1p63 &&
+    if (type == MF_TYPE_FLOAT && value->as.number >= -0x1p63 && value->as.number < 0x1p63 &&
         trunc(value->as.number) == value->as.number) {
         *ret_integer = (int64_t)value->as.number;
         return MF_OK;
@@ -42,11 +55,15 @@ mf_status mf_value_get_int64(const mf_value *value, int64_t *ret_integer)
 mf_status mf_value_get_uint64(const mf_value *value, uint64_t *ret_integer)
 {
     int64_t integer = 0;
-    if (value->type == MF_TYPE_UINT) {
+    if (ret_integer == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    mf_type type = type_of(value);
+    if (type == MF_TYPE_UINT) {
         *ret_integer = value->as.unsigned_integer;
         return MF_OK;
     }
-    if (value->type == MF_TYPE_FLOAT && value->as.number >= 0x1p63 &&
+    if (type == MF_TYPE_FLOAT && value->as.number >= 0x1p63 &&
         value->as.number < 0x1p64) { /* doubles this large are whole */
         *ret_integer = (uint64_t)value->as.number;
         return MF_OK;
@@ -61,14 +78,18 @@ mf_status mf_value_get_uint64(const mf_value *value, uint64_t *ret_integer)
 mf_status mf_value_get_double(const mf_value *value, double *ret_number)
 {
     double number = 0;
-    if (value->type == MF_TYPE_FLOAT) {
+    if (ret_number == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    mf_type type = type_of(value);
+    if (type == MF_TYPE_FLOAT) {
         number = value->as.number;
-    } else if (value->type == MF_TYPE_INT) {
+    } else if (type == MF_TYPE_INT) {
         number = (double)value->as.integer;
         if (number >= 0x1p63 || (int64_t)number != value->as.integer) {
             return MF_ERR_TYPE;
         }
-    } else if (value->type == MF_TYPE_UINT) {
+    } else if (type == MF_TYPE_UINT) {
         number = (double)value->as.unsigned_integer;
         if (number >= 0x1p64 || (uint64_t)number != value->as.unsigned_integer) {
             return MF_ERR_TYPE;
@@ -82,7 +103,11 @@ mf_status mf_value_get_double(const mf_value *value, double *ret_number)
 
 mf_status mf_value_get_str(const mf_value *value, const char **ret_text)
 {
-    if (value->type != MF_TYPE_STR || memchr(value->as.str, '\0', value->length) != NULL) {
+    if (ret_text == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
+    if (type_of(value) != MF_TYPE_STR || value->as.str == NULL ||
+        memchr(value->as.str, '\0', value->length) != NULL) {
         return MF_ERR_TYPE;
     }
     *ret_text = value->as.str;
@@ -91,13 +116,18 @@ mf_status mf_value_get_str(const mf_value *value, const char **ret_text)
 
 const mf_value *mf_value_at(const mf_value *array, uint32_t index)
 {
-    return array->type == MF_TYPE_ARRAY && index < array->length ? &array->as.items[index] : NULL;
+    return type_of(array) == MF_TYPE_ARRAY && array->as.items != NULL && index < array->length
+               ? &array->as.items[index]
+               : NULL;
 }
 
 const mf_value *mf_value_find(const mf_value *map, const char *key)
 {
+    if (key == NULL || type_of(map) != MF_TYPE_MAP || map->as.items == NULL) {
+        return NULL;
+    }
     size_t length = strlen(key);
-    for (uint32_t i = map->type == MF_TYPE_MAP ? map->length : 0; i > 0; i--) {
+    for (uint32_t i = map->length; i > 0; i--) {
         const mf_value *candidate = &map->as.items[((size_t)i - 1) * 2];
         if (candidate->type == MF_TYPE_STR && candidate->length == length &&
             memcmp(candidate->as.str, key, length) == 0) {
@@ -146,6 +176,9 @@ bool mf_value_equal(const mf_value *a, const mf_value *b)
 {
     pair open[MF_VALUE_DEPTH_MAX + 2];
     size_t depth = 0;
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
     open[0] = (pair){a, b, 1};
     for (;;) {
         while (open[depth].left == 0) {
@@ -177,6 +210,9 @@ static mf_status read_out(const mf_value *value, const mf_out *out, const char *
 {
     int64_t integer = 0;
     mf_status status = MF_OK;
+    if (out->to == NULL) {
+        return MF_ERR_INVALID_ARGUMENT;
+    }
     switch (out->kind) {
     case MF_OUT_BOOL:
         *ret_wanted = "a bool";
@@ -214,22 +250,35 @@ mf_status mfi_value_read(const mf_value *value, const mf_out *out, const char *w
                          mf_error *error)
 {
     const char *wanted = "";
-    return read_out(value, out, &wanted) == MF_OK
-               ? MF_OK
-               : mfi_fail(error, MF_ERR_TYPE, "%s must be %s, not %s", what, wanted,
-                          mf_type_name((mf_type)value->type));
+    mf_status status = read_out(value, out, &wanted);
+    if (status == MF_ERR_INVALID_ARGUMENT) {
+        return mfi_fail_null(error, "out.to");
+    }
+    return status == MF_OK ? MF_OK
+                           : mfi_fail(error, MF_ERR_TYPE, "%s must be %s, not %s", what, wanted,
+                                      mf_type_name((mf_type)value->type));
 }
 
 mf_status mf_values_unpack(const mf_value *values, uint32_t value_count, const mf_out *outs,
                            uint32_t count, mf_error *error)
 {
+    if (values == NULL && value_count > 0) {
+        return mfi_fail_null(error, "values");
+    }
+    if (outs == NULL && count > 0) {
+        return mfi_fail_null(error, "outs");
+    }
     if (value_count != count) {
         return mfi_fail(error, MF_ERR_TYPE, "expected %u argument%s, got %u", (unsigned)count,
                         count == 1 ? "" : "s", (unsigned)value_count);
     }
     for (uint32_t i = 0; i < count; i++) {
         const char *wanted = "";
-        if (read_out(&values[i], &outs[i], &wanted) != MF_OK) {
+        mf_status status = read_out(&values[i], &outs[i], &wanted);
+        if (status == MF_ERR_INVALID_ARGUMENT) {
+            return mfi_fail(error, status, "outs[%u].to is NULL", (unsigned)i);
+        }
+        if (status != MF_OK) {
             return mfi_fail(error, MF_ERR_TYPE, "argument %u must be %s, not %s", (unsigned)(i + 1),
                             wanted, mf_type_name((mf_type)values[i].type));
         }

@@ -86,9 +86,26 @@ static mf_status fail_at(const tree_walk *walk, mf_status code, const char *what
     return mfi_fail(walk->error, code, "%s: %s", path_of(walk, &path), what);
 }
 
+/* Refuses bytes or elements that are not there. */
+static mf_status check_there(const tree_walk *walk, const mf_value *value)
+{
+    mfi_path path;
+    const void *at = value->type == MF_TYPE_ARRAY || value->type == MF_TYPE_MAP
+                         ? (const void *)value->as.items
+                         : value->as.bytes;
+    return at != NULL || value->length == 0
+               ? MF_OK
+               : mfi_fail(walk->error, MF_ERR_INVALID_ARGUMENT, "%s: %s at NULL of length %u",
+                          path_of(walk, &path), mf_type_name((mf_type)value->type),
+                          (unsigned)value->length);
+}
+
 static mf_status check_bytes(const tree_walk *walk, const mf_value *value)
 {
     mfi_path path;
+    if (value->as.bytes == NULL) {
+        return check_there(walk, value);
+    }
     return value->length <= walk->limits->string_bytes
                ? MF_OK
                : mfi_limits_fail_string_bytes(walk->limits, path_of(walk, &path),
@@ -203,7 +220,8 @@ static mf_status pack_map_key(const tree_walk *walk, const mf_value *key)
         return pack_str(walk, key);
     }
     if (key->type == MF_TYPE_BIN && walk->sanitize) {
-        return pack_clean(walk, key);
+        mf_status status = check_there(walk, key);
+        return status == MF_OK ? pack_clean(walk, key) : status;
     }
     if (!mfi_key_text(key, text)) {
         return mfi_fail(walk->error, MF_ERR_INVALID_ARGUMENT,
@@ -220,6 +238,10 @@ static mf_status open_container(tree_walk *walk, const mf_value *value, bool is_
     if (value->length > walk->limits->items) {
         return mfi_limits_fail_items(walk->limits, path_of(walk, &path), (mf_type)value->type,
                                      value->length, walk->error);
+    }
+    mf_status status = check_there(walk, value);
+    if (status != MF_OK) {
+        return status;
     }
     if (walk->depth + walk->open + 1 > MFI_DEPTH_MAX) {
         return mfi_limits_fail_depth(path_of(walk, &path), walk->error);
@@ -291,7 +313,10 @@ static void begin(tree_walk *walk, msgpack_packer *packer, const char *where,
 static mf_status pack_rest(tree_walk *walk)
 {
     mf_status status = MF_OK;
-    while (status == MF_OK && walk->open > 0) {
+    /* A tree that shares its branches can be far larger than its memory: what no longer fits is not
+     * walked. The caller sees by the buffer that it failed. */
+    const mfi_buf *to = walk->packer->data;
+    while (status == MF_OK && walk->open > 0 && !to->failed) {
         frame *top = &walk->frames[walk->open];
         if (top->next == top->count) {
             walk->open--;

@@ -37,7 +37,7 @@ typedef struct mf_context {
 /**
  * Copies the calling thread's context.
  *
- * @param ret_context Receives the copy; all empty if the thread has no context. Not NULL.
+ * @param ret_context Receives the copy; all empty if the thread has no context. NULL only asks.
  * @return Whether the thread has a context.
  * @par Threads Thread-safe: each thread has a context of its own.
  */

@@ -18,7 +18,10 @@
 mf_status mfi_call_check_name(const char *what, const char *name, mf_error *error)
 {
     size_t length = name != NULL ? strlen(name) : 0;
-    if (name == NULL || length > MFI_NAME_MAX_BYTES || !mfi_utf8_valid(name, length)) {
+    if (name == NULL) {
+        return mfi_fail_null(error, what);
+    }
+    if (length > MFI_NAME_MAX_BYTES || !mfi_utf8_valid(name, length)) {
         return mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "%s must be UTF-8 of at most %zu bytes",
                         what, MFI_NAME_MAX_BYTES);
     }
@@ -85,6 +88,9 @@ mf_status mfi_call_read(mfi_calls *calls, const char *function, mf_args args,
     }
     if (status == MF_OK && function[0] == '\0') {
         status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "function is empty");
+    }
+    if (status == MF_OK && args.items == NULL && args.count > 0) {
+        status = mfi_fail(error, MF_ERR_INVALID_ARGUMENT, "args.items is NULL");
     }
     if (status == MF_OK) {
         status = mfi_options_copy(&ret->options, sizeof ret->options, sizeof(mf_call_options),

@@ -2,6 +2,9 @@
  * it. It exists so that an answer is received where the user reads it, without a copy. */
 #include "core/client/calls/result.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/cache.h"
 #include "base/error.h"
 #include "core/wire/tree.h"
@@ -16,6 +19,9 @@ struct mf_result {
     mfi_limits limits;
     mfi_tree tree, metadata;
     bool decoded, metadata_decoded;
+#ifndef NDEBUG
+    bool is_out; /* the user has it, or a call that will give it to the user */
+#endif
 };
 
 static const mf_value nil_value = {.type = MF_TYPE_NIL};
@@ -31,7 +37,29 @@ static mfi_cache results = MFI_CACHE_INIT(mf_result, empty_result);
 
 mf_result *mfi_result_new(void)
 {
-    return mfi_cache_get(&results);
+    mf_result *result = mfi_cache_get(&results);
+#ifndef NDEBUG
+    if (result != NULL) {
+        result->is_out = true;
+    }
+#endif
+    return result;
+}
+
+/* A result that is destroyed twice would be given to two calls. Builds for tests end the program
+ * there, where the fault is; with AddressSanitizer the report has the place of the first one too.
+ */
+static void end_of_use(mf_result *result)
+{
+#ifndef NDEBUG
+    if (!result->is_out) {
+        (void)fputs("multifrost: mf_result_destroy: this result was destroyed before\n", stderr);
+        abort();
+    }
+    result->is_out = false;
+#else
+    (void)result;
+#endif
 }
 
 mfi_message *mfi_result_message(mf_result *result)
@@ -58,6 +86,7 @@ void mf_result_destroy(mf_result *result)
     if (result == NULL) {
         return;
     }
+    end_of_use(result);
     mfi_message_release(&result->message);
     mfi_tree_trim(&result->tree, KEPT_TREE_BYTES);
     mfi_tree_trim(&result->metadata, KEPT_TREE_BYTES);

@@ -73,7 +73,7 @@ typedef struct mf_log_options {
  * A logger of the program's own does not look at COMLINK_LOG_SINK. Only the logger of a runtime has
  * the sink that this variable names: see runtime.h.
  *
- * @param ret_logger On MF_OK a logger for mf_logger_destroy(); untouched on failure.
+ * @param ret_logger Not NULL. On MF_OK a logger for mf_logger_destroy(); untouched on failure.
  * @param options    NULL for defaults. Copied.
  * @param error      NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (also for a COMLINK_LOG_LEVEL that is no level: the
@@ -97,7 +97,7 @@ MF_API void mf_logger_destroy(mf_logger *logger);
  * Adds a file as a sink. Lines are appended; a new file has mode 0600. Records produced before are
  * not written to it. A FIFO needs a reader: without one this is an MF_ERR_IO.
  *
- * @param logger Borrowed.
+ * @param logger Borrowed; not NULL.
  * @param path   Not NULL. Copied.
  * @param format The form of the lines.
  * @param error  NULL, or filled on failure.
@@ -144,18 +144,18 @@ MF_API MF_NODISCARD mf_status mf_log_add_callback(mf_logger *logger, mf_log_sink
 /**
  * Changes the level.
  *
- * @param logger Borrowed.
+ * @param logger Borrowed; NULL is a no-op.
  * @param level  Lowest level that is written. MF_LOG_DEFAULT sets info; other numbers do nothing.
  * @par Threads Thread-safe.
  */
 MF_API void mf_log_set_level(mf_logger *logger, mf_log_level level);
-/** Returns the level. @par Threads Thread-safe. */
+/** Returns the level. @param logger Borrowed; NULL gives MF_LOG_OFF. @par Threads Thread-safe. */
 MF_API mf_log_level mf_log_get_level(const mf_logger *logger);
 /**
  * Reads a level word, in any case ("warn", "WARNING").
  *
- * @param text      Borrowed.
- * @param ret_level On MF_OK the level; untouched on failure.
+ * @param text      Borrowed; not NULL.
+ * @param ret_level Not NULL. On MF_OK the level; untouched on failure.
  * @param error     NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT listing the words.
  * @par Threads Thread-safe.
@@ -167,7 +167,7 @@ MF_API MF_NODISCARD mf_status mf_log_parse_level(const char *text, mf_log_level 
  * Waits until each sink has all records produced before, or has counted them as lost. A sink whose
  * last write failed is tried again, so that its losses are declared.
  *
- * @param logger     Borrowed.
+ * @param logger     Borrowed; NULL gives true.
  * @param timeout_ms Milliseconds, or MF_TIMEOUT_INFINITE.
  * @return Whether that was so in time; false also because of a single sink that is stuck. A process
  *         that was forked since has no log writer: false at once if records wait.
@@ -240,8 +240,8 @@ typedef struct mf_log_stats {
 /**
  * Reads the totals.
  *
- * @param logger    Borrowed.
- * @param ret_stats Not NULL, with struct_size set; filled.
+ * @param logger    Borrowed; NULL is a no-op.
+ * @param ret_stats With struct_size set; filled. NULL is a no-op.
  * @par Threads Thread-safe.
  */
 MF_API void mf_log_stats_read(mf_logger *logger, mf_log_stats *ret_stats);
@@ -331,7 +331,7 @@ static inline mf_log_field mf_log_field_str(const char *key, const char *value)
 /**
  * Logs one event, with the ids of the call that this thread works for.
  *
- * @param logger  Borrowed.
+ * @param logger  Borrowed; NULL is a no-op.
  * @param level   The record's level.
  * @param event   [a-z0-9_.]{1,64}, and none of the library's events. Any other name is logged as
  *                the event "invalid_event" with the name in a field.

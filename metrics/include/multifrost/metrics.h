@@ -76,7 +76,7 @@ typedef struct mf_metrics_options {
 /**
  * Makes an empty set, for use without a runtime. A runtime has a set of its own.
  *
- * @param ret_metrics On MF_OK a set for mf_metrics_destroy(); untouched on failure.
+ * @param ret_metrics Not NULL. On MF_OK a set for mf_metrics_destroy(); untouched on failure.
  * @param options     NULL for defaults. Copied.
  * @param error       NULL, or filled on failure.
  * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY.
@@ -97,9 +97,9 @@ MF_API void mf_metrics_destroy(mf_metrics *metrics);
 /**
  * Adds a family.
  *
- * @param metrics    Borrowed.
+ * @param metrics    Borrowed; not NULL.
  * @param options    Not NULL. Copied with all its texts.
- * @param ret_family On MF_OK the family, owned by the set; untouched on failure.
+ * @param ret_family Not NULL. On MF_OK the family, owned by the set; untouched on failure.
  * @param error      NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the broken rule; MF_ERR_EXISTS if a family has that
  *         name, or exposes it with a suffix; MF_ERR_NO_MEMORY.
@@ -112,11 +112,12 @@ MF_API MF_NODISCARD mf_status mf_metrics_add(mf_metrics *metrics, const mf_metri
 /**
  * Finds or makes the series with these label values.
  *
- * @param family Of the matching type; another type gives a series that is never exposed.
+ * @param family Of the matching type; another type gives a series that is never exposed. NULL gives
+ *               NULL.
  * @param values label_count texts in the order of label_names; NULL for a family without labels.
  *               A NULL value counts as "". Copied.
- * @return Never NULL; owned by the set. Beyond a cap, or without memory, the series whose labels
- *         are all `_OTHER`, or a gauge that is not exposed; the set counts how often.
+ * @return Owned by the set; NULL only for a NULL family. Beyond a cap, or without memory, the
+ * series whose labels are all `_OTHER`, or a gauge that is not exposed; the set counts how often.
  * @par Threads  Thread-safe.
  * @par Blocking Short lock; keep the pointer instead of asking again.
  */
@@ -131,7 +132,7 @@ MF_API void mf_family_info(mf_family *family, const char *const *values);
 /**
  * Adds to a counter.
  *
- * @param counter Not NULL.
+ * @param counter NULL is a no-op.
  * @param n       In the counter's own unit, before counter_factor.
  * @par Threads Thread-safe, lock-free.
  */
@@ -139,7 +140,7 @@ MF_API void mf_counter_add(mf_counter *counter, uint64_t n);
 /**
  * Reads a counter.
  *
- * @param counter Not NULL.
+ * @param counter NULL gives 0.
  * @return The sum of all additions, without counter_factor.
  * @par Threads Thread-safe.
  */
@@ -148,7 +149,7 @@ MF_API uint64_t mf_counter_value(const mf_counter *counter);
 /**
  * Sets a gauge, or adds to it.
  *
- * @param gauge Not NULL.
+ * @param gauge NULL is a no-op.
  * @param value The new value, in the unit of the family's name.
  * @param n     The difference, in the same unit; may be negative.
  * @par Threads Thread-safe, lock-free.
@@ -158,7 +159,7 @@ MF_API void mf_gauge_add(mf_gauge *gauge, double n);
 /**
  * Reads a gauge.
  *
- * @param gauge Not NULL.
+ * @param gauge NULL gives 0.
  * @return The present value.
  * @par Threads Thread-safe.
  */
@@ -168,7 +169,7 @@ MF_API double mf_gauge_value(const mf_gauge *gauge);
  * Records one value. A negative value or NaN counts as 0; a value beyond the range counts in an
  * underflow or overflow cell.
  *
- * @param histogram Not NULL.
+ * @param histogram NULL is a no-op.
  * @param value     Seconds, bytes or a share, by the family's scale.
  * @par Threads Thread-safe, lock-free; the first value in a new octave may allocate its cells.
  */
@@ -188,8 +189,8 @@ typedef struct mf_distribution {
 /**
  * Reads all values since the start.
  *
- * @param histogram        Not NULL.
- * @param ret_distribution Not NULL, with struct_size set; filled.
+ * @param histogram        NULL is a no-op.
+ * @param ret_distribution With struct_size set; filled. NULL is a no-op.
  * @par Threads Thread-safe; a writer never waits for it.
  */
 MF_API void mf_histogram_read(const mf_histogram *histogram, mf_distribution *ret_distribution);
@@ -197,7 +198,7 @@ MF_API void mf_histogram_read(const mf_histogram *histogram, mf_distribution *re
 /**
  * Records a duration.
  *
- * @param window      Not NULL.
+ * @param window      NULL is a no-op.
  * @param duration_ns Nanoseconds.
  * @par Threads Thread-safe, lock-free.
  */
@@ -205,8 +206,8 @@ MF_API void mf_window_record_ns(mf_window *window, uint64_t duration_ns);
 /**
  * Reads the quantiles of the last 60 s; count and sum are those since the start.
  *
- * @param window           Not NULL.
- * @param ret_distribution Not NULL, with struct_size set; filled.
+ * @param window           NULL is a no-op.
+ * @param ret_distribution With struct_size set; filled. NULL is a no-op.
  * @par Threads Thread-safe; a writer never waits for it.
  */
 MF_API void mf_window_read(const mf_window *window, mf_distribution *ret_distribution);
@@ -217,7 +218,7 @@ typedef void (*mf_metrics_collect_fn)(void *user_data);
 /**
  * Adds a function that runs before each collection, on the collecting thread.
  *
- * @param metrics   Borrowed.
+ * @param metrics   Borrowed; not NULL.
  * @param collect   Not NULL.
  * @param user_data Passed to collect; must live until the function is removed or the set destroyed.
  * @param error     NULL, or filled on failure.
@@ -230,7 +231,7 @@ MF_API MF_NODISCARD mf_status mf_metrics_add_collector(mf_metrics *metrics,
 /**
  * Removes a collector. After the return the collector does not run again.
  *
- * @param metrics   Borrowed.
+ * @param metrics   Borrowed; NULL is a no-op.
  * @param collect   As it was added, together with user_data; any other pair is a no-op.
  * @param user_data See collect.
  * @par Threads  Thread-safe. Not from a collector.
@@ -250,9 +251,9 @@ typedef enum mf_metrics_format {
 /**
  * Runs the collectors and writes every family.
  *
- * @param metrics    Borrowed.
+ * @param metrics    Borrowed; not NULL.
  * @param format     The format.
- * @param ret_text   On MF_OK a NUL-terminated text for free(); untouched on failure.
+ * @param ret_text   Not NULL. On MF_OK a NUL-terminated text for free(); untouched on failure.
  * @param ret_length On MF_OK the length in bytes, without the NUL.
  * @param error      NULL, or filled on failure.
  * @return MF_OK, MF_ERR_INVALID_ARGUMENT, MF_ERR_NO_MEMORY; MF_ERR_UNSUPPORTED for protobuf in a

@@ -146,6 +146,11 @@ static void test_options(void)
     mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &larger, "sample", &error),
                  MF_ERR_INVALID_ARGUMENT);
     mf_check_contains(error.message, "does not know");
+    larger.unknown[0] = 0;
+    larger.known.struct_size = SIZE_MAX; /* no byte behind the struct is read */
+    mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &larger, "sample", &error),
+                 MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "which no version has");
     sample_options zero = {0, 0, 0};
     mf_check_int(mfi_options_copy(&copy, sizeof copy, sizeof copy, &zero, "sample", &error),
                  MF_ERR_INVALID_ARGUMENT);

@@ -1,8 +1,13 @@
 /* What a call brings back: decoded when it is asked for, and given back with its message. */
 #include "core/client/calls/result.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <multifrost/value.h>
 
@@ -156,7 +161,31 @@ static void test_used_again(void)
     drop(list);
 }
 
+/* AddressSanitizer finds it by itself, and ends the test's process with a report. */
+#if !defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__)
+static void test_destroyed_twice(void)
+{
+    int status = 0;
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        mf_result *result = mfi_result_new();
+        const struct rlimit no_core = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)close(STDERR_FILENO);
+        mf_result_destroy(result);
+        mf_result_destroy(result);
+        _exit(0);
+    }
+    mf_check(pid > 0 && waitpid(pid, &status, 0) == pid);
+    mf_check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+#endif
+
 static const mf_test tests[] = {
+#if !defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__)
+    {"result__destroyed_twice_ends_the_program", test_destroyed_twice},
+#endif
     {"result__value_and_metadata", test_value_and_metadata},
     {"result__readings_as_other_types", test_readings},
     {"result__wrong_type_is_named", test_wrong_type},

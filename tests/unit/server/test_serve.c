@@ -337,7 +337,14 @@ static void test_names_that_are_prefixes_or_hold_a_nul(void)
     mfi_buf_fini(&buf);
     peer_receive(&peer, &answer);
     mf_check_int(answer.type, MFI_MESSAGE_ERROR);
-    mf_check_contains(answer.error, "not found");
+    mf_check_contains(answer.error, "Function 'twice' not found: the name has a NUL inside");
+    answer_free(&answer);
+    char longer[300];
+    memset(longer, 'n', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    peer_call(&peer, "d", longer, MF_ARGS(1), mf_nil());
+    peer_receive(&peer, &answer);
+    mf_check_contains(answer.error, "nnn' not found: the name has more than 256 bytes");
     answer_free(&answer);
     peer_close(&peer);
     worker_end(&worker);

@@ -107,7 +107,22 @@ static void test_missing_memory_is_an_error(void)
     mf_check(n > 1);
 }
 
+static void test_what_is_at_null_is_refused(void)
+{
+    const mf_value values[] = {mf_str_n(NULL, 3), mf_bin(NULL, 3), mf_array(NULL, 3)};
+    static const char *const words[] = {"value: str at NULL", "value: bin at NULL",
+                                        "value: array at NULL"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char *text = NULL;
+        mf_error error = MF_ERROR_INIT;
+        mf_check_int(mf_value_to_json(&values[i], &text, NULL, &error), MF_ERR_INVALID_ARGUMENT);
+        mf_check_str(error.message, words[i]);
+        mf_check(text == NULL);
+    }
+}
+
 static const mf_test tests[] = {
+    {"json__what_is_at_null_is_refused", test_what_is_at_null_is_refused},
     {"json_write__values_are_written", test_values_are_written},
     {"json_write__bin_is_base64", test_bin_is_base64},
     {"json_write__what_has_no_form_is_refused", test_what_has_no_json_form_is_refused},

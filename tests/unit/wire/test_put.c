@@ -97,7 +97,21 @@ static void test_plain_values(void)
     mf_check(!is_plain(mf_array(items, 2), 0));
 }
 
+/* The general way refuses them with words. */
+static void test_what_is_at_null_is_not_plain(void)
+{
+    mfi_buf buf;
+    mf_value text = mf_str_n(NULL, 3);
+    mf_value array = mf_array(NULL, 3);
+    mfi_buf_init(&buf, 0);
+    mf_check(!mfi_put_plain(&buf, &text, NULL));
+    mf_check(!mfi_put_plain(&buf, &array, NULL));
+    mf_check_int(buf.size, 0);
+    mfi_buf_fini(&buf);
+}
+
 static const mf_test tests[] = {
+    {"put__what_is_at_null_is_not_plain", test_what_is_at_null_is_not_plain},
     {"put__integers_take_the_shortest_form", test_integers},
     {"put__texts_of_all_lengths_are_whole", test_texts},
     {"put__containers_take_the_shortest_form", test_containers},

@@ -246,7 +246,44 @@ static void test_read_names_both_types(void)
     mf_check_int(small, INT32_MIN);
 }
 
+/* A chain of readers needs one check, at its end. */
+static void test_readers_take_what_was_not_found(void)
+{
+    int64_t number = 7;
+    uint64_t positive = 7;
+    double real = 7;
+    bool yes = true;
+    const char *text = "seven";
+    const mf_value map = MF_MAP("a", 1);
+    const mf_value *none = mf_value_at(mf_value_find(&map, "b"), 0);
+    mf_check(none == NULL && mf_value_find(NULL, "a") == NULL && mf_value_find(&map, NULL) == NULL);
+    mf_check_int(mf_value_get_int64(none, &number), MF_ERR_TYPE);
+    mf_check_int(mf_value_get_uint64(none, &positive), MF_ERR_TYPE);
+    mf_check_int(mf_value_get_double(none, &real), MF_ERR_TYPE);
+    mf_check_int(mf_value_get_bool(none, &yes), MF_ERR_TYPE);
+    mf_check_int(mf_value_get_str(none, &text), MF_ERR_TYPE);
+    mf_check(number == 7 && positive == 7 && real > 6 && yes);
+    mf_check_str(text, "seven");
+    mf_check(mf_value_equal(NULL, NULL) && !mf_value_equal(&map, NULL) &&
+             !mf_value_equal(NULL, &map));
+}
+
+static void test_unpack_names_a_place_that_is_null(void)
+{
+    int64_t first = 0;
+    const mf_value values[] = {mf_int(1), mf_int(2)};
+    const mf_out outs[] = {MF_OUT(&first), mf_out_int64(NULL)};
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_values_unpack(values, 2, outs, 2, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_str(error.message, "outs[1].to is NULL");
+    mf_check_int(first, 1);
+    mf_check_int(mfi_value_read(&values[0], &outs[1], "result", &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_str(error.message, "out.to is NULL");
+}
+
 static const mf_test tests[] = {
+    {"value__readers_take_what_was_not_found", test_readers_take_what_was_not_found},
+    {"unpack__names_a_place_that_is_null", test_unpack_names_a_place_that_is_null},
     {"value__types_have_names", test_types_have_names},
     {"value__integers_are_what_is_whole", test_integers_are_what_is_whole},
     {"value__unsigned_integers_reach_further", test_unsigned_integers_reach_further},

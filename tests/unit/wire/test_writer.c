@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <multifrost/ext.h>
+#include <multifrost/json.h>
 
 #include "mf_test.h"
 
@@ -219,7 +220,54 @@ static void test_equal_keys_stay(void)
     check_becomes(MF_MAP(1, "int", "1", "str"), MF_MAP("1", "int", "1", "str"));
 }
 
+/* ---- Rough use ---- */
+
+/* Sixty levels, each of which has the one below it twice: 2^60 values in two kilobytes. What does
+ * not fit is not walked; a walk of all of it would not end within the test's time. */
+static void test_branches_that_are_shared_stop_at_the_limit(void)
+{
+    enum { LEVELS = 60 };
+    mf_value pairs[LEVELS][2];
+    mf_value value = mf_int(1);
+    for (int i = 0; i < LEVELS; i++) {
+        pairs[i][0] = value;
+        pairs[i][1] = value;
+        value = mf_array(pairs[i], 2);
+    }
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    mf_document *document = NULL;
+    char *text = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_check_int(mf_value_encode(&value, &bytes, &size, &error), MF_ERR_LIMIT);
+    mf_check_contains(error.message, "larger than max_message_bytes");
+    mf_check_int(mf_value_sanitize(&value, &document, &error), MF_ERR_LIMIT);
+    mf_check_int(mf_value_to_json(&value, &text, NULL, &error), MF_ERR_LIMIT);
+    mf_check(bytes == NULL && document == NULL && text == NULL);
+}
+
+static void test_what_is_at_null_is_refused(void)
+{
+    mf_value key[] = {mf_str_n(NULL, 3), mf_int(1)};
+    mf_value bin_key[] = {mf_bin(NULL, 3), mf_int(1)};
+    check_refused(mf_str_n(NULL, 3), MF_ERR_INVALID_ARGUMENT, "args: str at NULL of length 3");
+    check_refused(mf_bin(NULL, 3), MF_ERR_INVALID_ARGUMENT, "args: bin at NULL of length 3");
+    check_refused(mf_array(NULL, 3), MF_ERR_INVALID_ARGUMENT, "args: array at NULL of length 3");
+    check_refused(mf_map(NULL, 3), MF_ERR_INVALID_ARGUMENT, "args: map at NULL of length 3");
+    check_refused(mf_map(key, 1), MF_ERR_INVALID_ARGUMENT, "args[0]: str at NULL of length 3");
+    check_packs(mf_array(NULL, 0), BYTES("\x90"));
+    check_packs(mf_str_n(NULL, 0), BYTES("\xa0"));
+    mf_document *document = NULL;
+    mf_error error = MF_ERROR_INIT;
+    mf_value map = mf_map(bin_key, 1);
+    mf_check_int(mf_value_sanitize(&map, &document, &error), MF_ERR_INVALID_ARGUMENT);
+    mf_check_contains(error.message, "bin at NULL of length 3");
+}
+
 static const mf_test tests[] = {
+    {"writer__branches_that_are_shared_stop_at_the_limit",
+     test_branches_that_are_shared_stop_at_the_limit},
+    {"writer__what_is_at_null_is_refused", test_what_is_at_null_is_refused},
     {"writer__values_have_one_form", test_values_have_one_form},
     {"writer__what_no_peer_reads_is_changed", test_what_no_peer_reads_is_changed},
     {"writer__what_cannot_be_sent_has_a_path", test_what_cannot_be_sent_has_a_path},

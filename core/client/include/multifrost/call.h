@@ -52,7 +52,7 @@ typedef struct mf_call_options {
  * Calls a remote function with options and waits for its result.
  *
  * @param parent     Borrowed; not NULL.
- * @param function   UTF-8, 1 to 256 bytes. Copied.
+ * @param function   Not NULL. UTF-8, 1 to 256 bytes. Copied.
  * @param args       MF_ARGS(...) or MF_NO_ARGS. Borrowed until the return.
  * @param options    NULL for defaults. Copied.
  * @param ret_result NULL, or on MF_OK a result for mf_result_destroy(); untouched on failure.
@@ -109,7 +109,7 @@ typedef void (*mf_call_fn)(mf_status status, mf_result *result, const mf_error *
  * @param function  UTF-8, 1 to 256 bytes. Copied.
  * @param args      MF_ARGS(...) or MF_NO_ARGS. Borrowed until the return.
  * @param options   NULL for defaults. Copied.
- * @param done      Called exactly once if MF_OK is returned, else never.
+ * @param done      Not NULL. Called exactly once if MF_OK is returned, else never.
  * @param user_data Passed to done.
  * @param error     NULL, or filled on failure.
  * @return MF_OK if the call was begun; else the reason why it was refused, as mf_call_with().
@@ -175,7 +175,7 @@ MF_API bool mf_future_is_done(const mf_future *future);
 /**
  * Waits until all futures have ended. mf_future_wait() with 0 then takes every outcome.
  *
- * @param futures    Borrowed. NULL entries are skipped.
+ * @param futures    Borrowed; not NULL. NULL entries are skipped.
  * @param count      Entries of futures.
  * @param timeout_ms At least 0.
  * @param error      NULL, or filled on failure.
@@ -190,7 +190,7 @@ MF_API MF_NODISCARD mf_status mf_futures_wait_all(mf_future *const *futures, siz
 /**
  * Waits until one of the futures has ended.
  *
- * @param futures    Borrowed. NULL entries are skipped.
+ * @param futures    Borrowed; not NULL. NULL entries are skipped.
  * @param count      Entries of futures.
  * @param timeout_ms At least 0.
  * @param ret_index  Not NULL. On MF_OK the index of the first future that has ended.
@@ -226,7 +226,8 @@ MF_API MF_NODISCARD mf_status mf_parent_prepare(mf_parent *parent, const char *f
 
 /* ---- Results: one thread at a time ---- */
 
-/** Frees the result and all its values. @param result NULL is a no-op.
+/** Frees the result and all its values. In builds without NDEBUG, a second call for one result ends
+ *  the program with a message. @param result NULL is a no-op.
  *  @par Threads One thread at a time. */
 MF_API void mf_result_destroy(mf_result *result);
 /** Gives the value, decoded at the first read. @param result NULL gives nil.

@@ -173,45 +173,49 @@ MF_API void mf_child_stop(mf_child *child);
  * Thread-safe. */
 MF_API uint16_t mf_child_port(mf_child *child);
 
-/* ---- Requests: on the handler's thread, until the handler returns; no argument is NULL ---- */
+/* ---- Requests: on the handler's thread, until the handler returns ---- */
 
-/** Gives the name of the called function. @param request Borrowed.
+/** Gives the name of the called function. @param request Borrowed; NULL gives NULL.
  *  @return Borrowed from the request. @par Threads The handler's. */
 MF_API const char *mf_request_function(const mf_request *request);
-/** Gives all arguments. @param request Borrowed. @return Borrowed from the request.
+/** Gives all arguments. @param request Borrowed; NULL gives none. @return Borrowed from the
+ * request.
  *  @par Threads The handler's. */
 MF_API mf_args mf_request_args(const mf_request *request);
-/** Gives the call's metadata, decoded at the first read. @param request Borrowed.
+/** Gives the call's metadata, decoded at the first read. @param request Borrowed; NULL gives nil.
  *  @return A map; nil if the call had none. Borrowed from the request. @par Threads The handler's.
  */
 MF_API const mf_value *mf_request_metadata(mf_request *request);
 /** Gives the ids of the call (correlation, trace, request). They are also the thread's current ids.
- *  @param request Borrowed. @return Borrowed from the request. @par Threads The handler's. */
+ *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request. @par Threads The
+ * handler's. */
 MF_API const mf_context *mf_request_context(const mf_request *request);
 /** Gives the tracestate that came with the call's trace (W3C), as it is passed on: at most 512
  * bytes.
- *  @param request Borrowed. @return Borrowed from the request; NULL if there is none.
+ *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request; NULL if there is
+ * none.
  *  @par Threads The handler's. */
 MF_API const char *mf_request_tracestate(const mf_request *request);
 /** Gives the baggage that came with the call (W3C), as it is passed on: the members that
  *  mf_runtime_options.baggage_keys allows, at most 1,024 bytes, percent-encoded as they came.
- *  @param request Borrowed. @return Borrowed from the request; NULL if there is none.
+ *  @param request Borrowed; NULL gives NULL. @return Borrowed from the request; NULL if there is
+ * none.
  *  @par Threads The handler's. */
 MF_API const char *mf_request_baggage(const mf_request *request);
-/** Gives the name of the caller. @param request Borrowed.
+/** Gives the name of the caller. @param request Borrowed; NULL gives NULL.
  *  @return Borrowed from the request; NULL if the caller sent none. @par Threads The handler's. */
 MF_API const char *mf_request_client_name(mf_request *request);
 /** Reads how long the caller still waits. Calls that the handler makes end before that time too.
- *  @param request Borrowed. @return Milliseconds; MF_TIMEOUT_INFINITE if the caller sent no
- *  deadline. @par Threads The handler's. */
+ *  @param request Borrowed; NULL gives MF_TIMEOUT_INFINITE. @return Milliseconds;
+ * MF_TIMEOUT_INFINITE if the caller sent no deadline. @par Threads The handler's. */
 MF_API int64_t mf_request_deadline_ms(const mf_request *request);
 /**
  * Reads exactly `count` arguments. In C, mf_request_unpack() is shorter.
  *
- * @param request Borrowed.
- * @param outs    The variables. A text is borrowed from the request.
+ * @param request Borrowed; not NULL.
+ * @param outs    The variables; not NULL. A text is borrowed from the request.
  * @param count   Entries of outs.
- * @return MF_OK; MF_ERR_TYPE.
+ * @return MF_OK; MF_ERR_TYPE; MF_ERR_INVALID_ARGUMENT.
  * @par Threads The handler's.
  */
 MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out *outs,
@@ -233,8 +237,8 @@ MF_API MF_NODISCARD mf_status mf_request_read(mf_request *request, const mf_out 
  *
  * @param reply Borrowed; not NULL.
  * @param value Copied.
- * @return MF_OK; MF_ERR_STATE (the reply is deferred); else the reason why the value cannot be
- *         sent, which then is the answer.
+ * @return MF_OK; MF_ERR_STATE (the reply is deferred); MF_ERR_INVALID_ARGUMENT; else the reason why
+ * the value cannot be sent, which then is the answer.
  * @par Threads The handler's.
  */
 MF_API mf_status mf_reply_set(mf_reply *reply, mf_value value);
@@ -243,8 +247,8 @@ MF_API mf_status mf_reply_set(mf_reply *reply, mf_value value);
  *
  * @param reply  Borrowed; not NULL.
  * @param type   A class or code such as "ValueError", at most 256 bytes. NULL: the text alone.
- * @param format As for printf.
- * @return MF_OK; MF_ERR_STATE (the reply is deferred).
+ * @param format As for printf; NULL counts as "".
+ * @return MF_OK; MF_ERR_STATE (the reply is deferred); MF_ERR_INVALID_ARGUMENT.
  * @par Threads The handler's.
  */
 MF_API mf_status mf_reply_error(mf_reply *reply, const char *type, const char *format, ...)
@@ -266,7 +270,7 @@ MF_API mf_status mf_reply_retry_after(mf_reply *reply, int64_t retry_after_ms);
  * Adds a pair to the answer's metadata.
  *
  * @param reply Borrowed; not NULL.
- * @param key   UTF-8, 1 to 256 bytes, none of the protocol's keys. Copied.
+ * @param key   Not NULL. UTF-8, 1 to 256 bytes, none of the protocol's keys. Copied.
  * @param value A bool, a number or a str. Copied.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT; MF_ERR_LIMIT beyond 16 pairs or 4 KiB; MF_ERR_STATE (the
  *         reply is deferred); MF_ERR_NO_MEMORY.
@@ -280,7 +284,7 @@ MF_API mf_status mf_reply_metadata(mf_reply *reply, const char *key, mf_value va
  * within deferred_timeout_ms, or if the worker stops, the caller gets an error answer; the handle
  * stays valid until its one call.
  *
- * @param reply Borrowed.
+ * @param reply Borrowed; NULL gives NULL.
  * @return A handle for the one call; NULL without memory, or if the reply is deferred already.
  * @par Threads The handler's.
  */
@@ -301,7 +305,7 @@ MF_API mf_status mf_deferred_set(mf_deferred *deferred, mf_value value);
  *
  * @param deferred Transferred; NULL gives MF_ERR_INVALID_ARGUMENT.
  * @param type     A class or code, at most 256 bytes. NULL: the text alone.
- * @param format   As for printf.
+ * @param format   As for printf; NULL counts as "".
  * @return MF_OK; MF_ERR_TIMEOUT or MF_ERR_CANCELLED (the caller got an error answer before);
  *         MF_ERR_INVALID_ARGUMENT.
  * @par Threads Thread-safe.

@@ -57,8 +57,8 @@ typedef struct mf_ext_writer mf_ext_writer; /**< Takes the bytes that a codec wr
  * Appends bytes of an object that is being packed. If they do not fit, the encoding fails with
  * MF_ERR_LIMIT (max_string_bytes) or MF_ERR_NO_MEMORY; a codec need not check.
  *
- * @param writer As it was passed to the codec.
- * @param bytes  `size` bytes; copied.
+ * @param writer As it was passed to the codec; NULL is a no-op.
+ * @param bytes  `size` bytes; copied. NULL is a no-op.
  * @param size   Bytes.
  * @par Threads On the thread that runs the codec.
  */
@@ -121,12 +121,12 @@ MF_API void mf_ext_unregister(int code);
 /**
  * Makes an object of a received value with the codec of its code.
  *
- * @param value      Borrowed.
+ * @param value      Borrowed; NULL gives MF_ERR_TYPE.
  * @param code       The code that the value must have.
- * @param ret_object On MF_OK the object that the codec made; the caller owns it.
+ * @param ret_object Not NULL. On MF_OK the object that the codec made; the caller owns it.
  * @param error      NULL, or filled on failure.
  * @return MF_OK; MF_ERR_TYPE (no ext of that code); MF_ERR_NOT_FOUND (no codec for that code
- *         unpacks); the code that the codec returned.
+ *         unpacks); MF_ERR_INVALID_ARGUMENT; the code that the codec returned.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_get_object(const mf_value *value, int code,
@@ -139,7 +139,8 @@ MF_API MF_NODISCARD mf_status mf_value_get_object(const mf_value *value, int cod
  *
  * @param seconds     Since the Unix epoch; negative before it.
  * @param nanoseconds Whole seconds in it are added to seconds.
- * @param storage     MF_TIMESTAMP_BYTES bytes. Borrowed; must live as long as the value.
+ * @param storage     MF_TIMESTAMP_BYTES bytes. Borrowed; must live as long as the value. NULL gives
+ *                    nil.
  * @return The value.
  * @par Threads Thread-safe.
  */
@@ -148,11 +149,11 @@ MF_API mf_value mf_timestamp(int64_t seconds, uint32_t nanoseconds, uint8_t *sto
 /**
  * Reads a timestamp of any of the three forms.
  *
- * @param value           Borrowed.
- * @param ret_seconds     On MF_OK the seconds since the Unix epoch; untouched on failure.
- * @param ret_nanoseconds On MF_OK 0 to 999,999,999; untouched on failure.
+ * @param value           Borrowed; NULL gives MF_ERR_TYPE.
+ * @param ret_seconds     Not NULL. On MF_OK the seconds since the Unix epoch; untouched on failure.
+ * @param ret_nanoseconds Not NULL. On MF_OK 0 to 999,999,999; untouched on failure.
  * @return MF_OK; MF_ERR_TYPE (no ext of code -1, not 4, 8 or 12 bytes, or more than 999,999,999
- *         nanoseconds).
+ *         nanoseconds); MF_ERR_INVALID_ARGUMENT.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_get_timestamp(const mf_value *value, int64_t *ret_seconds,

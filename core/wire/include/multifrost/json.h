@@ -24,8 +24,8 @@ MF_EXTERN_C_BEGIN
  * floats; NaN and infinities as null; bin as text in base64 (RFC 4648, with padding); keys that are
  * no str as by mf_value_encode(). A key that occurs twice is written twice.
  *
- * @param value      Borrowed.
- * @param ret_text   On MF_OK a NUL-terminated text for free(); untouched on failure.
+ * @param value      Borrowed; not NULL.
+ * @param ret_text   Not NULL. On MF_OK a NUL-terminated text for free(); untouched on failure.
  * @param ret_length NULL, or set to the text's bytes without the NUL.
  * @param error      NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT naming the path (an ext or object, a str that is not
@@ -44,9 +44,9 @@ MF_API MF_NODISCARD mf_status mf_value_to_json(const mf_value *value, char **ret
  * number that is too large for a double or has more than 63 characters; NUL in a str, escaped or
  * not. Of equal keys the first place and the last value are kept.
  *
- * @param text         UTF-8, `length` bytes. Borrowed.
+ * @param text         UTF-8, `length` bytes. Borrowed; not NULL.
  * @param length       Bytes.
- * @param ret_document On MF_OK a document for mf_document_destroy(), which owns a copy of
+ * @param ret_document Not NULL. On MF_OK a document for mf_document_destroy(), which owns a copy of
  *                     everything; untouched on failure.
  * @param error        NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed, or refused); MF_ERR_LIMIT (nested deeper than

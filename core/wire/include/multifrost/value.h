@@ -206,9 +206,10 @@ static inline mf_value mf_value_self(mf_value value)
 /**  Reads a value as a C type. Converts where nothing is lost: an integer from any encoding, also
  * from a whole float; a float from an integer that is exact in a double.
  *
- * @param value       Borrowed.
- * @param ret_boolean On MF_OK the C value, as are ret_integer and ret_number; untouched on failure.
- * @return MF_OK; MF_ERR_TYPE (another type, or out of range).
+ * @param value       Borrowed; NULL gives MF_ERR_TYPE, so that mf_value_find() can be the argument.
+ * @param ret_boolean Not NULL. On MF_OK the C value, as are ret_integer and ret_number; untouched
+ *                    on failure.
+ * @return MF_OK; MF_ERR_TYPE (another type, or out of range); MF_ERR_INVALID_ARGUMENT.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_get_bool(const mf_value *value, bool *ret_boolean);
@@ -218,10 +219,10 @@ MF_API MF_NODISCARD mf_status mf_value_get_double(const mf_value *value, double 
 /**
  * Reads the text of a received str.
  *
- * @param value    A received value. Borrowed.
- * @param ret_text On MF_OK the NUL-terminated text, borrowed from the value's owner; untouched on
- *                 failure.
- * @return MF_OK; MF_ERR_TYPE (no str, or a NUL inside).
+ * @param value    A received value. Borrowed; NULL gives MF_ERR_TYPE.
+ * @param ret_text Not NULL. On MF_OK the NUL-terminated text, borrowed from the value's owner;
+ * untouched on failure.
+ * @return MF_OK; MF_ERR_TYPE (no str, or a NUL inside); MF_ERR_INVALID_ARGUMENT.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_get_str(const mf_value *value, const char **ret_text);
@@ -229,7 +230,7 @@ MF_API MF_NODISCARD mf_status mf_value_get_str(const mf_value *value, const char
 /**
  * Returns an element of an array.
  *
- * @param array Borrowed.
+ * @param array Borrowed; NULL gives NULL.
  * @param index From 0.
  * @return The element, borrowed from the array; NULL if the value is no array or has no such
  *         element.
@@ -239,8 +240,8 @@ MF_API const mf_value *mf_value_at(const mf_value *array, uint32_t index);
 /**
  * Returns the value of a str key in a map.
  *
- * @param map Borrowed.
- * @param key NUL-terminated. Borrowed.
+ * @param map Borrowed; NULL gives NULL.
+ * @param key NUL-terminated. Borrowed; NULL gives NULL.
  * @return The value of the last such key, borrowed from the map; NULL if the value is no map or has
  *         no such key.
  * @par Threads Thread-safe.
@@ -250,8 +251,8 @@ MF_API const mf_value *mf_value_find(const mf_value *map, const char *key);
  * Compares two trees: types, numbers and order. NaN equals NaN. Trees that are too deep to be sent
  * (MF_VALUE_DEPTH_MAX) are not equal.
  *
- * @param a Borrowed.
- * @param b Borrowed.
+ * @param a Borrowed. NULL equals NULL alone.
+ * @param b Borrowed. NULL equals NULL alone.
  * @return Whether they are equal.
  * @par Threads Thread-safe.
  */
@@ -333,13 +334,13 @@ static inline mf_out mf_out_value(mf_value *to)
 /**
  * Reads values into as many C variables.
  *
- * @param values      `value_count` values. Borrowed.
+ * @param values      `value_count` values. Borrowed; not NULL.
  * @param value_count Must equal count.
- * @param outs        `count` places. Borrowed.
+ * @param outs        `count` places. Borrowed; not NULL.
  * @param count       Number of places.
  * @param error       NULL, or filled on failure.
  * @return MF_OK; MF_ERR_TYPE naming the position and the two types (the places before it are
- *         filled), or the two counts.
+ *         filled), or the two counts; MF_ERR_INVALID_ARGUMENT.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_values_unpack(const mf_value *values, uint32_t value_count,
@@ -354,13 +355,13 @@ typedef struct mf_document mf_document; /**< A decoded tree and its memory. Immu
 /**
  * Decodes one msgpack value. Checks every length against the bytes that follow before it allocates.
  *
- * @param bytes        `size` bytes from any source. Borrowed.
+ * @param bytes        `size` bytes from any source. Borrowed; not NULL.
  * @param size         Bytes.
- * @param ret_document On MF_OK a document for mf_document_destroy(), which owns a copy of
+ * @param ret_document Not NULL. On MF_OK a document for mf_document_destroy(), which owns a copy of
  *                     everything; untouched on failure.
  * @param error        NULL, or filled on failure.
  * @return MF_OK; MF_ERR_PROTOCOL; MF_ERR_LIMIT naming the limit and the size; both name the path of
- *         the value ("value[1].name") and its offset; MF_ERR_NO_MEMORY.
+ *         the value ("value[1].name") and its offset; MF_ERR_INVALID_ARGUMENT; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_document_decode(const void *bytes, size_t size,
@@ -375,7 +376,7 @@ MF_API void mf_document_destroy(mf_document *document);
 /**
  * Returns the root of the tree.
  *
- * @param document Not NULL.
+ * @param document NULL gives nil.
  * @return The root, borrowed from the document; never NULL.
  * @par Threads Thread-safe.
  */
@@ -388,14 +389,14 @@ MF_API const mf_value *mf_document_root(const mf_document *document);
  * all sent; mf_value_sanitize() keeps the last one. An ext is sent if it is a timestamp or its code
  * is registered; the codec of its code packs an object.
  *
- * @param value     Borrowed.
- * @param ret_bytes On MF_OK memory for free(); untouched on failure.
- * @param ret_size  On MF_OK the number of bytes.
+ * @param value     Borrowed; not NULL.
+ * @param ret_bytes Not NULL. On MF_OK memory for free(); untouched on failure.
+ * @param ret_size  Not NULL. On MF_OK the number of bytes.
  * @param error     NULL, or filled on failure.
  * @return MF_OK; MF_ERR_INVALID_ARGUMENT (malformed UTF-8, a key that is a bin, ext, object, array
- *         or map, an ext or object without codec); MF_ERR_LIMIT (depth, max_items,
- *         max_string_bytes, or total size), both naming the path of the value ("value[1].name") and
- *         the fault; the code that a codec returned; MF_ERR_NO_MEMORY.
+ *         or map, an ext or object without codec, bytes or elements at NULL); MF_ERR_LIMIT (depth,
+ * max_items, max_string_bytes, or total size), both naming the path of the value ("value[1].name")
+ * and the fault; the code that a codec returned; MF_ERR_NO_MEMORY.
  * @par Threads Thread-safe.
  */
 MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **ret_bytes,
@@ -411,9 +412,9 @@ MF_API MF_NODISCARD mf_status mf_value_encode(const mf_value *value, uint8_t **r
  * - an ext that cannot be sent (no timestamp, its code not registered) becomes a bin;
  * - an object becomes the ext that its codec makes.
  *
- * @param value        Borrowed.
- * @param ret_document On MF_OK the copy, which borrows nothing, for mf_document_destroy();
- *                     untouched on failure.
+ * @param value        Borrowed; not NULL.
+ * @param ret_document Not NULL. On MF_OK the copy, which borrows nothing, for
+ * mf_document_destroy(); untouched on failure.
  * @param error        NULL, or filled on failure.
  * @return MF_OK; MF_ERR_LIMIT (depth, max_items, max_string_bytes or total size);
  *         MF_ERR_INVALID_ARGUMENT (a key that is an array, map, ext or object; an object without
