@@ -25,7 +25,7 @@
 
 typedef struct settings {
     const char *admin, *log_file, *service, *registry, *instance;
-    int64_t targets, max_targets, port, threads, objective_percent;
+    int64_t targets, max_targets, max_series, port, threads, objective_percent;
 } settings;
 
 typedef struct load {
@@ -74,6 +74,7 @@ static const key keys[] = {
     {"instance", offsetof(settings, instance), TEXT},
     {"targets", offsetof(settings, targets), WIDE},
     {"max_targets", offsetof(settings, max_targets), WIDE},
+    {"max_series", offsetof(settings, max_series), WIDE}, /* of the family of the program */
     {"port", offsetof(settings, port), WIDE},
     {"threads", offsetof(settings, threads), WIDE}, /* of each worker */
     {"objective_percent", offsetof(settings, objective_percent), WIDE},
@@ -296,7 +297,7 @@ static void start_runtime(patient *at)
     metric.help = "Cases";
     metric.label_names = labels;
     metric.label_count = 1;
-    metric.max_series = 42000;
+    metric.max_series = (size_t)at->settings.max_series;
     check(mf_metrics_add(mf_runtime_metrics(at->runtime), &metric, &at->family, &error), &error);
     http.port = at->settings.port > 0 ? (uint16_t)at->settings.port : MF_HTTP_PORT_ANY;
     check(mf_http_create(&at->http, mf_runtime_probe(at->runtime), &http, &error), &error);
@@ -354,7 +355,7 @@ static void run(patient *at)
 
 int main(int argc, char **argv)
 {
-    static patient at = {.settings = {.targets = 1, .threads = 1},
+    static patient at = {.settings = {.targets = 1, .threads = 1, .max_series = 10},
                          .options = MF_PARENT_OPTIONS_INIT,
                          .mutex = PTHREAD_MUTEX_INITIALIZER};
     at.own_path = argv[0];
