@@ -16,7 +16,7 @@ class Case:
     whose windows take longer than a drill. goes_on: is called at each look while it is broken."""
 
     def __init__(self, name, injected, breaks, repairs, alerts, checks=(), circuit=None, log=(), beside=(), stays=(), options=None,
-                 load="load 50 work 1 0", service=False, programs=1, goes_on=None):
+                 load="load 50 work 1 2000", service=False, programs=1, goes_on=None):
         self.name, self.injected, self.breaks, self.repairs, self.goes_on = name, injected, breaks, repairs, goes_on
         self.alerts, self.checks, self.circuit, self.log = set(alerts), set(checks), circuit, set(log)
         self.beside, self.stays = set(beside), set(stays)
@@ -71,15 +71,15 @@ def start_again(drill):
 
 FAILURES = [
     Case("slow_function", "fault delay, 2 s", fault("delay", delay_ms=2000), clear_fault,
-         {"MultifrostLatencyHigh"}, {"math:responseTime"}),
+         {"MultifrostLatencyHigh"}, {"math:responseTime"}, load="load 20 work 1 0"),
     Case("crashing_worker", "fault crash, 6 times", fault("crash", count=6), clear_fault,
          {"MultifrostWorkerCrashLoop"}, {"math:workers"}, log={"process_exit"}, circuit="math",
          beside={"MultifrostCircuitOpen", "MultifrostCircuitFlapping", "MultifrostWorkerDown", "math:circuit", "math:errorShare"},
          options={"auto_restart": 1, "restart_backoff_ms": 100, "restart_backoff_max_ms": 2000, "max_restart_attempts": 100,
                   "circuit_open_ms": 200, "circuit_open_max_ms": 1000}),
     Case("frozen_worker", "fault freeze", fault("freeze", delay_ms=600000, count=1), thaw,
-         {"MultifrostWorkerFrozen"}, {"math:workers", "math:circuit"}, circuit="math", log={"heartbeat_miss"},
-         beside={"MultifrostCircuitOpen", "MultifrostWorkerDown", "math:errorShare"}, options=TELLTALES),
+         {"MultifrostWorkerFrozen"}, {"math:workers", "math:circuit"}, circuit="math", log={"heartbeat_missed"},
+         beside={"MultifrostCircuitOpen", "MultifrostWorkerDown", "math:errorShare", "math:responseTime"}, options=TELLTALES),
     Case("remote_errors", "the function raises errors", command("load 50 fail 0 0"), back_to_normal,
          {"MultifrostCircuitOpen"}, {"math:circuit"}, circuit="math", log={"circuit_open"},
          beside={"MultifrostCircuitFlapping", "math:errorShare"},
@@ -87,11 +87,11 @@ FAILURES = [
     Case("overload", "more calls than the worker answers", command("load 200 work 20 0"), back_to_normal,
          {"MultifrostQueueSaturated"}, {"math:queue"}, beside={"MultifrostLatencyHigh", "math:responseTime", "math:errorShare"},
          options={"max_in_flight": 50}),
-    Case("stuck_handler", "a handler never returns", command("call work -1 600000"), admin(command="restart", target="math"),
+    Case("stuck_handler", "a handler never returns", command("call work -1 600000"), admin(command="restart", worker="math-0"),
          {"MultifrostStuckCall"}, {"math:oldestCall"}, options={"threads": 2, "stop_timeout_ms": 1000}),
     Case("lost_service", "the service is killed", lambda drill: drill.service.kill(), lambda drill: drill.service.start(),
          {"MultifrostWorkerDown"}, {"math:workers"},
-         beside={"MultifrostCircuitOpen", "MultifrostWorkerFrozen", "math:circuit", "math:errorShare"},
+         beside={"MultifrostCircuitOpen", "math:circuit", "math:errorShare", "math:responseTime"},
          options={"service_id": "math"} | TELLTALES, service=True),
     Case("full_disk", "the log file may not grow", fill_disk, lambda drill: drill.patient.limit(resource.RLIMIT_FSIZE, None),
          {"MultifrostLogsDropped"}, {"log:drops"}),
@@ -103,13 +103,13 @@ ALERTS = [
     Case("budget", "fault error, half of the calls", fault("error", share=0.5), clear_fault,
          {"MultifrostErrorBudgetFast", "MultifrostErrorBudgetSlow"}, {"calls:burnRate", "math:errorShare"}, stays={"calls:burnRate"},
          options={"objective_percent": 99} | NO_CIRCUIT),
-    Case("flapping", "the function raises errors, the circuit tries again soon", command("load 50 fail 0 0"), back_to_normal,
+    Case("flapping", "fault error, 3 of 10 calls", fault("error", share=0.3), clear_fault,
          {"MultifrostCircuitFlapping"}, {"math:circuit"}, circuit="math", beside={"MultifrostCircuitOpen", "math:errorShare"},
-         options={"circuit_counts_remote_errors": 1, "circuit_open_ms": 100, "circuit_open_max_ms": 100}),
+         options={"circuit_failures": 3, "circuit_open_ms": 100, "circuit_open_max_ms": 100}),
     Case("unnamed_circuit", "circuit of the target beyond max_targets is forced open",
          admin(command="circuit", action="force_open", target="other"), admin(command="circuit", action="auto", target="other"),
          {"MultifrostCircuitsOpenUnnamed"}, {"other:circuit"}, circuit="other", options={"targets": 2, "max_targets": 1}),
-    Case("unnamed_worker", "worker of the target beyond max_targets is killed", kill_other, admin(command="restart", target="other"),
+    Case("unnamed_worker", "worker of the target beyond max_targets is killed", kill_other, admin(command="restart", worker="other-0"),
          {"MultifrostWorkersDownUnnamed"}, {"other:workers"}, beside={"MultifrostCircuitsOpenUnnamed", "other:circuit"},
          options={"targets": 2, "max_targets": 1}),
     Case("late", "timeouts shorter than the function", command("load 25 work 60 30"), back_to_normal,

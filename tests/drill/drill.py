@@ -91,6 +91,8 @@ class Drill:
             self.is_broken, repaired_at = False, time.monotonic()
             if self.await_(self.is_quiet, "cleared", wrong):
                 cleared = round(time.monotonic() - repaired_at, 1)
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            wrong.append(f"the drill itself: {error!r}")
         finally:
             self.stop()
         return self.result(wrong, cleared)

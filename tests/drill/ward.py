@@ -18,7 +18,7 @@ TOOLS = os.environ.get("MF_TEST_PROMETHEUS_DIR", "")
 PROGRAM = os.path.join(BUILD, "tests", "drill", "patient")
 RULES = os.path.join(SOURCE, "dashboards", "rules")
 SCALE = 60
-PATIENCE = 300  # seconds: a minute of /health is a minute, and the machine may be busy
+PATIENCE = int(os.environ.get("MF_PATIENCE", "300"))  # seconds: a minute of /health is a minute, and the machine may be busy
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -105,7 +105,9 @@ QUIET = {
     "MultifrostCircuitOpen": [Case(circuits("closed", 0), "5m")],
     "MultifrostCircuitsOpenUnnamed": [Case(circuits("open", 1), "5m"), Case(circuits("closed", 0), "5m")],
     "MultifrostWorkersDownUnnamed": [Case(workers(0, 1), "5m"), Case(workers(1, 0), "5m")],
-    "MultifrostCircuitFlapping": [Case([(f'multifrost_circuit_transitions_total{{{W},from="closed",to="open"}}', "0x5 1x15")], "15m")],
+    "MultifrostCircuitFlapping": [Case([(f'multifrost_circuit_transitions_total{{{W},from="closed",to="open"}}', "0x5 1x15")], "15m"),
+                                  # A circuit that stays open, whose probe calls fail.
+                                  Case([(f'multifrost_circuit_transitions_total{{{W},from="half_open",to="open"}}', "0+1x20")], "15m")],
     "MultifrostWorkerDown": [Case([(f"multifrost_worker_up{{{W}}}", "1x5 0x1 1x10")], "10m")],
     "MultifrostWorkerCrashLoop": [Case([(f'multifrost_worker_restarts_total{{{T},reason="signal"}}', "0x5 1x15"),
                                         (f"multifrost_worker_restart_budget_remaining{{{T}}}", "4x20")], "15m"),
