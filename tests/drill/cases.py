@@ -13,14 +13,16 @@ NO_CIRCUIT = {"circuit_failures": -1}
 class Case:
     """injected: in words. breaks, repairs: are called with the drill. alerts, checks, log: each of them has to say so. circuit:
     the target's state, if it has to change. beside: alerts and checks that the same cause may bring up too. stays: checks
-    whose windows take longer than a drill. goes_on: is called at each look while it is broken."""
+    whose windows take longer than a drill. goes_on: is called at each look while it is broken. answers: the broken program
+    does."""
 
     def __init__(self, name, injected, breaks, repairs, alerts, checks=(), circuit=None, log=(), beside=(), stays=(), options=None,
-                 load="load 50 work 1 2000", service=False, programs=1, goes_on=None):
+                 load="load 50 work 1 2000", service=False, programs=1, goes_on=None, answers=True):
         self.name, self.injected, self.breaks, self.repairs, self.goes_on = name, injected, breaks, repairs, goes_on
         self.alerts, self.checks, self.circuit, self.log = set(alerts), set(checks), circuit, set(log)
         self.beside, self.stays = set(beside), set(stays)
         self.options, self.load, self.service, self.programs = options or {}, load, service, programs
+        self.answers = answers
 
 
 def fault(kind, **fields):
@@ -99,7 +101,7 @@ FAILURES = [
 
 ALERTS = [
     Case("program_stopped", "SIGSTOP", lambda drill: drill.patient.signal(signal.SIGSTOP),
-         lambda drill: drill.patient.signal(signal.SIGCONT), {"MultifrostTargetDown"}),
+         lambda drill: drill.patient.signal(signal.SIGCONT), {"MultifrostTargetDown"}, answers=False),
     Case("budget", "fault error, half of the calls", fault("error", share=0.5), clear_fault,
          {"MultifrostErrorBudgetFast", "MultifrostErrorBudgetSlow"}, {"calls:burnRate", "math:errorShare"}, stays={"calls:burnRate"},
          options={"objective_percent": 99} | NO_CIRCUIT),

@@ -40,7 +40,8 @@ class Drill:
         self.checks = {}
         if self.broken_at is not None:
             self.note("alerts", self.alerts)
-        if self.case.name == "program_stopped" and self.is_broken:
+        if self.is_broken and not self.case.answers:
+            self.said["overview"] = ["no answer"]
             return
         self.checks = self.patient.checks()
         if self.broken_at is None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import resource
-import signal
 import socket
 import subprocess
 import time
@@ -13,7 +12,7 @@ import urllib.error
 import urllib.request
 
 SOURCE = os.environ.get("MF_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("MF_BUILD_DIR") or os.path.join(SOURCE, "build", "release")
+BUILD = os.environ.get("MF_BUILD_DIR") or os.path.join(SOURCE, "build", "dev")
 TOOLS = os.environ.get("MF_TEST_PROMETHEUS_DIR", "")
 PROGRAM = os.path.join(BUILD, "tests", "drill", "patient")
 RULES = os.path.join(SOURCE, "dashboards", "rules")
@@ -233,7 +232,3 @@ class Service:
     def kill(self):
         self.process.kill()
         self.process.wait()
-
-
-def stop_worker(pid):
-    os.kill(pid, signal.SIGKILL)
