@@ -74,7 +74,7 @@ def start_again(drill):
 FAILURES = [
     Case("slow_function", "fault delay, 2 s", fault("delay", delay_ms=2000), clear_fault,
          {"MultifrostLatencyHigh"}, {"math:responseTime"}, load="load 20 work 1 0"),
-    Case("crashing_worker", "fault crash, 6 times", fault("crash", count=6), clear_fault,
+    Case("crashing_worker", "fault crash, 1 of 20 calls", fault("crash", share=0.05), clear_fault,
          {"MultifrostWorkerCrashLoop"}, {"math:workers"}, log={"process_exit"}, circuit="math",
          beside={"MultifrostCircuitOpen", "MultifrostCircuitFlapping", "MultifrostWorkerDown", "math:circuit", "math:errorShare"},
          options={"auto_restart": 1, "restart_backoff_ms": 100, "restart_backoff_max_ms": 2000, "max_restart_attempts": 100,
@@ -125,7 +125,7 @@ ALERTS = [
     Case("partial_scrapes", "scrapes with hardly any time", lambda drill: None, lambda drill: None,
          {"MultifrostScrapeSlowOrPartial"}, goes_on=scrape_in_haste),
     Case("stalled_loop", "callbacks that take 0.7 s", command("stall 700"), command("stall 0"), {"MultifrostLoopStalled"},
-         {"loop:lag"}, beside={"MultifrostLatencyHigh", "math:responseTime"}, load="load 1 work 1 0", options=NO_CIRCUIT),
+         beside={"MultifrostLatencyHigh", "math:responseTime", "loop:lag"}, load="load 1 work 1 0", options=NO_CIRCUIT),
     Case("descriptors", "RLIMIT_NOFILE just above what is open", use_up_descriptors,
          lambda drill: drill.patient.limit(resource.RLIMIT_NOFILE, None), {"MultifrostFdsNearLimit"}),
     Case("skew", "another log level in one of two programs", admin(command="log_level", level="debug"),

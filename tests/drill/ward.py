@@ -200,7 +200,7 @@ class Patient:
         """What /overview shows of a target or worker that is not as it should be."""
         seen, page = [], self.get("/overview")
         for row in page["targets"]:
-            for name, limit in (("p99_seconds", 1), ("oldest_call_seconds", 5), ("errors", 0), ("app_errors", 0), ("queue_depth", 0)):
+            for name, limit in (("p99_seconds", 1), ("oldest_call_seconds", 5), ("errors", 0), ("app_errors", 0), ("queue_depth", 10)):
                 if (row.get(name) or 0) > limit:
                     seen.append(f'{row["target"]} {name} {row[name]:.3g}')
         return seen + [f'{row["worker"]} {row["state"]}' for row in page["workers"] if row["state"] != "ready"]
