@@ -116,7 +116,7 @@ class Drill:
     def result(self, wrong, cleared):
         wrong = wrong + misleading(self.case, self.said)
         return {"name": self.case.name, "injected": self.case.injected, "said": self.said, "after_seconds": self.after,
-                "alerts": sorted(self.case.alerts), "cleared_seconds": cleared, "wrong": wrong}
+                "alerts": sorted(self.case.alerts), "cleared_seconds": cleared, "stays": sorted(self.case.stays), "wrong": wrong}
 
 
 def misleading(case, said):
@@ -139,7 +139,8 @@ def rows(result):
     yield "/circuits", "; ".join(f"{name} {text}" for name, text in result["said"]["circuits"].items()) or "-"
     yield "log", spoken(result, "log")
     yield "alerts", spoken(result, "alerts")
-    yield "cleared", "no" if result["cleared_seconds"] is None else f"after {result['cleared_seconds']} s"
+    later = f" ({', '.join(result['stays'])} later: its window is longer)" if result["stays"] else ""
+    yield "cleared", "no" if result["cleared_seconds"] is None else f"after {result['cleared_seconds']} s{later}"
     for line in result["wrong"]:
         yield "WRONG", line
 
