@@ -94,7 +94,7 @@ FAILURES = [
          {"MultifrostStuckCall"}, {"math:oldestCall"},
          beside={"MultifrostWorkerDown", "math:workers", "math:responseTime", "math:errorShare"},  # of the restart that repairs it
          options={"threads": 2, "stop_timeout_ms": 200}),
-    Case("lost_service", "the service is killed", lambda drill: drill.service.kill(), lambda drill: drill.service.start(),
+    Case("lost_service", "the service is killed", lambda drill: drill.service.stop(), lambda drill: drill.service.start(),
          {"MultifrostWorkerDown"}, {"math:workers"},
          beside={"MultifrostCircuitOpen", "math:circuit", "math:errorShare", "math:responseTime"},
          options={"service_id": "math"} | TELLTALES, service=True),

@@ -72,9 +72,9 @@ class Drill:
     def start(self):
         if self.case.service:
             self.service = ward.Service(self.directory, "math")
-        for _ in range(self.case.programs):
-            self.patients.append(ward.Patient(self.directory, self.case.options))
+        self.patients = [ward.Patient(self.directory, number, self.case.options) for number in range(self.case.programs)]
         for patient in self.patients:
+            patient.start()
             patient.command(self.case.load)
         self.prometheus = ward.Prometheus(self.directory, [patient.address for patient in self.patients])
         ward.until(self.is_quiet, "a healthy program")
@@ -95,7 +95,7 @@ class Drill:
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             wrong.append(f"the drill itself: {error!r}")
         finally:
-            self.stop()
+            self.stop(wrong)
         return self.result(wrong, cleared)
 
     def await_(self, condition, what, wrong):
@@ -106,12 +106,13 @@ class Drill:
             wrong.append(f"not {what}: {', '.join(sorted(names))}")
             return False
 
-    def stop(self):
-        for part in (self.prometheus, *self.patients):
-            if part is not None:
-                part.stop()
-        if self.service is not None:
-            self.service.kill()
+    def stop(self, wrong):
+        for part in (self.prometheus, *self.patients, self.service):
+            try:
+                if part is not None:
+                    part.stop()
+            except RuntimeError as error:
+                wrong.append(str(error))
 
     def result(self, wrong, cleared):
         wrong = wrong + misleading(self.case, self.said)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -17,7 +18,7 @@ TOOLS = os.environ.get("MF_TEST_PROMETHEUS_DIR", "")
 PROGRAM = os.path.join(BUILD, "tests", "drill", "patient")
 RULES = os.path.join(SOURCE, "dashboards", "rules")
 SCALE = 60
-PATIENCE = int(os.environ.get("MF_PATIENCE", "300"))  # seconds: a minute of /health is a minute, and the machine may be busy
+PATIENCE = 300  # seconds: a minute of /health is a minute, and the machine may be busy
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -122,24 +123,27 @@ class Prometheus:
 class Patient:
     """The program that is broken."""
 
-    count = 0
-
-    def __init__(self, directory, options):
-        Patient.count += 1
+    def __init__(self, directory, number, options):
         self.directory, self.options = directory, options
-        self.log = os.path.join(directory, f"patient-{Patient.count}.log")
-        self.admin_path = os.path.join(directory, f"admin-{Patient.count}")
-        self.port = 0
-        self.start()
+        self.log = os.path.join(directory, f"patient-{number}.log")
+        self.admin_path = os.path.join(directory, f"admin-{number}")
+        self.process, self.port = None, 0
 
     def start(self):
+        """On the same port, if it ran before."""
         arguments = {"admin": self.admin_path, "log": self.log, "registry": self.directory, "port": self.port} | self.options
         self.process = subprocess.Popen([PROGRAM, *(f"{key}={value}" for key, value in arguments.items())],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline().split()[1])
+        line = self.process.stdout.readline()
+        if not line.startswith("port "):
+            raise RuntimeError(f"the program did not start: {line}")
+        self.port = int(line.split()[1])
         self.address = f"127.0.0.1:{self.port}"
 
     def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGCONT)
         self.process.communicate()
         if self.process.returncode != 0:
             raise RuntimeError(f"the program ended with {self.process.returncode}")
@@ -229,6 +233,6 @@ class Service:
     def start(self):
         self.process = subprocess.Popen(self.arguments)
 
-    def kill(self):
+    def stop(self):
         self.process.kill()
         self.process.wait()
