@@ -142,13 +142,13 @@ static void show_queue(const mfi_health_limits *limits, const char *target,
     mf_health_row row = row_of(target, "queue", "component", "ratio");
     row.has_number = recent->queue_capacity > 0;
     row.observed_number =
-        row.has_number ? (double)recent->queue_depth / (double)recent->queue_capacity : 0;
+        row.has_number ? (double)recent->in_flight / (double)recent->queue_capacity : 0;
     if (limits->queue_share > 0 && row.observed_number > limits->queue_share) {
         (void)mfi_str_format(
             output, sizeof output,
             "rule queue: %llu of %llu places are taken, a share of %s, the threshold is %s; when "
             "all are taken, calls are refused (queue_full)",
-            (unsigned long long)recent->queue_depth, (unsigned long long)recent->queue_capacity,
+            (unsigned long long)recent->in_flight, (unsigned long long)recent->queue_capacity,
             as_text(row.observed_number).text, as_text(limits->queue_share).text);
         warn(&row, output);
     }

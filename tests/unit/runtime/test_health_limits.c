@@ -36,7 +36,8 @@ static const mfi_target_recent calm = {.is_counted = true,
                                        .app_errors = 40,
                                        .cancelled = 30,
                                        .p99_seconds = 0.5,
-                                       .queue_depth = 80,
+                                       .in_flight = 80,
+                                       .queue_depth = 1, /* of them, not sent yet */
                                        .queue_capacity = 100,
                                        .oldest_seconds = 60};
 
@@ -68,7 +69,7 @@ static void test_each_limit_warns(void)
     mf_health_options options = MF_HEALTH_OPTIONS_INIT;
     mfi_target_recent busy = calm;
     busy.failed = 6;
-    busy.queue_depth = 81;
+    busy.in_flight = 81;
     busy.oldest_seconds = 75.25;
     options.response_time_ms = 250;
     shown seen = show(&options, &busy);
@@ -116,7 +117,7 @@ static void test_disabled_checks_only_show(void)
                                    .calls = 100,
                                    .failed = 100,
                                    .p99_seconds = 9,
-                                   .queue_depth = 1,
+                                   .in_flight = 1,
                                    .queue_capacity = 1,
                                    .oldest_seconds = 1e6};
     options.response_time_ms = options.error_share = options.queue_share = MF_DISABLED;
