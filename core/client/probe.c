@@ -83,7 +83,7 @@ static void explain_circuit(const char *name, const mfi_circuit_snapshot *circui
         (void)mfi_str_format(to + length, size - length, "; probe calls decide whether it closes");
     } else if (circuit->state == MFI_CIRCUIT_FORCED_OPEN) {
         (void)mfi_str_format(to + length, size - length,
-                             "; calls are refused until an operator ends that");
+                             "; calls are refused until an operator orders reset or auto");
     } else if (circuit->probe_at_ns > now) {
         double left = (double)(circuit->probe_at_ns - now) / (double)MFI_NS_PER_S;
         (void)mfi_str_format(to + length, size - length,
