@@ -251,7 +251,7 @@ static void test_health_of_a_forced_circuit(void)
     ask_ok(&at, "{\"command\":\"circuit\",\"target\":\"math\",\"action\":\"force_open\"}");
     probe->visit_health(probe->self, take_circuit_check, at.body);
     mf_check_str(at.body, "circuit math is forced_open by rule admin (an operator forced it open); "
-                          "calls are refused until an operator ends that");
+                          "calls are refused until an operator orders reset or auto");
     end(&at);
 }
 
