@@ -89,10 +89,13 @@ static uint64_t fill_span(const mfi_serving *serving, mfi_server_span *span,
 
 /* ---- Checks ---- */
 
+/* Bytes of a name that an error answer shows if the name is too long. */
+#define SHOWN_BYTES 64
+
 /* With the protocol's text. A name that no function can have says why. */
 static void refuse_unknown(mf_reply *reply, mfi_text name)
 {
-    int shown = (int)(name.size < MFI_NAME_MAX_BYTES ? name.size : MFI_NAME_MAX_BYTES);
+    int shown = (int)(name.size <= MFI_NAME_MAX_BYTES ? name.size : SHOWN_BYTES);
     const char *why = "";
     if (memchr(name.data, '\0', name.size) != NULL) {
         why = ": the name has a NUL inside";

@@ -58,7 +58,7 @@ static void test_what_is_refused(void)
     mf_check_int(mfi_call_read(NULL, "add", MF_NO_ARGS, NULL, &request, &error),
                  MF_ERR_INVALID_ARGUMENT);
     mf_check_str(error.message, "parent is NULL");
-    check_refused(&rig, NULL, NULL, "function must be UTF-8");
+    check_refused(&rig, NULL, NULL, "function is NULL");
     check_refused(&rig, "", NULL, "function is empty");
     check_refused(&rig, longest, NULL, "function must be UTF-8");
     check_refused(&rig, "\xff", NULL, "function must be UTF-8");
