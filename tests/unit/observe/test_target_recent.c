@@ -153,7 +153,7 @@ static void test_load_of_the_program(void)
 static void test_names_of_functions(void)
 {
     fixture at;
-    char name[8];
+    char name[16];
     mfi_client_gauges none = {.queue_depth = 0};
     mfi_function_names names = {.count = 0};
     setup(&at, true);
