@@ -148,7 +148,8 @@ typedef struct hunt {
     pid_t victim;
     unsigned long long inodes[INODES_MAX]; /* of the victim's sockets */
     size_t inode_count;
-    bool is_known[65536]; /* ports */
+    unsigned long long known[65536]; /* by port: the listener that was seen there; a later one may
+                                        get the same port */
     struct pollfd open[OPEN_MAX_COUNT];
     nfds_t open_count;
 } hunt;
@@ -195,7 +196,6 @@ static void open_gate(const char *gate)
 static void attack(hunt *at, unsigned port)
 {
     int fd = at->open_count < OPEN_MAX_COUNT ? connect_to((uint16_t)port) : -1;
-    at->is_known[port] = true;
     if (fd < 0) {
         return;
     }
@@ -219,11 +219,11 @@ static void look_for_ports(hunt *at)
         unsigned long long inode = 0;
         if (sscanf(line, "%*s %*8x:%x %*s %x %*s %*s %*s %*s %*s %llu", &port, &state, /* NOLINT */
                    &inode) == 3 &&
-            state == 0x0A && port < 65536 && is_victims(at, inode) && !at->is_known[port]) {
+            state == 0x0A && port < 65536 && is_victims(at, inode) && at->known[port] != inode) {
             if (atomic_load(&at->own->view->attacks)) { /* asked after the port was seen */
                 attack(at, port);
             }
-            at->is_known[port] = true;
+            at->known[port] = inode;
         }
     }
     if (table != NULL) {
