@@ -138,8 +138,8 @@ static bool command_workers(mf_runtime *runtime, const mfi_admin_asker *asker,
 {
     deeds at;
     mfi_command command = {.what = line->what,
-                           .target = line->target[0] != '\0' ? line->target : NULL,
-                           .worker = line->worker[0] != '\0' ? line->worker : NULL,
+                           .target = mfi_str_or_null(line->target),
+                           .worker = mfi_str_or_null(line->worker),
                            .order = line->order,
                            .ends = line->ends,
                            .fault = &line->fault};

@@ -10,7 +10,7 @@
 
 #define MFI_ADMIN_SCHEMA "multifrost.admin/1"
 
-/* Who asks. */
+/* The process that asks, as the kernel names it. */
 typedef struct mfi_admin_asker {
     int64_t uid, pid;
 } mfi_admin_asker;

@@ -1,6 +1,6 @@
 /* A fingerprint of named values: FNV-1a of 64 bits (G. Fowler, L. C. Noll, K.-P. Vo). Equal values
- * give equal fingerprints in every process. It tells apart what differs by accident: it is no proof
- * against somebody who looks for two inputs with one fingerprint. */
+ * give equal fingerprints in every process. It tells apart what differs by accident: an attacker
+ * can find two inputs with one fingerprint. */
 #ifndef MFI_BASE_FINGERPRINT_H
 #define MFI_BASE_FINGERPRINT_H
 

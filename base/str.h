@@ -23,6 +23,12 @@ size_t mfi_str_copy_visible(char *to, size_t size, const char *text, size_t leng
 /* As snprintf(), but always terminates, cuts between characters and returns the bytes written. */
 size_t mfi_str_format(char *to, size_t size, const char *format, ...) MF_PRINTF(3, 4);
 
+/* NULL for an empty text: a text that is absent has no field. */
+static inline const char *mfi_str_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
 /* Whether the first `length` bytes are the same but for the case of A to Z. Unlike strncasecmp() it
  * knows no locale: in a Turkish one, I and i are two letters. Both texts have that many bytes. */
 bool mfi_str_same(const char *a, const char *b, size_t length);

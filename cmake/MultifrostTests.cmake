@@ -47,6 +47,7 @@ function(mf_integration_test name)
     cmake_parse_arguments(TEST "" "TIMEOUT" "" ${ARGN})
     set(target "test_integration_${name}")
     add_executable(${target} "${PROJECT_SOURCE_DIR}/tests/integration/test_${name}.c"
+        "${PROJECT_SOURCE_DIR}/tests/integration/pages.c"
         "${PROJECT_SOURCE_DIR}/tests/integration/parents.c")
     target_link_libraries(${target} PRIVATE mf_warnings mf_test_support multifrost::multifrost
         Threads::Threads m)

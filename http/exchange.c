@@ -257,7 +257,7 @@ static void read_request(exchange *at)
     at->request.arguments = at->arguments;
     (void)MHD_get_connection_values(at->connection, MHD_GET_ARGUMENT_KIND, take_argument, at);
     (void)MHD_get_connection_values(at->connection, MHD_HEADER_KIND, take_header, at);
-    at->request.accept = at->accept[0] != '\0' ? at->accept : NULL;
+    at->request.accept = mfi_str_or_null(at->accept);
     at->request.names = at->name_count > 0 ? at->names : NULL;
 }
 

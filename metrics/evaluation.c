@@ -187,7 +187,7 @@ static void report_changes(const mfi_health *health, const evaluation *now, cons
             past != NULL ? worst_of(before, before_count, past)->status : MF_HEALTH_PASS;
         if (from != worst->status && probe->health_changed != NULL) {
             probe->health_changed(probe->self, worst->name, from, worst->status,
-                                  worst->output[0] != '\0' ? worst->output : NULL);
+                                  mfi_str_or_null(worst->output));
         }
     }
 }

@@ -157,7 +157,7 @@ static void run_check(const user_check *check, mf_health_visit_fn visit, void *u
                          .has_number = result.has_number,
                          .observed_number = result.observed_number,
                          .observed_unit = check->unit};
-    row.observed_text = result.observed_text[0] != '\0' ? result.observed_text : NULL;
+    row.observed_text = mfi_str_or_null(result.observed_text);
     row.output = result.status != MF_HEALTH_PASS ? result.output : NULL;
     visit(&row, user_data);
 }

@@ -189,8 +189,8 @@ static void on_circuit_changed(void *user_data, const mfi_circuit_change *change
         event.threshold = reason->threshold;
         event.detail = reason->text;
         event.status = reason->status;
-        event.correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
-        event.trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
+        event.correlation_id = mfi_str_or_null(reason->correlation_id);
+        event.trace_id = mfi_str_or_null(reason->trace_id);
     }
     mfi_observe_circuit_changed(parent->state.observed, &event);
     /* The timer belongs to the engine thread; this may be any thread. */

@@ -171,9 +171,9 @@ static void fill_reason(mf_circuit_row *row, const mfi_circuit_reason *reason)
     row->observed = reason->observed;
     row->threshold = reason->threshold;
     row->first_error = reason->status != MF_OK ? mf_err_status(reason->status) : NULL;
-    row->correlation_id = reason->correlation_id[0] != '\0' ? reason->correlation_id : NULL;
-    row->trace_id = reason->trace_id[0] != '\0' ? reason->trace_id : NULL;
-    row->reason_text = reason->text[0] != '\0' ? reason->text : NULL;
+    row->correlation_id = mfi_str_or_null(reason->correlation_id);
+    row->trace_id = mfi_str_or_null(reason->trace_id);
+    row->reason_text = mfi_str_or_null(reason->text);
     row->reason_window_calls = reason->window_calls;
 }
 
@@ -208,7 +208,7 @@ static void fill_trial(mf_circuit_row *row, mf_parent *parent, mfi_circuit_snaps
                                     .rule = mfi_circuit_cause_word(reason->rule),
                                     .observed = reason->observed,
                                     .threshold = reason->threshold,
-                                    .reason_text = reason->text[0] != '\0' ? reason->text : NULL,
+                                    .reason_text = mfi_str_or_null(reason->text),
                                     .failure_ratio = rules->failure_ratio,
                                     .slow_ratio = rules->slow_ratio,
                                     .slow_call_seconds = (double)rules->slow_call_ms / 1000,
@@ -240,7 +240,7 @@ static void fill_worker(mf_circuit_row *row, mf_parent *parent, char *last_exit,
         .restarts_permitted =
             parent->state.settings.auto_restart ? parent->state.settings.restart.max_attempts : 0,
         .restart_in_seconds = (double)stats.restart_in_ms / 1000,
-        .last_exit = last_exit[0] != '\0' ? last_exit : NULL,
+        .last_exit = mfi_str_or_null(last_exit),
         .last_exit_code = stats.last_exit_code,
         .last_exit_signal = stats.last_exit_signal,
         .heartbeat_rtt_seconds = seconds(stats.heartbeat_rtt_ns),

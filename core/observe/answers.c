@@ -1,5 +1,6 @@
 /* What answers say of a worker and of a call's time: the states of sampled handlers, the load, and
  * the share of its deadline that a call took. */
+#include "core/observe/holding.h"
 #include "core/observe/parts.h"
 #include "metrics/instruments.h"
 #include "metrics/metric_set.h"
@@ -27,18 +28,15 @@ void mfi_answer_show_load(mfi_target *target, const mfi_client_gauges *gauges)
         mfi_answer_series_end(target);
         return;
     }
-    if (target->load == NULL && target->owner->shown) {
-        target->load = mfi_family_hold_gauge(target->observer->families.worker_load, names);
+    if (target->load == NULL) {
+        target->load = mfi_hold(target, target->observer->families.worker_load, names);
     }
-    if (target->load != NULL) {
-        mf_gauge_set(target->load, gauges->load);
-    }
+    mfi_show(target->load, gauges->load);
 }
 
 void mfi_answer_series_end(mfi_target *target)
 {
-    mfi_family_drop_gauge(target->observer->families.worker_load, target->load);
-    target->load = NULL;
+    mfi_drop(target->observer->families.worker_load, &target->load);
 }
 
 /* ---- Reports ---- */

@@ -84,11 +84,6 @@ static int by_age(const void *a, const void *b)
 
 /* ---- Showing ---- */
 
-static const char *or_null(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 static void show(merged *at, const mf_call_row *row)
 {
     if (at->shown < at->query->limit) {
@@ -106,11 +101,11 @@ static void show_next(merged *at)
                              .target = from->target,
                              .worker = from->worker,
                              .function = from->call.function,
-                             .namespace_name = or_null(from->call.namespace_name),
-                             .correlation_id = or_null(from->call.correlation_id),
-                             .trace_id = or_null(from->call.trace_id),
-                             .span_id = or_null(from->call.span_id),
-                             .request_id = or_null(from->call.request_id),
+                             .namespace_name = mfi_str_or_null(from->call.namespace_name),
+                             .correlation_id = mfi_str_or_null(from->call.correlation_id),
+                             .trace_id = mfi_str_or_null(from->call.trace_id),
+                             .span_id = mfi_str_or_null(from->call.span_id),
+                             .request_id = mfi_str_or_null(from->call.request_id),
                              .start_wall_ns = mfi_wall_ns() - from->age_ns,
                              .age_seconds = (double)from->age_ns / (double)MFI_NS_PER_S,
                              .retry_in_seconds = -1,

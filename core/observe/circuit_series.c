@@ -1,6 +1,7 @@
 /* The series of a circuit beyond its state: the shares that its rules look at, the calls in its
  * window, its probe calls, and what a policy on trial would have refused. They stand apart from
  * series.c because only circuits have them. */
+#include "core/observe/holding.h"
 #include "core/observe/parts.h"
 #include "metrics/metric_set.h"
 
@@ -9,13 +10,11 @@ void mfi_circuit_series_make(mfi_target *target)
     const mfi_families *families = &target->observer->families;
     const char *states[] = {target->name, target->worker, NULL};
     const char *counts[] = {target->label, target->worker_label, NULL};
-    if (target->owner->shown) {
-        target->failure_ratio = mfi_family_hold_gauge(families->circuit_failure_ratio, states);
-        target->slow_ratio = mfi_family_hold_gauge(families->circuit_slow_ratio, states);
-        for (size_t i = 0; i < MFI_WINDOW_KIND_COUNT; i++) {
-            states[2] = mfi_window_kind_word((mfi_window_kind)i);
-            target->window_calls[i] = mfi_family_hold_gauge(families->circuit_window, states);
-        }
+    target->failure_ratio = mfi_hold(target, families->circuit_failure_ratio, states);
+    target->slow_ratio = mfi_hold(target, families->circuit_slow_ratio, states);
+    for (size_t i = 0; i < MFI_WINDOW_KIND_COUNT; i++) {
+        states[2] = mfi_window_kind_word((mfi_window_kind)i);
+        target->window_calls[i] = mfi_hold(target, families->circuit_window, states);
     }
     for (size_t i = 0; i < MFI_PROBE_RESULT_COUNT; i++) {
         counts[2] = mfi_probe_result_word((mfi_probe_result)i);
@@ -29,26 +28,20 @@ void mfi_circuit_series_make(mfi_target *target)
 
 void mfi_circuit_series_show(const mfi_target *target, const mfi_client_gauges *gauges)
 {
-    if (target->failure_ratio == NULL || target->slow_ratio == NULL) {
-        return;
-    }
-    mf_gauge_set(target->failure_ratio, gauges->failure_ratio);
-    mf_gauge_set(target->slow_ratio, gauges->slow_ratio);
+    mfi_show(target->failure_ratio, gauges->failure_ratio);
+    mfi_show(target->slow_ratio, gauges->slow_ratio);
     for (size_t i = 0; i < MFI_WINDOW_KIND_COUNT; i++) {
-        mf_gauge_set(target->window_calls[i], (double)gauges->window[i]);
+        mfi_show(target->window_calls[i], (double)gauges->window[i]);
     }
 }
 
 void mfi_circuit_series_end(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
-    mfi_family_drop_gauge(families->circuit_failure_ratio, target->failure_ratio);
-    mfi_family_drop_gauge(families->circuit_slow_ratio, target->slow_ratio);
-    target->failure_ratio = NULL;
-    target->slow_ratio = NULL;
+    mfi_drop(families->circuit_failure_ratio, &target->failure_ratio);
+    mfi_drop(families->circuit_slow_ratio, &target->slow_ratio);
     for (size_t i = 0; i < MFI_WINDOW_KIND_COUNT; i++) {
-        mfi_family_drop_gauge(families->circuit_window, target->window_calls[i]);
-        target->window_calls[i] = NULL;
+        mfi_drop(families->circuit_window, &target->window_calls[i]);
     }
 }
 

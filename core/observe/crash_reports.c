@@ -29,11 +29,10 @@ static double seconds(uint64_t ns)
 static void show_calls(mf_crash_call *to, const mfi_open_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        to[i] = (mf_crash_call){
-            .function = calls[i].function,
-            .correlation_id = calls[i].correlation_id[0] != '\0' ? calls[i].correlation_id : NULL,
-            .age_seconds = seconds(calls[i].age_ns),
-            .attempt = calls[i].attempt};
+        to[i] = (mf_crash_call){.function = calls[i].function,
+                                .correlation_id = mfi_str_or_null(calls[i].correlation_id),
+                                .age_seconds = seconds(calls[i].age_ns),
+                                .attempt = calls[i].attempt};
     }
 }
 

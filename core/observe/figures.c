@@ -3,6 +3,7 @@
  * that neither the engine nor the end of a parent waits for it. */
 #include "base/figures.h"
 #include "base/clock.h"
+#include "core/observe/holding.h"
 #include "core/observe/parts.h"
 #include "metrics/metric_set.h"
 
@@ -29,31 +30,23 @@ typedef struct job_list {
 
 /* ---- The account of one process ---- */
 
-static void drop(mf_family *family, mf_gauge **gauge)
-{
-    mfi_family_drop_gauge(family, *gauge);
-    *gauge = NULL;
-}
-
 static void drop_gauges_locked(mfi_target *target)
 {
     const mfi_families *families = &target->observer->families;
     mfi_account *account = &target->account;
-    drop(families->worker_resident, &account->resident);
-    drop(families->worker_fds, &account->fds);
-    drop(families->worker_threads, &account->threads);
-    drop(families->worker_started, &account->started);
+    mfi_drop(families->worker_resident, &account->resident);
+    mfi_drop(families->worker_fds, &account->fds);
+    mfi_drop(families->worker_threads, &account->threads);
+    mfi_drop(families->worker_started, &account->started);
 }
 
 static void show(mfi_target *target, mf_family *family, mf_gauge **gauge, double value)
 {
     const char *names[] = {target->name, target->worker};
-    if (*gauge == NULL && target->owner->shown) {
-        *gauge = mfi_family_hold_gauge(family, names);
+    if (*gauge == NULL) {
+        *gauge = mfi_hold(target, family, names);
     }
-    if (*gauge != NULL) {
-        mf_gauge_set(*gauge, value);
-    }
+    mfi_show(*gauge, value);
 }
 
 /* Adds what has come since the last time. A sum may fall, when threads have ended. */
@@ -183,7 +176,7 @@ static void show_gauges_locked(mfi_target *target, const mfi_figures *figures)
     if (figures->has_fds) {
         show(target, families->worker_fds, &account->fds, (double)figures->open_fds);
     } else {
-        drop(families->worker_fds, &account->fds);
+        mfi_drop(families->worker_fds, &account->fds);
     }
 }
 

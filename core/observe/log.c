@@ -109,17 +109,12 @@ static inline bool leave_note(mf_logger *logger, mf_log_level level, const call_
     return true;
 }
 
-static const char *text_or_null(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 static call_texts texts_of_note(const call_note *note)
 {
     return (call_texts){.target = note->names.target,
-                        .worker = text_or_null(note->names.worker),
+                        .worker = mfi_str_or_null(note->names.worker),
                         .function = note->names.function,
-                        .namespace_name = text_or_null(note->namespace_name)};
+                        .namespace_name = mfi_str_or_null(note->namespace_name)};
 }
 
 /* ---- Fields of both sides ---- */

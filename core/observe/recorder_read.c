@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "core/observe/recorder_inside.h"
 #include "core/observe/statuses.h"
 
@@ -282,11 +283,6 @@ static bool select_all(selection *at)
 
 /* ---- Rows ---- */
 
-static const char *or_null(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 static double seconds_from(uint64_t from_ns, uint64_t to_ns)
 {
     return to_ns >= from_ns ? (double)(to_ns - from_ns) / (double)MFI_NS_PER_S
@@ -374,17 +370,17 @@ static void show(const copy *at, uint64_t now_ns, mf_call_visit_fn visit, void *
         .struct_size = sizeof row,
         .role = (flags_of(at) & MFI_STATE_SERVER) != 0 ? "server" : "client",
         .phase = mfi_open_phase_word(at->phase),
-        .target = or_null(has.target),
-        .worker = or_null(has.worker),
+        .target = mfi_str_or_null(has.target),
+        .worker = mfi_str_or_null(has.worker),
         .function = has.function,
-        .namespace_name = or_null(has.namespace_name),
-        .correlation_id = or_null(has.correlation_id),
-        .trace_id = or_null(has.trace_id),
-        .span_id = or_null(has.span_id),
-        .request_id = or_null(has.request_id),
+        .namespace_name = mfi_str_or_null(has.namespace_name),
+        .correlation_id = mfi_str_or_null(has.correlation_id),
+        .trace_id = mfi_str_or_null(has.trace_id),
+        .span_id = mfi_str_or_null(has.span_id),
+        .request_id = mfi_str_or_null(has.request_id),
         .attempt = attempt_of(at),
         .status = at->is_open ? NULL : mfi_call_status_word(status_of(at)),
-        .error = or_null(at->error),
+        .error = mfi_str_or_null(at->error),
     };
     set_times(at, now_ns, &row);
     set_phases(at, &row);

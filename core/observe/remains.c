@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "core/observe/parts.h"
 #include "metrics/segment.h"
 
@@ -36,7 +37,7 @@ static void add_running(mfi_running_calls *to, const mfi_segment_running *runnin
     for (size_t i = 0; i < count; i++) {
         uint64_t began = running[i].started_ns;
         const char *id = running[i].correlation_id;
-        mfi_crash_add_running(to, running[i].function, id[0] != '\0' ? id : NULL,
+        mfi_crash_add_running(to, running[i].function, mfi_str_or_null(id),
                               began < now ? now - began : 0);
     }
 }

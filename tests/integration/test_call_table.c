@@ -1,18 +1,16 @@
 /* /calls with real processes: a handler that hangs is seen from both ends, a call that waits for
  * its retry says so, and the calls of a worker that crashed are among the failures. The program is
  * its own worker. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "pages.h"
 #include "parents.h"
 
 #define BODY_MAX ((size_t)1024 * 1024)
@@ -113,22 +111,7 @@ static void end(scene *at)
 /* Asks for a page. Returns its status; the body is in at->body. */
 static int get(scene *at, uint16_t http_port, const char *path)
 {
-    char request[256];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(http_port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    mf_check_int(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    int size = snprintf(request, sizeof request,
-                        "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
-    mf_check_int(send(fd, request, (size_t)size, 0), size);
-    size_t length = 0;
-    ssize_t got = 0;
-    while ((got = recv(fd, at->body + length, BODY_MAX - 1 - length, 0)) > 0) {
-        length += (size_t)got;
-    }
-    at->body[length] = '\0';
-    (void)close(fd);
-    return length > 12 ? atoi(at->body + 9) : 0; /* behind "HTTP/1.1 " */
+    return get_page(http_port, path, at->body, BODY_MAX);
 }
 
 static bool parent_shows(scene *at, const char *path, const char *part)

@@ -1,16 +1,13 @@
 /* Circuits that open by a share of failed or of slow calls, and rules on trial: with a real worker,
  * as /circuits, /metrics, the log and the parent's figures tell it. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "pages.h"
 #include "parents.h"
 
 #define BODY_MAX ((size_t)1024 * 1024)
@@ -49,32 +46,12 @@ static void end_and_read_log(scene *at)
     mf_parent_destroy(at->parent);
     mf_http_destroy(at->http);
     mf_runtime_destroy(at->runtime);
-    FILE *file = fopen(at->log, "re");
-    mf_check(file != NULL);
-    size_t length = file != NULL ? fread(at->body, 1, BODY_MAX - 1, file) : 0;
-    at->body[length] = '\0';
-    if (file != NULL) {
-        (void)fclose(file);
-    }
+    read_whole(at->log, at->body, BODY_MAX);
 }
 
 static void get(scene *at, const char *path)
 {
-    char request[256];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(mf_http_port(at->http))};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    mf_check_int(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    int size = snprintf(request, sizeof request,
-                        "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
-    mf_check_int(send(fd, request, (size_t)size, 0), size);
-    size_t length = 0;
-    ssize_t got = 0;
-    while ((got = recv(fd, at->body + length, BODY_MAX - 1 - length, 0)) > 0) {
-        length += (size_t)got;
-    }
-    at->body[length] = '\0';
-    (void)close(fd);
+    (void)get_page(mf_http_port(at->http), path, at->body, BODY_MAX);
 }
 
 static void check_metric(scene *at, const char *sample)

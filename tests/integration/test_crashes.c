@@ -1,17 +1,16 @@
 /* What is kept of workers that ended by themselves: real processes that end in each of the ways
  * there are, and a service that is killed. */
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <multifrost/http.h>
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "pages.h"
 #include "parents.h"
 #include "services.h"
 
@@ -370,27 +369,6 @@ static void test_a_killed_service_has_vanished(void)
 
 /* ---- The page ---- */
 
-static void fetch(mf_http *http, const char *target, char *to, size_t size)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(mf_http_port(http))};
-    char request[200];
-    size_t used = 0;
-    ssize_t got = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    mf_check_int(connect(fd, (const struct sockaddr *)(const void *)&address, sizeof address), 0);
-    int length =
-        snprintf(request, sizeof request,
-                 "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", target);
-    mf_check_int(write(fd, request, (size_t)length), length);
-    while (got > 0 && used + 1 < size) {
-        got = read(fd, to + used, size - used - 1);
-        used += got > 0 ? (size_t)got : 0;
-    }
-    to[used] = '\0';
-    (void)close(fd);
-}
-
 static void test_the_page_shows_them(void)
 {
     static char text[65536];
@@ -404,17 +382,17 @@ static void test_the_page_shows_them(void)
     mf_check_int(mf_http_create(&http, mf_runtime_probe(at.runtime), NULL, NULL), MF_OK);
     mf_check_int(mf_parent_create(&parent, &options, NULL), MF_OK);
     mf_check_int(mf_parent_start(parent, NULL), MF_ERR_START_FAILED);
-    fetch(http, "/crashes?worker=math-0&limit=1", text, sizeof text);
+    (void)get_page(mf_http_port(http), "/crashes?worker=math-0&limit=1", text, sizeof text);
     mf_check_contains(text, "HTTP/1.1 200 ");
     mf_check_contains(text, "{\"schema\":\"multifrost.crashes/1\",");
     mf_check_contains(text, "\"how\":\"exit\",\"text\":\"exited with status 3\",\"exit_code\":3,");
     mf_check_contains(text, "\"stderr\":[\"a\\\\x1b[31mb\"]");
     mf_check_contains(text, "\"total\":1,\"kept\":1,\"matching\":1}");
-    fetch(http, "/crashes?target=other", text, sizeof text);
+    (void)get_page(mf_http_port(http), "/crashes?target=other", text, sizeof text);
     mf_check_contains(text, "\"crashes\":[],\"total\":1,\"kept\":1,\"matching\":0}");
-    fetch(http, "/crashes?who=math-0", text, sizeof text);
+    (void)get_page(mf_http_port(http), "/crashes?who=math-0", text, sizeof text);
     mf_check_contains(text, "HTTP/1.1 400 ");
-    fetch(http, "/metrics", text, sizeof text);
+    (void)get_page(mf_http_port(http), "/metrics", text, sizeof text);
     mf_check_contains(text, "multifrost_http_requests_total{route=\"/crashes\",code=\"200\"} 2");
     mf_check_contains(text, "multifrost_http_requests_total{route=\"/crashes\",code=\"400\"} 1");
     mf_parent_destroy(parent);

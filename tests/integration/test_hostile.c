@@ -444,9 +444,17 @@ static void test_stopped_under_load(void)
     end(&at);
 }
 
-static void check_forks(const char *function)
+static void check_forked(program *at, const char *name, const char *before, const char *function,
+                         const char *behind)
 {
     char series[200];
+    (void)snprintf(series, sizeof series, "%s{target=\"first\",%sfunction=\"%s\"%s}", name, before,
+                   function, behind);
+    mf_check_int(value_of(at, series), FORKS);
+}
+
+static void check_forks(const char *function)
+{
     program at;
     begin(&at, "honest", NULL);
     for (unsigned i = 0; i < FORKS; i++) {
@@ -456,21 +464,9 @@ static void check_forks(const char *function)
     call(at.parents[0], "count");
     kill_worker(at.parents[0]); /* all that was counted is there */
     scrape(&at);
-    (void)snprintf(
-        series, sizeof series,
-        "server_calls_started_total{target=\"first\",worker=\"first-0\",function=\"%s\"}",
-        function);
-    mf_check_int(value_of(&at, series), FORKS);
-    (void)snprintf(series, sizeof series,
-                   "server_calls_total{target=\"first\",worker=\"first-0\",function=\"%s\","
-                   "status=\"ok\"}",
-                   function);
-    mf_check_int(value_of(&at, series), FORKS);
-    (void)snprintf(series, sizeof series,
-                   "server_call_duration_seconds_count{target=\"first\",function=\"%s\","
-                   "outcome=\"ok\"}",
-                   function);
-    mf_check_int(value_of(&at, series), FORKS);
+    check_forked(&at, "server_calls_started_total", "worker=\"first-0\",", function, "");
+    check_forked(&at, "server_calls_total", "worker=\"first-0\",", function, ",status=\"ok\"");
+    check_forked(&at, "server_call_duration_seconds_count", "", function, ",outcome=\"ok\"");
     mf_check_int(value_of(&at, "worker_segment_ignored_cells_total{target=\"first\"}"), 0);
     end(&at);
 }

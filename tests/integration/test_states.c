@@ -1,18 +1,15 @@
 /* What metrics, /health and /circuits say of states: of many targets and pool members, of parents
  * that share a target, of those that are gone, and of a start that failed. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <multifrost/multifrost.h>
 
 #include "mf_test.h"
+#include "pages.h"
 #include "parents.h"
 
 #define BODY_MAX ((size_t)4 * 1024 * 1024)
@@ -52,22 +49,7 @@ static void end(scene *at)
 /* Asks for a page. Returns its status; the body is in at->body. */
 static int get(scene *at, const char *path)
 {
-    char request[256];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(mf_http_port(at->http))};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    mf_check_int(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    int size = snprintf(request, sizeof request,
-                        "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
-    mf_check_int(send(fd, request, (size_t)size, 0), size);
-    size_t length = 0;
-    ssize_t got = 0;
-    while ((got = recv(fd, at->body + length, BODY_MAX - 1 - length, 0)) > 0) {
-        length += (size_t)got;
-    }
-    at->body[length] = '\0';
-    (void)close(fd);
-    return length > 12 ? atoi(at->body + 9) : 0; /* behind "HTTP/1.1 " */
+    return get_page(mf_http_port(at->http), path, at->body, BODY_MAX);
 }
 
 static int count(const char *text, const char *part)

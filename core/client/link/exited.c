@@ -186,7 +186,7 @@ static void observe_exit(mfi_spawned *spawned, const end *at)
     }
     if (!at->expected && mfi_core_is_due(at->exit->signal)) {
         mfi_core_pattern(pattern);
-        event.core_pattern = pattern[0] != '\0' ? pattern : NULL;
+        event.core_pattern = mfi_str_or_null(pattern);
     }
     observe(spawned, &event);
     mfi_target_end_segment(spawned->state->observed);

@@ -102,7 +102,7 @@ typedef struct mf_span {
  */
 typedef void (*mf_span_fn)(const mf_span *span, void *user_data);
 
-/** Who receives spans. */
+/** A function of the user that receives spans. */
 typedef struct mf_span_observer {
     mf_span_fn fn;   /**< NULL: nobody, at no cost. */
     void *user_data; /**< Passed to fn. Valid until the runtime's last user is destroyed. */

@@ -1,4 +1,4 @@
-/* The status page, its files, and who gets it where machines get JSON. */
+/* The status page and its files. At one address browsers get the page and machines get JSON. */
 #include "http/status_page.h"
 
 #include <stdlib.h>
