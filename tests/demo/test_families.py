@@ -32,7 +32,7 @@ UNMOVED = {
 }
 # A worker has it at its own endpoint, and not its parent; tests/unit/observe/test_own_segment.c moves it.
 OF_WORKERS = {"multifrost_exposed_by_parent"}
-# Need an operator at an admin socket; tests/integration/test_admin.c moves both.
+# Need an operator at an admin socket; tests/integration/test_admin_clients.c and test_admin_faults.c move them.
 OF_OPERATORS = {"multifrost_admin_commands_total", "multifrost_faults_injected_total"}
 # Facts, which do not move.
 FACTS = {"multifrost_build_info", "multifrost_series_limit", "process_max_fds", "process_start_time_seconds",
